@@ -1,0 +1,120 @@
+"""A policy answers one question: which rows of a model may this user see, change, delete?
+
+It answers as a Q, so that lists, bulk changes, exports, statistics and single records obey one sentence.
+"""
+
+from typing import Any
+
+from django.db.models import Q
+
+from core.access.roles import Action, Role, role_allows, role_of
+
+EVERYTHING = Q()
+NOTHING = Q(pk__in=[])
+
+
+class Policy:
+    """Deny by default. Subclasses give `rows`; `scope` puts the role's own limits before it."""
+
+    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+        """The rows of `action` for `user`; NOTHING when the role lacks the action."""
+        return self.rows(user, action) if role_allows(user, action) else NOTHING
+
+    def rows(self, user: Any, action: str) -> Q:
+        return NOTHING
+
+    def allows(self, user: Any, action: str) -> bool:
+        """Whether the user's role may do `action` on some row at all (403 otherwise)."""
+        return role_allows(user, action)
+
+
+class OwnershipPolicy(Policy):
+    """Records with an owner and an assignee: the reach of the role decides.
+
+    admin: all; manager and viewer: whatever belongs to someone of their team or a team below it, and so an
+    unassigned record through its owner; rep: what they own or are assigned.
+    """
+
+    def __init__(self, owner: str = "owner", assignee: str = "assigned_to") -> None:
+        self.fields = (owner, assignee)
+
+    def rows(self, user: Any, action: str) -> Q:
+        role = role_of(user)
+        if role == Role.ADMIN:
+            return EVERYTHING
+        if role in (Role.MANAGER, Role.VIEWER):
+            return self._belonging_to(user.reach_ids())
+        return self._belonging_to([user.pk])
+
+    def _belonging_to(self, user_ids: list[int]) -> Q:
+        owner, assignee = self.fields
+        if len(user_ids) == 1:
+            return Q(**{f"{owner}_id": user_ids[0]}) | Q(**{f"{assignee}_id": user_ids[0]})
+        return Q(**{f"{owner}_id__in": user_ids}) | Q(**{f"{assignee}_id__in": user_ids})
+
+
+class ReadAllPolicy(Policy):
+    """Everyone signed in reads; `write` is the action that changing needs (colleagues, teams, pipelines)."""
+
+    def __init__(self, write: str = Action.CONFIGURE) -> None:
+        self.write = write
+
+    def rows(self, user: Any, action: str) -> Q:
+        return EVERYTHING
+
+    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+        return EVERYTHING if self.allows(user, action) else NOTHING
+
+    def allows(self, user: Any, action: str) -> bool:
+        return role_allows(user, Action.VIEW if action == Action.VIEW else self.write)
+
+
+class AdminPolicy(Policy):
+    """Seen and changed by those whose role has `action` (administrators, or whoever writes automation)."""
+
+    def __init__(self, action: str = Action.CONFIGURE) -> None:
+        self.action = action
+
+    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+        return EVERYTHING if self.allows(user, action) else NOTHING
+
+    def allows(self, user: Any, action: str) -> bool:
+        return role_allows(user, self.action)
+
+
+class PrivateOrSharedPolicy(Policy):
+    """One's own things, and those others shared, which only their owner (or an administrator) changes."""
+
+    def __init__(self, owner: str = "owner", shared: str = "is_shared") -> None:
+        self.owner, self.shared = owner, shared
+
+    def rows(self, user: Any, action: str) -> Q:
+        own = Q(**{self.owner: user.pk})
+        if action == Action.VIEW:
+            return own | Q(**{self.shared: True})
+        if role_of(user) == Role.ADMIN:
+            return own | Q(**{self.shared: True})
+        return own
+
+    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+        # A viewer changes no records but keeps views of their own.
+        return self.rows(user, action) if role_allows(user, Action.VIEW) else NOTHING
+
+    def allows(self, user: Any, action: str) -> bool:
+        return role_allows(user, Action.VIEW)
+
+
+class ParentPolicy(Policy):
+    """What hangs on records (comments, activities) is seen by whoever sees the record; `parents` maps the
+    relation's name to its model. Changing is its author's, or an administrator's."""
+
+    def __init__(self, parents: dict[str, Any], author: str = "author") -> None:
+        self.parents, self.author = parents, author
+
+    def rows(self, user: Any, action: str) -> Q:
+        seen = NOTHING
+        for relation, model in self.parents.items():
+            seen |= Q(**{f"{relation}__in": model.objects.visible_to(user)})
+        if action == Action.VIEW or role_of(user) == Role.ADMIN:
+            return seen
+        return seen & Q(**{self.author: user.pk})

@@ -1,0 +1,45 @@
+"""Roles and what each may do at all; which rows is the policies' part."""
+
+from typing import Any
+
+from django.db import models
+
+
+class Role(models.TextChoices):
+    ADMIN = "admin", "Administrator"
+    MANAGER = "manager", "Manager"
+    REP = "rep", "Sales rep"
+    VIEWER = "viewer", "Viewer"
+
+
+class Action(models.TextChoices):
+    VIEW = "view"
+    ADD = "add"
+    CHANGE = "change"
+    DELETE = "delete"
+    HARD_DELETE = "hard_delete"
+    # Writing automation, e-mail templates and webhooks: its effects reach beyond one's own records.
+    AUTOMATE = "automate"
+    # Users, teams, pipelines, custom fields, models: what shapes the installation.
+    CONFIGURE = "configure"
+
+
+_EDIT = {Action.VIEW, Action.ADD, Action.CHANGE, Action.DELETE}
+ALLOWED: dict[str, set[Action]] = {
+    Role.ADMIN: set(Action),
+    Role.MANAGER: _EDIT | {Action.AUTOMATE},
+    Role.REP: _EDIT,
+    Role.VIEWER: {Action.VIEW},
+}
+
+
+def role_of(user: Any) -> str:
+    """The role in force: superusers are administrators; who is not signed in or is inactive has none ("")."""
+    if not getattr(user, "is_authenticated", False) or not user.is_active:
+        return ""
+    return Role.ADMIN if user.is_superuser else user.role
+
+
+def role_allows(user: Any, action: str) -> bool:
+    """Whether the user's role has this action at all, whatever the record."""
+    return action in ALLOWED.get(role_of(user), ())

@@ -1,0 +1,36 @@
+"""The product's own settings: `CRM` in Django's settings, over defaults; an unknown key is an error."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+DEFAULTS: dict[str, Any] = {
+    "PAGE_SIZE": 50,
+    "MAX_PAGE_SIZE": 500,
+    # Lists count exactly up to here; beyond it the planner's estimate is given and marked.
+    "COUNT_LIMIT": 10_000,
+    "BULK_LIMIT": 10_000,
+    "DEFAULT_CURRENCY": "USD",
+    # Region for phone numbers written without a country code (ISO 3166-1 alpha-2).
+    "DEFAULT_PHONE_REGION": "US",
+    "IDEMPOTENCY_HOURS": 24,
+    # Changes handed to the consumers in one transaction.
+    "DISPATCH_BATCH": 5_000,
+}
+
+
+class Conf:
+    """Attribute access to `settings.CRM` over the defaults; read at each access, so tests may override it."""
+
+    def __getattr__(self, name: str) -> Any:
+        given = getattr(settings, "CRM", {})
+        unknown = set(given) - set(DEFAULTS)
+        if unknown:
+            raise ImproperlyConfigured(f"unknown keys in settings.CRM: {', '.join(sorted(unknown))}")
+        if name not in DEFAULTS:
+            raise AttributeError(name)
+        return given.get(name, DEFAULTS[name])
+
+
+conf = Conf()

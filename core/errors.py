@@ -1,0 +1,72 @@
+"""Domain errors. Only the API layer translates them to HTTP (see core.api.problems)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FieldIssue:
+    """What is wrong with one field; `field` is the path as the client wrote it ("" for the whole record)."""
+
+    field: str
+    code: str
+    message: str
+
+
+class DomainError(Exception):
+    """Base of every error that is the caller's to mend; `code` is stable, the message is for people."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code:
+            self.code = code
+
+
+class ValueRefusedError(DomainError):
+    """One value is not acceptable; the caller knows which field it was for."""
+
+    code = "invalid"
+
+
+class InvalidError(DomainError):
+    """Input that cannot be accepted, with every field that is wrong."""
+
+    code = "invalid"
+
+    def __init__(self, issues: list[FieldIssue]) -> None:
+        super().__init__("; ".join(f"{i.field}: {i.message}" if i.field else i.message for i in issues))
+        self.issues = issues
+
+    @classmethod
+    def of(cls, field: str, message: str, code: str = "invalid") -> "InvalidError":
+        return cls([FieldIssue(field, code, message)])
+
+
+class NotVisibleError(DomainError):
+    """The record does not exist for this user: missing and hidden look alike."""
+
+    code = "not_found"
+
+
+class ForbiddenError(DomainError):
+    """The record may be seen but this may not be done with it."""
+
+    code = "permission_denied"
+
+
+class ConflictError(DomainError):
+    """The state of the record does not allow this (converted twice, completed twice, a duplicate)."""
+
+    code = "conflict"
+
+
+class StaleVersionError(DomainError):
+    """The record was changed since the caller read it (If-Match)."""
+
+    code = "stale_version"
+
+    def __init__(self, message: str, current_etag: str) -> None:
+        super().__init__(message)
+        self.current_etag = current_etag

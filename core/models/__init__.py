@@ -1,0 +1,21 @@
+"""Every table of core. One module per concept; entity apps bring their own."""
+
+from core.models.change import Change, Outbox
+from core.models.custom_field import CustomField
+from core.models.follow import Follow
+from core.models.idempotency import IdempotencyKey
+from core.models.people import Team, User
+from core.models.record import Record
+from core.models.saved_view import SavedView
+
+__all__ = [
+    "Change",
+    "CustomField",
+    "Follow",
+    "IdempotencyKey",
+    "Outbox",
+    "Record",
+    "SavedView",
+    "Team",
+    "User",
+]

@@ -1,0 +1,115 @@
+"""Triggers that write the change table: declared per model, generic in what they record.
+
+Statement-level with transition tables, so that a bulk write costs one extra INSERT … SELECT. Rows are
+compared as jsonb by column name: a column added later is captured without touching the triggers.
+"""
+
+from collections.abc import Iterable
+
+import pgtrigger
+
+# Who and why: one transaction-local setting, a JSON object (core.changes.context). Django's connections
+# call themselves "crm…", so what comes in any other way without a context is "sql".
+_DECLARE = [
+    ("ctx", "jsonb"),
+]
+_CONTEXT = (
+    "ctx := coalesce(nullif(current_setting('crm.context', true), ''), '{}')::jsonb;"
+    " IF NOT ctx ? 'source' THEN ctx := ctx || jsonb_build_object('source',"
+    " CASE WHEN current_setting('application_name') LIKE 'crm%' THEN 'system' ELSE 'sql' END); END IF;"
+)
+_INSERT = """
+WITH written AS (
+    INSERT INTO core_change (entity, object_id, kind, changes, actor_id, source, request_id, import_id,
+                             execution_id, depth)
+    SELECT '{entity}', r.id, r.kind, r.changes, (ctx->>'actor_id')::bigint, ctx->>'source',
+           coalesce(ctx->>'request_id', ''), (ctx->>'import_id')::bigint,
+           (ctx->>'execution_id')::bigint, coalesce((ctx->>'depth')::smallint, 0::smallint)
+    FROM ({rows}) AS r(id, kind, changes)
+    RETURNING id
+)
+INSERT INTO core_outbox (entity, min_id, max_id, rows, automation)
+SELECT '{entity}', min(id), max(id), count(*), coalesce((ctx->>'automation')::boolean, true)
+FROM written HAVING count(*) > 0;
+RETURN NULL;
+"""
+_CREATED = "SELECT n.id, 'created', '{{}}'::jsonb FROM new_rows n ORDER BY n.id"
+_UPDATED = """
+SELECT n.id, {kind}, d.changes
+FROM new_rows n JOIN old_rows o ON o.id = n.id
+CROSS JOIN LATERAL (
+    SELECT jsonb_object_agg(a.key, jsonb_build_array(a.value, b.value)) AS changes
+    FROM jsonb_each(to_jsonb(o) - '{untracked}'::text[]) a
+    JOIN jsonb_each(to_jsonb(n)) b ON b.key = a.key AND b.value IS DISTINCT FROM a.value
+) d
+WHERE d.changes IS NOT NULL ORDER BY n.id
+"""
+_DELETED = """
+SELECT o.id, 'deleted', (
+    SELECT coalesce(jsonb_object_agg(a.key, jsonb_build_array(a.value, NULL)), '{{}}')
+    FROM jsonb_each(jsonb_strip_nulls(to_jsonb(o) - '{untracked}'::text[])) a
+)
+FROM old_rows o ORDER BY o.id
+"""
+_ARCHIVING = (
+    "CASE WHEN o.archived_at IS NULL AND n.archived_at IS NOT NULL THEN 'archived'"
+    " WHEN o.archived_at IS NOT NULL AND n.archived_at IS NULL THEN 'restored' ELSE 'updated' END"
+)
+
+
+def captured(entity: str, *, untracked: Iterable[str] = (), archivable: bool = False) -> list:
+    """The triggers that record every change of a table under the name `entity`.
+
+    `untracked` columns neither appear in a change nor make one; `archivable` tables have `archived_at`.
+    A TRUNCATE cannot be recorded row by row and is refused.
+    """
+    names = "{" + ",".join(untracked) + "}"
+    kind = _ARCHIVING if archivable else "'updated'"
+    parts = [
+        ("created", pgtrigger.Insert, pgtrigger.Referencing(new="new_rows"), _CREATED),
+        ("updated", pgtrigger.Update, pgtrigger.Referencing(old="old_rows", new="new_rows"), _UPDATED),
+        ("deleted", pgtrigger.Delete, pgtrigger.Referencing(old="old_rows"), _DELETED),
+    ]
+    triggers = [
+        _capture(f"capture_{name}", operation, tables, entity, rows.format(untracked=names, kind=kind))
+        for name, operation, tables, rows in parts
+    ]
+    return [*triggers, _refuse_truncate()]
+
+
+def _capture(name: str, operation, tables, entity: str, rows: str) -> pgtrigger.Trigger:
+    return pgtrigger.Trigger(
+        name=name,
+        level=pgtrigger.Statement,
+        when=pgtrigger.After,
+        operation=operation,
+        referencing=tables,
+        declare=_DECLARE,
+        func=_CONTEXT + _INSERT.format(entity=entity, rows=rows),
+    )
+
+
+def _refuse_truncate() -> pgtrigger.Trigger:
+    return pgtrigger.Trigger(
+        name="no_truncate",
+        level=pgtrigger.Statement,
+        when=pgtrigger.Before,
+        operation=pgtrigger.Truncate,
+        func="RAISE EXCEPTION 'TRUNCATE would escape the change table; use DELETE'"
+        " USING ERRCODE = 'insufficient_privilege';",
+    )
+
+
+def versioned(columns: Iterable[str]) -> pgtrigger.Trigger:
+    """Raise `version` and `updated_at` whenever one of `columns` is written.
+
+    Columns that the system derives (scores, engagement) are left out of the list: writing only them
+    leaves the version, and so a client's ETag, as it was.
+    """
+    return pgtrigger.Trigger(
+        name="raise_version",
+        level=pgtrigger.Row,
+        when=pgtrigger.Before,
+        operation=pgtrigger.UpdateOf(*columns),
+        func="NEW.version := OLD.version + 1; NEW.updated_at := clock_timestamp(); RETURN NEW;",
+    )

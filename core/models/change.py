@@ -1,0 +1,104 @@
+"""The change table: audit trail, record history, timeline and outbox in one (docs/architecture.md)."""
+
+import pgtrigger
+from django.db import models
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Now
+
+
+class Xid8Field(models.Field):
+    """PostgreSQL's 64-bit transaction id, which never wraps around."""
+
+    def db_type(self, connection) -> str:
+        return "xid8"
+
+    def get_internal_type(self) -> str:
+        return "Xid8Field"
+
+    def from_db_value(self, value, expression, connection) -> int | None:
+        return None if value is None else int(value)
+
+
+class Change(models.Model):
+    """One change of one record. Written by triggers only; never updated, deleted only by maintenance.
+
+    `changes` maps column to [old, new] and is empty for creations: the first state of a record is its
+    present one with all later changes undone (core.changes.history).
+    """
+
+    class Kind(models.TextChoices):
+        CREATED = "created"
+        UPDATED = "updated"
+        ARCHIVED = "archived"
+        RESTORED = "restored"
+        DELETED = "deleted"
+
+    class Source(models.TextChoices):
+        API = "api"
+        ADMIN = "admin"
+        IMPORT = "import"
+        BULK = "bulk"
+        WORKFLOW = "workflow"
+        SYSTEM = "system"
+        SQL = "sql"
+
+    entity = models.CharField(max_length=40)
+    object_id = models.BigIntegerField()
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    changes = models.JSONField(default=dict)
+    # Plain numbers, not foreign keys: the trail outlives what it speaks of.
+    actor_id = models.BigIntegerField(null=True)
+    source = models.CharField(max_length=10, choices=Source.choices)
+    request_id = models.CharField(max_length=64, blank=True, default="", db_default="")
+    import_id = models.BigIntegerField(null=True)
+    execution_id = models.BigIntegerField(null=True)
+    depth = models.SmallIntegerField(default=0, db_default=0)
+    at = models.DateTimeField(db_default=Now())
+    xid = Xid8Field(db_default=RawSQL("pg_current_xact_id()", []))
+
+    class Meta:
+        ordering = ["xid", "id"]
+        indexes = [
+            models.Index(fields=["xid", "id"], name="change_feed"),
+            models.Index(fields=["entity", "object_id", "-id"], name="change_of_record"),
+            models.Index(
+                fields=["import_id"], name="change_of_import", condition=models.Q(import_id__isnull=False)
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="append_only",
+                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
+                level=pgtrigger.Statement,
+                when=pgtrigger.Before,
+                func=(
+                    "IF current_setting('crm.maintenance', true) = 'on' THEN RETURN NULL; END IF;"
+                    " RAISE EXCEPTION 'core_change is append-only' USING ERRCODE = 'insufficient_privilege';"
+                ),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entity} {self.object_id} {self.kind}"
+
+
+class Outbox(models.Model):
+    """One row per statement that changed records, until the dispatcher has fed its changes to the consumers.
+
+    The changes are those of `xid` with ids from `min_id` to `max_id`: a million imported rows are some
+    hundred rows here. `automation` is false when the writer asked for no workflows.
+    """
+
+    entity = models.CharField(max_length=40)
+    xid = Xid8Field(db_default=RawSQL("pg_current_xact_id()", []))
+    min_id = models.BigIntegerField()
+    max_id = models.BigIntegerField()
+    rows = models.IntegerField()
+    automation = models.BooleanField(default=True, db_default=True)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.rows} changes of {self.entity}"

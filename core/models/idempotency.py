@@ -1,0 +1,26 @@
+"""Answers kept so that a repeated request is answered and not carried out again."""
+
+from django.conf import settings
+from django.db import models
+
+
+class IdempotencyKey(models.Model):
+    """One `Idempotency-Key` of one user on one route. Written in the request's own transaction: a request
+    that fails leaves no row, so its repetition really runs."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    route = models.CharField(max_length=300)
+    fingerprint = models.CharField(max_length=64)
+    status = models.SmallIntegerField()
+    body = models.BinaryField()
+    headers = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "route", "key"], name="idempotency_key_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.route} {self.key}"

@@ -1,0 +1,106 @@
+"""The base of every entity: who owns it, its version, archive mark, tags and custom fields."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models.functions import Now, Upper
+from django.utils import timezone
+
+from core.access import OwnershipPolicy, VisibleQuerySet
+from core.models.capture import captured, versioned
+
+# Written by the system beside every change; not changes themselves.
+UNTRACKED = ("version", "updated_at", "search_text")
+
+
+class RecordQuerySet(VisibleQuerySet):
+    def active(self) -> "RecordQuerySet":
+        """Without the archived."""
+        return self.filter(archived_at=None)
+
+
+class Record(models.Model):
+    """Abstract base of the entities (lead, contact, company, opportunity, task)."""
+
+    policy = OwnershipPolicy()
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    assigned_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
+    external_id = models.CharField(max_length=120, blank=True, default="", db_default="")
+    tags = ArrayField(
+        models.CharField(max_length=60),
+        blank=True,
+        default=list,
+        db_default=models.Value([], ArrayField(models.TextField())),
+    )
+    custom_fields = models.JSONField(
+        blank=True, default=dict, db_default=models.Value({}, models.JSONField()), encoder=DjangoJSONEncoder
+    )
+    created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    version = models.IntegerField(default=1, db_default=1, editable=False)
+
+    objects = models.Manager.from_queryset(RecordQuerySet)()
+
+    class Meta:
+        abstract = True
+
+    @property
+    def etag(self) -> str:
+        return etag_of(self.pk, self.version)
+
+
+def etag_of(pk: int, version: int) -> str:
+    """The strong entity tag of a record's version (RFC 9110 section 8.8.3)."""
+    return f'"{pk}-{version}"'
+
+
+class SearchText(models.Func):
+    """Upper-case text of several columns, as an immutable expression an index can be made of."""
+
+    arity = None
+    template = "%(expressions)s"
+    arg_joiner = " || ' ' || "
+    output_field = models.TextField()
+
+
+def search_text(*columns: str) -> models.GeneratedField:
+    """A stored column of all searched text, upper-cased once; `record_indexes` puts a trigram index on it."""
+    return models.GeneratedField(
+        expression=Upper(SearchText(*columns)), output_field=models.TextField(), db_persist=True
+    )
+
+
+def record_indexes(name: str) -> list[models.Index]:
+    """The indexes every entity needs: recency, owner, assignee, tags, search, custom fields."""
+    live = models.Q(archived_at=None)
+    return [
+        models.Index(fields=["-created_at", "-id"], name=f"{name}_recent", condition=live),
+        models.Index(fields=["owner", "-id"], name=f"{name}_owner"),
+        models.Index(fields=["assigned_to", "-id"], name=f"{name}_assignee"),
+        GinIndex(fields=["tags"], name=f"{name}_tags"),
+        GinIndex(OpClass("search_text", name="gin_trgm_ops"), name=f"{name}_search"),
+        GinIndex(OpClass("custom_fields", name="jsonb_path_ops"), name=f"{name}_custom"),
+        models.Index(fields=["external_id"], name=f"{name}_external", condition=~models.Q(external_id="")),
+    ]
+
+
+def record_triggers(entity: str, versioned_columns: list[str], untracked: tuple[str, ...] = ()) -> list[Any]:
+    """Change capture and version raising for an entity's table."""
+    common = ["owner_id", "assigned_to_id", "external_id", "tags", "custom_fields", "archived_at"]
+    return [
+        *captured(entity, untracked=(*UNTRACKED, *untracked), archivable=True),
+        versioned([*common, *versioned_columns]),
+    ]

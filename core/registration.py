@@ -1,0 +1,1 @@
+"""What core registers with its own registries at start-up."""
