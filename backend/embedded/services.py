@@ -1,0 +1,144 @@
+"""Both servers of a checkout, as one thing that is started once and reused by every command after it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from backend.embedded import placement, ports, postgres, state, valkey
+from backend.embedded.postgres import PostgresServer
+from backend.embedded.state import State
+from backend.embedded.valkey import ValkeyServer
+from backend.env import Env
+
+PREFERRED_POSTGRES_PORT = 54329
+PREFERRED_VALKEY_PORT = 63799
+DEFAULT_SERVICE_USER = "nobody"
+
+
+def data_folder(base: Path, env: Env) -> Path:
+    """Where everything made by running is kept: `.data` in the checkout, or CRM_DATA_DIR."""
+    return Path(env.text("CRM_DATA_DIR", str(base / ".data"))).resolve()
+
+
+@dataclass(frozen=True)
+class Services:
+    """The servers of one data folder, as the environment wishes them.
+
+    A server whose address the environment gives (DATABASE_URL, REDIS_URL) is not ours and never started here.
+    """
+
+    folder: Path
+    env: Env
+
+    @property
+    def wants_postgres(self) -> bool:
+        """Whether PostgreSQL is ours to start."""
+        return self.env.flag("CRM_EMBEDDED", True) and not self.env.is_set("DATABASE_URL")
+
+    @property
+    def wants_valkey(self) -> bool:
+        """Whether Valkey is ours to start."""
+        return self.env.flag("CRM_EMBEDDED", True) and not self.env.is_set("REDIS_URL")
+
+    def database_url(self) -> str:
+        """The address of the embedded PostgreSQL, running or not."""
+        known = state.load(self.folder)
+        port = self._asked_port("CRM_PG_PORT") or known.postgres_port or PREFERRED_POSTGRES_PORT
+        return postgres.address(postgres.ROLE, known.database_password, port)
+
+    def redis_url(self) -> str:
+        """The address of the embedded Valkey, running or not."""
+        known = state.load(self.folder)
+        port = self._asked_port("CRM_REDIS_PORT") or known.valkey_port or PREFERRED_VALKEY_PORT
+        return valkey.address(known.valkey_password, port)
+
+    def secret_key(self) -> str:
+        """The random key that this checkout signs with while no SECRET_KEY is set."""
+        return state.load(self.folder).secret_key
+
+    def ensure_running(self, tell: Callable[[str], None] = lambda sentence: None) -> None:
+        """Start what is ours and not running; what runs already is left alone.
+
+        Raises ConfigurationError for a busy port, naming it, and for a server that does not come up.
+        """
+        if not (self.wants_postgres or self.wants_valkey):
+            return
+        with state.lock(self.folder):
+            if self.wants_postgres:
+                self._ensure_postgres(tell)
+            if self.wants_valkey:
+                self._ensure_valkey(tell)
+
+    def stop(self) -> list[str]:
+        """Stop what is ours and runs; its names."""
+        if not (self.folder / state.STATE_FILE).exists():
+            return []
+        with state.lock(self.folder):
+            known = state.load_locked(self.folder)
+            servers = {"PostgreSQL": self._postgres(known), "Valkey": self._valkey(known)}
+            running = {name: server for name, server in servers.items() if server.pid() is not None}
+            for server in running.values():
+                server.stop()
+            return list(running)
+
+    def _ensure_postgres(self, tell: Callable[[str], None]) -> None:
+        known = state.load_locked(self.folder)
+        server = self._postgres(known)
+        if server.is_running():
+            return
+        server.stop()  # one that listens on the port of an earlier start
+        port = self._usable_port(server.port, "CRM_PG_PORT", "PostgreSQL", PREFERRED_POSTGRES_PORT)
+        tell(f"Starting PostgreSQL on {ports.LOOPBACK}:{port}")
+        replace(server, port=port).start()
+        state.save(self.folder, known, postgres_port=port)
+
+    def _ensure_valkey(self, tell: Callable[[str], None]) -> None:
+        known = state.load_locked(self.folder)
+        server = self._valkey(known)
+        if server.is_running():
+            return
+        port = self._usable_port(server.port, "CRM_REDIS_PORT", "Valkey", PREFERRED_VALKEY_PORT)
+        tell(f"Starting Valkey on {ports.LOOPBACK}:{port}")
+        replace(self._valkey(known), port=port).start()
+        state.save(self.folder, known, valkey_port=port)
+
+    def _postgres(self, known: State) -> PostgresServer:
+        identity, home = self._home()
+        return PostgresServer(
+            install=placement.reachable_install(postgres.install_folder(), home, identity, postgres.SAMPLES),
+            data=placement.service_folder("postgres", self.folder, home, identity) / "cluster",
+            log=self.folder / "log" / "postgres.log",
+            port=self._asked_port("CRM_PG_PORT") or known.postgres_port,
+            identity=identity,
+            superuser_password=known.superuser_password,
+            role_password=known.database_password,
+        )
+
+    def _valkey(self, known: State) -> ValkeyServer:
+        identity, home = self._home()
+        return ValkeyServer(
+            install=placement.reachable_install(valkey.install_folder(), home, identity, valkey.SAMPLES),
+            data=placement.service_folder("valkey", self.folder, home, identity),
+            log=self.folder / "log" / "valkey.log",
+            port=self._asked_port("CRM_REDIS_PORT") or known.valkey_port,
+            identity=identity,
+            password=known.valkey_password,
+        )
+
+    def _home(self) -> tuple[placement.Identity, Path]:
+        identity = placement.service_identity(self.env.text("CRM_SERVICE_USER", DEFAULT_SERVICE_USER))
+        return identity, placement.reachable_folder(self.folder, identity)
+
+    def _asked_port(self, variable: str) -> int:
+        return self.env.integer(variable, 0, minimum=0, maximum=65535)
+
+    def _usable_port(self, wished: int, variable: str, name: str, preferred: int) -> int:
+        """The port the environment asks for, or else any: the last one, the usual one, a free one."""
+        asked = self._asked_port(variable)
+        if asked:
+            ports.require_free(asked, name, variable)
+            return asked
+        return (
+            next((port for port in (wished, preferred) if port and ports.is_free(port)), 0)
+            or ports.any_free()
+        )

@@ -1,0 +1,71 @@
+"""What the embedded servers of one checkout remember between starts: ports, passwords, the development secret key."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+STATE_FILE = "services.json"
+LOCK_FILE = "services.lock"
+
+
+def _secret() -> str:
+    return secrets.token_urlsafe(48)
+
+
+@dataclass(frozen=True)
+class State:
+    """Ports are 0 until one is chosen. Secrets are made once, per checkout."""
+
+    postgres_port: int = 0
+    valkey_port: int = 0
+    superuser_password: str = field(default_factory=_secret)
+    database_password: str = field(default_factory=_secret)
+    valkey_password: str = field(default_factory=_secret)
+    secret_key: str = field(default_factory=_secret)
+
+
+def load(folder: Path) -> State:
+    """The state kept in the folder; made and written at the first call."""
+    if not (folder / STATE_FILE).exists():
+        with lock(folder):
+            return load_locked(folder)
+    return load_locked(folder)
+
+
+def load_locked(folder: Path) -> State:
+    """The same, for one who holds the lock."""
+    path = folder / STATE_FILE
+    if not path.exists():
+        _write(path, State())
+    return State(**json.loads(path.read_text()))
+
+
+def save(folder: Path, state: State, **changes: int) -> State:
+    """Write the state with some of its fields changed; call it while holding the lock."""
+    changed = replace(state, **changes)
+    if changed != state:
+        _write(folder / STATE_FILE, changed)
+    return changed
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """One process at a time; the lock goes with the process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, state: State) -> None:
+    """Aside, then renamed: a reader never sees half a file, and only the owner sees any of it."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        json.dump(asdict(state), handle, indent=2)
+    aside.replace(path)
