@@ -1,0 +1,54 @@
+"""The whole suite's ground: servers of its own, before Django's settings are read.
+
+DJANGO_SETTINGS_MODULE is named here and not in pytest.ini, because pytest-django would read the settings before this
+file has said where the servers are.
+"""
+
+import os
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+if settings.configured:
+    raise pytest.UsageError("unset DJANGO_SETTINGS_MODULE: conftest.py names it, once the servers are up")
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from backend.testing.servers import start_servers
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+_servers = None
+
+if "CRM_TEST_DATABASE_URL" not in os.environ:
+    _servers = start_servers()
+    os.environ["CRM_TEST_DATABASE_URL"] = _servers.postgres.superuser_url
+    os.environ["CRM_TEST_REDIS_URL"] = _servers.valkey.url
+    os.environ["CRM_TEST_DATA"] = str(_servers.folder)
+
+os.environ |= {
+    "DJANGO_SETTINGS_MODULE": "backend.settings",
+    "CRM_ENV": "development",
+    "DEBUG": "0",
+    "DATABASE_URL": os.environ["CRM_TEST_DATABASE_URL"],
+    "REDIS_URL": os.environ["CRM_TEST_REDIS_URL"].rsplit("/", 1)[0]
+    + f"/{int(WORKER.removeprefix('gw') or 0)}",
+    "SECRET_KEY": secrets.token_urlsafe(48),
+    "CRM_DATA_DIR": tempfile.mkdtemp(prefix="data-", dir=os.environ.get("CRM_TEST_DATA")),
+}
+
+settings.DATABASES["default"]["ENGINE"] = "backend.testing.engine"
+settings.PASSWORD_HASHERS.insert(
+    0, "django.contrib.auth.hashers.MD5PasswordHasher"
+)  # fast; argon2 has its own test
+del os.environ[
+    "DJANGO_SETTINGS_MODULE"
+]  # read by now; a test process of xdist that inherited it would read too early
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _servers is not None:
+        _servers.stop()
