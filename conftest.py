@@ -1,7 +1,7 @@
 """The whole suite's ground: servers of its own, before Django's settings are read.
 
-DJANGO_SETTINGS_MODULE is named here and not in pytest.ini, because pytest-django would read the settings before this
-file has said where the servers are.
+DJANGO_SETTINGS_MODULE is named here and not in pytest.ini, because pytest-django would read the settings
+before this file has said where the servers are.
 """
 
 import os

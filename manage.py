@@ -5,35 +5,21 @@ import os
 import sys
 
 # Commands that work without a database; every other one finds the embedded servers started.
-WITHOUT_SERVICES = {
-    "check",
-    "collectstatic",
-    "diffsettings",
-    "help",
-    "run_stack",
-    "services",
-    "spectacular",
-    "version",
-}
+WITHOUT_SERVICES = {"check", "collectstatic", "diffsettings", "help", "services", "spectacular", "version"}
 
 
-def main() -> int:
-    """Run one command. A configuration that cannot be is one sentence, not a traceback."""
+def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
-    from backend.env import ConfigurationError  # after the settings module is named
-    from backend.launch import ensure_services
+    from django.core.management import execute_from_command_line  # after the settings module is named
 
-    try:
-        if len(sys.argv) > 1 and not sys.argv[1].startswith("-") and sys.argv[1] not in WITHOUT_SERVICES:
+    from backend.launch import ensure_services, problems_as_a_sentence
+
+    with problems_as_a_sentence():
+        command = sys.argv[1] if len(sys.argv) > 1 else "help"
+        if not command.startswith("-") and command not in WITHOUT_SERVICES:
             ensure_services(lambda sentence: print(sentence, file=sys.stderr))  # noqa: T201
-        from django.core.management import execute_from_command_line
-
         execute_from_command_line(sys.argv)
-    except ConfigurationError as problem:
-        print(f"Error: {problem}", file=sys.stderr)  # noqa: T201
-        return 2
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,12 +1,10 @@
-"""What must not be started in production, said by `manage.py check` and at the start of every process."""
+"""What must not be started: said by `manage.py check`, and refused at the start of every process."""
 
 from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
-
-from backend.env import ConfigurationError
 
 SECRET_KEY_LENGTH = 50
 WEAK_WORDS = ("django-insecure", "changeme", "change-me", "change me", "secret-key", "your-secret", "example")
@@ -20,13 +18,6 @@ def start_problems(configuration: Any = settings) -> list[str]:
         problems += _secret_problems("JWT_SIGNING_KEY", configuration.JWT_SIGNING_KEY)
         problems += _host_problems(configuration.ALLOWED_HOSTS)
     return problems
-
-
-def refuse_unsafe_start() -> None:
-    """Raise ConfigurationError with every problem there is."""
-    problems = start_problems()
-    if problems:
-        raise ConfigurationError(" ".join(problems))
 
 
 @register(Tags.security)

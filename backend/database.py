@@ -20,8 +20,8 @@ def database_settings(
 ) -> dict[str, Any]:
     """One entry of DATABASES.
 
-    `pool_size` > 0 keeps that many connections per process (for the web, where every request has a thread of its
-    own); `pgbouncer` leaves out what does not survive transaction pooling.
+    `pool_size` > 0 keeps that many connections per process (for the web, where every request has a thread of
+    its own); `pgbouncer` leaves out what does not survive transaction pooling.
     Raises ConfigurationError, naming the variable, for what libpq does not understand.
     """
     parts = _parse(url, variable)

@@ -1,7 +1,7 @@
 """Whether this process can do its work, for balancers and people.
 
-`/livez`: the process answers. `/readyz`: it can serve requests (database reachable and migrated). `/healthz`: the
-same with every part named. Valkey down is `degraded` and not a failure: requests are served without it.
+`/livez`: the process answers. `/readyz`: it can serve requests (database reachable and migrated). `/healthz`:
+the same with every part named. Valkey down is `degraded` and not a failure: requests are served without it.
 """
 
 from collections.abc import Callable

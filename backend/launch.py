@@ -1,12 +1,19 @@
 """What every process does before it takes up work."""
 
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from backend.embedded.services import Services, data_folder
-from backend.env import Env, load_dotenv
+from backend.env import ConfigurationError, Env, load_dotenv
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 WEB_POOL_SIZE = "16"
+
+Application = TypeVar("Application")
 
 
 def services() -> Services:
@@ -16,6 +23,35 @@ def services() -> Services:
     return Services(data_folder(BASE_DIR, env), env)
 
 
-def ensure_services(tell=lambda sentence: None) -> None:
+@contextmanager
+def problems_as_a_sentence() -> Iterator[None]:
+    """A configuration that cannot be ends the process with one sentence, not a traceback."""
+    try:
+        yield
+    except ConfigurationError as problem:
+        sys.exit(f"Error: {problem}")
+
+
+def ensure_services(tell: Callable[[str], None] = lambda sentence: None) -> None:
     """Start the embedded servers, unless the environment names real ones."""
     services().ensure_running(tell)
+
+
+def start_web(make_application: Callable[[], Application]) -> Application:
+    """The web application, when servers run and the configuration is fit to serve with."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
+    os.environ.setdefault("DATABASE_POOL_SIZE", WEB_POOL_SIZE)
+    with problems_as_a_sentence():
+        ensure_services()
+        application = make_application()
+        refuse_unsafe_start()
+    return application
+
+
+def refuse_unsafe_start() -> None:
+    """Raise ConfigurationError naming every reason not to start with these settings."""
+    from backend.checks import start_problems  # reads the settings, which must be named first
+
+    problems = start_problems()
+    if problems:
+        raise ConfigurationError(" ".join(problems))

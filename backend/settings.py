@@ -16,7 +16,8 @@ env = Env()
 DATA_DIR = data_folder(BASE_DIR, env)
 _services = Services(DATA_DIR, env)
 
-# A database of one's own means business: nothing but the embedded servers makes a development machine by itself.
+# A database of one's own means business: nothing but the embedded servers makes a development machine by
+# itself.
 ENVIRONMENT = env.choice(
     "CRM_ENV", ["development", "production"], "production" if env.is_set("DATABASE_URL") else "development"
 )
@@ -204,7 +205,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "CRM API",
-    "DESCRIPTION": "Leads, contacts and companies, opportunities, tasks; automation, scoring, import and export.",
+    "DESCRIPTION": "Leads, contacts, companies, opportunities, tasks; automation, scoring, import, export.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -243,7 +244,8 @@ LEAD_SCORING_MODEL_PATH = Path(
 )
 LEAD_SCORING_RETRAIN_SCHEDULE = env.text("LEAD_SCORING_RETRAIN_SCHEDULE", "0 2 * * 1")  # Monday 02:00 UTC
 
-# ---- E-mail ----------------------------------------------------------------------------------------------------------
+# ---- E-mail
+# ----------------------------------------------------------------------------------------------------------
 
 _email_backend = "console" if DEBUG and not env.is_set("EMAIL_HOST") else "smtp"
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", f"django.core.mail.backends.{_email_backend}.EmailBackend")

@@ -1,8 +1,9 @@
 """Where the servers' files live and whom they run as.
 
-PostgreSQL refuses to run as root, so under root both servers run as an unprivileged user. That user must reach the
-binaries and the data folder, yet a checkout under /root (mode 0700) is closed to it, and opening someone's home is
-not ours to do. There the data goes to a folder of its own under /var/lib, and so does a copy of the binaries.
+PostgreSQL refuses to run as root, so under root both servers run as an unprivileged user. That user must
+reach the binaries and the data folder, yet a checkout under /root (mode 0700) is closed to it, and opening
+someone's home is not ours to do. There the data goes to a folder of its own under /var/lib, and so does a
+copy of the binaries.
 """
 
 import hashlib
@@ -88,7 +89,7 @@ def outside_folder(folder: Path) -> Path:
 
 
 def service_folder(name: str, folder: Path, home: Path, identity: Identity) -> Path:
-    """The folder `name` that only the service user enters. Where it lies outside, the checkout gets a pointer."""
+    """The folder that only the service user enters; a link in `folder` points to one that lies elsewhere."""
     place = home / name
     place.mkdir(mode=0o700, exist_ok=True)
     if identity.switch:
@@ -99,7 +100,7 @@ def service_folder(name: str, folder: Path, home: Path, identity: Identity) -> P
 
 
 def reachable_install(install: Path, home: Path, identity: Identity, samples: tuple[str, ...]) -> Path:
-    """The folder of binaries, or a copy of it in `home` when the user cannot read the samples in the original."""
+    """The folder of binaries, or a copy of it in `home` when the user cannot read the samples in it."""
     if can_reach(identity, *(install / sample for sample in samples)):
         return install
     stamp = hashlib.sha256(f"{install}:{install.stat().st_mtime_ns}".encode()).hexdigest()[:12]
@@ -110,7 +111,7 @@ def reachable_install(install: Path, home: Path, identity: Identity, samples: tu
 
 
 def _copy_readable(source: Path, target: Path) -> None:
-    """Copied aside and renamed, so a copy that exists is whole. Not hard links: modes would change at the source."""
+    """Made aside and renamed: a copy that exists is whole. Hard links would change modes at the source."""
     aside = target.with_name(target.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(source, aside, symlinks=True)

@@ -119,7 +119,7 @@ class PostgresServer:
         fixed = {
             "listen_addresses": LOOPBACK,
             "port": str(self.port),
-            "unix_socket_directories": "",  # no socket: its path could be too long, and it would need no password
+            "unix_socket_directories": "",  # none: a socket's path can be too long
             "password_encryption": "scram-sha-256",
             "timezone": "UTC",
             "log_timezone": "UTC",
@@ -177,7 +177,7 @@ class PostgresServer:
         ]
         if self.options.get("fsync") == "off":
             command.append("--no-sync")
-        result = subprocess.run(
+        result = subprocess.run(  # noqa: S603  the command is ours
             command, check=False, capture_output=True, text=True, cwd="/", **self.identity.switch
         )
         if result.returncode:

@@ -1,5 +1,6 @@
 """Both servers of a checkout, as one thing that is started once and reused by every command after it."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,12 +75,34 @@ class Services:
         if not (self.folder / state.STATE_FILE).exists():
             return []
         with state.lock(self.folder):
-            known = state.load_locked(self.folder)
-            servers = {"PostgreSQL": self._postgres(known), "Valkey": self._valkey(known)}
-            running = {name: server for name, server in servers.items() if server.pid() is not None}
+            running = {name: server for name, server in self._servers().items() if server.pid() is not None}
             for server in running.values():
                 server.stop()
             return list(running)
+
+    def status(self) -> dict[str, str]:
+        """For people: by server, its process and address, or that it is not running."""
+        with state.lock(self.folder):
+            found = {name: (server.pid(), server.port) for name, server in self._servers().items()}
+        return {
+            name: f"process {pid} on {ports.LOOPBACK}:{port}" if pid else "not running"
+            for name, (pid, port) in found.items()
+        }
+
+    def remove(self) -> None:
+        """Stop the servers and delete what they keep, wherever that is."""
+        self.stop()
+        if not self.folder.exists():
+            return
+        _, home = self._home()
+        for path in {home / "postgres", home / "valkey"} if home == self.folder else {home}:
+            shutil.rmtree(path, ignore_errors=True)
+        for name in ("postgres", "valkey", state.STATE_FILE):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _servers(self) -> dict[str, PostgresServer | ValkeyServer]:
+        known = state.load_locked(self.folder)
+        return {"PostgreSQL": self._postgres(known), "Valkey": self._valkey(known)}
 
     def _ensure_postgres(self, tell: Callable[[str], None]) -> None:
         known = state.load_locked(self.folder)

@@ -1,4 +1,4 @@
-"""What the embedded servers of one checkout remember between starts: ports, passwords, the development secret key."""
+"""What the embedded servers of a checkout keep between starts: ports, passwords, the development key."""
 
 import fcntl
 import json

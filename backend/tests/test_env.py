@@ -90,7 +90,7 @@ def test_an_empty_value_counts_as_unset():
 
 
 def test_a_required_variable_is_missed_by_name():
-    with pytest.raises(ConfigurationError, match="^OTHER must be set: a whole number is expected.$"):
+    with pytest.raises(ConfigurationError, match=r"^OTHER must be set: a whole number is expected\.$"):
         Env({}).integer("OTHER")
 
 

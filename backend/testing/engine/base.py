@@ -1,7 +1,7 @@
 """PostgreSQL for tests: emptying the tables between transactional tests gets past triggers that refuse it.
 
-`core_change` is append-only by trigger, TRUNCATE included. The test's connection is a superuser's, so it may switch
-triggers off for the length of the flush.
+`core_change` is append-only by trigger, TRUNCATE included. The test's connection is a superuser's, so it may
+switch triggers off for the length of the flush.
 """
 
 from typing import Any

@@ -1,0 +1,50 @@
+# `make run` and `make test` need nothing but make and Python 3.11 or newer.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,\
+	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+PY := .venv/bin/python
+RUN_STAMP := .venv/installed-run-$(shell cat requirements.txt | cksum | cut -d' ' -f1)
+DEV_STAMP := .venv/installed-dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
+WORKERS ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint seed clean
+
+help:  ## Say what there is
+	@echo "make run    start the CRM: PostgreSQL, Valkey, web, worker, beat (Ctrl-C stops all)"
+	@echo "make test   run the whole test suite (WORKERS=3 processes)"
+	@echo "make lint   check style, types, layers, migrations, deployment settings, API schema"
+	@echo "make seed   add demo data: make seed ARGS='--leads 1000'"
+	@echo "make clean  stop the servers; remove their data, .venv and caches"
+
+run: $(RUN_STAMP)
+	@exec $(PY) -m backend.stack --stop-with-parent
+
+test: $(DEV_STAMP)
+	$(PY) -m pytest -n $(WORKERS) $(ARGS)
+
+lint: $(DEV_STAMP)
+	$(PY) -m backend.lint
+
+seed: $(RUN_STAMP)
+	$(PY) manage.py seed_demo $(ARGS)
+
+clean:
+	@if [ -x $(PY) ]; then $(PY) manage.py services remove || true; fi
+	rm -rf .data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .venv
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "$(PYTHON) has no venv module: on Debian install python3-venv"; exit 1; }
+
+$(RUN_STAMP): requirements.txt | $(PY)
+	@echo "Installing what the CRM runs on (once, some minutes)"
+	@$(PY) -m pip install --disable-pip-version-check -r requirements.txt
+	@rm -f .venv/installed-run-* && touch $@
+
+$(DEV_STAMP): requirements.txt requirements-dev.txt | $(PY)
+	@echo "Installing what tests and checks need (once, some minutes)"
+	@$(PY) -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@rm -f .venv/installed-dev-* && touch $@
