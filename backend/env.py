@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 T = TypeVar("T")
+Number = TypeVar("Number", int, float)
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
@@ -169,7 +170,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _within(number: T, minimum: T | None, maximum: T | None) -> T:
+def _within(number: Number, minimum: Number | None, maximum: Number | None) -> Number:
     if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
         raise ValueError(number)
     return number

@@ -244,8 +244,7 @@ LEAD_SCORING_MODEL_PATH = Path(
 )
 LEAD_SCORING_RETRAIN_SCHEDULE = env.text("LEAD_SCORING_RETRAIN_SCHEDULE", "0 2 * * 1")  # Monday 02:00 UTC
 
-# ---- E-mail
-# ----------------------------------------------------------------------------------------------------------
+# ---- E-mail ----
 
 _email_backend = "console" if DEBUG and not env.is_set("EMAIL_HOST") else "smtp"
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", f"django.core.mail.backends.{_email_backend}.EmailBackend")

@@ -82,7 +82,7 @@ def commands(web: WebAddress) -> dict[str, list[str]]:
     }
 
 
-class LeashedProcess(process.Process):  # type: ignore[misc]
+class LeashedProcess(process.Process):
     """A process of the stack that ends when the supervisor does, however that ends."""
 
     def run(self, events: Any = None, ignore_signals: bool = False) -> None:
@@ -92,7 +92,7 @@ class LeashedProcess(process.Process):  # type: ignore[misc]
         super().run(events, ignore_signals)
 
 
-class StackManager(manager.Manager):  # type: ignore[misc]
+class StackManager(manager.Manager):
     """honcho's manager, which says where everything is once the web server answers."""
 
     def __init__(self, web: WebAddress) -> None:

@@ -14,6 +14,7 @@ import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from backend.env import ConfigurationError
 
@@ -29,7 +30,7 @@ class Identity:
     gid: int
 
     @property
-    def switch(self) -> dict[str, object]:
+    def switch(self) -> dict[str, Any]:
         """Arguments for subprocess that change to this user; none when we are it already."""
         if os.geteuid() == self.uid:
             return {}

@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -136,7 +137,7 @@ class PostgresServer:
         settings = [f"-c{name}={value}" for name, value in (fixed | self.options).items()]
         return [str(self.site / INSTALL / "bin" / "postgres"), "-D", str(self.data), *settings]
 
-    def _connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+    def _connect(self, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
         return psycopg.connect(
             host=LOOPBACK,
             port=self.port,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 STATE_FILE = "services.json"
 LOCK_FILE = "services.lock"
@@ -45,7 +46,7 @@ def load_locked(folder: Path) -> State:
     return State(**json.loads(path.read_text()))
 
 
-def save(folder: Path, state: State, **changes: int) -> State:
+def save(folder: Path, state: State, **changes: Any) -> State:
     """Write the state with some of its fields changed; call it while holding the lock."""
     changed = replace(state, **changes)
     if changed != state:

@@ -4,13 +4,14 @@
 switch triggers off for the length of the flush.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.backends.postgresql import base, operations
 
 
 class DatabaseOperations(operations.DatabaseOperations):
-    def execute_sql_flush(self, sql_list: list[str]) -> Any:
+    def execute_sql_flush(self, sql_list: Iterable[str]) -> Any:
         return super().execute_sql_flush(["SET LOCAL session_replication_role = replica;", *sql_list])
 
 

@@ -1,0 +1,166 @@
+"""Every check but the tests: `make lint`, which is `python -m backend.lint`. It starts no server.
+
+One line per check; the output of those that failed follows at the end.
+"""
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+SCHEMA = Path("docs/openapi.yaml")
+PARALLEL = 2
+NOBODY_LISTENS = "127.0.0.1:1"
+GREEN, RED = 0, 1
+
+
+@dataclass(frozen=True)
+class Check:
+    """A command that ends with 0 when all is well, and the environment it runs in beyond ours."""
+
+    name: str
+    command: list[str]
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a check; `seconds` of wall clock."""
+
+    check: Check
+    passed: bool
+    output: str
+    seconds: float
+
+    @property
+    def line(self) -> str:
+        """For people."""
+        return f"{'ok' if self.passed else 'FAILED':<7} {self.check.name} ({self.seconds:.1f} s)"
+
+
+def offline(data: str) -> dict[str, str]:
+    """Settings that are read without a server: nobody listens at the addresses, and nothing gets started."""
+    return {
+        "CRM_ENV": "development",
+        "DEBUG": "0",
+        "CRM_DATA_DIR": data,
+        "DATABASE_URL": f"postgresql://nobody@{NOBODY_LISTENS}/none",
+        "REDIS_URL": f"redis://{NOBODY_LISTENS}/0",
+        # Without a database Django warns that it cannot compare its history with the files.
+        "PYTHONWARNINGS": "ignore:Got an error checking a consistent migration history",
+    }
+
+
+def production(data: str) -> dict[str, str]:
+    """The environment of a careful production server."""
+    return offline(data) | {
+        "CRM_ENV": "production",
+        "SECRET_KEY": secrets.token_urlsafe(64),
+        "ALLOWED_HOSTS": "crm.example.com",
+        "PUBLIC_URL": "https://crm.example.com",
+    }
+
+
+def checks(data: str) -> list[Check]:
+    """Everything to run, the longest first."""
+    python = [sys.executable, "-m"]
+    manage = [sys.executable, "manage.py"]
+    found = [
+        Check("types (mypy)", [*python, "mypy"], offline(data)),
+        Check("style (ruff check)", [*python, "ruff", "check", "."]),
+        Check("format (ruff format --check)", [*python, "ruff", "format", "--check", "."]),
+        Check("layers (import-linter)", [str(Path(sys.executable).with_name("lint-imports"))]),
+        Check(
+            "migrations (makemigrations --check)",
+            [*manage, "makemigrations", "--check", "--dry-run"],
+            offline(data),
+        ),
+        Check(
+            "deployment (check --deploy)",
+            [*manage, "check", "--deploy", "--fail-level=WARNING"],
+            production(data),
+        ),
+    ]
+    if (BASE_DIR / SCHEMA).exists():
+        found.append(Check(f"API schema ({SCHEMA})", [*python, "backend.lint", "schema"], offline(data)))
+    return found
+
+
+def schema_differences(committed: Path) -> str:
+    """What differs between the committed OpenAPI file and the code's, and every warning of the generator.
+
+    Empty when the file is the code's.
+    """
+    with tempfile.TemporaryDirectory(prefix="crm-schema-") as folder:
+        fresh = Path(folder) / "fresh.yaml"
+        command = [sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file"]
+        made = _run([*command, str(fresh)], {})
+        if made.returncode:
+            return made.stdout
+        compared = _run(["diff", "-u", str(committed), str(fresh)], {})
+        return compared.stdout and f"{compared.stdout}\n`make schema` writes the file anew."
+
+
+def run(check: Check) -> Outcome:
+    """The outcome of one check."""
+    started = time.monotonic()
+    result = _run(check.command, check.environ)
+    return Outcome(check, result.returncode == 0, result.stdout, time.monotonic() - started)
+
+
+def outcomes(wanted: list[Check]) -> Iterator[Outcome]:
+    """In the order of the checks, some at a time."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        yield from pool.map(run, wanted)
+
+
+def _run(command: list[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603  the commands are ours
+        command,
+        cwd=BASE_DIR,
+        env=os.environ | environ,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def report(wanted: list[Check]) -> int:
+    """Run the checks and print what came of them; the exit code."""
+    failed = []
+    for outcome in outcomes(wanted):
+        _say(outcome.line)
+        if not outcome.passed:
+            failed.append(outcome)
+    for outcome in failed:
+        _say(f"\n--- {outcome.check.name}\n{outcome.output.rstrip()}")
+    return RED if failed else GREEN
+
+
+def main(arguments: list[str]) -> int:
+    """All checks, or with `schema` the comparison of the OpenAPI file alone."""
+    if arguments == ["schema"]:
+        differences = schema_differences(BASE_DIR / SCHEMA)
+        _say(differences)
+        return RED if differences else GREEN
+    with tempfile.TemporaryDirectory(prefix="crm-lint-") as data:
+        code = report(checks(data))
+    if not (BASE_DIR / SCHEMA).exists():
+        _say(f"skipped API schema: {SCHEMA} is not there yet (`make schema` writes it)")
+    return code
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
