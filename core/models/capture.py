@@ -100,16 +100,18 @@ def _refuse_truncate() -> pgtrigger.Trigger:
     )
 
 
-def versioned(columns: Iterable[str]) -> pgtrigger.Trigger:
-    """Raise `version` and `updated_at` whenever one of `columns` is written.
+def versioned(derived: Iterable[str] = ()) -> pgtrigger.Trigger:
+    """Raise `version` and `updated_at` whenever a field changes.
 
-    Columns that the system derives (scores, engagement) are left out of the list: writing only them
-    leaves the version, and so a client's ETag, as it was.
+    Fields that the system derives (scores, engagement) are left out: writing only them leaves the version,
+    and so a client's ETag, as it was. A generated column cannot be looked at before the write.
     """
+    exclude = ["version", "updated_at", "created_at", "search_text", *derived]
     return pgtrigger.Trigger(
         name="raise_version",
         level=pgtrigger.Row,
         when=pgtrigger.Before,
-        operation=pgtrigger.UpdateOf(*columns),
+        operation=pgtrigger.Update,
+        condition=pgtrigger.AnyChange(exclude=exclude),
         func="NEW.version := OLD.version + 1; NEW.updated_at := clock_timestamp(); RETURN NEW;",
     )

@@ -85,6 +85,11 @@ class User(AbstractUser):
         ]
         triggers = captured("user", untracked=("password", "last_login", "date_joined"))
 
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        """Where "today" is for this user."""
+        return zoneinfo.ZoneInfo(self.time_zone)
+
     def reach_ids(self) -> list[int]:
         """Ids of the users whose records a manager or viewer reaches: themselves, their team, those below.
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.conf import settings
-from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
@@ -12,6 +11,7 @@ from django.utils import timezone
 
 from core.access import OwnershipPolicy, VisibleQuerySet
 from core.models.capture import captured, versioned
+from core.models.fields import text, texts
 
 # Written by the system beside every change; not changes themselves.
 UNTRACKED = ("version", "updated_at", "search_text")
@@ -21,6 +21,17 @@ class RecordQuerySet(VisibleQuerySet):
     def active(self) -> "RecordQuerySet":
         """Without the archived."""
         return self.filter(archived_at=None)
+
+    def counts(self, field: str) -> dict[str, int]:
+        """How many rows have each value of `field`; every choice is there, also with none."""
+        rows = self.order_by().values_list(field).annotate(n=models.Count("pk"))
+        choices = self.model._meta.get_field(field).choices or ()
+        return {str(value): 0 for value, _ in choices} | dict(rows)
+
+    def top(self, field: str, limit: int) -> dict[str, int]:
+        """The `limit` commonest values of a text field and how often each occurs."""
+        counted = self.exclude(**{field: ""}).order_by().values_list(field).annotate(n=models.Count("pk"))
+        return dict(counted.order_by("-n", field)[:limit])
 
 
 class Record(models.Model):
@@ -37,13 +48,8 @@ class Record(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
     )
-    external_id = models.CharField(max_length=120, blank=True, default="", db_default="")
-    tags = ArrayField(
-        models.CharField(max_length=60),
-        blank=True,
-        default=list,
-        db_default=models.Value([], ArrayField(models.TextField())),
-    )
+    external_id = text(120)
+    tags = texts(models.CharField(max_length=60))
     custom_fields = models.JSONField(
         blank=True, default=dict, db_default=models.Value({}, models.JSONField()), encoder=DjangoJSONEncoder
     )
@@ -97,10 +103,14 @@ def record_indexes(name: str) -> list[models.Index]:
     ]
 
 
-def record_triggers(entity: str, versioned_columns: list[str], untracked: tuple[str, ...] = ()) -> list[Any]:
-    """Change capture and version raising for an entity's table."""
-    common = ["owner_id", "assigned_to_id", "external_id", "tags", "custom_fields", "archived_at"]
+def record_triggers(
+    entity: str, *, derived: tuple[str, ...] = (), untracked: tuple[str, ...] = ()
+) -> list[Any]:
+    """Change capture and version raising for an entity's table.
+
+    `derived` fields change without raising the version, `untracked` ones without a change row.
+    """
     return [
         *captured(entity, untracked=(*UNTRACKED, *untracked), archivable=True),
-        versioned([*common, *versioned_columns]),
+        versioned(derived),
     ]

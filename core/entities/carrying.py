@@ -1,0 +1,44 @@
+"""What hangs on a record and goes with it when it becomes another one (conversion, merging)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import connection
+
+from core.registry import Registry
+
+
+@dataclass(frozen=True)
+class Move:
+    """From a record to a record, each as (entity name, id)."""
+
+    source: tuple[str, int]
+    target: tuple[str, int]
+
+
+# Name of what is moved → a function that moves it, set at a time, and says how many there were.
+carry_overs: Registry[Callable[[Move], int]] = Registry("carry-over")
+
+
+def carry_over(source: tuple[str, int], target: tuple[str, int]) -> dict[str, int]:
+    """Move everything registered from one record to the other; how many of each."""
+    move = Move(source, target)
+    names = carry_overs.keys()
+    return {name: carry_overs[name](move) for name in names}
+
+
+_FOLLOW = """
+INSERT INTO core_follow (user_id, entity, object_id, reason, created_at)
+SELECT user_id, %s, %s, reason, now() FROM core_follow WHERE entity = %s AND object_id = %s
+ON CONFLICT DO NOTHING
+"""
+
+
+def _followers(move: Move) -> int:
+    """Who followed the one follows the other too."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FOLLOW, [*move.target, *move.source])
+        return cursor.rowcount
+
+
+carry_overs.register("followers", _followers)

@@ -1,0 +1,190 @@
+"""From what a client sent to the values to store: one path for the API, bulk changes and automation.
+
+All faults are collected and raised together as InvalidError, each under the name the client used.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.entities import custom, kinds
+from core.entities.columns import Column
+from core.entities.entity import Entity
+from core.entities.locks import UNIQUE_FIELD, lock
+from core.entities.references import existing_ids
+from core.errors import FieldIssue, InvalidError, ValueRefusedError
+
+# A PUT replaces a record's content and leaves who it belongs to.
+KEPT_BY_PUT = {"owner", "assigned_to"}
+
+
+def clean(
+    entity: Entity,
+    data: Any,
+    *,
+    user: Any,
+    before: Mapping[str, Any] | None = None,
+    partial: bool = False,
+) -> dict[str, Any]:
+    """Values by table column for a new record (`before` None) or a changed one.
+
+    `user` is who writes: references must be visible to them; None stands for the system. `partial` leaves
+    fields that are not given as they are; otherwise they fall to their defaults. Raises InvalidError.
+    """
+    return Cleaning(entity, user, before, partial).run(data)
+
+
+class Cleaning:
+    """One pass over one record's input."""
+
+    def __init__(self, entity: Entity, user: Any, before: Mapping[str, Any] | None, partial: bool) -> None:
+        self.entity, self.user, self.before = entity, user, before
+        self.partial = partial and before is not None
+        self.values: dict[str, Any] = {}
+        self.issues: list[FieldIssue] = []
+
+    def run(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, Mapping):
+            raise InvalidError.of("", "Expected an object.", "not_an_object")
+        given = self._known(data)
+        for column, raw in given.values():
+            self._clean_one(column, raw, self.values, column.path)
+        self._complete({c.name for c, _ in given.values()})
+        self._clean_custom_fields(data)
+        self._check_references()
+        self._raise_if_any()
+        self._apply_rules()
+        return self.values
+
+    def _known(self, data: Mapping[str, Any]) -> dict[str, tuple[Column, Any]]:
+        known: dict[str, tuple[Column, Any]] = {}
+        for name, raw in data.items():
+            column = self.entity.by_input_name.get(name)
+            if column is None or not column.writable:
+                code = "unknown_field" if column is None else "read_only"
+                word = "Unknown field." if column is None else "This field is read-only."
+                self.issues.append(FieldIssue(str(name)[:120], code, word))
+            elif column.name != "custom_fields":
+                known[name] = (column, raw)
+        return known
+
+    def _clean_one(self, column: Column, raw: Any, into: dict[str, Any], key: str) -> None:
+        try:
+            into[key] = clean_value(column, raw)
+        except ValueRefusedError as error:
+            self.issues.append(FieldIssue(column.name, error.code, error.message))
+
+    def _complete(self, given: set[str]) -> None:
+        """Fields that were not given: required ones are missed, others fall to their defaults."""
+        if self.partial:
+            return
+        for column in self.entity.columns:
+            if column.name in given or not column.writable or column.name == "custom_fields":
+                continue
+            if column.required:
+                self.issues.append(FieldIssue(column.name, "required", "This field is required."))
+            elif self.before is None or column.name not in KEPT_BY_PUT:
+                self.values[column.path] = column.empty if column.default is None else column.default
+
+    def _clean_custom_fields(self, data: Mapping[str, Any]) -> None:
+        if self.partial and "custom_fields" not in data:
+            return
+        given = data.get("custom_fields") or {}
+        if not isinstance(given, Mapping):
+            self.issues.append(FieldIssue("custom_fields", "not_an_object", "Expected an object."))
+            return
+        kept = dict(self.before["custom_fields"]) if self.partial and self.before else {}
+        self.values["custom_fields"] = CustomValues(self, given, kept).run()
+
+    def _check_references(self) -> None:
+        """Ids in the body must be visible to the writer; hidden and missing ones look alike."""
+        for column in self.entity.columns:
+            pk = self.values.get(column.path)
+            if isinstance(column.kind, kinds.Reference) and pk is not None and self._is_new(column.path, pk):
+                self._check_reference(column, pk)
+
+    def _is_new(self, path: str, pk: int) -> bool:
+        return self.before is None or self.before.get(path) != pk
+
+    def _check_reference(self, column: Column, pk: int) -> None:
+        if pk not in existing_ids(column.kind.target, [pk], self.user):
+            message = f'Invalid id "{pk}": there is no such {column.kind.target}.'
+            self.issues.append(FieldIssue(column.name, "does_not_exist", message))
+
+    def _apply_rules(self) -> None:
+        for rule in self.entity.rules:
+            rule(self.values, self.before)
+
+    def _raise_if_any(self) -> None:
+        if self.issues:
+            raise InvalidError(self.issues)
+
+
+def clean_value(column: Column, raw: Any) -> Any:
+    """One value, null and blank ones included. Raises ValueRefusedError."""
+    if raw is None or (raw == "" and not isinstance(column.kind, kinds.Json)):
+        if column.required:
+            raise ValueRefusedError("This field may not be blank.", code="blank")
+        return column.empty
+    value = column.kind.clean(raw)
+    if column.required and value == "":
+        raise ValueRefusedError("This field may not be blank.", code="blank")
+    if value == "" and column.nullable:
+        return None
+    return value
+
+
+class CustomValues:
+    """The `custom_fields` object: given keys over kept ones; null removes a key."""
+
+    def __init__(self, cleaning: Cleaning, given: Mapping[str, Any], kept: dict[str, Any]) -> None:
+        self.cleaning, self.given, self.kept = cleaning, given, kept
+
+    def run(self) -> dict[str, Any]:
+        columns = {d.key: custom.custom_column(d) for d in custom.definitions(self.cleaning.entity)}
+        for key in self.given:
+            if key not in columns:
+                name = f"{custom.PREFIX}{str(key)[:60]}"
+                self._refuse(name, "unknown_field", "No such custom field is defined.")
+        for key, column in columns.items():
+            self._take(key, column)
+        return self.kept
+
+    def _take(self, key: str, column: Column) -> None:
+        if key in self.given:
+            self._set(key, column, self.given[key])
+        elif key not in self.kept and column.default is not None and not self.cleaning.partial:
+            self._set(key, column, column.default)
+        elif column.required and key not in self.kept and not self.cleaning.partial:
+            self._refuse(column.name, "required", "This field is required.")
+
+    def _set(self, key: str, column: Column, raw: Any) -> None:
+        try:
+            value = clean_value(column, raw)
+        except ValueRefusedError as error:
+            self._refuse(column.name, error.code, error.message)
+            return
+        if value is None or value in ([], ""):
+            self.kept.pop(key, None)
+            return
+        self.kept[key] = column.kind.to_json(value)
+        self._check_stored(key, column, value)
+
+    def _check_stored(self, key: str, column: Column, value: Any) -> None:
+        """What only the database can answer: does the user exist, is the value still free."""
+        if isinstance(column.kind, kinds.Reference):
+            self.cleaning._check_reference(column, value)
+        if column.unique and is_taken(self.cleaning.entity, key, self.kept[key], self.cleaning.before):
+            self._refuse(column.name, "unique", "Another record has this value.")
+
+    def _refuse(self, name: str, code: str, message: str) -> None:
+        self.cleaning.issues.append(FieldIssue(name, code, message))
+
+
+def is_taken(entity: Entity, key: str, value: Any, before: Mapping[str, Any] | None) -> bool:
+    """Whether another record has this value of a unique custom field.
+
+    Takes the field's lock until the transaction ends, so that two writers of one value cannot both pass.
+    """
+    lock(UNIQUE_FIELD, f"{entity.name}.{key}")
+    others = entity.model.objects.filter(custom_fields__contains={key: value}, archived_at=None)
+    return others.exclude(pk=before["id"] if before else None).exists()

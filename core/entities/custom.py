@@ -1,0 +1,84 @@
+"""Custom fields as columns: defined in a table, stored in `custom_fields`, used like any other."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import models
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Cast
+
+from core.entities import kinds
+from core.entities.columns import Column
+from core.entities.entity import Entity
+from core.entities.kinds import Kind
+from core.models import CustomField
+
+PREFIX = "custom_fields."
+Type = CustomField.Type
+
+_OUTPUT: dict[str, models.Field] = {
+    Type.NUMBER: models.DecimalField(max_digits=30, decimal_places=6),
+    Type.MONEY: models.DecimalField(max_digits=30, decimal_places=2),
+    Type.DATE: models.DateField(),
+    Type.DATETIME: models.DateTimeField(),
+    Type.BOOLEAN: models.BooleanField(),
+    Type.USER: models.BigIntegerField(),
+}
+
+
+def kind_of_type(definition: CustomField) -> Kind:
+    """The kind that checks values of a custom field."""
+    made: dict[str, Kind] = {
+        Type.TEXT: kinds.Text(max_length=5_000),
+        Type.NUMBER: kinds.Number(max_digits=21, places=6),
+        Type.MONEY: kinds.Money(),
+        Type.DATE: kinds.Date(),
+        Type.DATETIME: kinds.DateTime(),
+        Type.BOOLEAN: kinds.Boolean(),
+        Type.CHOICE: kinds.Choice(choices=tuple(definition.choices)),
+        Type.MULTI_CHOICE: kinds.MultiChoice(choices=tuple(definition.choices)),
+        Type.USER: kinds.Reference(target="user"),
+        Type.URL: kinds.Url(),
+    }
+    return made[definition.type]
+
+
+def _expression(definition: CustomField) -> Any:
+    """The value in `custom_fields` as its own SQL type, so that it orders and compares as such."""
+    if definition.type == Type.MULTI_CHOICE:
+        return KeyTransform(definition.key, "custom_fields")
+    text = KeyTextTransform(definition.key, "custom_fields")
+    output = _OUTPUT.get(definition.type)
+    return Cast(text, output) if output else Cast(text, models.TextField())
+
+
+def custom_column(definition: CustomField) -> Column:
+    """The column of a custom field, named `custom_fields.<key>`."""
+    return Column(
+        name=PREFIX + definition.key,
+        kind=kind_of_type(definition),
+        path=definition.key,
+        label=definition.label,
+        required=definition.required,
+        custom=True,
+        unique=definition.unique,
+        searchable=definition.searchable,
+        default=definition.default,
+        expression=_expression(definition),
+        help_text=definition.help_text,
+        orderable=definition.type != Type.MULTI_CHOICE,
+    )
+
+
+def definitions(entity: Entity) -> list[CustomField]:
+    """The custom fields of an entity, in their order: one query."""
+    return list(CustomField.objects.filter(entity=entity.name))
+
+
+def schema(entity: Entity, *, names: Iterable[str] | None = None) -> dict[str, Column]:
+    """All columns by name, the custom ones too. `names`, when given, says which are asked for: the table of
+    definitions is only read when a custom one is among them."""
+    if names is not None and not any(name.startswith(PREFIX) for name in names):
+        return entity.by_name
+    extra = [custom_column(definition) for definition in definitions(entity)]
+    return entity.by_name | {c.name: c for c in extra}

@@ -1,0 +1,114 @@
+"""The entity: model, columns, special filters and row rules, registered once by its app."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from core.entities.columns import Column, column, derived
+from core.entities.kinds import BIGINT_MAX, Integer, Kind
+from core.registry import Registry
+
+# A rule looks at the values about to be written and, on a change, at the record's present ones; it may
+# complete the values and raises InvalidError where they do not fit together.
+Rule = Callable[[dict[str, Any], Mapping[str, Any] | None], None]
+
+
+@dataclass(frozen=True)
+class NamedFilter:
+    """A filter with a name of its own (`overdue=true`): what it takes, and the Q it stands for."""
+
+    kind: Kind
+    build: Callable[[Any, Any], Q]  # (value, user) → Q
+    help_text: str = ""
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What the generic parts know of one kind of record."""
+
+    name: str
+    plural: str
+    model: type[Any]
+    columns: tuple[Column, ...]
+    # How a record is called in lists of references, notifications, the timeline: columns joined by blanks.
+    title: tuple[str, ...]
+    filters: dict[str, NamedFilter] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    # Records that may be the same as the values about to be stored; None where duplicates are no matter.
+    duplicates: Callable[[dict[str, Any]], Q] | None = None
+    ordering: str = "-id"
+
+    @cached_property
+    def by_name(self) -> dict[str, Column]:
+        return {c.name: c for c in self.columns}
+
+    @cached_property
+    def by_input_name(self) -> dict[str, Column]:
+        """Columns by every name accepted on input."""
+        return self.by_name | {alias: c for c in self.columns for alias in c.aliases}
+
+    @cached_property
+    def public_names(self) -> dict[str, str]:
+        """Table column → public name, for what the change table recorded."""
+        return {c.path: c.name for c in self.columns if c.expression is None}
+
+    def visible_to(self, user: Any, action: str = "view") -> models.QuerySet:
+        """The rows of this entity on which `user` may do `action`, archived ones included."""
+        return self.model.objects.visible_to(user, action)
+
+
+entities: Registry[Entity] = Registry("entity")
+
+
+def entity_of(model: Any) -> Entity:
+    """The entity of a model class or instance."""
+    return entities[model.entity_name]
+
+
+def record_columns(model: Any) -> tuple[Column, ...]:
+    """The columns every entity has, in the order they are shown after its own."""
+    return (
+        column(model, "owner"),
+        column(model, "assigned_to"),
+        column(model, "tags"),
+        column(model, "custom_fields", filterable=False, orderable=False),
+        column(model, "external_id"),
+        column(model, "created_by"),
+        column(model, "created_at"),
+        column(model, "updated_at"),
+        column(model, "archived_at"),
+        column(model, "version"),
+    )
+
+
+def id_column(model: Any) -> Column:
+    return column(model, "id", writable=False, kind=Integer(maximum=BIGINT_MAX))
+
+
+def register(entity: Entity) -> Entity:
+    """Put an entity into the registry, under its singular name."""
+    return entities.register(entity.name, entity)
+
+
+def by_plural(plural: str) -> Entity | None:
+    """The entity an address such as /api/v1/leads/ names."""
+    return next((e for e in entities if e.plural == plural), None)
+
+
+__all__ = [
+    "Entity",
+    "NamedFilter",
+    "Rule",
+    "by_plural",
+    "column",
+    "derived",
+    "entities",
+    "entity_of",
+    "id_column",
+    "record_columns",
+    "register",
+]

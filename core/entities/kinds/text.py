@@ -1,0 +1,122 @@
+"""Text, and text with a form: e-mail addresses, phone numbers, web addresses."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import phonenumbers
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from core.conf import conf
+from core.entities.kinds.base import TEXTUAL, Kind, refuse, trimmed
+
+
+def checked_text(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise refuse("invalid", "Not a valid string.")
+    if "\x00" in raw:
+        raise refuse("null_characters_not_allowed", "Null characters are not allowed.")
+    if any("\ud800" <= c <= "\udfff" for c in raw):
+        raise refuse("invalid", "Lone surrogates are not text.")
+    return raw
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    name: ClassVar[str] = "text"
+    operators: ClassVar[tuple[str, ...]] = TEXTUAL
+    empty: ClassVar[Any] = ""
+    max_length: int | None = None
+    trim: bool = True
+
+    def clean(self, raw: Any) -> str:
+        text = checked_text(raw)
+        text = trimmed(text) if self.trim else text
+        if self.max_length is not None and len(text) > self.max_length:
+            raise refuse("max_length", f"Ensure this field has no more than {self.max_length} characters.")
+        return text
+
+    def schema(self) -> dict[str, Any]:
+        limit = {"maxLength": self.max_length} if self.max_length else {}
+        return {"type": "string", **limit}
+
+
+@dataclass(frozen=True)
+class Email(Text):
+    """An address, stored in lower case: matching is case-blind everywhere."""
+
+    name: ClassVar[str] = "email"
+    max_length: int | None = 254
+
+    def clean(self, raw: Any) -> str:
+        text = super().clean(raw).lower()
+        if text:
+            try:
+                validate_email(text)
+            except ValidationError:
+                raise refuse("invalid", "Enter a valid e-mail address.") from None
+        return text
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "email", "maxLength": self.max_length}
+
+
+@dataclass(frozen=True)
+class Phone(Text):
+    """A number in E.164 (`+14155550123`), an extension kept behind `;ext=` (RFC 3966)."""
+
+    name: ClassVar[str] = "phone"
+    max_length: int | None = 40
+
+    def clean(self, raw: Any) -> str:
+        text = super().clean(raw)
+        if not text:
+            return ""
+        number, _, extension = text.partition(";ext=")
+        parsed = self._parse(f"{number} ext. {extension}" if extension else number)
+        e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        return f"{e164};ext={parsed.extension}" if parsed.extension else e164
+
+    def _parse(self, text: str) -> phonenumbers.PhoneNumber:
+        # 00 is how most of the world dials abroad; phonenumbers knows it only region by region.
+        text = re.sub(r"^00(?=[1-9])", "+", text)
+        try:
+            parsed = phonenumbers.parse(text, conf.DEFAULT_PHONE_REGION)
+        except phonenumbers.NumberParseException:
+            parsed = None
+        if parsed is None or not phonenumbers.is_possible_number(parsed):
+            raise refuse("invalid", "Enter a phone number, best with its country code: +14155550123.")
+        return parsed
+
+
+@dataclass(frozen=True)
+class Url(Text):
+    """An http(s) address; without a scheme, https is meant."""
+
+    name: ClassVar[str] = "url"
+    max_length: int | None = 500
+
+    def clean(self, raw: Any) -> str:
+        text = super().clean(raw)
+        if not text:
+            return ""
+        address = text if "://" in text else f"https://{text}"
+        if not self._is_web_address(address):
+            raise refuse("invalid", "Enter a web address such as https://example.com.")
+        return super().clean(address)
+
+    @staticmethod
+    def _is_web_address(address: str) -> bool:
+        try:
+            parts = urlsplit(address)
+            host = parts.hostname or ""
+            _ = parts.port
+        except ValueError:
+            return False
+        clean = not re.search(r"[\s\x00-\x1f<>\"]", address)
+        return clean and parts.scheme in ("http", "https") and "." in host.strip(".") and not parts.username
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "maxLength": self.max_length}

@@ -1,0 +1,15 @@
+"""Locks held until the transaction ends (PostgreSQL advisory locks)."""
+
+from zlib import crc32
+
+from django.db import connection
+
+# First halves of the two-part lock key, so that locks of different purposes meet no others.
+UNIQUE_FIELD = 7_301
+MATCHING = 7_302
+
+
+def lock(space: int, text: str) -> None:
+    """One transaction at a time for `text` in `space`."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [space, crc32(text.encode()) - 2**31])

@@ -1,0 +1,103 @@
+"""Records as the API gives them: plain rows of the asked-for columns, no model instances in between."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.db.models import F, QuerySet
+
+from core.entities import custom, kinds
+from core.entities.columns import Column
+from core.entities.entity import Entity, entities
+from core.entities.references import target_model
+from core.errors import InvalidError
+
+Row = dict[str, Any]
+
+
+class Reader:
+    """Reads an entity's rows as dicts of `fields` (all by default), with `expand`ed references.
+
+    Raises InvalidError for unknown names, listing the known ones.
+    """
+
+    def __init__(self, entity: Entity, *, fields: Sequence[str] = (), expand: Sequence[str] = ()) -> None:
+        self.entity = entity
+        columns = custom.schema(entity, names=fields) if fields else entity.by_name
+        self.columns = pick(columns, fields, "fields") if fields else list(entity.columns)
+        self.expanded = pick(references(entity), expand, "expand")
+        self._converters = [(c.name, converter(c)) for c in self.columns]
+
+    def rows(self, queryset: QuerySet, user: Any) -> list[Row]:
+        """The rows of a queryset, in its order, in one query and one more per expanded reference."""
+        return self.shown(self.values(queryset), user)
+
+    def shown(self, tuples: Iterable[Sequence[Any]], user: Any) -> list[Row]:
+        """Tuples of `values` as dicts, references expanded."""
+        found = [self.row(values) for values in tuples]
+        for column in self.expanded:
+            self._expand(found, column, user)
+        return found
+
+    def values(self, queryset: QuerySet, *more: str) -> QuerySet:
+        """The queryset as tuples in the order of the columns, `more` annotations behind them."""
+        aliases = {f"_c{i}": c.expression for i, c in enumerate(self.columns) if c.expression is not None}
+        paths = [f"_c{i}" if c.expression is not None else c.path for i, c in enumerate(self.columns)]
+        return queryset.annotate(**aliases).values_list(*paths, *more)
+
+    def row(self, values: Sequence[Any]) -> Row:
+        """One tuple of `values` as a dict ready for orjson."""
+        return {
+            name: value if convert is None or value is None else convert(value)
+            for (name, convert), value in zip(self._converters, values, strict=True)
+        }
+
+    def _expand(self, rows: list[Row], column: Column, user: Any) -> None:
+        known = briefs(column.kind.target, {row.get(column.name) for row in rows} - {None}, user)
+        for row in rows:
+            if column.name in row:
+                # A reference to something hidden stays its bare id: the id was visible before.
+                row[column.name] = known.get(row[column.name], row[column.name])
+
+
+def pick(columns: dict[str, Column], names: Iterable[str], parameter: str) -> list[Column]:
+    """The named columns; InvalidError on `parameter` for a name that is not there."""
+    names = list(dict.fromkeys(names))
+    unknown = [name for name in names if name not in columns]
+    if unknown:
+        known = ", ".join(sorted(columns))
+        raise InvalidError.of(parameter, f"Unknown: {', '.join(unknown)[:200]}. Known: {known}.", "unknown")
+    return [columns[name] for name in names]
+
+
+def references(entity: Entity) -> dict[str, Column]:
+    return {c.name: c for c in entity.columns if isinstance(c.kind, kinds.Reference)}
+
+
+def converter(column: Column) -> Callable[[Any], Any] | None:
+    """What turns a database value into JSON where orjson would not by itself."""
+    return column.kind.to_json if isinstance(column.kind, kinds.Money) else None
+
+
+def title_of(entity: Entity, values: dict[str, Any]) -> str:
+    """How a record is called, from its values by column path."""
+    parts = [str(values.get(name) or "") for name in entity.title]
+    return " ".join(p for p in parts if p) or f"{entity.name} {values.get('id')}"
+
+
+def briefs(target: str, ids: set[int], user: Any) -> dict[int, Row]:
+    """Short forms `{id, name, …}` of those of `ids` that `user` sees, in one query."""
+    if not ids:
+        return {}
+    rows = target_model(target).objects.visible_to(user).filter(pk__in=ids).order_by()
+    entity = entities.get(target)
+    if entity:
+        paths = dict.fromkeys(("id", *entity.title))
+        return {r["id"]: {"id": r["id"], "name": title_of(entity, r)} for r in rows.values(*paths)}
+    if target == "user":
+        return {r["id"]: user_brief(r) for r in rows.values("id", "username", "first_name", "last_name")}
+    return {r["id"]: r for r in rows.values("id", name=F("name"))}
+
+
+def user_brief(row: Row) -> Row:
+    full_name = f"{row['first_name']} {row['last_name']}".strip()
+    return {"id": row["id"], "username": row["username"], "full_name": full_name or row["username"]}

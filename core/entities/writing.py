@@ -1,0 +1,113 @@
+"""Creating, changing, archiving and deleting single records: for the API, automation and the admin alike.
+
+Call inside `core.changes.acting_as`, which opens the transaction and says who acts.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+
+from core.access import Action
+from core.entities.cleaning import clean
+from core.entities.entity import Entity
+from core.errors import ConflictError, ForbiddenError, NotVisibleError
+
+
+def values_of(record: Any) -> dict[str, Any]:
+    """A record's columns by table column, as rules and cleaning look at them."""
+    return {f.attname: getattr(record, f.attname) for f in record._meta.concrete_fields if not f.generated}
+
+
+def create(entity: Entity, data: Mapping[str, Any], user: Any) -> Any:
+    """A new record from client input, owned by `user` unless they say otherwise. Raises InvalidError."""
+    values = clean(entity, data, user=user)
+    return insert(entity, values, user)
+
+
+def insert(entity: Entity, values: dict[str, Any], user: Any) -> Any:
+    """Store clean values as a new record."""
+    if user is not None:
+        values["created_by_id"] = user.pk
+        if values.get("owner_id") is None:
+            values["owner_id"] = user.pk
+    record = entity.model(**values)
+    _save(record.save, force_insert=True)
+    check_still_reached(entity, [record.pk], user)
+    return record
+
+
+def update(entity: Entity, record: Any, data: Mapping[str, Any], user: Any, *, partial: bool = True) -> Any:
+    """Change a record that the caller has locked. Raises InvalidError; ForbiddenError when the change would
+    put it out of the user's own reach."""
+    values = clean(entity, data, user=user, before=values_of(record), partial=partial)
+    return store(entity, record, values, user)
+
+
+def store(entity: Entity, record: Any, values: Mapping[str, Any], user: Any) -> Any:
+    """Write those of the clean values that differ."""
+    changed = {name: value for name, value in values.items() if getattr(record, name) != value}
+    if not changed:
+        return record
+    for name, value in changed.items():
+        setattr(record, name, value)
+    _save(record.save, update_fields=list(changed))
+    check_still_reached(entity, [record.pk], user)
+    record.refresh_from_db(fields=["version", "updated_at"])
+    return record
+
+
+def _save(save: Callable[..., None], **options: Any) -> None:
+    """Save; what a unique constraint refuses is a conflict."""
+    try:
+        with transaction.atomic():
+            save(**options)
+    except IntegrityError as error:
+        if getattr(error.__cause__, "sqlstate", "") != "23505":
+            raise
+        raise ConflictError("Another record already has this value.", code="unique") from error
+
+
+def locked(entity: Entity, pk: int, user: Any, action: str = Action.CHANGE, *, archived: bool = False) -> Any:
+    """The record under a row lock, if `user` may do `action` on it.
+
+    Raises NotVisibleError where it does not exist for them and ForbiddenError where it may only be seen.
+    """
+    rows = entity.model.objects.filter(archived_at__isnull=not archived)
+    allowed = rows.visible_to(user, action) if user is not None else rows
+    record = allowed.select_for_update(of=("self",)).filter(pk=pk).first()
+    if record is not None:
+        return record
+    if user is not None and rows.visible_to(user, Action.VIEW).filter(pk=pk).exists():
+        raise ForbiddenError("You may see this record but not do this with it.")
+    raise NotVisibleError("Not found.")
+
+
+def check_still_reached(entity: Entity, pks: list[int], user: Any) -> None:
+    """What a write leaves must still be the writer's to change."""
+    if user is None:
+        return
+    reached = entity.visible_to(user, Action.CHANGE).filter(pk__in=pks)
+    if reached.count() != len(pks):
+        raise ForbiddenError("This would put the record out of your own reach.")
+
+
+def archive(record: Any) -> None:
+    """Take a record out of lists; `restore` brings it back."""
+    record.archived_at = timezone.now()
+    record.save(update_fields=["archived_at"])
+
+
+def restore(record: Any) -> None:
+    record.archived_at = None
+    record.save(update_fields=["archived_at"])
+
+
+def delete(record: Any) -> None:
+    """Delete for good. Raises ConflictError where other records still need this one."""
+    try:
+        record.delete()
+    except ProtectedError as error:
+        raise ConflictError("Other records still refer to this one.", code="protected") from error
