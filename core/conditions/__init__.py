@@ -1,0 +1,22 @@
+"""The one filter language: lists, saved views, bulk changes, exports, assignment and automation use it.
+
+A condition is an equality map (`{"state": "CA"}`) or a tree of `all`, `any`, `not` over leaves
+`{"field": …, "op": …, "value": …}`. It is checked when saved and compiled to a Q.
+"""
+
+from core.conditions.compiling import change_q, record_q
+from core.conditions.grammar import Change, Condition, Group, Leaf, Negation, fields_of, parse
+from core.conditions.query import filters_of
+
+__all__ = [
+    "Change",
+    "Condition",
+    "Group",
+    "Leaf",
+    "Negation",
+    "change_q",
+    "fields_of",
+    "filters_of",
+    "parse",
+    "record_q",
+]

@@ -1,0 +1,162 @@
+"""From a checked condition to a Q, over records or over rows of the change table."""
+
+from collections.abc import Callable
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from core.conditions.grammar import Change, Condition, Group, Leaf, Negation, fields_of
+from core.conditions.moments import Moment
+from core.entities import kinds
+from core.entities.columns import Column
+from core.entities.entity import Entity
+
+LOOKUPS = {
+    "eq": "exact",
+    "in": "in",
+    "lt": "lt",
+    "lte": "lte",
+    "gt": "gt",
+    "gte": "gte",
+    "before": "lt",
+    "after": "gt",
+    "contains": "icontains",
+    "starts_with": "istartswith",
+    "ends_with": "iendswith",
+}
+NEGATED = {"ne": "eq", "not_in": "in", "has_none": "has_any"}
+
+
+def record_q(condition: Condition) -> Q:
+    """The records that meet a condition without change operators."""
+    if isinstance(condition, Negation):
+        return ~record_q(condition.child)
+    if isinstance(condition, Group):
+        return _joined(condition.word, [record_q(child) for child in condition.children])
+    return leaf_q(condition)
+
+
+def change_q(entity: Entity, condition: Condition) -> Q:
+    """The rows of the change table whose change, and whose record as it is now, meet the condition.
+
+    Parts that speak of the record alone become one EXISTS over its table.
+    """
+    if not any(isinstance(leaf, Change) for leaf in fields_of(condition)):
+        return _record_exists(entity, condition)
+    if isinstance(condition, Negation):
+        return ~change_q(entity, condition.child)
+    if isinstance(condition, Group):
+        return _joined(condition.word, [change_q(entity, child) for child in condition.children])
+    return _changed_q(condition)
+
+
+def _record_exists(entity: Entity, condition: Condition) -> Q:
+    if not list(fields_of(condition)):
+        return Q()
+    rows = entity.model.objects.filter(pk=OuterRef("object_id")).filter(record_q(condition))
+    return Q(Exists(rows))
+
+
+def _changed_q(leaf: Leaf) -> Q:
+    """`changes` maps a column to [old, new]; of a creation it is empty, so nothing "changed" in it."""
+    path = leaf.column.path
+    if leaf.op == "changed":
+        return Q(changes__has_key=path)
+    value = leaf.column.kind.to_json(leaf.value)
+    index = 1 if leaf.op == "changed_to" else 0
+    return Q(**{f"changes__{path}__{index}": value})
+
+
+def _joined(word: str, parts: list[Q]) -> Q:
+    return reduce(and_ if word == "all" else or_, parts, Q())
+
+
+def leaf_q(leaf: Leaf) -> Q:
+    """One leaf as a Q."""
+    if leaf.op in NEGATED:
+        positive = Leaf(leaf.column, NEGATED[leaf.op], leaf.value)
+        return ~leaf_q(positive) | _empty(leaf.column)
+    special = _SPECIAL.get(leaf.op)
+    if special:
+        return special(leaf.column, leaf.value)
+    return _lookup(leaf.column, LOOKUPS[leaf.op], _resolved(leaf.value))
+
+
+def _resolved(value: Any) -> Any:
+    return value.resolve() if isinstance(value, Moment) else value
+
+
+def _lookup(column: Column, lookup: str, value: Any) -> Q:
+    """`column lookup value`; the path comes from the registry, never from the user."""
+    if column.expression is None:
+        return Q(**{f"{column.path}__{lookup}": value})
+    if column.custom and lookup == "exact":
+        return _contains_key(column, value)
+    expression = column.expression
+    made = expression.output_field.get_lookup(lookup)
+    return Q(made(expression, value))
+
+
+def _contains_key(column: Column, value: Any) -> Q:
+    """Equality on a custom field by containment, which the GIN index answers."""
+    return Q(custom_fields__contains={column.path: column.kind.to_json(value)})
+
+
+def _is_empty(column: Column, wanted: bool) -> Q:
+    return _empty(column) if wanted else ~_empty(column)
+
+
+def _empty(column: Column) -> Q:
+    """No value: null, blank text or an empty list."""
+    if column.custom:
+        return ~Q(custom_fields__has_key=column.path)
+    if column.expression is not None:
+        return _lookup(column, "isnull", True)
+    empty = Q(**{f"{column.path}__isnull": True})
+    if column.empty is None:
+        return empty
+    return empty | Q(**{column.path: column.empty})
+
+
+def _between(column: Column, ends: list[Any]) -> Q:
+    low, high = ends
+    return _lookup(column, "gte", low) & _lookup(column, "lte", high)
+
+
+def _has_any(column: Column, items: list[Any]) -> Q:
+    if column.custom:
+        return reduce(or_, [Q(custom_fields__contains={column.path: [item]}) for item in items])
+    return Q(**{f"{column.path}__overlap": items})
+
+
+def _has_all(column: Column, items: list[Any]) -> Q:
+    if column.custom:
+        return Q(custom_fields__contains={column.path: items})
+    return Q(**{f"{column.path}__contains": items})
+
+
+def _within_last(column: Column, span: Any) -> Q:
+    now = timezone.localtime()
+    return _between(column, [_as(column, now - span.length), _as(column, now)])
+
+
+def _within_next(column: Column, span: Any) -> Q:
+    now = timezone.localtime()
+    return _between(column, [_as(column, now), _as(column, now + span.length)])
+
+
+def _as(column: Column, moment: Any) -> Any:
+    return moment.date() if isinstance(column.kind, kinds.Date) else moment
+
+
+_SPECIAL: dict[str, Callable[[Column, Any], Q]] = {
+    "is_empty": _is_empty,
+    "between": _between,
+    "has_any": _has_any,
+    "has_all": _has_all,
+    "within_last": _within_last,
+    "within_next": _within_next,
+}

@@ -1,0 +1,211 @@
+"""Parsing and checking: from JSON to a small tree in which every field, operator and value is known good."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.conditions.moments import Moment, moment_of, span_of
+from core.entities import kinds
+from core.entities.columns import Column
+from core.entities.custom import schema
+from core.entities.entity import Entity
+from core.errors import FieldIssue, InvalidError, ValueRefusedError
+
+MAX_DEPTH = 8
+MAX_LEAVES = 100
+MAX_LIST = 1_000
+CHANGE_OPERATORS = ("changed", "changed_to", "changed_from")
+LISTS = ("in", "not_in", "has_any", "has_all", "has_none")
+MOMENTS = ("before", "after")
+SPANS = ("within_last", "within_next")
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """`field op value`, the value cleaned by the field's kind."""
+
+    column: Column
+    op: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Change(Leaf):
+    """A leaf about the change itself: changed, changed_to, changed_from."""
+
+
+@dataclass(frozen=True)
+class Group:
+    word: str  # "all" or "any"
+    children: tuple["Condition", ...]
+
+
+@dataclass(frozen=True)
+class Negation:
+    child: "Condition"
+
+
+Condition = Leaf | Group | Negation
+
+
+def parse(entity: Entity, raw: Any, *, changes: bool = False, name: str = "conditions") -> Condition:
+    """The condition in `raw`, or InvalidError with every fault under its path below `name`.
+
+    `changes` allows the operators that look at a change; without it they are refused. An empty object or
+    list matches everything; an empty value in a leaf is an error and never "skip this condition".
+    """
+    parser = _Parser(entity, schema(entity, names=_names(raw)), changes)
+    parsed = parser.node(raw, name, 0)
+    if parser.issues or parsed is None:
+        raise InvalidError(parser.issues)
+    return parsed
+
+
+def fields_of(condition: Condition) -> Iterator[Leaf]:
+    """Every leaf of a condition."""
+    if isinstance(condition, Leaf):
+        yield condition
+        return
+    children = condition.children if isinstance(condition, Group) else (condition.child,)
+    for child in children:
+        yield from fields_of(child)
+
+
+def _names(raw: Any) -> list[str]:
+    """Whether any custom field is spoken of, cheaply: all strings of the input."""
+    if isinstance(raw, str):
+        return [raw]
+    if isinstance(raw, Mapping):
+        return [name for key, value in raw.items() for name in (*_names(key), *_names(value))]
+    if isinstance(raw, list):
+        return [name for item in raw for name in _names(item)]
+    return []
+
+
+class _Parser:
+    def __init__(self, entity: Entity, columns: Mapping[str, Column], changes: bool) -> None:
+        self.entity, self.columns, self.changes = entity, columns, changes
+        self.issues: list[FieldIssue] = []
+        self.leaves = 0
+
+    def node(self, raw: Any, path: str, depth: int) -> Condition | None:
+        if depth > MAX_DEPTH:
+            return self._fault(path, "too_deep", f"Conditions nest at most {MAX_DEPTH} deep.")
+        if isinstance(raw, list):
+            return self._group("all", raw, path, depth)
+        if not isinstance(raw, Mapping):
+            return self._fault(path, "invalid", "Expected an object or a list of conditions.")
+        for word in ("all", "any", "not"):
+            if word in raw:
+                return self._branch(word, raw, path, depth)
+        if "field" in raw:
+            return self._leaf(raw, path)
+        return self._equalities(raw, path)
+
+    def _branch(self, word: str, raw: Mapping[str, Any], path: str, depth: int) -> Condition | None:
+        if len(raw) > 1:
+            return self._fault(path, "invalid", f'"{word}" stands alone in its object.')
+        below = f"{path}.{word}"
+        if word == "not":
+            child = self.node(raw[word], below, depth + 1)
+            return Negation(child) if child is not None else None
+        if not isinstance(raw[word], list) or not raw[word]:
+            return self._fault(below, "invalid", "Expected a list of at least one condition.")
+        return self._group(word, raw[word], below, depth)
+
+    def _group(self, word: str, raw: list[Any], path: str, depth: int) -> Group:
+        children = [self.node(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(raw)]
+        return Group(word, tuple(child for child in children if child is not None))
+
+    def _equalities(self, raw: Mapping[str, Any], path: str) -> Group:
+        """The guide's form: every field equals its value; a list means any of these."""
+        leaves = [
+            self._leaf({"field": key, "op": "in" if isinstance(value, list) else "eq", "value": value}, path)
+            for key, value in raw.items()
+        ]
+        return Group("all", tuple(leaf for leaf in leaves if leaf is not None))
+
+    def _leaf(self, raw: Mapping[str, Any], path: str) -> Leaf | None:
+        self.leaves += 1
+        if self.leaves > MAX_LEAVES:
+            return self._fault(path, "too_many", f"At most {MAX_LEAVES} conditions.")
+        column = self._column(raw.get("field"), path)
+        return self._typed(column, raw, f"{path}.{column.name}") if column else None
+
+    def _typed(self, column: Column, raw: Mapping[str, Any], path: str) -> Leaf | None:
+        unknown = set(raw) - {"field", "op", "value"}
+        if unknown:
+            return self._fault(path, "invalid", f"Unknown keys: {', '.join(sorted(map(str, unknown)))}.")
+        op = self._operator(column, raw.get("op", "eq"), path)
+        if op is None:
+            return None
+        try:
+            value = operand(column, op, raw.get("value"), given="value" in raw)
+        except ValueRefusedError as error:
+            return self._fault(path, error.code, error.message)
+        return Change(column, op, value) if op in CHANGE_OPERATORS else Leaf(column, op, value)
+
+    def _column(self, name: Any, path: str) -> Column | None:
+        found = self.columns.get(name) if isinstance(name, str) else None
+        if found is None and isinstance(name, str):
+            found = self.entity.by_input_name.get(name)
+        if found is None or not found.filterable:
+            known = ", ".join(sorted(n for n, c in self.columns.items() if c.filterable))
+            return self._fault(
+                f"{path}.{str(name)[:100]}", "unknown_field", f"Unknown field. Known: {known}."
+            )
+        return found
+
+    def _operator(self, column: Column, op: Any, path: str) -> str | None:
+        allowed = column.kind.operators
+        if self.changes and not column.custom and column.expression is None:
+            allowed += CHANGE_OPERATORS
+        if op in allowed:
+            return op
+        return self._fault(path, "unknown_operator", f"Unknown operator {op!r}. Known: {', '.join(allowed)}.")
+
+    def _fault(self, path: str, code: str, message: str) -> None:
+        self.issues.append(FieldIssue(path, code, message))
+
+
+def operand(column: Column, op: str, raw: Any, *, given: bool = True) -> Any:
+    """The value of a leaf in the form its operator compiles from. Raises ValueRefusedError."""
+    if op == "changed":
+        return None
+    if op == "is_empty":
+        return kinds.Boolean().clean(raw) if given else True
+    if raw is None or raw in ("", []):
+        raise ValueRefusedError('A value is needed; to match empty fields use "is_empty".', code="blank")
+    if op in LISTS or op == "between":
+        return _list(column, op, raw)
+    if op in SPANS:
+        return span_of(raw)
+    return _single(column, op, raw)
+
+
+def _single(column: Column, op: str, raw: Any) -> Any:
+    relative = isinstance(column.kind, kinds.Date | kinds.DateTime)
+    if relative and (op in MOMENTS or isinstance(raw, Mapping) or raw in Moment.WORDS):
+        return moment_of(column.kind, raw)
+    if op in ("contains", "starts_with", "ends_with"):
+        return kinds.Text(max_length=500, trim=False).clean(raw)
+    return _clean(column, raw)
+
+
+def _list(column: Column, op: str, raw: Any) -> list[Any]:
+    if not isinstance(raw, list | tuple):
+        raise ValueRefusedError("Expected a list.", code="not_a_list")
+    if len(raw) > MAX_LIST:
+        raise ValueRefusedError(f"At most {MAX_LIST} values.", code="max_length")
+    if op == "between" and len(raw) != 2:
+        raise ValueRefusedError("Expected two values, from and to.", code="invalid")
+    return [_clean(column, item) for item in raw]
+
+
+def _clean(column: Column, raw: Any) -> Any:
+    """One value; of list kinds, one item."""
+    if raw is None or raw == "":
+        raise ValueRefusedError("An empty value is no value to compare with.", code="blank")
+    if isinstance(column.kind, kinds.TextList | kinds.MultiChoice):
+        return column.kind.clean([raw])[0]
+    return column.kind.clean(raw)

@@ -1,0 +1,66 @@
+"""Relative dates: `"today"`, `{"days": -7}`, and spans for "within the last …"."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar
+
+from django.utils import timezone
+
+from core.entities import kinds
+from core.errors import ValueRefusedError
+
+UNITS = ("minutes", "hours", "days", "weeks")
+# A hundred years: anything further is a slip and would overflow dates.
+LIMIT = timedelta(days=36_525)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point in time told relative to now, resolved when the condition is compiled."""
+
+    WORDS: ClassVar[dict[str, int]] = {"now": 0, "today": 0, "yesterday": -1, "tomorrow": 1}
+    kind: kinds.Kind
+    offset: timedelta
+    midnight: bool = False
+
+    def resolve(self) -> date | datetime:
+        """The moment as the column's type, in the current time zone."""
+        moment = timezone.localtime() + self.offset
+        if isinstance(self.kind, kinds.Date):
+            return moment.date()
+        return moment.replace(hour=0, minute=0, second=0, microsecond=0) if self.midnight else moment
+
+
+@dataclass(frozen=True)
+class Span:
+    """A length of time before or after now."""
+
+    length: timedelta
+
+
+def moment_of(kind: kinds.Kind, raw: Any) -> Any:
+    """A Moment for relative input, else the absolute value. Raises ValueRefusedError."""
+    if isinstance(raw, str) and raw in Moment.WORDS:
+        return Moment(kind, timedelta(days=Moment.WORDS[raw]), midnight=raw != "now")
+    if isinstance(raw, Mapping):
+        return Moment(kind, _delta(raw))
+    return kind.clean(raw)
+
+
+def span_of(raw: Any) -> Span:
+    """The span in `{"days": 7}`. Raises ValueRefusedError."""
+    length = _delta(raw) if isinstance(raw, Mapping) else None
+    if length is None or length <= timedelta(0):
+        raise ValueRefusedError('Expected a length such as {"days": 7}.', code="invalid")
+    return Span(length)
+
+
+def _delta(raw: Mapping[str, Any]) -> timedelta:
+    numbers = all(isinstance(v, int) and not isinstance(v, bool) and abs(v) <= 10**6 for v in raw.values())
+    if not raw or not numbers or set(raw) - set(UNITS):
+        raise ValueRefusedError(f"Expected whole numbers under {', '.join(UNITS)}.", code="invalid")
+    delta = timedelta(**raw)
+    if abs(delta) > LIMIT:
+        raise ValueRefusedError("That is more than a hundred years away.", code="invalid")
+    return delta
