@@ -1,0 +1,72 @@
+"""Who changes records, and why: a transaction-local setting that the triggers read."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.db import connection, transaction
+
+from core import jobs
+
+DISPATCH_JOB = "core.tasks.dispatch_changes"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every change row of the transaction carries. `automation` False asks for no workflows.
+
+    `memo` keeps what rules read once per transaction (stages, say); nested contexts share it.
+    """
+
+    actor_id: int | None = None
+    source: str = "system"
+    request_id: str = ""
+    import_id: int | None = None
+    execution_id: int | None = None
+    depth: int = 0
+    automation: bool = True
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def declared(self) -> dict[str, Any]:
+        """What the triggers read."""
+        return {key: value for key, value in vars(self).items() if key != "memo" and value not in (None, "")}
+
+
+_current: ContextVar[Context | None] = ContextVar("crm_change_context", default=None)
+
+
+def current() -> Context:
+    """The context in force; that of the system itself when nobody acts."""
+    return _current.get() or Context()
+
+
+@contextmanager
+def acting_as(actor: Any = None, **fields: Any) -> Iterator[Context]:
+    """Everything written inside is `actor`'s doing: opens a transaction and declares who and why.
+
+    `actor` is a user, a user's id or None (the system); `fields` are those of Context. Inside another
+    `acting_as` the fields not given are inherited. After the commit the dispatcher is rung.
+    """
+    given = {"actor_id": getattr(actor, "pk", actor), **fields} if actor is not None else fields
+    context = replace(current(), **given)
+    with transaction.atomic():
+        outer = _current.get()
+        token = _current.set(context)
+        _declare(context)
+        try:
+            yield context
+        finally:
+            _current.reset(token)
+        # Not after an exception: the rollback takes the setting back with everything else.
+        _declare(outer)
+        if outer is None:
+            jobs.enqueue(DISPATCH_JOB)
+
+
+def _declare(context: Context | None) -> None:
+    given = context.declared() if context else {}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('crm.context', %s, true)", [json.dumps(given) if given else ""])

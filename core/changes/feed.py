@@ -1,0 +1,60 @@
+"""The feed for integrators: every change once, in an order that never grows backwards.
+
+Sorted by (transaction id, id) and cut at the oldest transaction still running: whatever commits later has a
+position after everything already given out, so a cursor passes over nothing.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.expressions import RawSQL
+
+from core.access import Role, role_of
+from core.entities import entities
+from core.errors import InvalidError
+from core.models import Change
+
+SETTLED = "xid < pg_snapshot_xmin(pg_current_snapshot())"
+
+
+def settled() -> QuerySet[Change]:
+    """Changes before the oldest running transaction, in feed order."""
+    rows = Change.objects.annotate(settled=RawSQL(SETTLED, []))  # noqa: S611 (a constant)
+    return rows.filter(settled=True).order_by("xid", "id")
+
+
+def visible(changes: QuerySet[Change], user: Any) -> QuerySet[Change]:
+    """Changes of records that `user` sees now; administrators also see those of deleted and other things."""
+    if role_of(user) == Role.ADMIN:
+        return changes
+    seen = Q(pk__in=[])
+    for entity in entities:
+        rows = entity.visible_to(user).filter(pk=OuterRef("object_id"))
+        seen |= Q(entity=entity.name) & Exists(rows)
+    return changes.filter(seen)
+
+
+def after(changes: QuerySet[Change], cursor: str) -> QuerySet[Change]:
+    """The changes behind a cursor. Raises InvalidError for one that was not given out here."""
+    xid, pk = decode(cursor)
+    position = RawSQL("(xid, core_change.id) > (%s::text::xid8, %s)", [str(xid), pk])
+    return changes.annotate(behind=position).filter(behind=True)
+
+
+def encode(change: Change | dict[str, Any]) -> str:
+    """The cursor that points behind a change."""
+    xid, pk = (change["xid"], change["id"]) if isinstance(change, dict) else (change.xid, change.pk)
+    return urlsafe_b64encode(f"{xid}.{pk}".encode()).decode().rstrip("=")
+
+
+def decode(cursor: str) -> tuple[int, int]:
+    try:
+        xid, pk = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(".")
+        position = int(xid), int(pk)
+    except (ValueError, Base64Error):
+        raise InvalidError.of("cursor", "Not a cursor of this feed.") from None
+    if not all(0 <= part < 2**63 for part in position):
+        raise InvalidError.of("cursor", "Not a cursor of this feed.")
+    return position

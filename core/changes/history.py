@@ -1,0 +1,60 @@
+"""What happened to one record, and what it was at an earlier time."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from core.entities import Entity
+from core.models import Change, User
+
+
+def of_record(entity: Entity, pk: int) -> QuerySet[Change]:
+    """The changes of a record, newest first."""
+    return Change.objects.filter(entity=entity.name, object_id=pk).order_by("-id")
+
+
+def presented(changes: Iterable[Change], names: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
+    """Change rows as the API shows them; `names` gives public names of columns by entity name."""
+    rows = list(changes)
+    actors = actors_of(rows)
+    return [_presented(change, names.get(change.entity, {}), actors) for change in rows]
+
+
+def actors_of(changes: Iterable[Change]) -> dict[int, dict[str, Any]]:
+    """Short forms of everyone who acted, deactivated ones included, in one query."""
+    ids = {change.actor_id for change in changes} - {None}
+    found = User.objects.filter(pk__in=ids) if ids else []
+    return {u.pk: {"id": u.pk, "username": u.username, "full_name": u.get_full_name()} for u in found}
+
+
+def _presented(change: Change, names: dict[str, str], actors: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    gone = {"id": change.actor_id, "username": "", "full_name": ""}
+    return {
+        "id": change.pk,
+        "entity": change.entity,
+        "object_id": change.object_id,
+        "kind": change.kind,
+        "changes": {
+            names.get(key, key): {"old": old, "new": new} for key, (old, new) in change.changes.items()
+        },
+        "actor": actors.get(change.actor_id, gone) if change.actor_id else None,
+        "source": change.source,
+        "request_id": change.request_id,
+        "import_id": change.import_id,
+        "execution_id": change.execution_id,
+        "at": change.at,
+    }
+
+
+def as_of(entity: Entity, rows: Iterable[dict[str, Any]], moment: datetime) -> list[dict[str, Any]]:
+    """Rows (by column, with `id`) as they were at `moment`: later changes undone, newest first.
+
+    Values come back as the JSON the change table keeps. One query for all rows.
+    """
+    states = {row["id"]: dict(row) for row in rows}
+    later = Change.objects.filter(entity=entity.name, object_id__in=states, at__gt=moment).order_by("-id")
+    for object_id, changes in later.values_list("object_id", "changes"):
+        states[object_id].update({key: old for key, (old, _new) in changes.items()})
+    return list(states.values())
