@@ -1,0 +1,37 @@
+"""Small request bodies of verbs, checked by kinds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework.request import Request
+
+from core.entities.kinds import Kind
+from core.errors import FieldIssue, InvalidError, ValueRefusedError
+
+
+def only(request: Request, known: Mapping[str, Kind]) -> dict[str, Any]:
+    """The clean values of the body's fields; nothing but `known` may be in it. Null means not given.
+
+    Raises InvalidError naming every field that is wrong.
+    """
+    body = request.data or {}
+    if not isinstance(body, Mapping):
+        raise InvalidError.of("", "Expected an object.", "not_an_object")
+    issues: list[FieldIssue] = []
+    values: dict[str, Any] = {}
+    for name, raw in body.items():
+        if name not in known:
+            message = f"Unknown. Known: {', '.join(sorted(known))}."
+            issues.append(FieldIssue(str(name)[:100], "unknown_field", message))
+        elif raw is not None:
+            _take(values, issues, name, known[name], raw)
+    if issues:
+        raise InvalidError(issues)
+    return values
+
+
+def _take(values: dict[str, Any], issues: list[FieldIssue], name: str, kind: Kind, raw: Any) -> None:
+    try:
+        values[name] = kind.clean(raw)
+    except ValueRefusedError as error:
+        issues.append(FieldIssue(name, error.code, error.message))

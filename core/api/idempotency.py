@@ -1,0 +1,96 @@
+"""`Idempotency-Key`: a repeated POST or PATCH is answered from the first one's row and not carried out.
+
+The row is inserted before the work, in its transaction: a concurrent twin waits on the unique index and
+then finds the answer; a failure leaves no row and its repetition really runs.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+
+import orjson
+from django.db import connection
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.rendering import dumps
+from core.conf import conf
+from core.errors import DomainError, InvalidError
+from core.models import IdempotencyKey
+
+HEADER = "Idempotency-Key"
+MAX_LENGTH = 255
+KEPT_HEADERS = ("ETag", "Location")
+
+
+class KeyReusedError(DomainError):
+    """The key came before with another body."""
+
+    code = "idempotency_key_reused"
+
+
+def once(request: Request, work: Callable[[], Response]) -> Response:
+    """`work()`, or the kept answer where this user sent this key on this route before."""
+    key = request.headers.get(HEADER, "").strip().strip('"')
+    if not key or request.method not in ("POST", "PATCH"):
+        return work()
+    if len(key) > MAX_LENGTH or not key.isprintable():
+        raise InvalidError.of(HEADER, f"At most {MAX_LENGTH} printable characters.")
+    route, mark = f"{request.method} {request.path}"[:300], fingerprint(request)
+    row_id = _claim(request.user.pk, route, key, mark)
+    if row_id is None:
+        return _replay(IdempotencyKey.objects.get(user=request.user, route=route, key=key), mark)
+    response = work()
+    _keep(row_id, response)
+    return response
+
+
+def fingerprint(request: Request) -> str:
+    """What makes two requests the same: query and body; of uploads the fields and the files' content."""
+    digest = hashlib.sha256(request.META.get("QUERY_STRING", "").encode())
+    if request.content_type.startswith("multipart/"):
+        for name, values in sorted(request.POST.lists()):
+            digest.update(repr((name, values)).encode())
+        for name, upload in sorted(request.FILES.items()):
+            digest.update(name.encode())
+            for chunk in upload.chunks():
+                digest.update(chunk)
+            upload.seek(0)
+        return digest.hexdigest()
+    digest.update(dumps(request.data))
+    return digest.hexdigest()
+
+
+_CLAIM = """
+INSERT INTO core_idempotencykey (user_id, route, key, fingerprint, status, body, headers, created_at)
+VALUES (%s, %s, %s, %s, 0, ''::bytea, '{}', now())
+ON CONFLICT (user_id, route, key) DO NOTHING RETURNING id
+"""
+
+
+def _claim(user_id: int, route: str, key: str, mark: str) -> int | None:
+    """The id of a new row, or None where the key is taken (waits for a running twin to end)."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [user_id, route, key, mark])
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def _keep(row_id: int, response: Response) -> None:
+    headers = {name: response[name] for name in KEPT_HEADERS if name in response}
+    body = dumps(response.data)
+    IdempotencyKey.objects.filter(pk=row_id).update(status=response.status_code, body=body, headers=headers)
+
+
+def _replay(kept: IdempotencyKey, mark: str) -> Response:
+    if kept.fingerprint != mark:
+        raise KeyReusedError("This Idempotency-Key was used with another request.")
+    headers = {**kept.headers, "Idempotency-Replayed": "true"}
+    return Response(orjson.loads(bytes(kept.body)), kept.status, headers=headers)
+
+
+def forget_old() -> int:
+    """Delete keys past their time; returns how many."""
+    limit = timezone.now() - timedelta(hours=conf.IDEMPOTENCY_HOURS)
+    return IdempotencyKey.objects.filter(created_at__lt=limit).delete()[0]

@@ -1,0 +1,149 @@
+"""Pages by number, with counts that never cost more than their bound, and keyset walks by cursor."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core import signing
+from django.db import connection
+from django.db.models import Q, QuerySet
+from rest_framework.request import Request
+
+from core.conf import conf
+from core.entities.finding import Order
+from core.errors import InvalidError, NotVisibleError
+
+SALT = "crm.cursor"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of anything countable, and the addresses of its neighbours."""
+
+    results: list[Any]
+    next: str | None
+    previous: str | None
+    count: int | None
+    count_estimated: bool = False
+
+    def body(self) -> dict[str, Any]:
+        estimated = {"count_estimated": True} if self.count_estimated else {}
+        head = {"count": self.count, **estimated, "next": self.next, "previous": self.previous}
+        return head | {"results": self.results}
+
+
+def page_size(request: Request) -> int:
+    """`page_size`, capped at the maximum. Raises InvalidError unless it is a whole number from 1."""
+    size = _whole(request, "page_size", conf.PAGE_SIZE)
+    return min(size, conf.MAX_PAGE_SIZE)
+
+
+def _whole(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, "")
+    if text == "":
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) < 1:
+        raise InvalidError.of(name, "Expected a whole number from 1.")
+    return int(text)
+
+
+def numbered(request: Request, rows: QuerySet, read: Callable[[QuerySet], list[Any]] = list) -> Page:
+    """The page `page` of `rows`; `read` makes results of a slice of them. NotVisibleError behind the end."""
+    size, number = page_size(request), _whole(request, "page", 1)
+    start = (number - 1) * size
+    found = read(rows[start : start + size + 1])
+    if not found and number > 1:
+        raise NotVisibleError("There is no such page.")
+    count, estimated = _count(rows, start, len(found), size)
+    more = len(found) > size
+    return Page(
+        found[:size],
+        _address(request, page=number + 1) if more else None,
+        _address(request, page=number - 1) if number > 1 else None,
+        count,
+        estimated,
+    )
+
+
+def _count(rows: QuerySet, start: int, fetched: int, size: int) -> tuple[int, bool]:
+    """Known from the last page itself; else counted up to the bound, beyond it estimated."""
+    if fetched <= size:
+        return start + fetched, False
+    counted = rows.order_by()[: conf.COUNT_LIMIT + 1].count()
+    if counted <= conf.COUNT_LIMIT:
+        return counted, False
+    return max(estimate(rows), conf.COUNT_LIMIT + 1, start + fetched), True
+
+
+def estimate(rows: QuerySet) -> int:
+    """How many rows the planner expects."""
+    sql, params = rows.order_by().query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
+        plan = cursor.fetchone()[0]
+    parsed = json.loads(plan) if isinstance(plan, str) else plan
+    return int(parsed[0]["Plan"]["Plan Rows"])
+
+
+def _address(request: Request, **changes: Any) -> str:
+    params = request.query_params.copy()
+    for key, value in changes.items():
+        params[key] = value
+    return request.build_absolute_uri(f"{request.path}?{params.urlencode()}")
+
+
+def walk(request: Request, rows: QuerySet, orders: Sequence[Order]) -> tuple[QuerySet, int]:
+    """The rows behind the request's cursor, annotated with their sort keys, and how many to take."""
+    keys = {f"_k{i}": order.column.target for i, order in enumerate(orders)}
+    rows = rows.annotate(**keys)
+    text = request.query_params["cursor"]
+    if text:
+        rows = rows.filter(_behind(orders, _decode(request, text, len(orders))))
+    return rows, page_size(request)
+
+
+def cursor_page(request: Request, results: list[Any], keys: Sequence[Any] | None) -> Page:
+    """A page of a walk; `keys` are the sort keys of its last row, None at the end."""
+    following = None
+    if keys is not None:
+        token = signing.dumps([_fingerprint(request), *[_plain(k) for k in keys]], salt=SALT)
+        following = _address(request, cursor=token)
+    return Page(results, following, None, None)
+
+
+def _plain(key: Any) -> Any:
+    return key if key is None or isinstance(key, int | float | str | bool) else str(key)
+
+
+def _fingerprint(request: Request) -> str:
+    """A cursor belongs to the filters and the ordering it was given out for."""
+    kept = sorted((k, v) for k, v in request.query_params.items() if k not in ("cursor", "page_size"))
+    return hashlib.sha256(json.dumps([request.path, kept]).encode()).hexdigest()[:16]
+
+
+def _decode(request: Request, text: str, length: int) -> list[Any]:
+    try:
+        fingerprint, *keys = signing.loads(text, salt=SALT)
+    except (signing.BadSignature, ValueError, TypeError):
+        raise InvalidError.of("cursor", "Not a cursor given out here.") from None
+    if fingerprint != _fingerprint(request) or len(keys) != length:
+        raise InvalidError.of("cursor", "This cursor belongs to other filters or another ordering.")
+    return keys
+
+
+def _behind(orders: Sequence[Order], keys: Sequence[Any]) -> Q:
+    """Rows after the keys in a mixed ordering: equal in the first columns, beyond in the next."""
+    found, equal = Q(), Q()
+    for i, (order, key) in enumerate(zip(orders, keys, strict=True)):
+        name = f"_k{i}"
+        if key is not None:
+            beyond = Q(**{f"{name}__{'lt' if order.descending else 'gt'}": key})
+            if order.column.nullable or order.column.expression is not None:
+                beyond |= Q(**{f"{name}__isnull": True})
+            found |= equal & beyond
+            equal &= Q(**{name: key})
+        else:
+            equal &= Q(**{f"{name}__isnull": True})
+    return found

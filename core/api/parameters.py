@@ -1,0 +1,42 @@
+"""Single query parameters and ids in addresses, checked."""
+
+from datetime import date
+
+from rest_framework.request import Request
+
+from core.entities.kinds import BIGINT_MAX, Boolean, Date, Integer
+from core.errors import InvalidError, NotVisibleError, ValueRefusedError
+
+
+def record_id(text: str) -> int:
+    """The id in an address. What is no id is not found, like an id nobody has."""
+    if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= BIGINT_MAX:
+        return int(text)
+    raise NotVisibleError("Not found.")
+
+
+def flag(request: Request, name: str) -> bool:
+    """A true/false query parameter, false by default. Raises InvalidError."""
+    text = request.query_params.get(name, "")
+    try:
+        return Boolean().clean(text) if text else False
+    except ValueRefusedError as error:
+        raise InvalidError.of(name, error.message) from error
+
+
+def whole_parameter(request: Request, name: str, minimum: int = 1, maximum: int = BIGINT_MAX) -> int | None:
+    """A whole number in [minimum, maximum]; None when it is not given. Raises InvalidError."""
+    text = request.query_params.get(name, "")
+    try:
+        return Integer(minimum=minimum, maximum=maximum).clean(text) if text else None
+    except ValueRefusedError as error:
+        raise InvalidError.of(name, error.message) from error
+
+
+def date_parameter(request: Request, name: str) -> date | None:
+    """A date as YYYY-MM-DD; None when it is not given. Raises InvalidError."""
+    text = request.query_params.get(name, "")
+    try:
+        return Date().clean(text) if text else None
+    except ValueRefusedError as error:
+        raise InvalidError.of(name, error.message) from error

@@ -1,0 +1,139 @@
+"""Every error as an RFC 9457 problem document, whatever raised it."""
+
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from core import errors
+from core.api.idempotency import KeyReusedError
+from core.api.rendering import dumps
+from core.api.request_ids import request_id_of
+
+log = logging.getLogger(__name__)
+CONTENT_TYPE = "application/problem+json"
+# Relative, so that it holds wherever the server stands; each is explained in docs/errors.md.
+TYPE_BASE = "/problems/"
+
+_STATUS: list[tuple[type[Exception], int]] = [
+    (errors.InvalidError, 400),
+    (errors.ValueRefusedError, 400),
+    (errors.NotVisibleError, 404),
+    (errors.ForbiddenError, 403),
+    (errors.ConflictError, 409),
+    (errors.StaleVersionError, 412),
+    (KeyReusedError, 422),
+    (Http404, 404),
+    (PermissionDenied, 403),
+    (RequestDataTooBig, 413),
+]
+
+
+def problem(status: int, code: str, detail: str, request: Any, **more: Any) -> dict[str, Any]:
+    """The document itself; `code` makes the stable `type`."""
+    return {
+        "type": TYPE_BASE + code.replace("_", "-"),
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": getattr(request, "path", ""),
+        "request_id": request_id_of(request),
+        **more,
+    }
+
+
+def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER. None (and so Django's 500) for what nobody expected."""
+    request = context.get("request")
+    made = _of_domain(exception, request) or _of_drf(exception, request) or _of_database(exception, request)
+    if made is None:
+        return None
+    set_rollback()
+    return made
+
+
+def _response(document: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return Response(document, document["status"], headers=headers, content_type=CONTENT_TYPE)
+
+
+def _of_domain(exception: Exception, request: Any) -> Response | None:
+    status = next((s for kind, s in _STATUS if isinstance(exception, kind)), None)
+    if status is None:
+        return None
+    code = getattr(exception, "code", HTTPStatus(status).name.lower())
+    detail = getattr(exception, "message", "") or HTTPStatus(status).phrase
+    headers = {"ETag": exception.current_etag} if isinstance(exception, errors.StaleVersionError) else None
+    return _response(problem(status, code, detail, request, errors=_issues(exception)), headers)
+
+
+def _issues(exception: Exception) -> list[dict[str, str]]:
+    found = getattr(exception, "issues", [])
+    return [{"field": i.field, "code": i.code, "message": i.message} for i in found]
+
+
+def _of_drf(exception: Exception, request: Any) -> Response | None:
+    if not isinstance(exception, exceptions.APIException):
+        return None
+    found = list(_flattened(exception.get_full_details()))
+    single = found[0] if len(found) == 1 and not found[0]["field"] else None
+    code = single["code"] if single else getattr(exception, "default_code", "error")
+    detail = single["message"] if single else str(exception.default_detail)
+    document = problem(exception.status_code, code, detail, request, errors=[] if single else found)
+    return _response(document, _drf_headers(exception))
+
+
+def _drf_headers(exception: exceptions.APIException) -> dict[str, str]:
+    headers = {}
+    if getattr(exception, "auth_header", None):
+        headers["WWW-Authenticate"] = exception.auth_header
+    if getattr(exception, "wait", None):
+        headers["Retry-After"] = str(int(exception.wait) + 1)
+    return headers
+
+
+def _flattened(details: Any, path: str = "") -> Iterator[dict[str, str]]:
+    """DRF's nested details as one list, `non_field_errors` under the name of what holds them."""
+    if isinstance(details, dict) and set(details) == {"message", "code"}:
+        yield {"field": path, "code": str(details["code"]), "message": str(details["message"])}
+    elif isinstance(details, dict):
+        for key, value in details.items():
+            below = path if key == "non_field_errors" else f"{path}.{key}".lstrip(".")
+            yield from _flattened(value, below)
+    elif isinstance(details, list):
+        for item in details:
+            yield from _flattened(item, path)
+
+
+def _of_database(exception: Exception, request: Any) -> Response | None:
+    """The database is away or overloaded: the client may come back."""
+    if not isinstance(exception, OperationalError):
+        return None
+    log.error("database unavailable: %s", exception)
+    document = problem(503, "unavailable", "The database cannot be reached right now.", request)
+    return _response(document, {"Retry-After": "5"})
+
+
+def plain(status: int, code: str, detail: str, request: HttpRequest) -> HttpResponse:
+    """A problem from outside DRF (unknown address, crash before a view was found)."""
+    return HttpResponse(
+        dumps(problem(status, code, detail, request)), status=status, content_type=CONTENT_TYPE
+    )
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return plain(404, "not_found", "There is nothing at this address.", request)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return plain(500, "server_error", "Something went wrong; the request id finds it in the log.", request)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return plain(400, "bad_request", "The request could not be understood.", request)

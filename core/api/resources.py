@@ -1,0 +1,143 @@
+"""The base of everything over HTTP that is no entity: pipelines, custom fields, saved views, templates."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError as ModelError
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError, QuerySet
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ModelViewSet
+
+from core.access import Action
+from core.api.paging import numbered
+from core.api.parameters import record_id
+from core.api.permissions import PolicyPermission, action_of
+from core.api.transactions import TransactionMixin
+from core.entities.columns import column
+from core.errors import ConflictError, ForbiddenError, InvalidError, NotVisibleError, ValueRefusedError
+
+PAGING = {"page", "page_size", "ordering", "format"}
+
+
+class StrictSerializer(serializers.ModelSerializer):
+    """A ModelSerializer that refuses unknown and read-only fields and asks the model's own `clean()`."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            writable = {name for name, f in self.fields.items() if not f.read_only}
+            wrong = {
+                n: "unknown_field" if n not in self.fields else "read_only" for n in set(data) - writable
+            }
+            if wrong:
+                details = {n: [serializers.ErrorDetail(_WORDS[code], code)] for n, code in wrong.items()}
+                raise ValidationError(details)
+        return super().to_internal_value(data)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The model's rules over its fields as they would be."""
+        many = {f.name for f in self.Meta.model._meta.many_to_many}
+        values = (
+            {f.attname: getattr(self.instance, f.attname) for f in self._stored()} if self.instance else {}
+        )
+        probe = self.Meta.model(**values)
+        for name, value in attrs.items():
+            if name not in many:
+                setattr(probe, name, value)
+        try:
+            probe.clean()
+        except ModelError as error:
+            raise ValidationError(serializers.as_serializer_error(error)) from error
+        return attrs
+
+    def _stored(self) -> list[Any]:
+        return [f for f in self.Meta.model._meta.concrete_fields if not f.generated]
+
+
+_WORDS = {"unknown_field": "Unknown field.", "read_only": "This field is read-only."}
+
+
+class ResourceViewSet(TransactionMixin, ModelViewSet):
+    """List, create, retrieve, update and delete rows of `model` within its policy.
+
+    `filters` names the fields a list may be filtered by; anything else in the query is a 400.
+    """
+
+    model: Any
+    filters: tuple[str, ...] = ()
+    # Further query parameters that a subclass reads itself.
+    parameters: tuple[str, ...] = ()
+    permission_classes = [PolicyPermission]
+    access: dict[str, str] = {}
+
+    @property
+    def policy(self) -> Any:
+        return self.model.policy
+
+    def get_queryset(self) -> QuerySet:
+        return super().get_queryset().filter(self.policy.scope(self.request.user, Action.VIEW))
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        rows = self.filtered(self.get_queryset())
+        return Response(numbered(request, rows, self._shown).body())
+
+    def _shown(self, rows: QuerySet) -> Any:
+        return self.get_serializer(rows, many=True).data
+
+    def filtered(self, rows: QuerySet) -> QuerySet:
+        """The rows the query names. Raises InvalidError for unknown parameters and bad values."""
+        for name, text in self.request.query_params.items():
+            if name in self.filters:
+                rows = rows.filter(**{column(self.model, name).path: self._value(name, text)})
+            elif name not in PAGING and name not in self.parameters:
+                known = ", ".join(sorted({*self.filters, *self.parameters}))
+                raise InvalidError.of(name[:120], f"Unknown filter. Known: {known}.", "unknown")
+        return rows
+
+    def _value(self, name: str, text: str) -> Any:
+        try:
+            return column(self.model, name).kind.clean(text)
+        except ValueRefusedError as error:
+            raise InvalidError.of(name, error.message, error.code) from error
+
+    def get_object(self) -> Any:
+        """The row in the address; for a change, under lock and within what the user may change."""
+        action = action_of(self.request, self)
+        rows = self.filter_queryset(self.get_queryset())
+        if action != Action.VIEW:
+            rows = rows.select_for_update(of=("self",))
+        found = rows.filter(pk=record_id(self.kwargs["pk"])).first()
+        if found is None:
+            raise NotVisibleError("Not found.")
+        if not self.model.objects.filter(self.policy.scope(self.request.user, action), pk=found.pk).exists():
+            raise ForbiddenError("You may see this but not do this with it.")
+        return found
+
+    def perform_create(self, serializer: Any) -> None:
+        self.saved(serializer)
+
+    def perform_update(self, serializer: Any) -> None:
+        self.saved(serializer)
+
+    def saved(self, serializer: Any, **extra: Any) -> Any:
+        """Save; what a unique constraint refuses is a conflict."""
+        try:
+            with transaction.atomic():
+                return serializer.save(**extra)
+        except IntegrityError as error:
+            if getattr(error.__cause__, "sqlstate", "") != "23505":
+                raise
+            raise ConflictError("There is one like this already.", code="unique") from error
+
+    def perform_destroy(self, instance: Any) -> None:
+        try:
+            instance.delete()
+        except ProtectedError as error:
+            raise ConflictError("Others still refer to this.", code="protected") from error
+
+    def refuse_if(self, wrong: bool, message: str) -> None:
+        """Raise ConflictError with `message` if `wrong`."""
+        if wrong:
+            raise ConflictError(message)

@@ -1,0 +1,49 @@
+"""Writing requests: one transaction, one declared actor, at most one effect."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import OperationalError
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.idempotency import once
+from core.api.request_ids import request_id_of
+from core.changes import acting_as
+
+# Deadlock and serialization failure: the other transaction has won, a second try usually passes.
+RETRIED = ("40P01", "40001")
+
+
+class TransactionMixin:
+    """Wraps the handler of every unsafe request; an exception undoes all of it, its change rows included.
+
+    `writes_in_transaction = False` on a view leaves transactions to the view itself (uploads, sign-in).
+    """
+
+    writes_in_transaction = True
+    source = "api"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        method = (request.method or "").lower()
+        handler = getattr(self, method, None)
+        if handler and request.method not in SAFE_METHODS and self.writes_in_transaction:
+            setattr(self, method, self._wrapped(handler))
+
+    def _wrapped(self, handler: Callable[..., Response]) -> Callable[..., Response]:
+        def run(request: Request, *args: Any, **kwargs: Any) -> Response:
+            try:
+                return self._transact(request, lambda: handler(request, *args, **kwargs))
+            except OperationalError as error:
+                if getattr(error.__cause__, "sqlstate", "") not in RETRIED:
+                    raise
+            return self._transact(request, lambda: handler(request, *args, **kwargs))
+
+        return run
+
+    def _transact(self, request: Request, work: Callable[[], Response]) -> Response:
+        user = request.user if request.user.is_authenticated else None
+        with acting_as(user, source=self.source, request_id=request_id_of(request)):
+            return once(request, work) if user else work()
