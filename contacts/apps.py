@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class ContactsConfig(AppConfig):
+    name = "contacts"
+    verbose_name = "Contacts and companies"
+
+    def ready(self) -> None:
+        from contacts import registration  # noqa: F401  (models must be loaded first)

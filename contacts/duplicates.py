@@ -1,0 +1,29 @@
+"""Which stored contacts and companies may be the same as a new one."""
+
+from typing import Any
+
+from django.db.models import Q
+
+NOBODY = Q(pk__in=[])
+
+
+def same_person(values: dict[str, Any]) -> Q | None:
+    """By any of the e-mail addresses, or by a phone number."""
+    emails = [e for e in (values.get("email"), *values.get("additional_emails", [])) if e]
+    phones = [p for p in (values.get("phone"), values.get("mobile")) if p]
+    if not emails and not phones:
+        return None
+    found = NOBODY
+    if emails:
+        found |= Q(email__in=emails) | Q(additional_emails__overlap=emails)
+    if phones:
+        found |= Q(phone__in=phones) | Q(mobile__in=phones)
+    return found
+
+
+def same_company(values: dict[str, Any]) -> Q | None:
+    """By domain, or by name in any case."""
+    found = Q(name__iexact=values["name"])
+    if values.get("domain"):
+        found |= Q(domain=values["domain"])
+    return found

@@ -1,0 +1,89 @@
+"""Companies and the people who work there."""
+
+from django.contrib.postgres.indexes import GinIndex
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models.functions import Upper
+
+from contacts.querysets import CompanyQuerySet, ContactQuerySet
+from core.models.fields import Address, email, prose, text, texts, url
+from core.models.record import Record, record_indexes, record_triggers, search_text
+
+
+class Company(Address, Record):
+    """An organisation one sells to; `parent` is the one it belongs to."""
+
+    entity_name = "company"
+
+    name = models.CharField(max_length=200)
+    domain = text(253)
+    website = url()
+    industry = text(100)
+    company_size = models.PositiveIntegerField(null=True, blank=True)
+    annual_revenue = models.DecimalField(
+        max_digits=17, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
+    currency = models.CharField(max_length=3, default="USD", db_default="USD")
+    phone = text(40)
+    email = email()
+    parent = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="subsidiaries")
+    notes = prose()
+    search_text = search_text("name", "domain", "email", "phone", "city")
+
+    objects = models.Manager.from_queryset(CompanyQuerySet)()
+
+    class Meta:
+        verbose_name_plural = "companies"
+        ordering = ["-id"]
+        indexes = [
+            *record_indexes("company"),
+            models.Index(fields=["domain"], name="company_domain", condition=~models.Q(domain="")),
+            models.Index(Upper("name"), name="company_name"),
+        ]
+        triggers = record_triggers("company")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Contact(Address, Record):
+    """A person. `email` and `phone` are the primary ones, further ones stand in lists."""
+
+    entity_name = "contact"
+
+    first_name = models.CharField(max_length=100)
+    last_name = text(100)
+    email = email()
+    additional_emails = texts(models.EmailField(max_length=254))
+    phone = text(40)
+    mobile = text(40)
+    additional_phones = texts(models.CharField(max_length=40))
+    job_title = text(150)
+    department = text(100)
+    company = models.ForeignKey(Company, models.SET_NULL, null=True, blank=True, related_name="contacts")
+    # As the person or a file gave it; `company` is the record it stands for, where there is one.
+    company_name = text(200)
+    website = url()
+    lead_source = text(40)
+    last_contacted_at = models.DateTimeField(null=True, blank=True)
+    do_not_contact = models.BooleanField(default=False, db_default=False)
+    notes = prose()
+    search_text = search_text(
+        "first_name", "last_name", "email", "phone", "mobile", "company_name", "job_title"
+    )
+
+    objects = models.Manager.from_queryset(ContactQuerySet)()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            *record_indexes("contact"),
+            models.Index(fields=["company", "-id"], name="contact_company"),
+            models.Index(fields=["email"], name="contact_email", condition=~models.Q(email="")),
+            models.Index(fields=["phone"], name="contact_phone", condition=~models.Q(phone="")),
+            GinIndex(fields=["additional_emails"], name="contact_emails"),
+        ]
+        triggers = record_triggers("contact")
+
+    def __str__(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()

@@ -1,0 +1,83 @@
+"""What contacts and companies hand to core."""
+
+from typing import Any
+
+from django.db.models import Q
+
+from contacts.duplicates import same_company, same_person
+from contacts.models import Company, Contact
+from contacts.rules import company_domain, company_named, no_parent_below_itself, one_primary_address
+from core.api import routes
+from core.entities import column, columns
+from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
+from core.entities.kinds import Email, Phone, TextList
+from core.entities.money import CURRENCY
+from core.entities.ownership import COMMON_FILTERS
+from core.models.fields import ADDRESS
+
+PHONES = TextList(item=Phone(), max_items=20)
+EMAILS = TextList(item=Email(), max_items=20)
+
+
+def _any_email(value: str, user: Any) -> Q:
+    return Q(email=value) | Q(additional_emails__contains=[value])
+
+
+COMPANY = register(
+    Entity(
+        name="company",
+        plural="companies",
+        model=Company,
+        title=("name",),
+        columns=(
+            id_column(Company),
+            *columns(Company, "name", "domain", "website", "industry", "company_size", "annual_revenue"),
+            column(Company, "currency", kind=CURRENCY),
+            column(Company, "phone", kind=Phone()),
+            *columns(Company, "email", "parent", *ADDRESS),
+            column(Company, "notes", orderable=False),
+            *record_columns(Company),
+        ),
+        filters=COMMON_FILTERS,
+        rules=(company_domain, no_parent_below_itself),
+        duplicates=same_company,
+    )
+)
+
+CONTACT = register(
+    Entity(
+        name="contact",
+        plural="contacts",
+        model=Contact,
+        title=("first_name", "last_name"),
+        columns=(
+            id_column(Contact),
+            *columns(Contact, "first_name", "last_name", "email"),
+            column(Contact, "additional_emails", kind=EMAILS, orderable=False),
+            column(Contact, "phone", kind=Phone()),
+            column(Contact, "mobile", kind=Phone()),
+            column(Contact, "additional_phones", kind=PHONES, orderable=False),
+            *columns(Contact, "job_title", "department", "company", "company_name", "website", *ADDRESS),
+            column(Contact, "lead_source", aliases=("source",)),
+            *columns(Contact, "last_contacted_at", "do_not_contact"),
+            column(Contact, "notes", orderable=False),
+            *record_columns(Contact),
+        ),
+        filters={
+            **COMMON_FILTERS,
+            "any_email": NamedFilter(Email(), _any_email, "With this address, primary or not."),
+        },
+        rules=(company_named, one_primary_address),
+        duplicates=same_person,
+    )
+)
+
+
+def _register_routes() -> None:
+    from contacts.api.views import CompanyViewSet, ContactViewSet  # the views need the entities above
+
+    routes.register("companies", CompanyViewSet)
+    routes.register("contacts", ContactViewSet)
+
+
+_register_routes()

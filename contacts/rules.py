@@ -1,0 +1,73 @@
+"""What must hold between the fields of a company or contact, whoever writes it."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import connection
+
+from contacts.models import Company
+from core.errors import InvalidError
+
+Values = dict[str, Any]
+
+
+def domain_of(text: str) -> str:
+    """The bare domain in a web address, e-mail address or host name: lower case, without `www.`."""
+    text = text.strip().lower().rpartition("@")[2]
+    try:
+        host = urlsplit(text if "://" in text else f"//{text}").hostname or ""
+    except ValueError:
+        return ""
+    return host.removeprefix("www.").strip(".")
+
+
+def company_domain(values: Values, before: Mapping[str, Any] | None) -> None:
+    """`domain` is kept bare, and taken from the website where none is given."""
+    if values.get("domain"):
+        values["domain"] = domain_of(values["domain"])
+        if "." not in values["domain"]:
+            raise InvalidError.of("domain", "Enter a domain such as example.com.")
+    elif values.get("website") and not (before and before["domain"]):
+        values["domain"] = domain_of(values["website"])
+
+
+_ABOVE = """
+WITH RECURSIVE above AS (
+    SELECT id, parent_id FROM contacts_company WHERE id = %s
+    UNION SELECT c.id, c.parent_id FROM contacts_company c JOIN above ON c.id = above.parent_id
+) SELECT 1 FROM above WHERE id = %s
+"""
+
+
+def no_parent_below_itself(values: Values, before: Mapping[str, Any] | None) -> None:
+    parent = values.get("parent_id")
+    if before is None or parent is None or parent == before["parent_id"]:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_ABOVE, [parent, before["id"]])
+        if cursor.fetchone():
+            raise InvalidError.of("parent", "A company cannot be below itself.", "cycle")
+
+
+def company_named(values: Values, before: Mapping[str, Any] | None) -> None:
+    """A contact linked to a company bears its name where none was given."""
+    linked = values.get("company_id")
+    if linked and not values.get("company_name") and (before is None or before["company_id"] != linked):
+        values["company_name"] = Company.objects.values_list("name", flat=True).get(pk=linked)
+
+
+def one_primary_address(values: Values, before: Mapping[str, Any] | None) -> None:
+    """Further addresses do not repeat the primary one; without a primary the first of them becomes it."""
+    for primary, further in (("email", "additional_emails"), ("phone", "additional_phones")):
+        _settle(values, before or {primary: "", further: []}, primary, further)
+
+
+def _settle(values: Values, before: Mapping[str, Any], primary: str, further: str) -> None:
+    if primary not in values and further not in values:
+        return
+    first = values.get(primary, before[primary])
+    others = [item for item in values.get(further, before[further]) if item != first]
+    if not first and others:
+        first, *others = others
+    values[primary], values[further] = first, others
