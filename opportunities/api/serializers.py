@@ -1,0 +1,40 @@
+"""Pipelines and stages as JSON."""
+
+from typing import Any
+
+from core.api.resources import StrictSerializer
+from opportunities.models import Pipeline, Stage
+from opportunities.stages import default_stages
+
+STAGE_FIELDS = ["id", "key", "name", "position", "probability", "is_won", "is_lost", "rotting_days"]
+
+
+class StageSerializer(StrictSerializer):
+    class Meta:
+        model = Stage
+        fields = ["pipeline", *STAGE_FIELDS]
+
+
+class NestedStageSerializer(StrictSerializer):
+    class Meta:
+        model = Stage
+        fields = STAGE_FIELDS
+
+
+class PipelineSerializer(StrictSerializer):
+    stages = NestedStageSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Pipeline
+        fields = ["id", "name", "is_default", "is_active", "stages", "created_at"]
+
+    def save(self, **kwargs: Any) -> Pipeline:
+        """There is one default: making another the default takes the mark from the present one."""
+        if self.validated_data.get("is_default"):
+            Pipeline.objects.filter(is_default=True).update(is_default=False)
+        return super().save(**kwargs)
+
+    def create(self, validated_data: dict[str, Any]) -> Pipeline:
+        pipeline = super().create(validated_data)
+        Stage.objects.bulk_create(default_stages(pipeline))
+        return pipeline

@@ -1,0 +1,79 @@
+"""What opportunities hand to core."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import F, Q
+from django.db.models.functions import Extract, Now
+
+from core.api import routes
+from core.entities import column, columns, derived
+from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
+from core.entities.kinds import Boolean, Integer, Money, Text
+from core.entities.money import CURRENCY
+from core.entities.ownership import COMMON_FILTERS
+from core.entities.references import targets
+from opportunities.models import Opportunity, Pipeline
+from opportunities.querysets import weighted
+from opportunities.rules import company_named, in_a_stage, lost_with_a_reason
+
+targets.register("pipeline", Pipeline)
+
+
+@dataclass(frozen=True)
+class StageKey(Text):
+    """The key of a stage; which ones there are is the pipeline's matter."""
+
+    max_length: int | None = 40
+
+    def clean(self, raw: Any) -> str:
+        return super().clean(raw).lower()
+
+
+def _rotting(wanted: bool, user: Any) -> Q:
+    rotting = Q(pk__in=Opportunity.objects.rotting().values("pk"))
+    return rotting if wanted else ~rotting
+
+
+OPPORTUNITY = register(
+    Entity(
+        name="opportunity",
+        plural="opportunities",
+        model=Opportunity,
+        title=("name",),
+        columns=(
+            id_column(Opportunity),
+            *columns(Opportunity, "name", "company", "contact", "company_name"),
+            column(Opportunity, "pipeline", required=False),
+            column(Opportunity, "stage", kind=StageKey(), required=False),
+            *columns(Opportunity, "status", "amount"),
+            column(Opportunity, "currency", kind=CURRENCY),
+            column(Opportunity, "probability"),
+            derived("weighted_amount", Money(), weighted()),
+            *columns(Opportunity, "forecast_category", "expected_close_date", "actual_close_date"),
+            column(Opportunity, "lost_reason"),
+            column(Opportunity, "lead_source", aliases=("source",)),
+            *columns(Opportunity, "next_step", "last_contacted_at"),
+            column(Opportunity, "notes", orderable=False),
+            column(Opportunity, "stage_changed_at"),
+            derived("days_in_stage", Integer(), Extract(Now() - F("stage_changed_at"), "day")),
+            *record_columns(Opportunity),
+        ),
+        filters={
+            **COMMON_FILTERS,
+            "rotting": NamedFilter(Boolean(), _rotting, "Resting in a stage for longer than it allows."),
+        },
+        rules=(in_a_stage, lost_with_a_reason, company_named),
+    )
+)
+
+
+def _register_routes() -> None:
+    from opportunities.api import views  # the views need the entity above
+
+    routes.register("opportunities", views.OpportunityViewSet)
+    routes.register("pipelines", views.PipelineViewSet)
+    routes.register("stages", views.StageViewSet)
+
+
+_register_routes()
