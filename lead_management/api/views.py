@@ -1,0 +1,56 @@
+"""Leads over HTTP."""
+
+from collections.abc import Mapping
+
+from rest_framework.decorators import action
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action
+from core.api import preconditions
+from core.api.bodies import only
+from core.api.parameters import record_id
+from core.api.viewsets import EntityViewSet
+from core.entities import writing
+from core.entities.kinds import Boolean, Date, Money, Reference, Text
+from lead_management.models import Lead
+from lead_management.operations import Wish, convert
+from lead_management.registration import LEAD
+
+CONVERT = {
+    "create_opportunity": Boolean(),
+    "contact": Reference(target="contact"),
+    "company": Reference(target="company"),
+    "pipeline": Reference(target="pipeline"),
+    "stage": Text(max_length=40),
+    "opportunity_name": Text(max_length=200),
+    "amount": Money(minimum=0),
+    "expected_close_date": Date(),
+}
+
+
+class LeadViewSet(EntityViewSet):
+    """Leads, their conversion and their figures."""
+
+    entity = LEAD
+    access: Mapping[str, str] = {**EntityViewSet.access, "convert": Action.CHANGE}
+
+    @action(methods=["post"], detail=True)
+    def convert(self, request: Request, pk: str) -> Response:
+        """Make a contact, its company and an opportunity of the lead, once; 409 afterwards."""
+        wish = Wish(**only(request, CONVERT))
+        lead = writing.locked(self.entity, record_id(pk), request.user)
+        preconditions.check(request, lead)
+        return Response(convert(self.entity, lead, request.user, wish))
+
+    @action(methods=["get"], detail=False)
+    def stats(self, request: Request) -> Response:
+        """The same as `statistics`."""
+        return self.statistics(request)
+
+    @action(methods=["get"], detail=False, permission_classes=[AllowAny], authentication_classes=[])
+    def health(self, request: Request) -> Response:
+        """Whether leads can be read; needs no token."""
+        Lead.objects.order_by().values("pk")[:1].exists()
+        return Response({"status": "ok"})

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class LeadManagementConfig(AppConfig):
+    name = "lead_management"
+    verbose_name = "Leads"
+
+    def ready(self) -> None:
+        from lead_management import registration  # noqa: F401  (models must be loaded first)

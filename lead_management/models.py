@@ -1,0 +1,111 @@
+"""Leads: someone who may become a customer, before they are a contact."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from core.models.fields import Address, choice, email, prose, text, url
+from core.models.record import Record, record_indexes, record_triggers, search_text
+from lead_management.querysets import LeadQuerySet
+
+# Written by the system from other tables or by scoring: they leave a lead's version as it is.
+DERIVED = ("lead_score", "conversion_probability", "scored_at", "engagement_count")
+
+
+class LeadStatus(models.TextChoices):
+    NEW = "new"
+    CONTACTED = "contacted"
+    NURTURING = "nurturing"
+    QUALIFIED = "qualified"
+    PROPOSAL = "proposal"
+    CONVERTED = "converted"
+    UNQUALIFIED = "unqualified"
+    LOST = "lost"
+
+
+class LeadSource(models.TextChoices):
+    WEBSITE = "website"
+    REFERRAL = "referral"
+    SOCIAL_MEDIA = "social_media"
+    EMAIL_CAMPAIGN = "email_campaign"
+    COLD_CALL = "cold_call"
+    EVENT = "event"
+    ADVERTISEMENT = "advertisement"
+    PARTNER = "partner"
+    OTHER = "other"
+
+
+class Priority(models.TextChoices):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+class Lead(Address, Record):
+    entity_name = "lead"
+
+    first_name = models.CharField(max_length=100)
+    last_name = text(100)
+    email = email()
+    phone = text(40)
+    mobile = text(40)
+    company_name = text(200)
+    company_size = models.PositiveIntegerField(null=True, blank=True)
+    industry = text(100)
+    job_title = text(150)
+    website = url()
+    lead_source = choice(LeadSource.choices, LeadSource.OTHER)
+    status = choice(LeadStatus.choices, LeadStatus.NEW)
+    priority = choice(Priority.choices, Priority.MEDIUM)
+    lost_reason = text(300)
+    estimated_value = models.DecimalField(
+        max_digits=15, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
+    currency = models.CharField(max_length=3, default="USD", db_default="USD")
+    last_contacted_at = models.DateTimeField(null=True, blank=True)
+    next_follow_up_at = models.DateTimeField(null=True, blank=True)
+    call_attempts = models.PositiveIntegerField(default=0, db_default=0)
+    engagement_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    notes = prose()
+    do_not_contact = models.BooleanField(default=False, db_default=False)
+    lead_score = models.PositiveSmallIntegerField(
+        default=50, db_default=50, editable=False, validators=[MaxValueValidator(100)]
+    )
+    conversion_probability = models.FloatField(
+        null=True, editable=False, validators=[MinValueValidator(0), MaxValueValidator(1)]
+    )
+    scored_at = models.DateTimeField(null=True, editable=False)
+    converted_at = models.DateTimeField(null=True, editable=False)
+    converted_contact = models.ForeignKey(
+        "contacts.Contact", models.SET_NULL, null=True, editable=False, related_name="leads"
+    )
+    converted_company = models.ForeignKey(
+        "contacts.Company", models.SET_NULL, null=True, editable=False, related_name="leads"
+    )
+    converted_opportunity = models.ForeignKey(
+        "opportunities.Opportunity", models.SET_NULL, null=True, editable=False, related_name="leads"
+    )
+    search_text = search_text(
+        "first_name", "last_name", "email", "phone", "mobile", "company_name", "job_title"
+    )
+
+    objects = models.Manager.from_queryset(LeadQuerySet)()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            *record_indexes("lead"),
+            models.Index(fields=["status", "-id"], name="lead_status"),
+            models.Index(fields=["-lead_score", "-id"], name="lead_score_order"),
+            models.Index(fields=["email"], name="lead_email", condition=~models.Q(email="")),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(lead_score__lte=100), name="lead_score_up_to_100"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=LeadStatus.values), name="lead_status_known"
+            ),
+        ]
+        triggers = record_triggers("lead", derived=DERIVED, untracked=("scored_at",))
+
+    def __str__(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()

@@ -1,0 +1,38 @@
+"""Questions about leads."""
+
+from typing import Any
+
+from django.db.models import Avg, Count, Q
+
+from core.models.record import RecordQuerySet
+
+# Above this score a lead is hot.
+HOT = 70
+
+
+class LeadQuerySet(RecordQuerySet):
+    def hot(self) -> "LeadQuerySet":
+        return self.filter(lead_score__gt=HOT)
+
+    def statistics(self) -> dict[str, Any]:
+        """Totals and breakdowns of these leads: one query and one per breakdown.
+
+        `conversion_rate` is the share of converted ones, 0 to 1.
+        """
+        totals = self.aggregate(
+            total=Count("pk"),
+            average_score=Avg("lead_score"),
+            hot=Count("pk", filter=Q(lead_score__gt=HOT)),
+            converted=Count("pk", filter=Q(status="converted")),
+        )
+        total = totals["total"]
+        return {
+            "total": total,
+            "average_score": round(totals["average_score"] or 0, 2),
+            "hot": totals["hot"],
+            "converted": totals["converted"],
+            "conversion_rate": round(totals["converted"] / total, 4) if total else 0,
+            "by_status": self.counts("status"),
+            "by_source": self.counts("lead_source"),
+            "by_priority": self.counts("priority"),
+        }

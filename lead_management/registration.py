@@ -1,0 +1,78 @@
+"""What leads hand to core."""
+
+from typing import Any
+
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
+from django.db.models.functions import ExtractDay, Now
+
+from core.api import routes
+from core.entities import column, columns, derived
+from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
+from core.entities.kinds import Boolean, Integer, Phone
+from core.entities.money import CURRENCY
+from core.entities.ownership import COMMON_FILTERS
+from core.models.fields import ADDRESS
+from lead_management.models import Lead
+from lead_management.querysets import HOT
+from lead_management.rules import conversion_is_a_verb, lost_with_a_reason
+
+SCORE = Integer(minimum=0, maximum=100)
+
+
+def _hot(wanted: bool, user: Any) -> Q:
+    return Q(lead_score__gt=HOT) if wanted else Q(lead_score__lte=HOT)
+
+
+def _min_score(score: int, user: Any) -> Q:
+    return Q(lead_score__gte=score)
+
+
+def _max_score(score: int, user: Any) -> Q:
+    return Q(lead_score__lte=score)
+
+
+LEAD = register(
+    Entity(
+        name="lead",
+        plural="leads",
+        model=Lead,
+        title=("first_name", "last_name"),
+        columns=(
+            id_column(Lead),
+            *columns(Lead, "first_name", "last_name", "email"),
+            column(Lead, "phone", kind=Phone()),
+            column(Lead, "mobile", kind=Phone()),
+            *columns(Lead, "company_name", "company_size", "industry", "job_title", "website", *ADDRESS),
+            column(Lead, "lead_source", aliases=("source",)),
+            *columns(Lead, "status", "priority", "lost_reason", "estimated_value"),
+            column(Lead, "currency", kind=CURRENCY),
+            *columns(Lead, "last_contacted_at", "next_follow_up_at", "call_attempts", "engagement_count"),
+            column(Lead, "notes", orderable=False),
+            column(Lead, "do_not_contact"),
+            column(Lead, "lead_score", kind=SCORE),
+            *columns(Lead, "conversion_probability", "scored_at", "converted_at"),
+            *columns(Lead, "converted_contact", "converted_company", "converted_opportunity"),
+            derived(
+                "is_hot", Boolean(), ExpressionWrapper(Q(lead_score__gt=HOT), output_field=BooleanField())
+            ),
+            derived("days_since_created", Integer(), ExtractDay(Now() - F("created_at"))),
+            *record_columns(Lead),
+        ),
+        filters={
+            **COMMON_FILTERS,
+            "hot": NamedFilter(Boolean(), _hot, f"With a score above {HOT}."),
+            "min_score": NamedFilter(SCORE, _min_score, "With at least this score."),
+            "max_score": NamedFilter(SCORE, _max_score, "With at most this score."),
+        },
+        rules=(conversion_is_a_verb, lost_with_a_reason),
+    )
+)
+
+
+def _register_routes() -> None:
+    from lead_management.api.views import LeadViewSet  # the views need LEAD, which this module makes
+
+    routes.register("leads", LeadViewSet)
+
+
+_register_routes()

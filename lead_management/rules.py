@@ -1,0 +1,30 @@
+"""What must hold between the fields of one lead, whoever writes it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from core.errors import InvalidError
+from lead_management.models import LeadStatus
+
+
+def conversion_is_a_verb(values: dict[str, Any], before: Mapping[str, Any] | None) -> None:
+    """A lead becomes converted by converting it, and stays so. New ones may arrive converted (history)."""
+    status = values.get("status")
+    if before is None:
+        if status == LeadStatus.CONVERTED:
+            values.setdefault("converted_at", timezone.now())
+        return
+    if status is None or status == before["status"]:
+        return
+    if LeadStatus.CONVERTED in (status, before["status"]):
+        raise InvalidError.of("status", 'Use "convert" to convert a lead; a converted one stays converted.')
+
+
+def lost_with_a_reason(values: dict[str, Any], before: Mapping[str, Any] | None) -> None:
+    """Whoever gives a lead up for lost says why."""
+    if values.get("status") != LeadStatus.LOST or (before and before["status"] == LeadStatus.LOST):
+        return
+    if not values.get("lost_reason", before["lost_reason"] if before else ""):
+        raise InvalidError.of("lost_reason", "A lost lead needs a reason.", "required")
