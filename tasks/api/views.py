@@ -1,0 +1,38 @@
+"""Tasks over HTTP."""
+
+from collections.abc import Mapping
+
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action
+from core.api import listing, preconditions
+from core.api.bodies import only
+from core.api.parameters import record_id
+from core.api.viewsets import EntityViewSet
+from core.entities import writing
+from core.entities.kinds import Text
+from tasks.operations import complete
+from tasks.registration import TASK
+
+
+class TaskViewSet(EntityViewSet):
+    """Tasks: calls, meetings and whatever else has to be done."""
+
+    entity = TASK
+    access: Mapping[str, str] = {**EntityViewSet.access, "complete": Action.CHANGE}
+
+    @action(methods=["post"], detail=True)
+    def complete(self, request: Request, pk: str) -> Response:
+        """Mark done; of a recurring task the next one is made and named in `next_task`."""
+        body = only(request, {"outcome": Text(max_length=500)})
+        task = writing.locked(self.entity, record_id(pk), request.user)
+        preconditions.check(request, task)
+        following = complete(self.entity, task, request.user, body.get("outcome", ""))
+        return self.shown(request, task.pk, next_task=following.pk if following else None)
+
+    @action(methods=["get"], detail=False)
+    def statistics(self, request: Request) -> Response:
+        """Totals of the tasks the list's filters name."""
+        return Response(listing.listing(self.entity, request).rows.statistics(request.user))

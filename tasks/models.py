@@ -1,0 +1,108 @@
+"""Tasks: what someone has to do, by when, and about whom."""
+
+from django.db import models
+
+from core.models.fields import choice, prose, text
+from core.models.people import check_time_zone
+from core.models.record import Record, record_indexes, record_triggers, search_text
+from tasks.querysets import TaskQuerySet
+
+# What a task may be about; at most one of them.
+SUBJECTS = ("lead", "contact", "company", "opportunity")
+
+
+class TaskType(models.TextChoices):
+    CALL = "call"
+    EMAIL = "email"
+    MEETING = "meeting"
+    FOLLOW_UP = "follow_up"
+    PROPOSAL = "proposal"
+    DEMO = "demo"
+    OTHER = "other"
+
+
+class TaskStatus(models.TextChoices):
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class Priority(models.TextChoices):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+def _at_most_one() -> models.Q:
+    """No two subjects at once."""
+    allowed = models.Q(**{f"{name}__isnull": True for name in SUBJECTS})
+    for kept in SUBJECTS:
+        allowed |= models.Q(**{f"{name}__isnull": True for name in SUBJECTS if name != kept})
+    return allowed
+
+
+class Task(Record):
+    """Something to do. Times are moments; `time_zone` is where "at nine" is meant for a series."""
+
+    entity_name = "task"
+
+    title = models.CharField(max_length=200)
+    description = prose()
+    task_type = choice(TaskType.choices, TaskType.OTHER)
+    status = choice(TaskStatus.choices, TaskStatus.PENDING)
+    priority = choice(Priority.choices, Priority.MEDIUM)
+    due_date = models.DateTimeField(null=True, blank=True)
+    reminder_at = models.DateTimeField(null=True, blank=True)
+    time_zone = models.CharField(
+        max_length=64, default="UTC", db_default="UTC", blank=True, validators=[check_time_zone]
+    )
+    lead = models.ForeignKey(
+        "lead_management.Lead", models.SET_NULL, null=True, blank=True, related_name="tasks"
+    )
+    contact = models.ForeignKey(
+        "contacts.Contact", models.SET_NULL, null=True, blank=True, related_name="tasks"
+    )
+    company = models.ForeignKey(
+        "contacts.Company", models.SET_NULL, null=True, blank=True, related_name="tasks"
+    )
+    opportunity = models.ForeignKey(
+        "opportunities.Opportunity", models.SET_NULL, null=True, blank=True, related_name="tasks"
+    )
+    # RFC 5545 section 3.3.10, without its name: FREQ=WEEKLY;BYDAY=MO
+    recurrence = text(300)
+    # The first task of the series this one came from.
+    series = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="followers")
+    completed_at = models.DateTimeField(null=True, editable=False)
+    outcome = text(500)
+    search_text = search_text("title", "description")
+
+    objects = models.Manager.from_queryset(TaskQuerySet)()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            *record_indexes("task"),
+            models.Index(
+                fields=["due_date"],
+                name="task_due",
+                condition=models.Q(status__in=("pending", "in_progress"), archived_at=None),
+            ),
+            models.Index(
+                fields=["reminder_at"],
+                name="task_reminder",
+                condition=models.Q(status__in=("pending", "in_progress"), archived_at=None),
+            ),
+            *(models.Index(fields=[name, "-id"], name=f"task_{name}") for name in SUBJECTS),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=_at_most_one(), name="task_about_one"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=TaskStatus.values), name="task_status_known"
+            ),
+        ]
+        triggers = record_triggers("task")
+
+    def __str__(self) -> str:
+        return self.title

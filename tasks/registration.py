@@ -1,0 +1,72 @@
+"""What tasks hand to core."""
+
+from typing import Any
+
+from django.db.models import BooleanField, Case, Q, Value, When
+from django.db.models.functions import Now
+
+from core.api import routes
+from core.entities import column, columns, derived
+from core.entities.carrying import carry_overs
+from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
+from core.entities.kinds import Boolean
+from core.entities.ownership import COMMON_FILTERS
+from tasks.models import Task
+from tasks.operations import move_tasks
+from tasks.querysets import OPEN, due_today, overdue
+from tasks.rules import about_one, completed_once, in_a_zone, recurring
+
+
+def _overdue(wanted: bool, user: Any) -> Q:
+    # NOT over a null due date would be neither true nor false.
+    return overdue() if wanted else ~OPEN | Q(due_date=None) | ~overdue()
+
+
+def _due_today(wanted: bool, user: Any) -> Q:
+    return due_today(user) if wanted else ~OPEN | Q(due_date=None) | ~due_today(user)
+
+
+def _open(wanted: bool, user: Any) -> Q:
+    return OPEN if wanted else ~OPEN
+
+
+IS_OVERDUE = Case(
+    When(OPEN & Q(due_date__lt=Now()), then=Value(True)), default=Value(False), output_field=BooleanField()
+)
+
+carry_overs.register("tasks", move_tasks)
+
+TASK = register(
+    Entity(
+        name="task",
+        plural="tasks",
+        model=Task,
+        title=("title",),
+        columns=(
+            id_column(Task),
+            column(Task, "title"),
+            column(Task, "description", orderable=False),
+            *columns(Task, "task_type", "status", "priority", "due_date", "reminder_at", "time_zone"),
+            *columns(Task, "lead", "contact", "company", "opportunity", "recurrence", "series"),
+            *columns(Task, "completed_at", "outcome"),
+            derived("is_overdue", Boolean(), IS_OVERDUE),
+            *record_columns(Task),
+        ),
+        filters={
+            **COMMON_FILTERS,
+            "overdue": NamedFilter(Boolean(), _overdue, "Open and past its due time."),
+            "due_today": NamedFilter(Boolean(), _due_today, "Open and due today, in your time zone."),
+            "open": NamedFilter(Boolean(), _open, "Neither completed nor cancelled."),
+        },
+        rules=(about_one, in_a_zone, recurring, completed_once),
+    )
+)
+
+
+def _register_routes() -> None:
+    from tasks.api.views import TaskViewSet  # the views need the entity above
+
+    routes.register("tasks", TaskViewSet)
+
+
+_register_routes()

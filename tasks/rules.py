@@ -1,0 +1,66 @@
+"""What must hold between the fields of a task, whoever writes it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from core.changes import current
+from core.errors import FieldIssue, InvalidError, ValueRefusedError
+from core.models import User
+from core.models.people import check_time_zone
+from tasks.models import SUBJECTS, TaskStatus
+from tasks.recurrence import checked
+
+Values = dict[str, Any]
+Before = Mapping[str, Any] | None
+
+
+def about_one(values: Values, before: Before) -> None:
+    """A task is about one record at most."""
+    kept = before or {}
+    ids = {name: values.get(f"{name}_id", kept.get(f"{name}_id")) for name in SUBJECTS}
+    given = [name for name, pk in ids.items() if pk is not None]
+    if len(given) > 1:
+        message = f"A task is about one record; these are given: {', '.join(given)}."
+        raise InvalidError([FieldIssue(name, "only_one", message) for name in given])
+
+
+def in_a_zone(values: Values, before: Before) -> None:
+    """The zone is an IANA name; without one it is that of whoever writes."""
+    if values.get("time_zone"):
+        try:
+            check_time_zone(values["time_zone"])
+        except ValidationError as error:
+            raise InvalidError.of("time_zone", error.messages[0]) from error
+    elif "time_zone" in values:
+        values["time_zone"] = before["time_zone"] if before else _zone_of_writer()
+
+
+def _zone_of_writer() -> str:
+    memo = current().memo
+    if "writer_zone" not in memo:
+        found = User.objects.filter(pk=current().actor_id).values_list("time_zone", flat=True).first()
+        memo["writer_zone"] = found or "UTC"
+    return memo["writer_zone"]
+
+
+def recurring(values: Values, before: Before) -> None:
+    """A series has a rule that can be read, and a first due date to count from."""
+    if values.get("recurrence"):
+        try:
+            values["recurrence"] = checked(values["recurrence"])
+        except ValueRefusedError as error:
+            raise InvalidError.of("recurrence", error.message) from error
+    kept = before or {"recurrence": "", "due_date": None}
+    if values.get("recurrence", kept["recurrence"]) and not values.get("due_date", kept["due_date"]):
+        raise InvalidError.of("due_date", "A recurring task needs a due date.", "required")
+
+
+def completed_once(values: Values, before: Before) -> None:
+    """`completed_at` follows the status."""
+    status = values.get("status")
+    if status is None or (before and status == before["status"]):
+        return
+    values["completed_at"] = timezone.now() if status == TaskStatus.COMPLETED else None
