@@ -4,11 +4,14 @@ DJANGO_SETTINGS_MODULE is named here and not in pytest.ini, because pytest-djang
 before this file has said where the servers are.
 """
 
+import itertools
 import os
 import secrets
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -52,3 +55,49 @@ del os.environ[
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _servers is not None:
         _servers.stop()
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., Any]:
+    """make_user(role="rep", **fields) → a stored user."""
+    from core.models import User  # models can be imported once Django is set up
+
+    numbers = itertools.count(1)
+
+    def make(role: str = "rep", **fields: Any) -> Any:
+        name = fields.pop("username", f"{role}{next(numbers)}")
+        return User.objects.create_user(
+            name, f"{name}@crm.example", "correct horse battery", role=role, **fields
+        )
+
+    return make
+
+
+@pytest.fixture
+def admin_user(make_user: Callable[..., Any]) -> Any:
+    return make_user("admin")
+
+
+@pytest.fixture
+def rep(make_user: Callable[..., Any]) -> Any:
+    return make_user("rep")
+
+
+@pytest.fixture
+def api() -> Callable[..., Any]:
+    """api(user) → a client that is signed in as the user."""
+    from rest_framework.test import APIClient
+
+    def client(user: Any = None) -> APIClient:
+        made = APIClient()
+        if user is not None:
+            made.force_authenticate(user)
+        return made
+
+    return client
+
+
+@pytest.fixture
+def admin(api: Callable[..., Any], admin_user: Any) -> Any:
+    """A client signed in as an administrator."""
+    return api(admin_user)

@@ -1,7 +1,5 @@
 """Every address of the application."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
@@ -16,9 +14,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("api/", include("core.api.urls")),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("", RedirectView.as_view(pattern_name="docs"), name="root"),
 ]
-if find_spec("core.api") and find_spec("core.api.urls"):
-    urlpatterns.append(path("api/", include("core.api.urls")))
+
+handler400 = "core.api.problems.bad_request"
+handler404 = "core.api.problems.not_found"
+handler500 = "core.api.problems.server_error"
