@@ -17,6 +17,11 @@ DEFAULTS: dict[str, Any] = {
     "IDEMPOTENCY_HOURS": 24,
     # Changes handed to the consumers in one transaction.
     "DISPATCH_BATCH": 5_000,
+    # Calls to others' machines: https on these ports. Hosts (or host:port) inside one's own network that may
+    # be called all the same, over http and on any port, are the operator's to name.
+    "OUTBOUND_PLAIN_HTTP": False,
+    "OUTBOUND_PORTS": (443, 80),
+    "OUTBOUND_ALLOWED_HOSTS": (),
 }
 
 
