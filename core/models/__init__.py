@@ -4,6 +4,7 @@ from core.models.change import Change, Outbox
 from core.models.custom_field import CustomField
 from core.models.follow import Follow
 from core.models.idempotency import IdempotencyKey
+from core.models.notification import Notification
 from core.models.people import Team, User
 from core.models.record import Record
 from core.models.saved_view import SavedView
@@ -13,6 +14,7 @@ __all__ = [
     "CustomField",
     "Follow",
     "IdempotencyKey",
+    "Notification",
     "Outbox",
     "Record",
     "SavedView",
