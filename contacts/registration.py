@@ -41,6 +41,7 @@ COMPANY = register(
         filters=COMMON_FILTERS,
         rules=(company_domain, no_parent_below_itself),
         duplicates=same_company,
+        example={"name": "Analytical Engines", "domain": "engines.example", "industry": "Machinery"},
     )
 )
 
@@ -69,6 +70,7 @@ CONTACT = register(
         },
         rules=(company_named, one_primary_address),
         duplicates=same_person,
+        example={"first_name": "Ada", "last_name": "Byron", "email": "ada@engines.example", "company": 1},
     )
 )
 

@@ -65,6 +65,15 @@ LEAD = register(
             "max_score": NamedFilter(SCORE, _max_score, "With at most this score."),
         },
         rules=(conversion_is_a_verb, lost_with_a_reason),
+        example={
+            "first_name": "Ada",
+            "last_name": "Byron",
+            "email": "ada@engines.example",
+            "company_name": "Analytical Engines",
+            "lead_source": "referral",
+            "estimated_value": "12000.00",
+            "tags": ["vip"],
+        },
     )
 )
 

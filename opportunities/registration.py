@@ -64,6 +64,14 @@ OPPORTUNITY = register(
             "rotting": NamedFilter(Boolean(), _rotting, "Resting in a stage for longer than it allows."),
         },
         rules=(in_a_stage, lost_with_a_reason, company_named),
+        example={
+            "name": "Second engine",
+            "company": 1,
+            "amount": "48000.00",
+            "currency": "GBP",
+            "stage": "proposal",
+            "expected_close_date": "2030-01-31",
+        },
     )
 )
 

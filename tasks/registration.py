@@ -59,6 +59,13 @@ TASK = register(
             "open": NamedFilter(Boolean(), _open, "Neither completed nor cancelled."),
         },
         rules=(about_one, in_a_zone, recurring, completed_once),
+        example={
+            "title": "Call Ada",
+            "task_type": "call",
+            "due_date": "2030-01-31T09:00:00Z",
+            "lead": 1,
+            "recurrence": "FREQ=WEEKLY;BYDAY=MO",
+        },
     )
 )
 

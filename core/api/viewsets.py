@@ -12,6 +12,7 @@ from core.api import bulk_requests, listing, preconditions
 from core.api.paging import numbered
 from core.api.parameters import flag, record_id
 from core.api.permissions import PolicyPermission
+from core.api.schema import CrmSchema, EntitySchema
 from core.api.transactions import TransactionMixin
 from core.changes.history import of_record, presented
 from core.entities import Entity, writing
@@ -26,6 +27,7 @@ class CrmViewSet(TransactionMixin, ViewSet):
     """Base of all our viewsets: authenticated, asked of the policy, writing in one transaction."""
 
     permission_classes = [PolicyPermission]
+    schema = CrmSchema()
     # Names of own routes → the action their policy is asked for; others follow the method.
     access: dict[str, str] = {}
 
@@ -34,6 +36,7 @@ class EntityViewSet(CrmViewSet):
     """List, create, retrieve, update, archive, restore, delete, bulk, history, follow, statistics."""
 
     entity: Entity
+    schema = EntitySchema()
     access = {
         "follow": Action.VIEW,
         "bulk_update": Action.CHANGE,

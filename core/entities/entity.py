@@ -41,6 +41,8 @@ class Entity:
     # Records that may be the same as the values about to be stored; None where duplicates are no matter.
     duplicates: Callable[[dict[str, Any]], Q] | None = None
     ordering: str = "-id"
+    # A record as one would send it, for the documentation.
+    example: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> dict[str, Column]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -11,6 +12,7 @@ from core.access import Action
 from core.api import preconditions
 from core.api.bodies import only
 from core.api.parameters import record_id
+from core.api.schema.parts import ANYTHING, FLAG, ID, TEXT, nullable, object_of, of_kinds
 from core.api.viewsets import EntityViewSet
 from core.entities import writing
 from core.entities.kinds import Boolean, Date, Money, Reference, Text
@@ -28,6 +30,14 @@ CONVERT = {
     "amount": Money(minimum=0),
     "expected_close_date": Date(),
 }
+CONVERTED = object_of(
+    {
+        "success": FLAG,
+        **{f"{name}_id": nullable(ID) for name in ("lead", "contact", "company", "opportunity")},
+        "created": {"type": "object", "additionalProperties": FLAG},
+        "moved": {"type": "object", "additionalProperties": {"type": "integer"}},
+    }
+)
 
 
 class LeadViewSet(EntityViewSet):
@@ -36,6 +46,7 @@ class LeadViewSet(EntityViewSet):
     entity = LEAD
     access: Mapping[str, str] = {**EntityViewSet.access, "convert": Action.CHANGE}
 
+    @extend_schema(request={"application/json": of_kinds(CONVERT)}, responses={200: CONVERTED})
     @action(methods=["post"], detail=True)
     def convert(self, request: Request, pk: str) -> Response:
         """Make a contact, its company and an opportunity of the lead, once; 409 afterwards."""
@@ -44,11 +55,13 @@ class LeadViewSet(EntityViewSet):
         preconditions.check(request, lead)
         return Response(convert(self.entity, lead, request.user, wish))
 
+    @extend_schema(responses={200: ANYTHING})
     @action(methods=["get"], detail=False)
     def stats(self, request: Request) -> Response:
         """The same as `statistics`."""
         return self.statistics(request)
 
+    @extend_schema(responses={200: object_of({"status": TEXT})})
     @action(methods=["get"], detail=False, permission_classes=[AllowAny], authentication_classes=[])
     def health(self, request: Request) -> Response:
         """Whether leads can be read; needs no token."""

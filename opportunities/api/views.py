@@ -1,16 +1,19 @@
 """Opportunities, pipelines and stages over HTTP."""
 
+from datetime import date
 from typing import Any
 
 from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api import listing
-from core.api.parameters import date_parameter, whole_parameter
+from core.api.parameters import date_parameter, record_id, whole_parameter
 from core.api.resources import ResourceViewSet
-from core.api.viewsets import EntityViewSet, record_id
+from core.api.schema.parts import FLAG, ID, MOMENT, TEXT, array_of, nullable, object_of
+from core.api.viewsets import EntityViewSet
 from core.errors import NotVisibleError
 from opportunities import operations
 from opportunities.api.serializers import PipelineSerializer, StageSerializer
@@ -18,6 +21,36 @@ from opportunities.models import Opportunity, Pipeline, Stage
 from opportunities.registration import OPPORTUNITY
 
 FORECAST_MONTHS = 6
+COUNT = {"type": "integer"}
+MONEY = {"type": "string", "format": "decimal"}
+
+AMOUNTS = object_of({"count": COUNT, "total_value": MONEY, "total_weighted_value": MONEY})
+BOARD = object_of(
+    {
+        "pipeline": object_of({"id": ID, "name": TEXT}),
+        "by_stage": {"type": "object", "additionalProperties": AMOUNTS},
+        "by_currency": {"type": "object", "additionalProperties": AMOUNTS},
+        **AMOUNTS["properties"],
+        "mixed_currencies": FLAG,
+    }
+)
+SERIES = dict.fromkeys(("won", "commit", "best_case", "pipeline", "weighted"), MONEY)
+FORECAST = object_of(
+    {
+        "months": array_of(object_of({"month": TEXT, "count": COUNT, **SERIES})),
+        "totals": object_of(SERIES),
+        "mixed_currencies": FLAG,
+    }
+)
+STAY = object_of(
+    {
+        "stage": TEXT,
+        "entered_at": MOMENT,
+        "left_at": nullable(MOMENT),
+        "days": nullable({"type": "number"}),
+        "moved_by": nullable(ID),
+    }
+)
 
 
 class OpportunityViewSet(EntityViewSet):
@@ -25,6 +58,7 @@ class OpportunityViewSet(EntityViewSet):
 
     entity = OPPORTUNITY
 
+    @extend_schema(responses={200: BOARD})
     @action(methods=["get"], detail=False)
     def pipeline(self, request: Request) -> Response:
         """One pipeline (`pipeline=`, else the default) by stage; takes the filters of the list."""
@@ -32,6 +66,10 @@ class OpportunityViewSet(EntityViewSet):
         rows = listing.listing(self.entity, request).rows
         return Response(operations.pipeline_figures(rows, named))
 
+    @extend_schema(
+        responses={200: FORECAST},
+        parameters=[OpenApiParameter("start", date), OpenApiParameter("months", int)],
+    )
     @action(methods=["get"], detail=False)
     def forecast(self, request: Request) -> Response:
         """What is expected by month: `start` (a date, default today) and `months` (1 to 36, default 6)."""
@@ -40,6 +78,7 @@ class OpportunityViewSet(EntityViewSet):
         rows = listing.listing(self.entity, request, reserved=frozenset(("start", "months"))).rows
         return Response(operations.forecast_figures(rows, start, months))
 
+    @extend_schema(responses={200: object_of({"results": array_of(STAY)})})
     @action(methods=["get"], detail=True)
     def stages(self, request: Request, pk: str) -> Response:
         """The stages this deal went through, with the time spent in each."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,11 +11,15 @@ from core.access import Action
 from core.api import listing, preconditions
 from core.api.bodies import only
 from core.api.parameters import record_id
+from core.api.schema import ref
+from core.api.schema.parts import of_kinds
 from core.api.viewsets import EntityViewSet
 from core.entities import writing
 from core.entities.kinds import Text
 from tasks.operations import complete
 from tasks.registration import TASK
+
+COMPLETE = {"outcome": Text(max_length=500)}
 
 
 class TaskViewSet(EntityViewSet):
@@ -23,10 +28,11 @@ class TaskViewSet(EntityViewSet):
     entity = TASK
     access: Mapping[str, str] = {**EntityViewSet.access, "complete": Action.CHANGE}
 
+    @extend_schema(request={"application/json": of_kinds(COMPLETE)}, responses={200: ref("Task")})
     @action(methods=["post"], detail=True)
     def complete(self, request: Request, pk: str) -> Response:
         """Mark done; of a recurring task the next one is made and named in `next_task`."""
-        body = only(request, {"outcome": Text(max_length=500)})
+        body = only(request, COMPLETE)
         task = writing.locked(self.entity, record_id(pk), request.user)
         preconditions.check(request, task)
         following = complete(self.entity, task, request.user, body.get("outcome", ""))

@@ -1,0 +1,95 @@
+"""The base of every operation: error answers, headers, ids in paths, pages."""
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from rest_framework.permissions import SAFE_METHODS, AllowAny
+
+from core.api.schema.hooks import problem_response
+from core.api.schema.parts import ID, TEXT, page_of, parameter
+from core.entities.columns import column
+
+WRITING = ("400", "409", "415", "422")
+PAGE_PARAMETERS = [
+    parameter("page", ID, "Number of the page."),
+    parameter("page_size", ID | {"maximum": 500, "default": 50}, "Results per page."),
+]
+IDEMPOTENCY_KEY = parameter(
+    "Idempotency-Key", TEXT | {"maxLength": 255}, "A repetition is answered, not carried out.", where="header"
+)
+IF_MATCH = parameter("If-Match", TEXT, "The `ETag` of the version you read; else 412.", where="header")
+
+
+class _Paged:
+    """Stands for a paginator where drf-spectacular asks for the shape of a page."""
+
+    @staticmethod
+    def get_paginated_response_schema(schema: dict[str, Any]) -> dict[str, Any]:
+        return page_of(schema["items"])
+
+    @staticmethod
+    def get_schema_operation_parameters(view: Any) -> list[dict[str, Any]]:
+        return PAGE_PARAMETERS
+
+
+class CrmSchema(AutoSchema):
+    """AutoSchema, with what all our views have in common."""
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        operation = super().get_operation(*args, **kwargs)
+        if operation is None:
+            return None
+        operation.setdefault("summary", self._summary())
+        for status in self._problems():
+            operation["responses"].setdefault(status, problem_response(status))
+        headers = self._headers()
+        if headers:
+            operation["parameters"] = [*operation.get("parameters", []), *headers]
+        return operation
+
+    def _summary(self) -> str:
+        """The first sentence of the documentation, else the name of the operation."""
+        first = (self.get_description() or "").strip().partition("\n")[0].rstrip(".")
+        return first if 0 < len(first) <= 90 else self.get_operation_id().replace("_", " ")
+
+    def _problems(self) -> list[str]:
+        """Statuses that this operation may answer with beside its own."""
+        found = ["400", "429"]
+        if not any(isinstance(p, AllowAny) for p in self.view.get_permissions()):
+            found += ["401", "403"]
+        if "{" in self.path:
+            found.append("404")
+        if self.method not in SAFE_METHODS:
+            found += WRITING
+        if self._has_version():
+            found.append("412")
+        return sorted(set(found))
+
+    def _headers(self) -> list[dict[str, Any]]:
+        wrapped = getattr(self.view, "writes_in_transaction", False)
+        found = [IDEMPOTENCY_KEY] if wrapped and self.method in ("POST", "PATCH") else []
+        return [*found, IF_MATCH] if self._has_version() else found
+
+    def _has_version(self) -> bool:
+        """Whether the operation changes one record that has an entity tag."""
+        return (
+            hasattr(self.view, "entity") and "{id}" in self.path and self.method in ("PUT", "PATCH", "DELETE")
+        )
+
+    def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
+        ids = [name for name in variables if name in ("id", "pk")]
+        made = [parameter(name, ID, where="path", required=True) for name in ids]
+        return [*made, *super()._resolve_path_parameters([v for v in variables if v not in ids])]
+
+    def _get_paginator(self) -> Any:
+        return _Paged if self._is_resource_list() else super()._get_paginator()
+
+    def _get_filter_parameters(self) -> list[dict[str, Any]]:
+        if not self._is_resource_list():
+            return super()._get_filter_parameters()
+        filters = [parameter(n, column(self.view.model, n).kind.schema()) for n in self.view.filters]
+        return [*filters, *(parameter(n, TEXT) for n in self.view.parameters)]
+
+    def _is_resource_list(self) -> bool:
+        """Whether this is the list of a ResourceViewSet."""
+        return getattr(self.view, "action", "") == "list" and hasattr(self.view, "filters")
