@@ -38,9 +38,19 @@ def test_an_address_inside_or_in_disguise_is_refused(url):
 
 
 @pytest.mark.parametrize(
-    "url", ["https://example.com/\r\nX: y", "https://exa mple.com/", "https://example.com/\x00", " https://a.de",
-            "https://e\u2028x.com/", "https://" + "a" * 3000 + ".com/", "", None, 7]
-)  # fmt: skip
+    "url",
+    [
+        "https://example.com/\r\nX: y",
+        "https://exa mple.com/",
+        "https://example.com/\x00",
+        " https://a.de",
+        "https://e\u2028x.com/",
+        "https://" + "a" * 3000 + ".com/",
+        "",
+        None,
+        7,
+    ],
+)
 def test_control_characters_blanks_and_other_things_are_refused(url):
     with pytest.raises(AddressRefusedError):
         target_of(url)

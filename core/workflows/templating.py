@@ -1,0 +1,219 @@
+"""Templates that users write: `{{ lead.first_name }}` in Liquid, over plain dicts, within limits.
+
+A template is checked when it is saved (syntax, filters, every name it reads) and rendered for where its
+output lands: HTML text, a mail header, a part of a URL, a value in JSON, or plain text. No live object ever
+gets into it, so there is nothing to walk to.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, TextIO
+from urllib.parse import quote
+
+from liquid import Environment, RenderContext
+from liquid.builtin.output import Output, OutputNode
+from liquid.exceptions import LiquidError
+from liquid.stringify import to_liquid_string
+from liquid.template import BoundTemplate
+
+from core.errors import ValueRefusedError
+
+MAX_TEMPLATE = 100_000
+MAX_OUTPUT = 500_000
+MAX_VALUE = 50_000
+TAGS = {"if", "unless", "case", "for", "break", "continue", "assign", "comment", "#"}
+# Those that neither multiply their input nor unmake escaping. Not among them: replace, split, join with
+# long separators, base64, safe.
+FILTERS = {
+    "abs", "append", "at_least", "at_most", "capitalize", "ceil", "date", "default", "divided_by", "downcase",
+    "escape", "first", "floor", "join", "last", "lstrip", "minus", "modulo", "newline_to_br", "plus",
+    "prepend", "remove", "round", "rstrip", "size", "slice", "squish", "strip", "strip_html",
+    "strip_newlines", "times", "truncate", "truncatewords", "upcase", "url_encode",
+}  # fmt: skip
+HTML, HEADER, URL, TEXT = "html", "header", "url", "text"
+# Parts of a list or text that Liquid gives names to.
+ALWAYS = {"size", "first", "last"}
+# Names a template may read → the names below each; None where anything may be below.
+Names = Mapping[str, "Names | None"]
+
+
+class TemplateRefusedError(ValueRefusedError):
+    """A template that cannot be parsed, reads a name that is not there, or renders beyond its limits."""
+
+    code = "bad_template"
+
+
+class _UrlNode(OutputNode):
+    """Output as one percent-encoded part: it adds no slash, query or host of its own."""
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        return buffer.write(quote(to_liquid_string(self.expression.evaluate(context), False), safe=""))
+
+
+class _UrlOutput(Output):
+    node_class = _UrlNode
+
+
+class _Limited(Environment):
+    block_nesting_limit = 10
+    context_depth_limit = 12
+    loop_iteration_limit = 1_000
+    local_namespace_limit = 200_000
+    output_stream_limit = MAX_OUTPUT
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        pseudo = {name for name, tag in self.tags.items() if name not in TAGS and _is_markup(name, tag)}
+        for name in pseudo:
+            del self.tags[name]
+        self.filters = {name: _bounded(self.filters[name]) for name in FILTERS}
+
+
+def _is_markup(name: str, tag: Any) -> bool:
+    """Whether users write this tag, as against those that stand for text and output."""
+    return type(tag).__name__ not in ("Literal", "Output", "Illegal")
+
+
+def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter, refusing values so long that a chain of filters could grow without end."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(a, str | list) and len(a) > MAX_VALUE for a in args):
+            raise TemplateRefusedError("A value grew too long.")
+        if any(isinstance(a, int) and abs(a) > 10**30 for a in args):
+            raise TemplateRefusedError("A number grew too large.")
+        return function(*args, **kwargs)
+
+    for name, value in vars(function).items():
+        setattr(call, name, value)
+    return call
+
+
+def _environments() -> dict[str, Environment]:
+    html = _Limited(autoescape=True)
+    url = _Limited()
+    url.add_tag(_UrlOutput)
+    return {HTML: html, URL: url, TEXT: _Limited(), HEADER: _Limited()}
+
+
+_ENVIRONMENTS = _environments()
+
+
+def is_template(text: Any) -> bool:
+    """Whether there is anything to render in a value."""
+    return isinstance(text, str) and ("{{" in text or "{%" in text)
+
+
+@lru_cache(maxsize=4_096)
+def _parsed(text: str, landing: str) -> BoundTemplate:
+    if len(text) > MAX_TEMPLATE:
+        raise TemplateRefusedError(f"A template has at most {MAX_TEMPLATE} characters.")
+    try:
+        return _ENVIRONMENTS[landing].from_string(text)
+    except (LiquidError, RecursionError) as error:
+        raise TemplateRefusedError(f"Not a template: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """The first line of Liquid's message, which may hold the whole template."""
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+def check(text: str, names: Names, landing: str = TEXT) -> None:
+    """Raises TemplateRefusedError unless `text` parses, uses known filters and reads only `names`."""
+    template = _parsed(text, landing)
+    try:
+        analysis = template.analyze()
+    except LiquidError as error:
+        raise TemplateRefusedError(f"Not a template: {_told(error)}") from error
+    unknown = set(analysis.filters) - FILTERS
+    if unknown:
+        raise TemplateRefusedError(f"Unknown filter: {', '.join(sorted(unknown))}.")
+    for path in read_names(template):
+        _check_path(path, names)
+
+
+def read_names(template: BoundTemplate) -> Iterator[tuple[Any, ...]]:
+    """The paths a template reads from outside itself."""
+    yield from (tuple(path) for path in template.global_variable_segments())
+
+
+def _check_path(path: tuple[Any, ...], names: Names) -> None:
+    """Every part is among the known ones; a part computed from data (`lead[x]`) is never."""
+    shown = ".".join(str(part) for part in path)[:100]
+    level: Names | None = names
+    for part in path:
+        if level is None:
+            return
+        if not isinstance(part, str | int):
+            raise TemplateRefusedError(f"Names are written out, not computed: {shown!r}.")
+        if part in ALWAYS and level is not names:
+            return
+        if part not in level:
+            known = ", ".join(sorted(level)) or "nothing below it"
+            raise TemplateRefusedError(f"Unknown name {shown!r}. Known: {known}.")
+        level = level[part]
+
+
+def render(text: str, context: Mapping[str, Any], landing: str = TEXT) -> str:
+    """The template over `context` (plain dicts), escaped for where it lands. TemplateRefusedError."""
+    if not is_template(text):
+        return _for_header(text) if landing == HEADER else text
+    try:
+        rendered = _parsed(text, landing).render(**context)
+    except (LiquidError, RecursionError, OverflowError, ArithmeticError) as error:
+        raise TemplateRefusedError(f"The template cannot be rendered: {_told(error)}") from error
+    return _for_header(rendered) if landing == HEADER else rendered
+
+
+def _for_header(text: str) -> str:
+    """One line: whatever could start another header becomes a blank."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def value(raw: Any, context: Mapping[str, Any]) -> Any:
+    """A JSON value with every template in it rendered. A text that is one `{{ … }}` alone keeps the type of
+    what it names (a number stays a number); in any other text it becomes part of the text."""
+    if isinstance(raw, Mapping):
+        return {key: value(item, context) for key, item in raw.items()}
+    if isinstance(raw, list):
+        return [value(item, context) for item in raw]
+    if not is_template(raw):
+        return raw
+    single = _single_output(_parsed(raw, TEXT))
+    return _evaluated(raw, single, context) if single else render(raw, context)
+
+
+def _single_output(template: BoundTemplate) -> OutputNode | None:
+    nodes = template.nodes
+    return nodes[0] if len(nodes) == 1 and isinstance(nodes[0], OutputNode) else None
+
+
+def _evaluated(raw: str, node: OutputNode, context: Mapping[str, Any]) -> Any:
+    template = _parsed(raw, TEXT)
+    try:
+        found = node.expression.evaluate(RenderContext(template, globals=dict(context)))
+    except (LiquidError, OverflowError, ArithmeticError) as error:
+        raise TemplateRefusedError(f"The template cannot be rendered: {_told(error)}") from error
+    return found if isinstance(found, str | int | float | bool | list | dict) else None
+
+
+def check_value(raw: Any, names: Names, landing: str = TEXT) -> None:
+    """Check every template in a JSON value."""
+    if isinstance(raw, Mapping):
+        for item in raw.values():
+            check_value(item, names, landing)
+    elif isinstance(raw, list):
+        for item in raw:
+            check_value(item, names, landing)
+    elif is_template(raw):
+        check(raw, names, landing)
+
+
+def names_read(raw: Any) -> set[str]:
+    """The first parts of all names that the templates in a JSON value read."""
+    if isinstance(raw, Mapping):
+        return {name for item in raw.values() for name in names_read(item)}
+    if isinstance(raw, list):
+        return {name for item in raw for name in names_read(item)}
+    return {str(path[0]) for path in read_names(_parsed(raw, TEXT))} if is_template(raw) else set()
