@@ -1,10 +1,12 @@
 """TCP ports on 127.0.0.1: free ones, and the sentence for a busy one."""
 
 import socket
+import time
 
 from backend.env import ConfigurationError
 
 LOOPBACK = "127.0.0.1"
+GRACE_SECONDS = 2  # for the processes of a stack that was killed a moment ago to let go of theirs
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -27,8 +29,17 @@ def any_free() -> int:
 
 def require_free(port: int, wanted_by: str, variable: str, host: str = LOOPBACK) -> None:
     """Raise ConfigurationError naming the port, what wanted it and the variable that changes it."""
-    if not is_free(port, host):
+    if not _becomes_free(port, host):
         raise ConfigurationError(
             f"Port {port} on {host} is in use by another program, so {wanted_by} cannot start there:"
             f" stop that program, or choose another port with {variable}=<port>."
         )
+
+
+def _becomes_free(port: int, host: str) -> bool:
+    deadline = time.monotonic() + GRACE_SECONDS
+    while not is_free(port, host):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
