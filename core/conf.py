@@ -39,3 +39,8 @@ class Conf:
 
 
 conf = Conf()
+
+
+def reading_database() -> str:
+    """The database for heavy reading that may lag some moments behind: the replica where there is one."""
+    return "replica" if "replica" in settings.DATABASES else "default"

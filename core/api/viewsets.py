@@ -98,7 +98,7 @@ class EntityViewSet(CrmViewSet):
 
     @action(methods=["get"], detail=False)
     def statistics(self, request: Request) -> Response:
-        return Response(listing.listing(self.entity, request).rows.statistics())
+        return Response(listing.figures(self.entity, request).statistics())
 
     @action(methods=["get"], detail=True)
     def history(self, request: Request, pk: str) -> Response:

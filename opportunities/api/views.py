@@ -63,7 +63,7 @@ class OpportunityViewSet(EntityViewSet):
     def pipeline(self, request: Request) -> Response:
         """One pipeline (`pipeline=`, else the default) by stage; takes the filters of the list."""
         named = operations.named_pipeline(whole_parameter(request, "pipeline"))
-        rows = listing.listing(self.entity, request).rows
+        rows = listing.figures(self.entity, request)
         return Response(operations.pipeline_figures(rows, named))
 
     @extend_schema(
@@ -75,7 +75,7 @@ class OpportunityViewSet(EntityViewSet):
         """What is expected by month: `start` (a date, default today) and `months` (1 to 36, default 6)."""
         start = date_parameter(request, "start") or timezone.localdate()
         months = whole_parameter(request, "months", 1, 36) or FORECAST_MONTHS
-        rows = listing.listing(self.entity, request, reserved=frozenset(("start", "months"))).rows
+        rows = listing.figures(self.entity, request, reserved=frozenset(("start", "months")))
         return Response(operations.forecast_figures(rows, start, months))
 
     @extend_schema(responses={200: object_of({"results": array_of(STAY)})})

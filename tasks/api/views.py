@@ -41,4 +41,4 @@ class TaskViewSet(EntityViewSet):
     @action(methods=["get"], detail=False)
     def statistics(self, request: Request) -> Response:
         """Totals of the tasks the list's filters name."""
-        return Response(listing.listing(self.entity, request).rows.statistics(request.user))
+        return Response(listing.figures(self.entity, request).statistics(request.user))
