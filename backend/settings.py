@@ -160,6 +160,18 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_VISIBILITY_TIMEOUT = 300
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+# Sweeps for what a lost doorbell left; a message that found no worker in its time is not worth keeping.
+CELERY_BEAT_SCHEDULE = {
+    "dispatch-changes": {
+        "task": "core.tasks.dispatch_changes",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 10},
+    },
+    "forget-idempotency-keys": {
+        "task": "core.tasks.forget_idempotency_keys",
+        "schedule": timedelta(hours=1),
+    },
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
 

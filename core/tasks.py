@@ -3,9 +3,16 @@
 from celery import shared_task
 
 from core.changes.dispatch import dispatch
+from core.models import idempotency
 
 
 @shared_task(name="core.tasks.dispatch_changes")
 def dispatch_changes() -> int:
     """Feed waiting changes to the consumers; rung after every commit and swept by beat."""
     return dispatch()
+
+
+@shared_task(name="core.tasks.forget_idempotency_keys")
+def forget_idempotency_keys() -> int:
+    """Delete the kept answers that are past their time."""
+    return idempotency.forget_old()

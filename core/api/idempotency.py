@@ -6,16 +6,13 @@ then finds the answer; a failure leaves no row and its repetition really runs.
 
 import hashlib
 from collections.abc import Callable
-from datetime import timedelta
 
 import orjson
 from django.db import connection
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.rendering import dumps
-from core.conf import conf
 from core.errors import DomainError, InvalidError
 from core.models import IdempotencyKey
 
@@ -88,9 +85,3 @@ def _replay(kept: IdempotencyKey, mark: str) -> Response:
         raise KeyReusedError("This Idempotency-Key was used with another request.")
     headers = {**kept.headers, "Idempotency-Replayed": "true"}
     return Response(orjson.loads(bytes(kept.body)), kept.status, headers=headers)
-
-
-def forget_old() -> int:
-    """Delete keys past their time; returns how many."""
-    limit = timezone.now() - timedelta(hours=conf.IDEMPOTENCY_HOURS)
-    return IdempotencyKey.objects.filter(created_at__lt=limit).delete()[0]

@@ -1,21 +1,30 @@
-"""From the outbox to the consumers: at least one attempt, exactly one effect.
+"""From the outbox to the consumers: at least one attempt, exactly one effect, in the order of the changes.
 
-A batch of outbox rows is claimed with SKIP LOCKED; each consumer inserts its own rows under unique
-constraints, set at a time, in the transaction that deletes the claimed rows. A crash at any point leaves the
-rows claimed by nobody and the next dispatcher, or the sweep, takes them.
+One dispatcher works at a time. It feeds a batch of outbox rows to every consumer, which inserts its own rows
+under unique constraints, set at a time, and deletes the outbox rows in the same transaction: a crash at any
+point undoes both, and the next dispatcher, or the sweep, begins again. What one consumer cannot take is put
+aside for it (core.changes.retries) and holds up neither the other changes nor the other consumers.
 """
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db import connection, transaction
 
+from core.changes import retries
 from core.conf import conf
-from core.models import Change
+from core.entities.locks import DISPATCHING, try_lock
+from core.models import Change, Outbox
 from core.registry import Registry
+
+log = logging.getLogger(__name__)
 
 # Outbox rows taken at once; most hold a single change.
 CLAIM = 200
+# After so many refusals within one batch the rest of it is put aside whole: then it is the consumer that is
+# broken and not one of the changes.
+REFUSALS = 20
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,10 @@ class ChangeBatch:
         """The change rows, in the order they were made."""
         return Change.objects.filter(pk__in=self.ids).order_by("id")
 
+    def halves(self) -> "tuple[ChangeBatch, ChangeBatch]":
+        middle = len(self.ids) // 2
+        return replace(self, ids=self.ids[:middle]), replace(self, ids=self.ids[middle:])
+
 
 Consumer = Callable[[ChangeBatch], None]
 consumers: Registry[Consumer] = Registry("change consumer")
@@ -41,27 +54,72 @@ def dispatch(limit: int | None = None) -> int:
     total = turns = 0
     while limit is None or turns < limit:
         fed = dispatch_once()
-        if fed == 0:
+        if fed is None:
             break
         total, turns = total + fed, turns + 1
     return total
 
 
-def dispatch_once() -> int:
-    """One transaction: claim, feed, forget. Returns the number of changes fed, 0 when nothing waits."""
+def dispatch_once() -> int | None:
+    """One transaction: claim, feed, forget. Returns the number of changes fed; None when nothing waits or
+    another dispatcher is at it.
+
+    Whether anything waits is asked outside the lock: whoever finds the lock taken may leave, because its
+    holder looks again after letting it go.
+    """
+    if not (Outbox.objects.exists() or retries.due().exists()):
+        return None
     with transaction.atomic():
-        batches = _claim()
-        for batch in batches:
-            for consume in consumers:
-                consume(batch)
-        return sum(len(batch.ids) for batch in batches)
+        if not try_lock(DISPATCHING):
+            return None
+        return _feed_outbox() + _feed_failed()
 
 
-_CLAIM = """
-SELECT id, entity, xid, min_id, max_id, rows, automation
-FROM core_outbox ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+def _feed_outbox() -> int:
+    batches = _claim()
+    for batch in batches:
+        for name in consumers.keys():  # noqa: SIM118 (a registry iterates over its items)
+            Feeding(name).feed(batch)
+    return sum(len(batch.ids) for batch in batches)
+
+
+def _feed_failed() -> int:
+    """Give consumers what they could not take before."""
+    taken = retries.take()
+    for row in taken:
+        Feeding(row.consumer, row.attempts).feed(ChangeBatch(row.entity, row.automation, row.change_ids))
+    return sum(len(row.change_ids) for row in taken)
+
+
+class Feeding:
+    """One batch on its way to one consumer; `attempts` counts those before."""
+
+    def __init__(self, consumer: str, attempts: int = 0) -> None:
+        self.consumer, self.attempts, self.refusals = consumer, attempts, 0
+
+    def feed(self, batch: ChangeBatch) -> None:
+        """Hand the batch over; where it is refused, halve it until the changes that are to blame are left."""
+        try:
+            with transaction.atomic():
+                consumers[self.consumer](batch)
+        except Exception as error:  # noqa: BLE001 (a worker's outermost edge; what it catches is recorded)
+            self._refused(batch, error)
+
+    def _refused(self, batch: ChangeBatch, error: Exception) -> None:
+        self.refusals += 1
+        if len(batch.ids) > 1 and self.refusals < REFUSALS:
+            for half in batch.halves():
+                self.feed(half)
+            return
+        log.error("%s cannot take %r", self.consumer, batch, exc_info=error)
+        retries.put_aside(self.consumer, batch, self.attempts + 1, error)
+
+
+_CLAIM = "SELECT id, entity, xid, min_id, max_id, automation FROM core_outbox ORDER BY id LIMIT %s FOR UPDATE"
+_IDS = """
+SELECT id FROM core_change WHERE xid = %s::text::xid8 AND id BETWEEN %s AND %s AND entity = %s
+ORDER BY id LIMIT %s
 """
-_IDS = "SELECT id FROM core_change WHERE xid = %s::text::xid8 AND id BETWEEN %s AND %s ORDER BY id LIMIT %s"
 
 
 def _claim() -> list[ChangeBatch]:
@@ -71,14 +129,14 @@ def _claim() -> list[ChangeBatch]:
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, [CLAIM])
         done: list[int] = []
-        for row_id, entity, xid, low, high, _rows, automation in cursor.fetchall():
+        for row_id, entity, xid, low, high, automation in cursor.fetchall():
             if room <= 0:
                 break
-            cursor.execute(_IDS, [str(xid), low, high, room])
+            cursor.execute(_IDS, [str(xid), low, high, entity, room])
             ids = [row[0] for row in cursor.fetchall()]
             room -= len(ids)
             grouped.setdefault((entity, automation), []).extend(ids)
-            if room > 0 or not ids or ids[-1] == high:
+            if room > 0 or ids[-1] == high:
                 done.append(row_id)
             else:
                 cursor.execute("UPDATE core_outbox SET min_id = %s WHERE id = %s", [ids[-1] + 1, row_id])

@@ -7,9 +7,21 @@ from django.db import connection
 # First halves of the two-part lock key, so that locks of different purposes meet no others.
 UNIQUE_FIELD = 7_301
 MATCHING = 7_302
+DISPATCHING = 7_303
 
 
 def lock(space: int, text: str) -> None:
     """One transaction at a time for `text` in `space`."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [space, crc32(text.encode()) - 2**31])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [space, _number(text)])
+
+
+def try_lock(space: int, text: str = "") -> bool:
+    """The same without waiting: whether this transaction has the lock now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [space, _number(text)])
+        return cursor.fetchone()[0]
+
+
+def _number(text: str) -> int:
+    return crc32(text.encode()) - 2**31

@@ -1,6 +1,6 @@
 """Every table of core. One module per concept; entity apps bring their own."""
 
-from core.models.change import Change, Outbox
+from core.models.change import Change, FailedFeed, Outbox
 from core.models.custom_field import CustomField
 from core.models.follow import Follow
 from core.models.idempotency import IdempotencyKey
@@ -12,6 +12,7 @@ from core.models.saved_view import SavedView
 __all__ = [
     "Change",
     "CustomField",
+    "FailedFeed",
     "Follow",
     "IdempotencyKey",
     "Notification",

@@ -1,6 +1,7 @@
 """The change table: audit trail, record history, timeline and outbox in one (docs/architecture.md)."""
 
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
@@ -102,3 +103,25 @@ class Outbox(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rows} changes of {self.entity}"
+
+
+class FailedFeed(models.Model):
+    """Changes one consumer could not take: fed again at `due_at`, given up where that is null.
+
+    They wait apart from the outbox, so that everything else goes on.
+    """
+
+    consumer = models.CharField(max_length=60)
+    entity = models.CharField(max_length=40)
+    automation = models.BooleanField()
+    change_ids = ArrayField(models.BigIntegerField())
+    attempts = models.PositiveSmallIntegerField(default=1)
+    due_at = models.DateTimeField(null=True, db_index=True)
+    error = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{len(self.change_ids)} changes of {self.entity} for {self.consumer}"

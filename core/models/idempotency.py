@@ -1,7 +1,12 @@
 """Answers kept so that a repeated request is answered and not carried out again."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
+
+from core.conf import conf
 
 
 class IdempotencyKey(models.Model):
@@ -24,3 +29,9 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.route} {self.key}"
+
+
+def forget_old() -> int:
+    """Delete keys past their time; returns how many."""
+    limit = timezone.now() - timedelta(hours=conf.IDEMPOTENCY_HOURS)
+    return IdempotencyKey.objects.filter(created_at__lt=limit).delete()[0]
