@@ -6,18 +6,60 @@ from typing import Any
 from celery import Celery, signals
 
 from backend.launch import ensure_services, problems_as_a_sentence, refuse_unsafe_start
+from backend.schedule import SCHEDULE
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
+QUEUES = ("default", "automation", "scoring", "transfer")
+VISIBILITY_SECONDS = 300  # nothing is scheduled further ahead, and no task may run as long
+
+# A doorbell, never the state (docs/architecture.md): what is due is a row in PostgreSQL.
+HABITS = {
+    "result_backend": None,
+    "task_ignore_result": True,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "task_publish_retry": False,
+    "task_default_queue": "default",
+    "task_queues": {name: {"exchange": name, "routing_key": name} for name in QUEUES},
+    "task_create_missing_queues": False,
+    "task_routes": {"core.tasks.dispatch_changes": {"queue": "automation"}},
+    "worker_prefetch_multiplier": 1,
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+    "worker_soft_shutdown_timeout": 20,
+    "worker_enable_soft_shutdown_on_idle": True,
+    "worker_eta_task_limit": 100,  # we send none: reaching it is an alarm
+    "worker_max_tasks_per_child": 1000,
+    "worker_hijack_root_logger": False,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_transport_options": {
+        "visibility_timeout": VISIBILITY_SECONDS,
+        "socket_connect_timeout": 1,
+        "socket_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+        "global_keyprefix": "crm:",
+    },
+    "visibility_timeout": VISIBILITY_SECONDS,
+    "beat_scheduler": "backend.scheduler:Scheduler",
+    "beat_schedule": SCHEDULE,
+    "beat_max_loop_interval": 5,
+    "timezone": "UTC",
+    "enable_utc": True,
+}
+
 app = Celery("backend")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(HABITS)
 app.autodiscover_tasks()
 
 
 @signals.celeryd_init.connect
-@signals.beat_init.connect
 def prepare_process(**kwargs: Any) -> None:
-    """Before a worker or beat takes up work: servers running, configuration fit to start with."""
+    """Before a worker takes up work, or beat (backend.scheduler): servers running, configuration fit."""
     with problems_as_a_sentence():
         ensure_services()
         refuse_unsafe_start()

@@ -3,6 +3,9 @@
 from datetime import timedelta
 from pathlib import Path
 
+from corsheaders.defaults import default_headers
+
+from backend import logs
 from backend.database import database_settings
 from backend.embedded.services import Services, data_folder
 from backend.env import Env, load_dotenv
@@ -59,6 +62,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.api.request_ids.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "backend.headers.PolicyHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -122,58 +126,11 @@ CACHES = {
     }
 }
 
-# ---- Celery: a doorbell, never the state (docs/architecture.md) ----
+# ---- Celery: what may differ between machines (the rest is in backend/celery.py) ----
 
 CELERY_BROKER_URL = REDIS_URL
-CELERY_RESULT_BACKEND = None
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_SERIALIZER = "json"
-CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_TIME_LIMIT = env.integer("CELERY_TASK_TIME_LIMIT", 120, minimum=10)
 CELERY_TASK_SOFT_TIME_LIMIT = env.integer("CELERY_TASK_SOFT_TIME_LIMIT", 90, minimum=5)
-CELERY_TASK_PUBLISH_RETRY = False
-CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_QUEUES = {
-    name: {"exchange": name, "routing_key": name} for name in ("default", "automation", "scoring", "transfer")
-}
-CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_ROUTES = {"core.tasks.dispatch_changes": {"queue": "automation"}}
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
-CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
-CELERY_WORKER_ETA_TASK_LIMIT = 100  # we send none: reaching it is an alarm
-CELERY_WORKER_MAX_TASKS_PER_CHILD = 1000
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 300,
-    "socket_connect_timeout": 1,
-    "socket_timeout": 5,
-    "socket_keepalive": True,
-    "health_check_interval": 15,
-    "global_keyprefix": "crm:",
-}
-CELERY_VISIBILITY_TIMEOUT = 300
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-CELERY_BEAT_MAX_LOOP_INTERVAL = 5
-# Sweeps for what a lost doorbell left; a message that found no worker in its time is not worth keeping.
-CELERY_BEAT_SCHEDULE = {
-    "dispatch-changes": {
-        "task": "core.tasks.dispatch_changes",
-        "schedule": timedelta(seconds=5),
-        "options": {"expires": 10},
-    },
-    "forget-idempotency-keys": {
-        "task": "core.tasks.forget_idempotency_keys",
-        "schedule": timedelta(hours=1),
-    },
-}
-CELERY_TIMEZONE = "UTC"
-CELERY_ENABLE_UTC = True
 
 # ---- Users and security ----
 
@@ -207,6 +164,7 @@ X_FRAME_OPTIONS = "DENY"
 
 CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS", [])
 CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-match", "if-none-match", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Location", "Retry-After", "X-Request-ID"]
 
 # ---- API ----
@@ -286,7 +244,8 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "staticfiles"
+# Where production collects to. Development serves from the packages themselves.
+STATIC_ROOT = Path(env.text("STATIC_ROOT", str(DATA_DIR / "staticfiles"))) if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION  # without collectstatic; production serves what it collected, hashed
 STORAGES = {
     "default": {
@@ -304,16 +263,5 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 # ---- Logs ----
 
 LOG_LEVEL = env.choice("LOG_LEVEL", ["DEBUG", "INFO", "WARNING", "ERROR"], "INFO")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {
-        "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
-        "django.db.backends": {"level": "INFO"},
-        "django.utils.autoreload": {"level": "INFO"},
-        "httpx": {"level": "WARNING"},
-    },
-}
+LOG_FORMAT = env.choice("LOG_FORMAT", [logs.LINE, logs.JSON], logs.JSON if PRODUCTION else logs.LINE)
+LOGGING = logs.logging_settings(LOG_LEVEL, LOG_FORMAT)
