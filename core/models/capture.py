@@ -61,7 +61,8 @@ def captured(entity: str, *, untracked: Iterable[str] = (), archivable: bool = F
     """The triggers that record every change of a table under the name `entity`.
 
     `untracked` columns neither appear in a change nor make one; `archivable` tables have `archived_at`.
-    A TRUNCATE cannot be recorded row by row and is refused.
+    A TRUNCATE cannot be recorded row by row, and a record under a new id would leave its history behind:
+    both are refused.
     """
     names = "{" + ",".join(untracked) + "}"
     kind = _ARCHIVING if archivable else "'updated'"
@@ -74,7 +75,7 @@ def captured(entity: str, *, untracked: Iterable[str] = (), archivable: bool = F
         _capture(f"capture_{name}", operation, tables, entity, rows.format(untracked=names, kind=kind))
         for name, operation, tables, rows in parts
     ]
-    return [*triggers, _refuse_truncate()]
+    return [*triggers, *_REFUSED]
 
 
 def _capture(name: str, operation, tables, entity: str, rows: str) -> pgtrigger.Trigger:
@@ -89,24 +90,30 @@ def _capture(name: str, operation, tables, entity: str, rows: str) -> pgtrigger.
     )
 
 
-def _refuse_truncate() -> pgtrigger.Trigger:
+def _refused(name: str, operation, message: str) -> pgtrigger.Trigger:
     return pgtrigger.Trigger(
-        name="no_truncate",
+        name=name,
         level=pgtrigger.Statement,
         when=pgtrigger.Before,
-        operation=pgtrigger.Truncate,
-        func="RAISE EXCEPTION 'TRUNCATE would escape the change table; use DELETE'"
-        " USING ERRCODE = 'insufficient_privilege';",
+        operation=operation,
+        func=f"RAISE EXCEPTION '{message}' USING ERRCODE = 'insufficient_privilege';",
     )
+
+
+_REFUSED = (
+    _refused("no_truncate", pgtrigger.Truncate, "TRUNCATE would escape the change table; use DELETE"),
+    _refused("no_new_id", pgtrigger.UpdateOf("id"), "a record keeps its id: its history is kept under it"),
+)
 
 
 def versioned(derived: Iterable[str] = ()) -> pgtrigger.Trigger:
     """Raise `version` and `updated_at` whenever a field changes.
 
     Fields that the system derives (scores, engagement) are left out: writing only them leaves the version,
-    and so a client's ETag, as it was. A generated column cannot be looked at before the write.
+    and so a client's ETag, as it was. A version written from outside (a stale copy saved whole) is overruled:
+    it never goes back. A generated column cannot be looked at before the write.
     """
-    exclude = ["version", "updated_at", "created_at", "search_text", *derived]
+    exclude = ["updated_at", "created_at", "search_text", *derived]
     return pgtrigger.Trigger(
         name="raise_version",
         level=pgtrigger.Row,
