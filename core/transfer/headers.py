@@ -1,0 +1,99 @@
+"""What the columns of other programs' files mean: tables written as data, applied without guessing.
+
+A program recognised by its signature comes first, then our own names, then the general table, then nothing:
+what is only similar is never mapped.
+"""
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from core.registry import Registry
+
+ALIASES = Path(__file__).parent / "aliases"
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+# Pictures stay: a "☎ Contact" is no contact.
+_RUN = re.compile("[^\\w#%\u2600-\u27bf\U0001f300-\U0001faff]+|_+")
+
+
+@lru_cache(maxsize=20_000)
+def normalised(text: str) -> str:
+    """A header or value for comparison: "E-Mail Address*" is "e mail address", "firstName" "first name"."""
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip().rstrip("*?:")
+    text = _CAMEL.sub(" ", text)
+    return _RUN.sub(" ", text).strip().casefold()
+
+
+@dataclass(frozen=True)
+class System:
+    """A program whose files are known. `fields` maps its headers; "" is left out on purpose."""
+
+    name: str
+    signature: frozenset[str]
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Headers:
+    """What an entity's importer knows of headers and of other programs' words for our choices."""
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+    systems: tuple[System, ...] = ()
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # Columns that say who a row is, the strongest first.
+    match_on: tuple[str, ...] = ("external_id",)
+    # Flags that an import may raise and never lowers: who opted out stays out.
+    one_way: frozenset[str] = frozenset()
+
+    def system_of(self, headers: Iterable[str]) -> System | None:
+        """The program that wrote these (normalised) headers."""
+        present = {header.replace(" ", "") for header in headers}
+        found = [s for s in self.systems if {sig.replace(" ", "") for sig in s.signature} <= present]
+        return max(found, key=lambda s: len(s.signature), default=None)
+
+
+headers_of: Registry[Headers] = Registry("header table")
+
+
+def load(*paths: Path) -> Headers:
+    """The tables in TOML files as one; what a later file says of a header or program stands."""
+    parts = [tomllib.loads(path.read_text(encoding="utf-8")) for path in paths]
+    fields: dict[str, str] = {}
+    systems: dict[str, System] = {}
+    values: dict[str, dict[str, str]] = {}
+    for part in parts:
+        fields |= _inverted(part.get("fields", {}))
+        systems |= {name: _system(name, raw) for name, raw in part.get("systems", {}).items()}
+        for column, table in part.get("values", {}).items():
+            values.setdefault(column, {}).update(_inverted(table))
+    match_on = [tuple(part["match_on"]) for part in parts if "match_on" in part]
+    one_way = frozenset(name for part in parts for name in part.get("one_way", ()))
+    return Headers(fields, tuple(systems.values()), values, (match_on or [("external_id",)])[-1], one_way)
+
+
+def people() -> tuple[Path, Path]:
+    """The tables for lists of people."""
+    return (ALIASES / "record.toml", ALIASES / "person.toml")
+
+
+def records() -> tuple[Path]:
+    """The table for records of any kind."""
+    return (ALIASES / "record.toml",)
+
+
+def _inverted(table: Mapping[str, list[str]]) -> dict[str, str]:
+    return {normalised(alias): name for name, aliases in table.items() for alias in aliases}
+
+
+def _system(name: str, raw: Mapping[str, Any]) -> System:
+    return System(
+        name,
+        frozenset(normalised(header) for header in raw["signature"]),
+        {normalised(header): target for header, target in raw.get("map", {}).items()},
+    )

@@ -1,0 +1,39 @@
+"""How a file is read: what the user asked for, and what was settled on."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Settings a user gave; None is "find out". `header_row` counts lines of the table from 1, 0 is none."""
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    header_row: int | None = None
+    skip_rows: int = 0
+    sheet: str | None = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The settings a table is read with: the preview's and the import's are the same object."""
+
+    format: str
+    headers: list[str]
+    encoding: str = ""
+    delimiter: str = ""
+    quotechar: str = '"'
+    # Rows above the first record, the header among them; the spreadsheet row of the first record is one more.
+    first_row: int = 1
+    header_row: int = 0
+    sheet: str = ""
+    # Rows of the table, without headers; exact for spreadsheets, else reckoned from line ends.
+    rows: int = 0
+    rows_estimated: bool = True
+    size: int = 0
+    unbalanced_quotes: bool = False
+
+    def shown(self) -> dict[str, Any]:
+        """The form in which the API tells and jobs keep it."""
+        return asdict(self)

@@ -1,0 +1,94 @@
+"""Spreadsheets: cells as the text a person sees in them, dates in ISO 8601."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any, BinaryIO
+
+from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+
+from core.errors import InvalidError
+from core.transfer.reading import layout
+from core.transfer.reading.recognising import not_a_table
+from core.transfer.reading.shape import Asked, Shape
+
+Numbered = tuple[int, int, list[str]]
+
+
+def settle(file: BinaryIO, asked: Asked) -> Shape:
+    """How to read this workbook. Raises InvalidError."""
+    sheet = _sheet(file, asked.sheet)
+    rows = []
+    for row in _rows(sheet):
+        if row[0] > asked.skip_rows and any(row[2]):
+            rows.append(row)
+        if len(rows) >= layout.LOOKED_AT:
+            break
+    if not rows:
+        raise InvalidError.of("file", "The sheet is empty.", "empty_file")
+    index = _header(rows, asked)
+    cells = [row[2] for row in rows]
+    width = layout.width_of(cells[0 if index is None else index :])
+    above = 0 if index is None else rows[index][0]
+    return Shape(
+        format="xlsx",
+        headers=layout.names_of([] if index is None else layout.trimmed(cells[index]), width),
+        first_row=above,
+        header_row=above,
+        sheet=sheet.name,
+        rows=max(0, sheet.total_height - above),
+        rows_estimated=False,
+    )
+
+
+def records(file: BinaryIO, name: str) -> Iterator[Numbered]:
+    """Every row of the sheet, with its number from 1 (twice: a sheet has no lines)."""
+    yield from _rows(_sheet(file, name))
+
+
+def _header(rows: list[Numbered], asked: Asked) -> int | None:
+    if asked.header_row == 0:
+        return None
+    if asked.header_row is None:
+        found = layout.header_index([row[2] for row in rows])
+        if found is None:
+            raise InvalidError.of("header_row", "No row of column headers was found.", "no_header")
+        return found
+    for index, row in enumerate(rows):
+        if row[0] == asked.header_row:
+            return index
+    raise InvalidError.of("header_row", f"Row {asked.header_row} is blank or beyond the sheet.")
+
+
+def _sheet(file: BinaryIO, name: str | None) -> Any:
+    """The named sheet, or the first that is to be seen."""
+    file.seek(0)
+    try:
+        book = CalamineWorkbook.from_filelike(file)
+        visible = [s.name for s in book.sheets_metadata if s.visible == SheetVisibleEnum.Visible]
+        if name and name not in book.sheet_names:
+            known = ", ".join(book.sheet_names)
+            raise InvalidError.of("sheet", f"There is no sheet {name[:60]!r}. Known: {known[:300]}.")
+        return book.get_sheet_by_name(name or (visible or book.sheet_names)[0])
+    except (CalamineError, IndexError):
+        raise not_a_table("a damaged spreadsheet") from None
+
+
+def _rows(sheet: Any) -> Iterator[Numbered]:
+    start = (sheet.start or (0, 0))[0]
+    for number, row in enumerate(sheet.iter_rows(), 1 + start):
+        yield number, number, [as_text(cell) for cell in row]
+
+
+def as_text(cell: Any) -> str:
+    """A typed cell as text that the columns' kinds read back."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+    if isinstance(cell, datetime | date | time):
+        return cell.isoformat()
+    if isinstance(cell, timedelta):
+        return str(cell)
+    return "" if cell is None else str(cell)
