@@ -41,6 +41,13 @@ class Priority(models.TextChoices):
     URGENT = "urgent"
 
 
+def became(model: str) -> models.ForeignKey:
+    """What a lead was converted into; most leads were not, so the index holds only those that were."""
+    return models.ForeignKey(
+        model, models.SET_NULL, null=True, editable=False, related_name="leads", db_index=False
+    )
+
+
 class Lead(Address, Record):
     entity_name = "lead"
 
@@ -76,15 +83,9 @@ class Lead(Address, Record):
     )
     scored_at = models.DateTimeField(null=True, editable=False)
     converted_at = models.DateTimeField(null=True, editable=False)
-    converted_contact = models.ForeignKey(
-        "contacts.Contact", models.SET_NULL, null=True, editable=False, related_name="leads"
-    )
-    converted_company = models.ForeignKey(
-        "contacts.Company", models.SET_NULL, null=True, editable=False, related_name="leads"
-    )
-    converted_opportunity = models.ForeignKey(
-        "opportunities.Opportunity", models.SET_NULL, null=True, editable=False, related_name="leads"
-    )
+    converted_contact = became("contacts.Contact")
+    converted_company = became("contacts.Company")
+    converted_opportunity = became("opportunities.Opportunity")
     search_text = search_text(
         "first_name", "last_name", "email", "phone", "mobile", "company_name", "job_title"
     )
@@ -97,6 +98,12 @@ class Lead(Address, Record):
             *record_indexes("lead"),
             models.Index(fields=["status", "-id"], name="lead_status"),
             models.Index(fields=["-lead_score", "-id"], name="lead_score_order"),
+            *(
+                models.Index(
+                    fields=[name], name=f"lead_{name}", condition=models.Q(**{f"{name}__isnull": False})
+                )
+                for name in ("converted_contact", "converted_company", "converted_opportunity")
+            ),
             models.Index(fields=["email"], name="lead_email", condition=~models.Q(email="")),
         ]
         constraints = [

@@ -33,6 +33,8 @@ class Listing:
     orders: list[Order]
     fields: list[str]
     expand: list[str]
+    # Querysets whose union `rows` is.
+    branches: list[QuerySet]
 
     def ordered(self) -> QuerySet:
         return self.rows.order_by(*(order.by() for order in self.orders))
@@ -44,7 +46,7 @@ def listing(
     """The rows that `request` names and its user may do `action` on. Raises InvalidError."""
     params = single_valued(request)
     view = _saved_view(entity, params, request.user)
-    rows = entity.visible_to(request.user, action).filter(**archived(params))
+    rows = entity.model.objects.filter(**archived(params))
     own = {k: v for k, v in params.items() if k not in RESERVED and k not in reserved}
     rows = rows.filter(filters_of(entity, own, request.user))
     for condition in (_conditions(params), view and view.conditions):
@@ -55,7 +57,10 @@ def listing(
             rows = search(entity, rows, text)
     orders = ordering(entity, params.get("ordering") or (view.ordering if view else ""))
     fields = _names(params, "fields", view and view.fields)
-    return Listing(entity, rows, orders, fields, _names(params, "expand"))
+    policy = entity.model.policy
+    branches = [rows.filter(part) for part in policy.branches(request.user, action)]
+    rows = rows.filter(policy.scope(request.user, action))
+    return Listing(entity, rows, orders, fields, _names(params, "expand"), branches)
 
 
 def figures(entity: Entity, request: Request, reserved: frozenset[str] = frozenset()) -> QuerySet:
@@ -67,12 +72,17 @@ def page(found: Listing, request: Request) -> paging.Page:
     """The asked-for page of a listing, by number or by cursor."""
     reader = Reader(found.entity, fields=found.fields, expand=found.expand)
     if "cursor" not in request.query_params:
-        return paging.numbered(request, found.ordered(), lambda rows: reader.rows(rows, request.user))
+        return paging.numbered(
+            request,
+            found.ordered().values_list("pk", flat=True),
+            lambda ids: reader.documents(ids, request.user),
+            found.branches,
+        )
     rows, size = paging.walk(request, found.ordered(), found.orders)
     keys = [f"_k{i}" for i in range(len(found.orders))]
-    tuples = list(reader.values(rows, *keys)[: size + 1])
-    shown = reader.shown([t[: -len(keys)] for t in tuples[:size]], request.user)
-    last = tuples[size - 1][-len(keys) :] if len(tuples) > size else None
+    tuples = list(rows.values_list("pk", *keys)[: size + 1])
+    shown = reader.documents([t[0] for t in tuples[:size]], request.user)
+    last = tuples[size - 1][1:] if len(tuples) > size else None
     return paging.cursor_page(request, shown, last)
 
 

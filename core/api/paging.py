@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from django.core import signing
-from django.db import connection
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
 from django.db.models import Q, QuerySet
 from rest_framework.request import Request
 
@@ -49,17 +51,25 @@ def _whole(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def numbered(request: Request, rows: QuerySet, read: Callable[[QuerySet], list[Any]] = list) -> Page:
-    """The page `page` of `rows`; `read` makes results of a slice of them. NotVisibleError behind the end."""
+def numbered(
+    request: Request,
+    rows: QuerySet,
+    read: Callable[[Any], list[Any]] = list,
+    branches: Sequence[QuerySet] = (),
+) -> Page:
+    """The page `page` of `rows`; `read` makes results of those on it. NotVisibleError behind the end.
+
+    `branches` are querysets whose union `rows` is, where counting those is cheaper.
+    """
     size, number = page_size(request), _whole(request, "page", 1)
     start = (number - 1) * size
-    found = read(rows[start : start + size + 1])
+    found = list(rows[start : start + size + 1])
     if not found and number > 1:
         raise NotVisibleError("There is no such page.")
-    count, estimated = _count(rows, start, len(found), size)
+    count, estimated = _count(rows, branches or [rows], start, len(found), size)
     more = len(found) > size
     return Page(
-        found[:size],
+        read(found[:size]),
         _address(request, page=number + 1) if more else None,
         _address(request, page=number - 1) if number > 1 else None,
         count,
@@ -67,20 +77,39 @@ def numbered(request: Request, rows: QuerySet, read: Callable[[QuerySet], list[A
     )
 
 
-def _count(rows: QuerySet, start: int, fetched: int, size: int) -> tuple[int, bool]:
+def _count(
+    rows: QuerySet, branches: Sequence[QuerySet], start: int, fetched: int, size: int
+) -> tuple[int, bool]:
     """Known from the last page itself; else counted up to the bound, beyond it estimated."""
     if fetched <= size:
         return start + fetched, False
-    counted = rows.order_by()[: conf.COUNT_LIMIT + 1].count()
+    counted = bounded_count(branches, conf.COUNT_LIMIT + 1)
     if counted <= conf.COUNT_LIMIT:
         return counted, False
     return max(estimate(rows), conf.COUNT_LIMIT + 1, start + fetched), True
 
 
+def bounded_count(branches: Sequence[QuerySet], limit: int) -> int:
+    """How many rows are in the union of `branches`, counting no further than `limit`."""
+    parts, params = [], []
+    for branch in branches:
+        with suppress(EmptyResultSet):
+            sql, more = branch.order_by().values("pk").query.sql_with_params()
+            parts.append(sql)
+            params += more
+    if not parts:
+        return 0
+    union = " UNION ".join(parts)
+    with connections[branches[0].db].cursor() as cursor:
+        # All of it compiled by the ORM.
+        cursor.execute(f"SELECT count(*) FROM ({union} LIMIT %s) AS bounded", [*params, limit])  # noqa: S608
+        return cursor.fetchone()[0]
+
+
 def estimate(rows: QuerySet) -> int:
     """How many rows the planner expects."""
     sql, params = rows.order_by().query.sql_with_params()
-    with connection.cursor() as cursor:
+    with connections[rows.db].cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
         plan = cursor.fetchone()[0]
     parsed = json.loads(plan) if isinstance(plan, str) else plan

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +13,7 @@ from core.api import bulk_requests, listing, preconditions
 from core.api.paging import numbered
 from core.api.parameters import flag, record_id
 from core.api.permissions import PolicyPermission
+from core.api.rendering import dumps
 from core.api.schema import CrmSchema, EntitySchema
 from core.api.transactions import TransactionMixin
 from core.changes.history import of_record, presented
@@ -136,13 +138,14 @@ def record_response(
     reader: Reader, rows: Any, request: Request, status: int, more: dict[str, Any]
 ) -> Response:
     """The one record in `rows`; 304 where the client has this version already."""
-    found = list(reader.values(rows, "pk", "version")[:1])
+    found = rows.values_list("pk", "version").first()
     if not found:
         raise NotVisibleError("Not found.")
-    *values, pk, version = found[0]
+    pk, version = found
     headers = {"ETag": etag_of(pk, version)}
     if status == 201:
         headers["Location"] = request.build_absolute_uri(f"{request.path.rstrip('/')}/{pk}/")
     if request.method == "GET" and headers["ETag"] in request.headers.get("If-None-Match", ""):
         return Response(status=304, headers=headers)
-    return Response(reader.shown([values], request.user)[0] | more, status, headers=headers)
+    [document] = reader.documents([pk], request.user)
+    return Response(orjson.loads(dumps(document)) | more if more else document, status, headers=headers)

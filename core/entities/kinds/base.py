@@ -31,6 +31,8 @@ class Kind:
     operators: ClassVar[tuple[str, ...]] = ("eq", "ne", "in", "not_in", "is_empty")
     # What stands for "nothing" in the column: "" for text, None elsewhere.
     empty: ClassVar[Any] = None
+    # How SQL writes a value of this kind into JSON, around the column.
+    json_sql: ClassVar[str] = "{}"
 
     def clean(self, raw: Any) -> Any:
         """The value to store. Raises ValueRefusedError."""

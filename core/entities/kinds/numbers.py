@@ -100,6 +100,7 @@ class Money(_Bounded):
     """A decimal amount; shown as a string so that no client rounds it."""
 
     name: ClassVar[str] = "money"
+    json_sql: ClassVar[str] = "({})::text"
     max_digits: int = 15
     places: int = 2
 
@@ -125,6 +126,7 @@ class Number(Money):
     """A custom number: a decimal without a currency, with up to six places."""
 
     name: ClassVar[str] = "number"
+    json_sql: ClassVar[str] = "{}"
 
     def schema(self) -> dict[str, Any]:
         return {"type": "number"}

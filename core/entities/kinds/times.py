@@ -41,6 +41,7 @@ class DateTime(Kind):
     """A moment; without an offset UTC is meant, a bare date is its midnight."""
 
     name: ClassVar[str] = "datetime"
+    json_sql: ClassVar[str] = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
     operators: ClassVar[tuple[str, ...]] = DATED
 
     def clean(self, raw: Any) -> datetime:

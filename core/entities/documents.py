@@ -1,0 +1,77 @@
+"""Records as JSON made by PostgreSQL: what the API answers with, at a fraction of the cost of rows in Python.
+
+A page is two statements: one finds ids with all filters and ordering, the other, the same text for everyone,
+turns the columns of those ids into documents.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models.fields.json import KeyTransform
+
+from core.entities.columns import Column
+from core.entities.entity import Entity, entities
+
+Statement = tuple[str, tuple[Any, ...]]
+
+
+def documents(
+    entity: Entity, columns: Sequence[Column], ids: Iterable[int], using: str = DEFAULT_DB_ALIAS
+) -> list[orjson.Fragment]:
+    """One JSON object per id, in the order of the ids; ids that are gone are left out."""
+    return [orjson.Fragment(text) for text in texts(entity, columns, ids, using)]
+
+
+def texts(
+    entity: Entity, columns: Sequence[Column], ids: Iterable[int], using: str = DEFAULT_DB_ALIAS
+) -> list[str]:
+    """As `documents`, still as text."""
+    wanted = list(ids)
+    if not wanted:
+        return []
+    sql, params = _statement_for(entity, columns)
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, [*params, wanted])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _statement_for(entity: Entity, columns: Sequence[Column]) -> Statement:
+    # Definitions of custom fields come and go; everything else is fixed at start-up.
+    if any(c.custom for c in columns):
+        return statement(entity, columns)
+    return _kept(entity.name, tuple(c.name for c in columns))
+
+
+@lru_cache(maxsize=256)
+def _kept(name: str, columns: tuple[str, ...]) -> Statement:
+    entity = entities[name]
+    return statement(entity, [entity.by_name[column] for column in columns])
+
+
+def statement(entity: Entity, columns: Sequence[Column]) -> Statement:
+    """The SQL that makes a document of each id in its last parameter, and its other parameters."""
+    query = entity.model._default_manager.all().query
+    compiler = query.get_compiler(DEFAULT_DB_ALIAS)
+    quote = compiler.quote_name_unless_alias
+    parts: list[str] = []
+    params: list[Any] = []
+    for column in columns:
+        sql, more = compiler.compile(_source(column).resolve_expression(query))
+        parts.append(f'{column.kind.json_sql.format(sql)} AS "{column.name}"')
+        params += more
+    table = quote(entity.model._meta.db_table)
+    return (
+        # Names of tables and columns are the models' own; values are parameters.
+        f"SELECT (SELECT row_to_json(shown) FROM (SELECT {', '.join(parts)}) AS shown)::text"  # noqa: S608
+        f" FROM unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place) JOIN {table}"
+        f" ON {table}.id = wanted.id ORDER BY wanted.place",
+        tuple(params),
+    )
+
+
+def _source(column: Column) -> Any:
+    """A custom value as the JSON it is stored as; anything else as lists and filters see it."""
+    return KeyTransform(column.path, "custom_fields") if column.custom else column.target
