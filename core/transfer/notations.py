@@ -1,7 +1,7 @@
 """Numbers and dates as people of different countries write them; settled per column, never cell by cell.
 
-"1.234" is a thousand in Berlin and a bit over one in London: what a column's values prove decides for all of it,
-and what they leave open is said in the preview.
+"1.234" is a thousand in Berlin and a bit over one in London: what a column's values prove decides for all of
+it, and what they leave open is said in the preview.
 """
 
 import re
@@ -56,7 +56,7 @@ def plain_number(text: str, mark: str) -> str:
     bracketed = _BRACKETS.match(bare)
     if bracketed:
         bare = "-" + bracketed.group(1)
-    bare = bare.removesuffix("%").removesuffix("-" if bare.endswith(",-") or bare.endswith(".-") else "")
+    bare = bare.removesuffix("%").removesuffix("-" if bare.endswith((",-", ".-")) else "")
     thousands = "," if mark == "." else "."
     whole, _, fraction = bare.partition(mark)
     if thousands in whole and not re.match(

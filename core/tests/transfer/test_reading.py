@@ -1,5 +1,6 @@
 """Files of every make, read as tables or refused in words."""
 
+import csv
 import io
 import zipfile
 
@@ -161,23 +162,15 @@ def test_a_sheet_that_is_not_there_is_named_with_those_that_are():
         read(workbook([["a"], ["b"]]), sheet="Deals")
 
 
-CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), max_size=20)
+CELLS = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t\x0b"), min_size=1, max_size=20
+)
 
 
 @given(st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=8))
 def test_what_csv_writes_is_read_back(rows):
-    import csv
-
+    rows = [[f"r{row[0]}", f"s{row[1]}", row[2]] for row in rows]
     out = io.StringIO()
     csv.writer(out).writerows([["one", "two", "three"], *rows])
-    found = [
-        r
-        for c in open_table(
-            io.BytesIO(out.getvalue().encode()), Asked(delimiter=",", encoding="utf-8", header_row=1)
-        ).chunks()
-        for r in c.rows
-    ]
-    wanted = [row for row in rows if any(cell.strip() for cell in row)]
-    while wanted and sum(bool(c.strip()) for c in wanted[-1]) == 1 and wanted[-1] not in found:
-        wanted.pop()  # a remark below the table
-    assert found == wanted
+    _, found = read(out.getvalue().encode(), delimiter=",", encoding="utf-8", header_row=1)
+    assert found == rows

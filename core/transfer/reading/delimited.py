@@ -97,7 +97,7 @@ def _sample_rows(file: BinaryIO, codec: str, delimiter: str, skip: int) -> list[
 
 
 def records(file: BinaryIO, codec: str, delimiter: str, errors: str = "strict") -> Iterator[Numbered]:
-    """Every record with its number from 1 and its physical line. Raises InvalidError where it cannot go on."""
+    """Every record with its number from 1 and its line. Raises InvalidError where it cannot go on."""
     file.seek(0)
     text = io.TextIOWrapper(file, encoding=codec, errors=errors, newline="")
     reader = csv.reader(text, delimiter=delimiter)

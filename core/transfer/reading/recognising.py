@@ -70,7 +70,7 @@ def _refuse_markup_and_binary(head: bytes) -> None:
     if head.startswith(_UTF16) and len(head) > 4:
         return
     controls = len(head) - len(head.translate(None, _CONTROL))
-    if controls * 50 > len(head):
+    if controls > 3 and controls * 50 > len(head):
         raise not_a_table("binary data")
 
 

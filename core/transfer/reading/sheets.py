@@ -35,7 +35,7 @@ def settle(file: BinaryIO, asked: Asked) -> Shape:
         first_row=above,
         header_row=above,
         sheet=sheet.name,
-        rows=max(0, sheet.total_height - above),
+        rows=max(0, (sheet.start or (0, 0))[0] + sheet.height - above),
         rows_estimated=False,
     )
 
