@@ -70,8 +70,8 @@ def numbered(
     more = len(found) > size
     return Page(
         read(found[:size]),
-        _address(request, page=number + 1) if more else None,
-        _address(request, page=number - 1) if number > 1 else None,
+        address(request, page=number + 1) if more else None,
+        address(request, page=number - 1) if number > 1 else None,
         count,
         estimated,
     )
@@ -116,7 +116,8 @@ def estimate(rows: QuerySet) -> int:
     return int(parsed[0]["Plan"]["Plan Rows"])
 
 
-def _address(request: Request, **changes: Any) -> str:
+def address(request: Request, **changes: Any) -> str:
+    """The address of this request with some parameters changed."""
     params = request.query_params.copy()
     for key, value in changes.items():
         params[key] = value
@@ -138,7 +139,7 @@ def cursor_page(request: Request, results: list[Any], keys: Sequence[Any] | None
     following = None
     if keys is not None:
         token = signing.dumps([_fingerprint(request), *[_plain(k) for k in keys]], salt=SALT)
-        following = _address(request, cursor=token)
+        following = address(request, cursor=token)
     return Page(results, following, None, None)
 
 

@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from typing import Any
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -16,13 +17,20 @@ from core.entities import entities
 from core.errors import InvalidError
 from core.models import Change
 
-SETTLED = "xid < pg_snapshot_xmin(pg_current_snapshot())"
+Position = tuple[int, int]
 
 
-def settled() -> QuerySet[Change]:
-    """Changes before the oldest running transaction, in feed order."""
-    rows = Change.objects.annotate(settled=RawSQL(SETTLED, []))  # noqa: S611 (a constant)
-    return rows.filter(settled=True).order_by("xid", "id")
+def horizon() -> int:
+    """The id of the oldest transaction still running: all below it have ended."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
+        return int(cursor.fetchone()[0])
+
+
+def settled(before: int | None = None) -> QuerySet[Change]:
+    """Changes of transactions below the horizon `before` (the present one by default), in feed order."""
+    ended = RawSQL("xid < %s::text::xid8", [str(horizon() if before is None else before)])
+    return Change.objects.annotate(ended=ended).filter(ended=True).order_by("xid", "id")
 
 
 def visible(changes: QuerySet[Change], user: Any) -> QuerySet[Change]:
@@ -43,15 +51,17 @@ def after(changes: QuerySet[Change], cursor: str) -> QuerySet[Change]:
     return changes.annotate(behind=position).filter(behind=True)
 
 
-def encode(change: Change | dict[str, Any]) -> str:
-    """The cursor that points behind a change."""
-    xid, pk = (change["xid"], change["id"]) if isinstance(change, dict) else (change.xid, change.pk)
+def encode(change: Change | dict[str, Any] | Position) -> str:
+    """The cursor that points behind a change, or at a position."""
+    if isinstance(change, Change):
+        change = (change.xid, change.pk)
+    xid, pk = (change["xid"], change["id"]) if isinstance(change, dict) else change
     return urlsafe_b64encode(f"{xid}.{pk}".encode()).decode().rstrip("=")
 
 
-def decode(cursor: str) -> tuple[int, int]:
+def decode(cursor: str) -> Position:
     try:
-        xid, pk = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(".")
+        xid, pk = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").split(".")
         position = int(xid), int(pk)
     except (ValueError, Base64Error):
         raise InvalidError.of("cursor", "Not a cursor of this feed.") from None

@@ -51,6 +51,8 @@ SELECT o.id, 'deleted', (
 )
 FROM old_rows o ORDER BY o.id
 """
+# The names under which changes are recorded, filled as the models are declared.
+NAMES: list[str] = []
 _ARCHIVING = (
     "CASE WHEN o.archived_at IS NULL AND n.archived_at IS NOT NULL THEN 'archived'"
     " WHEN o.archived_at IS NOT NULL AND n.archived_at IS NULL THEN 'restored' ELSE 'updated' END"
@@ -64,6 +66,7 @@ def captured(entity: str, *, untracked: Iterable[str] = (), archivable: bool = F
     A TRUNCATE cannot be recorded row by row, and a record under a new id would leave its history behind:
     both are refused.
     """
+    NAMES.append(entity)
     names = "{" + ",".join(untracked) + "}"
     kind = _ARCHIVING if archivable else "'updated'"
     parts = [
