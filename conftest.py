@@ -35,6 +35,7 @@ if "CRM_TEST_DATABASE_URL" not in os.environ:
 os.environ |= {
     "DJANGO_SETTINGS_MODULE": "backend.settings",
     "CRM_ENV": "development",
+    "RATE_LIMIT_ENABLED": "0",  # tests of limits turn them on
     "DEBUG": "0",
     "DATABASE_URL": os.environ["CRM_TEST_DATABASE_URL"],
     "REDIS_URL": os.environ["CRM_TEST_REDIS_URL"].rsplit("/", 1)[0]

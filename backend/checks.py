@@ -16,6 +16,7 @@ def start_problems(configuration: Any = settings) -> list[str]:
     if configuration.PRODUCTION:
         problems += _secret_problems("SECRET_KEY", configuration.SECRET_KEY)
         problems += _secret_problems("JWT_SIGNING_KEY", configuration.JWT_SIGNING_KEY)
+        problems += _shared_key_problems(configuration)
         problems += _host_problems(configuration.ALLOWED_HOSTS)
     return problems
 
@@ -57,6 +58,12 @@ def _secret_problems(name: str, value: str) -> list[str]:
     if len(value) < SECRET_KEY_LENGTH or len(set(value)) < 10:
         return [f"{name} is too short or too plain: set at least {SECRET_KEY_LENGTH} random characters."]
     return []
+
+
+def _shared_key_problems(configuration: Any) -> list[str]:
+    if configuration.JWT_SIGNING_KEY != configuration.SECRET_KEY:
+        return []
+    return ["JWT_SIGNING_KEY must not be SECRET_KEY: what signs tokens signs nothing else."]
 
 
 def _host_problems(hosts: list[str]) -> list[str]:

@@ -15,4 +15,8 @@ SCHEDULE = {
         "task": "core.tasks.forget_idempotency_keys",
         "schedule": timedelta(hours=1),
     },
+    "forget-sessions": {
+        "task": "core.tasks.forget_sessions",
+        "schedule": timedelta(days=1),
+    },
 }

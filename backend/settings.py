@@ -1,5 +1,7 @@
 """Django settings, read from the environment (docs/configuration.md lists every variable)."""
 
+import hashlib
+import hmac
 from datetime import timedelta
 from pathlib import Path
 
@@ -71,6 +73,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "core.api.throttling.RateLimitHeadersMiddleware",
 ]
 
 ROOT_URLCONF = "backend.urls"
@@ -123,7 +126,8 @@ CACHES = {
         "LOCATION": env.url("CACHE_URL", _redis_schemes, REDIS_URL),
         "KEY_PREFIX": "crm",
         "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 1, "health_check_interval": 15},
-    }
+    },
+    "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "local"},
 }
 
 # ---- Celery: what may differ between machines (the rest is in backend/celery.py) ----
@@ -144,9 +148,16 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-JWT_SIGNING_KEY = env.text("JWT_SIGNING_KEY", SECRET_KEY)
+# A key of their own: what signs cookies and cursors signs no tokens.
+JWT_SIGNING_KEY = env.text(
+    "JWT_SIGNING_KEY", hmac.new(SECRET_KEY.encode(), b"crm.jwt", hashlib.sha512).hexdigest()
+)
+JWT_ISSUER = env.text("JWT_ISSUER", "crm")
+JWT_AUDIENCE = env.text("JWT_AUDIENCE", "crm-api")
 JWT_ACCESS_LIFETIME = env.duration("JWT_ACCESS_LIFETIME", timedelta(minutes=10))
+# How long a session goes on unused, and at most.
 JWT_REFRESH_LIFETIME = env.duration("JWT_REFRESH_LIFETIME", timedelta(days=14))
+JWT_SESSION_LIFETIME = env.duration("JWT_SESSION_LIFETIME", timedelta(days=90))
 
 _https = env.flag("HTTPS_ONLY", PRODUCTION)
 SECURE_SSL_REDIRECT = _https
@@ -165,13 +176,21 @@ X_FRAME_OPTIONS = "DENY"
 CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS", [])
 CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-match", "if-none-match", "x-request-id"]
-CORS_EXPOSE_HEADERS = ["ETag", "Location", "Retry-After", "X-Request-ID"]
+CORS_EXPOSE_HEADERS = [
+    *("ETag", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed"),
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+]
 
 # ---- API ----
 
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "core.api.schema.CrmSchema",
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "core.api.authentication.SessionJWTAuthentication",
+        "core.api.authentication.ApiKeyAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["core.api.permissions.SignedIn"],
+    "DEFAULT_THROTTLE_CLASSES": ["core.api.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["core.api.rendering.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["core.api.rendering.JSONParser"],
     "EXCEPTION_HANDLER": "core.api.problems.handle",
@@ -193,23 +212,6 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "core.api.schema.hooks.add_problems",
     ],
-    "APPEND_COMPONENTS": {
-        "securitySchemes": {
-            "jwt": {
-                "type": "http",
-                "scheme": "bearer",
-                "bearerFormat": "JWT",
-                "description": "The `access` token of `POST /api/auth/login/`.",
-            },
-            "apiKey": {
-                "type": "http",
-                "scheme": "bearer",
-                "bearerFormat": "crm_…",
-                "description": "An API key of a user, in the same header.",
-            },
-        }
-    },
-    "SECURITY": [{"jwt": []}, {"apiKey": []}],
 }
 RATE_LIMIT_ENABLED = env.flag("RATE_LIMIT_ENABLED", True)
 DEFAULT_RATE_LIMIT = env.rate("DEFAULT_RATE_LIMIT", "1200/minute")

@@ -17,6 +17,8 @@ DEFAULTS: dict[str, Any] = {
     "IDEMPOTENCY_HOURS": 24,
     # Changes handed to the consumers in one transaction.
     "DISPATCH_BATCH": 5_000,
+    # Failed attempts to prove a password, before the next has to wait.
+    "SIGN_IN_FAILURES": {"account_and_address": "5/minute", "address": "30/minute", "account": "50/hour"},
     # Calls to others' machines: https on these ports. Hosts (or host:port) inside one's own network that may
     # be called all the same, over http and on any port, are the operator's to name.
     "OUTBOUND_PLAIN_HTTP": False,

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from core.changes.dispatch import dispatch
 from core.models import idempotency
+from core.sign_in import sessions
 
 
 @shared_task(name="core.tasks.dispatch_changes")
@@ -16,3 +17,9 @@ def dispatch_changes() -> int:
 def forget_idempotency_keys() -> int:
     """Delete the kept answers that are past their time."""
     return idempotency.forget_old()
+
+
+@shared_task(name="core.tasks.forget_sessions")
+def forget_sessions() -> int:
+    """Delete the sessions that ran out long ago."""
+    return sessions.forget_old()

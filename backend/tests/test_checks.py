@@ -28,6 +28,10 @@ def test_a_careful_configuration_has_no_problem():
     [
         ({"SECRET_KEY": "k3" * 24}, f"SECRET_KEY {TOO_SHORT}"),
         ({"SECRET_KEY": "a" * 80}, f"SECRET_KEY {TOO_SHORT}"),
+        (
+            {"JWT_SIGNING_KEY": GOOD["SECRET_KEY"]},
+            "JWT_SIGNING_KEY must not be SECRET_KEY: what signs tokens signs nothing else.",
+        ),
         ({"JWT_SIGNING_KEY": "tiny"}, f"JWT_SIGNING_KEY {TOO_SHORT}"),
         (
             {"SECRET_KEY": "django-insecure-" + secrets.token_urlsafe(48)},
@@ -86,7 +90,7 @@ def test_only_this_machine_is_loopback(host, answer):
     ids=["asgi", "wsgi", "worker", "beat"],
 )
 def test_no_process_of_production_starts_with_an_unsafe_setting(tmp_path, command):
-    result = start(tmp_path, command, SECRET_KEY="short", ALLOWED_HOSTS="*")
+    result = start(tmp_path, command, SECRET_KEY="short", JWT_SIGNING_KEY="tiny", ALLOWED_HOSTS="*")
     assert result.returncode == 1
     assert (
         f"Error: SECRET_KEY {TOO_SHORT} JWT_SIGNING_KEY {TOO_SHORT} ALLOWED_HOSTS must not be *"

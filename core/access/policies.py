@@ -77,6 +77,23 @@ class ReadAllPolicy(Policy):
         return role_allows(user, Action.VIEW if action == Action.VIEW else self.write)
 
 
+class PeoplePolicy(ReadAllPolicy):
+    """Users: everyone knows their colleagues, administrators change them, and superusers only superusers."""
+
+    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+        found = super().scope(user, action)
+        if action == Action.VIEW or user.is_superuser:
+            return found
+        return found & Q(is_superuser=False)
+
+    def details_of(self, user: Any) -> set[int] | None:
+        """Ids of the users whose e-mail, role and sign-ins `user` may know; None for everyone's."""
+        role = role_of(user)
+        if role == Role.ADMIN:
+            return None
+        return {user.pk, *user.reach_ids()} if role == Role.MANAGER else {user.pk}
+
+
 class AdminPolicy(Policy):
     """Seen and changed by those whose role has `action` (administrators, or whoever writes automation)."""
 

@@ -5,9 +5,11 @@ then finds the answer; a failure leaves no row and its repetition really runs.
 """
 
 import hashlib
+import hmac
 from collections.abc import Callable
 
 import orjson
+from django.conf import settings
 from django.db import connection
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -44,8 +46,12 @@ def once(request: Request, work: Callable[[], Response]) -> Response:
 
 
 def fingerprint(request: Request) -> str:
-    """What makes two requests the same: query and body; of uploads the fields and the files' content."""
-    digest = hashlib.sha256(request.META.get("QUERY_STRING", "").encode())
+    """What makes two requests the same: query and body; of uploads the fields and the files' content.
+
+    Keyed, because a body may hold a password that must not be guessed from what is kept here.
+    """
+    query = request.META.get("QUERY_STRING", "").encode()
+    digest = hmac.new(settings.SECRET_KEY.encode(), query, hashlib.sha256)
     if request.content_type.startswith("multipart/"):
         for name, values in sorted(request.POST.lists()):
             digest.update(repr((name, values)).encode())

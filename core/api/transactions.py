@@ -19,10 +19,12 @@ RETRIED = ("40P01", "40001")
 class TransactionMixin:
     """Wraps the handler of every unsafe request; an exception undoes all of it, its change rows included.
 
-    `writes_in_transaction = False` on a view leaves transactions to the view itself (uploads, sign-in).
+    `writes_in_transaction = False` on a view leaves transactions to the view itself (uploads, sign-in);
+    `keeps_answers = False` does without the Idempotency-Key where an answer holds a secret.
     """
 
     writes_in_transaction = True
+    keeps_answers = True
     source = "api"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -46,4 +48,4 @@ class TransactionMixin:
     def _transact(self, request: Request, work: Callable[[], Response]) -> Response:
         user = request.user if request.user.is_authenticated else None
         with acting_as(user, source=self.source, request_id=request_id_of(request)):
-            return once(request, work) if user else work()
+            return once(request, work) if user and self.keeps_answers else work()

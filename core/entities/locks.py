@@ -8,6 +8,7 @@ from django.db import connection
 UNIQUE_FIELD = 7_301
 MATCHING = 7_302
 DISPATCHING = 7_303
+TEAM_TREE = 7_304
 
 
 def lock(space: int, text: str) -> None:

@@ -8,8 +8,10 @@ from core.models.notification import Notification
 from core.models.people import Team, User
 from core.models.record import Record
 from core.models.saved_view import SavedView
+from core.models.session import ApiKey, Session
 
 __all__ = [
+    "ApiKey",
     "Change",
     "CustomField",
     "FailedFeed",
@@ -19,6 +21,7 @@ __all__ = [
     "Outbox",
     "Record",
     "SavedView",
+    "Session",
     "Team",
     "User",
 ]

@@ -1,14 +1,16 @@
 """Users, their roles and the tree of teams."""
 
 import zoneinfo
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import pgtrigger
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.exceptions import ValidationError
 from django.db import connection, models
+from django.db.models import Q, Value
 from django.db.models.functions import Lower
 
-from core.access import Action, ReadAllPolicy, Role, VisibleManager, VisibleQuerySet
+from core.access import Action, PeoplePolicy, ReadAllPolicy, Role, VisibleManager, VisibleQuerySet
 from core.models.capture import captured
 
 
@@ -58,13 +60,36 @@ class CrmUserManager(UserManager.from_queryset(VisibleQuerySet)):
     """Django's own, with `visible_to`, and signing in whatever the case of the name."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(username__iexact=username)
+        """The user of this name in any case, found by the index that keeps names unique."""
+        return self.alias(lowered=Lower("username")).get(lowered=Lower(Value(username)))
+
+    def create_superuser(
+        self, username: str, email: str | None = None, password: str | None = None, **fields: Any
+    ) -> "User":
+        return super().create_superuser(username, email, password, **{"role": Role.ADMIN} | fields)
+
+    def administrators(self) -> models.QuerySet:
+        """The active ones."""
+        return self.filter(Q(role=Role.ADMIN) | Q(is_superuser=True), is_active=True)
+
+
+# What must hold however a password is changed or a user deactivated. The one session that goes on through
+# its own user's change of password is named in crm.kept_session (core.sign_in.sessions).
+_END_SESSIONS = """
+UPDATE core_session SET ended_at = clock_timestamp(),
+    ended_because = CASE WHEN NEW.is_active THEN 'password_changed' ELSE 'deactivated' END
+WHERE user_id = NEW.id AND ended_at IS NULL
+  AND (NOT NEW.is_active OR coalesce(current_setting('crm.kept_session', true), '') NOT IN ('all', id::text));
+RETURN NULL;
+"""
+# Two administrators who demote each other at once: one waits here and then sees the other's deed.
+_LAST_ADMINISTRATOR_LOCK = 7_305_000_000
 
 
 class User(AbstractUser):
     """Someone who signs in. `role` says what they may do, `team` how far a manager or viewer sees."""
 
-    policy = ReadAllPolicy(write=Action.CONFIGURE)
+    policy = PeoplePolicy(write=Action.CONFIGURE)
     Role: ClassVar = Role
 
     email = models.EmailField(max_length=254, blank=True)
@@ -83,7 +108,46 @@ class User(AbstractUser):
             models.UniqueConstraint(Lower("email"), name="user_email_unique", condition=~models.Q(email="")),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known"),
         ]
-        triggers = captured("user", untracked=("password", "last_login", "date_joined"))
+        triggers = [
+            *captured("user", untracked=("password", "last_login", "date_joined")),
+            pgtrigger.Trigger(
+                name="end_sessions",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "OLD.password IS DISTINCT FROM NEW.password OR (OLD.is_active AND NOT NEW.is_active)"
+                ),
+                func=_END_SESSIONS,
+            ),
+        ]
+
+    def clean(self) -> None:
+        """A superuser's role is administrator, and somebody active always has it."""
+        super().clean()
+        if self.is_superuser and self.role != Role.ADMIN:
+            raise ValidationError({"role": "A superuser is an administrator."}, code="superuser")
+        if self.pk and not (self.is_active and self.role == Role.ADMIN):
+            self._leave_an_administrator()
+
+    def _leave_an_administrator(self) -> None:
+        present = User.objects.administrators()
+        if not present.filter(pk=self.pk).exists():
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LAST_ADMINISTRATOR_LOCK])
+        if not present.exclude(pk=self.pk).exists():
+            field = "role" if self.is_active else "is_active"
+            raise ValidationError(
+                {field: "This is the last active administrator."}, code="last_administrator"
+            )
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """In the admin site: role administrator has every permission (and needs `is_staff` to sign in)."""
+        return (self.is_active and self.role == Role.ADMIN) or super().has_perm(perm, obj)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return (self.is_active and self.role == Role.ADMIN) or super().has_module_perms(app_label)
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:

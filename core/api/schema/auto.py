@@ -66,8 +66,8 @@ class CrmSchema(AutoSchema):
         return sorted(set(found))
 
     def _headers(self) -> list[dict[str, Any]]:
-        wrapped = getattr(self.view, "writes_in_transaction", False)
-        found = [IDEMPOTENCY_KEY] if wrapped and self.method in ("POST", "PATCH") else []
+        kept = all(getattr(self.view, name, False) for name in ("writes_in_transaction", "keeps_answers"))
+        found = [IDEMPOTENCY_KEY] if kept and self.method in ("POST", "PATCH") else []
         return [*found, IF_MATCH] if self._has_version() else found
 
     def _has_version(self) -> bool:

@@ -1,0 +1,23 @@
+"""The two ways of being signed in, as security schemes."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    target_class = "core.api.authentication.SessionJWTAuthentication"
+    name = "jwt"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        about = "The `access` token of `POST /api/auth/login/`."
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):
+    target_class = "core.api.authentication.ApiKeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        about = "An API key of `POST /api/auth/api-keys/`, in the same header."
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "crm_…", "description": about}

@@ -1,0 +1,1 @@
+"""Signing in and staying so: tokens, sessions, API keys, and the limits on trying."""
