@@ -4,10 +4,12 @@ from typing import Any
 
 from django.db.models import Q
 
+from contacts.demo import add_contacts
 from contacts.duplicates import same_company, same_person
 from contacts.models import Company, Contact
 from contacts.rules import company_domain, company_named, no_parent_below_itself, one_primary_address
 from core.api import routes
+from core.demo import demo_parts
 from core.entities import column, columns
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
 from core.entities.kinds import Email, Phone, TextList
@@ -73,6 +75,9 @@ CONTACT = register(
         example={"first_name": "Ada", "last_name": "Byron", "email": "ada@engines.example", "company": 1},
     )
 )
+
+
+demo_parts.register("contacts", add_contacts)
 
 
 def _register_routes() -> None:

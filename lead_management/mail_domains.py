@@ -1,84 +1,17 @@
 """Domains that give an e-mail address to anyone: they say nothing about where a person works."""
 
 FREE_MAIL = frozenset(
-    [
-        "aim.com",
-        "aol.com",
-        "bigpond.com",
-        "bluewin.ch",
-        "btinternet.com",
-        "comcast.net",
-        "duck.com",
-        "email.com",
-        "fastmail.com",
-        "fastmail.fm",
-        "free.fr",
-        "freenet.de",
-        "gmail.com",
-        "gmx.at",
-        "gmx.ch",
-        "gmx.com",
-        "gmx.de",
-        "gmx.net",
-        "googlemail.com",
-        "hey.com",
-        "hotmail.co.uk",
-        "hotmail.com",
-        "hotmail.de",
-        "hotmail.es",
-        "hotmail.fr",
-        "hotmail.it",
-        "hushmail.com",
-        "icloud.com",
-        "inbox.com",
-        "laposte.net",
-        "libero.it",
-        "live.com",
-        "live.co.uk",
-        "live.fr",
-        "live.nl",
-        "mac.com",
-        "mail.com",
-        "mail.ru",
-        "mailbox.org",
-        "me.com",
-        "msn.com",
-        "naver.com",
-        "orange.fr",
-        "outlook.com",
-        "outlook.de",
-        "outlook.fr",
-        "pm.me",
-        "posteo.de",
-        "proton.me",
-        "protonmail.com",
-        "qq.com",
-        "rediffmail.com",
-        "rocketmail.com",
-        "seznam.cz",
-        "sfr.fr",
-        "t-online.de",
-        "tuta.com",
-        "tutanota.com",
-        "verizon.net",
-        "virgilio.it",
-        "wanadoo.fr",
-        "web.de",
-        "yahoo.co.in",
-        "yahoo.co.jp",
-        "yahoo.co.uk",
-        "yahoo.com",
-        "yahoo.de",
-        "yahoo.es",
-        "yahoo.fr",
-        "yahoo.it",
-        "yandex.com",
-        "yandex.ru",
-        "ymail.com",
-        "zoho.com",
-        "126.com",
-        "163.com",
-    ]
+    (
+        "aim.com aol.com bigpond.com bluewin.ch btinternet.com comcast.net duck.com email.com fastmail.com "
+        "fastmail.fm free.fr freenet.de gmail.com gmx.at gmx.ch gmx.com gmx.de gmx.net googlemail.com "
+        "hey.com hotmail.co.uk hotmail.com hotmail.de hotmail.es hotmail.fr hotmail.it hushmail.com "
+        "icloud.com inbox.com laposte.net libero.it live.com live.co.uk live.fr live.nl mac.com mail.com "
+        "mail.ru mailbox.org me.com msn.com naver.com orange.fr outlook.com outlook.de outlook.fr pm.me "
+        "posteo.de proton.me protonmail.com qq.com rediffmail.com rocketmail.com seznam.cz sfr.fr "
+        "t-online.de tuta.com tutanota.com verizon.net virgilio.it wanadoo.fr web.de yahoo.co.in "
+        "yahoo.co.jp yahoo.co.uk yahoo.com yahoo.de yahoo.es yahoo.fr yahoo.it yandex.com yandex.ru "
+        "ymail.com zoho.com 126.com 163.com"
+    ).split()
 )
 
 

@@ -6,12 +6,14 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.db.models.functions import ExtractDay, Now
 
 from core.api import routes
+from core.demo import demo_parts
 from core.entities import column, columns, derived
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
 from core.entities.kinds import Boolean, Integer, Phone
 from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
 from core.models.fields import ADDRESS
+from lead_management.demo import add_leads
 from lead_management.models import Lead
 from lead_management.querysets import HOT
 from lead_management.rules import conversion_is_a_verb, lost_with_a_reason
@@ -76,6 +78,9 @@ LEAD = register(
         },
     )
 )
+
+
+demo_parts.register("lead_management", add_leads)
 
 
 def _register_routes() -> None:

@@ -7,12 +7,14 @@ from django.db.models import F, Q
 from django.db.models.functions import Extract, Now
 
 from core.api import routes
+from core.demo import demo_parts
 from core.entities import column, columns, derived
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
 from core.entities.kinds import Boolean, Integer, Money, Text
 from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
 from core.entities.references import targets
+from opportunities.demo import add_opportunities
 from opportunities.models import Opportunity, Pipeline
 from opportunities.querysets import weighted
 from opportunities.rules import company_named, in_a_stage, lost_with_a_reason
@@ -74,6 +76,9 @@ OPPORTUNITY = register(
         },
     )
 )
+
+
+demo_parts.register("opportunities", add_opportunities)
 
 
 def _register_routes() -> None:

@@ -6,11 +6,13 @@ from django.db.models import BooleanField, Case, Q, Value, When
 from django.db.models.functions import Now
 
 from core.api import routes
+from core.demo import demo_parts
 from core.entities import column, columns, derived
 from core.entities.carrying import carry_overs
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
 from core.entities.kinds import Boolean
 from core.entities.ownership import COMMON_FILTERS
+from tasks.demo import add_tasks
 from tasks.models import Task
 from tasks.operations import move_tasks
 from tasks.querysets import OPEN, due_today, overdue
@@ -68,6 +70,9 @@ TASK = register(
         },
     )
 )
+
+
+demo_parts.register("tasks", add_tasks)
 
 
 def _register_routes() -> None:

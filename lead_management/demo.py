@@ -1,0 +1,78 @@
+"""Demo leads whose outcome depends on what they are, so that scoring has something to learn."""
+
+from datetime import datetime, timedelta
+from math import exp
+from typing import Any
+
+from core.demo import Demo, words
+from lead_management.models import Lead, LeadSource, LeadStatus, Priority
+
+BATCH = 500
+SOURCES = dict(zip(LeadSource.values, (30, 12, 15, 14, 8, 7, 8, 4, 2), strict=True))
+# Log-odds of becoming a customer, beside a base of -2.4.
+BY_SOURCE = {"referral": 1.5, "partner": 1.0, "event": 0.6, "website": 0.2, "cold_call": -0.8}
+SENIOR = ("CEO", "CTO", "VP", "Head", "Director")
+OPEN = (LeadStatus.NEW, LeadStatus.CONTACTED, LeadStatus.NURTURING, LeadStatus.QUALIFIED, LeadStatus.PROPOSAL)
+GONE = (LeadStatus.UNQUALIFIED, LeadStatus.LOST)
+TAGS = ("vip", "newsletter", "trial", "webinar")
+PLANS = ("starter", "team", "enterprise")
+
+
+def add_leads(demo: Demo) -> str:
+    leads: list[Lead] = []
+    for start in range(0, demo.leads, BATCH):
+        rows = [_lead(demo) for _ in range(min(BATCH, demo.leads - start))]
+        leads += Lead.objects.bulk_create(rows)
+    demo.made["leads"] = leads
+    return f"{len(leads)} leads"
+
+
+def _lead(demo: Demo) -> Lead:
+    first, last = demo.person()
+    company = demo.company() if demo.random.random() < 0.8 else ""
+    domain = f"{company.lower().replace(' ', '-')}.example" if company else demo.pick(words.FREE_MAIL)
+    created = demo.past()
+    values: dict[str, Any] = {
+        "first_name": first,
+        "last_name": last,
+        "email": f"{first}.{last}{demo.random.randint(1, 99_999)}@{domain}".lower(),
+        "company_name": company,
+        "company_size": int(10 ** (0.5 + 3 * demo.random.random())) if company else None,
+        "industry": demo.pick(words.INDUSTRIES) if company else "",
+        "job_title": demo.pick(words.JOB_TITLES) if demo.random.random() < 0.85 else "",
+        "lead_source": demo.pick(list(SOURCES), list(SOURCES.values())),
+        "priority": demo.pick(Priority.values, (2, 5, 3, 1)),
+        "estimated_value": demo.random.randint(5, 600) * 100 if demo.random.random() < 0.7 else None,
+        "tags": demo.random.sample(TAGS, k=demo.random.choice((0, 0, 1, 2))),
+        "custom_fields": {"plan": demo.pick(PLANS)} if demo.random.random() < 0.6 else {},
+        "owner": demo.seller(),
+        "created_at": created,
+    }
+    values["assigned_to"] = values["owner"] if demo.random.random() < 0.7 else None
+    return Lead(**values, **demo.address(), **_progress(demo, values, created))
+
+
+def _progress(demo: Demo, values: dict[str, Any], created: datetime) -> dict[str, Any]:
+    """How far the lead came: the older it is, the more likely it is decided."""
+    decided = demo.random.random() < min(0.9, (demo.now - created).days / 120)
+    contacted = min(created + timedelta(days=demo.random.random() * 6), demo.now)
+    if not decided:
+        status = demo.pick(OPEN, (6, 5, 3, 3, 2))
+        touched = {} if status == LeadStatus.NEW else {"last_contacted_at": contacted, "call_attempts": 1}
+        return {"status": status, "next_follow_up_at": demo.future(14), **touched}
+    known = {"last_contacted_at": contacted, "call_attempts": demo.random.randint(1, 5)}
+    if demo.random.random() < _chance(values):
+        done = min(created + timedelta(days=demo.random.randint(5, 60)), demo.now)
+        return known | {"status": LeadStatus.CONVERTED, "converted_at": done}
+    status = demo.pick(GONE)
+    return known | {"status": status, "lost_reason": "No budget" if status == LeadStatus.LOST else ""}
+
+
+def _chance(values: dict[str, Any]) -> float:
+    """The probability that a decided lead was converted."""
+    odds = -2.4 + BY_SOURCE.get(values["lead_source"], 0.0)
+    odds += 0.9 if values["job_title"].startswith(SENIOR) else 0.0
+    odds += 0.8 if values["company_name"] else -0.6
+    odds += 0.5 if (values["company_size"] or 0) > 200 else 0.0
+    odds += 0.6 if "trial" in values["tags"] else 0.0
+    return 1 / (1 + exp(-odds))

@@ -1,0 +1,61 @@
+"""Demo deals, which went through some stages before they came where they are."""
+
+from datetime import timedelta
+
+from core.demo import Demo
+from opportunities.models import ForecastCategory, Opportunity, Pipeline
+
+BATCH = 500
+# Where deals are by now, with weights, and the stages passed on the way.
+WHERE = {
+    "prospecting": (5, []),
+    "qualification": (5, ["qualification"]),
+    "proposal": (4, ["qualification", "proposal"]),
+    "negotiation": (3, ["qualification", "proposal", "negotiation"]),
+    "closed_won": (5, ["qualification", "proposal", "negotiation", "closed_won"]),
+    "closed_lost": (4, ["qualification", "closed_lost"]),
+}
+REASONS = ("Price", "Competitor", "No budget", "Bad timing", "No answer")
+PLANS = ("starter", "team", "enterprise")
+
+
+def add_opportunities(demo: Demo) -> str:
+    """Created in the first stage and then moved, so that each has a history of stages."""
+    pipeline = Pipeline.objects.get(is_default=True)
+    rows = [_deal(demo, pipeline) for _ in range(max(20, demo.leads // 5))]
+    demo.made["opportunities"] = Opportunity.objects.bulk_create(rows, batch_size=BATCH)
+    for stage, ids in _destinations(demo).items():
+        for passed in WHERE[stage][1]:
+            extra = {"lost_reason": demo.pick(REASONS)} if passed == "closed_lost" else {}
+            Opportunity.objects.filter(pk__in=ids).update(stage=passed, **extra)
+    return f"{len(rows)} opportunities"
+
+
+def _destinations(demo: Demo) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for deal in demo.made["opportunities"]:
+        stage = demo.pick(list(WHERE), [weight for weight, _ in WHERE.values()])
+        found.setdefault(stage, []).append(deal.pk)
+    return found
+
+
+def _deal(demo: Demo, pipeline: Pipeline) -> Opportunity:
+    contact = demo.pick(demo.made["contacts"])
+    created = demo.past(150)
+    return Opportunity(
+        name=f"{contact.company_name}: {demo.pick(PLANS)} plan",
+        company=contact.company,
+        contact=contact,
+        company_name=contact.company_name,
+        pipeline=pipeline,
+        stage="prospecting",
+        amount=demo.random.randint(10, 900) * 100,
+        currency=demo.pick(("USD", "USD", "USD", "EUR")),
+        forecast_category=demo.pick(ForecastCategory.values, (5, 3, 2, 0)),
+        expected_close_date=(created + timedelta(days=demo.random.randint(60, 240))).date(),
+        owner=contact.owner,
+        created_at=created,
+        stage_changed_at=created,
+        tags=["renewal"] if demo.random.random() < 0.2 else [],
+        custom_fields={"plan": demo.pick(PLANS)},
+    )

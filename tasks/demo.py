@@ -1,0 +1,43 @@
+"""Demo tasks: done, due, overdue and coming."""
+
+from datetime import timedelta
+
+from core.demo import Demo
+from tasks.models import Priority, Task, TaskStatus, TaskType
+
+BATCH = 500
+TITLES = {
+    TaskType.CALL: "Call {}",
+    TaskType.EMAIL: "Write to {}",
+    TaskType.MEETING: "Meet {}",
+    TaskType.FOLLOW_UP: "Follow up with {}",
+    TaskType.PROPOSAL: "Send {} a proposal",
+    TaskType.DEMO: "Show {} the product",
+}
+DAYS = (-20, 20)
+
+
+def add_tasks(demo: Demo) -> str:
+    rows = [_task(demo) for _ in range(max(20, demo.leads // 3))]
+    Task.objects.bulk_create(rows, batch_size=BATCH)
+    return f"{len(rows)} tasks"
+
+
+def _task(demo: Demo) -> Task:
+    record = demo.pick(demo.made[demo.pick(("leads", "contacts", "opportunities"))] or demo.made["contacts"])
+    kind = demo.pick(list(TITLES))
+    due = demo.now + timedelta(days=demo.random.uniform(*DAYS))
+    done = due < demo.now and demo.random.random() < 0.7
+    return Task(
+        **{record.entity_name: record},
+        title=TITLES[kind].format(record)[:200],
+        task_type=kind,
+        status=TaskStatus.COMPLETED if done else TaskStatus.PENDING,
+        completed_at=due if done else None,
+        priority=demo.pick(Priority.values, (2, 5, 3, 1)),
+        due_date=due,
+        reminder_at=due - timedelta(hours=1),
+        owner=record.owner,
+        assigned_to=record.owner,
+        created_at=due - timedelta(days=demo.random.randint(1, 10)),
+    )
