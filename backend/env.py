@@ -1,6 +1,7 @@
 """Typed readers of environment variables: a wrong value names the variable and the form it should have.
 
-An empty value counts as unset, so `NAME=` in a `.env` file or a compose file means "the default".
+An empty value counts as unset, so `NAME=` in a `.env` file or a compose file means "the default". A secret
+may be kept in a file instead, as container platforms hand it over: `NAME_FILE` holds the path.
 """
 
 import os
@@ -49,8 +50,8 @@ class Env:
         self._environ = environ
 
     def is_set(self, name: str) -> bool:
-        """Whether the variable is there and not empty."""
-        return bool(self._environ.get(name, "").strip())
+        """Whether the variable, or the file that holds it, is there and not empty."""
+        return bool(self._given(name))
 
     def text(self, name: str, default: str | None = None) -> str:
         """The text, without surrounding white space."""
@@ -101,8 +102,18 @@ class Env:
         """Requests per period as `100/hour`; a bare number counts requests per hour."""
         return self._read(name, default, "a rate such as 100/hour, 1200/minute or 20/second", parse_rate)
 
-    def _read(self, name: str, default: T | None, form: str, parse: Callable[[str], T]) -> T:
+    def _given(self, name: str) -> str:
         text = self._environ.get(name, "").strip()
+        path = self._environ.get(f"{name}_FILE", "").strip()
+        if text or not path:
+            return text
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as problem:
+            raise ConfigurationError(f"{name}_FILE names {path}, which cannot be read: {problem}.") from None
+
+    def _read(self, name: str, default: T | None, form: str, parse: Callable[[str], T]) -> T:
+        text = self._given(name)
         if not text:
             if default is None:
                 raise ConfigurationError(f"{name} must be set: {form} is expected.")

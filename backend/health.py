@@ -2,6 +2,9 @@
 
 `/livez`: the process answers. `/readyz`: it can serve requests (database reachable and migrated). `/healthz`:
 the same with every part named. Valkey down is `degraded` and not a failure: requests are served without it.
+
+They are answered by a middleware, before hosts are checked and HTTPS is asked for: a balancer asks each
+machine by its address, over plain HTTP.
 """
 
 from collections.abc import Callable
@@ -11,6 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from psycopg_pool import PoolTimeout
@@ -83,3 +87,17 @@ def healthz(request: HttpRequest) -> JsonResponse:
     """Every part by name."""
     status, body = report()
     return JsonResponse(body, status=status)
+
+
+ANSWERS = {"/livez": livez, "/readyz": readyz, "/healthz": healthz}
+
+
+class HealthMiddleware:
+    """Answers the three addresses, with and without a slash at the end."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        answer = ANSWERS.get(request.path_info.removesuffix("/"), self.get_response)
+        return answer(request)

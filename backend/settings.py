@@ -63,8 +63,9 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.api.request_ids.RequestIdMiddleware",
-    "django.middleware.security.SecurityMiddleware",
     "backend.headers.PolicyHeaders",
+    "backend.health.HealthMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -161,7 +162,6 @@ JWT_SESSION_LIFETIME = env.duration("JWT_SESSION_LIFETIME", timedelta(days=90))
 
 _https = env.flag("HTTPS_ONLY", PRODUCTION)
 SECURE_SSL_REDIRECT = _https
-SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|livez)/?$"]  # asked by the machine itself, past the proxy
 SECURE_HSTS_SECONDS = int(env.duration("HSTS_DURATION", timedelta(days=365)).total_seconds()) if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
 SECURE_HSTS_PRELOAD = _https

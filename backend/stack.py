@@ -49,8 +49,8 @@ class WebAddress:
 
 def web_address(env: Env) -> WebAddress:
     """CRM_WEB_HOST and CRM_WEB_PORT (or PORT); 127.0.0.1:8000 by default."""
-    variable = "CRM_WEB_PORT" if env.is_set("CRM_WEB_PORT") else "PORT"
-    return WebAddress(env.text("CRM_WEB_HOST", ports.LOOPBACK), env.integer(variable, 8000, 1, 65535))
+    port = env.integer("CRM_WEB_PORT", env.integer("PORT", 8000, 1, 65535), 1, 65535)
+    return WebAddress(env.text("CRM_WEB_HOST", ports.LOOPBACK), port)
 
 
 def development_defaults(environ: MutableMapping[str, str], web: WebAddress) -> None:

@@ -5,12 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
-from backend import health
-
 urlpatterns: list[URLPattern | URLResolver] = [
-    re_path(r"^livez/?$", health.livez, name="livez"),
-    re_path(r"^readyz/?$", health.readyz, name="readyz"),
-    re_path(r"^healthz/?$", health.healthz, name="healthz"),
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),

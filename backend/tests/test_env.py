@@ -105,3 +105,19 @@ def test_without_a_dotenv_file_nothing_changes(tmp_path):
     environ = {}
     load_dotenv(tmp_path / ".env", environ)
     assert environ == {}
+
+
+def test_a_secret_may_be_kept_in_a_file(tmp_path):
+    (tmp_path / "secret").write_text("from file\n")
+    environ = {"SECRET_FILE": str(tmp_path / "secret")}
+    assert Env(environ).is_set("SECRET")
+    assert Env(environ).text("SECRET") == "from file"
+    assert Env(environ | {"SECRET": "given"}).text("SECRET") == "given"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    missing = tmp_path / "none"
+    with pytest.raises(
+        ConfigurationError, match=f"^SECRET_FILE names {missing}, which cannot be read: .*No such"
+    ):
+        Env({"SECRET_FILE": str(missing)}).text("SECRET", "default")

@@ -60,8 +60,9 @@ def test_health_is_only_read(client, path):
     assert client.post(path).status_code == 405
 
 
-def test_the_machine_asks_over_http_where_others_are_sent_to_https(client, settings):
+def test_a_balancer_asks_by_address_and_over_http_where_others_are_sent_to_https(client, settings):
     settings.SECURE_SSL_REDIRECT = True
-    assert client.get("/livez").status_code == 200
+    assert client.get("/livez", headers={"Host": "10.0.0.7:8000"}).status_code == 200
+    assert client.get("/api/docs/", headers={"Host": "10.0.0.7:8000"}).status_code == 400
     response = client.get("/api/docs/")
     assert (response.status_code, response["Location"]) == (301, "https://testserver/api/docs/")
