@@ -2,12 +2,16 @@
 
 from core import tasks  # noqa: F401  (jobs are asked for by name, so they must be known in every process)
 from core.api import routes
+from core.api.activities import ActivityViewSet, CommentViewSet
 from core.api.changes import ChangeViewSet
+from core.api.notifications import NotificationViewSet
 from core.api.people import TeamViewSet, UserViewSet
+from core.changes import attachments  # noqa: F401  (timeline sources and carry-overs)
 from core.demo import demo_parts
 from core.demo.people import add_people, add_settings
 from core.entities.references import targets
 from core.models import Team, User
+from core.notifications import consuming  # noqa: F401  (a consumer of changes)
 
 targets.register("user", User)
 targets.register("team", Team)
@@ -18,3 +22,6 @@ routes.register("teams", TeamViewSet)
 
 demo_parts.register("people", add_people)
 demo_parts.register("settings", add_settings)
+routes.register("activities", ActivityViewSet)
+routes.register("comments", CommentViewSet)
+routes.register("notifications", NotificationViewSet)

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from core.changes.dispatch import dispatch
 from core.models import idempotency
+from core.notifications import planning
 from core.sign_in import sessions
 
 
@@ -23,3 +24,9 @@ def forget_idempotency_keys() -> int:
 def forget_sessions() -> int:
     """Delete the sessions that ran out long ago."""
     return sessions.forget_old()
+
+
+@shared_task(name="core.tasks.plan_notifications")
+def plan_notifications() -> int:
+    """Choose the channels of new notifications."""
+    return planning.plan()

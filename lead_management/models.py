@@ -105,6 +105,11 @@ class Lead(Address, Record):
                 for name in ("converted_contact", "converted_company", "converted_opportunity")
             ),
             models.Index(fields=["email"], name="lead_email", condition=~models.Q(email="")),
+            models.Index(
+                fields=["next_follow_up_at"],
+                name="lead_follow_up",
+                condition=models.Q(next_follow_up_at__isnull=False, archived_at=None),
+            ),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(lead_score__lte=100), name="lead_score_up_to_100"),

@@ -6,6 +6,7 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.db.models.functions import ExtractDay, Now
 
 from core.api import routes
+from core.changes import timeline
 from core.demo import demo_parts
 from core.entities import column, columns, derived
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
@@ -13,10 +14,12 @@ from core.entities.kinds import Boolean, Integer, Phone
 from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
 from core.models.fields import ADDRESS
+from core.notifications.watching import watch
 from lead_management.demo import add_leads
 from lead_management.models import Lead
 from lead_management.querysets import HOT
 from lead_management.rules import conversion_is_a_verb, lost_with_a_reason
+from lead_management.timeline import CONVERSION
 
 SCORE = Integer(minimum=0, maximum=100)
 
@@ -78,6 +81,10 @@ LEAD = register(
         },
     )
 )
+
+timeline.register(CONVERSION)
+watch("lead", "status")
+watch("lead", "lead_score", type="score", above=HOT)
 
 
 demo_parts.register("lead_management", add_leads)

@@ -14,6 +14,7 @@ from core.entities.kinds import Boolean, Integer, Money, Text
 from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
 from core.entities.references import targets
+from core.notifications.watching import watch
 from opportunities.demo import add_opportunities
 from opportunities.models import Opportunity, Pipeline
 from opportunities.querysets import weighted
@@ -76,6 +77,8 @@ OPPORTUNITY = register(
         },
     )
 )
+
+watch("opportunity", "stage")
 
 
 demo_parts.register("opportunities", add_opportunities)

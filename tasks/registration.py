@@ -6,17 +6,20 @@ from django.db.models import BooleanField, Case, Q, Value, When
 from django.db.models.functions import Now
 
 from core.api import routes
+from core.changes import timeline
 from core.demo import demo_parts
 from core.entities import column, columns, derived
 from core.entities.carrying import carry_overs
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
 from core.entities.kinds import Boolean
 from core.entities.ownership import COMMON_FILTERS
+from core.notifications.watching import watch
 from tasks.demo import add_tasks
 from tasks.models import Task
 from tasks.operations import move_tasks
 from tasks.querysets import OPEN, due_today, overdue
 from tasks.rules import about_one, completed_once, in_a_zone, recurring
+from tasks.timeline import TASKS
 
 
 def _overdue(wanted: bool, user: Any) -> Q:
@@ -70,6 +73,9 @@ TASK = register(
         },
     )
 )
+
+timeline.register(TASKS)
+watch("task", "status")
 
 
 demo_parts.register("tasks", add_tasks)

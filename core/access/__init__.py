@@ -1,8 +1,11 @@
 """Who may see and change what. Everything that serves a record to a user asks here."""
 
+from core.access.attached import AttachedPolicy
 from core.access.policies import (
+    TEAM_REACH,
     AdminPolicy,
     OwnershipPolicy,
+    OwnPolicy,
     ParentPolicy,
     PeoplePolicy,
     Policy,
@@ -13,8 +16,11 @@ from core.access.querysets import VisibleManager, VisibleQuerySet
 from core.access.roles import Action, Role, role_allows, role_of
 
 __all__ = [
+    "TEAM_REACH",
     "Action",
     "AdminPolicy",
+    "AttachedPolicy",
+    "OwnPolicy",
     "OwnershipPolicy",
     "ParentPolicy",
     "PeoplePolicy",

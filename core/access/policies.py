@@ -33,6 +33,25 @@ class Policy:
         """Whether the user's role may do `action` on some row at all (403 otherwise)."""
         return role_allows(user, action)
 
+    def viewers(self, record: str, user: str) -> str:
+        """The other way round, for many users at once: the SQL condition that the user (an alias of the
+        users' table) sees the record (an alias of the model's). Its statement begins with TEAM_REACH."""
+        return "false"
+
+
+# Every team with those below it, for `viewers`.
+TEAM_REACH = (
+    "WITH RECURSIVE team_reach (root, id) AS (SELECT id, id FROM core_team UNION"
+    " SELECT r.root, t.id FROM team_reach r JOIN core_team t ON t.parent_id = r.id)"
+)
+_OWNERSHIP_VIEWERS = f"""
+({{user}}.is_active AND ({{user}}.is_superuser OR {{user}}.role = '{Role.ADMIN}'
+  OR {{owner}} = {{user}}.id OR {{assignee}} = {{user}}.id
+  OR ({{user}}.role IN ('{Role.MANAGER}', '{Role.VIEWER}') AND EXISTS (
+    SELECT 1 FROM team_reach tr JOIN core_user member ON member.team_id = tr.id
+    WHERE tr.root = {{user}}.team_id AND member.id IN ({{owner}}, {{assignee}})))))
+"""  # noqa: S608 (constants)
+
 
 class OwnershipPolicy(Policy):
     """Records with an owner and an assignee: the reach of the role decides.
@@ -49,6 +68,10 @@ class OwnershipPolicy(Policy):
 
     def branches(self, user: Any, action: str = Action.VIEW) -> list[Q]:
         return self._parts(user) if role_allows(user, action) else [NOTHING]
+
+    def viewers(self, record: str, user: str) -> str:
+        owner, assignee = (f"{record}.{name}_id" for name in self.fields)
+        return _OWNERSHIP_VIEWERS.format(user=user, owner=owner, assignee=assignee)
 
     def _parts(self, user: Any) -> list[Q]:
         """Those owned by whom the user reaches, and those assigned to them."""
@@ -75,6 +98,9 @@ class ReadAllPolicy(Policy):
 
     def allows(self, user: Any, action: str) -> bool:
         return role_allows(user, Action.VIEW if action == Action.VIEW else self.write)
+
+    def viewers(self, record: str, user: str) -> str:
+        return f"{user}.is_active"
 
 
 class PeoplePolicy(ReadAllPolicy):
@@ -105,6 +131,22 @@ class AdminPolicy(Policy):
 
     def allows(self, user: Any, action: str) -> bool:
         return role_allows(user, self.action)
+
+
+class OwnPolicy(Policy):
+    """One's own alone, whatever the role: inbox, preferences, subscriptions."""
+
+    def __init__(self, owner: str = "user") -> None:
+        self.owner = owner
+
+    def rows(self, user: Any, action: str) -> Q:
+        return Q(**{self.owner: user.pk})
+
+    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+        return self.rows(user, action) if role_allows(user, Action.VIEW) else NOTHING
+
+    def allows(self, user: Any, action: str) -> bool:
+        return role_allows(user, Action.VIEW)
 
 
 class PrivateOrSharedPolicy(Policy):

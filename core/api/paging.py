@@ -138,7 +138,7 @@ def cursor_page(request: Request, results: list[Any], keys: Sequence[Any] | None
     """A page of a walk; `keys` are the sort keys of its last row, None at the end."""
     following = None
     if keys is not None:
-        token = signing.dumps([_fingerprint(request), *[_plain(k) for k in keys]], salt=SALT)
+        token = signing.dumps([fingerprint(request), *[_plain(k) for k in keys]], salt=SALT)
         following = address(request, cursor=token)
     return Page(results, following, None, None)
 
@@ -147,7 +147,7 @@ def _plain(key: Any) -> Any:
     return key if key is None or isinstance(key, int | float | str | bool) else str(key)
 
 
-def _fingerprint(request: Request) -> str:
+def fingerprint(request: Request) -> str:
     """A cursor belongs to the filters and the ordering it was given out for."""
     kept = sorted((k, v) for k, v in request.query_params.items() if k not in ("cursor", "page_size"))
     return hashlib.sha256(json.dumps([request.path, kept]).encode()).hexdigest()[:16]
@@ -155,10 +155,10 @@ def _fingerprint(request: Request) -> str:
 
 def _decode(request: Request, text: str, length: int) -> list[Any]:
     try:
-        fingerprint, *keys = signing.loads(text, salt=SALT)
+        mark, *keys = signing.loads(text, salt=SALT)
     except (signing.BadSignature, ValueError, TypeError):
         raise InvalidError.of("cursor", "Not a cursor given out here.") from None
-    if fingerprint != _fingerprint(request) or len(keys) != length:
+    if mark != fingerprint(request) or len(keys) != length:
         raise InvalidError.of("cursor", "This cursor belongs to other filters or another ordering.")
     return keys
 

@@ -5,11 +5,11 @@ from typing import Any
 from django.core.exceptions import ValidationError as ModelError
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
-from rest_framework import serializers
+from rest_framework import mixins, serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ModelViewSet
+from rest_framework.viewsets import GenericViewSet
 
 from core.access import Action
 from core.api.paging import numbered
@@ -59,8 +59,10 @@ class StrictSerializer(serializers.ModelSerializer):
 _WORDS = {"unknown_field": "Unknown field.", "read_only": "This field is read-only."}
 
 
-class ResourceViewSet(TransactionMixin, ModelViewSet):
-    """List, create, retrieve, update and delete rows of `model` within its policy.
+class ReadOnlyResourceViewSet(
+    TransactionMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet
+):
+    """List and retrieve rows of `model` within its policy.
 
     `filters` names the fields a list may be filtered by; anything else in the query is a 400.
     """
@@ -114,6 +116,12 @@ class ResourceViewSet(TransactionMixin, ModelViewSet):
         if not self.model.objects.filter(self.policy.scope(self.request.user, action), pk=found.pk).exists():
             raise ForbiddenError("You may see this but not do this with it.")
         return found
+
+
+class ResourceViewSet(
+    mixins.CreateModelMixin, mixins.UpdateModelMixin, mixins.DestroyModelMixin, ReadOnlyResourceViewSet
+):
+    """List, create, retrieve, update and delete rows of `model` within its policy."""
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer)

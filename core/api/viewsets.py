@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from core.access import Action, role_allows
-from core.api import bulk_requests, listing, preconditions
+from core.api import bulk_requests, listing, preconditions, timelines
 from core.api.paging import numbered
 from core.api.parameters import flag, record_id
 from core.api.permissions import PolicyPermission
@@ -17,6 +17,7 @@ from core.api.rendering import dumps
 from core.api.schema import CrmSchema, EntitySchema
 from core.api.transactions import TransactionMixin
 from core.changes.history import of_record, presented
+from core.changes.timeline import Subject
 from core.entities import Entity, writing
 from core.entities.duplicates import possible_duplicates, refuse_duplicates
 from core.entities.reading import Reader
@@ -108,6 +109,12 @@ class EntityViewSet(CrmViewSet):
         names = {self.entity.name: self.entity.public_names}
         changes = of_record(self.entity, record)
         return Response(numbered(request, changes, lambda rows: presented(rows, names)).body())
+
+    @action(methods=["get"], detail=True)
+    def timeline(self, request: Request, pk: str) -> Response:
+        """Everything that happened to the record, newest first: changes, activities, comments, tasks, …"""
+        subject = Subject(self.entity, self.seen(request, pk), request.user)
+        return Response(timelines.page(request, subject).body())
 
     @action(methods=["post", "delete"], detail=True)
     def follow(self, request: Request, pk: str) -> Response:

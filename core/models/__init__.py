@@ -1,5 +1,6 @@
 """Every table of core. One module per concept; entity apps bring their own."""
 
+from core.models.activity import Activity, Comment, Mention
 from core.models.change import Change, FailedFeed, Outbox
 from core.models.custom_field import CustomField
 from core.models.follow import Follow
@@ -11,12 +12,15 @@ from core.models.saved_view import SavedView
 from core.models.session import ApiKey, Session
 
 __all__ = [
+    "Activity",
     "ApiKey",
     "Change",
+    "Comment",
     "CustomField",
     "FailedFeed",
     "Follow",
     "IdempotencyKey",
+    "Mention",
     "Notification",
     "Outbox",
     "Record",

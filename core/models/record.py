@@ -1,7 +1,9 @@
 """The base of every entity: who owns it, its version, archive mark, tags and custom fields."""
 
+from functools import cache
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.serializers.json import DjangoJSONEncoder
@@ -73,6 +75,12 @@ class Record(models.Model):
     @property
     def etag(self) -> str:
         return etag_of(self.pk, self.version)
+
+
+@cache
+def record_models() -> dict[str, Any]:
+    """The models of records by entity name; only once all models are loaded."""
+    return {m.entity_name: m for m in apps.get_models() if issubclass(m, Record)}
 
 
 def etag_of(pk: int, version: int) -> str:

@@ -82,6 +82,18 @@ SHARED: dict[str, Schema] = {
             "at": MOMENT,
         }
     ),
+    "TimelineEntry": object_of(
+        {
+            "kind": TEXT | {"description": "change, activity, comment, email, task, workflow, conversion"},
+            "id": ID,
+            "at": MOMENT,
+            "actor": nullable(PERSON),
+            "type": TEXT,
+            "title": TEXT,
+            "data": ANYTHING,
+        },
+        ("kind", "id", "at", "title"),
+    ),
     "Following": object_of({"following": FLAG}),
 }
 SHAPE_PARAMETERS = [
@@ -93,6 +105,15 @@ LIST_PARAMETERS = [
     parameter("cursor", TEXT, "Empty starts a stable walk of any size; then follow `next`."),
     parameter("ordering", TEXT, "Fields with commas, `-` for descending."),
     *SHAPE_PARAMETERS,
+]
+TIMELINE_PARAMETERS = [
+    parameter("kind", TEXT, "Kinds of entries, with commas."),
+    parameter("type", TEXT, "Types within the kinds (call, updated, …), with commas."),
+    parameter("since", MOMENT, "From this moment on."),
+    parameter("until", MOMENT, "Before this moment."),
+    parameter("actor", ID, "What this user did."),
+    parameter("page_size", ID | {"maximum": 500, "default": 50}),
+    parameter("cursor", TEXT, "As given in `next`."),
 ]
 CREATE_PARAMETERS = [
     *SHAPE_PARAMETERS,
@@ -133,7 +154,7 @@ class EntitySchema(CrmSchema):
 
     def get_response_serializers(self) -> Any:
         record = self._component(self.title, self._record())
-        for name in ("BulkResult", "Change", "Following"):
+        for name in ("BulkResult", "Change", "TimelineEntry", "Following"):
             self._component(name, SHARED[name])
         answers: dict[str, Any] = {
             "list": {"200": page_of(record)},
@@ -143,6 +164,7 @@ class EntitySchema(CrmSchema):
             "assign": MANY,
             "statistics": {"200": ANYTHING},
             "history": {"200": page_of(ref("Change"))},
+            "timeline": {"200": page_of(ref("TimelineEntry"))},
             "follow": {"200": ref("Following")},
         }
         return answers.get(self.view.action, {"200": record})
@@ -152,6 +174,7 @@ class EntitySchema(CrmSchema):
             "list": [*LIST_PARAMETERS, *self._filters()],
             "statistics": self._filters(),
             "history": PAGE_PARAMETERS,
+            "timeline": TIMELINE_PARAMETERS,
             "create": CREATE_PARAMETERS,
             "destroy": [HARD],
         }

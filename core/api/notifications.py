@@ -1,0 +1,119 @@
+"""The inbox over HTTP."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action
+from core.api.bodies import only
+from core.api.parameters import flag
+from core.api.resources import ReadOnlyResourceViewSet
+from core.api.schema.parts import FLAG, object_of, of_kinds
+from core.changes.history import actors_of
+from core.entities.kinds import DateTime, Text, TextList
+from core.models import Notification
+from core.notifications import inbox
+
+COUNT = {"type": "integer"}
+COUNTS = object_of(
+    {"unread": COUNT, "capped": FLAG, "by_type": {"type": "object", "additionalProperties": COUNT}}
+)
+READ_ALL = {"types": TextList(item=Text(max_length=40)), "until": DateTime()}
+
+
+class NotificationSerializer(serializers.ModelSerializer):
+    is_read = serializers.SerializerMethodField()
+    actor = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Notification
+        fields = [
+            "id", "type", "title", "body", "entity", "object_id", "count", "actor", "data", "is_read",
+            "created_at", "read_at", "archived_at",
+        ]  # fmt: skip
+
+    def get_is_read(self, row: Notification) -> bool:
+        return row.read_at is not None
+
+    def get_actor(self, row: Notification) -> dict[str, Any] | None:
+        return self.context.get("actors", {}).get(row.actor_id)
+
+
+class NotificationViewSet(ReadOnlyResourceViewSet):
+    """What you were told: newest first, without what you archived or may no longer see."""
+
+    model = Notification
+    queryset = Notification.objects.none()
+    serializer_class = NotificationSerializer
+    filters = ("type",)
+    parameters = ("unread", "archived")
+    access = dict.fromkeys(("read", "unread", "read_all", "archive", "unarchive"), Action.VIEW)
+
+    def get_queryset(self) -> QuerySet:
+        return inbox.visible(self.request.user)
+
+    def filtered(self, rows: QuerySet) -> QuerySet:
+        rows = super().filtered(rows).filter(archived_at__isnull=not flag(self.request, "archived"))
+        text = self.request.query_params.get("unread", "")
+        return rows.filter(read_at__isnull=flag(self.request, "unread")) if text else rows
+
+    def _shown(self, rows: Any) -> Any:
+        found = list(rows)
+        context = {**self.get_serializer_context(), "actors": actors_of(found)}
+        return NotificationSerializer(found, many=True, context=context).data
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(self._shown([self.get_object()])[0])
+
+    @extend_schema(responses={200: COUNTS})
+    @action(methods=["get"], detail=False)
+    def counts(self, request: Request) -> Response:
+        """How many are unread, in all and by type."""
+        return Response(inbox.counts(request.user))
+
+    @extend_schema(request=None)
+    @action(methods=["post"], detail=True)
+    def read(self, request: Request, pk: str) -> Response:
+        """Mark as read."""
+        return self._marked(read_at=timezone.now())
+
+    @extend_schema(request=None)
+    @action(methods=["post"], detail=True)
+    def unread(self, request: Request, pk: str) -> Response:
+        """Mark as not read."""
+        return self._marked(read_at=None)
+
+    @extend_schema(request=None)
+    @action(methods=["post"], detail=True)
+    def archive(self, request: Request, pk: str) -> Response:
+        """Take out of the list; `archived=true` still shows it."""
+        return self._marked(archived_at=timezone.now())
+
+    @extend_schema(request=None)
+    @action(methods=["post"], detail=True)
+    def unarchive(self, request: Request, pk: str) -> Response:
+        """Bring back into the list."""
+        return self._marked(archived_at=None)
+
+    @extend_schema(
+        request={"application/json": of_kinds(READ_ALL)}, responses={200: object_of({"read": COUNT})}
+    )
+    @action(methods=["post"], detail=False)
+    def read_all(self, request: Request) -> Response:
+        """Mark everything as read, or some `types`, or what came `until` a moment."""
+        body = only(request, READ_ALL)
+        return Response({"read": inbox.read_all(request.user, body.get("types"), body.get("until"))})
+
+    def _marked(self, **mark: Any) -> Response:
+        """Set a mark that is not set yet; one's own inbox needs no role."""
+        found = self.get_object()
+        ((name, value),) = mark.items()
+        if (getattr(found, name) is None) != (value is None):
+            inbox.mark(found, name, value)
+        return Response(self._shown([found])[0])

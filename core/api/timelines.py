@@ -1,0 +1,69 @@
+"""The timeline over HTTP: its parameters and its cursor."""
+
+from typing import Any
+
+from django.core import signing
+from rest_framework.request import Request
+
+from core.api import paging
+from core.api.listing import single_valued
+from core.api.parameters import whole_parameter
+from core.changes import timeline
+from core.changes.timeline import Question, Subject
+from core.entities.kinds import DateTime
+from core.errors import InvalidError, ValueRefusedError
+
+SALT = "crm.timeline"
+PARAMETERS = ("kind", "type", "since", "until", "actor", "page_size", "cursor", "format")
+
+
+def page(request: Request, subject: Subject) -> paging.Page:
+    """The page of the record's timeline that the request asks for. Raises InvalidError."""
+    question = _question(request)
+    size = paging.page_size(request)
+    entries, behind = timeline.page(subject, question, _positions(request), size)
+    token = signing.dumps([paging.fingerprint(request), behind], salt=SALT, compress=True) if behind else None
+    return paging.Page(entries, paging.address(request, cursor=token) if token else None, None, None)
+
+
+def _question(request: Request) -> Question:
+    params = single_valued(request)
+    for name in params:
+        if name not in PARAMETERS:
+            raise InvalidError.of(name[:120], f"Unknown. Known: {', '.join(PARAMETERS)}.", "unknown")
+    kinds = _words(params, "kind")
+    known = timeline.sources.keys()
+    if kinds - set(known):
+        raise InvalidError.of("kind", f"Known: {', '.join(known)}.", "invalid_choice")
+    return Question(
+        kinds,
+        _words(params, "type"),
+        _moment(params, "since"),
+        _moment(params, "until"),
+        whole_parameter(request, "actor"),
+    )
+
+
+def _words(params: dict[str, str], name: str) -> frozenset[str]:
+    return frozenset(word for word in params.get(name, "").split(",") if word)
+
+
+def _moment(params: dict[str, str], name: str) -> Any:
+    text = params.get(name, "")
+    try:
+        return DateTime().clean(text) if text else None
+    except ValueRefusedError as error:
+        raise InvalidError.of(name, error.message, error.code) from error
+
+
+def _positions(request: Request) -> dict[str, Any]:
+    text = request.query_params.get("cursor", "")
+    if not text:
+        return {}
+    try:
+        fingerprint, positions = signing.loads(text, salt=SALT)
+    except (signing.BadSignature, ValueError, TypeError):
+        raise InvalidError.of("cursor", "Not a cursor given out here.") from None
+    if fingerprint != paging.fingerprint(request):
+        raise InvalidError.of("cursor", "This cursor belongs to other filters.")
+    return positions

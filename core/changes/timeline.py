@@ -1,0 +1,183 @@
+"""The timeline of a record: everything that happened to it, of all sources, newest first.
+
+Each source is read by its own index from its own position, one page at most, and the parts are merged: a page
+costs the same however long the record has lived. A cursor holds one position per source, so an entry appears
+once even where a source's order and its times disagree by a hair.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import F, Func, JSONField, Q, QuerySet, TextField, Value
+from django.utils.dateparse import parse_datetime
+
+from core.changes.history import actors_of
+from core.entities import Entity
+from core.models import Change
+from core.models.engagement import COLUMNS
+from core.registry import Registry
+
+Position = tuple[str, int] | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The record asked for, and who asks."""
+
+    entity: Entity
+    pk: int
+    user: Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one kind of entries comes from.
+
+    `rows` gives what concerns the record and may be seen; `at` names the moment, by which (and then by id)
+    the rows are read newest first; `by_id` says that the id alone orders them. `show` makes an entry's text
+    and data from a row; `actor` names the column of who did it.
+    """
+
+    kind: str
+    rows: Callable[[Subject], QuerySet]
+    show: Callable[[Any, Subject], dict[str, Any]]
+    at: str
+    actor: str = ""
+    by_id: bool = False
+    # Values of the rows' own types by which `type=` narrows them; "" where there are none.
+    type: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which part of the timeline: kinds (all where empty), times, types, whose doing."""
+
+    kinds: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None
+    actor: int | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    at: datetime
+    kind: str
+    row: Any = field(compare=False)
+
+
+sources: Registry[Source] = Registry("timeline source")
+
+
+def register(source: Source) -> Source:
+    return sources.register(source.kind, source)
+
+
+def page(
+    subject: Subject, question: Question, positions: dict[str, Position], size: int
+) -> tuple[list[dict[str, Any]], dict[str, Position] | None]:
+    """`size` entries behind the positions, and the positions behind them (None at the end)."""
+    wanted = [s for s in sources if not question.kinds or s.kind in question.kinds]
+    parts = [_part(s, subject, question, positions.get(s.kind), size) for s in wanted if _asked(s, question)]
+    merged = merge(*parts, key=lambda entry: entry.at, reverse=True)
+    entries = list(islice(merged, size + 1))
+    shown = entries[:size]
+    return presented(shown, subject), _behind(positions, shown) if len(entries) > size else None
+
+
+def _asked(source: Source, question: Question) -> bool:
+    """A source that cannot answer a filter has nothing that passes it."""
+    return not (question.types and not source.type) and not (question.actor and not source.actor)
+
+
+def _part(source: Source, subject: Subject, question: Question, position: Position, size: int) -> list[Entry]:
+    rows = source.rows(subject)
+    if question.since:
+        rows = rows.filter(**{f"{source.at}__gte": question.since})
+    if question.until:
+        rows = rows.filter(**{f"{source.at}__lt": question.until})
+    if question.types:
+        rows = rows.filter(**{f"{source.type}__in": question.types})
+    if question.actor:
+        rows = rows.filter(**{source.actor: question.actor})
+    if position:
+        rows = rows.filter(_before(source, position))
+    order = ("-id",) if source.by_id else (f"-{source.at}", "-id")
+    return [Entry(getattr(row, source.at), source.kind, row) for row in rows.order_by(*order)[: size + 1]]
+
+
+def _before(source: Source, position: tuple[str, int]) -> Q:
+    text, pk = position
+    if source.by_id:
+        return Q(id__lt=pk)
+    at = parse_datetime(text)
+    return Q(**{f"{source.at}__lte": at}) & (Q(**{f"{source.at}__lt": at}) | Q(id__lt=pk))
+
+
+def _behind(positions: dict[str, Position], entries: Iterable[Entry]) -> dict[str, Position]:
+    return positions | {e.kind: (e.at.isoformat(), e.row.pk) for e in entries}
+
+
+def presented(entries: Sequence[Entry], subject: Subject) -> list[dict[str, Any]]:
+    """Entries as the API shows them; who acted in one query."""
+    doers = [_Doer(_actor_of(entry)) for entry in entries]
+    people = actors_of(doers)
+    return [
+        {
+            "kind": entry.kind,
+            "id": entry.row.pk,
+            "at": entry.at,
+            "actor": people.get(doer.actor_id),
+            **sources[entry.kind].show(entry.row, subject),
+        }
+        for entry, doer in zip(entries, doers, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Doer:
+    actor_id: int | None
+
+
+def _actor_of(entry: Entry) -> int | None:
+    name = sources[entry.kind].actor
+    return getattr(entry.row, name) if name else None
+
+
+# ---- The record's own changes ----
+
+# What an activity raises by itself is told by the activity.
+REST = Func(
+    F("changes"),
+    Value(list(COLUMNS), ArrayField(TextField())),
+    template="%(expressions)s",
+    arg_joiner=" - ",
+    output_field=JSONField(),
+)
+
+
+def _changes(subject: Subject) -> QuerySet:
+    rows = Change.objects.filter(entity=subject.entity.name, object_id=subject.pk)
+    return rows.alias(rest=REST).exclude(kind=Change.Kind.UPDATED, rest={})
+
+
+def _shown_change(change: Change, subject: Subject) -> dict[str, Any]:
+    names = subject.entity.public_names
+    changes = {names.get(key, key): {"old": old, "new": new} for key, (old, new) in change.changes.items()}
+    return {
+        "type": change.kind,
+        "title": _told(change.kind, changes),
+        "data": {"changes": changes, "source": change.source, "execution_id": change.execution_id},
+    }
+
+
+def _told(kind: str, changes: dict[str, Any]) -> str:
+    return f"updated {', '.join(sorted(changes))}" if kind == Change.Kind.UPDATED else str(kind)
+
+
+register(Source("change", _changes, _shown_change, at="at", actor="actor_id", by_id=True, type="kind"))

@@ -1,0 +1,1 @@
+"""What users are told, of what, and by which channels (docs/notifications.md)."""

@@ -1,0 +1,78 @@
+"""From changes to notifications: a consumer of the change table, set at a time."""
+
+from core import jobs
+from core.changes import ChangeBatch, consumers
+from core.entities import Entity, entities
+from core.notifications import comments, following
+from core.notifications.statements import tell_about, tell_each, tell_many
+from core.notifications.watching import Watch, watched
+
+PLAN_JOB = "core.tasks.plan_notifications"
+
+
+def consume(batch: ChangeBatch) -> None:
+    """Followers, assignments, watched columns and comments of one batch."""
+    entity = entities.get(batch.entity)
+    if entity:
+        following.follow_touched(entity, batch)
+        comments.forget(batch)
+        told = _assigned(entity, batch) + sum(_changed(entity, batch, w) for w in watched(entity.name))
+    elif batch.entity == "comment":
+        following.follow_written(batch)
+        told = comments.tell(batch)
+    else:
+        return
+    if told:
+        jobs.enqueue(PLAN_JOB)
+
+
+consumers.register("notifications", consume)
+
+# A creation says nothing of its values: what a later change of the same record tells is left to that change.
+_ASSIGNED = """
+SELECT DISTINCT ON (c.object_id) r.assigned_to_id AS recipient_id, c.object_id, c.actor_id, c.id AS change_id
+FROM core_change c JOIN {table} r ON r.id = c.object_id
+WHERE c.id = ANY(%(ids)s) AND r.assigned_to_id IS NOT NULL AND r.archived_at IS NULL AND (
+    (c.kind = 'updated' AND (c.changes->'assigned_to_id'->>1)::bigint = r.assigned_to_id)
+    OR (c.kind = 'created' AND r.assigned_to_id IS DISTINCT FROM c.actor_id AND NOT EXISTS (
+        SELECT 1 FROM core_change l WHERE l.entity = c.entity AND l.object_id = c.object_id AND l.id > c.id
+        AND l.changes ? 'assigned_to_id')))
+ORDER BY c.object_id, c.id DESC
+"""
+
+
+def _assigned(entity: Entity, batch: ChangeBatch) -> int:
+    pairs = _ASSIGNED.format(table=entity.model._meta.db_table)
+    params = {"ids": batch.ids}
+    title = f"doer || ' assigned you the {entity.name} ' || name"
+    key = "'assignment:' || %(entity)s || ':' || object_id || ':' || change_id"
+    few = tell_each(entity, "assignment", pairs, params, title=title, key=key, few=True)
+    many = f"{{n}} || ' {entity.plural} were assigned to you'"
+    return few + tell_many(entity, "assignment", pairs, params, title=many)
+
+
+_CHANGED = """
+SELECT f.user_id AS recipient_id, e.* FROM (
+    SELECT c.object_id, (array_agg(c.actor_id ORDER BY c.id DESC))[1] AS actor_id, count(*) AS count,
+           (array_agg(c.changes->%(column)s->>1 ORDER BY c.id DESC))[1] AS new
+    FROM core_change c WHERE c.id = ANY(%(ids)s) AND c.kind = 'updated' AND c.changes ? %(column)s {crossing}
+    GROUP BY c.object_id
+) e JOIN core_follow f ON f.entity = %(entity)s AND f.object_id = e.object_id
+"""
+_CROSSING = (
+    "AND coalesce((c.changes->%(column)s->>0)::numeric, 0) <= %(above)s"
+    " AND (c.changes->%(column)s->>1)::numeric > %(above)s"
+)
+
+
+def _changed(entity: Entity, batch: ChangeBatch, watch: Watch) -> int:
+    """Followers hear of watched columns: each record by itself, or how many where they are many."""
+    pairs = _CHANGED.format(crossing="" if watch.above is None else _CROSSING)
+    params = {"ids": batch.ids, "column": watch.column, "above": watch.above}
+    label = watch.column.replace("_", " ")
+    title = f"name || ': {label} is now ' || coalesce(replace(new, '_', ' '), 'empty')"
+    again = "excluded.title || ' (' || {n} || ' changes)'"
+    body = "'Changed by ' || doer"
+    one = tell_about(entity, watch.type, pairs, params, title=title, again=again, body=body, few=True)
+    many = f"'{label.capitalize()} of ' || {{n}} || ' {entity.plural} changed'"
+    return one + tell_many(entity, watch.type, pairs, params, title=many)

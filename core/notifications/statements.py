@@ -1,0 +1,119 @@
+"""The INSERT … SELECT that tells many users of many records at once.
+
+A caller says in SQL which (recipient, record) pairs there are; visibility, grouping and wording are the same
+for all. The number of statements does not depend on how many users or records there are.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection
+
+from core.access import TEAM_REACH
+from core.entities import Entity
+
+# From this many records for one recipient in one go on, they are told of in one line.
+MANY = 4
+ACTOR = "coalesce(nullif(trim(concat(a.first_name, ' ', a.last_name)), ''), a.username, 'The system')"
+_MERGE = (
+    " ON CONFLICT (recipient_id, group_key)"
+    " WHERE group_key <> '' AND read_at IS NULL AND archived_at IS NULL DO UPDATE SET"
+    " count = n.count + excluded.count, created_at = now(), planned_at = NULL, actor_id = excluded.actor_id,"
+    " body = excluded.body, title = {title}"
+)
+_COLUMNS = "(recipient_id, type, title, body, entity, object_id, key, group_key, count, actor_id)"
+
+
+def record_title(entity: Entity, alias: str) -> str:
+    """SQL for how a record is called."""
+    parts = ", ".join(f"nullif({alias}.{name}, '')" for name in entity.title)
+    return f"coalesce(nullif(concat_ws(' ', {parts}), ''), '{entity.name} ' || {alias}.id)"
+
+
+def told(entity: Entity, pairs: str) -> str:
+    """CTEs ending in `told`: the rows of `pairs` whose recipient sees the record and did not act.
+
+    `pairs` selects recipient_id, object_id, actor_id and whatever the wording needs. `name` is the record's
+    title, `doer` the actor's name, `n` how many records there are for this recipient.
+    """
+    table, policy = entity.model._meta.db_table, entity.model.policy
+    return (
+        f"{TEAM_REACH}, pairs AS ({pairs}), told AS ("  # noqa: S608 (names are the registry's)
+        f"SELECT p.*, {record_title(entity, 'r')} AS name, {ACTOR} AS doer,"
+        f" count(*) OVER (PARTITION BY p.recipient_id) AS n"
+        f" FROM pairs p JOIN {table} r ON r.id = p.object_id"
+        f" JOIN core_user u ON u.id = p.recipient_id LEFT JOIN core_user a ON a.id = p.actor_id"
+        f" WHERE p.actor_id IS DISTINCT FROM u.id AND {policy.viewers('r', 'u')})"
+    )
+
+
+def tell_each(
+    entity: Entity,
+    kind: str,
+    pairs: str,
+    params: Mapping[str, Any],
+    *,
+    title: str,
+    key: str,
+    body: str = "''",
+    few: bool = False,
+) -> int:
+    """One notification per pair, once per `key` (SQL over `told`). Returns how many.
+
+    `few` leaves out recipients who have MANY records at once: see `tell_many`.
+    """
+    return _run(
+        f"{told(entity, pairs)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
+        f" SELECT recipient_id, %(kind)s, left({title}, 300), {body}, %(entity)s, object_id, {key}, '', 1,"
+        f" actor_id FROM told WHERE {f'n < {MANY}' if few else 'true'} ORDER BY recipient_id, object_id"
+        " ON CONFLICT (recipient_id, key) WHERE key <> '' DO NOTHING",
+        params | {"kind": kind, "entity": entity.name},
+    )
+
+
+def tell_about(
+    entity: Entity,
+    kind: str,
+    pairs: str,
+    params: Mapping[str, Any],
+    *,
+    title: str,
+    again: str,
+    body: str = "''",
+    few: bool = False,
+) -> int:
+    """One notification per recipient and record, in which later ones merge while it is unread.
+
+    `again` is the title of a merged one: SQL over `excluded` in which `{n}` is how many there are by then.
+    `few` leaves out recipients who have MANY records at once: see `tell_many`.
+    """
+    merged = f"left({again.format(n='(n.count + excluded.count)')}, 300)"
+    return _run(
+        f"{told(entity, pairs)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
+        f" SELECT recipient_id, %(kind)s, left({title}, 300), {body}, %(entity)s, object_id, '',"
+        f" %(kind)s || ':' || %(entity)s || ':' || object_id, count, actor_id"
+        f" FROM told WHERE {f'n < {MANY}' if few else 'true'} ORDER BY recipient_id, object_id"
+        + _MERGE.format(title=merged),
+        params | {"kind": kind, "entity": entity.name},
+    )
+
+
+def tell_many(entity: Entity, kind: str, pairs: str, params: Mapping[str, Any], *, title: str) -> int:
+    """One notification for everyone who has MANY records at once: "12 leads were assigned to you".
+
+    `title` is SQL in which `{n}` is how many there are; later ones add to it while it is unread.
+    """
+    return _run(
+        f"{told(entity, pairs)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
+        f" SELECT recipient_id, %(kind)s, left({title.format(n='count(*)')}, 300), '', %(entity)s, NULL, '',"
+        f" %(kind)s || ':' || %(entity)s, count(*), max(actor_id)"
+        f" FROM told WHERE n >= {MANY} GROUP BY recipient_id ORDER BY recipient_id"
+        + _MERGE.format(title=f"left({title.format(n='(n.count + excluded.count)')}, 300)"),
+        params | {"kind": kind, "entity": entity.name, "plural": entity.plural},
+    )
+
+
+def _run(statement: str, params: Mapping[str, Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return cursor.rowcount

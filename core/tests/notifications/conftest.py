@@ -1,0 +1,40 @@
+"""Records and people of these tests. Models can be imported once Django is set up, so inside fixtures."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def new_lead(db: None) -> Callable[..., Any]:
+    """new_lead(actor, **fields) → a stored lead, its changes not dispatched yet."""
+    from core.changes import acting_as
+    from lead_management.models import Lead
+
+    def make(actor: Any = None, **fields: Any) -> Any:
+        with acting_as(actor):
+            return Lead.objects.create(**{"first_name": "Ada", "last_name": "Byron"} | fields)
+
+    return make
+
+
+@pytest.fixture
+def inbox(db: None) -> Callable[..., list[Any]]:
+    """inbox(user, type=…) → their notifications, newest first, once all changes are dispatched."""
+
+    from core.changes.dispatch import dispatch
+    from core.models import Notification
+
+    def read(user: Any, **filters: Any) -> list[Any]:
+        dispatch()
+        return list(Notification.objects.filter(recipient=user, **filters).order_by("-id"))
+
+    return read
+
+
+@pytest.fixture
+def team(db: None) -> Any:
+    from core.models import Team
+
+    return Team.objects.create(name="West")

@@ -1,0 +1,33 @@
+"""Conversions on the timelines of the lead and of what it became."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from core.changes.timeline import Source, Subject
+from lead_management.models import Lead
+
+BECAME = {
+    "contact": "converted_contact_id",
+    "company": "converted_company_id",
+    "opportunity": "converted_opportunity_id",
+}
+
+
+def conversions(subject: Subject) -> QuerySet:
+    """The lead itself once it is converted, or the leads that became this record."""
+    converted = Lead.objects.filter(converted_at__isnull=False)
+    if subject.entity.name == "lead":
+        return converted.filter(pk=subject.pk)
+    column = BECAME.get(subject.entity.name)
+    whose = Q(**{column: subject.pk}) if column else Q(pk__in=[])
+    return converted.visible_to(subject.user).filter(whose)
+
+
+def shown(lead: Lead, subject: Subject) -> dict[str, Any]:
+    name = f"{lead.first_name} {lead.last_name}".strip()
+    made = {entity: getattr(lead, column) for entity, column in BECAME.items()}
+    return {"type": "converted", "title": f"{name} was converted", "data": {"lead": lead.pk, **made}}
+
+
+CONVERSION = Source("conversion", conversions, shown, at="converted_at")

@@ -1,0 +1,27 @@
+"""Tasks on the timelines of what they are about."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from core.changes.timeline import Source, Subject
+from tasks.models import SUBJECTS, Task
+
+
+def tasks(subject: Subject) -> QuerySet:
+    """The record's tasks that the reader sees, by when they were made."""
+    if subject.entity.name not in SUBJECTS:
+        return Task.objects.none()
+    return Task.objects.visible_to(subject.user).filter(**{f"{subject.entity.name}_id": subject.pk})
+
+
+def shown(task: Task, subject: Subject) -> dict[str, Any]:
+    names = ("task_type", "status", "priority", "due_date", "assigned_to_id", "completed_at", "outcome")
+    return {
+        "type": task.task_type,
+        "title": task.title,
+        "data": {name.removesuffix("_id"): getattr(task, name) for name in names},
+    }
+
+
+TASKS = Source("task", tasks, shown, at="created_at", actor="created_by_id", type="task_type", by_id=True)
