@@ -1,5 +1,6 @@
 """What contacts and companies hand to core."""
 
+from pathlib import Path
 from typing import Any
 
 from django.db.models import Q
@@ -16,6 +17,7 @@ from core.entities.kinds import Email, Phone, TextList
 from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
 from core.models.fields import ADDRESS
+from core.transfer.headers import headers_of, load, people
 
 PHONES = TextList(item=Phone(), max_items=20)
 EMAILS = TextList(item=Email(), max_items=20)
@@ -78,6 +80,9 @@ CONTACT = register(
 
 
 demo_parts.register("contacts", add_contacts)
+
+headers_of.register("company", load(*people(), Path(__file__).with_name("company_headers.toml")))
+headers_of.register("contact", load(*people(), Path(__file__).with_name("contact_headers.toml")))
 
 
 def _register_routes() -> None:

@@ -1,5 +1,6 @@
 """What leads hand to core."""
 
+from pathlib import Path
 from typing import Any
 
 from django.db.models import BooleanField, ExpressionWrapper, F, Q
@@ -15,6 +16,7 @@ from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
 from core.models.fields import ADDRESS
 from core.notifications.watching import watch
+from core.transfer.headers import headers_of, load, people
 from lead_management.demo import add_leads
 from lead_management.models import Lead
 from lead_management.querysets import HOT
@@ -88,6 +90,8 @@ watch("lead", "lead_score", type="score", above=HOT)
 
 
 demo_parts.register("lead_management", add_leads)
+
+headers_of.register("lead", load(*people(), Path(__file__).with_name("headers.toml")))
 
 
 def _register_routes() -> None:

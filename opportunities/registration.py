@@ -1,6 +1,7 @@
 """What opportunities hand to core."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from django.db.models import F, Q
@@ -15,6 +16,7 @@ from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
 from core.entities.references import targets
 from core.notifications.watching import watch
+from core.transfer.headers import headers_of, load, records
 from opportunities.demo import add_opportunities
 from opportunities.models import Opportunity, Pipeline
 from opportunities.querysets import weighted
@@ -82,6 +84,8 @@ watch("opportunity", "stage")
 
 
 demo_parts.register("opportunities", add_opportunities)
+
+headers_of.register("opportunity", load(*records(), Path(__file__).with_name("headers.toml")))
 
 
 def _register_routes() -> None:

@@ -1,5 +1,6 @@
 """What tasks hand to core."""
 
+from pathlib import Path
 from typing import Any
 
 from django.db.models import BooleanField, Case, Q, Value, When
@@ -14,6 +15,7 @@ from core.entities.entity import Entity, NamedFilter, id_column, record_columns,
 from core.entities.kinds import Boolean
 from core.entities.ownership import COMMON_FILTERS
 from core.notifications.watching import watch
+from core.transfer.headers import headers_of, load, records
 from tasks.demo import add_tasks
 from tasks.models import Task
 from tasks.operations import move_tasks
@@ -79,6 +81,8 @@ watch("task", "status")
 
 
 demo_parts.register("tasks", add_tasks)
+
+headers_of.register("task", load(*records(), Path(__file__).with_name("headers.toml")))
 
 
 def _register_routes() -> None:

@@ -10,6 +10,7 @@ from core.models.people import Team, User
 from core.models.record import Record
 from core.models.saved_view import SavedView
 from core.models.session import ApiKey, Session
+from core.models.transfer import ExportJob, ImportIssue, ImportJob, SavedMapping
 
 __all__ = [
     "Activity",
@@ -17,13 +18,17 @@ __all__ = [
     "Change",
     "Comment",
     "CustomField",
+    "ExportJob",
     "FailedFeed",
     "Follow",
     "IdempotencyKey",
+    "ImportIssue",
+    "ImportJob",
     "Mention",
     "Notification",
     "Outbox",
     "Record",
+    "SavedMapping",
     "SavedView",
     "Session",
     "Team",

@@ -1,0 +1,117 @@
+"""From what a row gives to the record to store: defaults, rules and what is never undone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.entities import Column, Entity
+from core.entities.cleaning import clean_value
+from core.errors import FieldIssue, InvalidError, ValueRefusedError
+from core.transfer.checking import Values
+from core.transfer.options import Options
+from core.transfer.targets import ID, Targets
+from core.transfer.values import BLANK, CellReader, Notation, Refusal
+
+
+class Composer:
+    """Makes the values of new and changed records; the entity's rules have the last word, as in the API."""
+
+    def __init__(self, targets: Targets, written: Sequence[Column], options: Options, user: Any) -> None:
+        self.entity: Entity = targets.entity
+        self.options, self.user = options, user
+        self.one_way = [targets.columns[n].path for n in targets.headers.one_way if n in targets.columns]
+        plain = [c for c in self.entity.columns if c.writable and c.name != "custom_fields"]
+        custom = [c for c in targets.columns.values() if c.custom]
+        asked, asked_custom = _defaults_asked(targets, options)
+        self.defaults: Values = {
+            c.path: c.empty if c.default is None else c.default for c in plain if not c.required
+        } | asked
+        self.custom_defaults: Values = {
+            c.path: c.default for c in custom if c.default is not None
+        } | asked_custom
+        self.required = [c for c in plain if c.required and c.path not in asked]
+        self.required_custom = [c for c in custom if c.required and c.path not in self.custom_defaults]
+        self.clearable = (
+            [c for c in written if not c.required and c.name != ID] if options.clear_blank else []
+        )
+        fields = self.entity.model._meta.concrete_fields
+        self.empty_record: Values = {f.attname: f.get_default() for f in fields if not f.generated} | {
+            "id": 0
+        }
+
+    def new(self, given: Values, custom: Values) -> Values:
+        """The values of a new record. Raises InvalidError."""
+        missing = [c for c in self.required if c.path not in given]
+        missing += [c for c in self.required_custom if c.path not in custom]
+        if missing:
+            raise InvalidError(
+                [FieldIssue(c.name, "required", "This field is required for a new record.") for c in missing]
+            )
+        values = self.defaults | given
+        values["custom_fields"] = self.custom_defaults | custom
+        if self.user is not None:
+            values["created_by_id"] = self.user.pk
+            if values.get("owner_id") is None:
+                values["owner_id"] = self.user.pk
+        for rule in self.entity.rules:
+            rule(values, None)
+        return values
+
+    def changed(self, given: Values, custom: Values, before: Values) -> Values:
+        """Those values of a stored record that differ. Raises InvalidError."""
+        values = dict(given)
+        kept = before["custom_fields"] or {}
+        merged = kept | custom if custom else kept
+        for column in self.clearable:
+            merged = self._clear(column, values, custom, merged)
+        for path in self.one_way:
+            if before.get(path) and path in values:
+                values[path] = before[path]
+        if merged is not kept:
+            values["custom_fields"] = merged
+        for rule in self.entity.rules:
+            rule(values, before)
+        return {name: value for name, value in values.items() if before[name] != value}
+
+    def _clear(self, column: Column, values: Values, custom: Values, merged: Values) -> Values:
+        """A blank cell empties the field."""
+        if not column.custom:
+            values.setdefault(column.path, column.empty)
+        elif column.path not in custom and column.path in merged:
+            return {key: value for key, value in merged.items() if key != column.path}
+        return merged
+
+
+def _defaults_asked(targets: Targets, options: Options) -> tuple[Values, Values]:
+    """`default_values` cleaned, plain and custom. Raises InvalidError naming each that is wrong."""
+    plain: Values = {}
+    custom: Values = {}
+    issues: list[FieldIssue] = []
+    for name, raw in options.default_values.items():
+        target = targets.by_name.get(name)
+        column = target.column if target is not None else None
+        if column is None or column.name == ID:
+            issues.append(
+                FieldIssue(f"default_values.{name[:80]}", "unknown_field", f"Known: {targets.known}.")
+            )
+            continue
+        value = _default(column, raw, targets)
+        if isinstance(value, Refusal):
+            issues.append(FieldIssue(f"default_values.{name}", value.code, value.message))
+        elif value is not BLANK:
+            into = custom if column.custom else plain
+            into[column.path] = column.kind.to_json(value) if column.custom else value
+    if issues:
+        raise InvalidError(issues)
+    return plain, custom
+
+
+def _default(column: Column, raw: Any, targets: Targets) -> Any:
+    """Text as a cell would hold it; anything else as the API takes it."""
+    if isinstance(raw, str):
+        words: Mapping[str, str] = targets.headers.values.get(column.name, {})
+        return CellReader(column, Notation(words=words or None)).one(raw)
+    try:
+        value = clean_value(column, raw)
+    except ValueRefusedError as error:
+        return Refusal(error.code, error.message)
+    return BLANK if value is None else value

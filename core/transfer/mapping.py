@@ -1,0 +1,101 @@
+"""Which column of the file goes where, and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.errors import FieldIssue, InvalidError
+from core.transfer.headers import normalised
+from core.transfer.targets import ID, Target, Targets
+
+OWN = "own export"
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A column of the file; `target` is None where it stays out."""
+
+    position: int
+    header: str
+    target: Target | None
+    # "given", "own export", "system: hubspot", "name", "alias", or why not: "ignored", "none".
+    reason: str
+
+
+def given(targets: Targets, headers: Sequence[str], mapping: Mapping[str, str]) -> list[Mapped]:
+    """The mapping as asked for; columns it does not name stay out. Raises InvalidError."""
+    issues = []
+    wanted = {}
+    for header, name in mapping.items():
+        position = _position(headers, header)
+        if position is None:
+            known = ", ".join(headers)[:500]
+            issues.append(
+                FieldIssue("mapping", "unknown_column", f"No column {header[:80]!r}. There are: {known}.")
+            )
+        elif name and name not in targets.by_name:
+            message = f"No field {name[:80]!r} to import into. Known: {targets.known}."
+            issues.append(FieldIssue("mapping", "unknown_field", message))
+        else:
+            wanted[position] = targets.by_name[name] if name else None
+    if not issues and not any(wanted.values()):
+        issues.append(FieldIssue("mapping", "required", "The mapping names no field."))
+    if issues:
+        raise InvalidError(issues)
+    return [
+        Mapped(i, header, wanted.get(i), "given" if wanted.get(i) else "ignored" if i in wanted else "none")
+        for i, header in enumerate(headers)
+    ]
+
+
+def _position(headers: Sequence[str], name: str) -> int | None:
+    """The column of exactly this name, else of the same name in another dress."""
+    if name in headers:
+        return list(headers).index(name)
+    same = [i for i, header in enumerate(headers) if normalised(header) == normalised(name)]
+    return same[0] if len(same) == 1 else None
+
+
+def proposed(targets: Targets, headers: Sequence[str]) -> list[Mapped]:
+    """The mapping that the header row itself suggests; nothing is guessed from likeness."""
+    if _is_own_export(targets, headers):
+        return [_own(targets, i, header) for i, header in enumerate(headers)]
+    plain = [normalised(header) for header in headers]
+    system = targets.headers.system_of(plain)
+    return [_found(targets, i, header, system) for i, header in enumerate(headers)]
+
+
+def _is_own_export(targets: Targets, headers: Sequence[str]) -> bool:
+    known = set(targets.columns) | set(targets.by_name)
+    return len(headers) > 1 and ID in headers and all(header in known for header in headers)
+
+
+def _own(targets: Targets, position: int, header: str) -> Mapped:
+    target = targets.by_name.get(header)
+    return Mapped(position, header, target, OWN if target else "ignored")
+
+
+def _found(targets: Targets, position: int, header: str, system: object) -> Mapped:
+    plain = normalised(header)
+    if system is not None:
+        name = _in_system(system, plain)
+        if name is not None:
+            return _mapped(targets, position, header, name, f"system: {system.name}")
+    own = targets.by_header.get(plain)
+    if own:
+        return _mapped(targets, position, header, own, "name")
+    return _mapped(targets, position, header, targets.headers.fields.get(plain, ""), "alias")
+
+
+def _in_system(system: object, plain: str) -> str | None:
+    """What a program's profile says of a header, blanks aside: CLOSEDATE is close date."""
+    if plain in system.fields:
+        return system.fields[plain]
+    squeezed = plain.replace(" ", "")
+    return next((n for h, n in system.fields.items() if h.replace(" ", "") == squeezed), None)
+
+
+def _mapped(targets: Targets, position: int, header: str, name: str, reason: str) -> Mapped:
+    target = targets.by_name.get(name)
+    if target is None:
+        return Mapped(position, header, None, "ignored" if reason.startswith("system") else "none")
+    return Mapped(position, header, target, reason)

@@ -1,0 +1,143 @@
+"""Which stored record a row of the file is about."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import connection
+from django.db.models import F, Q, QuerySet
+from django.db.models.fields.json import KeyTransform
+from django.db.models.functions import Upper
+
+from core.access import Action
+from core.entities import Column, Entity, kinds
+from core.errors import InvalidError
+from core.transfer.checking import Values
+from core.transfer.mapping import OWN, Mapped
+from core.transfer.options import Options
+from core.transfer.targets import ID, Targets
+
+Key = tuple[str, Any]
+CUSTOM_AT_ONCE = 500
+
+
+def match_columns(targets: Targets, mapped: Sequence[Mapped], options: Options) -> list[Column]:
+    """The columns that tell records apart, the strongest first: as asked for, else the entity's own that the
+    file has. An export of ours is told apart by its ids. Raises InvalidError."""
+    present = {m.target.column.name for m in mapped if m.target is not None and m.target.column is not None}
+    if any(m.target is not None and m.target.name == "full_name" for m in mapped):
+        present |= {"first_name", "last_name"}
+    if options.duplicates == "create" and options.match_on is None:
+        return []
+    wanted = options.match_on
+    if wanted is None:
+        own = any(m.reason == OWN and m.header == ID for m in mapped)
+        wanted = (ID,) if own else tuple(n for n in targets.headers.match_on if n in present)
+    return [_matchable(targets, name, present) for name in wanted]
+
+
+def _matchable(targets: Targets, name: str, present: set[str]) -> Column:
+    target = targets.by_name.get(name)
+    column = target.column if target is not None and not target.part else None
+    source = None
+    if column is not None and not column.custom:
+        source = targets.entity.model._meta.get_field(column.name)
+    if column is None or isinstance(source, ArrayField):
+        raise InvalidError.of("match_on", f"Rows cannot be matched by {name[:80]!r}.", "unknown_field")
+    if column.name not in present:
+        raise InvalidError.of("match_on", f"No column of the file is mapped to {name!r}.", "unknown_column")
+    return column
+
+
+class Matcher:
+    """Looks up stored records by the keys of a chunk's rows, one query per key column."""
+
+    def __init__(self, entity: Entity, columns: Sequence[Column], user: Any, *, for_update: bool) -> None:
+        self.entity, self.columns, self.user = entity, columns, user
+        self.for_update = for_update
+        self.attnames = [f.attname for f in entity.model._meta.concrete_fields if not f.generated]
+
+    def keys(self, values: Values, custom: Values) -> list[Key]:
+        """What identifies a row, the strongest first; a row without any matches nothing."""
+        found = []
+        for column in self.columns:
+            value = (custom if column.custom else values).get(column.path)
+            if value is not None and value != "":
+                found.append((column.name, folded(column, value)))
+        return found
+
+    def find(self, keys: Iterable[Sequence[Key]]) -> dict[Key, list[Values]]:
+        """Key → the stored records (by table column) that have it, locked where they are to be changed."""
+        wanted: dict[str, set[Any]] = {}
+        for row in keys:
+            for name, value in row:
+                wanted.setdefault(name, set()).add(value)
+        ids: dict[Key, list[int]] = {}
+        for column in self.columns:
+            if column.name in wanted:
+                for value, pk in self._pairs(column, wanted[column.name]):
+                    ids.setdefault((column.name, folded(column, value)), []).append(pk)
+        records = self._records({pk for found in ids.values() for pk in found})
+        return {key: [records[pk] for pk in pks if pk in records] for key, pks in ids.items()}
+
+    def _rows(self) -> QuerySet:
+        action = Action.CHANGE if self.for_update else Action.VIEW
+        rows = self.entity.visible_to(self.user, action) if self.user else self.entity.model.objects.all()
+        return rows.filter(archived_at=None).order_by()
+
+    def _pairs(self, column: Column, values: set[Any]) -> list[tuple[Any, int]]:
+        rows = self._rows()
+        if column.custom:
+            return holders(rows, column, values)
+        if column.kind.empty == "":
+            # Says what the partial index on the column says.
+            rows = rows.exclude(**{column.path: ""})
+        compared = Upper(column.path) if case_blind(column) else F(column.path)
+        rows = rows.annotate(_compared=compared).filter(_compared__in=list(values))
+        return list(rows.annotate(_key=F(column.path)).values_list("_key", "pk"))
+
+    def _records(self, ids: set[int]) -> dict[int, Values]:
+        if not ids:
+            return {}
+        rows = self.entity.model.objects.filter(pk__in=ids).order_by("pk")
+        if self.for_update:
+            rows = rows.select_for_update(of=("self",))
+        place = self.attnames.index("id")
+        found = rows.values_list(*self.attnames)
+        return {row[place]: dict(zip(self.attnames, row, strict=True)) for row in found}
+
+
+def holders(rows: QuerySet, column: Column, values: Iterable[Any]) -> list[tuple[Any, int]]:
+    """(value, id) of the rows that have one of these values in a custom field, by its index."""
+    found: list[tuple[Any, int]] = []
+    for part in batched(values, CUSTOM_AT_ONCE):
+        wanted = Q()
+        for value in part:
+            wanted |= Q(custom_fields__contains={column.path: value})
+        pairs = rows.filter(wanted).annotate(_key=KeyTransform(column.path, "custom_fields"))
+        found += pairs.values_list("_key", "pk")
+    return found
+
+
+def batched(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of at most `size`."""
+    left = iter(values)
+    while part := list(islice(left, size)):
+        yield part
+
+
+def case_blind(column: Column) -> bool:
+    """Names are compared without regard to case; foreign ids (Salesforce's) differ by nothing else. E-mail
+    addresses are stored in lower case."""
+    return type(column.kind) is kinds.Text and column.name != "external_id" and not column.custom
+
+
+def folded(column: Column, value: Any) -> Any:
+    return value.upper() if case_blind(column) and isinstance(value, str) else value
+
+
+def prefer_indexes() -> None:
+    """Inside an import the table grows faster than its statistics: never scan it row by row for a key."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET CONSTRAINTS ALL IMMEDIATE")

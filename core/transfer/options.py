@@ -1,0 +1,162 @@
+"""What whoever imports asks for: checked before anything is read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+import orjson
+
+from core.entities.kinds import Boolean, Integer
+from core.errors import FieldIssue, InvalidError, ValueRefusedError
+from core.transfer import notations
+from core.transfer.reading import Asked, dialect, encoding
+
+DUPLICATES = ("skip", "update", "create", "error")
+AUTOMATION = ("run", "suppress")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings of one import; None is "find out". See docs/import-export.md for each."""
+
+    mapping: dict[str, str] | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    header_row: int | None = None
+    skip_rows: int = 0
+    sheet: str | None = None
+    duplicates: str = "skip"
+    match_on: tuple[str, ...] | None = None
+    skip_errors: bool = True
+    dry_run: bool = False
+    clear_blank: bool = False
+    create_missing: bool = False
+    automation: str = "run"
+    date_format: str | None = None
+    decimal_separator: str | None = None
+    timezone: str | None = None
+    default_values: dict[str, Any] = field(default_factory=dict)
+    value_mapping: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.encoding, self.delimiter, self.header_row, self.skip_rows, self.sheet)
+
+    def shown(self) -> dict[str, Any]:
+        """As jobs and saved mappings keep it; `parse` reads it back."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+def parse(given: Mapping[str, Any], base: Options | None = None) -> Options:
+    """Options from form fields or JSON, over `base`. Raises InvalidError naming every one that is wrong."""
+    found: dict[str, Any] = {}
+    issues: list[FieldIssue] = []
+    for name, raw in given.items():
+        reader = _READERS.get(name)
+        if reader is None:
+            known = ", ".join(sorted(_READERS))
+            issues.append(FieldIssue(str(name)[:100], "unknown_field", f"Unknown option. Known: {known}."))
+        elif raw is not None and raw != "":
+            _take(found, issues, name, reader, raw)
+    if issues:
+        raise InvalidError(issues)
+    if found.pop("update_existing", False):
+        found.setdefault("duplicates", "update")
+    return replace(base or Options(), **found)
+
+
+def _take(
+    found: dict[str, Any], issues: list[FieldIssue], name: str, reader: Callable[[Any], Any], raw: Any
+) -> None:
+    try:
+        found[name] = reader(raw)
+    except ValueRefusedError as error:
+        issues.append(FieldIssue(name, error.code, error.message))
+    except InvalidError as error:
+        issues.extend(FieldIssue(name, i.code, i.message) for i in error.issues)
+
+
+def _object(raw: Any) -> dict[str, Any]:
+    if isinstance(raw, str | bytes):
+        try:
+            raw = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise ValueRefusedError(f"Not JSON: {error}.", code="invalid_json") from None
+    if not isinstance(raw, Mapping):
+        raise ValueRefusedError("Expected a JSON object.", code="not_an_object")
+    return {str(key): value for key, value in raw.items()}
+
+
+def _mapping(raw: Any) -> dict[str, str]:
+    found = _object(raw)
+    if not all(value is None or isinstance(value, str) for value in found.values()):
+        raise ValueRefusedError("Expected field names as text.", code="invalid")
+    return {key: value or "" for key, value in found.items()}
+
+
+def _tables(raw: Any) -> dict[str, dict[str, str]]:
+    return {key: {k: str(v) for k, v in _object(value).items()} for key, value in _object(raw).items()}
+
+
+def _one_of(*allowed: str) -> Callable[[Any], str]:
+    def read(raw: Any) -> str:
+        if not isinstance(raw, str) or raw.lower() not in allowed:
+            raise ValueRefusedError(f"Expected one of: {', '.join(allowed)}.", code="invalid_choice")
+        return raw.lower()
+
+    return read
+
+
+def _names(raw: Any) -> tuple[str, ...]:
+    parts = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        raise ValueRefusedError("Expected names of fields, separated by commas.", code="invalid")
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _zone(raw: Any) -> str:
+    if raw not in available_timezones():
+        raise ValueRefusedError("Expected an IANA time zone such as Europe/Berlin.")
+    return raw
+
+
+def _text(raw: Any) -> str:
+    if not isinstance(raw, str) or len(raw) > 200 or "\x00" in raw:
+        raise ValueRefusedError("Expected a short text.")
+    return raw
+
+
+def _date_format(raw: Any) -> str:
+    notations.check_format(_text(raw))
+    return raw
+
+
+_FLAG = Boolean().clean
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "mapping": _mapping,
+    "encoding": lambda raw: encoding.check(_text(raw)),
+    "delimiter": lambda raw: dialect.check(_text(raw)),
+    "header_row": Integer(minimum=0, maximum=1_000).clean,
+    "skip_rows": Integer(minimum=0, maximum=1_000).clean,
+    "sheet": _text,
+    "duplicates": _one_of(*DUPLICATES),
+    "update_existing": _FLAG,
+    "match_on": _names,
+    "skip_errors": _FLAG,
+    "dry_run": _FLAG,
+    "clear_blank": _FLAG,
+    "create_missing": _FLAG,
+    "automation": _one_of(*AUTOMATION),
+    "date_format": _date_format,
+    "decimal_separator": lambda raw: notations.check_mark(_text(raw)),
+    "timezone": _zone,
+    "default_values": _object,
+    "value_mapping": _tables,
+}
+OPTION_NAMES = frozenset(_READERS)
+
+
+def zone_of(options: Options, user: Any) -> ZoneInfo:
+    """Where times without an offset are meant: as asked for, else where the user is."""
+    return ZoneInfo(options.timezone or getattr(user, "time_zone", "") or "UTC")

@@ -1,0 +1,77 @@
+"""What came of an import: figures, and every row that did not go in."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import orjson
+from django.db import connection
+from psycopg.types.json import Jsonb
+
+from core.models import ImportIssue, ImportJob
+
+OUTCOMES = ("created", "updated", "unchanged", "skipped", "failed")
+IN_MEMORY = 4 << 20
+Kind = ImportIssue.Kind
+
+
+@dataclass
+class Entry:
+    """One row that was refused or left out (or, of an undo, one record that was kept)."""
+
+    kind: str
+    row: int = 0
+    line: int = 0
+    cells: list[str] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    object_id: int | None = None
+
+
+class Report:
+    """Figures in memory, entries in a temporary file: a million refused rows take no more than one."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        # Closed with the report: it outlives every block here.
+        self.file: BinaryIO = tempfile.SpooledTemporaryFile(IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115
+        self.entries = 0
+
+    def add(self, entry: Entry) -> None:
+        self.entries += 1
+        self.file.write(orjson.dumps(vars(entry)) + b"\n")
+
+    def count(self, outcomes: list[str]) -> None:
+        self.counts.update(outcomes)
+
+    @property
+    def read(self) -> int:
+        """Rows seen; always the sum of what became of them."""
+        return sum(self.counts[name] for name in OUTCOMES)
+
+    def figures(self) -> dict[str, int]:
+        return {"read": self.read} | {name: self.counts[name] for name in OUTCOMES}
+
+    def __iter__(self) -> Iterator[Entry]:
+        self.file.seek(0)
+        for text in self.file:
+            yield Entry(**orjson.loads(text))
+        self.file.seek(0, 2)
+
+    def store(self, job: ImportJob) -> None:
+        """Keep the entries with the job, in one COPY."""
+        if not self.entries:
+            return
+        columns = "job_id, kind, row, line, object_id, cells, errors"
+        statement = f"COPY core_importissue ({columns}) FROM STDIN"
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for e in self:
+                cells = [cell.replace("\x00", "\ufffd") for cell in e.cells]
+                errors = Jsonb(_without_nul(e.errors), dumps=orjson.dumps)
+                copy.write_row((job.pk, e.kind, e.row, e.line, e.object_id, cells, errors))
+
+
+def _without_nul(value: Any) -> Any:
+    """PostgreSQL keeps no NUL; what was refused for one is shown with a mark in its place."""
+    return orjson.loads(orjson.dumps(value).replace(b"\\u0000", "\ufffd".encode()))

@@ -1,0 +1,115 @@
+"""References named in a file: found set by set, inside what the importer may see.
+
+A user is named by username, e-mail or full name, a record by id, external id, e-mail, domain or name. None or
+several are a fault of the row; hidden and missing look alike.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Concat, Upper
+
+from core.entities import Entity, entities
+from core.entities.cleaning import clean
+from core.entities.kinds import trimmed
+from core.entities.references import referable, target_model
+from core.entities.writing import insert
+from core.errors import InvalidError
+from core.transfer.guarding import unguard
+from core.transfer.targets import Target
+from core.transfer.values import BLANK, Refusal
+
+# By what a name is looked up, in this order, until something is found.
+_USER_PARTS = ("username", "email", "name", "id")
+_RECORD_PARTS = ("id", "external_id", "email", "domain", "name")
+CREATABLE = "company"
+ID_DIGITS = 18
+
+
+class Resolver:
+    """Remembers what it found: a file names few companies and owners many times."""
+
+    def __init__(self, user: Any, *, create_missing: bool = False) -> None:
+        self.user, self.create_missing = user, create_missing
+        self.known: dict[tuple[str, str], dict[str, Any]] = {}
+        self.made: list[tuple[str, int]] = []
+
+    def read(self, target: Target, cells: Sequence[str]) -> list[Any]:
+        """Ids, BLANK or Refusal, cell by cell."""
+        kind = target.column.kind.target
+        known = self.known.setdefault((kind, target.part), {"": BLANK})
+        names = [trimmed(unguard(cell)) for cell in cells]
+        missing = {name for name in names if name not in known}
+        if missing:
+            known |= self._look_up(kind, target.part, missing)
+        return [known[name] for name in names]
+
+    def _look_up(self, kind: str, part: str, names: set[str]) -> dict[str, Any]:
+        parts = (part,) if part else _USER_PARTS if kind == "user" else _RECORD_PARTS
+        found: dict[str, Any] = {}
+        left = set(names)
+        for by in parts:
+            hits = self._by(kind, by, left)
+            found |= {name: _single(kind, name, ids) for name, ids in hits.items()}
+            left -= set(hits)
+        return found | {name: self._missing(kind, part, name) for name in sorted(left)}
+
+    def _by(self, kind: str, part: str, names: set[str]) -> dict[str, list[int]]:
+        """name → ids of what is called so; names that nothing is called are left out."""
+        if not names:
+            return {}
+        rows = referable(kind, self.user).order_by()
+        if part == "id":
+            return self._by_id(rows, names)
+        key = _key(kind, part)
+        if key is None:
+            return {}
+        asked: dict[str, list[str]] = {}
+        for name in names:
+            asked.setdefault(name.upper(), []).append(name)
+        hits: dict[str, list[int]] = {}
+        pairs = rows.annotate(_key=key).filter(_key__in=list(asked)).values_list("_key", "pk")
+        for shown, pk in pairs:
+            for name in asked[shown]:
+                hits.setdefault(name, []).append(pk)
+        return hits
+
+    def _by_id(self, rows: QuerySet, names: Iterable[str]) -> dict[str, list[int]]:
+        ids = {n: int(n) for n in names if n.isascii() and n.isdigit() and len(n) <= ID_DIGITS}
+        there = set(rows.filter(pk__in=set(ids.values())).values_list("pk", flat=True))
+        return {name: [pk] for name, pk in ids.items() if pk in there}
+
+    def _missing(self, kind: str, part: str, name: str) -> Any:
+        if self.create_missing and kind == CREATABLE and part in ("", "name"):
+            return self._make(entities[kind], name)
+        return Refusal("does_not_exist", f"There is no {kind} {name[:80]!r} that you may see.")
+
+    def _make(self, entity: Entity, name: str) -> Any:
+        try:
+            record = insert(entity, clean(entity, {entity.title[0]: name}, user=self.user), self.user)
+        except InvalidError as error:
+            return Refusal(error.issues[0].code, error.issues[0].message)
+        self.made.append((entity.name, record.pk))
+        return record.pk
+
+
+def _single(kind: str, name: str, ids: list[int]) -> Any:
+    unique = set(ids)
+    if len(unique) == 1:
+        return unique.pop()
+    return Refusal("ambiguous", f"{len(unique)} records of {kind} are called {name[:80]!r}; name its id.")
+
+
+def _key(kind: str, part: str) -> Any:
+    """The expression a name is compared with, in upper case; None where the target has no such thing."""
+    model = target_model(kind)
+    fields = {f.name: f for f in model._meta.concrete_fields}
+    if part == "name" and "name" not in fields:
+        if not {"first_name", "last_name"} <= set(fields):
+            return Upper(F("title")) if "title" in fields else None
+        return Upper(Concat(F("first_name"), Value(" "), F("last_name")))
+    if part not in fields or isinstance(fields[part], ArrayField):
+        return None
+    return Upper(F(part))

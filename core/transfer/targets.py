@@ -1,0 +1,73 @@
+"""What a column of a file can be imported into: the writable columns, and a few more ways to say them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from core.entities import Column, Entity, kinds
+from core.entities.custom import PREFIX, schema
+from core.transfer.headers import Headers, headers_of, normalised
+
+FULL_NAME = "full_name"
+ID = "id"
+# How a reference may be named in a file: company.name, owner.email …
+REFERENCE_PARTS = ("id", "external_id", "email", "username", "name", "domain")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A field to import into. `part` says by what a reference is named ("" finds out)."""
+
+    name: str
+    column: Column | None
+    part: str = ""
+
+    @property
+    def is_reference(self) -> bool:
+        return self.column is not None and isinstance(self.column.kind, kinds.Reference)
+
+
+class Targets:
+    """Everything an entity's import can write, by every accepted name."""
+
+    def __init__(self, entity: Entity) -> None:
+        self.entity = entity
+        self.columns: Mapping[str, Column] = schema(entity, names=[PREFIX])
+        self.headers: Headers = headers_of.get(entity.name) or Headers()
+
+    @cached_property
+    def writable(self) -> list[Column]:
+        return [c for c in self.columns.values() if (c.writable or c.custom) and c.name != "custom_fields"]
+
+    @cached_property
+    def by_name(self) -> dict[str, Target]:
+        found = {c.name: Target(c.name, c) for c in self.writable}
+        for column in self.writable:
+            for alias in column.aliases:
+                found.setdefault(alias, found[column.name])
+            if column.custom:
+                found.setdefault(column.path, found[column.name])
+            if isinstance(column.kind, kinds.Reference):
+                for part in REFERENCE_PARTS:
+                    found[f"{column.name}.{part}"] = Target(f"{column.name}.{part}", column, part)
+        if self._has_names:
+            found[FULL_NAME] = Target(FULL_NAME, None)
+        found[ID] = Target(ID, self.entity.by_name[ID])
+        return found
+
+    @cached_property
+    def by_header(self) -> dict[str, str]:
+        """Normalised names and labels of our own → target."""
+        found = {normalised(name): name for name in self.by_name if name != ID and "." not in name}
+        for column in self.writable:
+            found.setdefault(normalised(column.label or column.name), column.name)
+        return found
+
+    @property
+    def _has_names(self) -> bool:
+        return {"first_name", "last_name"} <= set(self.columns)
+
+    @property
+    def known(self) -> str:
+        """The names one may map to, for error messages."""
+        return ", ".join(sorted(n for n in self.by_name if "." not in n or n.startswith(PREFIX)))

@@ -1,0 +1,158 @@
+"""From the text of a cell to the value to store: the file's notation undone, then the column's kind asked.
+
+So a file is held to the same rules as the API, and what the API refuses is refused with the same words.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from core.entities import Column, kinds
+from core.entities.cleaning import clean_value
+from core.entities.kinds import trimmed
+from core.errors import ValueRefusedError
+from core.transfer.guarding import unguard
+from core.transfer.headers import normalised
+from core.transfer.notations import DateNotation, iso_date, iso_moment, plain_number
+
+# No value, as programs write it. A text column keeps such words: Null is a family name.
+_NOTHING = frozenset(
+    ["null", "(null)", "n/a", "na", "-", "--", "none", "#n/a", "\\n", "nan", "nil", "undefined"]
+)
+_NOTHING_IN_TEXT = frozenset(["\\N", "#N/A"])
+_WORDS = {
+    **dict.fromkeys(
+        ["x", "✓", "✔", "ja", "oui", "si", "sí", "sim", "tak", "wahr", "vrai", "checked", "active"], "true"
+    ),
+    **dict.fromkeys(["nein", "non", "nao", "não", "nie", "falsch", "faux", "unchecked", "inactive"], "false"),
+}
+MEMO = 10_000
+
+
+class Blank:
+    """A cell that says nothing."""
+
+    def __repr__(self) -> str:
+        return "BLANK"
+
+
+BLANK = Blank()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a cell was not taken."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How one column of the file writes its values."""
+
+    decimal: str = "."
+    dates: DateNotation = field(default_factory=DateNotation)
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    # Normalised words → ours: what the user gave, over what the entity knows of other programs.
+    words: Mapping[str, str] | None = None
+
+
+class CellReader:
+    """Reads one column's cells; equal cells are read once."""
+
+    def __init__(self, column: Column, notation: Notation) -> None:
+        self.column, self.notation = column, notation
+        self.prepare = _preparing(column.kind, notation)
+        self.nothing = _NOTHING_IN_TEXT if type(column.kind) is kinds.Text else None
+        self.memo: dict[str, Any] = {}
+
+    def read(self, cells: Iterable[str]) -> list[Any]:
+        """Values to store, BLANK or Refusal, cell by cell."""
+        memo, one = self.memo, self.one
+        if len(memo) > MEMO:
+            memo.clear()
+        found = []
+        for cell in cells:
+            value = memo.get(cell)
+            if value is None:
+                value = memo[cell] = one(cell)
+            found.append(value)
+        return found
+
+    def one(self, cell: str) -> Any:
+        """One cell."""
+        if self.is_blank(cell):
+            return BLANK
+        text = unguard(cell)
+        try:
+            value = clean_value(self.column, self.prepare(text))
+        except ValueRefusedError as error:
+            return Refusal(error.code, error.message)
+        return BLANK if value is None or value == "" else value
+
+    def is_blank(self, cell: str) -> bool:
+        if not cell:
+            return True
+        text = trimmed(cell)
+        if self.nothing is not None:
+            return not text or text in self.nothing
+        return not text or text.casefold() in _NOTHING
+
+
+def _preparing(kind: kinds.Kind, notation: Notation) -> Callable[[str], Any]:
+    """What turns text in the file's notation into what the kind reads."""
+    words = notation.words
+    if isinstance(kind, kinds.Boolean):
+        return lambda text: _boolean(trimmed(text), words or {})
+    if isinstance(kind, kinds.Choice):
+        return lambda text: _choice(kind, trimmed(text), words or {})
+    if isinstance(kind, kinds.MultiChoice | kinds.TextList):
+        return _items
+    if isinstance(kind, kinds.Integer | kinds.Float | kinds.Money):
+        return lambda text: plain_number(trimmed(text), notation.decimal)
+    if isinstance(kind, kinds.DateTime):
+        return lambda text: iso_moment(trimmed(text), notation.dates, notation.zone)
+    if isinstance(kind, kinds.Date):
+        return lambda text: iso_date(trimmed(text), notation.dates)
+    if words:
+        return lambda text: _word(text, words)
+    return _as_it_is
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _boolean(text: str, words: Mapping[str, str]) -> str:
+    folded = text.casefold()
+    return words.get(normalised(text)) or _WORDS.get(folded, text)
+
+
+def _choice(kind: kinds.Choice, text: str, words: Mapping[str, str]) -> str:
+    """One of our choices: as it is, in our spelling, or as another program says it ("*" is anything else)."""
+    if text.casefold() in kind.folded:
+        return text
+    plain = normalised(text)
+    spelled = plain.replace(" ", "_")
+    return words.get(plain) or (spelled if spelled in kind.folded else words.get("*", text))
+
+
+def _word(text: str, words: Mapping[str, str]) -> str:
+    return words.get(normalised(text)) or words.get("*", text)
+
+
+def _items(text: str) -> list[str]:
+    """A list: JSON, as exports write it where an item holds a separator, else split at the separator."""
+    if text.lstrip().startswith("["):
+        try:
+            found = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            found = None
+        if isinstance(found, list) and all(isinstance(item, str) for item in found):
+            return found
+    separator = ";" if ";" in text else "\n" if "\n" in text.strip() else "|" if "|" in text else ","
+    return [item for item in (trimmed(part) for part in text.split(separator)) if item]

@@ -1,0 +1,105 @@
+"""Rows into tables, set at a time: COPY for new records, one UPDATE … FROM for changed ones.
+
+The triggers see every row as one statement's, so each chunk costs one row of the outbox.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.db import connection, models
+from psycopg.types.json import Jsonb
+
+from core.entities import Entity
+from core.transfer.checking import Values
+
+STAGE = "crm_import_stage"
+
+
+@dataclass(eq=False)
+class Pending:
+    """A record about to be written. `values` holds what is to be stored by table column, `before` the stored
+    record where there is one; `rows` are the places in the chunk of the rows that made it."""
+
+    values: Values
+    before: Values | None
+    rows: list[int] = field(default_factory=list)
+    pk: int = 0
+
+    @property
+    def now(self) -> Values:
+        """The record as it will be."""
+        return self.values if self.before is None else self.before | self.values
+
+
+class Writer:
+    """Writes an entity's records inside the caller's transaction."""
+
+    def __init__(self, entity: Entity) -> None:
+        self.entity = entity
+        meta = entity.model._meta
+        self.table = connection.ops.quote_name(meta.db_table)
+        self.fields: dict[str, models.Field] = {f.attname: f for f in meta.concrete_fields}
+        self.stage: tuple[str, ...] = ()
+
+    def create(self, pendings: Sequence[Pending]) -> None:
+        """Insert new records; each is told its id."""
+        if not pendings:
+            return
+        for pending, pk in zip(pendings, self._ids(len(pendings)), strict=True):
+            pending.pk = pk
+        names = self._names(p.values for p in pendings)
+        defaults = [self.fields[name].get_default() for name in names]
+        rows = ((p.pk, *(p.values.get(n, d) for n, d in zip(names, defaults, strict=True))) for p in pendings)
+        self._copy(self.table, ("id", *names), rows)
+
+    def update(self, pendings: Sequence[Pending]) -> None:
+        """Write the changed values of stored records in one statement."""
+        names = self._names(p.values for p in pendings)
+        if not names:
+            return
+        self._prepare_stage(names)
+        rows = ((p.pk, *(p.values.get(n, p.before[n]) for n in names)) for p in pendings)
+        self._copy(STAGE, ("id", *names), rows)
+        columns = [connection.ops.quote_name(self.fields[name].column) for name in names]
+        changes = ", ".join(f"{column} = s.{column}" for column in columns)
+        with connection.cursor() as cursor:
+            cursor.execute(f"UPDATE {self.table} t SET {changes} FROM {STAGE} s WHERE t.id = s.id")  # noqa: S608
+
+    def _names(self, rows: Iterable[Values]) -> tuple[str, ...]:
+        """Every column that a row sets, in the order of the table."""
+        present = set().union(*rows)
+        return tuple(name for name in self.fields if name in present)
+
+    def _ids(self, count: int) -> list[int]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
+                [self.table, count],
+            )
+            return [row[0] for row in cursor.fetchall()]
+
+    def _prepare_stage(self, names: tuple[str, ...]) -> None:
+        """An empty temporary table of the columns to change."""
+        with connection.cursor() as cursor:
+            if self.stage == names:
+                cursor.execute(f"TRUNCATE {STAGE}")
+                return
+            columns = ", ".join(connection.ops.quote_name(self.fields[n].column) for n in ("id", *names))
+            cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{STAGE}")
+            cursor.execute(
+                f"CREATE TEMP TABLE {STAGE} ON COMMIT DROP AS SELECT {columns} FROM {self.table} WITH NO DATA"  # noqa: S608
+            )
+        self.stage = names
+
+    def _copy(self, table: str, names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+        columns = ", ".join(connection.ops.quote_name(self.fields[name].column) for name in names)
+        wrapped = [i for i, n in enumerate(names) if isinstance(self.fields[n], models.JSONField)]
+        with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+            for row in rows:
+                if wrapped:
+                    row = list(row)
+                    for place in wrapped:
+                        row[place] = Jsonb(row[place], dumps=orjson.dumps)
+                copy.write_row(row)
