@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework.routers import Route, SimpleRouter
 
+END = "{trailing_slash}$"
 HYPHENATED = "-hyphenated"
 
 
@@ -21,10 +22,10 @@ class Router(SimpleRouter):
 
 def _hyphenated(route: Route) -> list[Route]:
     """`bulk_update` is also `bulk-update`; the name with underscores is the documented one."""
-    own = route.url.rpartition("}/")[2]
+    own = route.url.removesuffix(END).rpartition("}/")[2]
     if "_" not in own or "{" in own:
         return []
-    url = route.url.removesuffix(own) + own.replace("_", "-")
+    url = route.url.removesuffix(own + END) + own.replace("_", "-") + END
     return [route._replace(url=url, name=route.name + HYPHENATED)]
 
 
