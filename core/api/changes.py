@@ -3,13 +3,13 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import ReadAllPolicy
 from core.api import listing, paging
-from core.api.schema.parts import ID, TEXT, page_of, parameter, ref
+from core.api.schema.parts import ID, TEXT, page_of, ref
 from core.api.viewsets import CrmViewSet
 from core.changes import feed
 from core.changes.history import presented
@@ -28,10 +28,11 @@ FILTERS: dict[str, tuple[Kind, str]] = {
     "since": (DateTime(), "at__gte"),
 }
 PAGING = ("cursor", "page_size")
+SIZE = ID | {"maximum": 500, "default": 50}
 PARAMETERS = [
-    parameter("cursor", TEXT, "Where the page before ended (its `cursor`); from the beginning without it."),
-    parameter("page_size", ID | {"maximum": 500, "default": 50}, "Results per page."),
-    *(parameter(name, kind.schema() if name == "since" else TEXT) for name, (kind, _) in FILTERS.items()),
+    OpenApiParameter("cursor", TEXT, description="Where the page before ended: its `cursor`."),
+    OpenApiParameter("page_size", SIZE, description="Results per page."),
+    *(OpenApiParameter(n, kind.schema() if n == "since" else TEXT) for n, (kind, _) in FILTERS.items()),
 ]
 PAGE = page_of(ref("Change"))
 PAGE["properties"]["cursor"] = TEXT | {"description": "Ask with it again for what comes next, also later."}

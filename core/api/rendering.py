@@ -1,5 +1,6 @@
 """JSON by orjson: dates as ISO 8601 in UTC, decimals as strings."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +9,8 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
+# More than any request needs; deep input would end in the recursion limits of what handles it.
+MAX_NESTING = 64
 OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
@@ -42,7 +45,28 @@ class JSONParser(BaseParser):
     renderer_class = JSONRenderer
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        text = stream.read()
         try:
-            return orjson.loads(stream.read())
+            value = orjson.loads(text)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"Malformed JSON: {error}") from None
+        # Cheap for nearly every body: what opens few brackets cannot nest deeply.
+        if text.count(b"[") + text.count(b"{") > MAX_NESTING and is_deeper(value, MAX_NESTING):
+            raise ParseError(f"JSON may nest {MAX_NESTING} levels deep.")
+        return value
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects in `value` stand more than `levels` deep in each other."""
+    layer = [value]
+    for _ in range(levels):
+        layer = [item for outer in layer for item in _items(outer)]
+        if not layer:
+            return False
+    return any(isinstance(item, dict | list) for item in layer)
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

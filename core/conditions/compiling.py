@@ -1,11 +1,18 @@
-"""From a checked condition to a Q, over records or over rows of the change table."""
+"""From a checked condition to a Q, over records or over rows of the change table.
+
+Every leaf is true or false, never null: "not" gives what "is" leaves over, rows without a value included.
+"""
 
 from collections.abc import Callable
 from functools import reduce
 from operator import and_, or_
 from typing import Any
 
+from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Cast
+from django.db.models.lookups import IsNull
 from django.utils import timezone
 
 from core.conditions.grammar import Change, Condition, Group, Leaf, Negation, fields_of
@@ -61,13 +68,36 @@ def _record_exists(entity: Entity, condition: Condition) -> Q:
 
 
 def _changed_q(leaf: Leaf) -> Q:
-    """`changes` maps a column to [old, new]; of a creation it is empty, so nothing "changed" in it."""
+    """`changes` maps a column to [old, new]; of a creation it is empty, so nothing "changed" in it.
+
+    A list changed to an item when it got it, and from an item when it lost it.
+    """
     path = leaf.column.path
+    changed = Q(changes__has_key=path)
     if leaf.op == "changed":
-        return Q(changes__has_key=path)
-    value = leaf.column.kind.to_json(leaf.value)
-    index = 1 if leaf.op == "changed_to" else 0
-    return Q(**{f"changes__{path}__{index}": value})
+        return changed
+    side, other = (1, 0) if leaf.op == "changed_to" else (0, 1)
+    if isinstance(leaf.column.kind, kinds.TextList):
+        holds = {f"changes__{path}__{i}__contains": [leaf.value] for i in (side, other)}
+        here, there = holds.items()
+        return changed & Q(here) & ~Q(there)
+    text = KeyTextTransform(str(side), KeyTransform(path, "changes"))
+    return changed & _known(Cast(text, _sql_type(leaf.column.kind)), "exact", _resolved(leaf.value))
+
+
+_SQL_TYPES: list[tuple[Any, models.Field]] = [
+    (kinds.Integer | kinds.Reference, models.BigIntegerField()),
+    (kinds.Money, models.DecimalField(max_digits=30, decimal_places=6)),
+    (kinds.Float, models.FloatField()),
+    (kinds.Boolean, models.BooleanField()),
+    (kinds.Date, models.DateField()),
+    (kinds.DateTime, models.DateTimeField()),
+]
+
+
+def _sql_type(kind: kinds.Kind) -> models.Field:
+    """What JSON text of a change is compared as."""
+    return next((made for found, made in _SQL_TYPES if isinstance(kind, found)), models.TextField())
 
 
 def _joined(word: str, parts: list[Q]) -> Q:
@@ -95,9 +125,13 @@ def _lookup(column: Column, lookup: str, value: Any) -> Q:
         return Q(**{f"{column.path}__{lookup}": value})
     if column.custom and lookup == "exact":
         return _contains_key(column, value)
-    expression = column.expression
+    return _known(column.expression, lookup, value)
+
+
+def _known(expression: Any, lookup: str, value: Any) -> Q:
+    """`expression lookup value`, false where there is no value (Django sees to that for columns only)."""
     made = expression.output_field.get_lookup(lookup)
-    return Q(made(expression, value))
+    return Q(made(expression, value)) & Q(IsNull(expression, False))
 
 
 def _contains_key(column: Column, value: Any) -> Q:
@@ -114,7 +148,7 @@ def _empty(column: Column) -> Q:
     if column.custom:
         return ~Q(custom_fields__has_key=column.path)
     if column.expression is not None:
-        return _lookup(column, "isnull", True)
+        return Q(IsNull(column.expression, True))
     empty = Q(**{f"{column.path}__isnull": True})
     if column.empty is None:
         return empty

@@ -4,19 +4,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.conditions.moments import Moment, moment_of, span_of
+from core.conditions.moments import moment_of, span_of
 from core.entities import kinds
 from core.entities.columns import Column
-from core.entities.custom import schema
+from core.entities.custom import PREFIX, schema
 from core.entities.entity import Entity
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 
 MAX_DEPTH = 8
 MAX_LEAVES = 100
 MAX_LIST = 1_000
+# More faults than anyone reads; a hostile body is not answered with a larger one.
+MAX_ISSUES = 50
 CHANGE_OPERATORS = ("changed", "changed_to", "changed_from")
 LISTS = ("in", "not_in", "has_any", "has_all", "has_none")
-MOMENTS = ("before", "after")
 SPANS = ("within_last", "within_next")
 
 
@@ -52,9 +53,10 @@ def parse(entity: Entity, raw: Any, *, changes: bool = False, name: str = "condi
     """The condition in `raw`, or InvalidError with every fault under its path below `name`.
 
     `changes` allows the operators that look at a change; without it they are refused. An empty object or
-    list matches everything; an empty value in a leaf is an error and never "skip this condition".
+    list as a whole matches everything; inside of a condition, or as the value of a leaf, nothing is an error
+    and never "skip this condition".
     """
-    parser = _Parser(entity, schema(entity, names=_names(raw)), changes)
+    parser = _Parser(entity, changes)
     parsed = parser.node(raw, name, 0)
     if parser.issues or parsed is None:
         raise InvalidError(parser.issues)
@@ -71,26 +73,18 @@ def fields_of(condition: Condition) -> Iterator[Leaf]:
         yield from fields_of(child)
 
 
-def _names(raw: Any) -> list[str]:
-    """Whether any custom field is spoken of, cheaply: all strings of the input."""
-    if isinstance(raw, str):
-        return [raw]
-    if isinstance(raw, Mapping):
-        return [name for key, value in raw.items() for name in (*_names(key), *_names(value))]
-    if isinstance(raw, list):
-        return [name for item in raw for name in _names(item)]
-    return []
-
-
 class _Parser:
-    def __init__(self, entity: Entity, columns: Mapping[str, Column], changes: bool) -> None:
-        self.entity, self.columns, self.changes = entity, columns, changes
+    def __init__(self, entity: Entity, changes: bool) -> None:
+        self.entity, self.changes = entity, changes
+        self.columns: Mapping[str, Column] = entity.by_name
         self.issues: list[FieldIssue] = []
         self.leaves = 0
 
     def node(self, raw: Any, path: str, depth: int) -> Condition | None:
         if depth > MAX_DEPTH:
             return self._fault(path, "too_deep", f"Conditions nest at most {MAX_DEPTH} deep.")
+        if depth and raw in ({}, []):
+            return self._fault(path, "blank", "An empty condition would match everything.")
         if isinstance(raw, list):
             return self._group("all", raw, path, depth)
         if not isinstance(raw, Mapping):
@@ -119,10 +113,7 @@ class _Parser:
 
     def _equalities(self, raw: Mapping[str, Any], path: str) -> Group:
         """The guide's form: every field equals its value; a list means any of these."""
-        leaves = [
-            self._leaf({"field": key, "op": "in" if isinstance(value, list) else "eq", "value": value}, path)
-            for key, value in raw.items()
-        ]
+        leaves = [self._leaf({"field": key, "value": value}, path) for key, value in raw.items()]
         return Group("all", tuple(leaf for leaf in leaves if leaf is not None))
 
     def _leaf(self, raw: Mapping[str, Any], path: str) -> Leaf | None:
@@ -136,7 +127,7 @@ class _Parser:
         unknown = set(raw) - {"field", "op", "value"}
         if unknown:
             return self._fault(path, "invalid", f"Unknown keys: {', '.join(sorted(map(str, unknown)))}.")
-        op = self._operator(column, raw.get("op", "eq"), path)
+        op = self._operator(column, raw["op"] if "op" in raw else _equality(column, raw.get("value")), path)
         if op is None:
             return None
         try:
@@ -146,9 +137,7 @@ class _Parser:
         return Change(column, op, value) if op in CHANGE_OPERATORS else Leaf(column, op, value)
 
     def _column(self, name: Any, path: str) -> Column | None:
-        found = self.columns.get(name) if isinstance(name, str) else None
-        if found is None and isinstance(name, str):
-            found = self.entity.by_input_name.get(name)
+        found = self._named(name) if isinstance(name, str) else None
         if found is None or not found.filterable:
             known = ", ".join(sorted(n for n, c in self.columns.items() if c.filterable))
             return self._fault(
@@ -156,16 +145,32 @@ class _Parser:
             )
         return found
 
+    def _named(self, name: str) -> Column | None:
+        """Definitions of custom fields are read once one is spoken of."""
+        if name.startswith(PREFIX) and self.columns is self.entity.by_name:
+            self.columns = schema(self.entity)
+        return self.columns.get(name) or self.entity.by_input_name.get(name)
+
     def _operator(self, column: Column, op: Any, path: str) -> str | None:
         allowed = column.kind.operators
         if self.changes and not column.custom and column.expression is None:
             allowed += CHANGE_OPERATORS
         if op in allowed:
             return op
-        return self._fault(path, "unknown_operator", f"Unknown operator {op!r}. Known: {', '.join(allowed)}.")
+        return self._fault(
+            path, "unknown_operator", f"Unknown operator {str(op)[:40]!r}. Known: {', '.join(allowed)}."
+        )
 
     def _fault(self, path: str, code: str, message: str) -> None:
-        self.issues.append(FieldIssue(path, code, message))
+        if len(self.issues) < MAX_ISSUES:
+            self.issues.append(FieldIssue(path, code, message))
+
+
+def _equality(column: Column, value: Any) -> str:
+    """The operator that is meant where none is named."""
+    if "has_any" in column.kind.operators:
+        return "has_any"
+    return "in" if isinstance(value, list) else "eq"
 
 
 def operand(column: Column, op: str, raw: Any, *, given: bool = True) -> Any:
@@ -184,8 +189,7 @@ def operand(column: Column, op: str, raw: Any, *, given: bool = True) -> Any:
 
 
 def _single(column: Column, op: str, raw: Any) -> Any:
-    relative = isinstance(column.kind, kinds.Date | kinds.DateTime)
-    if relative and (op in MOMENTS or isinstance(raw, Mapping) or raw in Moment.WORDS):
+    if isinstance(column.kind, kinds.Date | kinds.DateTime):
         return moment_of(column.kind, raw)
     if op in ("contains", "starts_with", "ends_with"):
         return kinds.Text(max_length=500, trim=False).clean(raw)
@@ -193,6 +197,8 @@ def _single(column: Column, op: str, raw: Any) -> Any:
 
 
 def _list(column: Column, op: str, raw: Any) -> list[Any]:
+    if op in ("has_any", "has_all", "has_none") and isinstance(raw, str):
+        raw = [raw]
     if not isinstance(raw, list | tuple):
         raise ValueRefusedError("Expected a list.", code="not_a_list")
     if len(raw) > MAX_LIST:
@@ -203,9 +209,11 @@ def _list(column: Column, op: str, raw: Any) -> list[Any]:
 
 
 def _clean(column: Column, raw: Any) -> Any:
-    """One value; of list kinds, one item."""
-    if raw is None or raw == "":
-        raise ValueRefusedError("An empty value is no value to compare with.", code="blank")
+    """One value; of list kinds, one item. What is blank, or becomes so, is no value to compare with."""
     if isinstance(column.kind, kinds.TextList | kinds.MultiChoice):
-        return column.kind.clean([raw])[0]
-    return column.kind.clean(raw)
+        value = next(iter(column.kind.clean([raw])), "")
+    else:
+        value = "" if raw is None else column.kind.clean(raw)
+    if value == "":
+        raise ValueRefusedError("An empty value is no value to compare with.", code="blank")
+    return value

@@ -42,21 +42,33 @@ def _filter(entity: Entity, columns: Mapping[str, Column], name: str, text: str,
         raise ValueRefusedError("Too long, or with null characters.", code="invalid")
     special = entity.filters.get(name)
     if special:
-        return special.build(special.kind.clean(_listed(special.kind, text)), user)
-    field, _, op = name.rpartition("__") if "__" in name else (name, "", "")
-    column = columns.get(field) or entity.by_input_name.get(field)
+        return special.build(_special_value(special.kind, text), user)
+    column, op = _named(entity, columns, name)
     if column is None or not column.filterable:
         known = ", ".join(known_filters(entity, columns))
         raise ValueRefusedError(f"Unknown filter. Known: {known}; each with __operator.", code="unknown")
     return leaf_q(_leaf(column, op, text))
 
 
-def _listed(kind: kinds.Kind, text: str) -> Any:
-    return text.split(",") if isinstance(kind, kinds.TextList | kinds.MultiChoice) else text
+def _named(entity: Entity, columns: Mapping[str, Column], name: str) -> tuple[Column | None, str | None]:
+    """The column and the operator in `lead_score__gte`. A custom field's key may itself hold "__"."""
+    known = entity.by_input_name | columns
+    if name in known:
+        return known[name], None
+    field, _, op = name.rpartition("__")
+    return known.get(field), op
 
 
-def _leaf(column: Column, op: str, text: str) -> Leaf:
-    op = op or _default_operator(column, text)
+def _special_value(kind: kinds.Kind, text: str) -> Any:
+    listed = isinstance(kind, kinds.TextList | kinds.MultiChoice)
+    value = kind.clean(text.split(",") if listed else text)
+    if value in ("", []):
+        raise ValueRefusedError("A value is needed.", code="blank")
+    return value
+
+
+def _leaf(column: Column, op: str | None, text: str) -> Leaf:
+    op = _default_operator(column, text) if op is None else op
     if op not in column.kind.operators:
         known = ", ".join(column.kind.operators)
         raise ValueRefusedError(f"Unknown operator {op[:40]!r}. Known: {known}.", code="unknown_operator")

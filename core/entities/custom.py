@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
+from django.db.models import Case, Func, Value, When
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast
 
@@ -47,9 +48,21 @@ def _expression(definition: CustomField) -> Any:
     """The value in `custom_fields` as its own SQL type, so that it orders and compares as such."""
     if definition.type == Type.MULTI_CHOICE:
         return KeyTransform(definition.key, "custom_fields")
-    text = KeyTextTransform(definition.key, "custom_fields")
+    text = Cast(KeyTextTransform(definition.key, "custom_fields"), models.TextField())
     output = _OUTPUT.get(definition.type)
-    return Cast(text, output) if output else Cast(text, models.TextField())
+    return _readable(text, output) if output else text
+
+
+def _readable(text: Any, output: models.Field) -> Any:
+    """`text` as a type, null where plain SQL left something there that is none: one such row must not make
+    every list that looks at the field fail."""
+    is_valid = Func(
+        text,
+        Value(output.db_type(connection)),
+        function="pg_input_is_valid",
+        output_field=models.BooleanField(),
+    )
+    return Case(When(is_valid, then=Cast(text, output)))
 
 
 def custom_column(definition: CustomField) -> Column:

@@ -43,7 +43,8 @@ class MultiChoice(Kind):
 
     def clean(self, raw: Any) -> list[str]:
         one = Choice(choices=self.choices)
-        return list(dict.fromkeys(one.clean(item) for item in _items(raw) if item != ""))
+        values = [one.clean(item) for item in _items(raw)]
+        return list(dict.fromkeys(value for value in values if value))
 
     def schema(self) -> dict[str, Any]:
         return {"type": "array", "items": {"type": "string", "enum": list(self.choices)}}
