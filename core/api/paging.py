@@ -54,7 +54,7 @@ def _whole(request: Request, name: str, default: int) -> int:
 def numbered(
     request: Request,
     rows: QuerySet,
-    read: Callable[[Any], list[Any]] = list,
+    read: Callable[[Any], Any] = list,
     branches: Sequence[QuerySet] = (),
 ) -> Page:
     """The page `page` of `rows`; `read` makes results of those on it. NotVisibleError behind the end.
@@ -91,7 +91,8 @@ def _count(
 
 def bounded_count(branches: Sequence[QuerySet], limit: int) -> int:
     """How many rows are in the union of `branches`, counting no further than `limit`."""
-    parts, params = [], []
+    parts: list[str] = []
+    params: list[Any] = []
     for branch in branches:
         with suppress(EmptyResultSet):
             sql, more = branch.order_by().values("pk").query.sql_with_params()

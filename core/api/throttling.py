@@ -28,7 +28,7 @@ class RateThrottle(BaseThrottle):
             return True
         key, limit = self._counter(request)
         self._verdict = limits.hit(key, limits.rate_of(limit))
-        request._request.rate_limit = self._verdict  # type: ignore[attr-defined]  (for the headers)
+        request._request.rate_limit = self._verdict  # for the headers
         return self._verdict is None or self._verdict.allowed
 
     def _counter(self, request: Request) -> tuple[str, str]:

@@ -28,7 +28,7 @@ class TransactionMixin:
     source = "api"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        super().initial(request, *args, **kwargs)
         method = (request.method or "").lower()
         handler = getattr(self, method, None)
         if handler and request.method not in SAFE_METHODS and self.writes_in_transaction:

@@ -1,5 +1,6 @@
 """The strong base: every entity's viewset is this one with its entity named and its own verbs added."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -32,7 +33,7 @@ class CrmViewSet(TransactionMixin, ViewSet):
     permission_classes = [PolicyPermission]
     schema = CrmSchema()
     # Names of own routes → the action their policy is asked for; others follow the method.
-    access: dict[str, str] = {}
+    access: Mapping[str, str] = {}
 
 
 class EntityViewSet(CrmViewSet):

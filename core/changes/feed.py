@@ -37,7 +37,7 @@ def visible(changes: QuerySet[Change], user: Any) -> QuerySet[Change]:
     """Changes of records that `user` sees now; administrators also see those of deleted and other things."""
     if role_of(user) == Role.ADMIN:
         return changes
-    seen = Q(pk__in=[])
+    seen: Any = Q(pk__in=[])
     for entity in entities:
         rows = entity.visible_to(user).filter(pk=OuterRef("object_id"))
         seen |= Q(entity=entity.name) & Exists(rows)

@@ -14,7 +14,7 @@ PEOPLE = (
     ("rep4", "Omar", "Haddad", "rep", "East", "Europe/London"),
     ("viewer", "Vera", "Vogel", "viewer", "Sales", "UTC"),
 )
-FIELDS = (
+FIELDS: tuple[tuple[str, str, str, str, list[str]], ...] = (
     # entity, key, label, type, choices
     ("lead", "budget", "Budget", "money", []),
     ("lead", "plan", "Plan of interest", "choice", ["starter", "team", "enterprise"]),

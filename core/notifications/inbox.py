@@ -16,7 +16,7 @@ COUNT_LIMIT = 1_000
 
 def visible(user: Any) -> QuerySet[Notification]:
     """The notifications of `user` but for those about records they no longer see."""
-    seen = Q(object_id=None)
+    seen: Any = Q(object_id=None)
     for entity in entities:
         scope = entity.model.policy.scope(user)
         rows = entity.model.objects.filter(pk=OuterRef("object_id")).filter(scope)

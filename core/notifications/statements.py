@@ -4,7 +4,6 @@ A caller says in SQL which (recipient, record) pairs there are; visibility, grou
 for all. The number of statements does not depend on how many users or records there are.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection
@@ -51,7 +50,7 @@ def tell_each(
     entity: Entity,
     kind: str,
     pairs: str,
-    params: Mapping[str, Any],
+    params: dict[str, Any],
     *,
     title: str,
     key: str,
@@ -75,7 +74,7 @@ def tell_about(
     entity: Entity,
     kind: str,
     pairs: str,
-    params: Mapping[str, Any],
+    params: dict[str, Any],
     *,
     title: str,
     again: str,
@@ -98,7 +97,7 @@ def tell_about(
     )
 
 
-def tell_many(entity: Entity, kind: str, pairs: str, params: Mapping[str, Any], *, title: str) -> int:
+def tell_many(entity: Entity, kind: str, pairs: str, params: dict[str, Any], *, title: str) -> int:
     """One notification for everyone who has MANY records at once: "12 leads were assigned to you".
 
     `title` is SQL in which `{n}` is how many there are; later ones add to it while it is unread.
@@ -113,7 +112,7 @@ def tell_many(entity: Entity, kind: str, pairs: str, params: Mapping[str, Any], 
     )
 
 
-def _run(statement: str, params: Mapping[str, Any]) -> int:
+def _run(statement: str, params: dict[str, Any]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         return cursor.rowcount

@@ -9,6 +9,7 @@ import logging
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -107,14 +108,14 @@ def _local_key(key: str, rate: Rate) -> str:
     return f"{key}:{int(time.time() // rate.seconds)}"
 
 
-def _local():
+def _local() -> Any:
     return caches["local"]
 
 
 @lru_cache(maxsize=1)
 def _client() -> redis.Redis:
     return redis.Redis.from_url(
-        settings.CACHES["default"]["LOCATION"],
+        settings.CACHES["default"]["LOCATION"],  # type: ignore[index]
         socket_timeout=TIMEOUT_S,
         socket_connect_timeout=TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),

@@ -6,6 +6,7 @@ session's). A token says who claims to be there; whether that still holds the se
 
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import TypeVar
 
 from django.conf import settings
 from rest_framework_simplejwt.backends import TokenBackend
@@ -57,6 +58,9 @@ class CrmToken(Token):
         self.payload |= {"sub": str(user_id), "sid": str(session_id), "nbf": self["iat"]}
 
 
+TokenKind = TypeVar("TokenKind", bound=CrmToken)
+
+
 class AccessToken(CrmToken):
     token_type = "access"  # noqa: S105
 
@@ -86,7 +90,7 @@ def read_refresh(text: str) -> RefreshToken:
     return _read(RefreshToken, text)
 
 
-def _read(kind: type[CrmToken], text: str) -> CrmToken:
+def _read(kind: type[TokenKind], text: str) -> TokenKind:
     if len(text) > MAX_LENGTH:
         raise TokenRefusedError("This is no token of ours.")
     try:

@@ -152,7 +152,7 @@ def _check_path(path: tuple[Any, ...], names: Names) -> None:
         if part not in level:
             known = ", ".join(sorted(level)) or "nothing below it"
             raise TemplateRefusedError(f"Unknown name {shown!r}. Known: {known}.")
-        level = level[part]
+        level = level[part]  # type: ignore[index]  # a number is in no mapping of names
 
 
 def render(text: str, context: Mapping[str, Any], landing: str = TEXT) -> str:

@@ -1,7 +1,5 @@
 """Tasks over HTTP."""
 
-from collections.abc import Mapping
-
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -26,7 +24,7 @@ class TaskViewSet(EntityViewSet):
     """Tasks: calls, meetings and whatever else has to be done."""
 
     entity = TASK
-    access: Mapping[str, str] = {**EntityViewSet.access, "complete": Action.CHANGE}
+    access = {**EntityViewSet.access, "complete": Action.CHANGE}
 
     @extend_schema(request={"application/json": of_kinds(COMPLETE)}, responses={200: ref("Task")})
     @action(methods=["post"], detail=True)
