@@ -98,8 +98,7 @@ class Writer:
         wrapped = [i for i, n in enumerate(names) if isinstance(self.fields[n], models.JSONField)]
         with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
             for row in rows:
-                if wrapped:
-                    row = list(row)
-                    for place in wrapped:
-                        row[place] = Jsonb(row[place], dumps=orjson.dumps)
-                copy.write_row(row)
+                values = list(row)
+                for place in wrapped:
+                    values[place] = Jsonb(values[place], dumps=orjson.dumps)
+                copy.write_row(values)
