@@ -52,7 +52,7 @@ def _filter(entity: Entity, columns: Mapping[str, Column], name: str, text: str,
 
 def _named(entity: Entity, columns: Mapping[str, Column], name: str) -> tuple[Column | None, str | None]:
     """The column and the operator in `lead_score__gte`. A custom field's key may itself hold "__"."""
-    known = entity.by_input_name | columns
+    known = {**entity.by_input_name, **columns}
     if name in known:
         return known[name], None
     field, _, op = name.rpartition("__")

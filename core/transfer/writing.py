@@ -60,7 +60,7 @@ class Writer:
         if not names:
             return
         self._prepare_stage(names)
-        rows = ((p.pk, *(p.values.get(n, p.before[n]) for n in names)) for p in pendings)
+        rows = ((p.pk, *(p.values.get(n, p.before[n]) for n in names)) for p in pendings)  # type: ignore[index]  # stored, so read before
         self._copy(STAGE, ("id", *names), rows)
         columns = [connection.ops.quote_name(self.fields[name].column) for name in names]
         changes = ", ".join(f"{column} = s.{column}" for column in columns)

@@ -29,7 +29,7 @@ def load(admin_user):
 
 
 def test_rows_become_leads_with_their_defaults_and_their_change_rows(load, admin_user):
-    figures, entries = load("First Name,E-mail Address,Company\nAda,ADA@x.example,Engines\nBob,,\n")
+    figures, _ = load("First Name,E-mail Address,Company\nAda,ADA@x.example,Engines\nBob,,\n")
     assert figures == {"read": 2, "created": 2, "updated": 0, "unchanged": 0, "skipped": 0, "failed": 0}
     ada = Lead.objects.get(first_name="Ada")
     assert (ada.email, ada.company_name, ada.status, ada.owner_id, ada.created_by_id) == (
