@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
@@ -70,4 +71,8 @@ def action_of(request: Request, view: Any) -> str:
     named = getattr(view, "access", {}).get(getattr(view, "action", None))
     if named:
         return named
-    return Action.VIEW if request.method in SAFE_METHODS else METHOD_ACTIONS[request.method or ""]
+    if request.method in SAFE_METHODS:
+        return Action.VIEW
+    if request.method not in METHOD_ACTIONS:
+        raise MethodNotAllowed(str(request.method))
+    return METHOD_ACTIONS[request.method]
