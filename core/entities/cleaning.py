@@ -124,7 +124,7 @@ def clean_value(column: Column, raw: Any) -> Any:
     if raw is None or (raw == "" and not isinstance(column.kind, kinds.Json)):
         if column.required:
             raise ValueRefusedError("This field may not be blank.", code="blank")
-        return column.empty
+        return column.cleared
     value = column.kind.clean(raw)
     if column.required and value == "":
         raise ValueRefusedError("This field may not be blank.", code="blank")

@@ -26,6 +26,7 @@ class Column:
     label: str = ""
     required: bool = False
     nullable: bool = True
+    blank: bool = True
     writable: bool = True
     filterable: bool = True
     orderable: bool = True
@@ -49,6 +50,12 @@ class Column:
             return []
         return None if self.nullable else self.kind.empty
 
+    @property
+    def cleared(self) -> Any:
+        """What clearing the field leaves: nothing, or the default where the table takes no nothing."""
+        takes_nothing = self.nullable or (self.empty is not None and self.blank)
+        return self.default if not takes_nothing and self.default is not None else self.empty
+
 
 def column(model: type[models.Model], name: str, **overrides: Any) -> Column:
     """The column of a model's field; `overrides` replace what the field itself says."""
@@ -60,6 +67,7 @@ def column(model: type[models.Model], name: str, **overrides: Any) -> Column:
         label=str(source.verbose_name).capitalize(),
         required=_is_required(source),
         nullable=source.null,
+        blank=source.blank,
         writable=source.editable,
         help_text=str(source.help_text),
         default=_default_of(source),
