@@ -1,0 +1,108 @@
+"""What the pipeline is measured beside: class prior, rules, regression, forests, boosting, Odoo's Bayes.
+
+Plain scikit-learn with its usual preparation, as someone would write it in an afternoon. Evaluation only.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from core.lead_scoring.features import Frame, Kind
+from core.lead_scoring.inputs import encode_all, learn_inputs
+from core.lead_scoring.linear import fit_naive_bayes
+from core.lead_scoring.model import rules_only
+from core.lead_scoring.rules import RuleSet
+from core.lead_scoring.scorer import Scorer, sigmoid
+from core.lead_scoring.training import RECIPE, Training, rule_calibration
+
+# (past, outcomes of the past, future) → probabilities of the future.
+Baseline = Callable[[Frame, np.ndarray, Frame], np.ndarray]
+SEED = 7
+
+
+def class_prior(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    return np.full(future.n, won.mean())
+
+
+def ruled(rules: RuleSet) -> Baseline:
+    """The rules alone, Platt-scaled."""
+
+    def foretell(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+        job = Training(past, won, rules, RECIPE, np.ones(len(won)))
+        return Scorer(rules_only(rules, *rule_calibration(job), {})).probabilities(future)
+
+    return foretell
+
+
+def odoo_bayes(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    """Odoo's naive Bayes over the fields cut into bins."""
+    inputs, _ = learn_inputs(past)
+    tables = fit_naive_bayes(inputs, encode_all(inputs, past), won, np.ones(len(won)))
+    return sigmoid(tables.logits(encode_all(inputs, future)))
+
+
+def logistic_regression(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    from sklearn.compose import make_column_transformer  # heavy, evaluation only
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers, texts = plain_columns(past)
+    numeric = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
+    )
+    encoder = OneHotEncoder(handle_unknown="ignore", min_frequency=10)
+    prepared = make_column_transformer((numeric, numbers), (encoder, texts))
+    return _foretold(make_pipeline(prepared, LogisticRegression(max_iter=500)), past, won, future)
+
+
+def random_forest(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    from sklearn.ensemble import RandomForestClassifier  # heavy, evaluation only
+
+    forest = RandomForestClassifier(200, min_samples_leaf=5, n_jobs=2, random_state=SEED)
+    return _foretold(_with_codes(past, forest, impute=True), past, won, future)
+
+
+def plain_boosting(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    from sklearn.ensemble import HistGradientBoostingClassifier  # heavy, evaluation only
+
+    booster = HistGradientBoostingClassifier(random_state=SEED)
+    return _foretold(_with_codes(past, booster, impute=False), past, won, future)
+
+
+def _with_codes(past: Frame, model: Any, *, impute: bool) -> Any:
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+
+    numbers, texts = plain_columns(past)
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    numeric: Any = SimpleImputer(strategy="median", keep_empty_features=True) if impute else "passthrough"
+    return make_pipeline(make_column_transformer((numeric, numbers), (encoder, texts)), model)
+
+
+def _foretold(pipeline: Any, past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    return pipeline.fit(plain_table(past), won).predict_proba(plain_table(future))[:, 1]
+
+
+def plain_columns(past: Frame) -> tuple[list[str], list[str]]:
+    """(columns of numbers, columns of texts) that hold anything in the past."""
+    numbers = [s.key for s in past.specs if past.columns[s.key].dtype != object]
+    filled = [key for key in numbers if not np.isnan(past.columns[key]).all()]
+    return filled, [s.key for s in past.specs if past.columns[s.key].dtype == object]
+
+
+def plain_table(frame: Frame) -> Any:
+    """The frame as a DataFrame: texts for categories, joined texts for multiple choices."""
+    import pandas as pd
+
+    def shown(spec: Any) -> Any:
+        values = frame.columns[spec.key]
+        if spec.kind == Kind.MULTI:
+            return [";".join(sorted(value or ())) for value in values]
+        return [value or "" for value in values] if spec.kind == Kind.CATEGORY else values
+
+    return pd.DataFrame({spec.key: shown(spec) for spec in frame.specs})

@@ -1,0 +1,219 @@
+"""The additive booster: histogram gradient boosting limited to pairs of inputs, compiled to tables.
+
+A tree whose every path looks at no more than two inputs is a sum of indicator products over their bins; each
+leaf is added into the table of its inputs. (Lou, Caruana, Gehrke and Hooker 2013 for the model class.)
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.lead_scoring.features import Kind
+from core.lead_scoring.inputs import Input
+
+Pair = tuple[int, int]
+
+
+@dataclass
+class Tables:
+    """A model in the making, in log-odds."""
+
+    intercept: float
+    one: list[np.ndarray]
+    two: dict[Pair, np.ndarray]
+
+    def logits(self, codes: np.ndarray) -> np.ndarray:
+        total = np.full(len(codes), self.intercept)
+        for i, table in enumerate(self.one):
+            total += table[codes[:, i]]
+        for (i, j), matrix in self.two.items():
+            total += matrix[codes[:, i], codes[:, j]]
+        return total
+
+    def scaled(self, factor: float) -> "Tables":
+        return Tables(
+            self.intercept * factor,
+            [table * factor for table in self.one],
+            {pair: matrix * factor for pair, matrix in self.two.items()},
+        )
+
+    def plus(self, other: "Tables") -> "Tables":
+        pairs = self.two.keys() | other.two.keys()
+        return Tables(
+            self.intercept + other.intercept,
+            [a + b for a, b in zip(self.one, other.one, strict=True)],
+            {pair: self.two.get(pair, 0) + other.two.get(pair, 0) for pair in sorted(pairs)},
+        )
+
+
+def empty_tables(inputs: list[Input]) -> Tables:
+    return Tables(0.0, [np.zeros(one.size) for one in inputs], {})
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """Settings of the booster, found on rolling origins (docs/scoring.md)."""
+
+    trees: int = 150
+    learning_rate: float = 0.05
+    leaves: int = 8
+    leaf_size: int = 40
+    l2: float = 5.0
+    seed: int = 7
+
+
+def is_categorical(one: Input) -> bool:
+    return one.kind == Kind.CATEGORY
+
+
+def booster_matrix(inputs: list[Input], codes: np.ndarray) -> np.ndarray:
+    """Codes as the booster takes them: float64, NaN for missing."""
+    matrix = codes.astype(np.float64)
+    for j, one in enumerate(inputs):
+        matrix[codes[:, j] == one.missing, j] = np.nan
+    return matrix
+
+
+def fit_booster(
+    inputs: list[Input], codes: np.ndarray, won: np.ndarray, weights: np.ndarray, settings: Boosting
+) -> Any:
+    """The fitted scikit-learn classifier."""
+    from sklearn.ensemble import HistGradientBoostingClassifier  # heavy, and only training needs it
+
+    model = HistGradientBoostingClassifier(
+        max_iter=settings.trees,
+        learning_rate=settings.learning_rate,
+        max_leaf_nodes=settings.leaves,
+        min_samples_leaf=max(5, min(settings.leaf_size, len(won) // 20)),
+        l2_regularization=settings.l2,
+        interaction_cst="pairwise" if len(inputs) > 1 else None,
+        categorical_features=[is_categorical(one) for one in inputs],
+        early_stopping=False,
+        random_state=settings.seed,
+    )
+    return model.fit(booster_matrix(inputs, codes), won, sample_weight=weights)
+
+
+def compile_booster(booster: Any, inputs: list[Input], codes: np.ndarray) -> Tables:
+    """The booster's trees as tables: equal to its `decision_function` on every lead it was trained on."""
+    tables = empty_tables(inputs)
+    tables.intercept = float(np.ravel(booster._baseline_prediction)[0])
+    columns = _columns(inputs, codes)
+    for (tree,) in booster._predictors:
+        _TreeWalk(tree, columns, tables).run()
+    return tables
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column as the trees see it: which input it is, its size, and each bin's value (NaN for missing)."""
+
+    index: int
+    values: np.ndarray
+
+
+def _columns(inputs: list[Input], codes: np.ndarray) -> list[_Column]:
+    """scikit-learn puts categorical columns first and numbers the categories it met from 0."""
+    order = sorted(range(len(inputs)), key=lambda i: not is_categorical(inputs[i]))
+    return [_Column(i, _values(inputs[i], codes[:, i])) for i in order]
+
+
+def _values(one: Input, codes: np.ndarray) -> np.ndarray:
+    values = np.arange(one.size, dtype=np.float64)
+    if is_categorical(one):
+        met = np.unique(codes[codes != one.missing])
+        values = np.full(one.size, np.nan)
+        values[met] = np.arange(len(met))
+    values[one.missing] = np.nan
+    return values
+
+
+class _TreeWalk:
+    """Adds one tree's leaves to the tables."""
+
+    def __init__(self, tree: Any, columns: list[_Column], tables: Tables) -> None:
+        self.tree, self.nodes = tree, tree.nodes
+        self.columns, self.tables = columns, tables
+
+    def run(self) -> None:
+        self._visit(0, {})
+
+    def _visit(self, at: int, masks: dict[int, np.ndarray]) -> None:
+        node = self.nodes[at]
+        if node["is_leaf"]:
+            self._add(float(node["value"]), masks)
+            return
+        column = self.columns[node["feature_idx"]]
+        left = self._goes_left(node, column.values)
+        seen = masks.get(column.index, True)
+        self._visit(int(node["left"]), masks | {column.index: left & seen})
+        self._visit(int(node["right"]), masks | {column.index: ~left & seen})
+
+    def _goes_left(self, node: Any, values: np.ndarray) -> np.ndarray:
+        """For each bin, whether the node sends it left."""
+        missing = np.isnan(values)
+        if node["is_categorical"]:
+            bits = self.tree.raw_left_cat_bitsets[node["bitset_idx"]]
+            known = np.where(missing, 0, values).astype(np.int64)
+            left = (bits[known // 32] >> (known % 32)) & 1 == 1
+        else:
+            left = np.where(missing, 0, values) <= node["num_threshold"]
+        return np.where(missing, bool(node["missing_go_to_left"]), left)
+
+    def _add(self, value: float, masks: dict[int, np.ndarray]) -> None:
+        if not masks:
+            self.tables.intercept += value
+            return
+        pair = tuple(sorted(masks))
+        if len(pair) == 1:
+            self.tables.one[pair[0]] += value * masks[pair[0]]
+            return
+        matrix = self.tables.two.get(pair)
+        if matrix is None:
+            shape = tuple(self.tables.one[i].size for i in pair)
+            matrix = self.tables.two[pair] = np.zeros(shape)
+        matrix += value * np.outer(masks[pair[0]], masks[pair[1]])
+
+
+def centred(tables: Tables, codes: np.ndarray, weights: np.ndarray) -> Tables:
+    """The same model with every table's mean over the training leads at zero, pairs purified of main effects.
+
+    Functional ANOVA by alternating means over the joint distribution (Lengerich and others 2020). A bin that
+    training never met is set to the mean, zero: it says nothing.
+    """
+    one = [table.copy() for table in tables.one]
+    two = {}
+    for pair, matrix in sorted(tables.two.items()):
+        two[pair] = _purified(pair, matrix, codes, weights, one)
+    intercept = tables.intercept
+    for i, table in enumerate(one):
+        counts = np.bincount(codes[:, i], weights=weights, minlength=table.size)
+        mean = float(counts @ table / counts.sum())
+        intercept += mean
+        one[i] = np.where(counts > 0, table - mean, 0.0)
+    return Tables(intercept, one, two)
+
+
+def _purified(
+    pair: Pair, matrix: np.ndarray, codes: np.ndarray, weights: np.ndarray, one: list[np.ndarray]
+) -> np.ndarray:
+    i, j = pair
+    flat = codes[:, i].astype(np.intp) * matrix.shape[1] + codes[:, j]
+    joint = np.bincount(flat, weights=weights, minlength=matrix.size).reshape(matrix.shape)
+    rows, columns = joint.sum(axis=1), joint.sum(axis=0)
+    pure = matrix.copy()
+    for _ in range(50):
+        by_row = np.divide((joint * pure).sum(axis=1), rows, out=np.zeros_like(rows), where=rows > 0)
+        pure -= by_row[:, None]
+        one[i] += by_row
+        by_column = np.divide(
+            (joint * pure).sum(axis=0), columns, out=np.zeros_like(columns), where=columns > 0
+        )
+        pure -= by_column
+        one[j] += by_column
+        if max(np.abs(by_row).max(), np.abs(by_column).max()) < 1e-7:
+            break
+    pure[rows == 0] = 0.0
+    pure[:, columns == 0] = 0.0
+    return pure

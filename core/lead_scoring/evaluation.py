@@ -1,0 +1,90 @@
+"""How good the production pipeline is on a labelled table: rolling origin, beside the baselines."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from core.lead_scoring import baselines
+from core.lead_scoring.features import Frame
+from core.lead_scoring.metrics import all_metrics
+from core.lead_scoring.rules import RuleSet
+from core.lead_scoring.scorer import Scorer
+from core.lead_scoring.training import train
+
+BLOCKS = 5
+PIPELINE = "this pipeline"
+METRICS = ("auc", "pr_auc", "log_loss", "brier", "ece", "lift_10")
+
+
+@dataclass
+class Evaluation:
+    """Metrics by model, one dict a block; `dropped` features of the pipeline by block, with why."""
+
+    blocks: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    dropped: list[dict[str, str]] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+
+    def medians(self) -> dict[str, dict[str, float]]:
+        """Each model's median over the blocks, by metric."""
+        return {
+            name: {metric: float(np.median([block[metric] for block in found])) for metric in METRICS}
+            for name, found in self.blocks.items()
+        }
+
+
+def future_blocks(n: int, blocks: int = BLOCKS) -> Iterator[tuple[int, int]]:
+    """(start, end) of the blocks that the second half of n rows is cut into."""
+    edges = np.linspace(n // 2, n, blocks + 1).astype(int)
+    yield from zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+
+
+def models(rules: RuleSet) -> dict[str, baselines.Baseline]:
+    """Everything compared, the pipeline aside."""
+    return {
+        "class prior": baselines.class_prior,
+        "rules": baselines.ruled(rules),
+        "Odoo naive Bayes": baselines.odoo_bayes,
+        "logistic regression": baselines.logistic_regression,
+        "random forest": baselines.random_forest,
+        "plain boosting": baselines.plain_boosting,
+    }
+
+
+def evaluate(
+    frame: Frame,
+    won: np.ndarray,
+    rules: RuleSet,
+    *,
+    allowed: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Evaluation:
+    """Rows in time order; the last half in blocks, each foretold by models of all rows before it.
+
+    The baselines are given the features that the pipeline keeps, so that a leak flatters no one.
+    """
+    found = Evaluation()
+    for start, end in future_blocks(len(won)):
+        past, future = frame.take(np.arange(start)), frame.take(np.arange(start, end))
+        tell(f"rows {start + 1:,} to {end:,} from the {start:,} before them")
+        model = train(past, won[:start], rules, allowed=allowed)
+        dropped = model.about["dropped"]
+        found.dropped.append(dropped)
+        found.sizes.append((start, end - start))
+        outcomes = won[start:end]
+        _note(found, PIPELINE, outcomes, Scorer(model).probabilities(future))
+        past, future = past.without(dropped), future.without(dropped)
+        for name, foretell in models(rules).items():
+            _note(found, name, outcomes, _or_prior(foretell, past, won[:start], future))
+    return found
+
+
+def _or_prior(foretell: baselines.Baseline, past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    """A baseline that cannot learn from one class, or from no features, foretells the class prior."""
+    if not past.specs or won.min() == won.max():
+        return baselines.class_prior(past, won, future)
+    return foretell(past, won, future)
+
+
+def _note(found: Evaluation, name: str, won: np.ndarray, probability: np.ndarray) -> None:
+    found.blocks.setdefault(name, []).append(all_metrics(won, probability))

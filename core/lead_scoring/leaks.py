@@ -1,0 +1,51 @@
+"""Features that know the outcome: filled in afterwards, they make a model look perfect and be useless."""
+
+import numpy as np
+
+from core.lead_scoring.features import Frame
+from core.lead_scoring.inputs import Input, learn_inputs
+from core.lead_scoring.metrics import auc
+
+# A single feature that foretells the outcome better than this is taken for its consequence.
+LIMIT = 0.95
+FOLDS = 5
+MIN_CLASS = 10
+PRIOR = 2.0
+SEED = 7
+
+
+def leaks(frame: Frame, won: np.ndarray) -> dict[str, str]:
+    """Feature → why it is taken for a leak: its value, or whether it is filled, foretells alone."""
+    if min(won.sum(), len(won) - won.sum()) < MIN_CLASS:
+        return {}
+    found = {}
+    inputs, _ = learn_inputs(frame)
+    for spec in frame.specs:
+        alone = max((_alone(one, frame, won) for one in inputs if one.feature == spec.key), default=0.5)
+        presence = _presence(frame.columns[spec.key], won)
+        if max(alone, presence) > LIMIT:
+            what = "whether it is filled" if presence >= alone else "its value"
+            found[spec.key] = f"{what} alone foretells the outcome (AUC {max(alone, presence):.3f})"
+    return found
+
+
+def _alone(one: Input, frame: Frame, won: np.ndarray) -> float:
+    """AUC of the share won in each bin, learned on the other folds."""
+    codes = one.encode(frame.columns[one.feature])
+    fold = np.random.default_rng(SEED).permutation(len(won)) % FOLDS
+    rates = np.empty(len(won))
+    for k in range(FOLDS):
+        rest = fold != k
+        counts = np.bincount(codes[rest], minlength=one.size) + PRIOR
+        wins = np.bincount(codes[rest], weights=won[rest], minlength=one.size) + PRIOR * won[rest].mean()
+        rates[~rest] = (wins / counts)[codes[~rest]]
+    return auc(won, rates)
+
+
+def _presence(values: np.ndarray, won: np.ndarray) -> float:
+    if values.dtype == object:
+        filled = np.array([value is not None for value in values], dtype=float)
+    else:
+        filled = (~np.isnan(values)).astype(float)
+    found = auc(won, filled)
+    return max(found, 1 - found)

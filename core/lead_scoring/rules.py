@@ -1,0 +1,180 @@
+"""The rule set: points for what is known of a lead, from a base. It scores from the first lead on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from core.errors import FieldIssue, InvalidError
+from core.lead_scoring.features import FeatureSpec, Frame, Kind, level
+
+# Points that multiply a lead's odds by e: at a score of 50 a slope of one score point for each point.
+POINTS_PER_LOGIT = 25.0
+TESTS = ("in", "filled", "is", "at_least", "at_most")
+MAX_RULES = 200
+MAX_POINTS = 100
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`points` for the leads whose `feature` passes `test` with `value`."""
+
+    key: str
+    feature: str
+    test: str
+    value: Any
+    points: int
+    label: str = ""
+
+    def holds(self, values: np.ndarray) -> np.ndarray:
+        """Which of the feature's values pass. A missing value passes no test but "not filled"."""
+        if self.test == "filled":
+            return _filled(values) == bool(self.value)
+        if self.test == "in":
+            wanted = frozenset(self.value)
+            return np.array([_one_of(value, wanted) for value in values], dtype=bool)
+        return _compare(self.test, values, self.value)
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    if values.dtype == object:
+        return np.array([value is not None for value in values], dtype=bool)
+    return ~np.isnan(values)
+
+
+def _one_of(value: Any, wanted: frozenset[str]) -> bool:
+    return not wanted.isdisjoint(value) if isinstance(value, tuple) else value in wanted
+
+
+def _compare(test: str, values: np.ndarray, bound: Any) -> np.ndarray:
+    if values.dtype == object:
+        return np.zeros(len(values), dtype=bool)
+    if test == "is":
+        return (values != 0) & ~np.isnan(values) if bound else values == 0
+    with np.errstate(invalid="ignore"):
+        return values >= bound if test == "at_least" else values <= bound
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """A base and rules; of the rules of one feature all that hold count."""
+
+    base: int = 50
+    rules: tuple[Rule, ...] = field(default_factory=tuple)
+
+    def features(self) -> list[str]:
+        """The features the rules look at, each once, in their order."""
+        return list(dict.fromkeys(rule.feature for rule in self.rules))
+
+    def points(self, frame: Frame) -> np.ndarray:
+        """Points by lead and feature: float64, shape (n, features). An absent feature gives none."""
+        names = self.features()
+        found = np.zeros((frame.n, len(names)))
+        for rule in self.rules:
+            values = frame.column(rule.feature)
+            if values is not None:
+                found[:, names.index(rule.feature)] += rule.points * rule.holds(values)
+        return found
+
+    def score(self, frame: Frame) -> np.ndarray:
+        """Scores from 0 to 100, int64."""
+        total = self.base + self.points(frame).sum(axis=1)
+        return np.clip(total, 0, 100).astype(np.int64)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"base": self.base, "rules": [rule.to_json() for rule in self.rules]}
+
+
+def parse_rules(raw: Any, specs: Mapping[str, FeatureSpec] | None = None) -> RuleSet:
+    """A rule set from client input; `specs`, when given, are the features there are.
+
+    Raises InvalidError naming everything that is wrong.
+    """
+    if not isinstance(raw, Mapping) or set(raw) - {"base", "rules"} or not isinstance(raw.get("rules"), list):
+        raise InvalidError.of("rules", 'Expected {"base": 50, "rules": [...]}.', "not_an_object")
+    issues: list[FieldIssue] = []
+    base = raw.get("base", 50)
+    if not _is_whole(base) or not 0 <= base <= 100:
+        issues.append(FieldIssue("base", "invalid", "Expected a whole number from 0 to 100."))
+    if len(raw["rules"]) > MAX_RULES:
+        issues.append(FieldIssue("rules", "max_length", f"At most {MAX_RULES} rules."))
+    rules = [_rule(i, one, specs, issues) for i, one in enumerate(raw["rules"][:MAX_RULES])]
+    _check_unique(rules, issues)
+    if issues:
+        raise InvalidError(issues)
+    return RuleSet(base, tuple(rule for rule in rules if rule))
+
+
+def _check_unique(rules: list[Rule | None], issues: list[FieldIssue]) -> None:
+    keys = [rule.key for rule in rules if rule]
+    for key in {key for key in keys if keys.count(key) > 1}:
+        issues.append(FieldIssue("rules", "unique", f"The key {key!r} is used twice."))
+
+
+def _rule(i: int, raw: Any, specs: Mapping[str, FeatureSpec] | None, issues: list[FieldIssue]) -> Rule | None:
+    def wrong(name: str, message: str) -> None:
+        issues.append(FieldIssue(f"rules[{i}].{name}".rstrip("."), "invalid", message))
+
+    if not isinstance(raw, Mapping) or set(raw) - set(Rule.__dataclass_fields__):
+        wrong("", f"Expected an object with {', '.join(Rule.__dataclass_fields__)}.")
+        return None
+    before = len(issues)
+    feature, test, points = raw.get("feature"), raw.get("test"), raw.get("points")
+    if not isinstance(feature, str) or (specs is not None and feature not in specs):
+        known = ", ".join(sorted(specs or ()))
+        wrong("feature", f"Unknown feature. Known: {known}.")
+    if not _is_whole(points) or abs(points) > MAX_POINTS:
+        wrong("points", f"Expected a whole number from -{MAX_POINTS} to {MAX_POINTS}.")
+    if test not in TESTS:
+        wrong("test", f"Expected one of: {', '.join(TESTS)}.")
+    elif (value := _operand(test, raw.get("value"))) is None:
+        wrong("value", _OPERANDS[test])
+    elif specs is not None and feature in specs and not _fits(test, specs[feature].kind):
+        wrong("test", f"A {specs[feature].kind} feature takes no {test!r}.")
+    if len(issues) > before:
+        return None
+    key = str(raw.get("key") or f"{feature}_{i}")[:80]
+    return Rule(key, str(feature), test, value, points, str(raw.get("label") or "")[:120])
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _fits(test: str, kind: Kind) -> bool:
+    by_kind = {
+        Kind.CATEGORY: ("in", "filled"),
+        Kind.MULTI: ("in", "filled"),
+        Kind.BOOLEAN: ("is", "filled"),
+    }
+    return test in by_kind.get(kind, ("at_least", "at_most", "filled"))
+
+
+_OPERANDS = {
+    "in": "Expected a list of texts.",
+    "filled": "Expected true or false.",
+    "is": "Expected true or false.",
+    "at_least": "Expected a number.",
+    "at_most": "Expected a number.",
+}
+
+
+def _operand(test: str, raw: Any) -> Any:
+    """The value a test compares with; None where it is none."""
+    if test == "in":
+        listed = isinstance(raw, list | tuple) and raw and all(isinstance(v, str) and level(v) for v in raw)
+        return [level(v) for v in raw] if listed else None
+    if test in ("filled", "is"):
+        return raw if isinstance(raw, bool) else None
+    is_number = isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) < float("inf")
+    return raw if is_number else None
+
+
+def rules_from_json(raw: Any) -> RuleSet:
+    """A stored rule set. Raises InvalidError for a damaged one."""
+    return parse_rules(json.loads(raw) if isinstance(raw, str) else raw)

@@ -1,0 +1,245 @@
+"""Any labelled table as a frame: kinds guessed column by column, oddities named and not fatal.
+
+Only the evaluation command and its tests use this; pandas is imported inside.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.lead_scoring.features import FeatureSpec, Frame, Kind, level, values_of
+from core.lead_scoring.words import BLANKS, MONTHS, NEGATIVE, NO, POSITIVE, YES
+
+MOSTLY = 0.95
+DATE_SHARE = 0.9
+DAY_NS = 86_400 * 10**9
+_NUMBER_NOISE = re.compile(r"[,\s$€£¥%]")
+_SHORT_DATE = re.compile(r"(\d{1,2})([./-])\d{1,2}[./-]\d{2,4}\b")
+_LIST = re.compile(r"\s*[;|]\s*")
+ROW_ORDER = ("", "row", "rows", "index")
+
+
+class TableError(ValueError):
+    """The table cannot be evaluated; the message says why."""
+
+
+@dataclass(frozen=True)
+class LabelledTable:
+    """Leads in time order with outcomes (0.0 or 1.0); `notes` say what was decided on the way."""
+
+    frame: Frame
+    won: np.ndarray
+    notes: list[str] = field(default_factory=list)
+
+
+def read_table(path: Path, outcome: str, time: str, exclude: Sequence[str] = ()) -> LabelledTable:
+    """A CSV file as a labelled table. Raises TableError."""
+    import pandas as pd  # heavy; web processes never evaluate
+
+    content = path.read_bytes()
+    encoding = _encoding(content)
+    first = content.decode(encoding).lstrip("\ufeff").split("\n", 1)[0]
+    try:
+        data = pd.read_csv(
+            path,
+            sep=_separator(first),
+            dtype=str,
+            keep_default_na=False,
+            encoding=encoding,
+            skipinitialspace=True,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
+        raise TableError(f"cannot be read as CSV: {error}") from error
+    return label_table(data, outcome, time, exclude)
+
+
+def _encoding(content: bytes) -> str:
+    try:
+        content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "cp1252" if _decodes(content, "cp1252") else "latin-1"
+    return "utf-8-sig"
+
+
+def _decodes(content: bytes, encoding: str) -> bool:
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _separator(header: str) -> str:
+    return max(",;\t|", key=header.count)
+
+
+def label_table(data: Any, outcome: str, time: str, exclude: Sequence[str] = ()) -> LabelledTable:
+    """A DataFrame of texts as a labelled table. Raises TableError for unknown columns or outcomes."""
+    data = data.rename(columns=lambda name: str(name).strip())
+    data = data.loc[:, ~data.columns.duplicated()].reset_index(drop=True)
+    wanted = [outcome, *([] if time.lower() in ROW_ORDER and time not in data else [time]), *exclude]
+    unknown = [name for name in wanted if name not in data.columns]
+    if unknown:
+        raise TableError(f"no column {', '.join(map(repr, unknown))}; there are: {', '.join(data.columns)}")
+    notes: list[str] = []
+    won, labelled = outcomes_of(texts(data[outcome]), notes)
+    moments, is_date = (
+        moments_of(texts(data[time]), notes) if time in data else (np.arange(len(data)) * 1.0, False)
+    )
+    rows = np.flatnonzero(labelled & ~np.isnan(moments))
+    if len(rows) < labelled.sum():
+        notes.append(f"{labelled.sum() - len(rows)} rows without a time were left out")
+    rows = rows[np.argsort(moments[rows], kind="stable")]
+    data = data.drop(columns=[outcome, *([time] if time in data else []), *exclude]).iloc[rows]
+    frame = _frame(data, moments[rows] if is_date else None, notes)
+    return LabelledTable(frame, won[rows], notes)
+
+
+def texts(column: Any) -> list[str | None]:
+    """A column's values as trimmed texts, blanks of every spelling as None."""
+    values = ["" if value is None or value != value else str(value).strip() for value in column]
+    return [None if value.casefold() in BLANKS else value for value in values]
+
+
+def outcomes_of(values: list[str | None], notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(1.0 for won, which rows have an outcome at all)."""
+    lowered = [level(value) for value in values]
+    known = {value for value in lowered if value is not None}
+    known = {value: _plain(value) for value in known}
+    good = {value for value, plain in known.items() if plain in POSITIVE}
+    bad = {value for value, plain in known.items() if plain in NEGATIVE}
+    if len(known) == 2 and len(good) != 1:
+        good = _better_of_two(lowered, known, bad)
+        bad = set(known) - good
+    if len(known) == 2:
+        bad = set(known) - good
+    if not good or not bad:
+        raise TableError(f"the outcome column has no two sides; it holds: {', '.join(sorted(known)[:10])}")
+    left_out = sum(value not in good and value not in bad for value in lowered)
+    if left_out:
+        notes.append(f"{left_out} rows without an outcome were left out")
+    notes.append(f"won is {' or '.join(sorted(good))}, lost is {' or '.join(sorted(bad))}")
+    labelled = np.array([value in good or value in bad for value in lowered])
+    return np.array([float(value in good) for value in lowered]), labelled
+
+
+def _plain(value: str) -> str:
+    try:
+        number = float(value)
+    except ValueError:
+        return re.sub(r"[\s_-]+", " ", value)
+    return str(int(number)) if number.is_integer() else value
+
+
+def _better_of_two(values: list[str | None], known: dict[str, str], bad: set[str]) -> set[str]:
+    if len(bad) == 1:
+        return set(known) - bad
+    try:
+        return {max(known, key=float)}
+    except ValueError:
+        return {min(sorted(known), key=values.count)}
+
+
+def moments_of(values: list[str | None], notes: list[str]) -> tuple[np.ndarray, bool]:
+    """Each row's place in time (NaN for none) and whether it is in days of the calendar."""
+    numbers = as_numbers(values)
+    if numbers is not None:
+        return numbers, False
+    dates = as_days(values)
+    if dates is not None:
+        return dates, True
+    months = [MONTHS.get(value.casefold()[:3]) if value else None for value in values]
+    if sum(m is not None for m in months) >= MOSTLY * sum(v is not None for v in values):
+        notes.append(
+            "months without years: taken in the order of the file, a new year where they start again"
+        )
+        return unrolled(np.array([np.nan if m is None else m for m in months])), False
+    notes.append("the time column is neither number nor date: sorted as text")
+    order = {value: i for i, value in enumerate(sorted({v for v in values if v is not None}))}
+    return np.array([np.nan if value is None else order[value] for value in values]), False
+
+
+def unrolled(months: np.ndarray) -> np.ndarray:
+    """Months counted on through the years when the file is in their order; else as they are."""
+    known = months[~np.isnan(months)]
+    changes = np.flatnonzero(np.diff(known))
+    if len(changes) > len(known) / 10:
+        return months
+    found = months.copy()
+    found[~np.isnan(months)] = known + 12 * np.concatenate([[0], np.cumsum(np.diff(known) < 0)])
+    return found
+
+
+def as_numbers(values: list[str | None]) -> np.ndarray | None:
+    """The column as numbers (currency signs, thousands and percent signs aside); None where it is none."""
+    import pandas as pd
+
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    found = pd.to_numeric(pd.Series([_bare(v) for v in values], dtype=object), errors="coerce").to_numpy(
+        np.float64
+    )
+    found = np.where(np.isfinite(found), found, np.nan)
+    return found if (~np.isnan(found)).sum() >= MOSTLY * len(known) else None
+
+
+def _bare(value: str | None) -> str | None:
+    return _NUMBER_NOISE.sub("", value) if value is not None else None
+
+
+def as_days(values: list[str | None]) -> np.ndarray | None:
+    """The column as days since 1970; None where it is none.
+
+    Where only numbers stand, the day is first if a dot follows it or a 13th month says so.
+    """
+    import pandas as pd
+
+    known = [value for value in values if value is not None]
+    if not known or not all(any(c.isdigit() for c in value) for value in known[:200]):
+        return None
+    series = pd.Series(values, dtype=object)
+    found = pd.to_datetime(series, errors="coerce", format="mixed", dayfirst=_day_first(known), utc=True)
+    if found.notna().sum() < DATE_SHARE * len(known):
+        return None
+    days = found.to_numpy(dtype="datetime64[ns]").astype(np.int64) / DAY_NS
+    return np.where(found.isna().to_numpy(), np.nan, days)
+
+
+def _day_first(known: list[str]) -> bool:
+    parts = [match.groups() for match in map(_SHORT_DATE.match, known) if match]
+    return any(int(first) > 12 or mark == "." for first, mark in parts)
+
+
+def _frame(data: Any, moments: np.ndarray | None, notes: list[str]) -> Frame:
+    specs, columns = [], {}
+    for name in data.columns:
+        kind, values = typed(texts(data[name]), moments)
+        if kind == Kind.DATE and moments is not None and (values > 0).mean() > 0.5:
+            notes.append(f"{name} lies after the time of its row: known only later, left out")
+            continue
+        specs.append(FeatureSpec(name, name, kind))
+        columns[name] = values
+    return Frame(tuple(specs), columns, len(data))
+
+
+def typed(values: list[str | None], moments: np.ndarray | None = None) -> tuple[Kind, np.ndarray]:
+    """The kind of a column of texts and its values; dates in days from the row's own moment where known."""
+    known = {value.casefold() for value in values if value is not None}
+    if known and known <= YES | NO and len(known) <= 2:
+        flags = [None if value is None else float(value.casefold() in YES) for value in values]
+        return Kind.BOOLEAN, values_of(Kind.BOOLEAN, flags)
+    numbers = as_numbers(values)
+    if numbers is not None:
+        return Kind.NUMBER, numbers
+    days = as_days(values)
+    if days is not None:
+        return Kind.DATE, days if moments is None else days - moments
+    listed = [_LIST.split(value) if value is not None else None for value in values]
+    if sum(len(parts) > 1 for parts in listed if parts) > 0.1 * len(values):
+        return Kind.MULTI, values_of(Kind.MULTI, listed)
+    return Kind.CATEGORY, values_of(Kind.CATEGORY, values)

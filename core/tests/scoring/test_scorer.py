@@ -1,0 +1,172 @@
+"""Scores: points add up for every lead, whatever it holds; artefacts are read back or refused."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import InvalidError
+from core.lead_scoring.default_rules import DEFAULT_RULES
+from core.lead_scoring.features import Frame, frame_of
+from core.lead_scoring.model import DamagedModelError, NewerFormatError, content_hash, model_from_json
+from core.lead_scoring.rules import parse_rules
+from core.lead_scoring.scorer import Scorer, rounded
+from core.lead_scoring.training import train
+from core.tests.scoring.worlds import SPECS, leads
+
+FRAME, WON = leads(2_000, seed=3)
+LEARNED = train(FRAME, WON, DEFAULT_RULES)
+RULED = train(FRAME.take(np.arange(0)), WON[:0], DEFAULT_RULES)
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.text(max_size=200),
+    st.lists(st.one_of(st.text(max_size=20), st.none(), st.integers()), max_size=4),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+
+
+def one_lead(**values) -> Frame:
+    return frame_of(SPECS, {key: [value] for key, value in values.items()}, 1)
+
+
+@pytest.mark.parametrize("model", [LEARNED, RULED], ids=["learned", "rules"])
+@given(values=st.lists(st.fixed_dictionaries({s.key: ANYTHING for s in SPECS}), min_size=1, max_size=5))
+@settings(max_examples=150, deadline=None)
+def test_points_add_up_for_any_lead(model, values):
+    raw = {spec.key: [lead[spec.key] for lead in values] for spec in SPECS}
+    scored = Scorer(model).score(frame_of(SPECS, raw, len(values)))
+    assert ((scored.score >= 0) & (scored.score <= 100)).all()
+    assert ((scored.probability > 0) & (scored.probability < 1)).all()
+    assert (model.base_score + scored.points.sum(axis=1) == scored.score).all()
+    exact = model.base_score + scored.shares.sum(axis=1)
+    assert np.abs(np.rint(exact) - scored.score).max() <= 0
+    assert np.abs(scored.points - scored.shares).max() < 1.0
+
+
+def test_shares_add_up_to_the_exact_score_within_a_billionth():
+    scorer = Scorer(LEARNED)
+    scored = scorer.score(FRAME)
+    typical = scorer.logits(FRAME) - LEARNED.intercept
+    assert np.abs(50 + scored.shares.sum(axis=1) - 100 / (1 + np.exp(-typical))).max() < 1e-9
+
+
+@given(
+    st.lists(st.floats(-40, 40), min_size=1, max_size=12),
+    st.floats(-0.5, 0.5),
+)
+def test_rounding_keeps_the_sum_and_moves_no_share_by_a_whole_point(shares, off):
+    target = round(math.fsum(shares))
+    found = rounded(np.array([shares]), np.array([target]))[0]
+    assert found.sum() == target
+    assert np.abs(found - np.array(shares)).max() <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("values", "score"),
+    [
+        ({}, 50),
+        ({"lead_source": "referral"}, 70),
+        ({"lead_source": "WEBSITE "}, 65),
+        ({"lead_source": "other", "email_kind": "business"}, 60),
+        ({"company_name": "known"}, 60),
+        ({"tags": ["East", "VIP"]}, 65),
+        ({"lead_source": "referral", "email_kind": "business", "company_name": "known"}, 90),
+        (
+            {"lead_source": "referral", "email_kind": "business", "company_name": "known", "tags": ["vip"]},
+            100,
+        ),
+    ],
+)
+def test_the_first_rules(values, score):
+    assert DEFAULT_RULES.score(one_lead(**values)).tolist() == [score]
+
+
+def test_what_the_scale_cuts_off_is_a_factor_of_its_own():
+    lead = one_lead(lead_source="referral", email_kind="business", company_name="known", tags=["vip"])
+    scorer = Scorer(RULED)
+    scored = scorer.score(lead)
+    points = dict(zip(scorer.factors, scored.points[0].tolist(), strict=True))
+    assert points == {"lead_source": 20, "email_kind": 10, "company_name": 10, "tags": 15, "limit": -5}
+    assert scored.score.tolist() == [100]
+
+
+def test_one_lead_scores_as_it_does_among_many():
+    scorer = Scorer(LEARNED)
+    together = scorer.score(FRAME)
+    for i in (0, 17, 1_999):
+        alone = scorer.score(FRAME.take(np.array([i])))
+        assert alone.score[0] == together.score[i]
+        assert alone.points[0].tolist() == together.points[i].tolist()
+
+
+def test_unseen_values_fall_to_a_stated_bin():
+    scorer = Scorer(LEARNED)
+    codes = scorer.score(one_lead(lead_source="carrier pigeon", company_size=1e300)).codes[0]
+    words = {one.feature: one.words(int(code)) for one, code in zip(LEARNED.inputs, codes, strict=True)}
+    assert words["lead_source"] == "other"
+    assert words["company_size"].startswith("above ")
+    assert words["engagement"] == "missing"
+
+
+def test_an_artefact_is_read_back_from_json_as_it_was():
+    text = json.dumps(LEARNED.to_json())
+    again = model_from_json(json.loads(text))
+    assert again.to_json()["hash"] == LEARNED.to_json()["hash"]
+    assert Scorer(again).score(FRAME).points.tolist() == Scorer(LEARNED).score(FRAME).points.tolist()
+
+
+def damaged(**changes):
+    body = json.loads(json.dumps(LEARNED.to_json())) | changes
+    return body | {"hash": content_hash(body)}
+
+
+@pytest.mark.parametrize(
+    ("raw", "error"),
+    [
+        (None, DamagedModelError),
+        ([], DamagedModelError),
+        ({"format": "1"}, DamagedModelError),
+        ({"format": 99}, NewerFormatError),
+        (LEARNED.to_json() | {"intercept": 3.0}, DamagedModelError),
+        (damaged(one=[]), DamagedModelError),
+        (damaged(inputs=[{"feature": "x"}]), DamagedModelError),
+        (damaged(two=[{"inputs": [0, 99], "table": [[0.0]]}]), DamagedModelError),
+        (damaged(intercept="NaN"), DamagedModelError),
+        (damaged(rules={"rules": [{"points": 1}]}), DamagedModelError),
+        (damaged(rule_means=[]), DamagedModelError),
+    ],
+)
+def test_damaged_foreign_and_newer_artefacts_are_refused(raw, error):
+    with pytest.raises(error):
+        model_from_json(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        ([], "rules"),
+        ({"rules": [], "more": 1}, "rules"),
+        ({"base": 500, "rules": []}, "base"),
+        ({"rules": [{"feature": "nope", "test": "filled", "value": True, "points": 5}]}, "rules[0].feature"),
+        ({"rules": [{"feature": "tags", "test": "like", "value": "x", "points": 5}]}, "rules[0].test"),
+        ({"rules": [{"feature": "tags", "test": "in", "value": [], "points": 5}]}, "rules[0].value"),
+        ({"rules": [{"feature": "tags", "test": "at_least", "value": 3, "points": 5}]}, "rules[0].test"),
+        ({"rules": [{"feature": "tags", "test": "in", "value": ["a"], "points": 1.5}]}, "rules[0].points"),
+        ({"rules": ["x"]}, "rules[0]"),
+    ],
+)
+def test_bad_rule_sets_are_refused_by_field(raw, field):
+    with pytest.raises(InvalidError) as caught:
+        parse_rules(raw, {spec.key: spec for spec in SPECS})
+    assert field in [issue.field for issue in caught.value.issues]
+
+
+def test_a_rule_set_is_read_back_as_it_was():
+    again = parse_rules(json.loads(json.dumps(DEFAULT_RULES.to_json())), None)
+    assert again.to_json() == json.loads(json.dumps(DEFAULT_RULES.to_json()))
