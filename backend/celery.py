@@ -25,7 +25,11 @@ HABITS = {
     "task_default_queue": "default",
     "task_queues": {name: {"exchange": name, "routing_key": name} for name in QUEUES},
     "task_create_missing_queues": False,
-    "task_routes": {"core.tasks.dispatch_changes": {"queue": "automation"}},
+    "task_routes": {
+        "core.tasks.dispatch_changes": {"queue": "automation"},
+        "core.tasks.run_import": {"queue": "transfer"},
+        "core.tasks.run_export": {"queue": "transfer"},
+    },
     "worker_prefetch_multiplier": 1,
     "worker_cancel_long_running_tasks_on_connection_loss": True,
     "worker_soft_shutdown_timeout": 20,

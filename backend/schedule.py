@@ -6,6 +6,11 @@ Sweeps for what a lost doorbell left; a message that found no worker in its time
 from datetime import timedelta
 
 SCHEDULE = {
+    "sweep-transfers": {
+        "task": "core.tasks.sweep_transfers",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 10},
+    },
     "dispatch-changes": {
         "task": "core.tasks.dispatch_changes",
         "schedule": timedelta(seconds=5),

@@ -19,6 +19,12 @@ DEFAULTS: dict[str, Any] = {
     "DISPATCH_BATCH": 5_000,
     # Failed attempts to prove a password, before the next has to wait.
     "SIGN_IN_FAILURES": {"account_and_address": "5/minute", "address": "30/minute", "account": "50/hour"},
+    # Imports: the largest file in megabytes, and up to how many rows one is answered at once.
+    "IMPORT_MAX_MB": 512,
+    "IMPORT_ROWS_AT_ONCE": 2_000,
+    "IMPORT_UNDO_DAYS": 30,
+    # Exports made in the background are kept so long.
+    "EXPORT_HOURS": 24,
     # Calls to others' machines: https on these ports. Hosts (or host:port) inside one's own network that may
     # be called all the same, over http and on any port, are the operator's to name.
     "OUTBOUND_PLAIN_HTTP": False,

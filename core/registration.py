@@ -6,6 +6,9 @@ from core.api.activities import ActivityViewSet, CommentViewSet
 from core.api.changes import ChangeViewSet
 from core.api.notifications import NotificationViewSet
 from core.api.people import TeamViewSet, UserViewSet
+from core.api.transfer.exports import ExportJobViewSet
+from core.api.transfer.import_jobs import ImportJobViewSet
+from core.api.transfer.saved_mappings import SavedMappingViewSet
 from core.changes import attachments  # noqa: F401  (timeline sources and carry-overs)
 from core.demo import demo_parts
 from core.demo.people import add_people, add_settings
@@ -25,3 +28,6 @@ demo_parts.register("settings", add_settings)
 routes.register("activities", ActivityViewSet)
 routes.register("comments", CommentViewSet)
 routes.register("notifications", NotificationViewSet)
+routes.register("imports", ImportJobViewSet)
+routes.register("exports", ExportJobViewSet)
+routes.register("import_mappings", SavedMappingViewSet)

@@ -8,6 +8,8 @@ from django.db import connection
 UNIQUE_FIELD = 7_301
 MATCHING = 7_302
 DISPATCHING = 7_303
+TRANSFER_JOB = 7_304
+IMPORTING = 7_305
 TEAM_TREE = 7_304
 
 

@@ -1,7 +1,7 @@
 """An import from beginning to end: read, checked, matched and written chunk by chunk in one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.entities import Entity
@@ -16,10 +16,12 @@ from core.transfer.matching import Matcher, match_columns, prefer_indexes
 from core.transfer.options import Options, zone_of
 from core.transfer.reading import Table
 from core.transfer.report import Report
+from core.transfer.resolving import CREATABLE, Resolver
 from core.transfer.targets import ID, Targets
 from core.transfer.writing import Writer
 
 SAMPLE = 1_000
+REFERENCE_SAMPLE = 200
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,44 @@ def plan(entity: Entity, table: Table, options: Options, user: Any) -> Plan:
     targets = Targets(entity)
     headers = table.shape.headers
     if options.mapping is None:
-        mapped = mapping.proposed(targets, headers)
+        found = mapping.proposed(targets, headers)
+        taken = {m.target.name for m in found if m.target}
+        mapped = [_sensible(targets, taken, m, table, options, user) for m in found]
     else:
         mapped = mapping.given(targets, headers, options.mapping)
     return Plan(table, targets, mapped, options, user)
+
+
+def _sensible(
+    targets: Targets, taken: set[str], mapped: Mapped, table: Table, options: Options, user: Any
+) -> Mapped:
+    """The proposal, unless it is a reference none of whose values is anything here: another company's file
+    names owners that are no users of ours, and should come in without them. A name may stay as a name."""
+    target = mapped.target
+    if target is None or not target.is_reference:
+        return mapped
+    cells = [cell for cell in table.head(REFERENCE_SAMPLE).column(mapped.position) if cell.strip()]
+    if not cells or (options.create_missing and target.column.kind.target == CREATABLE):
+        return mapped
+    if any(isinstance(found, int) for found in Resolver(user).read(target, cells)):
+        return mapped
+    as_name = f"{target.column.name}_name"
+    if as_name in targets.columns and as_name not in taken:
+        return replace(mapped, target=targets.by_name[as_name])
+    return replace(mapped, target=None, reason=f"none of its values is a {target.column.kind.target} here")
+
+
+def resolved(made: Plan) -> Options:
+    """The options with everything that was found out filled in: what the preview shows, the import uses."""
+    shape = made.table.shape
+    return replace(
+        made.options,
+        mapping={m.header: m.target.name if m.target else "" for m in made.mapped},
+        encoding=shape.encoding or None,
+        delimiter=shape.delimiter or None,
+        header_row=shape.header_row,
+        sheet=shape.sheet or None,
+    )
 
 
 def unmapped(made: Plan) -> InvalidError:

@@ -14,7 +14,7 @@ from core.access import Action
 from core.entities import Column, Entity, kinds
 from core.errors import InvalidError
 from core.transfer.checking import Values
-from core.transfer.mapping import OWN, Mapped
+from core.transfer.mapping import Mapped
 from core.transfer.options import Options
 from core.transfer.targets import ID, Targets
 
@@ -24,7 +24,7 @@ CUSTOM_AT_ONCE = 500
 
 def match_columns(targets: Targets, mapped: Sequence[Mapped], options: Options) -> list[Column]:
     """The columns that tell records apart, the strongest first: as asked for, else the entity's own that the
-    file has. An export of ours is told apart by its ids. Raises InvalidError."""
+    file has. Whoever maps a column to `id`, as an export of ours does, means that. Raises InvalidError."""
     present = {m.target.column.name for m in mapped if m.target is not None and m.target.column is not None}
     if any(m.target is not None and m.target.name == "full_name" for m in mapped):
         present |= {"first_name", "last_name"}
@@ -32,8 +32,7 @@ def match_columns(targets: Targets, mapped: Sequence[Mapped], options: Options) 
         return []
     wanted = options.match_on
     if wanted is None:
-        own = any(m.reason == OWN and m.header == ID for m in mapped)
-        wanted = (ID,) if own else tuple(n for n in targets.headers.match_on if n in present)
+        wanted = (ID,) if ID in present else tuple(n for n in targets.headers.match_on if n in present)
     return [_matchable(targets, name, present) for name in wanted]
 
 

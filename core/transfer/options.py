@@ -45,7 +45,9 @@ class Options:
 
     def shown(self) -> dict[str, Any]:
         """As jobs and saved mappings keep it; `parse` reads it back."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {
+            "match_on": list(self.match_on) if self.match_on is not None else None
+        }
 
 
 def parse(given: Mapping[str, Any], base: Options | None = None) -> Options:

@@ -34,7 +34,7 @@ class Resolver:
     def __init__(self, user: Any, *, create_missing: bool = False) -> None:
         self.user, self.create_missing = user, create_missing
         self.known: dict[tuple[str, str], dict[str, Any]] = {}
-        self.made: list[tuple[str, int]] = []
+        self.made: dict[str, Any] = {}
 
     def read(self, target: Target, cells: Sequence[str]) -> list[Any]:
         """Ids, BLANK or Refusal, cell by cell."""
@@ -83,7 +83,9 @@ class Resolver:
 
     def _missing(self, kind: str, part: str, name: str) -> Any:
         if self.create_missing and kind == CREATABLE and part in ("", "name"):
-            return self._make(entities[kind], name)
+            if name.upper() not in self.made:
+                self.made[name.upper()] = self._make(entities[kind], name)
+            return self.made[name.upper()]
         return Refusal("does_not_exist", f"There is no {kind} {name[:80]!r} that you may see.")
 
     def _make(self, entity: Entity, name: str) -> Any:
@@ -91,7 +93,6 @@ class Resolver:
             record = insert(entity, clean(entity, {entity.title[0]: name}, user=self.user), self.user)
         except InvalidError as error:
             return Refusal(error.issues[0].code, error.issues[0].message)
-        self.made.append((entity.name, record.pk))
         return record.pk
 
 

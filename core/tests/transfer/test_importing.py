@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from contacts.models import Company
 from core.changes import acting_as
 from core.entities import entities
 from core.models import Change
@@ -11,6 +12,7 @@ from core.transfer.importing import Import, plan
 from core.transfer.options import parse
 from core.transfer.reading import open_table
 from lead_management.models import Lead
+from opportunities.models import Opportunity
 
 pytestmark = pytest.mark.django_db
 
@@ -131,7 +133,13 @@ def test_a_rep_cannot_import_out_of_their_own_reach(load, make_user):
 
 def test_missing_companies_are_made_once_where_that_is_asked_for(load):
     text = "name,company,amount\nOne,Acme,5\nTwo,acme,6\n"
-    figures, entries = load(text, "opportunity")
-    assert figures["failed"] == 2
+    assert load(text, "opportunity", mapping={"name": "name", "company": "company"})[0]["failed"] == 2
     figures, entries = load(text, "opportunity", create_missing="true")
     assert figures["created"] == 2, entries
+    assert list(Company.objects.values_list("name", flat=True)) == ["Acme"]
+
+
+def test_a_company_that_is_not_here_is_kept_as_a_name(load):
+    figures, _ = load("name,company\nOne,Acme\n", "opportunity")
+    assert figures["created"] == 1
+    assert Opportunity.objects.values_list("company_name", "company_id").get() == ("Acme", None)

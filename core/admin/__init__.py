@@ -1,3 +1,0 @@
-"""The admin site: pages for staff, bound by the same visibility and rules as the API."""
-
-from core.admin import people, settings, trail  # noqa: F401  (each registers its pages)

@@ -1,0 +1,221 @@
+"""Imports over HTTP: the guide's interface and what stands around it."""
+
+import csv
+import io
+import json
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from core.models import Change, ImportJob
+from lead_management.models import Lead
+
+pytestmark = pytest.mark.django_db
+
+
+def upload(client, text, resource="leads", name="leads.csv", path="", **form):
+    content = text if isinstance(text, bytes) else text.encode()
+    data = {k: v if isinstance(v, str) else json.dumps(v) for k, v in form.items()}
+    return client.post(
+        f"/api/v1/import/{resource}/{path}",
+        data | {"file": SimpleUploadedFile(name, content, "text/csv")},
+        format="multipart",
+    )
+
+
+def test_the_guides_request_gets_the_guides_answer(admin):
+    text = "first_name,last_name,email,company\nJohn,Doe,j@acme.example,Acme\nX,Y,broken,Acme\n"
+    mapping = {
+        "first_name": "first_name",
+        "last_name": "last_name",
+        "email": "email",
+        "company": "company_name",
+    }
+    body = upload(admin, text, mapping=mapping).json()
+    assert (body["success"], body["imported"], body["errors"]) == (True, 1, 1)
+    detail = body["error_details"][0]
+    assert detail["row"] == 3
+    assert detail["error"] == "email: Enter a valid e-mail address."
+    assert detail["data"] == {"first_name": "X", "last_name": "Y", "email": "broken", "company": "Acme"}
+
+
+def test_a_rehearsal_gives_the_same_figures_and_writes_nothing(admin):
+    text = "first_name,email\nA,a@x.example\nB,b@x.example\nC,a@x.example\nD,broken\n"
+    rehearsed = upload(admin, text, dry_run="true").json()
+    assert Lead.objects.count() == 0
+    assert Change.objects.filter(entity="lead").count() == 0
+    done = upload(admin, text).json()
+    figures = ("read", "created", "updated", "unchanged", "skipped", "failed")
+    assert [rehearsed[f] for f in figures] == [done[f] for f in figures] == [4, 2, 0, 0, 1, 1]
+    assert rehearsed["error_details"] == done["error_details"]
+    assert rehearsed["dry_run"] is True
+
+
+def test_all_or_nothing(admin):
+    body = upload(admin, "first_name,email\nA,a@x.example\nB,broken\n", skip_errors="false").json()
+    assert (body["success"], body["imported"], body["skipped"], body["failed"]) == (False, 0, 1, 1)
+    assert Lead.objects.count() == 0
+    assert body["error_details"][0]["row"] == 3
+
+
+def test_the_error_file_can_be_corrected_and_sent_again(admin):
+    body = upload(admin, "First Name;E-Mail\nA;a@x.example\n=B;broken\n").json()
+    response = admin.get(body["errors_url"])
+    rows = list(csv.reader(io.StringIO(b"".join(response.streaming_content).decode())))
+    assert rows == [
+        ["First Name", "E-Mail", "_row", "_error"],
+        ["'=B", "broken", "3", "E-Mail: Enter a valid e-mail address."],
+    ]
+    rows[1][1] = "b@x.example"
+    out = io.StringIO()
+    csv.writer(out).writerows(rows)
+    again = upload(admin, out.getvalue()).json()
+    assert (again["created"], again["failed"]) == (1, 0)
+    assert Lead.objects.filter(first_name="=B", email="b@x.example").exists()
+
+
+def test_the_same_file_twice_is_warned_of(admin):
+    text = "first_name,email\nA,a@x.example\n"
+    assert upload(admin, text).json()["warnings"] == []
+    assert upload(admin, text).json()["warnings"][0]["code"] == "same_file"
+
+
+def test_a_repeated_request_under_one_key_is_not_carried_out_again(admin):
+    text = "first_name\nA\n"
+    headers = {"HTTP_IDEMPOTENCY_KEY": "once"}
+    for _ in range(2):
+        file = SimpleUploadedFile("l.csv", text.encode())
+        admin.post("/api/v1/import/leads/", {"file": file}, format="multipart", **headers)
+    assert Lead.objects.count() == 1
+
+
+def test_the_preview_tells_what_the_import_will_do_and_writes_nothing(admin):
+    text = "Vorname;E-Mail;Umsatz;Angelegt\nAda;ada@x.example;1.234,50;01.02.2030\n"
+    body = upload(admin, text, path="preview/").json()
+    assert (body["delimiter"], body["encoding"], body["header_row"], body["rows"]) == (";", "utf-8", 1, 1)
+    assert [(c["field"], c["reason"]) for c in body["columns"]] == [
+        ("first_name", "alias"),
+        ("email", "alias"),
+        (None, "none"),
+        (None, "none"),
+    ]
+    assert body["unmapped"] == ["Umsatz", "Angelegt"]
+    assert body["columns"][0]["samples"] == ["Ada"]
+    assert body["settings"]["mapping"]["Vorname"] == "first_name"
+    assert ImportJob.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "form", "word"),
+    [
+        (b"", {}, "empty"),
+        (b"only,a,header\n", {}, "no rows"),
+        (b"PK\x03\x04 this is no csv", {}, "zip"),
+        (b"first_name,last_name,email\nA,B,c@d.example\n", {"mapping": "{not json"}, "JSON"),
+        (b"a,b\n1,2\n", {"mapping": {"a": "password"}}, "password"),
+        (b"a,b\n1,2\n", {"mapping": {"zzz": "email"}}, "zzz"),
+        (b"a,b\n1,2\n", {}, "None of the columns"),
+        (b"first_name\nA\n", {"duplicates": "perhaps"}, "skip, update"),
+        (b"first_name\nA\n", {"colour": "red"}, "Unknown option"),
+        (b"first_name\nA\n", {"timezone": "Mars/Olympus"}, "IANA"),
+        (b"first_name\nA\n", {"default_values": {"status": "odd"}}, "Not one of"),
+        (b"first_name\nA\n", {"match_on": "email"}, "email"),
+    ],
+)
+def test_what_makes_no_sense_is_a_400_that_says_why(admin, content, form, word):
+    response = upload(admin, content, **form)
+    assert response.status_code == 400
+    assert word in response.json()["detail"]
+    assert Lead.objects.count() == 0
+
+
+def test_unknown_resources_are_not_found_and_a_file_is_needed(admin):
+    assert admin.get("/api/v1/import/users/").status_code == 404
+    assert admin.get("/api/v1/export/users/").status_code == 404
+    assert admin.post("/api/v1/import/leads/", {}, format="multipart").status_code == 400
+
+
+def test_who_may_not_add_may_not_import(api, make_user):
+    viewer = api(make_user("viewer"))
+    assert upload(viewer, "first_name\nA\n").status_code == 403
+    assert upload(api(), "first_name\nA\n").status_code == 401
+    assert (Lead.objects.count(), ImportJob.objects.count()) == (0, 0)
+
+
+def test_imports_are_their_users_own(admin, api, rep):
+    body = upload(admin, "first_name\nA\n").json()
+    assert admin.get(body["url"]).json()["created"] == 1
+    assert api(rep).get(body["url"]).status_code == 404
+    assert api(rep).post(f"{body['url']}undo/").status_code == 404
+    assert Lead.objects.count() == 1
+
+
+def test_saved_mappings_are_used_by_name(admin):
+    settings = {"mapping": {"N": "first_name", "M": "email"}, "duplicates": "update", "delimiter": ";"}
+    body = {"name": "Fair", "resource": "leads", "settings": settings}
+    assert admin.post("/api/v1/import_mappings/", body).status_code == 201
+    found = upload(admin, "N;M\nA;a@x.example\n", saved_mapping="Fair").json()
+    assert found["created"] == 1
+    wrong = admin.post("/api/v1/import_mappings/", body | {"name": "B", "settings": {"colour": 1}})
+    assert wrong.status_code == 400
+
+
+@pytest.mark.parametrize("resource", ["leads", "contacts", "companies", "opportunities", "tasks"])
+def test_the_template_has_no_header_that_the_export_lacks(admin, resource):
+    response = admin.get(f"/api/v1/import/{resource}/")
+    assert response["Content-Type"].startswith("text/csv")
+    header = next(csv.reader(io.StringIO(response.content.decode())))
+    exported = b"".join(admin.get(f"/api/v1/export/{resource}/").streaming_content).decode()
+    assert set(header) <= set(next(csv.reader(io.StringIO(exported))))
+
+
+# ---- Undo ----
+
+
+def undo(client, body):
+    return client.post(f"{body['url']}undo/")
+
+
+def test_undo_removes_what_was_created_and_restores_what_was_changed(admin):
+    upload(admin, "first_name,email,city\nOld,o@x.example,Rome\n")
+    body = upload(
+        admin, "first_name,email,city\nNew,o@x.example,Bern\nB,b@x.example,\n", duplicates="update"
+    ).json()
+    assert (body["created"], body["updated"]) == (1, 1)
+    undone = undo(admin, body).json()
+    assert (undone["removed"], undone["restored"], undone["kept"]) == (1, 1, 0)
+    assert list(Lead.objects.values_list("first_name", "city")) == [("Old", "Rome")]
+    assert undo(admin, body).status_code == 409
+
+
+def test_undo_keeps_and_names_what_was_changed_since(admin):
+    body = upload(admin, "first_name,email\nA,a@x.example\nB,b@x.example\n").json()
+    kept = Lead.objects.get(first_name="A")
+    admin.patch(f"/api/v1/leads/{kept.pk}/", {"job_title": "Chief"})
+    undone = undo(admin, body).json()
+    assert (undone["removed"], undone["kept"]) == (1, 1)
+    assert undone["kept_records"] == [
+        {"id": kept.pk, "reason": "changed_since", "message": "Changed since the import."}
+    ]
+    assert list(Lead.objects.values_list("pk", flat=True)) == [kept.pk]
+
+
+def test_undo_keeps_what_others_refer_to(admin):
+    body = upload(admin, "first_name\nA\n").json()
+    lead = Lead.objects.get()
+    admin.post("/api/v1/tasks/", {"title": "Call", "lead": lead.pk})
+    undone = undo(admin, body).json()
+    assert undone["kept_records"][0]["reason"] == "referred_to"
+    assert Lead.objects.count() == 1
+
+
+def test_undo_is_itself_recorded(admin, admin_user):
+    body = upload(admin, "first_name\nA\n").json()
+    undone = undo(admin, body).json()
+    change = Change.objects.get(entity="lead", kind="deleted")
+    assert (change.import_id, change.source, change.actor_id) == (undone["id"], "import", admin_user.pk)
+
+
+def test_a_rehearsal_cannot_be_undone(admin):
+    body = upload(admin, "first_name\nA\n", dry_run="true").json()
+    assert undo(admin, body).status_code == 409

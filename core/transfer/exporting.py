@@ -1,0 +1,224 @@
+"""Exports: the rows of a list as a stream of bytes, in constant memory.
+
+CSV is written by PostgreSQL itself (COPY … TO STDOUT), JSON lines are its documents; spreadsheets are made in
+a temporary file, because their end is written first.
+"""
+
+import csv
+import io
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import xlsxwriter
+from django.db import connections
+from django.db.models import QuerySet
+
+from core.conditions.listings import Listing, listing_of
+from core.entities import Column, Entity, kinds
+from core.entities.custom import PREFIX, schema
+from core.entities.documents import texts
+from core.entities.kinds import Boolean
+from core.entities.reading import pick
+from core.errors import InvalidError, ValueRefusedError
+from core.transfer.cells import cell
+
+FORMATS = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "jsonl": "application/x-ndjson",
+}
+PARAMETERS = frozenset(("format", "bom", "delimiter", "formulas"))
+BLOCK = 64 << 10
+AT_ONCE = 2_000
+# Excel's own limits.
+SHEET_ROWS, CELL_CHARS = 1_048_575, 32_767
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is to be exported, and how it is written."""
+
+    entity: Entity
+    columns: list[Column]
+    found: Listing
+    format: str = "csv"
+    bom: bool = False
+    delimiter: str = ","
+    guarded: bool = True
+
+    @property
+    def content_type(self) -> str:
+        return FORMATS[self.format]
+
+    def rows(self, using: str) -> QuerySet:
+        return self.found.ordered().using(using)
+
+
+def export_of(entity: Entity, params: Mapping[str, str], user: Any) -> Export:
+    """The export that a list's parameters ask for. Raises InvalidError."""
+    found = listing_of(entity, params, user, reserved=PARAMETERS)
+    if found.expand:
+        raise InvalidError.of("expand", "Exports name references and do not expand them.", "unknown")
+    return Export(
+        entity,
+        _columns(entity, found.fields),
+        found,
+        _choice(params, "format", tuple(FORMATS), "csv"),
+        _flag(params, "bom"),
+        {"tab": "\t"}.get(d := _choice(params, "delimiter", (",", ";", "tab"), ","), d),
+        _choice(params, "formulas", ("disarm", "keep"), "disarm") == "disarm",
+    )
+
+
+def _columns(entity: Entity, names: list[str]) -> list[Column]:
+    """All columns and custom fields, or those that are named."""
+    known = schema(entity, names=[PREFIX])
+    if names:
+        return pick(known, names, "fields")
+    return [column for column in known.values() if column.name != "custom_fields"]
+
+
+def _choice(params: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
+    text = params.get(name) or default
+    if text not in allowed:
+        raise InvalidError.of(name, f"Expected one of: {' '.join(allowed)}", "invalid_choice")
+    return text
+
+
+def _flag(params: Mapping[str, str], name: str) -> bool:
+    try:
+        return Boolean().clean(params.get(name) or "false")
+    except ValueRefusedError as error:
+        raise InvalidError.of(name, error.message) from error
+
+
+def stream(export: Export, using: str, counted: Callable[[int], None] = lambda rows: None) -> Iterator[bytes]:
+    """The export's bytes; `counted` is told how many rows are out so far."""
+    return _WRITERS[export.format](export, using, counted)
+
+
+# ---- CSV ----
+
+
+def _csv(export: Export, using: str, counted: Callable[[int], None]) -> Iterator[bytes]:
+    yield (b"\xef\xbb\xbf" if export.bom else b"") + _line(export, [c.name for c in export.columns])
+    sql, params = _select(export, using)
+    connection = connections[using]
+    delimiter = export.delimiter.replace("\t", "\\t")
+    statement = f"COPY ({sql}) TO STDOUT WITH (FORMAT csv, DELIMITER E'{delimiter}')"
+    rows, waiting, size = 0, [], 0
+    with connection.cursor() as cursor, cursor.copy(statement, params) as copy:
+        for line in copy:
+            rows += 1
+            waiting.append(bytes(line))
+            size += len(line)
+            if size >= BLOCK:
+                yield b"".join(waiting)
+                counted(rows)
+                waiting, size = [], 0
+    yield b"".join(waiting)
+    counted(rows)
+
+
+def _line(export: Export, cells: list[str]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, delimiter=export.delimiter, lineterminator="\n").writerow(cells)
+    return out.getvalue().encode()
+
+
+def _select(export: Export, using: str) -> tuple[str, Any]:
+    """The statement that gives the cells, in the list's order."""
+    cells = {f"_c{i}": cell(column, guarded=export.guarded) for i, column in enumerate(export.columns)}
+    return export.rows(using).annotate(**cells).values_list(*cells).query.get_compiler(using).as_sql()
+
+
+# ---- JSON lines ----
+
+
+def _jsonl(export: Export, using: str, counted: Callable[[int], None]) -> Iterator[bytes]:
+    """The records as the API shows them, one in a line."""
+    rows = 0
+    for ids in _in_lots(export.rows(using).values_list("pk", flat=True).iterator(AT_ONCE)):
+        found = texts(export.entity, export.columns, ids, using)
+        rows += len(found)
+        yield "".join(f"{text}\n" for text in found).encode()
+        counted(rows)
+
+
+def _in_lots(ids: Iterator[int]) -> Iterator[list[int]]:
+    lot: list[int] = []
+    for pk in ids:
+        lot.append(pk)
+        if len(lot) >= AT_ONCE:
+            yield lot
+            lot = []
+    if lot:
+        yield lot
+
+
+# ---- Spreadsheets ----
+
+
+def _xlsx(export: Export, using: str, counted: Callable[[int], None]) -> Iterator[bytes]:
+    with tempfile.TemporaryFile() as file:
+        _write_book(export, using, counted, file)
+        file.seek(0)
+        while block := file.read(BLOCK):
+            yield block
+
+
+def _write_book(export: Export, using: str, counted: Callable[[int], None], file: BinaryIO) -> None:
+    """Text as text, so that no formula runs; numbers as numbers; further sheets beyond Excel's last row."""
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(file, options) as book:
+        cells = {f"_c{i}": cell(column, guarded=False) for i, column in enumerate(export.columns)}
+        rows = export.rows(using).annotate(**cells).values_list(*cells).iterator(AT_ONCE)
+        numeric = [isinstance(c.kind, kinds.Integer | kinds.Float | kinds.Money) for c in export.columns]
+        sheet, number = None, 0
+        for number, values in enumerate(rows):
+            if number % SHEET_ROWS == 0:
+                sheet = _sheet(book, export)
+                counted(number)
+            _write_row(sheet, number % SHEET_ROWS + 1, values, numeric)
+        if sheet is None:
+            _sheet(book, export)
+        counted(number + 1 if sheet else 0)
+
+
+def _sheet(book: Any, export: Export) -> Any:
+    sheet = book.add_worksheet()
+    for place, column in enumerate(export.columns):
+        sheet.write_string(0, place, column.name)
+    return sheet
+
+
+def _write_row(sheet: Any, row: int, values: tuple[Any, ...], numeric: list[bool]) -> None:
+    for place, value in enumerate(values):
+        if value is None or value == "":
+            continue
+        # Sixteen digits and more lose their end as a spreadsheet's number.
+        if numeric[place] and not isinstance(value, str) and abs(value) < 10**13:
+            sheet.write_number(row, place, value)
+            continue
+        text = str(value)
+        if len(text) > CELL_CHARS:
+            message = (
+                f"Row {row + 1} holds a cell of {len(text)} characters; Excel takes {CELL_CHARS}. Use CSV."
+            )
+            raise InvalidError.of("format", message, "cell_too_large")
+        sheet.write_string(row, place, text)
+
+
+_WRITERS: dict[str, Callable[[Export, str, Callable[[int], None]], Iterator[bytes]]] = {
+    "csv": _csv,
+    "jsonl": _jsonl,
+    "xlsx": _xlsx,
+}
+
+
+def header_of(entity: Entity) -> list[str]:
+    """The headers of an import template: every column that can be written, custom fields too."""
+    known = schema(entity, names=[PREFIX])
+    return [c.name for c in known.values() if (c.writable or c.custom) and c.name != "custom_fields"]

@@ -1,0 +1,223 @@
+"""Imports as jobs: begun, worked off at once or by a worker, ended with their figures.
+
+The data, the figures and the faults commit together. A worker holds an advisory lock on the job until then,
+so no two work on one; whatever kills it takes its transaction and the lock along, and the next takes over.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, BinaryIO
+
+from django.core.files.storage import default_storage
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.utils import timezone
+
+from core import jobs
+from core.changes import acting_as
+from core.entities import entities
+from core.entities.locks import IMPORTING, lock
+from core.errors import DomainError
+from core.models import Change, ImportJob
+from core.transfer.importing import Import, Plan, plan, resolved
+from core.transfer.options import Options, parse
+from core.transfer.reading import open_table
+from core.transfer.report import OUTCOMES, Report
+
+Status = ImportJob.Status
+RUN_JOB = "core.tasks.run_import"
+
+
+class CancelledError(DomainError):
+    """The user asked for an end."""
+
+    code = "cancelled"
+
+
+class _NothingKeptError(Exception):
+    """A rehearsal, or all or nothing with a fault: what was written goes back."""
+
+
+def begin(made: Plan, file: BinaryIO, name: str, user: Any, request_id: str = "") -> ImportJob:
+    """A stored job for this plan, with a warning where the same file came before."""
+    shape, options = made.table.shape, resolved(made)
+    digest, size = _digest(file)
+    return ImportJob.objects.create(
+        user=user,
+        entity=made.entity.name,
+        file_name=name[:255],
+        file_hash=digest,
+        file_size=size,
+        settings={"options": options.shown(), "columns": columns_of(made)},
+        headers=shape.headers,
+        warnings=_seen_before(made.entity.name, digest, user) + _quotes(made),
+        rows=shape.rows,
+        rows_estimated=shape.rows_estimated,
+        request_id=request_id,
+    )
+
+
+def columns_of(made: Plan) -> list[dict[str, Any]]:
+    """Each column of the file: where it goes, and why."""
+    return [
+        {"header": m.header, "field": m.target.name if m.target else None, "reason": m.reason}
+        for m in made.mapped
+    ]
+
+
+def _seen_before(entity: str, digest: str, user: Any) -> list[dict[str, Any]]:
+    before = ImportJob.objects.visible_to(user).filter(
+        entity=entity, file_hash=digest, kind=ImportJob.Kind.IMPORT, status=Status.FINISHED, success=True
+    )
+    last = before.exclude(settings__options__dry_run=True).order_by("-id").first()
+    if last is None:
+        return []
+    message = f"The same file was imported before, as import {last.pk} on {last.created_at:%Y-%m-%d %H:%M}."
+    return [{"code": "same_file", "message": message, "import": last.pk}]
+
+
+def _quotes(made: Plan) -> list[dict[str, Any]]:
+    if not made.table.shape.unbalanced_quotes:
+        return []
+    message = 'The file holds an odd number of quotes ("): a cell may have swallowed the rows after it.'
+    return [{"code": "unbalanced_quotes", "message": message}]
+
+
+def _digest(file: BinaryIO) -> tuple[str, int]:
+    file.seek(0)
+    digest, size = hashlib.sha256(), 0
+    while block := file.read(1 << 20):
+        digest.update(block)
+        size += len(block)
+    file.seek(0)
+    return digest.hexdigest(), size
+
+
+def postpone(job: ImportJob, file: BinaryIO) -> None:
+    """Keep the file and let a worker do it."""
+    file.seek(0)
+    job.stored_as = default_storage.save(f"imports/{job.pk}", _Named(file))
+    job.save(update_fields=["stored_as"])
+    jobs.enqueue(RUN_JOB, job.pk)
+
+
+class _Named:
+    """What the storage asks of a file: its blocks."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.name = file, ""
+
+    def chunks(self, chunk_size: int = 1 << 20) -> Iterator[bytes]:
+        while block := self.file.read(chunk_size):
+            yield block
+
+    def read(self, size: int = -1) -> bytes:
+        return self.file.read(size)
+
+
+def perform(job: ImportJob, made: Plan, tick: Any = lambda report: None) -> None:
+    """Run an import inside the caller's transaction and end its job. Raises DomainError if it cannot run."""
+    options = made.options
+    job.started_at = job.started_at or timezone.now()
+    run = None
+    try:
+        with acting_as(
+            job.user,
+            source=Change.Source.IMPORT,
+            import_id=job.pk,
+            request_id=job.request_id,
+            automation=options.automation == "run",
+        ):
+            if not options.dry_run:
+                lock(IMPORTING, job.entity)
+            run = Import(made, tick)
+            run.run()
+            if options.dry_run or (run.report.counts["failed"] and not options.skip_errors):
+                raise _NothingKeptError
+    except _NothingKeptError:
+        _as_nothing_happened(run.report, options)
+    end(job, run.report, options, run.checker.notes)
+
+
+def _as_nothing_happened(report: Report, options: Options) -> None:
+    """All or nothing: rows that were right were left out as well. A rehearsal keeps its figures."""
+    if options.dry_run:
+        return
+    for name in ("created", "updated", "unchanged"):
+        report.counts["skipped"] += report.counts.pop(name, 0)
+
+
+def end(job: ImportJob, report: Report, options: Options, notes: Iterable[dict[str, Any]] = ()) -> None:
+    """Keep figures and faults with the job."""
+    report.store(job)
+    for name in OUTCOMES:
+        setattr(job, name, report.counts[name])
+    job.read = job.rows = report.read
+    job.rows_estimated = False
+    job.success = not job.failed or options.skip_errors
+    job.status, job.finished_at = Status.FINISHED, timezone.now()
+    job.warnings = [*job.warnings, *notes]
+    job.save()
+
+
+def reopened(job: ImportJob, file: BinaryIO) -> Plan:
+    """The plan of a job whose file is open again, by exactly the settings it was begun with."""
+    options = parse(job.settings["options"])
+    return plan(entities[job.entity], open_table(file, options.asked), options, job.user)
+
+
+class Side:
+    """A second connection: what it writes is seen at once, whatever becomes of the import's transaction."""
+
+    def __init__(self) -> None:
+        self.connection = connections.create_connection(DEFAULT_DB_ALIAS)
+
+    def rows(self, statement: str, params: list[Any]) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, params)
+            return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def side() -> Iterator[Side]:
+    """A second connection for the length of a block."""
+    made = Side()
+    try:
+        yield made
+    finally:
+        made.connection.close()
+
+
+_TICK = """
+UPDATE core_importjob SET read = %s, created = %s, updated = %s, unchanged = %s, skipped = %s, failed = %s
+WHERE id = %s RETURNING cancel_requested
+"""
+TICK_EVERY = timedelta(seconds=1)
+
+
+class Ticker:
+    """Shows how far a job is, and hears when it is to stop."""
+
+    def __init__(self, beside: Side, job: ImportJob) -> None:
+        self.beside, self.job = beside, job
+        self.due = timezone.now()
+
+    def __call__(self, report: Report) -> None:
+        now = timezone.now()
+        if now < self.due:
+            return
+        self.due = now + TICK_EVERY
+        figures = report.figures()
+        values = [figures[name] for name in ("read", *OUTCOMES)]
+        found = self.beside.rows(_TICK, [*values, self.job.pk])
+        if found and found[0][0]:
+            raise CancelledError("The import was cancelled; nothing of it was kept.")
+
+
+def forget_file(job: ImportJob) -> None:
+    """Delete the stored file once the job's end is committed."""
+    name = job.stored_as
+    if name:
+        job.stored_as = ""
+        transaction.on_commit(lambda: default_storage.delete(name), robust=True)

@@ -1,0 +1,95 @@
+"""What an import would do, told before it is done."""
+
+from dataclasses import replace
+from typing import Any
+
+from core.errors import InvalidError
+from core.transfer.checking import Checker
+from core.transfer.importing import Plan, resolved
+from core.transfer.matching import match_columns
+from core.transfer.options import zone_of
+from core.transfer.reading import Chunk
+
+SAMPLES = 5
+LOOKED_AT = 200
+
+
+def preview(made: Plan) -> dict[str, Any]:
+    """Shape, columns with samples, mapping with reasons, and what is wrong with the first rows."""
+    shape, options = made.table.shape, resolved(made)
+    sample = made.table.head(LOOKED_AT)
+    checker = Checker(
+        made.targets,
+        made.mapped,
+        replace(options, create_missing=False),
+        sample,
+        zone_of(options, made.user),
+        made.user,
+    )
+    return {
+        "resource": made.entity.plural,
+        "format": shape.format,
+        "encoding": shape.encoding or None,
+        "delimiter": shape.delimiter or None,
+        "sheet": shape.sheet or None,
+        "header_row": shape.header_row,
+        "rows": shape.rows,
+        "rows_estimated": shape.rows_estimated,
+        "columns": [_column(made, position, sample) for position in range(len(made.mapped))],
+        "unmapped": [m.header for m in made.mapped if m.target is None],
+        "missing_required": _missing(made, checker),
+        "match_on": _match_on(made),
+        "duplicates": options.duplicates,
+        "problems": _problems(checker, sample),
+        "warnings": [*checker.notes, *_warnings(made)],
+        "automation": options.automation,
+        "settings": options.shown(),
+    }
+
+
+def _column(made: Plan, position: int, sample: Chunk) -> dict[str, Any]:
+    mapped = made.mapped[position]
+    cells = (cell.strip()[:200] for cell in sample.column(position))
+    target = mapped.target
+    kind = target.column.kind.name if target is not None and target.column is not None else None
+    return {
+        "header": mapped.header,
+        "field": target.name if target else None,
+        "kind": kind,
+        "reason": mapped.reason,
+        "samples": list(dict.fromkeys(cell for cell in cells if cell))[:SAMPLES],
+    }
+
+
+def _missing(made: Plan, checker: Checker) -> list[str]:
+    """Required fields that no column gives: every new record would be refused."""
+    given = {column.name for column in checker.written} | set(made.options.default_values)
+    return [c.name for c in made.targets.writable if c.required and c.name not in given]
+
+
+def _match_on(made: Plan) -> list[str]:
+    return [column.name for column in match_columns(made.targets, made.mapped, made.options)]
+
+
+def _problems(checker: Checker, sample: Chunk) -> dict[str, Any]:
+    """Faults of the first rows, counted by column and code; existing records are not looked at yet."""
+    try:
+        faults = checker.check(sample).faults
+    except InvalidError as error:
+        return {"rows_checked": 0, "faults": [{"message": str(error)}]}
+    counted: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for row in sorted(faults):
+        for fault in faults[row]:
+            found = counted.setdefault(
+                (fault.column, fault.field, fault.code),
+                {**vars(fault), "row": sample.numbers[row], "rows": 0},
+            )
+            found["rows"] += 1
+    return {"rows_checked": len(sample), "rows_with_faults": len(faults), "faults": list(counted.values())}
+
+
+def _warnings(made: Plan) -> list[dict[str, str]]:
+    found = []
+    if made.table.shape.unbalanced_quotes:
+        found.append({"code": "unbalanced_quotes", "message": 'The file holds an odd number of quotes (").'})
+    return found

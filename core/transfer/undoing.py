@@ -1,0 +1,213 @@
+"""Taking an import back: what it created is removed, what it changed is as it was, field by field.
+
+Read from the change table, so nothing else has to be remembered. A record that was changed since, or that
+others refer to, stays as it is and is named.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import ForeignKey
+from django.utils import timezone
+
+from core import jobs
+from core.access import Action
+from core.changes import acting_as
+from core.conf import conf
+from core.entities import Entity, entities
+from core.entities.locks import IMPORTING, lock
+from core.errors import ConflictError
+from core.models import Activity, Change, Comment, ImportJob
+from core.transfer.jobs import RUN_JOB, Ticker
+from core.transfer.matching import prefer_indexes
+from core.transfer.report import Entry, Kind, Report
+
+BATCH = 10_000
+Status = ImportJob.Status
+
+
+def undone_by(job: ImportJob) -> ImportJob | None:
+    """The undoing of an import that runs or is done."""
+    return job.undoings.exclude(status__in=(Status.FAILED, Status.CANCELLED)).first()
+
+
+def begin_undo(job: ImportJob, user: Any, request_id: str = "") -> ImportJob:
+    """A stored job that will undo `job`. Raises ConflictError where there is nothing to undo (any more)."""
+    if job.kind != ImportJob.Kind.IMPORT or job.status != Status.FINISHED:
+        raise ConflictError("Only a finished import can be undone.", code="not_finished")
+    if undone_by(job) is not None:
+        raise ConflictError("This import is undone already.", code="undone")
+    if job.created_at < timezone.now() - timedelta(days=conf.IMPORT_UNDO_DAYS):
+        raise ConflictError(f"Imports can be undone for {conf.IMPORT_UNDO_DAYS} days.", code="too_late")
+    if job.settings["options"]["dry_run"]:
+        raise ConflictError("A rehearsal changed nothing.", code="dry_run")
+    return ImportJob.objects.create(
+        user=user,
+        entity=job.entity,
+        kind=ImportJob.Kind.UNDO,
+        undoes=job,
+        file_name=job.file_name,
+        rows=job.created + job.updated,
+        rows_estimated=False,
+        request_id=request_id,
+    )
+
+
+def postpone(undo: ImportJob) -> None:
+    """Let a worker do it."""
+    jobs.enqueue(RUN_JOB, undo.pk)
+
+
+def perform_undo(undo: ImportJob, tick: Ticker | None = None) -> None:
+    """Undo inside the caller's transaction and end the job."""
+    undo.started_at = undo.started_at or timezone.now()
+    report = Report()
+    with acting_as(
+        undo.user,
+        source=Change.Source.IMPORT,
+        import_id=undo.pk,
+        request_id=undo.request_id,
+        automation=False,
+    ):
+        lock(IMPORTING, undo.entity)
+        prefer_indexes()
+        for entity in _touched(undo.undoes_id, undo.entity):
+            Undoing(undo, entity, report, tick).run()
+    report.store(undo)
+    undo.removed, undo.restored = report.counts["removed"], report.counts["restored"]
+    undo.kept, undo.read = report.counts["kept"], sum(report.counts.values())
+    undo.status, undo.success, undo.finished_at = Status.FINISHED, True, timezone.now()
+    undo.save()
+
+
+def _touched(import_id: int, first: str) -> list[Entity]:
+    """The entities an import wrote to: its own, then those it made for references."""
+    names = Change.objects.filter(import_id=import_id).order_by().values_list("entity", flat=True).distinct()
+    found = [entities[first]] if first in set(names) else []
+    return found + [entities[name] for name in sorted(names) if name != first and name in entities]
+
+
+_LIST = """
+CREATE TEMP TABLE crm_undo ON COMMIT DROP AS
+SELECT object_id AS id, bool_or(kind = 'created') AS created, max(id) AS last
+FROM core_change WHERE import_id = %s AND entity = %s GROUP BY object_id;
+CREATE INDEX ON crm_undo (id);
+ANALYZE crm_undo
+"""
+_BATCH = "SELECT id, created FROM crm_undo WHERE id > %s ORDER BY id LIMIT %s"
+_CHANGED_SINCE = """
+SELECT DISTINCT u.id FROM crm_undo u
+JOIN core_change c ON c.entity = %s AND c.object_id = u.id AND c.id > u.last
+WHERE u.id = ANY(%s) AND c.import_id IS DISTINCT FROM %s
+AND (c.kind <> 'updated' OR c.changes - %s::text[] <> '{}')
+"""
+_FIRST_OLD = """
+SELECT DISTINCT ON (c.object_id, e.key) c.object_id, e.key, e.value -> 0 AS old
+FROM core_change c CROSS JOIN LATERAL jsonb_each(c.changes) e
+WHERE c.import_id = %s AND c.entity = %s AND c.kind = 'updated' AND c.object_id = ANY(%s)
+ORDER BY c.object_id, e.key, c.id
+"""
+
+
+class Undoing:
+    """One entity's part of an undo."""
+
+    def __init__(self, undo: ImportJob, entity: Entity, report: Report, tick: Ticker | None) -> None:
+        self.undo, self.entity, self.report, self.tick = undo, entity, report, tick
+        self.table = connection.ops.quote_name(entity.model._meta.db_table)
+        self.fields = {f.column: f for f in entity.model._meta.concrete_fields if not f.generated}
+        # What the system derives by itself is no change by anyone.
+        writable = {c.path for c in entity.columns if c.writable}
+        self.derived = [c for c, f in self.fields.items() if f.attname not in writable]
+
+    def run(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS pg_temp.crm_undo")
+            cursor.execute(_LIST, [self.undo.undoes_id, self.entity.name])
+        last = 0
+        while batch := self._rows(_BATCH, [last, BATCH]):
+            last = batch[-1][0]
+            self._batch(
+                {pk for pk, created in batch if created}, {pk for pk, created in batch if not created}
+            )
+            if self.tick:
+                self.tick(self.report)
+
+    def _batch(self, created: set[int], changed: set[int]) -> None:
+        there = self._there(created | changed)
+        kept = self._changed_since(there)
+        self._keep(kept, "changed_since", "Changed since the import.")
+        hidden = there - kept - self._reached(there - kept)
+        self._keep(hidden, "permission_denied", "No longer yours to change.")
+        left = there - kept - hidden
+        used = self._referred_to(left & created)
+        for pk, by in used.items():
+            self._keep({pk}, "referred_to", f"Others refer to it ({by}).")
+        self._remove(sorted((left & created) - set(used)))
+        self._restore(sorted(left & changed))
+
+    def _there(self, ids: set[int]) -> set[int]:
+        """Those that still exist; what somebody deleted needs no undoing."""
+        return {pk for (pk,) in self._rows(f"SELECT id FROM {self.table} WHERE id = ANY(%s)", [list(ids)])}  # noqa: S608
+
+    def _changed_since(self, ids: set[int]) -> set[int]:
+        params = [self.entity.name, list(ids), self.undo.undoes_id, self.derived]
+        return {pk for (pk,) in self._rows(_CHANGED_SINCE, params)}
+
+    def _reached(self, ids: set[int]) -> set[int]:
+        rows = self.entity.visible_to(self.undo.user, Action.DELETE).filter(pk__in=ids)
+        return set(rows.order_by().values_list("pk", flat=True))
+
+    def _referred_to(self, ids: set[int]) -> dict[int, str]:
+        """Record → what refers to it, over all foreign keys to its table."""
+        found: dict[int, str] = {}
+        for relation in self.entity.model._meta.related_objects:
+            if isinstance(relation.field, ForeignKey):
+                name = relation.field.attname
+                rows = relation.related_model._base_manager.filter(**{f"{name}__in": ids})
+                word = relation.related_model._meta.verbose_name
+                found |= dict.fromkeys(rows.order_by().values_list(name, flat=True).distinct(), str(word))
+        for model in (Activity, Comment):
+            rows = model.objects.filter(entity=self.entity.name, object_id__in=ids).order_by()
+            word = str(model._meta.verbose_name)
+            found |= dict.fromkeys(rows.values_list("object_id", flat=True).distinct(), word)
+        return found
+
+    def _remove(self, ids: Sequence[int]) -> None:
+        if ids:
+            with connection.cursor() as cursor:
+                cursor.execute(f"DELETE FROM {self.table} WHERE id = ANY(%s)", [ids])  # noqa: S608
+                self.report.counts["removed"] += cursor.rowcount
+
+    def _restore(self, ids: Sequence[int]) -> None:
+        """Every field the import changed gets back the value it had before."""
+        if not ids:
+            return
+        params = [self.undo.undoes_id, self.entity.name, ids]
+        keys = [k for (k,) in self._rows(f"SELECT DISTINCT key FROM ({_FIRST_OLD}) f", params)]  # noqa: S608
+        columns = [connection.ops.quote_name(key) for key in keys if key in self.fields]
+        if not columns:
+            return
+        names, values = ", ".join(columns), ", ".join(f"r.{column}" for column in columns)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {self.table} t SET ({names}) ="  # noqa: S608
+                f" (SELECT {values} FROM jsonb_populate_record(t, o.old) r)"
+                f" FROM (SELECT object_id, jsonb_object_agg(key, old) AS old FROM ({_FIRST_OLD}) f"
+                f" GROUP BY object_id) o WHERE t.id = o.object_id",
+                params,
+            )
+            self.report.counts["restored"] += cursor.rowcount
+
+    def _keep(self, ids: set[int], code: str, message: str) -> None:
+        for pk in sorted(ids):
+            self.report.add(Entry(Kind.KEPT, errors=[{"code": code, "message": message}], object_id=pk))
+        self.report.counts["kept"] += len(ids)
+
+    @staticmethod
+    def _rows(statement: str, params: list[Any]) -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, params)
+            return cursor.fetchall()

@@ -1,0 +1,105 @@
+"""What a worker does with a job: take it, run it in one transaction, say how it ended."""
+
+import logging
+from typing import Any
+
+from django.core.files.storage import default_storage
+from django.db import OperationalError, transaction
+from django.utils import timezone
+
+from core import jobs
+from core.entities.locks import IMPORTING, TRANSFER_JOB, try_lock
+from core.errors import DomainError
+from core.models import ImportJob
+from core.transfer.jobs import RUN_JOB, CancelledError, Side, Ticker, forget_file, perform, reopened, side
+from core.transfer.undoing import perform_undo
+
+log = logging.getLogger(__name__)
+Status = ImportJob.Status
+MAX_ATTEMPTS = 3
+# Deadlock and serialization failure: a second try usually passes.
+RETRIED = ("40P01", "40001")
+
+_TAKE = """
+UPDATE core_importjob SET status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, now())
+WHERE id = %s AND status IN ('pending', 'running') RETURNING attempt
+"""
+
+
+def work_off(job_id: int) -> str:
+    """Run one import or undo to its end; returns its status, "" where another has it. May be called twice."""
+    with side() as beside, transaction.atomic():
+        if not try_lock(TRANSFER_JOB, f"import {job_id}"):
+            return ""
+        job = _taken(beside, job_id)
+        if job is None:
+            return ""
+        try:
+            _run(job, Ticker(beside, job))
+        except CancelledError as error:
+            _close(job, Status.CANCELLED, error.message)
+        except DomainError as error:
+            _close(job, Status.FAILED, error.message)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", "") not in RETRIED or job.attempt >= MAX_ATTEMPTS:
+                raise
+            _close(job, Status.PENDING, "")
+        return job.status
+
+
+def _taken(beside: Side, job_id: int) -> ImportJob | None:
+    """The job as this worker's, or None where there is nothing to do (yet)."""
+    job = ImportJob.objects.select_related("user").filter(pk=job_id).first()
+    if job is None or not job.is_open:
+        return None
+    if job.cancel_requested:
+        _close(job, Status.CANCELLED, "Cancelled before it began.")
+        return None
+    if not try_lock(IMPORTING, job.entity):
+        return None  # another import of the entity runs; the sweep asks again
+    found = beside.rows(_TAKE, [job_id])
+    job.attempt = found[0][0] if found else job.attempt
+    if job.attempt > MAX_ATTEMPTS:
+        _close(job, Status.FAILED, f"Given up after {MAX_ATTEMPTS} attempts; nothing of it was kept.")
+        return None
+    job.status = Status.RUNNING
+    return job
+
+
+def _run(job: ImportJob, tick: Ticker) -> None:
+    """The work itself; whatever it wrote is gone when it raises."""
+    with transaction.atomic():
+        if job.kind == ImportJob.Kind.UNDO:
+            perform_undo(job, tick)
+            return
+        with default_storage.open(job.stored_as) as stored:
+            perform(job, reopened(job, stored.file), tick)
+    forget_file(job)
+    job.save(update_fields=["stored_as"])
+
+
+def _close(job: ImportJob, status: str, message: str) -> None:
+    """End (or put back) a job whose work was undone."""
+    job.status, job.message = status, message
+    if status != Status.PENDING:
+        job.finished_at, job.success = timezone.now(), False
+        forget_file(job)
+        for name in ("read", "created", "updated", "unchanged", "skipped", "failed"):
+            setattr(job, name, 0)
+    job.save()
+
+
+def fail(job_id: int, error: Any) -> None:
+    """After a fault of ours: the job ends failed, with its cause in the log."""
+    log.error("import %s failed", job_id, exc_info=error)
+    job = ImportJob.objects.filter(pk=job_id).first()
+    if job is not None and job.is_open:
+        _close(job, Status.FAILED, "Something went wrong on our side; nothing of it was kept.")
+
+
+def sweep() -> int:
+    """Ring for every open job: one whose worker died, or whose bell was lost. Returns how many."""
+    waiting = list(ImportJob.objects.filter(status__in=(Status.PENDING, Status.RUNNING)).values_list("pk"))
+    for (pk,) in waiting:
+        jobs.enqueue(RUN_JOB, pk)
+    return len(waiting)
