@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "lead_management",
     "tasks",
     "unfold",  # before the admin, whose templates it replaces
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

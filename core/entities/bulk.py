@@ -55,10 +55,17 @@ class Bulk:
         self._write({r.pk: {"archived_at": now} for r in rows}, check=False)
         return self.result
 
-    def _locked(self, action: str) -> list[Any]:
+    def restore(self) -> BulkResult:
+        """Bring archived records back."""
+        rows = self._locked(Action.CHANGE, archived=True)
+        self._write({r.pk: {"archived_at": None} for r in rows})
+        return self.result
+
+    def _locked(self, action: str, *, archived: bool = False) -> list[Any]:
         """The records `user` may change, locked in order of their ids; the others have failed."""
-        live = self.entity.visible_to(self.user, action).filter(archived_at=None, pk__in=self.result.order)
-        rows = list(live.order_by("pk").select_for_update(of=("self",)))
+        reached = self.entity.visible_to(self.user, action)
+        named = reached.filter(archived_at__isnull=not archived, pk__in=self.result.order)
+        rows = list(named.order_by("pk").select_for_update(of=("self",)))
         for pk in set(self.result.order) - {row.pk for row in rows}:
             self.result.fail(pk, "not_found", "Not found.")
         self._stop_if_atomic()

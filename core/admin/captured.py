@@ -1,0 +1,150 @@
+"""The base of everything in the admin site: rows and rights by policy, saves captured with their actor."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db import IntegrityError, models
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from unfold.admin import ModelAdmin, TabularInline
+
+from core.access import Action
+from core.changes import acting_as
+from core.errors import ConflictError, DomainError, InvalidError
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+FOREIGN_KEY_VIOLATION = "23503"
+
+
+class CapturedForm(forms.ModelForm):
+    """A form that also shows what was refused while its values were being written."""
+
+    request: HttpRequest
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        refusal = getattr(self.request, "refusal", None)
+        if refusal is not None:
+            self.show(refusal)
+        return cleaned
+
+    def show(self, error: DomainError) -> None:
+        """Put a domain error beside the fields it names, the rest above the form."""
+        if not isinstance(error, InvalidError):
+            self.add_error(None, error.message)
+            return
+        for issue in error.issues:
+            name = issue.field.partition(".")[0]
+            known = name in self.fields
+            self.add_error(name if known else None, issue.message if known else f"{name}: {issue.message}")
+
+
+class PolicyMixin:
+    """Rows and rights as the model's policy says, for pages and for tables inside of pages."""
+
+    model: Any
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+        rows = super().get_queryset(request)  # type: ignore[misc]
+        return rows.filter(self.model.policy.scope(request.user, Action.VIEW))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, Action.VIEW)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may(request, Action.VIEW, obj)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may(request, Action.ADD)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may(request, Action.CHANGE, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may(request, Action.DELETE, obj)
+
+    def may(self, request: HttpRequest, action: str, obj: Any = None) -> bool:
+        """Whether the policy lets the signed-in user do `action`, on `obj` (a row or its id) if given."""
+        policy = self.model.policy
+        if not policy.allows(request.user, action):
+            return False
+        pk = getattr(obj, "pk", obj)
+        if pk is None or not isinstance(obj, self.model | int | str):
+            return True
+        rows = self.model._default_manager.filter(policy.scope(request.user, action))
+        return str(pk).isdigit() and rows.filter(pk=pk).exists()
+
+
+class CapturedAdmin(PolicyMixin, ModelAdmin):
+    """Base of every model's page. The model has a `policy`; its triggers see who saved, with source "admin".
+
+    Domain errors raised while saving undo the whole request and are shown in the form or as a message.
+    """
+
+    form = CapturedForm
+    show_full_result_count = False
+    list_filter_submit = True
+    warn_unsaved_form = True
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> type[forms.ModelForm]:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.request = request
+        return form
+
+    def acting(self, request: HttpRequest, work: Callable[[], HttpResponse]) -> HttpResponse:
+        """`work` as the signed-in user's doing; raises DomainError after undoing it."""
+        if request.method in SAFE_METHODS:
+            return work()
+        with acting_as(request.user, source="admin", request_id=getattr(request, "request_id", "")):
+            return work()
+
+    def excused(self, request: HttpRequest, work: Callable[[], HttpResponse], back: str = "") -> HttpResponse:
+        """As `acting`; what is refused is a message on the page `back`, else on the same one."""
+        try:
+            return self.acting(request, work)
+        except DomainError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(back or request.get_full_path())
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        view = super().changeform_view
+        try:
+            return self.acting(request, lambda: view(request, *args, **kwargs))
+        except DomainError as error:
+            # Once more: the form is filled in as before, and says what was wrong.
+            request.refusal = error  # type: ignore[attr-defined]
+            return self.acting(request, lambda: view(request, *args, **kwargs))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        view = super().changelist_view
+        return self.excused(request, lambda: view(request, extra_context))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        view = super().delete_view
+        return self.excused(request, lambda: view(request, object_id, extra_context))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        _refusing_what_is_in_use(lambda: super(CapturedAdmin, self).delete_model(request, obj))
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet) -> None:
+        _refusing_what_is_in_use(lambda: super(CapturedAdmin, self).delete_queryset(request, queryset))
+
+
+class CapturedInline(PolicyMixin, TabularInline):
+    """A table of rows that belong to the page's own, saved with it."""
+
+    extra = 0
+    tab = True
+
+
+def _refusing_what_is_in_use(delete: Callable[[], None]) -> None:
+    """Raise ConflictError where a constraint says that others refer to what `delete` deletes."""
+    try:
+        delete()
+    except IntegrityError as error:
+        if getattr(error.__cause__, "sqlstate", "") != FOREIGN_KEY_VIOLATION:
+            raise
+        raise ConflictError("Others still refer to this.", code="protected") from error

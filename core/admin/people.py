@@ -1,0 +1,77 @@
+"""Users and teams in the admin site."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.http import HttpRequest, HttpResponse
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from core.admin.captured import CapturedAdmin, CapturedForm
+from core.models import Team, User
+
+RIGHTS = ("is_active", "is_staff", "is_superuser")
+
+
+class PersonForm(UserChangeForm, CapturedForm):
+    pass
+
+
+class NewPersonForm(UserCreationForm, CapturedForm):
+    pass
+
+
+@admin.register(User)
+class UserAdmin(CapturedAdmin, DjangoUserAdmin):
+    form = PersonForm
+    add_form = NewPersonForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = (
+        "username",
+        "get_full_name",
+        "email",
+        "role",
+        "team",
+        "is_active",
+        "is_staff",
+        "last_login",
+    )
+    list_filter = ("role", "team", "is_active", "is_staff")
+    list_select_related = ("team",)
+    search_fields = ("username", "first_name", "last_name", "email")
+    ordering = ("username",)
+    autocomplete_fields = ("team",)
+    filter_horizontal = ()
+    readonly_fields = ("last_login", "date_joined")
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email", "phone", "time_zone")}),
+        ("Rights", {"fields": ("role", "team", *RIGHTS)}),
+        ("Times", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("username", "email", "usable_password", "password1", "password2")}),
+        ("Rights", {"fields": ("role", "team", "is_staff")}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Only superusers make superusers."""
+        more = () if request.user.is_superuser else ("is_superuser",)
+        return (*self.readonly_fields, *more)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        view = super().user_change_password
+        return self.excused(request, lambda: view(request, id, form_url))
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)
+
+
+@admin.register(Team)
+class TeamAdmin(CapturedAdmin):
+    list_display = ("name", "parent", "created_at")
+    list_select_related = ("parent",)
+    search_fields = ("name",)
+    autocomplete_fields = ("parent",)
+    fields = ("name", "parent", "created_at")
+    readonly_fields = ("created_at",)

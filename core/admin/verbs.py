@@ -1,0 +1,73 @@
+"""Verbs on records that ask something first: a page with a form, which does it when it is sent."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminSelectWidget
+
+from core.entities.assignment import METHODS
+from core.entities.bulk import BulkResult
+from core.entities.references import referable
+
+SENT = "verb_sent"
+NAMED = 3
+
+
+class VerbForm(forms.Form):
+    """Base: nothing to ask but whether one is sure. Bound only when its own page was sent."""
+
+    def __init__(self, request: HttpRequest, **options: Any) -> None:
+        self.request = request
+        sent = request.method == "POST" and SENT in request.POST
+        super().__init__(request.POST if sent else None, **options)
+
+
+class AssignForm(VerbForm):
+    """To whom, and by which method where several are named."""
+
+    users = forms.ModelMultipleChoiceField(queryset=None, widget=UnfoldAdminSelectMultipleWidget)
+    method = forms.ChoiceField(
+        choices=[(name, name.replace("_", " ").capitalize()) for name in METHODS],
+        widget=UnfoldAdminSelectWidget,
+        help_text="How several users share the records.",
+    )
+
+    def __init__(self, request: HttpRequest, **options: Any) -> None:
+        super().__init__(request, **options)
+        self.fields["users"].queryset = referable("user", request.user).order_by("username")
+
+
+def page(
+    admin: Any, request: HttpRequest, title: str, form: forms.Form, records: list[Any], hidden: dict[str, Any]
+) -> TemplateResponse:
+    """The page that asks; `hidden` goes back with the answer."""
+    context = {
+        **admin.admin_site.each_context(request),
+        "title": title,
+        "opts": admin.opts,
+        "form": form,
+        "records": records,
+        "hidden": [*hidden.items(), (SENT, "1")],
+        "media": admin.media + form.media,
+    }
+    return TemplateResponse(request, "admin/core/verb.html", context)
+
+
+def selection(request: HttpRequest, action: str) -> dict[str, Any]:
+    """What an action of a list has to be sent again with to mean the same records."""
+    kept = {"action": action, "select_across": request.POST.get("select_across", "0")}
+    return kept | {ACTION_CHECKBOX_NAME: request.POST.getlist(ACTION_CHECKBOX_NAME)}
+
+
+def report(admin: Any, request: HttpRequest, done: str, result: BulkResult) -> None:
+    """Tell how many were done and why others were not."""
+    if result.done:
+        admin.message_user(request, f"{len(result.done)} {done}.", messages.SUCCESS)
+    if result.failed:
+        reasons = "; ".join(f"{pk}: {message}" for pk, (_, message) in list(result.failed.items())[:NAMED])
+        more = " …" if len(result.failed) > NAMED else ""
+        admin.message_user(request, f"{len(result.failed)} not {done}: {reasons}{more}", messages.WARNING)

@@ -1,0 +1,153 @@
+"""Leads in the admin site."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from unfold.contrib.filters.admin import RangeNumericFilter
+from unfold.decorators import action
+from unfold.widgets import UnfoldBooleanWidget
+
+from core.access import Action
+from core.admin import verbs
+from core.admin.records import RecordAdmin
+from core.entities import writing
+from core.errors import DomainError
+from core.models.fields import ADDRESS
+from lead_management.models import Lead, LeadStatus
+from lead_management.operations import Wish, convert
+from lead_management.querysets import HOT
+
+SHOWN = 5
+
+
+class ConvertForm(verbs.VerbForm):
+    """What should become of the lead."""
+
+    create_opportunity = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget)
+
+    def wish(self) -> Wish:
+        return Wish(create_opportunity=self.cleaned_data["create_opportunity"])
+
+
+class HotFilter(admin.SimpleListFilter):
+    title = "hot"
+    parameter_name = "hot"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("true", f"Score above {HOT}")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(lead_score__gt=HOT) if self.value() == "true" else queryset
+
+
+@admin.register(Lead)
+class LeadAdmin(RecordAdmin):
+    list_display = (
+        "__str__",
+        "email",
+        "company_name",
+        "status",
+        "priority",
+        "lead_source",
+        "lead_score",
+        "is_hot",
+        "owner",
+        "assigned_to",
+        "created_at",
+    )
+    list_filter = ("status", "priority", "lead_source", HotFilter, ("lead_score", RangeNumericFilter))
+    derived = (
+        "lead_score",
+        "conversion_probability",
+        "scored_at",
+        "engagement_count",
+        "converted_at",
+        "converted_contact",
+        "converted_company",
+        "converted_opportunity",
+    )
+    sections = (
+        (
+            None,
+            {
+                "fields": (
+                    ("first_name", "last_name"),
+                    ("email", "phone", "mobile"),
+                    ("company_name", "job_title"),
+                    ("company_size", "industry", "website"),
+                    ("lead_source", "status", "priority"),
+                    "lost_reason",
+                    ("estimated_value", "currency"),
+                    ("last_contacted_at", "next_follow_up_at"),
+                    ("call_attempts", "do_not_contact"),
+                    "notes",
+                )
+            },
+        ),
+        ("Address", {"fields": ADDRESS}),
+    )
+    actions = ("assign", "convert_selected", "archive", "restore")
+    actions_detail = ("convert",)
+
+    @admin.display(description="hot", boolean=True)
+    def is_hot(self, lead: Lead) -> bool:
+        return lead.lead_score > HOT
+
+    def has_convert_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        if object_id is None:
+            return self.may(request, Action.CHANGE)
+        open_ones = Lead.objects.visible_to(request.user, Action.CHANGE).exclude(status=LeadStatus.CONVERTED)
+        return str(object_id).isdigit() and open_ones.filter(pk=object_id, archived_at=None).exists()
+
+    @action(description="Convert", permissions=["convert"])
+    def convert(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Asks first; converts when the answer is sent."""
+        back = self.page_of(object_id)
+        return self.excused(request, lambda: self._convert(request, object_id), back)
+
+    def _convert(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        lead = self.seen(request, object_id)
+        form = ConvertForm(request)
+        if not form.is_valid():
+            return verbs.page(self, request, f"Convert {lead}", form, [], {})
+        done = convert(
+            self.entity, writing.locked(self.entity, lead.pk, request.user), request.user, form.wish()
+        )
+        self.message_user(request, _told(done), messages.SUCCESS)
+        return HttpResponseRedirect(self.page_of(lead.pk))
+
+    @admin.action(description="Convert …", permissions=["convert"])
+    def convert_selected(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        """Each lead by itself: one that cannot be converted keeps none of the others back."""
+        ids = self.bulk(request, queryset).result.order
+        form = ConvertForm(request)
+        if not form.is_valid():
+            hidden = verbs.selection(request, "convert_selected")
+            return verbs.page(self, request, f"Convert {len(ids)} leads", form, [], hidden)
+        refused = [text for pk in ids if (text := self._refusal(request, pk, form.wish()))]
+        self.message_user(request, f"{len(ids) - len(refused)} converted.", messages.SUCCESS)
+        for text in refused[:SHOWN]:
+            self.message_user(request, text, messages.WARNING)
+        return None
+
+    def _refusal(self, request: HttpRequest, pk: int, wish: Wish) -> str:
+        """Why one lead was not converted; "" when it was."""
+        try:
+            with transaction.atomic():
+                lead = writing.locked(self.entity, pk, request.user)
+                convert(self.entity, lead, request.user, wish)
+        except DomainError as error:
+            return f"{pk}: {error}"
+        return ""
+
+
+def _told(done: dict[str, Any]) -> str:
+    """What a conversion did, in words."""
+    parts = [
+        f"{'new' if new else 'existing'} {name} {done[f'{name}_id']}" for name, new in done["created"].items()
+    ]
+    return f"Converted: {', '.join(parts)}."

@@ -1,0 +1,78 @@
+"""Tasks in the admin site."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from core.admin.records import RecordAdmin
+from core.entities import writing
+from core.errors import DomainError
+from tasks.models import SUBJECTS, Task
+from tasks.operations import complete
+from tasks.querysets import OPEN, due_today, overdue
+
+SHOWN = 5
+
+
+class DueFilter(admin.SimpleListFilter):
+    title = "due"
+    parameter_name = "due"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("overdue", "Overdue"), ("today", "Due today"), ("open", "Open")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        conditions = {"overdue": overdue(), "today": due_today(request.user), "open": OPEN}
+        found = conditions.get(self.value() or "")
+        return queryset if found is None else queryset.filter(found)
+
+
+@admin.register(Task)
+class TaskAdmin(RecordAdmin):
+    list_display = ("title", "task_type", "status", "priority", "due_date", "subject", "owner", "assigned_to")
+    list_filter = (DueFilter, "status", "priority", "task_type", ("due_date", RangeDateTimeFilter))
+    list_select_related = (*RecordAdmin.list_select_related, *SUBJECTS)
+    autocomplete_fields = (*RecordAdmin.autocomplete_fields, *SUBJECTS)
+    derived = ("completed_at", "series")
+    sections = (
+        (
+            None,
+            {
+                "fields": (
+                    "title",
+                    "description",
+                    ("task_type", "status", "priority"),
+                    ("due_date", "reminder_at", "time_zone"),
+                    "recurrence",
+                    "outcome",
+                )
+            },
+        ),
+        ("About", {"fields": SUBJECTS, "description": "One of these at most."}),
+    )
+    actions = ("complete", "assign", "archive", "restore")
+
+    @admin.display(description="about")
+    def subject(self, task: Task) -> str:
+        return next((str(record) for name in SUBJECTS if (record := getattr(task, name))), "")
+
+    @admin.action(description="Complete", permissions=["change"])
+    def complete(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """Each by itself; of a recurring task the next one is made."""
+        ids = self.bulk(request, queryset).result.order
+        refused = [text for pk in ids if (text := self._refusal(request, pk))]
+        self.message_user(request, f"{len(ids) - len(refused)} completed.", messages.SUCCESS)
+        for text in refused[:SHOWN]:
+            self.message_user(request, text, messages.WARNING)
+
+    def _refusal(self, request: HttpRequest, pk: int) -> str:
+        try:
+            with transaction.atomic():
+                complete(self.entity, writing.locked(self.entity, pk, request.user), request.user)
+        except DomainError as error:
+            return f"{pk}: {error}"
+        return ""
