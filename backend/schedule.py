@@ -5,6 +5,8 @@ Sweeps for what a lost doorbell left; a message that found no worker in its time
 
 from datetime import timedelta
 
+from celery.schedules import crontab
+
 SCHEDULE = {
     "sweep-transfers": {
         "task": "core.tasks.sweep_transfers",
@@ -15,6 +17,21 @@ SCHEDULE = {
         "task": "core.tasks.dispatch_changes",
         "schedule": timedelta(seconds=5),
         "options": {"expires": 10},
+    },
+    "sweep-notifications": {
+        "task": "core.tasks.sweep_notifications",
+        "schedule": timedelta(seconds=15),
+        "options": {"expires": 30},
+    },
+    "check-overdue": {
+        "task": "core.tasks.check_overdue",
+        "schedule": crontab(minute="*/30"),
+    },
+    # Every five minutes it is eight o'clock in some zone; each user's local day is marked.
+    "send-digests": {
+        "task": "core.tasks.send_digests",
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 240},
     },
     "forget-idempotency-keys": {
         "task": "core.tasks.forget_idempotency_keys",

@@ -239,6 +239,15 @@ EMAIL_TIMEOUT = env.duration("EMAIL_TIMEOUT", timedelta(seconds=20)).total_secon
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "crm@localhost")
 SERVER_EMAIL = env.text("SERVER_EMAIL", DEFAULT_FROM_EMAIL)
 
+# ---- Text messages ----
+
+SMS_BACKEND = env.text("SMS_BACKEND", f"core.notifications.channels.sms.{'console' if DEBUG else 'http'}")
+SMS_URL = env.text("SMS_URL", "")
+SMS_ACCOUNT = env.text("SMS_ACCOUNT", "")
+SMS_TOKEN = env.text("SMS_TOKEN", "")
+SMS_FROM = env.text("SMS_FROM", "")
+SMS_FILE_PATH = DATA_DIR / "sms"
+
 # ---- Languages, times, files ----
 
 LANGUAGE_CODE = "en-us"

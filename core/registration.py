@@ -6,6 +6,7 @@ from core.api.activities import ActivityViewSet, CommentViewSet
 from core.api.changes import ChangeViewSet
 from core.api.notifications import NotificationViewSet
 from core.api.people import TeamViewSet, UserViewSet
+from core.api.push import PushSubscriptionViewSet
 from core.api.transfer.exports import ExportJobViewSet
 from core.api.transfer.import_jobs import ImportJobViewSet
 from core.api.transfer.saved_mappings import SavedMappingViewSet
@@ -15,6 +16,7 @@ from core.demo.people import add_people, add_settings
 from core.entities.references import targets
 from core.models import Team, User
 from core.notifications import consuming  # noqa: F401  (a consumer of changes)
+from core.notifications.channels import email, push, sms  # noqa: F401  (they register themselves)
 
 targets.register("user", User)
 targets.register("team", Team)
@@ -27,6 +29,8 @@ demo_parts.register("people", add_people)
 demo_parts.register("settings", add_settings)
 routes.register("activities", ActivityViewSet)
 routes.register("comments", CommentViewSet)
+# Before the inbox, whose ids would match as well.
+routes.register("notifications/push", PushSubscriptionViewSet, "push")
 routes.register("notifications", NotificationViewSet)
 routes.register("imports", ImportJobViewSet)
 routes.register("exports", ExportJobViewSet)

@@ -5,7 +5,7 @@ from django.db import OperationalError
 
 from core.changes.dispatch import dispatch
 from core.models import idempotency
-from core.notifications import planning
+from core.notifications import digest, moments, planning, sending
 from core.sign_in import sessions
 from core.transfer import export_jobs
 from core.transfer import working as importing
@@ -33,6 +33,36 @@ def forget_sessions() -> int:
 def plan_notifications() -> int:
     """Choose the channels of new notifications."""
     return planning.plan()
+
+
+# A slow mail server must not keep a worker past its time limit.
+SEND_BATCHES = 3
+
+
+@shared_task(name="core.tasks.send_notifications")
+def send_notifications() -> int:
+    """Send the deliveries that are due, some batches at most; the rest is for the next ring."""
+    return sending.send_due(limit=SEND_BATCHES)
+
+
+@shared_task(name="core.tasks.sweep_notifications")
+def sweep_notifications() -> None:
+    """Whatever a lost doorbell left: reminders that are due, notifications without channels, deliveries."""
+    moments.tell_due("reminder")
+    planning.plan()
+    sending.send_due(limit=SEND_BATCHES)
+
+
+@shared_task(name="core.tasks.check_overdue")
+def check_overdue() -> int:
+    """Tell of what became overdue; each once, however often this runs."""
+    return moments.tell_due("overdue")
+
+
+@shared_task(name="core.tasks.send_digests")
+def send_digests() -> int:
+    """Make the digests of those zones where it is eight by now."""
+    return digest.send_digests()
 
 
 # Hours, not the minutes of other tasks. The message is gone once it is taken: what restarts a job whose

@@ -15,8 +15,10 @@ from core.entities.kinds import Boolean, Integer, Phone
 from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
 from core.models.fields import ADDRESS
+from core.notifications.moments import remind
 from core.notifications.watching import watch
 from core.transfer.headers import headers_of, load, people
+from lead_management import digest  # noqa: F401  (its sections register themselves)
 from lead_management.demo import add_leads
 from lead_management.models import Lead
 from lead_management.querysets import HOT
@@ -85,6 +87,12 @@ LEAD = register(
 )
 
 timeline.register(CONVERSION)
+remind(
+    "lead",
+    "next_follow_up_at",
+    "Follow up with ",
+    condition="r.status NOT IN ('converted', 'unqualified', 'lost')",
+)
 watch("lead", "status")
 watch("lead", "lead_score", type="score", above=HOT)
 

@@ -14,8 +14,10 @@ from core.entities.carrying import carry_overs
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
 from core.entities.kinds import Boolean
 from core.entities.ownership import COMMON_FILTERS
+from core.notifications.moments import remind
 from core.notifications.watching import watch
 from core.transfer.headers import headers_of, load, records
+from tasks import digest  # noqa: F401  (its sections register themselves)
 from tasks.demo import add_tasks
 from tasks.models import Task
 from tasks.operations import move_tasks
@@ -77,6 +79,9 @@ TASK = register(
 )
 
 timeline.register(TASKS)
+STILL_OPEN = "r.status IN ('pending', 'in_progress')"
+remind("task", "reminder_at", "Reminder: ", condition=STILL_OPEN)
+remind("task", "due_date", "Overdue: ", type="overdue", condition=STILL_OPEN)
 watch("task", "status")
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -14,17 +14,46 @@ from core.access import Action
 from core.api.bodies import only
 from core.api.parameters import flag
 from core.api.resources import ReadOnlyResourceViewSet
-from core.api.schema.parts import FLAG, object_of, of_kinds
+from core.api.schema.parts import FLAG, MOMENT, TEXT, array_of, object_of, of_kinds
 from core.changes.history import actors_of
 from core.entities.kinds import DateTime, Text, TextList
 from core.models import Notification
-from core.notifications import inbox
+from core.models.delivery import DAYS
+from core.notifications import inbox, preferences, sending, wishes
+from core.notifications.types import CHANNELS
 
 COUNT = {"type": "integer"}
 COUNTS = object_of(
     {"unread": COUNT, "capped": FLAG, "by_type": {"type": "object", "additionalProperties": COUNT}}
 )
+FLAGS = object_of(dict.fromkeys(CHANNELS, FLAG))
+WEEKDAYS = array_of(TEXT | {"enum": list(DAYS)})
+PREFERENCES = object_of(
+    {
+        "channels": FLAGS,
+        "types": {"type": "object", "additionalProperties": FLAGS},
+        "digest": object_of({"daily": FLAG, "weekly": FLAG}),
+        "do_not_disturb": object_of(
+            {
+                "enabled": FLAG,
+                "start": TEXT | {"example": "22:00"},
+                "end": TEXT | {"example": "07:00"},
+                "days": WEEKDAYS,
+                "whole_days": WEEKDAYS,
+                "allow_urgent": FLAG,
+            }
+        ),
+        "time_zone": TEXT | {"example": "Europe/Berlin"},
+    }
+)
+DISABLED = object_of(
+    {"results": array_of(object_of({"channel": TEXT, "address": TEXT, "reason": TEXT, "created_at": MOMENT}))}
+)
 READ_ALL = {"types": TextList(item=Text(max_length=40)), "until": DateTime()}
+
+
+# One's own inbox and settings need no role beyond seeing.
+OWN_ROUTES = ("read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses")
 
 
 class NotificationSerializer(serializers.ModelSerializer):
@@ -53,7 +82,10 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
     serializer_class = NotificationSerializer
     filters = ("type",)
     parameters = ("unread", "archived")
-    access = dict.fromkeys(("read", "unread", "read_all", "archive", "unarchive"), Action.VIEW)
+    access = dict.fromkeys(
+        ("read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses"),
+        Action.VIEW,
+    )
 
     def get_queryset(self) -> QuerySet:
         return inbox.visible(self.request.user)
@@ -76,6 +108,27 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
     def counts(self, request: Request) -> Response:
         """How many are unread, in all and by type."""
         return Response(inbox.counts(request.user))
+
+    @extend_schema(methods=["GET"], responses={200: PREFERENCES})
+    @extend_schema(methods=["PATCH"], request={"application/json": PREFERENCES}, responses={200: PREFERENCES})
+    @action(methods=["get", "patch"], detail=False)
+    def preferences(self, request: Request) -> Response:
+        """Channels by type, digests, quiet hours and time zone; PATCH changes what it names."""
+        if request.method == "PATCH":
+            return Response(preferences.shown(wishes.change(request.user, request.data)))
+        return Response(preferences.shown(preferences.of(request.user)))
+
+    @extend_schema(methods=["GET"], responses={200: DISABLED})
+    @extend_schema(methods=["DELETE"], responses={204: None}, parameters=[OpenApiParameter("channel", str)])
+    @action(methods=["get", "delete"], detail=False)
+    def disabled_addresses(self, request: Request) -> Response:
+        """Your addresses that were refused for good; DELETE lets them be tried again."""
+        rows = sending.disabled_of(request.user)
+        if request.method == "DELETE":
+            channel = request.query_params.get("channel")
+            (rows.filter(channel=channel) if channel else rows).delete()
+            return Response(status=204)
+        return Response({"results": list(rows.values("channel", "address", "reason", "created_at"))})
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)

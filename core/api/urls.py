@@ -2,12 +2,14 @@
 
 from importlib.util import find_spec
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from core.api.routes import router
 from core.api.transfer.urls import urlpatterns as transfer_urls
+from core.api.unsubscribe import unsubscribe
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    re_path(r"^v1/notifications/unsubscribe/?$", unsubscribe, name="unsubscribe"),
     path("v1/", include(router.urls)),
     path("v1/", include(transfer_urls)),
 ]

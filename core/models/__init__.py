@@ -3,6 +3,13 @@
 from core.models.activity import Activity, Comment, Mention
 from core.models.change import Change, FailedFeed, Outbox
 from core.models.custom_field import CustomField
+from core.models.delivery import (
+    DeadAddress,
+    Delivery,
+    NotificationPreference,
+    PushKey,
+    PushSubscription,
+)
 from core.models.follow import Follow
 from core.models.idempotency import IdempotencyKey
 from core.models.notification import Notification
@@ -18,6 +25,8 @@ __all__ = [
     "Change",
     "Comment",
     "CustomField",
+    "DeadAddress",
+    "Delivery",
     "ExportJob",
     "FailedFeed",
     "Follow",
@@ -26,7 +35,10 @@ __all__ = [
     "ImportJob",
     "Mention",
     "Notification",
+    "NotificationPreference",
     "Outbox",
+    "PushKey",
+    "PushSubscription",
     "Record",
     "SavedMapping",
     "SavedView",

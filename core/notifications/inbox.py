@@ -14,7 +14,7 @@ from core.models.notification import UNREAD
 COUNT_LIMIT = 1_000
 
 
-def visible(user: Any) -> QuerySet[Notification]:
+def about_visible(user: Any) -> QuerySet[Notification]:
     """The notifications of `user` but for those about records they no longer see."""
     seen: Any = Q(object_id=None)
     for entity in entities:
@@ -23,7 +23,12 @@ def visible(user: Any) -> QuerySet[Notification]:
         seen |= Q(entity=entity.name) & (Exists(rows) if scope else Q())
     # About something that is no record (an import, a workflow), or about a visible record.
     about_other = ~Q(entity__in=entities.keys())
-    return Notification.objects.filter(recipient=user, in_inbox=True).filter(seen | about_other)
+    return Notification.objects.filter(recipient=user).filter(seen | about_other)
+
+
+def visible(user: Any) -> QuerySet[Notification]:
+    """What is in the user's inbox."""
+    return about_visible(user).filter(in_inbox=True)
 
 
 def unread(user: Any) -> QuerySet[Notification]:

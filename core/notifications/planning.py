@@ -1,11 +1,19 @@
 """Choosing the channels of new notifications: each row is its own outbox until it is planned."""
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from django.db import transaction
 from django.utils import timezone
 
-from core.models import Notification
+from core import jobs
+from core.models import Delivery, Notification, PushSubscription
+from core.notifications import preferences
+from core.notifications.preferences import Preferences
+from core.notifications.types import EMAIL, IN_APP, PUSH, SMS
 
 BATCH = 500
+SEND_JOB = "core.tasks.send_notifications"
 
 
 def plan() -> int:
@@ -16,10 +24,48 @@ def plan() -> int:
     return total
 
 
+@transaction.atomic
 def plan_once() -> int:
-    """One batch in one transaction."""
-    with transaction.atomic():
-        rows = Notification.objects.filter(planned_at=None).order_by("id")
-        ids = list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:BATCH])
-        Notification.objects.filter(pk__in=ids).update(planned_at=timezone.now())
-    return len(ids)
+    """One batch: deliveries for whoever wants them, each (notification, channel) once. A fixed number of
+    statements for any number of receivers."""
+    waiting = Notification.objects.filter(planned_at=None).order_by("id")
+    rows = list(waiting.select_for_update(skip_locked=True)[:BATCH])
+    if not rows:
+        return 0
+    now = timezone.now()
+    wishes = preferences.load(row.recipient_id for row in rows)
+    deliveries = _deliveries(rows, wishes, now)
+    Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
+    unwanted = [row.pk for row in rows if not wishes[row.recipient_id].wants(row.type, IN_APP)]
+    if unwanted:
+        Notification.objects.filter(pk__in=unwanted).update(in_inbox=False)
+    Notification.objects.filter(pk__in=[row.pk for row in rows]).update(planned_at=now)
+    if any(delivery.due_at <= now for delivery in deliveries):
+        jobs.enqueue(SEND_JOB)
+    return len(rows)
+
+
+def _deliveries(rows: list[Notification], wishes: dict[int, Preferences], now: datetime) -> list[Delivery]:
+    devices = _with_devices(rows)
+    return [
+        Delivery(notification=row, channel=channel, due_at=wish.held_until(row.type, now))
+        for row in rows
+        for wish in (wishes[row.recipient_id],)
+        for channel in _reachable(wish, wish.user.pk in devices)
+        if wish.wants(row.type, channel)
+    ]
+
+
+def _with_devices(rows: Iterable[Notification]) -> set[int]:
+    """The recipients with a browser that takes push."""
+    found = PushSubscription.objects.filter(user__in={row.recipient_id for row in rows})
+    return set(found.values_list("user_id", flat=True))
+
+
+def _reachable(wish: Preferences, has_device: bool) -> Iterable[str]:
+    if wish.user.email:
+        yield EMAIL
+    if wish.user.phone:
+        yield SMS
+    if has_device:
+        yield PUSH

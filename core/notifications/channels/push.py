@@ -1,0 +1,128 @@
+"""By web push (RFC 8030), encrypted for the browser (RFC 8291) and signed with our VAPID key (RFC 8292)."""
+
+import time
+from urllib.parse import urlsplit
+
+import orjson
+from cryptography.hazmat.primitives import serialization
+from django.conf import settings
+from django.utils import timezone
+from py_vapid import Vapid02, b64urlencode
+from pywebpush import WebPusher
+
+from core.models import PushKey, PushSubscription
+from core.notifications.channels import Message, PermanentError, TransientError, channels
+from core.notifications.types import types
+from core.outbound import client
+from core.outbound.addresses import AddressRefusedError
+from core.outbound.sealing import seal, unseal
+from core.workflows.backoff import is_transient, retry_after_of
+
+# How long a push service keeps a message for a browser that is away.
+TTL_S = 86_400
+TOKEN_S = 12 * 3600
+# What push services take at least (RFC 8030 section 7.2), less the encryption's overhead.
+MAX_BODY = 200
+
+
+def public_key() -> str:
+    """The installation's VAPID key for browsers, base64url without padding; made at the first call."""
+    return _key().public
+
+
+def _key() -> PushKey:
+    found = PushKey.objects.filter(pk=1).first()
+    if found is None:
+        vapid = Vapid02()
+        vapid.generate_keys()
+        PushKey.objects.bulk_create([_stored(vapid)], ignore_conflicts=True)
+        found = PushKey.objects.get(pk=1)
+    return found
+
+
+def _stored(vapid: Vapid02) -> PushKey:
+    point = vapid.public_key.public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )
+    return PushKey(pk=1, private=seal(vapid.private_pem().decode()), public=b64urlencode(point))
+
+
+def send(message: Message) -> None:
+    """To every browser of the user that has not got it yet. Raises TransientError if one of them must be
+    tried again and PermanentError when none is left; a browser that has gone is forgotten."""
+    body = payload(message)
+    waiting = PushSubscription.objects.filter(user=message.user).exclude(pk__in=message.done)
+    again: list[TransientError] = []
+    for device in waiting.order_by("pk"):
+        try:
+            _send_to(device, body, message)
+            message.done.append(device.pk)
+        except PermanentError:
+            device.delete()
+        except TransientError as error:
+            again.append(error)
+    if again:
+        raise again[0]
+    if not message.done:
+        raise PermanentError("No browser takes push any more.")
+
+
+def payload(message: Message) -> bytes:
+    """What the service worker is given."""
+    row = message.notification
+    shown = {
+        "id": row.pk,
+        "type": row.type,
+        "title": row.title,
+        "body": row.body[:MAX_BODY],
+        "url": message.url,
+    }
+    return orjson.dumps(shown)
+
+
+def _send_to(device: PushSubscription, body: bytes, message: Message) -> None:
+    keys = {"p256dh": device.p256dh, "auth": device.auth}
+    encoded = WebPusher({"endpoint": device.endpoint, "keys": keys}).encode(body, "aes128gcm")
+    found = types.get(message.notification.type)
+    headers = {
+        "Content-Encoding": "aes128gcm",
+        "Content-Type": "application/octet-stream",
+        "TTL": str(TTL_S),
+        "Urgency": "high" if found and found.urgent else "normal",
+        # A repetition takes the place of the first where the browser has not fetched it yet.
+        "Topic": f"n{message.notification.pk}",
+        **_signed(device.endpoint),
+    }
+    try:
+        reply = client.send(client.Request(device.endpoint, headers=headers, body=bytes(encoded["body"])))
+    except AddressRefusedError as error:
+        raise PermanentError(str(error)) from error
+    except client.UnreachableError as error:
+        raise TransientError(str(error)) from error
+    _judge(reply)
+    PushSubscription.objects.filter(pk=device.pk).update(last_used_at=timezone.now())
+
+
+def _judge(reply: client.Reply) -> None:
+    """404 and 410 say that the subscription is gone (RFC 8030 section 7.3); 403 that it is another key's."""
+    if reply.status < 300:
+        return
+    if is_transient(reply.status):
+        raise TransientError(
+            f"The push service answered {reply.status}.", retry_after=retry_after_of(reply.headers)
+        )
+    raise PermanentError(f"The push service answered {reply.status}.")
+
+
+def _signed(endpoint: str) -> dict[str, str]:
+    parts = urlsplit(endpoint)
+    claims = {
+        "aud": f"{parts.scheme}://{parts.netloc}",
+        "exp": int(time.time()) + TOKEN_S,
+        "sub": f"mailto:{settings.DEFAULT_FROM_EMAIL}",
+    }
+    vapid = Vapid02.from_pem(unseal(_key().private).encode())
+    return vapid.sign(claims)
+
+
+channels.register("push", send)

@@ -1,0 +1,144 @@
+"""Working off deliveries: by lease, with retries, each at most once per (notification, channel).
+
+No transaction is open while something is sent. A crash in between leaves the lease to run out, and the
+message goes out again under the same key: receivers may drop it (docs/notifications.md says how often).
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from core.entities import entities
+from core.models import DeadAddress, Delivery, User
+from core.notifications import inbox, preferences
+from core.notifications.channels import Message, PermanentError, TransientError, channels
+from core.notifications.preferences import Preferences
+from core.workflows.backoff import exponential
+
+log = logging.getLogger(__name__)
+BATCH = 20
+LEASE = timedelta(seconds=90)
+# 30 s, 2 min, 8 min, 32 min, 1 h: six attempts within two hours.
+RETRIES = exponential(30, 4, retries=5, cap_s=3600)
+_CLAIM = """
+UPDATE core_delivery SET due_at = clock_timestamp() + %s, fence = fence + 1, attempts = attempts + 1
+WHERE id IN (SELECT id FROM core_delivery WHERE status = 'queued' AND due_at <= clock_timestamp()
+             ORDER BY due_at, id LIMIT %s FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an attempt: a status, or the pause before the next."""
+
+    status: str
+    error: str = ""
+    pause: timedelta = timedelta(0)
+
+
+def send_due(limit: int | None = None) -> int:
+    """Send what is due, `limit` batches at most; returns how many deliveries were taken up."""
+    total = turns = 0
+    while limit is None or turns < limit:
+        taken = send_batch()
+        if not taken:
+            break
+        total, turns = total + taken, turns + 1
+    return total
+
+
+def send_batch() -> int:
+    """Claim a batch, work it off; returns its size."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [LEASE, BATCH])
+        ids = [row[0] for row in cursor.fetchall()]
+    rows = Delivery.objects.select_related("notification").filter(pk__in=ids).order_by("pk")
+    wishes = preferences.load(row.notification.recipient_id for row in rows)
+    for row in rows:
+        _record(row, _attempt(row, wishes[row.notification.recipient_id]))
+    return len(ids)
+
+
+def _attempt(row: Delivery, wish: Preferences) -> Verdict:
+    """Send, unless by now it should not be: turned off, read, hidden, an address that takes nothing."""
+    reason = _reason_to_skip(row, wish)
+    if reason:
+        return Verdict(Delivery.Status.SKIPPED, reason)
+    now = timezone.now()
+    held = wish.held_until(row.notification.type, now)
+    if held > now:
+        return Verdict(Delivery.Status.QUEUED, pause=held - now)
+    message = Message(row, row.notification, wish.user, url_of(row), row.done)
+    try:
+        channels[row.channel](message)
+    except PermanentError as error:
+        if error.address:
+            disable(row.channel, error.address, str(error))
+        return Verdict(Delivery.Status.FAILED, str(error))
+    except TransientError as error:
+        pause = RETRIES.delay(row.attempts, error.retry_after)
+        return Verdict(Delivery.Status.QUEUED, str(error), pause) if pause else Verdict("failed", str(error))
+    return Verdict(Delivery.Status.SENT)
+
+
+def _reason_to_skip(row: Delivery, wish: Preferences) -> str:
+    told = row.notification
+    if not wish.user.is_active:
+        return "The user is not active."
+    if told.type != "digest" and not wish.wants(told.type, row.channel):
+        return "Turned off in the meantime."
+    if told.read_at or told.archived_at:
+        return "Read already."
+    if not inbox.about_visible(wish.user).filter(pk=told.pk).exists():
+        return "About something no longer visible."
+    address = address_of(row, wish)
+    if address and DeadAddress.objects.filter(channel=row.channel, address=address).exists():
+        return "The address takes nothing any more."
+    return ""
+
+
+def address_of(row: Delivery, wish: Preferences) -> str:
+    """Where it goes, as DeadAddress keeps it; "" where that is not one address."""
+    return {"email": wish.user.email.lower(), "sms": wish.user.phone}.get(row.channel, "")
+
+
+def disable(channel: str, address: str, reason: str) -> None:
+    """Send nothing more to an address that was refused for good."""
+    DeadAddress.objects.bulk_create(
+        [DeadAddress(channel=channel, address=address.lower(), reason=reason[:300])], ignore_conflicts=True
+    )
+    log.warning("a %s address was refused for good and is disabled: %s", channel, reason[:100])
+
+
+def url_of(row: Delivery) -> str:
+    """The record in the API, or the inbox."""
+    told, base = row.notification, settings.PUBLIC_URL.rstrip("/")
+    entity = entities.get(told.entity)
+    if entity and told.object_id:
+        return f"{base}/api/v1/{entity.plural}/{told.object_id}/"
+    return f"{base}/api/v1/notifications/{told.pk}/"
+
+
+def _record(row: Delivery, verdict: Verdict) -> None:
+    """Write the outcome, unless another worker holds the lease by now."""
+    values = {"status": verdict.status, "error": verdict.error[:300], "done": row.done}
+    now = timezone.now()
+    if verdict.status == Delivery.Status.SENT:
+        values["sent_at"] = now
+    if verdict.status == Delivery.Status.QUEUED:
+        values["due_at"] = now + verdict.pause
+        # Waiting for the quiet hours to end is no attempt.
+        values["attempts"] = row.attempts if verdict.error else row.attempts - 1
+    Delivery.objects.filter(pk=row.pk, fence=row.fence).update(**values)
+
+
+def disabled_of(user: User) -> QuerySet[DeadAddress]:
+    """Those of the user's present addresses that take nothing any more."""
+    email = Q(channel="email", address=user.email.lower())
+    return DeadAddress.objects.filter(email | Q(channel="sms", address=user.phone)).exclude(address="")

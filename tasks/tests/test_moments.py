@@ -1,0 +1,106 @@
+"""Reminders and overdue tasks: each told once, to whom it belongs."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from core.changes import acting_as
+from core.changes.dispatch import dispatch
+from core.models import Notification
+from core.notifications.moments import tell_due
+from lead_management.models import Lead
+from tasks.models import Task
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def task(user, **fields):
+    with acting_as(user):
+        return Task.objects.create(**{"title": "Ring", "owner": user, "assigned_to": user} | fields)
+
+
+def titles(user):
+    return sorted(Notification.objects.filter(recipient=user).values_list("title", flat=True))
+
+
+def test_a_reminder_comes_at_its_minute_and_once(rep):
+    task(rep, reminder_at=NOON)
+    assert tell_due("reminder", NOON - timedelta(seconds=1)) == 0
+    assert tell_due("reminder", NOON) == 1
+    assert tell_due("reminder", NOON + timedelta(minutes=1)) == 0
+    assert titles(rep) == ["Reminder: Ring"]
+
+
+def test_a_reminder_that_is_moved_comes_again(rep):
+    made = task(rep, reminder_at=NOON)
+    tell_due("reminder", NOON)
+    Task.objects.filter(pk=made.pk).update(reminder_at=NOON + timedelta(hours=1))
+    assert tell_due("reminder", NOON + timedelta(hours=1)) == 1
+
+
+def test_a_lead_to_follow_up_reminds_its_assignee_or_else_its_owner(rep, make_user):
+    boss = make_user("manager")
+    with acting_as():
+        Lead.objects.create(first_name="Ada", owner=boss, assigned_to=rep, next_follow_up_at=NOON)
+        Lead.objects.create(first_name="Bob", owner=boss, next_follow_up_at=NOON)
+        Lead.objects.create(first_name="Cy", owner=boss, next_follow_up_at=NOON, status="lost")
+        Lead.objects.create(first_name="Di", next_follow_up_at=NOON)
+    assert tell_due("reminder", NOON) == 2
+    assert (titles(rep), titles(boss)) == (["Follow up with Ada"], ["Follow up with Bob"])
+
+
+@pytest.mark.parametrize("fields", [{"status": "completed"}, {"status": "cancelled"}, {"archived_at": NOON}])
+def test_nobody_is_reminded_of_what_is_over(rep, fields):
+    task(rep, reminder_at=NOON, due_date=NOON, **fields)
+    assert (tell_due("reminder", NOON), tell_due("overdue", NOON)) == (0, 0)
+
+
+def test_what_is_overdue_is_told_once_however_often_it_is_checked(rep):
+    task(rep, title="Late", due_date=NOON - timedelta(hours=3))
+    task(rep, title="Later", due_date=NOON + timedelta(minutes=20))
+    assert [tell_due("overdue", NOON + timedelta(minutes=30 * i)) for i in range(4)] == [1, 1, 0, 0]
+    assert titles(rep) == ["Overdue: Late", "Overdue: Later"]
+
+
+def test_whoever_takes_an_overdue_task_over_is_told_too(rep, make_user):
+    made = task(rep, due_date=NOON)
+    tell_due("overdue", NOON)
+    other = make_user("rep")
+    Task.objects.filter(pk=made.pk).update(assigned_to=other)
+    assert tell_due("overdue", NOON + timedelta(minutes=30)) == 1
+    assert titles(other) == ["Overdue: Ring"]
+
+
+def test_a_short_outage_loses_nothing_and_a_long_past_is_left(rep):
+    task(rep, title="Missed", reminder_at=NOON - timedelta(days=6))
+    task(rep, title="Ancient", reminder_at=NOON - timedelta(days=8))
+    assert tell_due("reminder", NOON) == 1
+    assert titles(rep) == ["Reminder: Missed"]
+
+
+def test_the_series_keeps_its_hour_when_the_clocks_change(api, rep):
+    """The next task of a weekly one is due at nine on the wall, and reminds an hour before, in winter too."""
+    with time_machine.travel(datetime(2026, 10, 22, 12, tzinfo=UTC), tick=False):
+        made = (
+            api(rep)
+            .post(
+                "/api/v1/tasks/",
+                {
+                    "title": "Weekly",
+                    "assigned_to": rep.pk,
+                    "due_date": "2026-10-22T07:00:00Z",
+                    "reminder_at": "2026-10-22T06:00:00Z",
+                    "time_zone": "Europe/Berlin",
+                    "recurrence": "FREQ=WEEKLY",
+                },
+            )
+            .json()
+        )
+        following = api(rep).post(f"/api/v1/tasks/{made['id']}/complete/").json()["next_task"]
+        dispatch()
+    due = Task.objects.get(pk=following).due_date
+    assert due == datetime(2026, 10, 29, 8, tzinfo=UTC)
+    assert tell_due("reminder", datetime(2026, 10, 29, 6, 59, tzinfo=UTC)) == 0
+    assert tell_due("reminder", datetime(2026, 10, 29, 7, 0, tzinfo=UTC)) == 1
