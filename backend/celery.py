@@ -11,6 +11,14 @@ from backend.schedule import SCHEDULE
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
 QUEUES = ("default", "automation", "scoring", "transfer")
+AUTOMATION = (
+    "dispatch_changes",
+    "run_workflows",
+    "execute_workflow",
+    "sweep_automation",
+    "send_mail",
+    "deliver_webhooks",
+)
 VISIBILITY_SECONDS = 300  # nothing is scheduled further ahead, and no task may run as long
 
 # A doorbell, never the state (docs/architecture.md): what is due is a row in PostgreSQL.
@@ -25,11 +33,8 @@ HABITS = {
     "task_default_queue": "default",
     "task_queues": {name: {"exchange": name, "routing_key": name} for name in QUEUES},
     "task_create_missing_queues": False,
-    "task_routes": {
-        "core.tasks.dispatch_changes": {"queue": "automation"},
-        "core.tasks.run_import": {"queue": "transfer"},
-        "core.tasks.run_export": {"queue": "transfer"},
-    },
+    "task_routes": {f"core.tasks.{name}": {"queue": "automation"} for name in AUTOMATION}
+    | {f"core.tasks.{name}": {"queue": "transfer"} for name in ("run_import", "run_export")},
     "worker_prefetch_multiplier": 1,
     "worker_cancel_long_running_tasks_on_connection_loss": True,
     "worker_soft_shutdown_timeout": 20,

@@ -33,6 +33,15 @@ SCHEDULE = {
         "schedule": crontab(minute="*/5"),
         "options": {"expires": 240},
     },
+    "sweep-automation": {
+        "task": "core.tasks.sweep_automation",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 10},
+    },
+    "prune-automation": {
+        "task": "core.tasks.prune_automation",
+        "schedule": timedelta(hours=6),
+    },
     "forget-idempotency-keys": {
         "task": "core.tasks.forget_idempotency_keys",
         "schedule": timedelta(hours=1),

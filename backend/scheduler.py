@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from backend.celery import prepare_process
@@ -13,3 +14,8 @@ class Scheduler(DatabaseScheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         prepare_process()
         super().__init__(*args, **kwargs)
+
+    def update_from_dict(self, mapping: dict[str, Any]) -> None:
+        """Add the entries that are missing; those that are there are the administrators' to change."""
+        known = set(PeriodicTask.objects.filter(name__in=mapping).values_list("name", flat=True))
+        super().update_from_dict({name: entry for name, entry in mapping.items() if name not in known})

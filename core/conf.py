@@ -30,6 +30,10 @@ DEFAULTS: dict[str, Any] = {
     "OUTBOUND_PLAIN_HTTP": False,
     "OUTBOUND_PORTS": (443, 80),
     "OUTBOUND_ALLOWED_HOSTS": (),
+    # How long the history of automation is kept, in days: runs, mail, webhook deliveries.
+    "RUN_DAYS": 90,
+    "MAIL_DAYS": 365,
+    "DELIVERY_DAYS": 30,
 }
 
 

@@ -4,19 +4,26 @@ from core import tasks  # noqa: F401  (jobs are asked for by name, so they must 
 from core.api import routes
 from core.api.activities import ActivityViewSet, CommentViewSet
 from core.api.changes import ChangeViewSet
+from core.api.email_templates import EmailTemplateViewSet
 from core.api.notifications import NotificationViewSet
 from core.api.people import TeamViewSet, UserViewSet
 from core.api.push import PushSubscriptionViewSet
 from core.api.transfer.exports import ExportJobViewSet
 from core.api.transfer.import_jobs import ImportJobViewSet
 from core.api.transfer.saved_mappings import SavedMappingViewSet
-from core.changes import attachments  # noqa: F401  (timeline sources and carry-overs)
+from core.api.workflows import ExecutionViewSet, WorkflowViewSet
+from core.changes import (
+    attachments,  # noqa: F401  (timeline sources and carry-overs)
+    consumers,
+)
 from core.demo import demo_parts
 from core.demo.people import add_people, add_settings
 from core.entities.references import targets
 from core.models import Team, User
 from core.notifications import consuming  # noqa: F401  (a consumer of changes)
 from core.notifications.channels import email, push, sms  # noqa: F401  (they register themselves)
+from core.workflows import matching
+from core.workflows import timeline as mail_timeline  # noqa: F401  (a timeline source)
 
 targets.register("user", User)
 targets.register("team", Team)
@@ -35,3 +42,9 @@ routes.register("notifications", NotificationViewSet)
 routes.register("imports", ImportJobViewSet)
 routes.register("exports", ExportJobViewSet)
 routes.register("import_mappings", SavedMappingViewSet)
+
+routes.register("workflows", WorkflowViewSet)
+routes.register("executions", ExecutionViewSet)
+routes.register("email-templates", EmailTemplateViewSet)
+
+consumers.register("workflows", matching.consume)

@@ -1,14 +1,17 @@
 """Celery tasks of core: each looks in PostgreSQL for what is due, so each may run twice or not at all."""
 
-from celery import shared_task
+from typing import Any
+
+from celery import current_task, shared_task
 from django.db import OperationalError
 
 from core.changes.dispatch import dispatch
-from core.models import idempotency
+from core.models import Workflow, idempotency
 from core.notifications import digest, moments, planning, sending
 from core.sign_in import sessions
 from core.transfer import export_jobs
 from core.transfer import working as importing
+from core.workflows import automation, engine, mailing, retention
 
 
 @shared_task(name="core.tasks.dispatch_changes")
@@ -51,6 +54,31 @@ def sweep_notifications() -> None:
     moments.tell_due("reminder")
     planning.plan()
     sending.send_due(limit=SEND_BATCHES)
+
+
+@shared_task(name="core.tasks.run_workflows")
+def run_workflows() -> int:
+    """Work off due runs; rung when some were started and swept by beat."""
+    return engine.run_due()
+
+
+@shared_task(name="core.tasks.execute_workflow")
+def execute_workflow(workflow_id: int, trigger_data: dict[str, Any] | None = None) -> int:
+    """Start one run of a workflow by hand and work it off; returns the execution's id.
+
+    A message that is delivered twice starts one run: its id is the run's key.
+    """
+    workflow = Workflow.objects.get(pk=workflow_id)
+    message = getattr(current_task.request, "id", None) if current_task else None
+    run = engine.queue_workflow(workflow, trigger_data, key=f"task:{message}" if message else "")
+    engine.run_now(run)
+    return run.pk
+
+
+@shared_task(name="core.tasks.sweep_automation")
+def sweep_automation() -> int:
+    """What no doorbell announced: dates and schedules, runs and mail that are due, changes left over."""
+    return automation.turn()
 
 
 @shared_task(name="core.tasks.check_overdue")
@@ -98,3 +126,15 @@ def run_export(job_id: int) -> str:
 def sweep_transfers() -> int:
     """Ring again for imports and exports that nobody works on; delete exports that expired."""
     return importing.sweep() + export_jobs.sweep()
+
+
+@shared_task(name="core.tasks.send_mail")
+def send_mail() -> int:
+    """Send the mail that waits."""
+    return mailing.send_due()
+
+
+@shared_task(name="core.tasks.prune_automation")
+def prune_automation() -> int:
+    """Delete the history that is past its time."""
+    return retention.prune()

@@ -18,7 +18,10 @@ from core.models.fields import ADDRESS
 from core.notifications.moments import remind
 from core.notifications.watching import watch
 from core.transfer.headers import headers_of, load, people
-from lead_management import digest  # noqa: F401  (its sections register themselves)
+from lead_management import (
+    automation,  # noqa: F401  (triggers and actions)
+    digest,  # noqa: F401  (its sections register themselves)
+)
 from lead_management.demo import add_leads
 from lead_management.models import Lead
 from lead_management.querysets import HOT

@@ -17,7 +17,10 @@ from core.entities.ownership import COMMON_FILTERS
 from core.entities.references import targets
 from core.notifications.watching import watch
 from core.transfer.headers import headers_of, load, records
-from opportunities import digest  # noqa: F401  (its sections register themselves)
+from opportunities import (
+    automation,  # noqa: F401  (triggers and actions)
+    digest,  # noqa: F401  (its sections register themselves)
+)
 from opportunities.demo import add_opportunities
 from opportunities.models import Opportunity, Pipeline
 from opportunities.querysets import weighted

@@ -17,7 +17,10 @@ from core.entities.ownership import COMMON_FILTERS
 from core.notifications.moments import remind
 from core.notifications.watching import watch
 from core.transfer.headers import headers_of, load, records
-from tasks import digest  # noqa: F401  (its sections register themselves)
+from tasks import (
+    automation,  # noqa: F401  (triggers and actions)
+    digest,  # noqa: F401  (its sections register themselves)
+)
 from tasks.demo import add_tasks
 from tasks.models import Task
 from tasks.operations import move_tasks

@@ -4,6 +4,7 @@ from core.access.attached import AttachedPolicy
 from core.access.policies import (
     TEAM_REACH,
     AdminPolicy,
+    AutomationPolicy,
     OwnershipPolicy,
     OwnPolicy,
     ParentPolicy,
@@ -20,6 +21,7 @@ __all__ = [
     "Action",
     "AdminPolicy",
     "AttachedPolicy",
+    "AutomationPolicy",
     "OwnPolicy",
     "OwnershipPolicy",
     "ParentPolicy",

@@ -84,6 +84,20 @@ class OwnershipPolicy(Policy):
         return [Q(**{f"{field}_id__in": reached}) for field in self.fields]
 
 
+class AutomationPolicy(OwnershipPolicy):
+    """What acts in someone's name (workflows, webhooks): for those who write automation, within their reach.
+
+    Who changes one without being an administrator becomes the one it acts as, so nobody lends themselves
+    another's rights.
+    """
+
+    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+        return self.rows(user, action) if self.allows(user, action) else NOTHING
+
+    def allows(self, user: Any, action: str) -> bool:
+        return role_allows(user, Action.AUTOMATE)
+
+
 class ReadAllPolicy(Policy):
     """Everyone signed in reads; `write` is the action that changing needs (colleagues, teams, pipelines)."""
 

@@ -1,10 +1,10 @@
 """Single query parameters and ids in addresses, checked."""
 
-from datetime import date
+from datetime import date, datetime
 
 from rest_framework.request import Request
 
-from core.entities.kinds import BIGINT_MAX, Boolean, Date, Integer
+from core.entities.kinds import BIGINT_MAX, Boolean, Date, DateTime, Integer
 from core.errors import InvalidError, NotVisibleError, ValueRefusedError
 
 
@@ -38,5 +38,14 @@ def date_parameter(request: Request, name: str) -> date | None:
     text = request.query_params.get(name, "")
     try:
         return Date().clean(text) if text else None
+    except ValueRefusedError as error:
+        raise InvalidError.of(name, error.message) from error
+
+
+def moment_parameter(request: Request, name: str) -> datetime | None:
+    """A moment as ISO 8601; None when it is not given. Raises InvalidError."""
+    text = request.query_params.get(name, "")
+    try:
+        return DateTime().clean(text) if text else None
     except ValueRefusedError as error:
         raise InvalidError.of(name, error.message) from error

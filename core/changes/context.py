@@ -44,11 +44,12 @@ def current() -> Context:
 
 
 @contextmanager
-def acting_as(actor: Any = None, **fields: Any) -> Iterator[Context]:
+def acting_as(actor: Any = None, *, ring: bool = True, **fields: Any) -> Iterator[Context]:
     """Everything written inside is `actor`'s doing: opens a transaction and declares who and why.
 
     `actor` is a user, a user's id or None (the system); `fields` are those of Context. Inside another
-    `acting_as` the fields not given are inherited. After the commit the dispatcher is rung.
+    `acting_as` the fields not given are inherited. After the commit the dispatcher is rung, unless `ring` is
+    false: whoever writes many transactions in a row rings once behind them.
     """
     given = {"actor_id": getattr(actor, "pk", actor), **fields} if actor is not None else fields
     context = replace(current(), **given)
@@ -62,7 +63,7 @@ def acting_as(actor: Any = None, **fields: Any) -> Iterator[Context]:
             _current.reset(token)
         # Not after an exception: the rollback takes the setting back with everything else.
         _declare(outer)
-        if outer is None:
+        if outer is None and ring:
             jobs.enqueue(DISPATCH_JOB)
 
 

@@ -122,6 +122,7 @@ def _money(source: Any) -> Kind:
 
 # The first that fits: subclasses stand before their bases.
 _KINDS: list[tuple[type[models.Field], Callable[[Any], Kind]]] = [
+    (models.GeneratedField, lambda f: kind_of(f.output_field)),
     (models.ForeignKey, _reference),
     (models.EmailField, lambda f: kinds.Email(max_length=f.max_length)),
     (models.URLField, lambda f: kinds.Url(max_length=f.max_length)),

@@ -10,14 +10,18 @@ from core.models.delivery import (
     PushKey,
     PushSubscription,
 )
+from core.models.execution import WorkflowExecution, WorkflowStep
 from core.models.follow import Follow
 from core.models.idempotency import IdempotencyKey
+from core.models.mail import EmailMessage, EmailTemplate
 from core.models.notification import Notification
 from core.models.people import Team, User
 from core.models.record import Record
 from core.models.saved_view import SavedView
 from core.models.session import ApiKey, Session
 from core.models.transfer import ExportJob, ImportIssue, ImportJob, SavedMapping
+from core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookSubscription
+from core.models.workflow import Rotation, Workflow, WorkflowVersion
 
 __all__ = [
     "Activity",
@@ -27,6 +31,8 @@ __all__ = [
     "CustomField",
     "DeadAddress",
     "Delivery",
+    "EmailMessage",
+    "EmailTemplate",
     "ExportJob",
     "FailedFeed",
     "Follow",
@@ -40,9 +46,17 @@ __all__ = [
     "PushKey",
     "PushSubscription",
     "Record",
+    "Rotation",
     "SavedMapping",
     "SavedView",
     "Session",
     "Team",
     "User",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookSubscription",
+    "Workflow",
+    "WorkflowExecution",
+    "WorkflowStep",
+    "WorkflowVersion",
 ]

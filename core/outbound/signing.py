@@ -11,14 +11,14 @@ import time
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Mapping
 
-from core.errors import DomainError
+from core.errors import ForbiddenError
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
 TOLERANCE_S = 300
 
 
-class SignatureError(DomainError):
+class SignatureError(ForbiddenError):
     """The message is not signed with a secret we know, or not now."""
 
     code = "bad_signature"

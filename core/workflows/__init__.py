@@ -1,0 +1,12 @@
+"""Workflow automation: what is to happen when, run so that nothing is lost, doubled or endless.
+
+matching.py   changes → runs (the consumer of the change table)
+starting.py   runs are inserted, once for each event; chains are judged
+claiming.py   leases with fences
+stepping.py   one step in one transaction
+engine.py     working off what is due
+"""
+
+from core.workflows.engine import WorkflowEngine
+
+__all__ = ["WorkflowEngine"]

@@ -217,3 +217,23 @@ def names_read(raw: Any) -> set[str]:
     if isinstance(raw, list):
         return {name for item in raw for name in names_read(item)}
     return {str(path[0]) for path in read_names(_parsed(raw, TEXT))} if is_template(raw) else set()
+
+
+def names_are_read(raw: Any) -> bool:
+    """Whether there is a template anywhere in a JSON value."""
+    if isinstance(raw, Mapping):
+        return any(names_are_read(item) for item in raw.values())
+    if isinstance(raw, list):
+        return any(names_are_read(item) for item in raw)
+    return is_template(raw)
+
+
+def paths_read(raw: Any) -> set[str]:
+    """The names, written out in full, that the templates in a JSON value read."""
+    if isinstance(raw, Mapping):
+        return {name for item in raw.values() for name in paths_read(item)}
+    if isinstance(raw, list):
+        return {name for item in raw for name in paths_read(item)}
+    if not is_template(raw):
+        return set()
+    return {".".join(str(part) for part in path) for path in read_names(_parsed(raw, TEXT))}

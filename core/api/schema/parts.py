@@ -6,6 +6,7 @@ from core.entities.columns import Column
 from core.entities.kinds import Kind
 
 Schema = dict[str, Any]
+JSON = "application/json"
 ID: Schema = {"type": "integer", "minimum": 1}
 TEXT: Schema = {"type": "string"}
 FLAG: Schema = {"type": "boolean"}

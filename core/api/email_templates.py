@@ -1,0 +1,72 @@
+"""E-mail templates over HTTP."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action
+from core.api.resources import ResourceViewSet
+from core.api.schema.parts import ANYTHING, JSON, TEXT, array_of, object_of
+from core.api.workflow_serializers import EmailTemplateSerializer, template_names
+from core.entities import entities
+from core.errors import InvalidError, NotVisibleError
+from core.models import EmailTemplate, Workflow, WorkflowExecution
+from core.workflows import engine, templating
+from core.workflows.actions.messages import PARTS
+from core.workflows.subject import Subject
+
+
+class EmailTemplateViewSet(ResourceViewSet):
+    """Mails with `{{ … }}` in them, which workflows send by their `key`."""
+
+    model = EmailTemplate
+    queryset = EmailTemplate.objects.order_by("name", "id")
+    serializer_class = EmailTemplateSerializer
+    filters = ("key", "entity", "name")
+    access = {"preview": Action.VIEW, "variables": Action.VIEW}
+
+    def perform_create(self, serializer: Any) -> None:
+        self.saved(serializer, created_by=self.request.user)
+
+    @extend_schema(
+        request={JSON: ANYTHING}, responses={200: object_of({"subject": TEXT, "text": TEXT, "html": TEXT})}
+    )
+    @action(methods=["post"], detail=True)
+    def preview(self, request: Request, pk: str) -> Response:
+        """The mail for one record you see: `{"lead_id": 123}`. Nothing is sent."""
+        template = self.get_object()
+        data = request.data if isinstance(request.data, dict) else {}
+        name, object_id = engine.record_named(data, template.entity)
+        if object_id is None:
+            raise InvalidError.of(f"{name or 'lead'}_id", "Name a record to render the mail for.", "required")
+        if not entities[name].visible_to(request.user).filter(pk=object_id).exists():
+            raise NotVisibleError(f"There is no such {name}.")
+        run = WorkflowExecution(
+            entity=name,
+            object_id=object_id,
+            trigger_data=data,
+            workflow=Workflow(name="preview"),
+            version_id=0,
+        )
+        context = Subject(run, request.user).context
+        return Response(
+            {part: templating.render(getattr(template, part), context, how) for part, how in PARTS}
+        )
+
+    @extend_schema(responses={200: object_of({"used": array_of(TEXT), "known": array_of(TEXT)})})
+    @action(methods=["get"], detail=True)
+    def variables(self, request: Request, pk: str) -> Response:
+        """The names the template reads, and all it could read."""
+        template = self.get_object()
+        texts = [getattr(template, part) for part, _ in PARTS]
+        return Response({"used": sorted(templating.paths_read(texts)), "known": known(template.entity)})
+
+
+def known(entity_name: str) -> list[str]:
+    """Every name as it is written in a template."""
+    names = template_names(entity_name)
+    found = [f"{root}.{field}" for root, below in names.items() if below for field in below]
+    return sorted([*found, *(root for root, below in names.items() if not below)])

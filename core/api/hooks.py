@@ -1,0 +1,29 @@
+"""Requests from outside that start workflows."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from core.api.schema.parts import ANYTHING, ID, JSON, TEXT, object_of
+from core.changes import acting_as
+from core.workflows import inbound
+
+
+class HookView(APIView):
+    """The address of one workflow. Who may call it is said by the signature alone (Standard Webhooks)."""
+
+    authentication_classes: list[type] = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="hooks_receive",
+        request={JSON: ANYTHING},
+        responses={202: object_of({"accepted": {"type": "boolean"}, "execution_id": ID, "status": TEXT})},
+    )
+    def post(self, request: Request, key: str) -> Response:
+        """Start the workflow; the same webhook-id again starts nothing new."""
+        with acting_as(source="api"):
+            run = inbound.receive(key, request.headers, request._request.body[: inbound.MAX_BODY + 1])
+        return Response({"accepted": run is not None, "execution_id": run.pk if run else None}, status=202)

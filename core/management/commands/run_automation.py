@@ -1,0 +1,28 @@
+"""`manage.py run_automation`: all of automation in one process, without broker, worker or beat."""
+
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from core.workflows import automation
+
+
+class Command(BaseCommand):
+    help = "Work off changes, workflows, mail and webhooks. Needs no broker; any number may run at once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="do what is due, then end")
+        parser.add_argument("--pause", type=float, default=1.0, help="seconds between looks when idle")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        if options["once"]:
+            while automation.turn():
+                continue
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        self.stdout.write("automation runs; Ctrl-C ends it after the step at hand")
+        automation.run_forever(stop, options["pause"])

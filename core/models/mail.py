@@ -1,0 +1,92 @@
+"""E-mail templates, and mail on its way out: a row first, then the sending."""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Now
+
+from core.access import Action, ReadAllPolicy, VisibleManager
+from core.models.capture import captured
+
+
+class EmailTemplate(models.Model):
+    """A mail with `{{ … }}` in it, called by its `key`; `entity` is what it is about, if fixed."""
+
+    policy = ReadAllPolicy(write=Action.AUTOMATE)
+
+    key = models.CharField(
+        max_length=80,
+        unique=True,
+        validators=[RegexValidator(r"^[a-z][a-z0-9_-]*\Z", "Lower-case letters, digits, _ and -.")],
+    )
+    name = models.CharField(max_length=200)
+    entity = models.CharField(max_length=40, blank=True, default="", db_default="")
+    subject = models.CharField(max_length=500)
+    text = models.TextField(blank=True, default="", db_default="")
+    html = models.TextField(blank=True, default="", db_default="")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["name", "id"]
+        triggers = captured("email_template", untracked=("updated_at",))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _addresses() -> ArrayField:
+    return ArrayField(models.CharField(max_length=320), default=list, blank=True)
+
+
+class EmailMessage(models.Model):
+    """One mail. `key` makes it unique and, being part of its Message-ID, lets receivers drop a repetition:
+    a crash between the sending and the record of it sends the same mail, with the same id, again."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        SENT = "sent"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    key = models.CharField(max_length=120, unique=True)
+    from_email = models.CharField(max_length=320, blank=True, default="")
+    reply_to = models.CharField(max_length=320, blank=True, default="")
+    to = _addresses()
+    cc = _addresses()
+    bcc = _addresses()
+    subject = models.CharField(max_length=998)
+    text = models.TextField(blank=True, default="")
+    html = models.TextField(blank=True, default="")
+    entity = models.CharField(max_length=40, blank=True, default="", db_default="")
+    object_id = models.BigIntegerField(null=True, blank=True)
+    template = models.ForeignKey(EmailTemplate, models.SET_NULL, null=True, blank=True, related_name="+")
+    execution_id = models.BigIntegerField(null=True, blank=True)
+    sender_id = models.BigIntegerField(null=True, blank=True)
+    status = models.CharField(
+        max_length=10, choices=Status.choices, default=Status.QUEUED, db_default="queued"
+    )
+    # When it may be taken up; while it is being sent, the end of the lease.
+    due_at = models.DateTimeField(db_default=Now())
+    fence = models.IntegerField(default=0, db_default=0)
+    attempts = models.SmallIntegerField(default=0, db_default=0)
+    error = models.TextField(blank=True, default="", db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["due_at", "id"], name="email_due", condition=models.Q(status="queued")),
+            models.Index(fields=["entity", "object_id", "-id"], name="email_of_record"),
+            models.Index(fields=["created_at"], name="email_age"),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject

@@ -1,0 +1,131 @@
+"""The base of all actions, and what a step hands to one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, ClassVar
+
+from core.entities import writing
+from core.errors import DomainError, FieldIssue, NotVisibleError
+from core.models import User, WorkflowExecution
+from core.registry import Registry
+from core.workflows import params
+from core.workflows.params import Param, Scope
+from core.workflows.subject import Subject
+
+
+class TemporaryError(Exception):
+    """The step may succeed later; `retry_after` is how long the other side asked us to wait."""
+
+    def __init__(
+        self, message: str, *, code: str = "temporary", retry_after: timedelta | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message, self.code, self.retry_after = message, code, retry_after
+
+
+class StepRefusedError(DomainError):
+    """The step cannot be done and trying again would not help."""
+
+    code = "refused"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step did. At most one of the rest: wait until a moment, end the run, take the other branch."""
+
+    output: dict[str, Any] = field(default_factory=dict)
+    wait_until: datetime | None = None
+    stop: bool = False
+    otherwise: bool = False
+
+
+@dataclass
+class Step:
+    """One action of one run, at work: in a transaction, with the rights of the run's principal."""
+
+    run: WorkflowExecution
+    subject: Subject
+    given: Mapping[str, Any]
+    position: int
+    path: str
+    changes: bool = False
+
+    @property
+    def user(self) -> User | None:
+        return self.subject.user
+
+    @property
+    def key(self) -> str:
+        """The same for every attempt at this step, different from every other step's."""
+        return f"run-{self.run.pk}-{self.position}"
+
+    @cached_property
+    def record(self) -> Any:
+        """The run's record, locked for a change. Raises NotVisibleError, ForbiddenError."""
+        if self.subject.entity is None or self.subject.pk is None:
+            raise NotVisibleError("This run is about no record.")
+        return writing.locked(self.subject.entity, self.subject.pk, self.user)
+
+
+class Action:
+    """Base: subclasses give a name, their parameters and `run`, and register themselves."""
+
+    name: ClassVar[str] = ""
+    params: ClassVar[tuple[Param, ...]] = ()
+    needs_record: ClassVar[bool] = False
+    # Entities it makes sense for; all when empty.
+    entities: ClassVar[tuple[str, ...]] = ()
+    help_text: ClassVar[str] = ""
+    # Parameters that are sealed when a workflow is saved and never shown.
+    secrets: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
+        """Everything wrong with the parameters, when the workflow is saved."""
+        issues = params.check(self.params, given, scope, path)
+        if self.needs_record and scope.entity is None:
+            issues.append(FieldIssue(path, "no_record", f"{self.name} needs a workflow about a model."))
+        elif self.entities and (scope.entity is None or scope.entity.name not in self.entities):
+            known = ", ".join(self.entities)
+            issues.append(FieldIssue(path, "wrong_model", f"{self.name} works on {known}."))
+        return issues or self.check_more(given, scope, path)
+
+    def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
+        """Faults between parameters; asked only when each of them is right by itself."""
+        return []
+
+    def values(self, step: Step) -> dict[str, Any]:
+        """The parameters, rendered and clean. Raises InvalidError."""
+        return params.render(self.params, step.given, step.subject.context)
+
+    def run(self, step: Step) -> Outcome:
+        """Do it, inside the step's transaction and without the network."""
+        raise StepRefusedError(f"{self.name} cannot be run.")
+
+    def preview(self, step: Step) -> dict[str, Any]:
+        """What it would do: the rendered parameters, secrets left out. Writes nothing."""
+        return redacted(self, {name: params_json(value) for name, value in self.values(step).items()})
+
+
+def params_json(value: Any) -> Any:
+    """A clean parameter as JSON."""
+    if isinstance(value, Mapping):
+        return {key: params_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [params_json(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def redacted(action: Action, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as history and previews show them."""
+    return {name: "********" if name in action.secrets else value for name, value in values.items()}
+
+
+actions: Registry[Action] = Registry("action")
+
+
+def register(kind: type[Action]) -> type[Action]:
+    """Class decorator: one instance under the action's name."""
+    actions.register(kind.name, kind())
+    return kind

@@ -1,0 +1,127 @@
+"""The `webhook` action: writes a delivery row; who sends it is core.webhooks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from core.entities.kinds import Choice, Text
+from core.errors import FieldIssue, ValueRefusedError
+from core.models import WebhookDelivery
+from core.outbound import addresses, sealing
+from core.outbound.client import RESERVED_HEADERS
+from core.workflows import templating
+from core.workflows.actions.base import Action, Outcome, Step, register
+from core.workflows.params import Param, Scope
+from core.workflows.templating import HEADER, URL
+
+METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
+MAX_BODY = 256 * 1024
+MAX_HEADERS = 30
+
+
+@register
+class Webhook(Action):
+    """Calls an address outside: a JSON body of templates, signed if a secret is given."""
+
+    name = "webhook"
+    params = (
+        Param("url", required=True, landing=URL, help_text="Templates only behind the host."),
+        Param("method", Choice(choices=METHODS), template=False),
+        Param("headers", help_text="Header → value."),
+        Param("body", help_text="A JSON value whose texts are templates; without one the record itself."),
+        Param("secret", Text(max_length=300), template=False),
+    )
+    secrets = ("secret",)
+    help_text = "Call an external webhook."
+
+    def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
+        return self._check_url(given["url"], f"{path}.url") + _check_headers(
+            given.get("headers"), scope, f"{path}.headers"
+        )
+
+    def _check_url(self, url: Any, path: str) -> list[FieldIssue]:
+        """The host is written out, and one that may be called."""
+        try:
+            addresses.check(_without_templates(url))
+        except ValueRefusedError as error:
+            return [FieldIssue(path, error.code, error.message)]
+        return []
+
+    def values(self, step: Step) -> dict[str, Any]:
+        context, given = step.subject.context, step.given
+        url = templating.render(given["url"], context, URL)
+        # What was rendered into it cannot have moved it to another host.
+        fixed, now = addresses.target_of(_without_templates(given["url"])), addresses.target_of(url)
+        if (fixed.scheme, fixed.host, fixed.port) != (now.scheme, now.host, now.port):
+            raise addresses.refused()
+        headers = {
+            key: templating.render(str(value), context, HEADER)
+            for key, value in (given.get("headers") or {}).items()
+        }
+        method = (given.get("method") or "POST").upper()
+        return {"url": url, "method": method, "headers": headers, "body": self._body(step, method)}
+
+    def _body(self, step: Step, method: str) -> str:
+        raw = step.given.get("body")
+        if raw is None:
+            return "" if method == "GET" else orjson.dumps(_default_body(step)).decode()
+        if isinstance(raw, str):
+            return templating.render(raw, step.subject.context)
+        return orjson.dumps(templating.value(raw, step.subject.context), default=str).decode()
+
+    def run(self, step: Step) -> Outcome:
+        values = self.values(step)
+        if len(values["body"]) > MAX_BODY:
+            raise ValueRefusedError("The body is too large.", code="max_length")
+        target = addresses.target_of(values["url"])
+        secret = step.given.get("secret") or ""
+        row, _ = WebhookDelivery.objects.get_or_create(
+            key=step.key,
+            defaults={
+                **values,
+                "event": "workflow.webhook",
+                "lane": f"{target.host}:{target.port}",
+                "secret": sealing.seal(secret) if secret else "",
+                "entity": step.run.entity,
+                "object_id": step.run.object_id,
+                "execution_id": step.run.pk,
+            },
+        )
+        return Outcome({"delivery_id": row.pk, "url": row.url})
+
+    def preview(self, step: Step) -> dict[str, Any]:
+        return self.values(step)
+
+
+def _default_body(step: Step) -> dict[str, Any]:
+    context = step.subject.context
+    data = {step.run.entity: context["record"]} if step.subject.entity else {"payload": context["payload"]}
+    return {"workflow": context["workflow"], "run": context["run"], "data": data}
+
+
+def _without_templates(url: Any) -> str:
+    """The address up to its first template, which must stand behind the host."""
+    text = str(url)
+    starts = [at for at in (text.find("{{"), text.find("{%")) if at >= 0]
+    if not starts:
+        return text
+    fixed = text[: min(starts)]
+    if fixed.count("/") < 3:
+        raise addresses.refused("Templates may stand only behind the host of an address.")
+    return fixed
+
+
+def _check_headers(headers: Any, scope: Scope, path: str) -> list[FieldIssue]:
+    if headers is None:
+        return []
+    if not isinstance(headers, Mapping) or len(headers) > MAX_HEADERS:
+        return [FieldIssue(path, "not_an_object", f"Expected an object of at most {MAX_HEADERS} headers.")]
+    issues = []
+    for name, value in headers.items():
+        token = str(name).replace("-", "").replace("_", "")
+        if not token.isascii() or not token.isalnum() or str(name).lower() in RESERVED_HEADERS:
+            issues.append(FieldIssue(f"{path}.{str(name)[:60]}", "invalid", "Not a header that can be set."))
+        elif not isinstance(value, str | int):
+            issues.append(FieldIssue(f"{path}.{name}", "invalid", "Expected a text."))
+    return issues

@@ -1,0 +1,122 @@
+"""Actions that steer the run itself: wait, branch, stop."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from dateutil.parser import isoparse
+from django.utils import timezone
+
+from core.conditions import parse
+from core.entities.kinds import Date, DateTime, Integer, Text
+from core.errors import FieldIssue, InvalidError
+from core.models import User
+from core.workflows.actions.base import Action, Outcome, Step, StepRefusedError, register
+from core.workflows.kinds import LONGEST, UNITS, Hours
+from core.workflows.params import Param, Scope
+from core.workflows.schedule import zone
+
+AMOUNT = Integer(minimum=0, maximum=10**8)
+
+
+@register
+class Wait(Action):
+    """Goes on later: after a span, at a moment, at a date of the record; if wanted, in working hours."""
+
+    name = "wait"
+    params = (
+        *(Param(unit, AMOUNT, help_text=f"That many {unit}.") for unit in UNITS),
+        Param("until", DateTime(), help_text="A moment, as ISO 8601."),
+        Param("until_field", Text(max_length=120), template=False, help_text="A date of the record."),
+        Param("business_hours", Hours(), template=False, help_text="Go on only in working hours."),
+    )
+    help_text = "Wait before the next step."
+
+    def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
+        if not any(given.get(p.name) for p in self.params):
+            return [FieldIssue(path, "required", "Say how long: seconds … weeks, until, until_field.")]
+        spans = {u: given[u] for u in UNITS if isinstance(given.get(u), int)}
+        if timedelta(**spans) > LONGEST:
+            return [FieldIssue(path, "max_value", f"At most {LONGEST.days} days.")]
+        name = given.get("until_field")
+        column = scope.entity.by_name.get(name) if scope.entity and name else None
+        dated = column is not None and column.expression is None and isinstance(column.kind, Date | DateTime)
+        if name and not dated:
+            return [FieldIssue(f"{path}.until_field", "unknown_field", "Not a date field of the record.")]
+        return []
+
+    def run(self, step: Step) -> Outcome:
+        moment = self.moment(step)
+        return Outcome({"until": moment.isoformat()}, wait_until=moment)
+
+    def preview(self, step: Step) -> dict[str, Any]:
+        return {"until": self.moment(step).isoformat()}
+
+    def moment(self, step: Step) -> datetime:
+        """When to go on; a moment that has passed is now."""
+        values = self.values(step)
+        now = timezone.now()
+        start = values.get("until") or self._field(step, values.get("until_field")) or now
+        found = start + min(timedelta(**{u: values[u] for u in UNITS if u in values}), LONGEST)
+        hours = values.get("business_hours")
+        return hours.next_open(max(found, now)) if hours else max(found, now)
+
+    def _field(self, step: Step, name: str | None) -> datetime | None:
+        if not name:
+            return None
+        value = step.subject.context["record"].get(name)
+        if not value:
+            raise StepRefusedError(f"The record has no {name} to wait for.", code="no_date")
+        moment = isoparse(value)
+        if len(value) > 10:
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return datetime.combine(moment.date(), time(), zone(_zone_of(step)))
+
+
+def _zone_of(step: Step) -> str:
+    """Where the record lives: the zone of whom it is assigned to, else of its owner."""
+    record = step.subject.context["record"]
+    ids = [record.get("assigned_to"), record.get("owner")]
+    zones = dict(User.objects.filter(pk__in=[i for i in ids if i]).values_list("pk", "time_zone"))
+    return next((zones[i] for i in ids if i in zones), "UTC")
+
+
+@register
+class Branch(Action):
+    """Takes one of two ways, by conditions on the record and on the change."""
+
+    name = "branch"
+    needs_record = True
+    # Its actions are checked and numbered where the whole definition is.
+    params = (
+        Param("conditions", required=True, template=False),
+        Param("then", template=False),
+        Param("else", template=False),
+    )
+    help_text = "If the conditions hold go one way, else the other."
+
+    def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
+        try:
+            parse(scope.entity, given["conditions"], changes=scope.changes, name=f"{path}.conditions")
+        except InvalidError as error:
+            return error.issues
+        return []
+
+    def run(self, step: Step) -> Outcome:
+        met = step.subject.meets(step.given["conditions"], changes=step.changes)
+        return Outcome({"met": met}, otherwise=not met)
+
+    def preview(self, step: Step) -> dict[str, Any]:
+        return {"met": step.subject.meets(step.given["conditions"], changes=step.changes)}
+
+
+@register
+class Stop(Action):
+    """Ends the run."""
+
+    name = "stop"
+    params = (Param("reason", Text(max_length=300)),)
+    help_text = "End the run here."
+
+    def run(self, step: Step) -> Outcome:
+        return Outcome({"reason": self.values(step).get("reason", "")}, stop=True)

@@ -1,0 +1,181 @@
+"""Actions that tell someone: e-mail and notifications. Both only write rows; sending is another's work."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from core.access import Role
+from core.entities.kinds import Choice, Text
+from core.errors import FieldIssue, InvalidError
+from core.models import EmailMessage, EmailTemplate, Notification, User
+from core.workflows import templating
+from core.workflows.actions.base import Action, Outcome, Step, StepRefusedError, register
+from core.workflows.kinds import Ids, Words
+from core.workflows.params import Param, Scope
+from core.workflows.templating import HEADER, HTML, TEXT
+
+LONG = Text(max_length=100_000, trim=False)
+PARTS = (("subject", HEADER), ("text", TEXT), ("html", HTML))
+
+
+def template_of(key: Any) -> EmailTemplate | None:
+    """The template with this key or id."""
+    text = str(key)
+    if text.isascii() and text.isdigit():
+        return EmailTemplate.objects.filter(pk=int(text[:18])).first()
+    return EmailTemplate.objects.filter(key=text).first()
+
+
+@register
+class SendEmail(Action):
+    """Writes one mail: from a template, or with subject and body given here."""
+
+    name = "send_email"
+    params = (
+        Param(
+            "template_id", Text(max_length=80), template=False, help_text="Key or id of an e-mail template."
+        ),
+        Param("subject", Text(max_length=998), landing=HEADER),
+        Param("body", LONG, help_text="Plain text."),
+        Param("html", LONG, landing=HTML),
+        Param("to", Words(), required=True, help_text="Addresses, as a list or with commas between."),
+        Param("cc", Words()),
+        Param("bcc", Words()),
+        Param("reply_to", Text(max_length=320)),
+    )
+    help_text = "Send an e-mail."
+
+    def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
+        if given.get("template_id"):
+            return self._check_template(given["template_id"], scope, f"{path}.template_id")
+        if not given.get("subject") or not (given.get("body") or given.get("html")):
+            return [FieldIssue(path, "required", "Give template_id, or subject and body or html.")]
+        return [
+            FieldIssue(f"{path}.{name}", "invalid", f"Not an e-mail address: {address[:100]}.")
+            for name in ("to", "cc", "bcc")
+            for address in Words().clean(given.get(name) or [])
+            if not templating.is_template(address) and not is_address(address)
+        ]
+
+    def _check_template(self, key: Any, scope: Scope, path: str) -> list[FieldIssue]:
+        found = template_of(key)
+        if found is None:
+            return [FieldIssue(path, "does_not_exist", "There is no such e-mail template.")]
+        try:
+            for part, landing in PARTS:
+                templating.check(getattr(found, part), scope.names, landing)
+        except templating.TemplateRefusedError as error:
+            return [FieldIssue(path, error.code, f"The template does not fit here: {error.message}")]
+        return []
+
+    def values(self, step: Step) -> dict[str, Any]:
+        """The mail: addresses checked, template rendered for where each part lands."""
+        found = super().values(step)
+        mail = {
+            "subject": found.get("subject", ""),
+            "text": found.get("body", ""),
+            "html": found.get("html", ""),
+        }
+        template = template_of(found["template_id"]) if found.get("template_id") else None
+        if found.get("template_id") and template is None:
+            raise InvalidError.of("template_id", "There is no such e-mail template.", "does_not_exist")
+        if template is not None:
+            context = step.subject.context
+            mail = {part: templating.render(getattr(template, part), context, how) for part, how in PARTS}
+        people = {name: _addresses(found.get(name) or [], name) for name in ("to", "cc", "bcc")}
+        if not people["to"]:
+            raise StepRefusedError("There is nobody to send it to.", code="no_recipient")
+        return {**mail, **people, "reply_to": found.get("reply_to", ""), "template": template}
+
+    def run(self, step: Step) -> Outcome:
+        mail = self.values(step)
+        row, _ = EmailMessage.objects.get_or_create(
+            key=step.key,
+            defaults={
+                **mail,
+                "entity": step.run.entity,
+                "object_id": step.run.object_id,
+                "execution_id": step.run.pk,
+                "sender_id": step.user.pk if step.user else None,
+            },
+        )
+        return Outcome({"message_id": row.pk, "to": row.to, "subject": row.subject})
+
+    def preview(self, step: Step) -> dict[str, Any]:
+        mail = self.values(step)
+        return mail | {"template": mail["template"].key if mail["template"] else None}
+
+
+def is_address(text: str) -> bool:
+    try:
+        validate_email(text)
+    except ValidationError:
+        return False
+    return len(text) <= 320
+
+
+def _addresses(given: list[str], name: str) -> list[str]:
+    """Each address once. Raises InvalidError for what is none."""
+    found = list(dict.fromkeys(given))
+    for address in found:
+        if not is_address(address):
+            raise InvalidError.of(name, f"Not an e-mail address: {address[:100]!r}.")
+    return found
+
+
+@register
+class SendNotification(Action):
+    """Puts a message into inboxes: of named users, or of whom the record belongs to."""
+
+    name = "send_notification"
+    params = (
+        Param("message", Text(max_length=5_000, trim=False), required=True),
+        Param("title", Text(max_length=300)),
+        Param("user_id", Ids(), help_text="One user or several."),
+        Param("to", Choice(choices=("assignee", "owner", "principal", "admins")), template=False),
+    )
+    help_text = "Notify users."
+
+    def run(self, step: Step) -> Outcome:
+        values = self.values(step)
+        ids = self._recipients(step, values)
+        title = values.get("title") or values["message"].partition("\n")[0]
+        Notification.objects.bulk_create(
+            [
+                Notification(
+                    recipient_id=user,
+                    type="workflow",
+                    title=title[:300],
+                    body=values["message"],
+                    entity=step.run.entity,
+                    object_id=step.run.object_id,
+                    key=step.key,
+                )
+                for user in ids
+            ],
+            ignore_conflicts=True,
+        )
+        return Outcome({"recipients": ids})
+
+    def _recipients(self, step: Step, values: Mapping[str, Any]) -> list[int]:
+        active = User.objects.filter(is_active=True)
+        wanted = values.get("user_id") or self._belonging(step, values.get("to"))
+        found = (
+            list(active.filter(pk__in=wanted).order_by("pk").values_list("pk", flat=True)) if wanted else []
+        )
+        # A record nobody owns, moved by the system: the administrators hear of it.
+        admins = active.filter(role=Role.ADMIN).order_by("pk")
+        return found or list(admins.values_list("pk", flat=True))
+
+    def _belonging(self, step: Step, to: str | None) -> list[int]:
+        if to == "admins":
+            return []
+        if to == "principal" or step.subject.entity is None:
+            return [step.user.pk] if step.user else []
+        rows = step.subject.rows.values_list("assigned_to_id", "owner_id")
+        assignee, owner = next(iter(rows), (None, None))
+        principal = step.user.pk if step.user else None
+        order = (owner, assignee, principal) if to == "owner" else (assignee, owner, principal)
+        return [next((pk for pk in order if pk), 0)]

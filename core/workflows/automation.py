@@ -1,0 +1,59 @@
+"""One turn of everything that automation has to do: the sweep of beat, and the loop without a broker."""
+
+import threading
+from collections.abc import Callable
+
+from django.db import connections
+
+from core.changes.dispatch import dispatch
+from core.registry import Registry
+from core.workflows import engine, mailing, sweeps
+
+# What a turn does besides workflows, by name: webhooks and notifications add their senders.
+senders: Registry[Callable[[], int]] = Registry("sender")
+senders.register("mail", mailing.send_due)
+
+
+def turn(stopped: Callable[[], bool] = lambda: False) -> int:
+    """Dates, changes, runs, then what leaves the house; returns how much there was to do."""
+    done = work_turn(stopped)
+    for sender in senders:
+        if stopped():
+            break
+        done += sender()
+    return done
+
+
+def work_turn(stopped: Callable[[], bool] = lambda: False) -> int:
+    """What stays in the house."""
+    return sweeps.sweep() + dispatch() + engine.run_due(stopped=stopped)
+
+
+def run_forever(stop: threading.Event, pause_s: float = 1.0) -> None:
+    """Work without a broker until `stop`: one thread for runs, one for each sender, so that a slow receiver
+    delays nothing else. The first error of any ends all, and is raised."""
+    errors: list[BaseException] = []
+    jobs = [lambda: work_turn(stop.is_set), *senders]
+    threads = [threading.Thread(target=_repeat, args=(job, stop, pause_s, errors)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.2)
+    if errors:
+        raise errors[0]
+
+
+def _repeat(
+    job: Callable[[], int], stop: threading.Event, pause_s: float, errors: list[BaseException]
+) -> None:
+    """Call `job` again and again; pause when it had nothing to do."""
+    try:
+        while not stop.is_set():
+            if not job():
+                stop.wait(pause_s)
+    except Exception as error:  # noqa: BLE001 (the edge of a thread: the main thread raises it)
+        errors.append(error)
+        stop.set()
+    finally:
+        connections.close_all()

@@ -1,0 +1,117 @@
+"""Asking the past: how often a definition would have run over the changes that really happened."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from django.db import connection
+from django.utils import timezone
+
+from core.conditions import change_q, parse, record_q
+from core.conditions.grammar import Change as ChangeLeaf
+from core.conditions.grammar import fields_of
+from core.entities import Entity
+from core.errors import ConflictError
+from core.models import Change, User, Workflow, WorkflowExecution
+from core.workflows import definition
+from core.workflows.past import meeting
+from core.workflows.preview import previewed, read_only
+from core.workflows.subject import Subject
+from core.workflows.triggers import ChangeTrigger
+
+MAX_DAYS = 90
+# Changes looked at, newest first; the answer says when there were more.
+MAX_CHANGES = 5_000
+EXAMPLES = 10
+
+
+def backtest(
+    workflow: Workflow,
+    given: Mapping[str, Any],
+    user: User | None,
+    days: int = 7,
+    *,
+    examples: int = EXAMPLES,
+) -> dict[str, Any]:
+    """Over the last `days` of changes: how many would have started a run, by day, on which records, and what
+    the actions would have been for some. Conditions see each record as the change left it.
+
+    Raises ConflictError for a trigger that no change starts.
+    """
+    compiled = definition.compile_definition(given)
+    if not isinstance(compiled.trigger, ChangeTrigger) or compiled.entity is None:
+        raise ConflictError("Only workflows that a change starts can be tried on past changes.")
+    with read_only():
+        changes = _candidates(compiled.trigger, compiled.entity, compiled.settings, days)
+        kept = _met(compiled.entity, compiled.conditions, changes[:MAX_CHANGES], user)
+        shown = [_example(workflow, compiled, change, user) for change in kept[:examples]]
+    by_day = Counter(change.at.date().isoformat() for change in kept)
+    return {
+        "days": days,
+        "changes": min(len(changes), MAX_CHANGES),
+        "truncated": len(changes) > MAX_CHANGES,
+        "runs": len(kept),
+        "records": len({change.object_id for change in kept}),
+        "by_day": dict(sorted(by_day.items())),
+        "examples": shown,
+    }
+
+
+def _candidates(
+    trigger: ChangeTrigger, entity: Entity, settings: Mapping[str, Any], days: int
+) -> list[Change]:
+    since = timezone.now() - timedelta(days=min(days, MAX_DAYS))
+    rows = Change.objects.filter(trigger.q(entity, settings), entity=entity.name, at__gte=since)
+    return list(rows.order_by("-id")[: MAX_CHANGES + 1])
+
+
+def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User | None) -> list[Change]:
+    """Those whose record, as the change left it, met the conditions and was visible."""
+    question = entity.model.policy.scope(user) if user is not None else record_q(parse(entity, {}))
+    if conditions:
+        condition = parse(entity, conditions, changes=True)
+        if any(isinstance(leaf, ChangeLeaf) for leaf in fields_of(condition)):
+            asked = Change.objects.filter(change_q(entity, condition), pk__in=[c.pk for c in changes])
+            kept = set(asked.values_list("pk", flat=True))
+            changes = [change for change in changes if change.pk in kept]
+        else:
+            question &= record_q(condition)
+    found = meeting(entity, states_after(entity, changes), question)
+    return [change for change in changes if change.pk in found]
+
+
+def states_after(entity: Entity, changes: Sequence[Change]) -> list[tuple[int, dict[str, Any]]]:
+    """(change id, the record's columns as JSON right after it): the present row with later changes undone."""
+    ids = {change.object_id for change in changes}
+    wanted = {change.pk for change in changes}
+    states = _present(entity, ids)
+    found = []
+    first = min(wanted, default=0)
+    later = Change.objects.filter(entity=entity.name, object_id__in=ids, pk__gte=first).order_by("-id")
+    for pk, object_id, pairs in later.values_list("pk", "object_id", "changes"):
+        state = states.setdefault(object_id, {"id": object_id})
+        if pk in wanted:
+            found.append((pk, dict(state)))
+        state.update({key: old for key, (old, _new) in pairs.items()})
+    return found
+
+
+def _present(entity: Entity, ids: set[int]) -> dict[int, dict[str, Any]]:
+    table = connection.ops.quote_name(entity.model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id, to_jsonb(r) FROM {table} r WHERE id = ANY(%s)", [list(ids)])  # noqa: S608
+        return {pk: _decoded(row) for pk, row in cursor.fetchall()}
+
+
+def _decoded(row: Any) -> dict[str, Any]:
+    return orjson.loads(row) if isinstance(row, str) else row
+
+
+def _example(workflow: Workflow, compiled: Any, change: Change, user: User | None) -> dict[str, Any]:
+    run = WorkflowExecution(
+        workflow=workflow, entity=change.entity, object_id=change.object_id, change_id=change.pk, version_id=0
+    )
+    actions = previewed(compiled, Subject(run, user, compiled.trigger.name))
+    return {"change_id": change.pk, "object_id": change.object_id, "at": change.at, "actions": actions}

@@ -1,0 +1,236 @@
+"""A workflow's definition: checked whole when it is saved, compiled once per version when it is run."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from core.conditions import parse
+from core.entities import Entity, entities
+from core.errors import FieldIssue, InvalidError
+from core.models import WorkflowVersion
+from core.outbound import sealing
+from core.workflows import params
+from core.workflows.actions import Action, actions
+from core.workflows.params import Scope
+from core.workflows.subject import names_for
+from core.workflows.triggers import Trigger, triggers
+
+MAX_ACTIONS = 100
+MAX_DEPTH = 5
+BRANCH = "branch"
+ARMS = ("then", "else")
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One action of the flat program; `following` is the next position, `otherwise` the one of the else arm.
+    A position behind the last is the end."""
+
+    position: int
+    path: str
+    action: Action
+    given: Mapping[str, Any]
+    following: int
+    otherwise: int
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A version ready to run."""
+
+    entity: Entity | None
+    trigger: Trigger
+    settings: Mapping[str, Any]
+    conditions: Any
+    program: tuple[Instruction, ...]
+
+
+def check(definition: Mapping[str, Any], author: Any) -> None:
+    """Raises InvalidError naming every fault of `trigger_type`, `trigger_conditions` and `actions`."""
+    trigger = triggers.get(str(definition.get("trigger_type")))
+    if trigger is None:
+        known = ", ".join(triggers.keys())
+        raise InvalidError.of("trigger_type", f"Unknown trigger. Known: {known}.", "unknown_trigger")
+    given = definition.get("trigger_conditions") or {}
+    if not isinstance(given, Mapping):
+        raise InvalidError.of("trigger_conditions", "Expected an object.", "not_an_object")
+    entity, issues = _check_model(trigger, given)
+    params.merge(issues)
+    scope = Scope(entity, names_for(entity, changes=trigger.on_changes), trigger.on_changes, author)
+    params.merge(_check_trigger(trigger, given, scope), check_actions(definition.get("actions"), scope))
+
+
+def _check_model(trigger: Trigger, given: Mapping[str, Any]) -> tuple[Entity | None, list[FieldIssue]]:
+    path, name = "trigger_conditions.model", given.get("model")
+    entity = entities.get(name) if isinstance(name, str) else None
+    if name not in (None, "") and entity is None:
+        known = ", ".join(entities.keys())
+        return None, [FieldIssue(path, "unknown_model", f"Unknown model. Known: {known}.")]
+    if entity is None and trigger.needs_entity:
+        return None, [FieldIssue(path, "required", "This trigger needs a model.")]
+    if entity and trigger.entities and entity.name not in trigger.entities:
+        return None, [FieldIssue(path, "wrong_model", f"Only for {', '.join(trigger.entities)}.")]
+    return entity, []
+
+
+def _check_trigger(trigger: Trigger, given: Mapping[str, Any], scope: Scope) -> list[FieldIssue]:
+    settings = {key: value for key, value in given.items() if key not in ("model", "conditions")}
+    issues = params.check(trigger.settings, settings, scope, "trigger_conditions")
+    if not issues:
+        found = trigger.check(scope.entity, settings)
+        issues = [FieldIssue(f"trigger_conditions.{i.field}", i.code, i.message) for i in found]
+    return issues + _check_conditions(given.get("conditions"), scope)
+
+
+def _check_conditions(conditions: Any, scope: Scope) -> list[FieldIssue]:
+    path = "trigger_conditions.conditions"
+    if conditions in (None, {}, []):
+        return []
+    if scope.entity is None:
+        return [FieldIssue(path, "no_record", "Conditions need a model.")]
+    try:
+        parse(scope.entity, conditions, changes=scope.changes, name=path)
+    except InvalidError as error:
+        return error.issues
+    return []
+
+
+def check_actions(given: Any, scope: Scope) -> list[FieldIssue]:
+    """Faults of a list of actions, branches included."""
+    if not isinstance(given, list) or not given:
+        return [FieldIssue("actions", "required", "At least one action is needed.")]
+    if sum(1 for _ in _walk(given)) > MAX_ACTIONS:
+        return [FieldIssue("actions", "max_length", f"At most {MAX_ACTIONS} actions.")]
+    return [issue for i, item in enumerate(given) for issue in _check_action(item, scope, f"actions[{i}]", 0)]
+
+
+def _check_action(item: Any, scope: Scope, path: str, depth: int) -> list[FieldIssue]:
+    if not isinstance(item, Mapping) or set(item) - {"type", "params"}:
+        return [FieldIssue(path, "invalid", "Expected an object with type and params.")]
+    action = actions.get(item.get("type")) if isinstance(item.get("type"), str) else None
+    if action is None:
+        known = ", ".join(actions.keys())
+        return [FieldIssue(f"{path}.type", "unknown_action", f"Unknown action. Known: {known}.")]
+    given = item.get("params")
+    issues = action.check({} if given is None else given, scope, f"{path}.params")
+    if action.name == BRANCH and isinstance(given, Mapping):
+        issues += _check_arms(given, scope, path, depth)
+    return issues
+
+
+def _check_arms(given: Mapping[str, Any], scope: Scope, path: str, depth: int) -> list[FieldIssue]:
+    if depth >= MAX_DEPTH:
+        return [FieldIssue(path, "too_deep", f"Branches nest at most {MAX_DEPTH} deep.")]
+    if not given.get("then") and not given.get("else"):
+        return [FieldIssue(f"{path}.params.then", "required", "A branch needs actions under then or else.")]
+    issues = []
+    for arm in ARMS:
+        items = given.get(arm) or []
+        if not isinstance(items, list):
+            issues.append(FieldIssue(f"{path}.params.{arm}", "not_a_list", "Expected a list of actions."))
+            continue
+        for i, item in enumerate(items):
+            issues += _check_action(item, scope, f"{path}.params.{arm}[{i}]", depth + 1)
+    return issues
+
+
+def _walk(given: Any) -> Iterator[Any]:
+    """Every action, those inside branches too, as deep as definitions may go."""
+    stack = [(given, 0)]
+    while stack:
+        items, depth = stack.pop()
+        if not isinstance(items, list) or depth > MAX_DEPTH + 1:
+            continue
+        for item in items:
+            yield item
+            inner = item.get("params") if isinstance(item, Mapping) else None
+            if isinstance(inner, Mapping) and item.get("type") == BRANCH:
+                stack += [(inner.get(arm), depth + 1) for arm in ARMS]
+
+
+def sealed(given: Any, before: Any = None) -> Any:
+    """The actions with secrets sealed; the mask that was shown stands for the secret that was there."""
+    known = {(str(item.get("type")), name): value for item, name, value in _secrets(before)}
+    for item, name, value in _secrets(given):
+        if value == MASK:
+            item["params"][name] = known.get((str(item.get("type")), name), "")
+        elif value:
+            item["params"][name] = sealing.seal(str(value))
+    return given
+
+
+MASK = "********"
+
+
+def masked(given: Any) -> Any:
+    """A copy of the actions as they are shown: secrets under a mask."""
+    if isinstance(given, list):
+        return [masked(item) for item in given]
+    if not isinstance(given, Mapping):
+        return given
+    copied = {key: masked(value) for key, value in given.items()}
+    for item, name, value in _secrets([copied] if "type" in copied else []):
+        if value:
+            item["params"][name] = MASK
+    return copied
+
+
+def _secrets(given: Any) -> Iterator[tuple[Any, str, Any]]:
+    for item in _walk(given):
+        action = actions.get(item.get("type")) if isinstance(item, Mapping) else None
+        inner = item.get("params") if isinstance(item, Mapping) else None
+        if action is None or not isinstance(inner, Mapping):
+            continue
+        for name in action.secrets:
+            if name in inner:
+                yield item, name, inner[name]
+
+
+@lru_cache(maxsize=2_000)
+def _compiled(version_id: int) -> Compiled:
+    version = WorkflowVersion.objects.get(pk=version_id)
+    return compile_definition(version.definition)
+
+
+def compiled(version_id: int) -> Compiled:
+    """The version ready to run. Versions never change, so each is compiled once per process."""
+    return _compiled(version_id)
+
+
+def compile_definition(definition: Mapping[str, Any]) -> Compiled:
+    """A definition that was checked, as a flat program. Raises UnknownKeyError for what is not registered."""
+    given = definition.get("trigger_conditions") or {}
+    settings = {key: value for key, value in given.items() if key not in ("model", "conditions")}
+    return Compiled(
+        entity=entities.get(given.get("model") or ""),
+        trigger=triggers[definition["trigger_type"]],
+        settings=settings,
+        conditions=given.get("conditions") or {},
+        program=tuple(_flattened(definition.get("actions") or [], "", 0)),
+    )
+
+
+def _flattened(given: list[Any], prefix: str, start: int) -> list[Instruction]:
+    """Positions from `start`; behind a then arm the program goes on after the else arm."""
+    program: list[Instruction] = []
+    for i, item in enumerate(given):
+        position, path = start + len(program), f"{prefix}{i}"
+        action, inner = actions[item["type"]], item.get("params") or {}
+        if action.name != BRANCH:
+            program.append(Instruction(position, path, action, inner, position + 1, position + 1))
+            continue
+        then = _flattened(inner.get("then") or [], f"{path}.then.", position + 1)
+        after_then = position + 1 + len(then)
+        otherwise = _flattened(inner.get("else") or [], f"{path}.else.", after_then)
+        end = after_then + len(otherwise)
+        own = Instruction(position, path, action, inner, position + 1, after_then)
+        program += [own, *(_led_to(step, after_then, end) for step in then), *otherwise]
+    return program
+
+
+def _led_to(step: Instruction, after_then: int, end: int) -> Instruction:
+    """What would go on into the else arm goes on behind it."""
+    following = end if step.following == after_then else step.following
+    otherwise = end if step.otherwise == after_then else step.otherwise
+    return Instruction(step.position, step.path, step.action, step.given, following, otherwise)

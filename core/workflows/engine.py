@@ -1,0 +1,113 @@
+"""Working off what is due: by Celery when it is rung, by a sweep, or by `manage.py run_automation` alone."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+from core import jobs
+from core.changes.context import DISPATCH_JOB
+from core.entities import entities
+from core.entities.kinds import Integer
+from core.errors import ConflictError, InvalidError, ValueRefusedError
+from core.models import Workflow, WorkflowExecution
+from core.workflows import claiming
+from core.workflows.starting import start
+from core.workflows.stepping import Worker
+
+# A worker that has run this long hands over to the next message, so that one task never meets a time limit.
+TURN_S = 45.0
+BIG = Integer(minimum=1, maximum=2**63 - 1)
+
+
+def worker_name() -> str:
+    """This thread on this machine; part of every lease."""
+    return f"{socket.gethostname()[:40]}/{os.getpid()}/{threading.get_native_id()}"
+
+
+def run_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Work off due runs until none is left, time is up or `stopped`; returns how many were taken up."""
+    until, total, worker = time.monotonic() + seconds, 0, worker_name()
+    while not stopped():
+        claims = claiming.claim(worker)
+        for i, claim in enumerate(claims):
+            if stopped() or time.monotonic() > until + claiming.LEASE_S / 2:
+                claiming.release(worker, claims[i:])
+                return total
+            Worker(claim).work()
+            total += 1
+        if claims:
+            jobs.enqueue(DISPATCH_JOB)
+        if not claims or time.monotonic() > until:
+            break
+    return total
+
+
+class WorkflowEngine:
+    """Starting a workflow from code, as against from a change or over the API."""
+
+    @staticmethod
+    def execute_workflow(
+        workflow: Workflow, trigger_data: Mapping[str, Any] | None = None
+    ) -> WorkflowExecution:
+        """Run `workflow` now, in this process, as far as it goes without waiting; returns the execution.
+
+        `trigger_data` names the record (`{"lead_id": 123}`); whatever else it holds is the run's payload.
+        Raises ConflictError unless the workflow is active, InvalidError for data that names no record.
+        """
+        run = queue_workflow(workflow, trigger_data)
+        run_now(run)
+        run.refresh_from_db()
+        return run
+
+
+def run_now(run: WorkflowExecution) -> None:
+    """Work one run off as far as it goes, if nobody else is at it."""
+    for claim in claiming.claim(worker_name(), 1, run.pk):
+        Worker(claim).work()
+    jobs.enqueue(DISPATCH_JOB)
+
+
+def queue_workflow(
+    workflow: Workflow,
+    trigger_data: Mapping[str, Any] | None = None,
+    *,
+    key: str = "",
+    requested_by: int | None = None,
+) -> WorkflowExecution:
+    """A run by hand, waiting to be taken up. `key` makes asking twice one run."""
+    workflow.refresh_from_db(fields=["status", "archived_at", "version"])
+    if not workflow.is_active:
+        raise ConflictError(f"The workflow is {workflow.status}; activate it first.", code="not_active")
+    data = dict(trigger_data or {})
+    entity, object_id = record_named(data, workflow.entity)
+    run, _ = start(
+        workflow,
+        key or f"hand:{uuid4().hex}",
+        entity=entity,
+        object_id=object_id,
+        data=data,
+        requested_by_id=requested_by,
+    )
+    return run
+
+
+def record_named(data: Mapping[str, Any], model: str) -> tuple[str, int | None]:
+    """The record in trigger data: `lead_id`, or `record_id` of the workflow's model. Raises InvalidError."""
+    found = [(entity.name, f"{entity.name}_id") for entity in entities if f"{entity.name}_id" in data]
+    if "record_id" in data and model:
+        found.append((model, "record_id"))
+    if len(found) > 1:
+        raise InvalidError.of(found[1][1], "Name one record only.")
+    if not found:
+        return model, None
+    name, key = found[0]
+    if model and name != model:
+        raise InvalidError.of(key, f"This workflow is about a {model}.", "wrong_model")
+    try:
+        return name, BIG.clean(data[key])
+    except ValueRefusedError as error:
+        raise InvalidError.of(key, error.message, error.code) from error

@@ -1,0 +1,180 @@
+"""From changes to runs: which active workflows a batch of changes starts.
+
+Two questions for all workflows together, whatever the size of the batch: of the changes, which trigger
+applies to each; of the records, which conditions each meets. So a million imported rows cost two scans and
+one insert for each workflow that matched, not a query for each row.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
+
+from core import jobs
+from core.changes import ChangeBatch
+from core.conditions import change_q, parse, record_q
+from core.conditions.grammar import Change as ChangeLeaf
+from core.conditions.grammar import Condition, fields_of
+from core.entities import Entity, entities
+from core.errors import InvalidError
+from core.models import Change, Workflow, WorkflowExecution, WorkflowVersion
+from core.workflows import definition, limits
+from core.workflows.alerts import alert
+from core.workflows.fields import AnyOf
+from core.workflows.past import deleted_rows
+from core.workflows.starting import start_for_changes
+from core.workflows.triggers import ChangeTrigger
+
+RUN_JOB = "core.tasks.run_workflows"
+Priority = WorkflowExecution.Priority
+
+
+@dataclass
+class Candidate:
+    """An active workflow as the matcher sees it: a Q over changes, and one over records."""
+
+    version: WorkflowVersion
+    of_change: Q
+    of_record: Q
+
+
+def consume(batch: ChangeBatch) -> None:
+    """The consumer of changes: insert the runs that a batch starts, and ring for them."""
+    entity = entities.get(batch.entity)
+    if entity is None or not batch.automation:
+        return
+    started = 0
+    found = candidates(entity, active_versions(entity))
+    for candidate, changes in matched(entity, batch.ids, found):
+        priority = Priority.BULK if len(changes) > limits.FLOOD else Priority.EVENT
+        started += start_for_changes(candidate.version, entity.name, changes, priority)
+    if started:
+        jobs.enqueue(RUN_JOB)
+
+
+def active_versions(entity: Entity) -> list[WorkflowVersion]:
+    """The versions in force of the entity's active workflows."""
+    rows = WorkflowVersion.objects.filter(
+        workflow__entity=entity.name,
+        workflow__status=Workflow.Status.ACTIVE,
+        workflow__archived_at=None,
+        number=F("workflow__version"),
+    )
+    return list(rows.select_related("workflow__run_as").order_by("workflow_id"))
+
+
+def candidates(entity: Entity, versions: Iterable[WorkflowVersion]) -> list[Candidate]:
+    """Those that changes can start. One that no longer compiles (a custom field was removed) is reported."""
+    found = []
+    for version in versions:
+        try:
+            made = candidate(entity, version)
+        except (InvalidError, LookupError) as error:
+            alert(version.workflow, f"Workflow broken: {version.workflow.name}", str(error))
+            continue
+        found += [made] if made else []
+    return found
+
+
+def candidate(entity: Entity, version: WorkflowVersion) -> Candidate | None:
+    """None where its trigger is no change."""
+    compiled = definition.compiled(version.pk)
+    trigger = compiled.trigger
+    if not isinstance(trigger, ChangeTrigger):
+        return None
+    of_change = trigger.q(entity, compiled.settings)
+    of_record = _visible(entity, version.workflow)
+    if compiled.conditions:
+        condition = parse(entity, compiled.conditions, changes=True)
+        if _looks_at_change(condition):
+            of_change &= change_q(entity, condition)
+        else:
+            of_record &= record_q(condition)
+    return Candidate(version, of_change, of_record)
+
+
+def _looks_at_change(condition: Condition) -> bool:
+    return any(isinstance(leaf, ChangeLeaf) for leaf in fields_of(condition))
+
+
+def _visible(entity: Entity, workflow: Workflow) -> Q:
+    """What its principal sees. Of one who was deactivated what they would see: the run is held, not lost."""
+    user = workflow.run_as
+    if user is None:
+        return Q()
+    user.is_active = True
+    return entity.model.policy.scope(user)
+
+
+def matched(
+    entity: Entity, ids: Sequence[int], found: Sequence[Candidate]
+) -> list[tuple[Candidate, list[int]]]:
+    """Each candidate with the changes it matches, in their order; those without any are left out."""
+    if not found:
+        return []
+    triggered = _triggered(ids, found)
+    met = _met(entity, found, triggered)
+    result = []
+    for i, candidate_ in enumerate(found):
+        changes = [pk for pk, record in triggered[i] if record in met[i]]
+        if changes:
+            result.append((candidate_, changes))
+    return result
+
+
+def _triggered(ids: Sequence[int], found: Sequence[Candidate]) -> list[list[tuple[int, int]]]:
+    """(change, record) pairs by candidate: one query, one column for each distinct question."""
+    questions = {str(c.of_change): c.of_change for c in found}
+    rows = Change.objects.filter(AnyOf(F("id"), list(ids)))
+    answers: dict[str, list[tuple[int, int]]] = {key: [] for key in questions}
+    for pk, record, *flags in _flagged(rows, questions.values(), "id", "object_id"):
+        for key, flag in zip(questions, flags, strict=True):
+            if flag:
+                answers[key].append((pk, record))
+    return [answers[str(c.of_change)] for c in found]
+
+
+def _met(
+    entity: Entity, found: Sequence[Candidate], triggered: Sequence[list[tuple[int, int]]]
+) -> list[set[int]]:
+    """Records by candidate that meet its conditions and that its principal sees."""
+    asked = [i for i, pairs in enumerate(triggered) if pairs]
+    met: list[set[int]] = [set() for _ in found]
+    if not asked:
+        return met
+    records = sorted({record for i in asked for _, record in triggered[i]})
+    rows = entity.model.objects.filter(AnyOf(F("id"), records))
+    present = set()
+    for pk, *flags in _flagged(rows, [found[i].of_record for i in asked], "id"):
+        present.add(pk)
+        for i, flag in zip(asked, flags, strict=True):
+            if flag:
+                met[i].add(pk)
+    gone = [record for record in records if record not in present]
+    if gone:
+        _met_by_deleted(entity, found, asked, gone, met)
+    return met
+
+
+def _met_by_deleted(
+    entity: Entity, found: Sequence[Candidate], asked: Sequence[int], gone: list[int], met: list[set[int]]
+) -> None:
+    """Records that are no more are judged by what they last were."""
+    for i in asked:
+        met[i] |= deleted_rows(entity, gone, found[i].of_record)
+
+
+def _flagged(rows: QuerySet, questions: Iterable[Q], *names: str) -> QuerySet:
+    """Rows for which any question is true, as tuples of `names` and an answer to each question."""
+    flags: dict[str, Any] = {}
+    wanted: list[Q] = []
+    for i, question in enumerate(questions):
+        # An empty Q has no SQL of its own.
+        asked = question if question else Q(pk__isnull=False)
+        flags[f"flag{i}"] = ExpressionWrapper(asked, output_field=BooleanField())
+        wanted.append(asked)
+    rows = rows.filter(reduce(or_, wanted)).annotate(**flags)
+    return rows.order_by("id").values_list(*names, *flags)

@@ -1,0 +1,116 @@
+"""What people do with runs and workflows: retry, rerun, cancel, pause, resume. Call inside `acting_as`."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from core import jobs
+from core.errors import ConflictError
+from core.models import Workflow, WorkflowExecution, WorkflowStep
+from core.workflows.matching import RUN_JOB
+from core.workflows.starting import start
+
+Status = WorkflowExecution.Status
+BULK_LIMIT = 10_000
+_REQUEUED = {
+    "status": Status.QUEUED,
+    "attempt": 0,
+    "lost_leases": 0,
+    "error": "",
+    "error_code": "",
+    "finished_at": None,
+}
+
+
+def _runs(ids: Sequence[int]) -> QuerySet[WorkflowExecution]:
+    return WorkflowExecution.objects.filter(pk__in=ids)
+
+
+def retry(run: WorkflowExecution) -> None:
+    """Go on from the step that failed; what was done stays done. Raises ConflictError unless it failed.
+
+    It leaves its record's line: later runs have gone by.
+    """
+    rows = _runs([run.pk]).filter(status__in=WorkflowExecution.RETRYABLE)
+    if not rows.update(**_REQUEUED, due_at=Now(), in_line=False):
+        raise ConflictError(f"Only a failed run is retried; this one is {_status(run)}.", code="not_failed")
+    jobs.enqueue(RUN_JOB)
+
+
+def retry_many(runs: QuerySet[WorkflowExecution]) -> int:
+    """Retry the failed ones of a query, up to BULK_LIMIT; returns how many."""
+    ids = list(
+        runs.filter(status__in=WorkflowExecution.RETRYABLE)
+        .order_by("pk")
+        .values_list("pk", flat=True)[:BULK_LIMIT]
+    )
+    changed = (
+        _runs(ids)
+        .filter(status__in=WorkflowExecution.RETRYABLE)
+        .update(**_REQUEUED, due_at=Now(), in_line=False, priority=WorkflowExecution.Priority.BULK)
+    )
+    jobs.enqueue(RUN_JOB)
+    return changed
+
+
+def _status(run: WorkflowExecution) -> str:
+    return WorkflowExecution.objects.values_list("status", flat=True).get(pk=run.pk)
+
+
+def rerun(run: WorkflowExecution, user: Any) -> WorkflowExecution:
+    """A new run of the workflow's present version for the same event, linked by `retry_of`."""
+    workflow = run.workflow
+    if not workflow.is_active:
+        raise ConflictError(f"The workflow is {workflow.status}; activate it first.", code="not_active")
+    made, _ = start(
+        workflow,
+        f"rerun:{run.pk}:{uuid4().hex}",
+        entity=run.entity,
+        object_id=run.object_id,
+        data=run.trigger_data,
+        change_id=run.change_id,
+        retry_of_id=run.pk,
+        requested_by_id=user.pk,
+        in_line=False,
+    )
+    jobs.enqueue(RUN_JOB)
+    return made
+
+
+def cancel(run: WorkflowExecution) -> None:
+    """No step starts after this. Raises ConflictError for a run that has ended."""
+    rows = _runs([run.pk]).filter(status__in=(*WorkflowExecution.LIVE, Status.HELD))
+    if not rows.update(status=Status.CANCELLED, finished_at=timezone.now()):
+        raise ConflictError(f"The run is {_status(run)} already.", code="ended")
+    steps = WorkflowStep.objects.filter(execution_id=run.pk)
+    steps.filter(status__in=(WorkflowStep.Status.WAITING, WorkflowStep.Status.RETRYING)).update(
+        status=WorkflowStep.Status.CANCELLED, finished_at=timezone.now()
+    )
+
+
+def pause(workflow: Workflow) -> None:
+    """Start no new runs, and let those under way rest before their next step."""
+    if workflow.status != Workflow.Status.ACTIVE:
+        raise ConflictError(f"Only an active workflow is paused; this one is {workflow.status}.")
+    workflow.status = Workflow.Status.PAUSED
+    workflow.save(update_fields=["status", "updated_at"])
+
+
+def resume(workflow: Workflow) -> int:
+    """Activate, and let held runs go on; returns how many were held."""
+    workflow.status = Workflow.Status.ACTIVE
+    workflow.save(update_fields=["status", "updated_at"])
+    return let_go(workflow)
+
+
+def let_go(workflow: Workflow) -> int:
+    """Runs that were held may be taken up again."""
+    held = WorkflowExecution.objects.filter(workflow=workflow, status=Status.HELD)
+    count = held.update(status=Status.QUEUED, error="", error_code="", due_at=Now())
+    if count:
+        jobs.enqueue(RUN_JOB)
+    return count

@@ -1,0 +1,102 @@
+"""Parameters of actions and settings of triggers: what may be given, checked when a workflow is saved."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.entities import Entity
+from core.entities.kinds import Kind
+from core.errors import FieldIssue, InvalidError, ValueRefusedError
+from core.workflows import templating
+from core.workflows.templating import TEXT, Names
+
+
+@dataclass(frozen=True)
+class Param:
+    """One named value. A text with `{{ … }}` in it is a template if `template`; `landing` is where its output
+    goes. `kind` checks what is written out at once, and what was rendered when the step runs."""
+
+    name: str
+    kind: Kind | None = None
+    required: bool = False
+    template: bool = True
+    landing: str = TEXT
+    help_text: str = ""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where an action stands: the entity of its record, what templates may read, whether a change started it,
+    and who saves the workflow."""
+
+    entity: Entity | None
+    names: Names
+    changes: bool
+    author: Any = None
+
+
+def check(params: Iterable[Param], given: Any, scope: Scope, path: str) -> list[FieldIssue]:
+    """What is wrong with the given values, each fault under its path."""
+    if not isinstance(given, Mapping):
+        return [FieldIssue(path, "not_an_object", "Expected an object.")]
+    known = {param.name: param for param in params}
+    issues = [
+        FieldIssue(f"{path}.{str(name)[:60]}", "unknown_field", f"Unknown. Known: {_listed(known)}.")
+        for name in given
+        if name not in known
+    ]
+    for param in known.values():
+        issues += _check_one(param, given.get(param.name), scope, f"{path}.{param.name}")
+    return issues
+
+
+def _listed(known: Iterable[str]) -> str:
+    return ", ".join(sorted(known)) or "none"
+
+
+def _check_one(param: Param, raw: Any, scope: Scope, path: str) -> list[FieldIssue]:
+    if raw is None or raw == "":
+        missed = FieldIssue(path, "required", "This parameter is required.")
+        return [missed] if param.required else []
+    try:
+        if param.template and templating.names_are_read(raw):
+            templating.check_value(raw, scope.names, param.landing)
+        elif param.kind is not None:
+            param.kind.clean(raw)
+    except ValueRefusedError as error:
+        return [FieldIssue(path, error.code, error.message)]
+    return []
+
+
+def render(params: Iterable[Param], given: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values, templates rendered and everything cleaned. Raises InvalidError."""
+    issues: list[FieldIssue] = []
+    values: dict[str, Any] = {}
+    for param in params:
+        raw = given.get(param.name)
+        if raw is None:
+            continue
+        try:
+            values[param.name] = _rendered(param, raw, context)
+        except ValueRefusedError as error:
+            issues.append(FieldIssue(param.name, error.code, error.message))
+    if issues:
+        raise InvalidError(issues)
+    return values
+
+
+def _rendered(param: Param, raw: Any, context: Mapping[str, Any]) -> Any:
+    if not param.template:
+        found = raw
+    elif isinstance(raw, str) and (param.kind is None or param.landing != TEXT):
+        found = templating.render(raw, context, param.landing)
+    else:
+        found = templating.value(raw, context)
+    return found if param.kind is None or found is None or found == "" else param.kind.clean(found)
+
+
+def merge(*found: list[FieldIssue]) -> None:
+    """Raise InvalidError if any issue was found."""
+    issues = [issue for part in found for issue in part]
+    if issues:
+        raise InvalidError(issues)

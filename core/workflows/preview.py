@@ -1,0 +1,104 @@
+"""Dry run: which conditions a record meets and what each action would do, with the database read-only."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection, transaction
+
+from core.conditions import parse, record_q
+from core.conditions.grammar import Change as ChangeLeaf
+from core.conditions.grammar import fields_of
+from core.entities import Entity
+from core.errors import DomainError
+from core.models import User, Workflow, WorkflowExecution
+from core.workflows import definition
+from core.workflows.actions import Step
+from core.workflows.actions.base import params_json
+from core.workflows.definition import Compiled, Instruction
+from core.workflows.subject import Subject
+from core.workflows.triggers import ChangeTrigger
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    """A transaction in which PostgreSQL refuses every write (25006), undone at the end in any case."""
+    with transaction.atomic():
+        point = transaction.savepoint()
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL transaction_read_only = on")
+        try:
+            yield
+        finally:
+            transaction.savepoint_rollback(point)
+
+
+def dry_run(
+    workflow: Workflow,
+    given: Mapping[str, Any],
+    object_id: int | None,
+    user: User | None,
+    payload: Any = None,
+) -> dict[str, Any]:
+    """What `given` (a definition) would do with a record now, as `user`. Nothing is written or sent."""
+    compiled = definition.compile_definition(given)
+    name = compiled.entity.name if compiled.entity else ""
+    run = WorkflowExecution(
+        workflow=workflow, entity=name, object_id=object_id, trigger_data=payload or {}, version_id=0
+    )
+    with read_only():
+        subject = Subject(run, user, compiled.trigger.name)
+        conditions = conditions_of(compiled, subject)
+        steps = previewed(compiled, subject)
+    return {"would_run": all(c["met"] for c in conditions), "conditions": conditions, "actions": steps}
+
+
+def conditions_of(compiled: Compiled, subject: Subject) -> list[dict[str, Any]]:
+    """Each part of the top level, and whether the record meets it. Parts about a change are taken as met."""
+    if not compiled.conditions or compiled.entity is None:
+        return []
+    return [_judged(compiled.entity, part, subject) for part in _parts(compiled.conditions)]
+
+
+def _parts(conditions: Any) -> list[Any]:
+    if isinstance(conditions, list):
+        return conditions
+    if set(conditions) == {"all"}:
+        return conditions["all"]
+    if set(conditions) & {"any", "not", "field"}:
+        return [conditions]
+    return [{key: value} for key, value in conditions.items()]
+
+
+def _judged(entity: Entity, part: Any, subject: Subject) -> dict[str, Any]:
+    parsed = parse(entity, part, changes=True)
+    if any(isinstance(leaf, ChangeLeaf) for leaf in fields_of(parsed)):
+        return {"condition": part, "met": True, "note": "about a change: taken as met"}
+    return {"condition": part, "met": subject.rows.filter(record_q(parsed)).exists()}
+
+
+def previewed(compiled: Compiled, subject: Subject) -> list[dict[str, Any]]:
+    """The steps on the way through the program, each rendered; the way ends where a step would fail."""
+    shown, position = [], 0
+    changes = isinstance(compiled.trigger, ChangeTrigger)
+    while position < len(compiled.program):
+        instruction = compiled.program[position]
+        entry, position = _previewed(instruction, subject, changes, len(compiled.program))
+        shown.append(entry)
+    return shown
+
+
+def _previewed(
+    instruction: Instruction, subject: Subject, changes: bool, end: int
+) -> tuple[dict[str, Any], int]:
+    step = Step(subject.run, subject, instruction.given, instruction.position, instruction.path, changes)
+    entry: dict[str, Any] = {"path": instruction.path, "type": instruction.action.name}
+    try:
+        rendered = params_json(instruction.action.preview(step))
+    except DomainError as error:
+        issues = [{"field": i.field, "message": i.message} for i in getattr(error, "issues", [])]
+        return entry | {"error": error.message, "errors": issues}, end
+    if instruction.action.name == "stop":
+        return entry | {"would": rendered}, end
+    following = instruction.otherwise if rendered.get("met") is False else instruction.following
+    return entry | {"would": rendered}, following

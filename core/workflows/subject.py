@@ -1,0 +1,170 @@
+"""What templates and conditions of a run read: its record, what changed, plain facts. Always plain dicts."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from core.conditions import change_q, parse, record_q
+from core.entities import Entity, entities, kinds
+from core.entities.reading import Reader
+from core.errors import NotVisibleError
+from core.models import Change, User, WorkflowExecution
+from core.workflows.templating import Names
+
+PERSON = {"id": {}, "username": {}, "first_name": {}, "last_name": {}, "full_name": {}, "email": {}}
+ALWAYS: Names = {
+    "now": {},
+    "today": {},
+    "workflow": {"id": {}, "name": {}},
+    "run": {"id": {}},
+    "site": {"name": {}, "url": {}},
+    "trigger": {"type": {}, "kind": {}, "at": {}, "actor": PERSON},
+    "payload": None,
+}
+
+
+def names_for(entity: Entity | None, *, changes: bool = False) -> Names:
+    """What templates of a workflow about `entity` may read."""
+    found: dict[str, Any] = dict(ALWAYS)
+    if entity is None:
+        return found
+    record = {c.name: None if isinstance(c.kind, kinds.Json | kinds.TextList) else {} for c in entity.columns}
+    found |= {entity.name: record, "record": record, "user": PERSON}
+    found |= {c.name: PERSON for c in person_columns(entity)}
+    if changes:
+        found |= {"old": dict.fromkeys(record)}
+    return found
+
+
+def person_columns(entity: Entity) -> list[Any]:
+    """The columns that name a user, under whose names templates find that user."""
+    return [c for c in entity.columns if isinstance(c.kind, kinds.Reference) and c.kind.target == "user"]
+
+
+def plain(value: Any) -> Any:
+    """A value as templates and JSON take it."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def person(user: User | None) -> dict[str, Any]:
+    if user is None:
+        return dict.fromkeys(PERSON, "")
+    full_name = user.get_full_name() or user.username
+    own = {name: getattr(user, name) for name in ("id", "username", "first_name", "last_name", "email")}
+    return own | {"full_name": full_name}
+
+
+class Lazy(Mapping[str, Any]):
+    """Names read from the database when a template first asks for them."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
+        self.makers, self.made = makers, {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.made:
+            self.made[name] = self.makers[name]()
+        return self.made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.makers)
+
+    def __len__(self) -> int:
+        return len(self.makers)
+
+
+class Subject:
+    """The record of a run as its principal sees it. `user` None is the system itself."""
+
+    def __init__(self, run: WorkflowExecution, user: User | None, trigger_type: str = "") -> None:
+        self.run, self.user, self.trigger_type = run, user, trigger_type
+        self.entity = entities.get(run.entity)
+        self.pk = run.object_id
+
+    @property
+    def rows(self) -> Any:
+        """The record as a queryset, empty where the principal does not see it."""
+        if self.entity is None:
+            raise NotVisibleError("This run is about no record.")
+        rows = self.entity.model.objects.all() if self.user is None else self.entity.visible_to(self.user)
+        return rows.filter(pk=self.pk)
+
+    @cached_property
+    def change(self) -> Change | None:
+        return Change.objects.filter(pk=self.run.change_id).first() if self.run.change_id else None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record by public names; of a deleted one what it last was. Raises NotVisibleError."""
+        found = Reader(self.entity).rows(self.rows, self.user) if self.entity else []
+        if found:
+            return {name: plain(value) for name, value in found[0].items()}
+        if self.change is not None and self.change.kind == Change.Kind.DELETED:
+            return self.old | {"id": self.pk}
+        raise NotVisibleError("The record is not there, or not visible to whom the workflow acts as.")
+
+    @property
+    def old(self) -> dict[str, Any]:
+        """The former values of what changed, by public names."""
+        names = self.entity.public_names if self.entity else {}
+        changes = self.change.changes if self.change else {}
+        return {names.get(key, key): pair[0] for key, pair in changes.items()}
+
+    def meets(self, conditions: Any, *, changes: bool = False) -> bool:
+        """Whether the record, as it is now, meets conditions. Those about the change look at the change."""
+        if not conditions:
+            return True
+        condition = parse(self.entity, conditions, changes=changes and self.run.change_id is not None)
+        if changes and self.run.change_id is not None:
+            return Change.objects.filter(change_q(self.entity, condition), pk=self.run.change_id).exists()
+        return self.rows.filter(record_q(condition)).exists()
+
+    @cached_property
+    def context(self) -> Lazy:
+        """The names of `names_for`, each read when first asked for."""
+        makers: dict[str, Callable[[], Any]] = {
+            "now": lambda: timezone.now().isoformat(),
+            "today": lambda: timezone.localdate().isoformat(),
+            "workflow": lambda: {"id": self.run.workflow_id, "name": self.run.workflow.name},
+            "run": lambda: {"id": self.run.pk},
+            "site": lambda: {"name": settings.SITE_NAME, "url": settings.PUBLIC_URL},
+            "trigger": self._trigger,
+            "payload": lambda: self.run.trigger_data,
+            "user": lambda: person(self.user),
+        }
+        if self.entity is not None:
+            makers |= {
+                self.entity.name: lambda: self.record,
+                "record": lambda: self.context[self.entity.name],
+            }
+            makers |= {"old": lambda: self.old}
+            makers |= {c.name: self._person_maker(c.name) for c in person_columns(self.entity)}
+        return Lazy(makers)
+
+    def forget(self) -> None:
+        """The next step reads the record anew."""
+        self.__dict__.pop("context", None)
+
+    def _trigger(self) -> dict[str, Any]:
+        change = self.change
+        actor = User.objects.filter(pk=change.actor_id).first() if change and change.actor_id else None
+        at = change.at if change else self.run.created_at
+        return {
+            "type": self.trigger_type,
+            "kind": change.kind if change else "",
+            "at": plain(at),
+            "actor": person(actor),
+        }
+
+    def _person_maker(self, name: str) -> Callable[[], Any]:
+        def make() -> dict[str, Any]:
+            pk = self.context["record"].get(name)
+            return person(User.objects.filter(pk=pk).first() if pk else None)
+
+        return make

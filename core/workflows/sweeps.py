@@ -1,0 +1,168 @@
+"""Runs that time itself starts: ticks of schedules, and dates of records that are reached.
+
+A workflow's `swept_until` says how far it has been looked at; its row is locked while it is moved on, and
+every tick and date has its own key, so any number of sweepers start each run once.
+"""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet
+
+from core import jobs
+from core.conditions import parse, record_q
+from core.entities import Entity, kinds
+from core.errors import InvalidError
+from core.models import Workflow, WorkflowVersion
+from core.workflows import definition
+from core.workflows.alerts import alert
+from core.workflows.definition import Compiled
+from core.workflows.kinds import ClockTime
+from core.workflows.matching import RUN_JOB
+from core.workflows.starting import Priority, start
+from core.workflows.triggers import DateTrigger, triggers
+from core.workflows.triggers.moments import ScheduleTrigger
+
+
+def sweep() -> int:
+    """Start what schedules and dates ask for up to now; returns the number of runs started."""
+    started = 0
+    for workflow_id in _timed_workflows():
+        with transaction.atomic():
+            started += _sweep_one(workflow_id)
+    if started:
+        jobs.enqueue(RUN_JOB)
+    return started
+
+
+def _timed_workflows() -> list[int]:
+    rows = Workflow.objects.filter(status=Workflow.Status.ACTIVE, archived_at=None)
+    return list(rows.filter(trigger_type__in=_timed_triggers()).order_by("id").values_list("pk", flat=True))
+
+
+def _timed_triggers() -> list[str]:
+    return [t.name for t in triggers if isinstance(t, DateTrigger | ScheduleTrigger)]
+
+
+def _sweep_one(workflow_id: int) -> int:
+    """One workflow, if no other sweeper is at it."""
+    rows = Workflow.objects.select_for_update(skip_locked=True, of=("self",)).select_related("run_as")
+    workflow = rows.filter(pk=workflow_id, status=Workflow.Status.ACTIVE, archived_at=None).first()
+    if workflow is None:
+        return 0
+    version = WorkflowVersion.objects.get(workflow_id=workflow_id, number=F("workflow__version"))
+    now = _database_now()
+    try:
+        compiled = definition.compiled(version.pk)
+        started = _start(workflow, version, compiled, workflow.swept_until, now)
+    except (InvalidError, LookupError) as error:
+        alert(workflow, f"Workflow broken: {workflow.name}", str(error))
+        started = 0
+    Workflow.objects.filter(pk=workflow_id).update(swept_until=now)
+    return started
+
+
+def _database_now() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
+def _start(
+    workflow: Workflow, version: WorkflowVersion, compiled: Compiled, since: datetime, now: datetime
+) -> int:
+    if isinstance(compiled.trigger, ScheduleTrigger):
+        schedule = compiled.trigger.schedule(compiled.settings)
+        ticks = schedule.missed(since, now, str(compiled.settings.get("catch_up") or "one"))
+        return sum(_start_tick(workflow, version, compiled, tick) for tick in ticks)
+    if compiled.entity is None or not isinstance(compiled.trigger, DateTrigger):
+        return 0
+    return _start_dates(workflow, version, compiled, since, now)
+
+
+def _start_tick(workflow: Workflow, version: WorkflowVersion, compiled: Compiled, tick: datetime) -> int:
+    """One tick: a run for each matching record, or one without a record."""
+    stamp = tick.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
+    if compiled.entity is None:
+        data = {"scheduled_for": tick.isoformat()}
+        _, made = start(workflow, f"tick:{stamp}", priority=Priority.EVENT, data=data)
+        return int(made)
+    rows = meeting(compiled.entity, workflow, compiled.conditions).filter(archived_at=None)
+    sql, parameters = rows.order_by().values_list("pk").query.sql_with_params()
+    ids = f"SELECT wanted.id, '' FROM ({sql}) AS wanted(id)"  # noqa: S608
+    return _insert(version, compiled.entity, f"tick:{stamp}:", Priority.BULK, ids, parameters)
+
+
+def meeting(entity: Entity, workflow: Workflow, conditions: Any) -> QuerySet:
+    """Records that the workflow's principal sees and that meet its conditions."""
+    rows = entity.model.objects.all()
+    if workflow.run_as is not None:
+        workflow.run_as.is_active = True
+        rows = entity.visible_to(workflow.run_as)
+    return rows.filter(record_q(parse(entity, conditions))) if conditions else rows
+
+
+_INSERT = """
+INSERT INTO core_workflowexecution (workflow_id, version_id, event_key, entity, object_id, priority, due_at)
+SELECT %s, %s, %s || found.id || found.suffix, %s, found.id, %s, clock_timestamp()
+FROM ({rows}) AS found(id, suffix)
+ON CONFLICT (workflow_id, event_key) DO NOTHING
+"""
+
+
+def _insert(
+    version: WorkflowVersion, entity: Entity, prefix: str, priority: int, rows: str, parameters: Any
+) -> int:
+    """A run for each row of a query that gives ids and the ends of keys: one statement for any number."""
+    given = [version.workflow_id, version.pk, prefix, entity.name, priority, *parameters]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT.format(rows=rows), given)
+        return cursor.rowcount
+
+
+_DATES = """
+SELECT r.id, ':' || to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
+FROM ({rows}) AS wanted(id) JOIN {table} r ON r.id = wanted.id
+LEFT JOIN core_user assignee ON assignee.id = r.assigned_to_id
+LEFT JOIN core_user owner ON owner.id = r.owner_id
+WHERE {moment} > %s AND {moment} <= %s
+"""
+
+
+def _start_dates(
+    workflow: Workflow, version: WorkflowVersion, compiled: Compiled, since: datetime, now: datetime
+) -> int:
+    """Records whose date, moved by the offset, lies in (since, now]. A date without a time is meant in the
+    zone of whom the record is assigned to, else of its owner."""
+    trigger, entity = compiled.trigger, compiled.entity
+    column = trigger.column(entity, compiled.settings)
+    if column is None:
+        raise InvalidError.of("field", "The date field is no more.")
+    offset = trigger.offset(compiled.settings)
+    near = _near(column, since - offset, now - offset)
+    rows = meeting(entity, workflow, compiled.conditions).filter(trigger.rows & near, archived_at=None)
+    sql, parameters = rows.order_by().values_list("pk").query.sql_with_params()
+    table = connection.ops.quote_name(entity.model._meta.db_table)
+    moment = _moment(column, compiled.settings.get("at"), offset)
+    dates = _DATES.format(moment=moment, rows=sql, table=table)
+    return _insert(version, entity, "date:", Priority.EVENT, dates, [*parameters, since, now])
+
+
+def _near(column: Any, low: datetime, high: datetime) -> Q:
+    """Narrows by the column's index; a date may be a day off either way until its zone is known."""
+    if isinstance(column.kind, kinds.DateTime):
+        return Q(**{f"{column.path}__gt": low, f"{column.path}__lte": high})
+    day = timedelta(days=2)
+    return Q(**{f"{column.path}__gte": (low - day).date(), f"{column.path}__lte": (high + day).date()})
+
+
+def _moment(column: Any, at: Any, offset: timedelta) -> str:
+    """SQL of the moment a row stands for. Built from checked numbers and the registry's column only."""
+    field = connection.ops.quote_name(column.path)
+    shift = f"make_interval(secs => {offset.total_seconds():.0f})"
+    if isinstance(column.kind, kinds.DateTime):
+        return f"(r.{field} + {shift})"
+    clock: time = ClockTime().clean(at) if at else time(0)
+    zone = "coalesce(assignee.time_zone, owner.time_zone, 'UTC')"
+    return f"(((r.{field} + time '{clock:%H:%M}') AT TIME ZONE {zone}) + {shift})"

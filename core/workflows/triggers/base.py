@@ -1,0 +1,117 @@
+"""Triggers by name, and those that are a change of a record."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+
+from core.conditions import change_q, parse
+from core.entities import Entity
+from core.entities.kinds import Text
+from core.errors import FieldIssue, InvalidError
+from core.registry import Registry
+from core.workflows.params import Param
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """Base: a name, the entities it makes sense for (all when empty) and the settings beside model and
+    conditions that `trigger_conditions` may hold."""
+
+    name: str
+    entities: tuple[str, ...] = ()
+    settings: tuple[Param, ...] = ()
+    needs_entity: bool = True
+    help_text: str = ""
+
+    # Whether a change of a record starts it, so that conditions may look at the change.
+    on_changes = False
+
+    def check(self, entity: Entity | None, settings: Settings) -> list[FieldIssue]:
+        """Faults in the settings beyond what their kinds say, under names without path."""
+        return []
+
+
+@dataclass(frozen=True)
+class ChangeTrigger(Trigger):
+    """Started by changes of some kinds; `narrow` says which of them, from the settings."""
+
+    kinds: tuple[str, ...] = ("updated",)
+    narrow: Callable[[Entity, Settings], Q] | None = None
+
+    on_changes = True
+
+    def q(self, entity: Entity, settings: Settings) -> Q:
+        """The rows of the change table that start a run."""
+        found = Q(kind=self.kinds[0]) if len(self.kinds) == 1 else Q(kind__in=self.kinds)
+        return found & self.narrow(entity, settings) if self.narrow else found
+
+    def check(self, entity: Entity | None, settings: Settings) -> list[FieldIssue]:
+        if entity is None or self.narrow is None:
+            return []
+        try:
+            self.narrow(entity, settings)
+        except InvalidError as error:
+            return [FieldIssue(_last(i.field), i.code, i.message) for i in error.issues]
+        return []
+
+
+def _last(path: str) -> str:
+    """The issue's own place: of a made-up condition only the field is the user's."""
+    return "field" if path.startswith("conditions") else path
+
+
+triggers: Registry[Trigger] = Registry("trigger")
+
+
+def register(trigger: Trigger) -> Trigger:
+    return triggers.register(trigger.name, trigger)
+
+
+def _field_changed(entity: Entity, settings: Settings) -> Q:
+    """The field changed, from and to the given values if they are given."""
+    field = settings.get("field")
+    leaves = [{"field": field, "op": "changed"}]
+    if settings.get("from") not in (None, ""):
+        leaves.append({"field": field, "op": "changed_from", "value": settings["from"]})
+    if settings.get("to") not in (None, ""):
+        leaves.append({"field": field, "op": "changed_to", "value": settings["to"]})
+    return change_q(entity, parse(entity, {"all": leaves}, changes=True))
+
+
+def changed(field: str) -> Callable[[Entity, Settings], Q]:
+    """`field_changed` of one field."""
+
+    def narrow(entity: Entity, settings: Settings) -> Q:
+        return _field_changed(entity, {**settings, "field": field})
+
+    return narrow
+
+
+FROM_TO = (
+    Param("from", template=False, help_text="Only from this value."),
+    Param("to", template=False, help_text="Only to this value."),
+)
+FIELD = Param("field", Text(max_length=120), required=True, template=False)
+
+register(ChangeTrigger("record_created", kinds=("created",), help_text="A record was created."))
+register(ChangeTrigger("record_updated", kinds=("updated",), help_text="A record was changed."))
+register(
+    ChangeTrigger(
+        "record_deleted", kinds=("archived", "deleted"), help_text="A record was archived or deleted."
+    )
+)
+register(ChangeTrigger("record_restored", kinds=("restored",), help_text="A record was restored."))
+register(
+    ChangeTrigger(
+        "field_changed", settings=(FIELD, *FROM_TO), narrow=_field_changed, help_text="One field changed."
+    )
+)
+register(
+    ChangeTrigger(
+        "status_changed", settings=FROM_TO, narrow=changed("status"), help_text="The status changed."
+    )
+)

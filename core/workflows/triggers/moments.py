@@ -1,0 +1,98 @@
+"""Triggers that come with time, or that are called: dates of records, schedules, by hand, from outside."""
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Q
+
+from core.entities import Entity
+from core.entities.columns import Column
+from core.entities.kinds import Choice, Date, DateTime, Text
+from core.errors import FieldIssue, ValueRefusedError
+from core.workflows.kinds import ClockTime, Span, ZoneName
+from core.workflows.params import Param
+from core.workflows.schedule import CATCH_UP, Schedule
+from core.workflows.triggers.base import FIELD, Settings, Trigger, register
+
+OFFSET = Param(
+    "offset",
+    Span(signed=True),
+    template=False,
+    help_text='Before (negative) or after the date: {"days": -3}.',
+)
+AT = Param("at", ClockTime(), template=False, help_text="For dates without a time: when on that day.")
+
+
+@dataclass(frozen=True)
+class DateTrigger(Trigger):
+    """A date of a record is reached, or is so far away. `field` fixed here need not be set; `rows` narrows
+    the records."""
+
+    field: str = ""
+    rows: Q = dataclasses.field(default_factory=Q)
+
+    def column(self, entity: Entity, settings: Settings) -> Column | None:
+        """The date it is about; None where the entity has none of that name."""
+        found = entity.by_name.get(self.field or str(settings.get("field", "")))
+        dated = found is not None and found.expression is None and isinstance(found.kind, Date | DateTime)
+        return found if dated else None
+
+    def offset(self, settings: Settings) -> timedelta:
+        return Span(signed=True).clean(settings["offset"]) if settings.get("offset") else timedelta()
+
+    def check(self, entity: Entity | None, settings: Settings) -> list[FieldIssue]:
+        if entity is None or self.column(entity, settings):
+            return []
+        dates = [
+            c.name for c in entity.columns if isinstance(c.kind, Date | DateTime) and c.expression is None
+        ]
+        return [FieldIssue("field", "unknown_field", f"Not a date field. Known: {', '.join(dates)}.")]
+
+
+@dataclass(frozen=True)
+class ScheduleTrigger(Trigger):
+    """Ticks of a cron expression."""
+
+    def schedule(self, settings: Settings) -> Schedule:
+        return Schedule(str(settings.get("cron", "")), str(settings.get("time_zone") or "UTC"))
+
+    def check(self, entity: Entity | None, settings: Settings) -> list[FieldIssue]:
+        if not settings.get("cron"):
+            return []
+        try:
+            self.schedule(settings).check()
+        except ValueRefusedError as error:
+            return [FieldIssue("cron", error.code, error.message)]
+        return []
+
+
+register(
+    DateTrigger("date_reached", settings=(FIELD, OFFSET, AT), help_text="A date of the record is reached.")
+)
+register(
+    ScheduleTrigger(
+        "schedule",
+        settings=(
+            Param("cron", Text(max_length=200), required=True, template=False),
+            Param("time_zone", ZoneName(), template=False),
+            Param("catch_up", Choice(choices=CATCH_UP), template=False),
+        ),
+        needs_entity=False,
+        help_text="At the ticks of a cron expression; for every matching record if a model is named.",
+    )
+)
+register(Trigger("manual", needs_entity=False, help_text="Only when executed by hand or by the API."))
+register(
+    Trigger(
+        "inbound_webhook",
+        needs_entity=False,
+        settings=(
+            Param("match", template=True, help_text='Finds the record: {"email": "{{payload.email}}"}.'),
+        ),
+        help_text="A signed request to the workflow's own address.",
+    )
+)
+register(
+    Trigger("import_finished", needs_entity=False, help_text="An import ended; `payload` holds its figures.")
+)

@@ -1,0 +1,69 @@
+"""What leads add to automation: their own triggers and actions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Q
+
+from core.entities import Entity
+from core.entities.kinds import Boolean, Choice, Integer, Text
+from core.workflows.actions import Action, Outcome, Step, register
+from core.workflows.params import Param
+from core.workflows.triggers import ChangeTrigger
+from core.workflows.triggers import register as register_trigger
+from lead_management.operations import Wish, convert
+
+DEFAULT_THRESHOLD = 80
+
+
+def _converted(entity: Entity, settings: Mapping[str, Any]) -> Q:
+    """The moment of conversion was set."""
+    return Q(changes__has_key="converted_at", changes__converted_at__0=None)
+
+
+def _crossed(entity: Entity, settings: Mapping[str, Any]) -> Q:
+    """The score went over the threshold (or, downwards, under it)."""
+    threshold = int(settings.get("threshold") or DEFAULT_THRESHOLD)
+    if settings.get("direction") == "down":
+        return Q(changes__lead_score__0__gte=threshold, changes__lead_score__1__lt=threshold)
+    return Q(changes__lead_score__0__lt=threshold, changes__lead_score__1__gte=threshold)
+
+
+register_trigger(
+    ChangeTrigger(
+        "lead_converted", entities=("lead",), narrow=_converted, help_text="A lead became a contact."
+    )
+)
+register_trigger(
+    ChangeTrigger(
+        "score_crossed",
+        entities=("lead",),
+        settings=(
+            Param("threshold", Integer(minimum=1, maximum=100), template=False),
+            Param("direction", Choice(choices=("up", "down")), template=False),
+        ),
+        narrow=_crossed,
+        help_text=f"The score crossed a threshold ({DEFAULT_THRESHOLD}).",
+    )
+)
+
+
+@register
+class ConvertLead(Action):
+    """Converts the lead into a contact, its company and, if wanted, an opportunity."""
+
+    name = "convert_lead"
+    entities = ("lead",)
+    params = (
+        Param("create_opportunity", Boolean(), help_text="True by default."),
+        Param("opportunity_name", Text(max_length=200)),
+    )
+    help_text = "Convert the lead."
+
+    def run(self, step: Step) -> Outcome:
+        values = self.values(step)
+        wish = Wish(
+            create_opportunity=values.get("create_opportunity", True),
+            opportunity_name=values.get("opportunity_name", ""),
+        )
+        return Outcome(convert(step.subject.entity, step.record, step.user, wish))

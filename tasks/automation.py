@@ -1,0 +1,92 @@
+"""What tasks add to automation: when they are done or late, and making them."""
+
+from collections.abc import Mapping
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q
+from django.utils import timezone
+
+from core.entities import Entity, entities, writing
+from core.entities.kinds import Boolean, Choice, Integer, Text
+from core.models import User
+from core.workflows.actions import Action, Outcome, Step, register
+from core.workflows.params import Param
+from core.workflows.schedule import add_business_days
+from core.workflows.triggers import ChangeTrigger, DateTrigger
+from core.workflows.triggers import register as register_trigger
+from tasks.models import SUBJECTS, Priority, TaskStatus, TaskType
+from tasks.querysets import OPEN
+
+# The hour of the assignee's day by which a task that is due "in two days" is due.
+END_OF_DAY = time(17)
+
+
+def _completed(entity: Entity, settings: Mapping[str, Any]) -> Q:
+    """The status became completed."""
+    return Q(changes__status__1=TaskStatus.COMPLETED)
+
+
+register_trigger(
+    ChangeTrigger("task_completed", entities=("task",), narrow=_completed, help_text="A task was completed.")
+)
+register_trigger(
+    DateTrigger(
+        "task_overdue",
+        entities=("task",),
+        field="due_date",
+        rows=OPEN,
+        help_text="A task is past its due time.",
+    )
+)
+
+
+@register
+class CreateTask(Action):
+    """Makes a task about the run's record, for whoever the record is assigned to."""
+
+    name = "create_task"
+    params = (
+        Param("title", Text(max_length=200), required=True),
+        Param("description", Text(max_length=20_000, trim=False)),
+        Param("due_days", Integer(minimum=0, maximum=3_650), help_text="Due in so many days."),
+        Param("business_days", Boolean(), help_text="Count working days only."),
+        Param("priority", Choice(choices=tuple(Priority.values))),
+        Param("task_type", Choice(choices=tuple(TaskType.values))),
+        Param("assigned_to", Integer(minimum=1, maximum=2**63 - 1), help_text="A user's id."),
+    )
+    help_text = "Create a task."
+
+    def run(self, step: Step) -> Outcome:
+        values = self.values(step)
+        fields = {
+            name: values[name] for name in ("title", "description", "priority", "task_type") if name in values
+        }
+        assignee = values.get("assigned_to") or self._assignee(step)
+        fields |= {"assigned_to": assignee, "due_date": self._due(values, assignee), **self._about(step)}
+        task = writing.create(entities["task"], fields, step.user)
+        return Outcome({"model": "task", "id": task.pk, "due_date": fields["due_date"]})
+
+    def _about(self, step: Step) -> dict[str, Any]:
+        return {step.run.entity: step.run.object_id} if step.run.entity in SUBJECTS else {}
+
+    def _assignee(self, step: Step) -> int | None:
+        """Whoever the record belongs to, else whom the workflow acts as."""
+        rows = step.subject.rows.values_list("assigned_to_id", "owner_id") if step.subject.entity else []
+        belonging = next(iter(rows), (None, None))
+        wanted = [*belonging, step.user.pk if step.user else None]
+        active = set(
+            User.objects.filter(pk__in=[w for w in wanted if w], is_active=True).values_list("pk", flat=True)
+        )
+        return next((w for w in wanted if w in active), None)
+
+    def _due(self, values: Mapping[str, Any], assignee: int | None) -> datetime | None:
+        """At the end of the working day, in the assignee's zone."""
+        if values.get("due_days") is None:
+            return None
+        name = User.objects.filter(pk=assignee).values_list("time_zone", flat=True).first() or "UTC"
+        today = timezone.now().astimezone(ZoneInfo(name)).date()
+        days = values["due_days"]
+        day = add_business_days(today, days) if values.get("business_days") else today + timedelta(days=days)
+        return datetime.combine(day, END_OF_DAY, ZoneInfo(name))
