@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.db import connection
 
 from contacts.models import Company
+from core.changes import current
 from core.errors import InvalidError
 
 Values = dict[str, Any]
@@ -54,7 +55,16 @@ def company_named(values: Values, before: Mapping[str, Any] | None) -> None:
     """A contact linked to a company bears its name where none was given."""
     linked = values.get("company_id")
     if linked and not values.get("company_name") and (before is None or before["company_id"] != linked):
-        values["company_name"] = Company.objects.values_list("name", flat=True).get(pk=linked)
+        values["company_name"] = _name_of(linked)
+
+
+def _name_of(company: int) -> str:
+    """Asked for once where many contacts get the same company."""
+    memo = current().memo
+    if ("company name", company) not in memo:
+        name = Company.objects.values_list("name", flat=True).get(pk=company)
+        memo["company name", company] = name
+    return memo["company name", company]
 
 
 def one_primary_address(values: Values, before: Mapping[str, Any] | None) -> None:

@@ -4,10 +4,13 @@ from core import tasks  # noqa: F401  (jobs are asked for by name, so they must 
 from core.api import routes
 from core.api.activities import ActivityViewSet, CommentViewSet
 from core.api.changes import ChangeViewSet
+from core.api.custom_fields import CustomFieldViewSet
 from core.api.email_templates import EmailTemplateViewSet
 from core.api.notifications import NotificationViewSet
 from core.api.people import TeamViewSet, UserViewSet
 from core.api.push import PushSubscriptionViewSet
+from core.api.saved_views import SavedViewViewSet
+from core.api.tags import TagViewSet
 from core.api.transfer.exports import ExportJobViewSet
 from core.api.transfer.import_jobs import ImportJobViewSet
 from core.api.transfer.saved_mappings import SavedMappingViewSet
@@ -29,6 +32,9 @@ targets.register("user", User)
 targets.register("team", Team)
 
 routes.register("changes", ChangeViewSet)
+routes.register("custom-fields", CustomFieldViewSet, "custom_fields")
+routes.register("saved-views", SavedViewViewSet, "saved_views")
+routes.register("tags", TagViewSet)
 routes.register("users", UserViewSet)
 routes.register("teams", TeamViewSet)
 

@@ -63,4 +63,6 @@ def completed_once(values: Values, before: Before) -> None:
     status = values.get("status")
     if status is None or (before and status == before["status"]):
         return
-    values["completed_at"] = timezone.now() if status == TaskStatus.COMPLETED else None
+    # One moment for all that are completed together, so that they are written together.
+    now = current().memo.setdefault("completed_at", timezone.now())
+    values["completed_at"] = now if status == TaskStatus.COMPLETED else None

@@ -4,12 +4,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from core.admin.captured import CapturedAdmin, CapturedForm
 from core.admin.forms import OVERRIDES
-from core.entities import entities
+from core.conditions.views import check_view
+from core.entities import defining, entities
 from core.models import CustomField, SavedView
 
 
@@ -45,7 +47,19 @@ class CustomFieldAdmin(CapturedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What values are stored under stays as it is."""
-        return ("entity", "key", "type") if obj else ()
+        return defining.FIXED if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        defining.check(obj, CustomField.objects.get(pk=obj.pk) if change else None)
+        super().save_model(request, obj, form, change)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        defining.forget_values(obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for definition in queryset:
+            self.delete_model(request, definition)
 
 
 @admin.register(SavedView)
@@ -72,4 +86,5 @@ class SavedViewAdmin(CapturedAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
             obj.owner = request.user
+        check_view(obj, SavedView.objects.get(pk=obj.pk) if change else None)
         super().save_model(request, obj, form, change)

@@ -44,6 +44,12 @@ class FailedFeedAdmin(TrailAdmin):
     list_display = ("at", "consumer", "entity", "attempts", "due_at", "error")
     list_filter = ("consumer", "entity")
     ordering = ("-id",)
+    actions = ("try_again",)
+
+    @admin.action(description="Try again now", permissions=["end"])
+    def try_again(self, request: HttpRequest, queryset: QuerySet) -> None:
+        due = FailedFeed.objects.filter(pk__in=queryset.values("pk")).update(due_at=timezone.now())
+        self.message_user(request, f"{due} will be tried again within seconds.")
 
 
 @admin.register(Session)

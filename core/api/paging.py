@@ -77,6 +77,20 @@ def numbered(
     )
 
 
+def listed(request: Request, items: Sequence[Any]) -> Page:
+    """The page `page` of what is in memory already."""
+    size, number = page_size(request), _whole(request, "page", 1)
+    start = (number - 1) * size
+    if start >= len(items) and number > 1:
+        raise NotVisibleError("There is no such page.")
+    return Page(
+        list(items[start : start + size]),
+        address(request, page=number + 1) if start + size < len(items) else None,
+        address(request, page=number - 1) if number > 1 else None,
+        len(items),
+    )
+
+
 def _count(
     rows: QuerySet, branches: Sequence[QuerySet], start: int, fetched: int, size: int
 ) -> tuple[int, bool]:

@@ -37,7 +37,7 @@ class StrictSerializer(serializers.ModelSerializer):
         return super().to_internal_value(data)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """The model's rules over its fields as they would be."""
+        """The model's rules, and the serializer's own, over the fields as they would be."""
         many = {f.name for f in self.Meta.model._meta.many_to_many}
         values = (
             {f.attname: getattr(self.instance, f.attname) for f in self._stored()} if self.instance else {}
@@ -50,7 +50,12 @@ class StrictSerializer(serializers.ModelSerializer):
             probe.clean()
         except ModelError as error:
             raise ValidationError(serializers.as_serializer_error(error)) from error
-        return attrs
+        self.check(probe)
+        return {name: value if name in many else getattr(probe, name) for name, value in attrs.items()}
+
+    def check(self, wanted: Any) -> None:
+        """What `wanted`, not stored yet, must be beyond its model's rules; it may be completed. Raises
+        DomainError."""
 
     def _stored(self) -> list[Any]:
         return [f for f in self.Meta.model._meta.concrete_fields if not f.generated]

@@ -54,9 +54,10 @@ def listing_of(
     rows = entity.model.objects.filter(**archived(params))
     own = {k: v for k, v in params.items() if k not in RESERVED and k not in reserved}
     rows = rows.filter(filters_of(entity, own, user))
-    for condition in (_conditions(params), view and view.conditions):
-        if condition:
-            rows = rows.filter(record_q(parse(entity, condition)))
+    asked = {"conditions": _conditions(params), "view": view and view.conditions}
+    for name, condition in asked.items():
+        if condition is not None:
+            rows = rows.filter(record_q(parse(entity, condition, name=name)))
     for text in (params.get("search"), view and view.search):
         if text:
             rows = search(entity, rows, text)
@@ -86,14 +87,14 @@ def names_in(params: Mapping[str, str], key: str, default: Any = None) -> list[s
 
 
 def _conditions(params: Mapping[str, str]) -> Any:
-    """The `conditions` parameter: a condition tree as JSON."""
+    """The `conditions` parameter: a condition tree as JSON; None when it is not given."""
     text = params.get("conditions")
-    if not text:
+    if text is None:
         return None
     try:
-        if len(text) > MAX_CONDITIONS:
+        if len(text) > MAX_CONDITIONS or (found := orjson.loads(text)) is None:
             raise ValueError
-        return orjson.loads(text)
+        return found
     except ValueError:
         raise InvalidError.of("conditions", "Expected a condition as JSON.") from None
 

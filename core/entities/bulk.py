@@ -1,20 +1,24 @@
 """Changing many records in one transaction, with an answer for each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import transaction
+from django.db.models import F, JSONField, TextField, Value
+from django.db.models.expressions import CombinedExpression
 from django.utils import timezone
 
 from core.access import Action
-from core.entities.cleaning import clean
+from core.entities import custom
+from core.entities.cleaning import clean, taken, unique_values
 from core.entities.entity import Entity
 from core.entities.writing import values_of
-from core.errors import ForbiddenError, InvalidError
+from core.errors import FieldIssue, ForbiddenError, InvalidError
 
 Values = dict[str, Any]
-# custom_fields are merged with each record's own; everything else is the same for all of them.
+# Merged with each record's own by the database; everything else is the same for all of them.
 MERGED = "custom_fields"
 
 
@@ -36,11 +40,15 @@ class Bulk:
     def __init__(self, entity: Entity, user: Any, ids: Iterable[int], *, atomic: bool = False) -> None:
         self.entity, self.user, self.atomic = entity, user, atomic
         self.result = BulkResult(list(dict.fromkeys(ids)))
+        # What every UPDATE sets besides: the merged custom fields.
+        self.merged: dict[str, Any] = {}
 
     def update(self, data: Mapping[str, Any]) -> BulkResult:
         """Set the same fields on all records. Raises InvalidError where the fields themselves are wrong."""
-        probe = clean_shared(self.entity, data, self.user)
-        self._write({r.pk: self._values(r, data, probe) for r in self._locked(Action.CHANGE)})
+        shared = clean_shared(self.entity, data, self.user, self.result.order)
+        if MERGED in shared:
+            self.merged = {MERGED: merging(shared.pop(MERGED), data[MERGED] or {})}
+        self._write({r.pk: self._values(r, shared) for r in self._locked(Action.CHANGE)})
         return self.result
 
     def assign(self, assignees: Mapping[int, int]) -> BulkResult:
@@ -58,8 +66,19 @@ class Bulk:
     def restore(self) -> BulkResult:
         """Bring archived records back."""
         rows = self._locked(Action.CHANGE, archived=True)
-        self._write({r.pk: {"archived_at": None} for r in rows})
+        self._write({pk: {"archived_at": None} for pk in self._free(rows)})
         return self.result
+
+    def _free(self, rows: Sequence[Any]) -> Iterator[int]:
+        """Ids of those whose unique values nobody took meanwhile, nor another of them."""
+        seen: set[tuple[str, str]] = set()
+        for pk, values in unique_values(self.entity, rows).items():
+            if values & seen or taken(self.entity, pk, values):
+                self.result.fail(pk, "unique", "Another record has one of its unique values by now.")
+                self._stop_if_atomic()
+                continue
+            seen |= values
+            yield pk
 
     def _locked(self, action: str, *, archived: bool = False) -> list[Any]:
         """The records `user` may change, locked in order of their ids; the others have failed."""
@@ -71,14 +90,10 @@ class Bulk:
         self._stop_if_atomic()
         return rows
 
-    def _values(
-        self, record: Any, data: Mapping[str, Any], shared: Mapping[str, Any]
-    ) -> dict[str, Any] | None:
-        before = values_of(record)
+    def _values(self, record: Any, shared: Mapping[str, Any]) -> Values | None:
+        """The values for one record, which its own rules may complete; None where they refuse."""
+        values, before = dict(shared), values_of(record)
         try:
-            if MERGED in data:
-                return clean(self.entity, data, user=self.user, before=before, partial=True)
-            values = dict(shared)
             for rule in self.entity.rules:
                 rule(values, before)
             return values
@@ -107,13 +122,13 @@ class Bulk:
                 self._stop_if_atomic()
         self.result.done = set(values)
 
-    def _store(self, values: Mapping[int, dict[str, Any]]) -> None:
-        groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
+    def _store(self, values: Mapping[int, Values]) -> None:
+        groups: dict[str, tuple[Values, list[int]]] = {}
         for pk, row in values.items():
             groups.setdefault(repr(sorted(row.items())), (row, []))[1].append(pk)
         for row, pks in groups.values():
-            if row:
-                self.entity.model.objects.filter(pk__in=pks).update(**row)
+            if row or self.merged:
+                self.entity.model.objects.filter(pk__in=pks).update(**row, **self.merged)
 
     def _lost(self, values: Mapping[int, Any]) -> set[int]:
         reached = self.entity.visible_to(self.user, Action.CHANGE).filter(pk__in=values)
@@ -131,11 +146,30 @@ class _OutOfReachError(ForbiddenError):
         self.pks = pks
 
 
-def clean_shared(entity: Entity, data: Mapping[str, Any], user: Any) -> dict[str, Any]:
+def clean_shared(entity: Entity, data: Mapping[str, Any], user: Any, ids: Sequence[int]) -> Values:
     """The values all records get, checked once, without the rules that look at each record."""
     if not isinstance(data, Mapping) or not data:
         raise InvalidError.of("data", "Expected the fields to set.", "required")
+    before = {MERGED: {}, "id": ids[0] if len(ids) == 1 else None}
     try:
-        return clean(replace(entity, rules=()), data, user=user, before={MERGED: {}, "id": 0}, partial=True)
+        values = clean(replace(entity, rules=()), data, user=user, before=before, partial=True)
+        if len(ids) > 1:
+            _refuse_unique(entity, values.get(MERGED, {}))
     except InvalidError as error:
         raise InvalidError([replace(i, field=f"data.{i.field}") for i in error.issues]) from error
+    return values
+
+
+def _refuse_unique(entity: Entity, given: Mapping[str, Any]) -> None:
+    """Several records cannot get the same value of a unique field."""
+    unique = [d.key for d in custom.definitions(entity) if d.unique and d.key in given] if given else []
+    if unique:
+        message = "Several records cannot have the same value of a unique field."
+        raise InvalidError([FieldIssue(custom.PREFIX + key, "unique", message) for key in unique])
+
+
+def merging(values: Mapping[str, Any], given: Mapping[str, Any]) -> CombinedExpression:
+    """A record's custom fields with `values` over them and without the keys that were `given` as empty."""
+    gone = Value([key for key in given if key not in values], ArrayField(TextField()))
+    kept = CombinedExpression(F(MERGED), "-", gone, output_field=JSONField())
+    return CombinedExpression(kept, "||", Value(dict(values), JSONField()), output_field=JSONField())

@@ -3,7 +3,8 @@
 All faults are collected and raised together as InvalidError, each under the name the client used.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.entities import custom, kinds
@@ -88,7 +89,8 @@ class Cleaning:
     def _clean_custom_fields(self, data: Mapping[str, Any]) -> None:
         if self.partial and "custom_fields" not in data:
             return
-        given = data.get("custom_fields") or {}
+        given = data.get("custom_fields")
+        given = {} if given is None else given
         if not isinstance(given, Mapping):
             self.issues.append(FieldIssue("custom_fields", "not_an_object", "Expected an object."))
             return
@@ -126,7 +128,7 @@ def clean_value(column: Column, raw: Any) -> Any:
             raise ValueRefusedError("This field may not be blank.", code="blank")
         return column.cleared
     value = column.kind.clean(raw)
-    if column.required and value == "":
+    if column.required and value in ("", []):
         raise ValueRefusedError("This field may not be blank.", code="blank")
     if value == "" and column.nullable:
         return None
@@ -178,6 +180,21 @@ class CustomValues:
 
     def _refuse(self, name: str, code: str, message: str) -> None:
         self.cleaning.issues.append(FieldIssue(name, code, message))
+
+
+def unique_values(entity: Entity, records: Sequence[Any]) -> dict[int, set[tuple[str, str]]]:
+    """Record id → (key, value as JSON) of its unique custom fields."""
+    some = any(record.custom_fields for record in records)
+    unique = [d.key for d in custom.definitions(entity) if d.unique] if some else []
+    return {
+        r.pk: {(key, json.dumps(r.custom_fields[key])) for key in unique if key in r.custom_fields}
+        for r in records
+    }
+
+
+def taken(entity: Entity, pk: int, values: set[tuple[str, str]]) -> bool:
+    """Whether records other than `pk` have one of these unique values."""
+    return any(is_taken(entity, key, json.loads(value), {"id": pk}) for key, value in sorted(values))
 
 
 def is_taken(entity: Entity, key: str, value: Any, before: Mapping[str, Any] | None) -> bool:

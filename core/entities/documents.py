@@ -60,7 +60,7 @@ def statement(entity: Entity, columns: Sequence[Column]) -> Statement:
     params: list[Any] = []
     for column in columns:
         sql, more = compiler.compile(_source(column).resolve_expression(query))
-        parts.append(f'{column.kind.json_sql.format(sql)} AS "{column.name}"')
+        parts.append(f'{_pattern(column).format(sql)} AS "{column.name}"')
         params += more
     table = quote(entity.model._meta.db_table)
     return (
@@ -70,6 +70,11 @@ def statement(entity: Entity, columns: Sequence[Column]) -> Statement:
         f" ON {table}.id = wanted.id ORDER BY wanted.place",
         tuple(params),
     )
+
+
+def _pattern(column: Column) -> str:
+    """A custom value is stored as it is shown."""
+    return "{}" if column.custom else column.kind.json_sql
 
 
 def _source(column: Column) -> Any:

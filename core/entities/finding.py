@@ -24,13 +24,20 @@ def search(entity: Entity, rows: QuerySet, text: str) -> QuerySet:
 
     A trigram index answers words of three letters and more. Raises InvalidError for over-long input.
     """
-    if len(text) > MAX_SEARCH or "\x00" in text:
-        raise InvalidError.of("search", f"At most {MAX_SEARCH} characters, without null characters.")
-    terms = text.split()[:MAX_TERMS]
+    terms = check_search(text)
     searchable = [d.key for d in custom.definitions(entity) if d.searchable] if terms else []
     for term in terms:
         rows = rows.filter(_holds(term, searchable))
     return rows
+
+
+def check_search(text: str) -> list[str]:
+    """The words of a search. Raises InvalidError."""
+    terms = text.split()
+    if len(text) > MAX_SEARCH or len(terms) > MAX_TERMS or "\x00" in text:
+        limits = f"At most {MAX_SEARCH} characters and {MAX_TERMS} words, without null characters."
+        raise InvalidError.of("search", limits)
+    return terms
 
 
 def _holds(term: str, custom_keys: Sequence[str]) -> Q:
@@ -58,7 +65,7 @@ class Order:
 
 def ordering(entity: Entity, text: str) -> list[Order]:
     """The ordering in `-created_at,last_name`, made unique by the id. Raises InvalidError."""
-    names = [name for name in (text or entity.ordering).split(",") if name]
+    names = (text or entity.ordering).split(",")
     columns = custom.schema(entity, names=[name.lstrip("-") for name in names])
     orderable = {name: c for name, c in columns.items() if c.orderable}
     picked = pick(orderable, [name.removeprefix("-") for name in names], "ordering")

@@ -11,6 +11,7 @@ DISPATCHING = 7_303
 TRANSFER_JOB = 7_304
 IMPORTING = 7_305
 TEAM_TREE = 7_304
+CUSTOM_FIELDS = 7_305
 
 
 def lock(space: int, text: str) -> None:

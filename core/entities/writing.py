@@ -11,8 +11,8 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 
 from core.access import Action
-from core.entities.cleaning import clean
-from core.entities.entity import Entity
+from core.entities.cleaning import clean, taken, unique_values
+from core.entities.entity import Entity, entity_of
 from core.errors import ConflictError, ForbiddenError, NotVisibleError
 
 
@@ -101,6 +101,10 @@ def archive(record: Any) -> None:
 
 
 def restore(record: Any) -> None:
+    """Bring it back. Raises ConflictError where another record took one of its unique values meanwhile."""
+    entity = entity_of(record)
+    if taken(entity, record.pk, unique_values(entity, [record])[record.pk]):
+        raise ConflictError("Another record has one of its unique values by now.", code="unique")
     record.archived_at = None
     record.save(update_fields=["archived_at"])
 

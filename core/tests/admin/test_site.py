@@ -4,8 +4,9 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 
-from core.models import Change, CustomField, Team, User
+from core.models import Change, CustomField, FailedFeed, SavedView, Team, User
 from core.tests.admin.forms import filled_in
+from lead_management.models import Lead
 from opportunities.models import Opportunity, Pipeline, Stage
 
 pytestmark = pytest.mark.django_db
@@ -115,6 +116,42 @@ def test_a_custom_field_is_checked_by_its_own_rules(browser, boss):
     response = client.post(url, sent)
     assert response.status_code == 302, response.context["adminform"].form.errors
     assert CustomField.objects.get().choices == ["a", "b, c"]
+
+
+def test_a_custom_field_deleted_here_takes_its_values_along(browser, boss):
+    field = CustomField.objects.create(entity="lead", key="size", label="Size", type="number")
+    lead = Lead.objects.create(first_name="Ada", custom_fields={"size": 5, "kept": 1})
+    browser(boss).post(f"/admin/core/customfield/{field.pk}/delete/", {"post": "yes"})
+    assert Lead.objects.get().custom_fields == {"kept": 1}
+    change = Change.objects.filter(entity="lead", object_id=lead.pk).latest("id")
+    assert (change.source, change.actor_id) == ("admin", boss.pk)
+
+
+def test_a_default_of_another_type_is_refused(browser, boss):
+    client = browser(boss)
+    url = "/admin/core/customfield/add/"
+    sent = filled_in(client.get(url), entity="lead", key="size", label="Size", type="number", default='"big"')
+    assert "A valid number is required." in client.post(url, sent).content.decode()
+    assert not CustomField.objects.exists()
+
+
+def test_a_saved_view_that_would_fail_is_refused(browser, boss):
+    client = browser(boss)
+    url = "/admin/core/savedview/add/"
+    sent = filled_in(client.get(url), entity="lead", name="Broken", conditions='{"nope": 1}')
+    assert "Unknown field." in client.post(url, sent).content.decode()
+    assert not SavedView.objects.exists()
+    response = client.post(url, sent | {"conditions": '{"city": "Turin"}'})
+    assert response.status_code == 302, response.context["adminform"].form.errors
+    assert SavedView.objects.get().owner == boss
+
+
+def test_what_a_consumer_could_not_take_is_tried_again(browser, boss):
+    kept = FailedFeed.objects.create(consumer="webhooks", entity="lead", automation=True, change_ids=[1])
+    client = browser(boss)
+    client.post("/admin/core/failedfeed/", {"action": "try_again", "_selected_action": [kept.pk]})
+    kept.refresh_from_db()
+    assert kept.due_at is not None
 
 
 def test_the_trail_cannot_be_changed(browser, boss):

@@ -1,0 +1,93 @@
+"""/api/v1/tags/: the tags in use, and changing them on all records at once."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action, Policy
+from core.api import listing, paging
+from core.api.bodies import only
+from core.api.schema.auto import PAGE_PARAMETERS
+from core.api.schema.parts import TEXT, Schema, object_of, of_kinds, page_of
+from core.api.viewsets import CrmViewSet
+from core.entities import Entity, entities, tags
+from core.entities.finding import check_search
+from core.entities.kinds import Kind, Text, TextList
+from core.errors import InvalidError
+
+ENTITY = Text(max_length=40)
+TAG = Text(max_length=60)
+RENAME: dict[str, Kind] = {"entity": ENTITY, "tag": TAG, "to": TAG}
+MERGE: dict[str, Kind] = {"entity": ENTITY, "tags": TextList(), "to": TAG}
+DELETE: dict[str, Kind] = {"entity": ENTITY, "tags": TextList()}
+COUNT: Schema = {"type": "integer"}
+UPDATED = object_of({"updated": COUNT})
+IN_USE = page_of(object_of({"entity": TEXT, "tag": TEXT, "count": COUNT}))
+PARAMETERS = [
+    OpenApiParameter("entity", TEXT, description="Of one entity; of all without it."),
+    OpenApiParameter("search", TEXT, description="Text in the tag."),
+    *(OpenApiParameter(p["name"], p["schema"], description=p["description"]) for p in PAGE_PARAMETERS),
+]
+
+
+class TagViewSet(CrmViewSet):
+    """Tags in use on the records you see; changed on all records that are yours to change."""
+
+    policy = Policy()
+    access = dict.fromkeys(("rename", "merge", "remove"), Action.CHANGE)
+
+    @extend_schema(operation_id="tags_list", tags=["tags"], parameters=PARAMETERS, responses={200: IN_USE})
+    def list(self, request: Request) -> Response:
+        """Tags with how many live records have them, the commonest first."""
+        params = listing.single_valued(request)
+        for name in set(params) - {"entity", "search", "page", "page_size", "format"}:
+            raise InvalidError.of(name[:120], "Unknown. Known: entity, search.", "unknown")
+        wanted = [_entity(params["entity"])] if "entity" in params else list(entities)
+        search = params.get("search", "")
+        check_search(search)
+        found = [row for entity in wanted for row in tags.in_use(entity, request.user, search)]
+        found.sort(key=lambda row: (-row["count"], row["tag"], row["entity"]))
+        return Response(paging.listed(request, found).body())
+
+    @extend_schema(tags=["tags"], request={"application/json": of_kinds(RENAME)}, responses={200: UPDATED})
+    @action(methods=["post"], detail=False)
+    def rename(self, request: Request) -> Response:
+        """Rename a tag on every record that has it."""
+        body = _body(request, RENAME)
+        return _updated(tags.merge(_entity(body["entity"]), request.user, [body["tag"]], body["to"]))
+
+    @extend_schema(tags=["tags"], request={"application/json": of_kinds(MERGE)}, responses={200: UPDATED})
+    @action(methods=["post"], detail=False)
+    def merge(self, request: Request) -> Response:
+        """Put one tag in the place of several."""
+        body = _body(request, MERGE)
+        return _updated(tags.merge(_entity(body["entity"]), request.user, body["tags"], body["to"]))
+
+    @extend_schema(tags=["tags"], request={"application/json": of_kinds(DELETE)}, responses={200: UPDATED})
+    @action(methods=["post"], detail=False, url_path="delete")
+    def remove(self, request: Request) -> Response:
+        """Take tags from every record."""
+        body = _body(request, DELETE)
+        return _updated(tags.remove(_entity(body["entity"]), request.user, body["tags"]))
+
+
+def _body(request: Request, known: dict[str, Kind]) -> dict[str, Any]:
+    body = only(request, known)
+    for name in known:
+        if not body.get(name):
+            raise InvalidError.of(name, "This field is required.", "required")
+    return body
+
+
+def _entity(name: str) -> Entity:
+    found = entities.get(name)
+    if found is None:
+        raise InvalidError.of("entity", f"Not one of: {', '.join(entities.keys())}.", "invalid_choice")
+    return found
+
+
+def _updated(count: int) -> Response:
+    return Response({"updated": count})

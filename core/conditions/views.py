@@ -1,0 +1,44 @@
+"""What a saved view must be to be of use: it fails when it is saved and not in a list."""
+
+from typing import Any
+
+from core.conditions.grammar import parse
+from core.entities.custom import schema
+from core.entities.entity import Entity, entities
+from core.entities.finding import check_search, ordering
+from core.entities.reading import pick
+from core.errors import FieldIssue, InvalidError
+from core.models import SavedView
+
+
+def check_view(wanted: SavedView, before: SavedView | None = None) -> None:
+    """Refuse a view whose entity, conditions, search, ordering or fields are wrong. Raises InvalidError."""
+    entity = _entity(wanted, before)
+    issues: list[FieldIssue] = []
+    for name in ("conditions", "search", "ordering", "fields"):
+        try:
+            _CHECKS[name](entity, getattr(wanted, name))
+        except InvalidError as error:
+            issues += error.issues
+    if issues:
+        raise InvalidError(issues)
+
+
+def _entity(wanted: SavedView, before: SavedView | None) -> Entity:
+    if before is not None and wanted.entity != before.entity:
+        raise InvalidError.of("entity", "A view stays with its entity.", "immutable")
+    if wanted.entity not in entities:
+        raise InvalidError.of("entity", f"Not one of: {', '.join(entities.keys())}.", "invalid_choice")
+    return entities[wanted.entity]
+
+
+def _fields(entity: Entity, names: Any) -> None:
+    pick(schema(entity, names=names), names, "fields")
+
+
+_CHECKS = {
+    "conditions": parse,
+    "search": lambda entity, text: check_search(text),
+    "ordering": ordering,
+    "fields": _fields,
+}

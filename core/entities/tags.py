@@ -1,0 +1,50 @@
+"""Tags over many records at once: which are in use, and renaming, merging and removing them set at a time.
+
+Call what changes records inside `core.changes.acting_as`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db.models import Count, F, Func, TextField
+from django.db.models.expressions import RawSQL
+
+from core.access import Action
+from core.entities.entity import Entity
+from core.models.record import RecordQuerySet
+
+# The first place of each tag counts, so that a merged one stands where the first of them stood.
+_RENAMED = """
+ARRAY(SELECT t FROM (
+    SELECT CASE WHEN t = ANY(%s::text[]) THEN %s ELSE t END AS t, n
+    FROM unnest(tags) WITH ORDINALITY AS u(t, n)
+) AS named GROUP BY t ORDER BY min(n))
+"""
+_WITHOUT = """
+ARRAY(SELECT t FROM unnest(tags) WITH ORDINALITY AS u(t, n) WHERE t <> ALL(%s::text[]) ORDER BY n)
+"""
+
+
+def in_use(entity: Entity, user: Any, search: str = "") -> list[dict[str, Any]]:
+    """`{entity, tag, count}` of every tag on records that `user` sees, the commonest first; `search` is text
+    in the tag, whatever the case."""
+    rows = entity.visible_to(user).filter(archived_at=None).exclude(tags=[]).order_by()
+    each = rows.annotate(tag=Func(F("tags"), function="unnest", output_field=TextField()))
+    counted = each.values("tag").annotate(count=Count("pk")).order_by("-count", "tag")
+    wanted = search.casefold()
+    return [{"entity": entity.name, **row} for row in counted if wanted in row["tag"].casefold()]
+
+
+def merge(entity: Entity, user: Any, tags: Sequence[str], to: str) -> int:
+    """Put `to` in the place of any of `tags`, once per record; returns how many records had one of them."""
+    return _having(entity, user, tags).update(tags=RawSQL(_RENAMED, [list(tags), to]))  # noqa: S611
+
+
+def remove(entity: Entity, user: Any, tags: Sequence[str]) -> int:
+    """Take `tags` from all records; returns how many had one of them."""
+    return _having(entity, user, tags).update(tags=RawSQL(_WITHOUT, [list(tags)]))  # noqa: S611
+
+
+def _having(entity: Entity, user: Any, tags: Iterable[str]) -> RecordQuerySet:
+    """Records with one of the tags that `user` may change, archived ones too."""
+    return entity.visible_to(user, Action.CHANGE).filter(tags__overlap=list(tags))
