@@ -104,7 +104,9 @@ class WebhookDelivery(models.Model):
                 name="hook_delivery_due",
                 condition=models.Q(status__in=("queued", "sending")),
             ),
-            models.Index(fields=["lane"], name="hook_delivery_on_its_way", condition=models.Q(status="sending")),
+            models.Index(
+                fields=["lane"], name="hook_delivery_on_its_way", condition=models.Q(status="sending")
+            ),
             models.Index(fields=["subscription", "-id"], name="hook_delivery_of_subscr"),
             models.Index(fields=["created_at"], name="hook_delivery_age"),
         ]
