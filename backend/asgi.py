@@ -1,7 +1,6 @@
 """The web application for ASGI servers: `uvicorn backend.asgi:application`."""
 
-from django.core.asgi import get_asgi_application
-
 from backend.launch import start_web
+from backend.routing import make_application
 
-application = start_web(get_asgi_application)
+application = start_web(make_application)

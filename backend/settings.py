@@ -132,6 +132,18 @@ CACHES = {
     "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "local"},
 }
 
+# Published messages know no database numbers: installations that share a server are told apart by their key.
+_live = hashlib.sha256(f"live {SECRET_KEY}".encode()).hexdigest()[:12]
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {
+            "hosts": [{"address": REDIS_URL, "socket_connect_timeout": 1}],
+            "prefix": f"crm:{_live}:",
+        },
+    }
+}
+
 # ---- Celery: what may differ between machines (the rest is in backend/celery.py) ----
 
 CELERY_BROKER_URL = REDIS_URL

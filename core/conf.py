@@ -25,6 +25,8 @@ DEFAULTS: dict[str, Any] = {
     "IMPORT_UNDO_DAYS": 30,
     # Exports made in the background are kept so long.
     "EXPORT_HOURS": 24,
+    # How often an open WebSocket asks whether its session still holds.
+    "LIVE_CHECK_S": 15,
     # Calls to others' machines: https on these ports. Hosts (or host:port) inside one's own network that may
     # be called all the same, over http and on any port, are the operator's to name.
     "OUTBOUND_PLAIN_HTTP": False,

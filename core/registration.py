@@ -23,7 +23,7 @@ from core.demo import demo_parts
 from core.demo.people import add_people, add_settings
 from core.entities.references import targets
 from core.models import Team, User
-from core.notifications import consuming  # noqa: F401  (a consumer of changes)
+from core.notifications import consuming, live  # noqa: F401  (consumers of changes)
 from core.notifications.channels import email, push, sms  # noqa: F401  (they register themselves)
 from core.workflows import matching
 from core.workflows import timeline as mail_timeline  # noqa: F401  (a timeline source)

@@ -1,7 +1,10 @@
 """Tasks: what someone has to do, by when, and about whom."""
 
+from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
+from core.access import OwnPolicy
 from core.models.fields import choice, prose, text
 from core.models.people import check_time_zone
 from core.models.record import Record, record_indexes, record_triggers, search_text
@@ -106,3 +109,19 @@ class Task(Record):
 
     def __str__(self) -> str:
         return self.title
+
+
+class CalendarFeed(models.Model):
+    """The secret address of a user's tasks as a calendar; only the secret's digest is kept."""
+
+    policy = OwnPolicy("user")
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="calendar_feed"
+    )
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"calendar of user {self.user_id}"

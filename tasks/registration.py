@@ -94,9 +94,11 @@ headers_of.register("task", load(*records(), Path(__file__).with_name("headers.t
 
 
 def _register_routes() -> None:
+    from tasks.api.calendar import CalendarViewSet
     from tasks.api.views import TaskViewSet  # the views need the entity above
 
     routes.register("tasks", TaskViewSet)
+    routes.register("calendar", CalendarViewSet)
 
 
 _register_routes()

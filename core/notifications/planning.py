@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from core import jobs
 from core.models import Delivery, Notification, PushSubscription
-from core.notifications import preferences
+from core.notifications import live, preferences
 from core.notifications.preferences import Preferences
 from core.notifications.types import EMAIL, IN_APP, PUSH, SMS
 
@@ -37,6 +37,7 @@ def plan_once() -> int:
     deliveries = _deliveries(rows, wishes, now)
     Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
     unwanted = [row.pk for row in rows if not wishes[row.recipient_id].wants(row.type, IN_APP)]
+    live.announce(row for row in rows if row.pk not in unwanted)
     if unwanted:
         Notification.objects.filter(pk__in=unwanted).update(in_inbox=False)
     Notification.objects.filter(pk__in=[row.pk for row in rows]).update(planned_at=now)

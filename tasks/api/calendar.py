@@ -1,0 +1,70 @@
+"""The calendar feed over HTTP."""
+
+import hashlib
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiTypes, extend_schema
+from rest_framework.decorators import action
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action
+from core.api.schema.parts import FLAG, MOMENT, TEXT, nullable, object_of
+from core.api.viewsets import CrmViewSet
+from core.errors import NotVisibleError
+from tasks import calendar
+from tasks.models import CalendarFeed
+
+FEED = object_of({"enabled": FLAG, "created_at": nullable(MOMENT), "last_used_at": nullable(MOMENT)})
+
+
+class CalendarViewSet(CrmViewSet):
+    """Your tasks as a calendar that other programs subscribe to."""
+
+    policy = CalendarFeed.policy
+    access = {"create": Action.VIEW, "remove": Action.VIEW}
+    lookup_value_regex = r"[A-Za-z0-9_\-]{43}"
+
+    @extend_schema(responses={200: FEED})
+    def list(self, request: Request) -> Response:
+        """Whether there is a feed, and when it was read last."""
+        found = CalendarFeed.objects.filter(user=request.user).first()
+        names = ("created_at", "last_used_at")
+        return Response({"enabled": found is not None, **{n: getattr(found, n, None) for n in names}})
+
+    @extend_schema(request=None, responses={201: object_of({"url": TEXT})})
+    def create(self, request: Request) -> Response:
+        """A new address, shown this once; the one before stops working."""
+        secret = calendar.open_feed(request.user)
+        url = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/calendar/{secret}/tasks.ics"
+        return Response({"url": url}, 201)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(methods=["post"], detail=False)
+    def remove(self, request: Request) -> Response:
+        """Take the address back."""
+        CalendarFeed.objects.filter(user=request.user).delete()
+        return Response(status=204)
+
+    @extend_schema(responses={(200, "text/calendar"): OpenApiTypes.STR})
+    @action(
+        methods=["get"],
+        detail=True,
+        url_path=r"tasks\.ics",
+        permission_classes=[AllowAny],
+        authentication_classes=[],
+    )
+    def ics(self, request: Request, pk: str) -> Any:
+        """The calendar; the secret in the address is what lets its reader in."""
+        feed = calendar.feed_of(pk)
+        if feed is None:
+            raise NotVisibleError("There is no such calendar.")
+        body = calendar.calendar(feed.user)
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        headers = {"ETag": etag, "Cache-Control": "private, max-age=300", "Referrer-Policy": "no-referrer"}
+        if etag in request.headers.get("If-None-Match", ""):
+            return HttpResponse(status=304, headers=headers)
+        return HttpResponse(body, content_type="text/calendar; charset=utf-8", headers=headers)
