@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import BooleanField, F, Func, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Upper
 
@@ -47,6 +47,21 @@ def _matchable(targets: Targets, name: str, present: set[str]) -> Column:
     if column.name not in present:
         raise InvalidError.of("match_on", f"No column of the file is mapped to {name!r}.", "unknown_column")
     return column
+
+
+class AnyOf(Func):
+    """Whether an expression is one of many values: one parameter, where IN would have thousands."""
+
+    template = "%(expressions)s = ANY(%%s)"
+    output_field = BooleanField()
+
+    def __init__(self, expression: Any, values: Iterable[Any]) -> None:
+        super().__init__(expression)
+        self.values = list(values)
+
+    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        sql, params = super().as_sql(compiler, connection, **context)
+        return sql, (*params, self.values)
 
 
 class Matcher:
@@ -93,13 +108,13 @@ class Matcher:
             # Says what the partial index on the column says.
             rows = rows.exclude(**{column.path: ""})
         compared = Upper(column.path) if case_blind(column) else F(column.path)
-        rows = rows.annotate(_compared=compared).filter(_compared__in=list(values))
+        rows = rows.filter(AnyOf(compared, values))
         return list(rows.annotate(_key=F(column.path)).values_list("_key", "pk"))
 
     def _records(self, ids: set[int]) -> dict[int, Values]:
         if not ids:
             return {}
-        rows = self.entity.model.objects.filter(pk__in=ids).order_by("pk")
+        rows = self.entity.model.objects.filter(AnyOf(F("pk"), ids)).order_by("pk")
         if self.for_update:
             rows = rows.select_for_update(of=("self",))
         place = self.attnames.index("id")

@@ -85,18 +85,15 @@ class CellReader:
 
     def one(self, cell: str) -> Any:
         """One cell."""
-        if self.is_blank(cell):
+        if not cell or self.is_blank(cell):
             return BLANK
-        text = unguard(cell)
         try:
-            value = clean_value(self.column, self.prepare(text))
+            value = clean_value(self.column, self.prepare(unguard(cell) if cell[0] == "'" else cell))
         except ValueRefusedError as error:
             return Refusal(error.code, error.message)
         return BLANK if value is None or value == "" else value
 
     def is_blank(self, cell: str) -> bool:
-        if not cell:
-            return True
         text = trimmed(cell)
         if self.nothing is not None:
             return not text or text in self.nothing

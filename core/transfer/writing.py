@@ -50,9 +50,17 @@ class Writer:
         for pending, pk in zip(pendings, self._ids(len(pendings)), strict=True):
             pending.pk = pk
         names = self._names(p.values for p in pendings)
-        defaults = [self.fields[name].get_default() for name in names]
-        rows = ((p.pk, *(p.values.get(n, d) for n, d in zip(names, defaults, strict=True))) for p in pendings)
-        self._copy(self.table, ("id", *names), rows)
+        columns = {name: self._column(name, pendings) for name in names}
+        told = {name: values for name, values in columns.items() if values is not None}
+        rows = zip((p.pk for p in pendings), *told.values(), strict=True)
+        self._copy(self.table, ("id", *told), rows)
+
+    def _column(self, name: str, pendings: Sequence[Pending]) -> list[Any] | None:
+        """One column's values; None where the database's own default says the same for all."""
+        default = self.fields[name].get_default()
+        values = [p.values.get(name, default) for p in pendings]
+        known = default is None or self.fields[name].has_db_default()
+        return None if known and all(value == default for value in values) else values
 
     def update(self, pendings: Sequence[Pending]) -> None:
         """Write the changed values of stored records in one statement."""
