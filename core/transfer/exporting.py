@@ -23,6 +23,7 @@ from core.entities.kinds import Boolean
 from core.entities.reading import pick
 from core.errors import InvalidError, ValueRefusedError
 from core.transfer.cells import cell
+from core.transfer.guarding import guard
 
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
@@ -109,7 +110,9 @@ def _csv(export: Export, using: str, counted: Callable[[int], None]) -> Iterator
     delimiter = export.delimiter.replace("\t", "\\t")
     statement = f"COPY ({sql}) TO STDOUT WITH (FORMAT csv, DELIMITER E'{delimiter}')"
     rows, waiting, size = 0, [], 0
-    with connection.cursor() as cursor, cursor.copy(statement, params) as copy:
+    connection.ensure_connection()
+    # psycopg's own cursor: Django's debugging one takes no parameters here.
+    with connection.connection.cursor() as cursor, cursor.copy(statement, params) as copy:
         for line in copy:
             rows += 1
             waiting.append(bytes(line))
@@ -203,6 +206,9 @@ def _write_row(sheet: Any, row: int, values: tuple[Any, ...], numeric: list[bool
             sheet.write_number(row, place, value)
             continue
         text = str(value)
+        if text.startswith("'"):
+            # A text cell runs nothing; but what looks disarmed would be armed by the import.
+            text = guard(text)
         if len(text) > CELL_CHARS:
             message = (
                 f"Row {row + 1} holds a cell of {len(text)} characters; Excel takes {CELL_CHARS}. Use CSV."
