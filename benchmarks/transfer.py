@@ -1,0 +1,376 @@
+"""Import, update, undo, preview and export against what PostgreSQL alone needs: ratios of one run.
+
+    python -m benchmarks.transfer --rows 100000
+
+Starts a PostgreSQL of its own; every measured step begins in a fresh copy of one prepared database and runs
+in a process of its own, whose peak memory is told, and that of its database session.
+"""
+
+import argparse
+import csv
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADERS = [
+    "first_name", "last_name", "email", "phone", "company_name", "job_title", "city", "state", "country",
+    "lead_source", "status", "priority", "estimated_value", "tags",
+]  # fmt: skip
+COPIED = f"COPY lead_management_lead ({', '.join(HEADERS)}, owner_id, created_by_id) FROM STDIN"
+FIRST = ["Ada", "Bob", "Chiara", "Dmitri", "Elif", "Fatou", "Grace", "Hiro", "Inés", "Jürgen"]
+LAST = ["Byron", "Stone", "Rossi", "Ivanov", "Yilmaz", "Diop", "Hopper", "Tanaka", "Gómez", "Müller"]
+CITIES = ["Rome", "Bern", "Lyon", "Austin", "Osaka", "Dakar", "Izmir", "Porto", "Ghent", "Malmö"]
+
+
+def row_of(number: int, chance: random.Random) -> list[str]:
+    """One lead: names and companies vary as real ones do, addresses and phones are unique."""
+    first, last = chance.choice(FIRST), chance.choice(LAST)
+    return [
+        first,
+        f"{last}-{number % 997}",
+        f"{first}.{last}.{number}@mail{number % 5000}.example".lower().encode("ascii", "ignore").decode(),
+        f"+1415{2000000 + number:07d}",
+        f"{last} {chance.choice(['GmbH', 'Ltd', 'SpA', 'Inc'])} {number % 20000}",
+        chance.choice(["CEO", "Buyer", "VP Sales", "Engineer", "Clerk"]),
+        chance.choice(CITIES),
+        chance.choice(["CA", "NY", "TX", ""]),
+        chance.choice(["US", "IT", "DE", "JP"]),
+        chance.choice(["website", "referral", "event", "partner"]),
+        chance.choice(["new", "contacted", "qualified"]),
+        chance.choice(["low", "medium", "high"]),
+        f"{chance.randint(0, 90000)}.{chance.randint(0, 99):02d}",
+        chance.choice(["", "vip", "vip;fair"]),
+    ]
+
+
+def write_csv(path: Path, rows: int, *, bad: int = 0, changed: bool = False) -> None:
+    """`bad`: every so manieth row has a broken address; `changed`: other job titles and cities."""
+    chance = random.Random(7)  # noqa: S311  (the same rows in every run)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADERS)
+        for number in range(rows):
+            row = row_of(number, chance)
+            if bad and number % bad == 0:
+                row[2] = "broken"
+            if changed:
+                row[5], row[6] = f"{row[5]} II", f"{row[6]} West"
+            writer.writerow(row)
+
+
+# ---- Steps: each in a process and a database of its own ----
+
+
+def django_ready() -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "backend.settings"
+    import django  # after the environment says which database
+
+    django.setup()
+
+
+def admin() -> Any:
+    from core.models import User
+
+    return User.objects.filter(is_superuser=True).first()
+
+
+def plan_of(path: Path, **options: str) -> Any:
+    from core.entities import entities
+    from core.transfer.importing import plan
+    from core.transfer.options import parse
+    from core.transfer.reading import open_table
+
+    asked = parse(options)
+    return plan(entities["lead"], open_table(path.open("rb"), asked.asked), asked, admin())
+
+
+def import_file(path: Path, **options: str) -> dict[str, Any]:
+    """As a worker does it: parsed, checked, matched, written and committed."""
+    from django.db import transaction
+
+    from core.transfer import jobs
+
+    started = time.perf_counter()
+    with path.open("rb") as file, transaction.atomic(), session_memory() as peak:
+        made = plan_of(path, **options)
+        job = jobs.begin(made, file, path.name, admin())
+        jobs.perform(job, made)
+    seconds = time.perf_counter() - started
+    return {
+        "seconds": seconds,
+        "failed": job.failed,
+        "done": job.created + job.updated,
+        "session_mb": peak[0],
+    }
+
+
+def step_copy(path: Path) -> dict[str, Any]:
+    """The reference: COPY of the same rows into the table itself, indexes and triggers included."""
+    from django.db import connection, transaction
+
+    user = admin().pk
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        next(rows)
+        text = "".join(_copy_line(row, user) for row in rows)
+    started = time.perf_counter()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        with cursor.copy(COPIED) as copy:
+            for start in range(0, len(text), 1 << 20):
+                copy.write(text[start : start + (1 << 20)])
+    return {"seconds": time.perf_counter() - started}
+
+
+def _copy_line(row: list[str], user: int) -> str:
+    cells = [cell.replace("\\", "\\\\") for cell in row]
+    cells[-1] = "{" + cells[-1].replace(";", ",") + "}"
+    return "\t".join([*cells, str(user), str(user)]) + "\n"
+
+
+def step_import(path: Path) -> dict[str, Any]:
+    return import_file(path)
+
+
+def step_update(path: Path) -> dict[str, Any]:
+    return import_file(path, duplicates="update")
+
+
+def step_update_from(path: Path) -> dict[str, Any]:
+    """The reference: one UPDATE … FROM of the same columns, matched by address."""
+    from django.db import connection, transaction
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMP TABLE given (email text PRIMARY KEY, job_title text, city text) ON COMMIT DROP"
+        )
+        with path.open(encoding="utf-8", newline="") as file, cursor.copy("COPY given FROM STDIN") as copy:
+            for row in csv.DictReader(file):
+                copy.write_row((row["email"], row["job_title"], row["city"]))
+        cursor.execute("ANALYZE given")
+        started = time.perf_counter()
+        cursor.execute(
+            "UPDATE lead_management_lead l SET job_title = g.job_title, city = g.city FROM given g"
+            " WHERE l.email = g.email AND l.email <> ''"
+        )
+        return {"seconds": time.perf_counter() - started, "done": cursor.rowcount}
+
+
+def step_undo(path: Path) -> dict[str, Any]:
+    """Import, then measure the undoing alone."""
+    from django.db import transaction
+
+    from core.models import ImportJob
+    from core.transfer import undoing
+
+    import_file(path)
+    job = ImportJob.objects.get()
+    started = time.perf_counter()
+    with transaction.atomic(), session_memory() as peak:
+        undo = undoing.begin_undo(job, admin())
+        undoing.perform_undo(undo)
+    return {"seconds": time.perf_counter() - started, "done": undo.removed, "session_mb": peak[0]}
+
+
+def step_preview(path: Path) -> dict[str, Any]:
+    from core.transfer.previewing import preview
+
+    preview(plan_of(path))  # first use of everything
+    started = time.perf_counter()
+    preview(plan_of(path))
+    return {"seconds": time.perf_counter() - started, "megabytes": round(path.stat().st_size / 1e6)}
+
+
+def step_small(path: Path) -> dict[str, Any]:
+    """A thousand rows through the API, answer and all."""
+    from rest_framework.test import APIClient
+
+    client = APIClient(SERVER_NAME="127.0.0.1")
+    client.force_authenticate(admin())
+    with path.open("rb") as file:
+        started = time.perf_counter()
+        response = client.post("/api/v1/import/leads/", {"file": file}, format="multipart")
+    return {"seconds": time.perf_counter() - started, "status": response.status_code}
+
+
+def step_export(path: Path) -> dict[str, Any]:
+    from django.db import connection
+
+    from core.entities import entities
+    from core.transfer.exporting import export_of, stream
+
+    params = {"fields": ",".join(HEADERS)}
+    started = time.perf_counter()
+    first = size = 0.0
+    for block in stream(export_of(entities["lead"], params, admin()), "default"):
+        first = first or time.perf_counter() - started
+        size += len(block)
+    seconds = time.perf_counter() - started
+    started, plain = time.perf_counter(), 0
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            f"COPY (SELECT {', '.join(HEADERS)} FROM lead_management_lead) TO STDOUT WITH (FORMAT csv)"  # noqa: S608
+        ) as copy,
+    ):
+        for block in copy:
+            plain += len(block)
+    reference = time.perf_counter() - started
+    return {"seconds": seconds, "reference": reference, "first_byte": first, "megabytes": round(size / 1e6)}
+
+
+@contextmanager
+def session_memory() -> Iterator[list[float]]:
+    """Peak private memory of this connection's server process, in MB."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        server = psutil.Process(cursor.fetchone()[0])
+    peak, ended = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.1):
+            peak[0] = max(peak[0], server.memory_full_info().uss / 1e6)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        thread.join()
+
+
+STEPS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    name.removeprefix("step_"): function
+    for name, function in list(globals().items())
+    if name.startswith("step_")
+}
+
+
+# ---- The run ----
+
+
+class Run:
+    """A server, a prepared database and copies of it."""
+
+    def __init__(self, folder: Path, servers: Any) -> None:
+        self.folder, self.servers = folder, servers
+        self.base = servers.postgres.superuser_url.rsplit("/", 1)[0]
+        self.environ = os.environ | {
+            "CRM_ENV": "development",
+            "SECRET_KEY": "benchmark-" * 6,
+            "REDIS_URL": servers.valkey.url,
+            "CRM_DATA_DIR": str(folder),
+            "RATE_LIMIT_ENABLED": "0",
+        }
+
+    def sql(self, statement: str, database: str = "postgres") -> None:
+        import psycopg
+
+        with psycopg.connect(f"{self.base}/{database}", autocommit=True) as connection:
+            connection.execute(statement)
+
+    def prepare(self) -> None:
+        self.sql("CREATE DATABASE prepared")
+        environ = self.environ | {"DATABASE_URL": f"{self.base}/prepared"}
+        manage = [sys.executable, "manage.py"]
+        subprocess.run([*manage, "migrate", "-v0"], cwd=ROOT, env=environ, check=True)  # noqa: S603
+        code = "from core.models import User; User.objects.create_superuser('bench', role='admin')"
+        subprocess.run([*manage, "shell", "-c", code], cwd=ROOT, env=environ, check=True, capture_output=True)  # noqa: S603
+
+    def copy(self, name: str, template: str) -> None:
+        self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+
+    def step(self, name: str, path: Path, template: str = "prepared", *, keep: str = "") -> dict[str, Any]:
+        """Run a step in a fresh copy of `template`; `keep` keeps the database under that name."""
+        database = keep or "work"
+        self.copy(database, template)
+        environ = self.environ | {"DATABASE_URL": f"{self.base}/{database}"}
+        command = [sys.executable, "-m", "benchmarks.transfer", "--step", name, str(path)]
+        out = subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True)  # noqa: S603
+        found = json.loads(out.stdout.splitlines()[-1])
+        print(f"  {name:<12} {found}", flush=True)
+        return found
+
+
+def run(rows: int, folder: Path, servers: Any) -> None:
+    bench = Run(folder, servers)
+    bench.prepare()
+    clean, bad, update, small = (folder / f"{name}.csv" for name in ("clean", "bad", "update", "small"))
+    write_csv(clean, rows)
+    write_csv(bad, rows, bad=100)
+    write_csv(update, rows // 5, changed=True)
+    write_csv(small, 1_000)
+    reference = bench.step("copy", clean, keep="filled")
+    imported = bench.step("import", clean)
+    with_bad = bench.step("import", bad)
+    update_from = bench.step("update_from", update, "filled")
+    updated = bench.step("update", update, "filled")
+    undone = bench.step("undo", clean)
+    preview = bench.step("preview", clean)
+    answered = bench.step("small", small)
+    exported = bench.step("export", clean, "filled")
+    tell(rows, reference, imported, with_bad, update_from, updated, undone, preview, answered, exported)
+
+
+def tell(rows: int, reference: Any, imported: Any, with_bad: Any, update_from: Any, updated: Any, undone: Any,
+         preview: Any, answered: Any, exported: Any) -> None:  # fmt: skip
+    lines = [
+        ("import, clean rows / COPY", imported["seconds"] / reference["seconds"], 2.5),
+        ("import, 1 % bad rows / COPY", with_bad["seconds"] / reference["seconds"], 3),
+        ("update by e-mail / UPDATE FROM", updated["seconds"] / update_from["seconds"], 3),
+        ("undo / COPY", undone["seconds"] / reference["seconds"], 2),
+        ("export as CSV / COPY TO", exported["seconds"] / exported["reference"], 2.5),
+    ]
+    print(f"\n{rows:,} leads of {len(HEADERS)} columns; COPY alone {reference['seconds']:.1f} s")
+    for name, ratio, target in lines:
+        print(f"  {name:<32} {ratio:5.2f}  (target {target})  {'ok' if ratio <= target else 'MISSED'}")
+    peaks = [imported, with_bad, updated, undone]
+    print(
+        f"  preview of {preview['megabytes']} MB: {preview['seconds'] * 1000:.0f} ms (target 300 at 150 MB)"
+    )
+    print(f"  1,000 rows answered in {answered['seconds'] * 1000:.0f} ms (target 1000)")
+    print(f"  first byte of the export after {exported['first_byte'] * 1000:.0f} ms (target 200)")
+    print(f"  peak memory: process {max(s['peak_mb'] for s in peaks):.0f} MB,", end=" ")
+    print(f"database session {max(s['session_mb'] for s in peaks):.0f} MB (target 400)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--step", nargs=2, metavar=("NAME", "FILE"))
+    arguments = parser.parse_args()
+    if arguments.step:
+        django_ready()
+        found = STEPS[arguments.step[0]](Path(arguments.step[1]))
+        found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        print(json.dumps(found))
+        return
+    from backend.testing.servers import start_servers
+
+    servers = start_servers()
+    try:
+        with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder:
+            run(arguments.rows, Path(folder), servers)
+    finally:
+        servers.stop()
+
+
+if __name__ == "__main__":
+    main()
