@@ -102,3 +102,27 @@ def api() -> Callable[..., Any]:
 def admin(api: Callable[..., Any], admin_user: Any) -> Any:
     """A client signed in as an administrator."""
     return api(admin_user)
+
+
+@pytest.fixture
+def at_once() -> Callable[..., list[Any]]:
+    """at_once(work, work, …) → what each gave back, all of them started together in threads of their own."""
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Barrier
+
+    from django.db import connections
+
+    def run(*works: Callable[[], Any]) -> list[Any]:
+        start = Barrier(len(works))
+
+        def one(work: Callable[[], Any]) -> Any:
+            start.wait(20)
+            try:
+                return work()
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(len(works)) as pool:
+            return list(pool.map(one, works))
+
+    return run

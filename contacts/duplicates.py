@@ -8,16 +8,18 @@ NOBODY = Q(pk__in=[])
 
 
 def same_person(values: dict[str, Any]) -> Q | None:
-    """By any of the e-mail addresses, or by a phone number."""
+    """By any of the e-mail addresses or phone numbers; each way has its index."""
     emails = [e for e in (values.get("email"), *values.get("additional_emails", [])) if e]
-    phones = [p for p in (values.get("phone"), values.get("mobile")) if p]
+    phones = [
+        p for p in (values.get("phone"), values.get("mobile"), *values.get("additional_phones", [])) if p
+    ]
     if not emails and not phones:
         return None
     found = NOBODY
     if emails:
         found |= Q(email__in=emails) | Q(additional_emails__overlap=emails)
     if phones:
-        found |= Q(phone__in=phones) | Q(mobile__in=phones)
+        found |= Q(phone__in=phones) | Q(mobile__in=phones) | Q(additional_phones__overlap=phones)
     return found
 
 

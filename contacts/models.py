@@ -81,7 +81,9 @@ class Contact(Address, Record):
             models.Index(fields=["company", "-id"], name="contact_company"),
             models.Index(fields=["email"], name="contact_email", condition=~models.Q(email="")),
             models.Index(fields=["phone"], name="contact_phone", condition=~models.Q(phone="")),
+            models.Index(fields=["mobile"], name="contact_mobile", condition=~models.Q(mobile="")),
             GinIndex(fields=["additional_emails"], name="contact_emails"),
+            GinIndex(fields=["additional_phones"], name="contact_phones"),
         ]
         triggers = record_triggers("contact")
 

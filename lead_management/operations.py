@@ -56,6 +56,7 @@ class Conversion:
     def run(self) -> dict[str, Any]:
         company = self._company()
         contact = self._contact(company)
+        company = company or self._employer(contact)
         opportunity = self._opportunity(company, contact) if self.wish.create_opportunity else None
         self._mark(company, contact, opportunity)
         target = ("opportunity", opportunity) if opportunity else ("contact", contact)
@@ -76,9 +77,16 @@ class Conversion:
         domain = domain_of(self.lead.website) or business_domain(self.lead.email)
         if not domain and not self.lead.company_name:
             return None
-        lock(MATCHING, f"company {domain or self.lead.company_name.upper()}")
+        for name in sorted({domain, self.lead.company_name.upper()} - {""}):
+            lock(MATCHING, f"company {name}")
         found = self._first("company", self._same_company(domain))
         return found or self._make(COMPANY, self._company_data(domain))
+
+    def _employer(self, contact: int) -> int | None:
+        """The company of a contact that was there already, for a lead that names none."""
+        if self.created["contact"]:
+            return None
+        return self._first("company", Q(contacts=contact))
 
     def _same_company(self, domain: str) -> Q:
         by_name = Q(name__iexact=self.lead.company_name) if self.lead.company_name else Q(pk__in=[])
@@ -137,11 +145,16 @@ class Conversion:
 
     def _make(self, entity: Entity, data: dict[str, Any]) -> int:
         """A new record that belongs to whom the lead belongs to, with what both define as custom fields."""
-        whose = {"owner": self.lead.owner_id, "assigned_to": self.lead.assigned_to_id}
+        whose = {name: self._still_here(name) for name in ("owner", "assigned_to")}
         extra = {"tags": self.lead.tags, "custom_fields": shared_values(self.entity, entity, self.lead)}
         record = writing.create(entity, data | whose | extra, self.user)
         self.created[entity.name] = True
         return record.pk
+
+    def _still_here(self, role: str) -> int | None:
+        """The lead's owner or assignee, None if deactivated: then it is the converter's."""
+        pk = getattr(self.lead, f"{role}_id")
+        return pk if pk and existing_ids("user", [pk], self.user) else None
 
     def _mark(self, company: int | None, contact: int, opportunity: int | None) -> None:
         values = {

@@ -8,6 +8,7 @@ from core.models.record import RecordQuerySet
 
 # Above this score a lead is hot.
 HOT = 70
+OPEN = ~Q(status__in=("converted", "unqualified", "lost"))
 
 
 class LeadQuerySet(RecordQuerySet):

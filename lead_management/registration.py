@@ -24,7 +24,7 @@ from lead_management import (
 )
 from lead_management.demo import add_leads
 from lead_management.models import Lead
-from lead_management.querysets import HOT
+from lead_management.querysets import HOT, OPEN
 from lead_management.rules import conversion_is_a_verb, lost_with_a_reason
 from lead_management.timeline import CONVERSION
 
@@ -76,6 +76,7 @@ LEAD = register(
             "min_score": NamedFilter(SCORE, _min_score, "With at least this score."),
             "max_score": NamedFilter(SCORE, _max_score, "With at most this score."),
         },
+        open=OPEN,
         rules=(conversion_is_a_verb, lost_with_a_reason),
         example={
             "first_name": "Ada",

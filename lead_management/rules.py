@@ -23,8 +23,11 @@ def conversion_is_a_verb(values: dict[str, Any], before: Mapping[str, Any] | Non
 
 
 def lost_with_a_reason(values: dict[str, Any], before: Mapping[str, Any] | None) -> None:
-    """Whoever gives a lead up for lost says why."""
-    if values.get("status") != LeadStatus.LOST or (before and before["status"] == LeadStatus.LOST):
+    """Whoever gives a lead up for lost says why, and nobody takes the reason away while it is lost."""
+    kept = before or {"status": "", "lost_reason": ""}
+    if values.get("status", kept["status"]) != LeadStatus.LOST:
         return
-    if not values.get("lost_reason", before["lost_reason"] if before else ""):
+    if kept["status"] == LeadStatus.LOST and not kept["lost_reason"]:
+        return  # it came without a reason, from another system, and may be edited all the same
+    if not values.get("lost_reason", kept["lost_reason"]):
         raise InvalidError.of("lost_reason", "A lost lead needs a reason.", "required")

@@ -1,6 +1,7 @@
 """Pipelines, their stages, and the deals that move through them."""
 
 import pgtrigger
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
@@ -11,6 +12,8 @@ from core.models.record import Record, record_indexes, record_triggers, search_t
 from opportunities.querysets import OpportunityQuerySet
 
 PERCENT = [MinValueValidator(0), MaxValueValidator(100)]
+# Of a stage with deals in it.
+FIXED = ("pipeline", "key", "is_won", "is_lost")
 KEY = RegexValidator(r"^[a-z][a-z0-9_]*\Z", "Use lower-case letters, digits and underscores.")
 
 
@@ -70,6 +73,17 @@ class Stage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pipeline}: {self.name}"
+
+    def clean(self) -> None:
+        """What a stage means to the deals in it stays as it is."""
+        super().clean()
+        if self.is_won and self.is_lost:
+            raise ValidationError({"is_lost": "A stage is won or lost, not both."}, code="won_and_lost")
+        before = Stage.objects.filter(pk=self.pk).first() if self.pk else None
+        changed = [name for name in FIXED if before and getattr(before, name) != getattr(self, name)]
+        if changed and Opportunity.objects.filter(pipeline=before.pipeline_id, stage=before.key).exists():
+            message = "Opportunities are in this stage; make another one and move them."
+            raise ValidationError(dict.fromkeys(changed, message), code="in_use")
 
 
 class ForecastCategory(models.TextChoices):

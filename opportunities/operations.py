@@ -7,6 +7,7 @@ from dateutil.relativedelta import relativedelta
 from django.db.models import QuerySet
 
 from core.entities import Entity
+from core.entities.locks import MATCHING, lock
 from core.errors import NotVisibleError
 from core.models import Change
 from opportunities.models import Pipeline, Stage
@@ -50,6 +51,13 @@ def named_pipeline(pk: int | None) -> Pipeline:
     if found is None:
         raise NotVisibleError("There is no such pipeline.")
     return found
+
+
+def take_default_mark(heir: Pipeline | None) -> None:
+    """There is one default pipeline: the present one gives the mark up, unless it is `heir` itself."""
+    lock(MATCHING, "default pipeline")
+    others = Pipeline.objects.filter(is_default=True).exclude(pk=heir.pk if heir else None)
+    others.update(is_default=False)
 
 
 def forecast_figures(rows: QuerySet, start: date, months: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from opportunities import (
 )
 from opportunities.demo import add_opportunities
 from opportunities.models import Opportunity, Pipeline
-from opportunities.querysets import weighted
+from opportunities.querysets import OPEN, weighted
 from opportunities.rules import company_named, in_a_stage, lost_with_a_reason
 
 targets.register("pipeline", Pipeline)
@@ -72,6 +72,7 @@ OPPORTUNITY = register(
             **COMMON_FILTERS,
             "rotting": NamedFilter(Boolean(), _rotting, "Resting in a stage for longer than it allows."),
         },
+        open=OPEN,
         rules=(in_a_stage, lost_with_a_reason, company_named),
         example={
             "name": "Second engine",

@@ -5,6 +5,7 @@ from typing import Any
 
 from contacts.models import Company
 from core.errors import InvalidError
+from opportunities.models import OpportunityStatus
 from opportunities.stages import stage_table
 
 Values = dict[str, Any]
@@ -28,13 +29,17 @@ def in_a_stage(values: Values, before: Before) -> None:
 
 
 def lost_with_a_reason(values: Values, before: Before) -> None:
-    """Whoever loses a deal says why."""
-    if "stage" not in values:
+    """Whoever loses a deal says why, and nobody takes the reason away while it is lost."""
+    if not {"stage", "lost_reason"} & values.keys():
         return
-    stage = stage_table().get(values["pipeline_id"], values["stage"])
+    kept = before or {"lost_reason": "", "status": ""}
+    where = {**(before or {}), **values}
+    stage = stage_table().get(where["pipeline_id"], where["stage"])
     if stage is None or not stage.is_lost:
         return
-    if not values.get("lost_reason", before["lost_reason"] if before else ""):
+    if kept["status"] == OpportunityStatus.LOST and not kept["lost_reason"]:
+        return  # it came without a reason, from another system, and may be edited all the same
+    if not values.get("lost_reason", kept["lost_reason"]):
         raise InvalidError.of("lost_reason", "A lost opportunity needs a reason.", "required")
 
 

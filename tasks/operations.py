@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils import timezone
+
 from core.entities import Entity, writing
 from core.entities.carrying import Move
 from core.errors import ConflictError
@@ -21,8 +23,8 @@ def complete(entity: Entity, task: Task, user: Any, outcome: str = "") -> Task |
     """
     if task.status in (TaskStatus.COMPLETED, TaskStatus.CANCELLED):
         raise ConflictError(f"The task is {task.status} already.", code="not_open")
-    data = {"status": TaskStatus.COMPLETED} | ({"outcome": outcome} if outcome else {})
-    writing.update(entity, task, data, user)
+    done = {"status": TaskStatus.COMPLETED, "completed_at": timezone.now()}
+    writing.store(entity, task, done | ({"outcome": outcome} if outcome else {}), user)
     return _next_of_series(entity, task, user)
 
 

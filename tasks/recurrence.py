@@ -1,35 +1,90 @@
-"""Series of tasks: RRULE (RFC 5545) by python-dateutil, in the task's own zone."""
+"""Series of tasks: RRULE (RFC 5545) by python-dateutil, in the task's own zone.
 
-from datetime import datetime
+dateutil looks for an occurrence until the year 9999, and for ever with INTERVAL=0, so a rule is taken apart
+here first and never followed further than a horizon.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
 from zoneinfo import ZoneInfo
 
+from dateutil.relativedelta import relativedelta
 from dateutil.rrule import rrule, rrulestr
 
 from core.errors import ValueRefusedError
 
 # A day is the finest step a task has.
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
-FREQUENCY_NUMBERS = (0, 1, 2, 3)
+PARTS = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTH", "BYMONTHDAY", "BYSETPOS", "WKST")
+MAXIMUM = {"INTERVAL": 366, "COUNT": 9_999}
+# The 29th of February may be eight years away.
+HORIZON_YEARS = 8
+LAST_YEAR = 9_999
 
 
-def parse(text: str, start: datetime) -> rrule:
-    """The rule in `text`, starting at the local time `start` (naive). Raises ValueRefusedError."""
-    try:
-        rule = rrulestr(text, dtstart=start)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-        rule = None
-    if not isinstance(rule, rrule) or rule._freq not in FREQUENCY_NUMBERS:
-        allowed = ", ".join(FREQUENCIES)
-        raise ValueRefusedError(f"Enter a rule such as FREQ=WEEKLY;BYDAY=MO; frequencies: {allowed}.")
-    return rule
+@dataclass(frozen=True)
+class Rule:
+    """A rule taken apart; `until` is a moment if it was written with a Z, else wall-clock time."""
+
+    parts: tuple[tuple[str, str], ...]
+    interval: int = 1
+    count: int | None = None
+    until: datetime | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueRefusedError."""
+        parts = [part.partition("=") for part in text.split(";") if part]
+        named = {name: value for name, _, value in parts}
+        unknown = [name for name in named if name not in PARTS]
+        if unknown or len(named) != len(parts):
+            raise ValueRefusedError(f"Each once at most: {', '.join(PARTS)}.")
+        if named.get("FREQ") not in FREQUENCIES:
+            raise ValueRefusedError(f"FREQ is one of {', '.join(FREQUENCIES)}: FREQ=WEEKLY;BYDAY=MO.")
+        kept = tuple((n, v) for n, v in named.items() if n not in ("COUNT", "UNTIL"))
+        return cls(kept, _whole(named, "INTERVAL") or 1, _whole(named, "COUNT"), _until(named.get("UNTIL")))
+
+    def after(self, first: datetime, last: datetime, zone: ZoneInfo) -> datetime | None:
+        """The occurrence after `last`, all in wall-clock time, of the series that began at `first`."""
+        endless = self._endless(first, self._horizon(last))
+        following = endless.after(last)
+        if following is None or self._is_over(following, zone):
+            return None
+        if self.count and len(endless.between(first, following, inc=True)) > self.count:
+            return None
+        return following
+
+    def _endless(self, first: datetime, until: datetime) -> rrule:
+        text = ";".join(f"{name}={value}" for name, value in self.parts)
+        try:
+            return rrulestr(text, dtstart=first).replace(until=until)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError):
+            raise ValueRefusedError("Enter a rule such as FREQ=WEEKLY;BYDAY=MO.") from None
+
+    def _horizon(self, last: datetime) -> datetime:
+        years = min(HORIZON_YEARS * self.interval, LAST_YEAR - last.year)
+        return last + relativedelta(years=max(years, 0))
+
+    def _is_over(self, following: datetime, zone: ZoneInfo) -> bool:
+        if self.until is None:
+            return False
+        moment = following.replace(tzinfo=zone) if self.until.tzinfo else following
+        return moment > self.until
 
 
-def checked(text: str) -> str:
-    """The rule as it is stored: upper case, without its name. Raises ValueRefusedError."""
-    rule = text.strip().upper().removeprefix("RRULE:")
+def checked(text: str, first: datetime | None = None) -> str:
+    """The rule as it is stored: upper case, without its name. Raises ValueRefusedError.
+
+    `first` (wall-clock time) is where the series begins; a rule that names no day after it is refused.
+    """
+    rule = text.strip().upper().removeprefix("RRULE:").rstrip(";")
     if "\n" in rule or "DTSTART" in rule:
         raise ValueRefusedError("One rule without DTSTART: the due date is the start.")
-    parse(_local_until(rule), datetime(2030, 1, 1, 9))  # noqa: DTZ001 (a wall-clock time)
+    start = first or datetime(2030, 1, 1, 9)  # noqa: DTZ001  (a wall-clock time)
+    parsed = Rule.parse(rule)
+    if parsed._endless(start, parsed._horizon(start)).after(start, inc=True) is None:
+        raise ValueRefusedError("No day fits this rule.")
     return rule
 
 
@@ -39,11 +94,32 @@ def next_due(text: str, first: datetime, last: datetime, zone: str) -> datetime 
     Reckoned in wall-clock time of `zone`, so that nine o'clock stays nine o'clock over a change of clocks.
     """
     place = ZoneInfo(zone)
-    rule = parse(_local_until(text), first.astimezone(place).replace(tzinfo=None))
-    following = rule.after(last.astimezone(place).replace(tzinfo=None))
+    following = Rule.parse(text).after(_wall(first, place), _wall(last, place), place)
     return following.replace(tzinfo=place) if following else None
 
 
-def _local_until(text: str) -> str:
-    """UNTIL without its zone letter: everything is reckoned in local time here."""
-    return ";".join(p.rstrip("Z") if p.startswith("UNTIL=") else p for p in text.split(";"))
+def _wall(moment: datetime, place: ZoneInfo) -> datetime:
+    return moment.astimezone(place).replace(tzinfo=None)
+
+
+def _whole(named: dict[str, str], name: str) -> int | None:
+    text = named.get(name)
+    if text is None:
+        return None
+    maximum = MAXIMUM[name]
+    if not (text.isascii() and text.isdigit()) or len(text) > 9 or not 1 <= int(text) <= maximum:
+        raise ValueRefusedError(f"{name} is a whole number from 1 to {maximum}.")
+    return int(text)
+
+
+def _until(text: str | None) -> datetime | None:
+    """A date means the end of that day."""
+    if text is None:
+        return None
+    for pattern, zone in (("%Y%m%dT%H%M%SZ", UTC), ("%Y%m%dT%H%M%S", None), ("%Y%m%d", None)):
+        try:
+            found = datetime.strptime(text, pattern).replace(tzinfo=zone)
+        except ValueError:
+            continue
+        return found if "T" in text else found.replace(hour=23, minute=59, second=59)
+    raise ValueRefusedError("UNTIL is a date or a moment: 20301231 or 20301231T235959Z.")

@@ -25,7 +25,7 @@ from tasks.demo import add_tasks
 from tasks.models import Task
 from tasks.operations import move_tasks
 from tasks.querysets import OPEN, due_today, overdue
-from tasks.rules import about_one, completed_once, in_a_zone, recurring
+from tasks.rules import about_one, completed_once, in_a_zone, recurring, series_goes_on
 from tasks.timeline import TASKS
 
 
@@ -58,7 +58,9 @@ TASK = register(
             id_column(Task),
             column(Task, "title"),
             column(Task, "description", orderable=False),
-            *columns(Task, "task_type", "status", "priority", "due_date", "reminder_at", "time_zone"),
+            *columns(Task, "task_type", "status", "priority", "due_date", "reminder_at"),
+            # Not given means the writer's (rules.in_a_zone); the model's own default is for plain SQL.
+            column(Task, "time_zone", default=""),
             *columns(Task, "lead", "contact", "company", "opportunity", "recurrence", "series"),
             *columns(Task, "completed_at", "outcome"),
             derived("is_overdue", Boolean(), IS_OVERDUE),
@@ -70,7 +72,8 @@ TASK = register(
             "due_today": NamedFilter(Boolean(), _due_today, "Open and due today, in your time zone."),
             "open": NamedFilter(Boolean(), _open, "Neither completed nor cancelled."),
         },
-        rules=(about_one, in_a_zone, recurring, completed_once),
+        open=OPEN,
+        rules=(about_one, in_a_zone, recurring, series_goes_on, completed_once),
         example={
             "title": "Call Ada",
             "task_type": "call",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -47,15 +48,31 @@ def _zone_of_writer() -> str:
 
 
 def recurring(values: Values, before: Before) -> None:
-    """A series has a rule that can be read, and a first due date to count from."""
-    if values.get("recurrence"):
-        try:
-            values["recurrence"] = checked(values["recurrence"])
-        except ValueRefusedError as error:
-            raise InvalidError.of("recurrence", error.message) from error
-    kept = before or {"recurrence": "", "due_date": None}
-    if values.get("recurrence", kept["recurrence"]) and not values.get("due_date", kept["due_date"]):
+    """A series has a rule that can be read and names a day, and a first due date to count from."""
+    if not {"recurrence", "due_date", "time_zone"} & values.keys():
+        return
+    kept = before or {"recurrence": "", "due_date": None, "time_zone": "UTC"}
+    rule, due, zone = (values.get(name, kept[name]) for name in ("recurrence", "due_date", "time_zone"))
+    if not rule:
+        return
+    if not due:
         raise InvalidError.of("due_date", "A recurring task needs a due date.", "required")
+    try:
+        rule = checked(rule, due.astimezone(ZoneInfo(zone)).replace(tzinfo=None))
+    except ValueRefusedError as error:
+        raise InvalidError.of("recurrence", error.message) from error
+    if "recurrence" in values:
+        values["recurrence"] = rule
+
+
+def series_goes_on(values: Values, before: Before) -> None:
+    """A recurring task is completed by the verb, which makes the next one: no series ends unnoticed."""
+    done = values.get("status") == TaskStatus.COMPLETED
+    if before is None or not done or before["status"] == TaskStatus.COMPLETED:
+        return
+    if values.get("recurrence", before["recurrence"]):
+        message = 'Use "complete" for a recurring task, so that the next one is made.'
+        raise InvalidError.of("status", message, "use_complete")
 
 
 def completed_once(values: Values, before: Before) -> None:

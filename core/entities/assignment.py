@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import cycle
 
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from core.entities.entity import Entity
 
@@ -11,7 +11,7 @@ METHODS = ("round_robin", "least_busy")
 
 
 def shares(entity: Entity, ids: Sequence[int], users: Sequence[int], method: str) -> dict[int, int]:
-    """Record id → user id. `method` is one of METHODS; "least_busy" levels the open records of the entity."""
+    """Record id → user id. `method` is one of METHODS; "least_busy" levels what is open."""
     if len(users) == 1:
         return dict.fromkeys(ids, users[0])
     if method == "least_busy":
@@ -20,8 +20,8 @@ def shares(entity: Entity, ids: Sequence[int], users: Sequence[int], method: str
 
 
 def open_work(entity: Entity, users: Sequence[int]) -> dict[int, int]:
-    """Unarchived records assigned to each of `users`, in one query."""
-    rows = entity.model.objects.filter(archived_at=None, assigned_to__in=users).order_by()
+    """Open, unarchived records assigned to each of `users`, in one query."""
+    rows = entity.model.objects.filter(entity.open or Q(), archived_at=None, assigned_to__in=users).order_by()
     counts = dict(rows.values_list("assigned_to").annotate(Count("pk")))
     return {user: counts.get(user, 0) for user in users}
 

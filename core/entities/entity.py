@@ -40,6 +40,8 @@ class Entity:
     rules: tuple[Rule, ...] = ()
     # Records that may be the same as the values about to be stored; None where duplicates are no matter.
     duplicates: Callable[[dict[str, Any]], Q] | None = None
+    # Which records are still somebody's work, for levelling it; None: all of them.
+    open: Q | None = None
     ordering: str = "-id"
     # A record as one would send it, for the documentation.
     example: dict[str, Any] = field(default_factory=dict)

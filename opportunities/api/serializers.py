@@ -4,6 +4,7 @@ from typing import Any
 
 from core.api.resources import StrictSerializer
 from opportunities.models import Pipeline, Stage
+from opportunities.operations import take_default_mark
 from opportunities.stages import default_stages
 
 STAGE_FIELDS = ["id", "key", "name", "position", "probability", "is_won", "is_lost", "rotting_days"]
@@ -27,11 +28,12 @@ class PipelineSerializer(StrictSerializer):
     class Meta:
         model = Pipeline
         fields = ["id", "name", "is_default", "is_active", "stages", "created_at"]
+        # "One default" would refuse another one; `save` takes the mark from the present one instead.
+        extra_kwargs = {"is_default": {"validators": []}}
 
     def save(self, **kwargs: Any) -> Pipeline:
-        """There is one default: making another the default takes the mark from the present one."""
         if self.validated_data.get("is_default"):
-            Pipeline.objects.filter(is_default=True).update(is_default=False)
+            take_default_mark(self.instance)
         return super().save(**kwargs)
 
     def create(self, validated_data: dict[str, Any]) -> Pipeline:

@@ -1,0 +1,324 @@
+"""Converting: once, into what is there already or into something new, with all that hangs on a lead."""
+
+import pytest
+
+from contacts.models import Company, Contact
+from core.models import Change, CustomField, Follow
+from lead_management.models import Lead
+from opportunities.models import Opportunity, Pipeline
+from tasks.models import Task
+
+pytestmark = pytest.mark.django_db
+
+ADA = {
+    "first_name": "Ada",
+    "last_name": "Byron",
+    "email": "ada@engines.example",
+    "phone": "+14155550123",
+    "mobile": "+14155550124",
+    "company_name": "Analytical Engines",
+    "company_size": 40,
+    "industry": "Machinery",
+    "job_title": "Analyst",
+    "city": "London",
+    "country": "United Kingdom",
+    "lead_source": "referral",
+    "estimated_value": "2500.00",
+    "currency": "GBP",
+    "tags": ["vip"],
+    "notes": "Met at the fair",
+}
+
+
+@pytest.fixture
+def lead(rep):
+    return Lead.objects.create(owner=rep, **ADA)
+
+
+def convert(client, lead, body=None):
+    return client.post(f"/api/v1/leads/{lead.pk}/convert/", body or {})
+
+
+def test_a_lead_becomes_a_contact_a_company_and_an_opportunity(api, rep, lead):
+    response = convert(api(rep), lead)
+    assert response.status_code == 200
+    contact, company, deal = Contact.objects.get(), Company.objects.get(), Opportunity.objects.get()
+    assert response.json() == {
+        "success": True,
+        "lead_id": lead.pk,
+        "contact_id": contact.pk,
+        "company_id": company.pk,
+        "opportunity_id": deal.pk,
+        "created": {"company": True, "contact": True, "opportunity": True},
+        "moved": response.json()["moved"],
+    }
+    taken = ("first_name", "last_name", "email", "phone", "mobile", "job_title", "city", "tags", "notes")
+    assert {name: getattr(contact, name) for name in taken} == {name: ADA[name] for name in taken}
+    assert (contact.company, contact.company_name) == (company, "Analytical Engines")
+    assert (company.name, company.domain, company.company_size) == (
+        "Analytical Engines",
+        "engines.example",
+        40,
+    )
+    assert (company.industry, company.country) == ("Machinery", "United Kingdom")
+    assert (str(deal.amount), deal.currency, deal.stage) == ("2500.00", "GBP", "prospecting")
+    assert (deal.company, deal.contact, deal.lead_source) == (company, contact, "referral")
+    assert {contact.owner, company.owner, deal.owner} == {rep}
+
+
+def test_the_lead_says_what_it_became_and_its_trail_says_who_did_it(api, rep, lead):
+    convert(api(rep), lead)
+    shown = api(rep).get(f"/api/v1/leads/{lead.pk}/").json()
+    assert shown["status"] == "converted"
+    assert shown["converted_at"]
+    assert shown["converted_contact"] == Contact.objects.get().pk
+    assert shown["converted_company"] == Company.objects.get().pk
+    assert shown["converted_opportunity"] == Opportunity.objects.get().pk
+    change = Change.objects.get(entity="lead", kind="updated")
+    assert change.changes["status"] == ["new", "converted"]
+    assert (change.actor_id, change.source) == (rep.pk, "api")
+
+
+def test_a_second_conversion_is_a_conflict_and_makes_nothing(api, rep, lead):
+    convert(api(rep), lead)
+    response = convert(api(rep), lead)
+    assert response.status_code == 409
+    assert response.json()["type"] == "/problems/already-converted"
+    assert (Contact.objects.count(), Opportunity.objects.count()) == (1, 1)
+
+
+def test_a_converted_lead_does_not_become_new_again(api, rep, lead):
+    convert(api(rep), lead)
+    response = api(rep).patch(f"/api/v1/leads/{lead.pk}/", {"status": "new"})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "status"
+    assert api(rep).patch(f"/api/v1/leads/{lead.pk}/", {"notes": "Sent flowers"}).status_code == 200
+
+
+def test_status_converted_is_set_by_converting_only(api, rep, lead):
+    response = api(rep).patch(f"/api/v1/leads/{lead.pk}/", {"status": "converted"})
+    assert response.status_code == 400
+    assert not Contact.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "known_by", [{"email": "ada@engines.example"}, {"additional_emails": ["ada@engines.example"]}]
+)
+def test_a_contact_of_this_address_is_found(api, rep, lead, known_by):
+    known = Contact.objects.create(first_name="A.", owner=rep, **known_by)
+    body = convert(api(rep), lead).json()
+    assert body["contact_id"] == known.pk
+    assert body["created"]["contact"] is False
+    known.refresh_from_db()
+    assert known.first_name == "A."
+
+
+@pytest.mark.parametrize(
+    ("company", "found"),
+    [
+        ({"name": "Other name", "domain": "engines.example"}, True),
+        ({"name": "ANALYTICAL engines"}, True),
+        ({"name": "Analytical Engines", "domain": "elsewhere.example"}, False),
+        ({"name": "Someone"}, False),
+    ],
+)
+def test_a_company_is_found_by_its_domain_or_a_name_without_one(api, rep, lead, company, found):
+    known = Company.objects.create(owner=rep, **company)
+    body = convert(api(rep), lead).json()
+    assert (body["company_id"] == known.pk) is found
+    assert body["created"]["company"] is not found
+
+
+def test_free_mail_names_no_company(api, rep):
+    lead = Lead.objects.create(first_name="Joe", email="joe@gmail.com", owner=rep)
+    body = convert(api(rep), lead).json()
+    assert body["company_id"] is None
+    assert Contact.objects.get().company is None
+    assert Opportunity.objects.get().name == "Joe opportunity"
+
+
+def test_the_website_says_more_than_the_address(api, rep):
+    lead = Lead.objects.create(
+        first_name="Joe", email="joe@gmail.com", website="https://www.shop.example/about", owner=rep
+    )
+    convert(api(rep), lead)
+    assert Company.objects.get().domain == "shop.example"
+
+
+def test_a_known_contacts_company_is_the_deals(api, rep):
+    company = Company.objects.create(name="Shop", owner=rep)
+    Contact.objects.create(first_name="Joe", email="joe@gmail.com", company=company, owner=rep)
+    lead = Lead.objects.create(first_name="Joe", email="joe@gmail.com", owner=rep)
+    assert convert(api(rep), lead).json()["company_id"] == company.pk
+    assert Opportunity.objects.get().company == company
+
+
+@pytest.mark.parametrize("hidden", ["owned by another", "archived"])
+def test_what_the_converter_does_not_see_is_not_found(api, rep, make_user, lead, hidden):
+    from django.utils import timezone
+
+    where = (
+        {"owner": make_user("rep")}
+        if hidden == "owned by another"
+        else {"owner": rep, "archived_at": timezone.now()}
+    )
+    secret = Contact.objects.create(first_name="Secret", email="ada@engines.example", **where)
+    firm = Company.objects.create(name="Secret", domain="engines.example", **where)
+    body = convert(api(rep), lead).json()
+    assert body["contact_id"] != secret.pk
+    assert body["company_id"] != firm.pk
+
+
+def test_records_may_be_named(api, rep, lead):
+    contact = Contact.objects.create(first_name="Named", owner=rep)
+    company = Company.objects.create(name="Named", owner=rep)
+    body = convert(api(rep), lead, {"contact": contact.pk, "company": company.pk}).json()
+    assert (body["contact_id"], body["company_id"]) == (contact.pk, company.pk)
+    assert body["created"] == {"contact": False, "company": False, "opportunity": True}
+
+
+def test_naming_a_hidden_record_is_refused_and_undoes_everything(api, rep, make_user, lead):
+    hidden = Contact.objects.create(first_name="Hidden", owner=make_user("rep"))
+    response = convert(api(rep), lead, {"contact": hidden.pk})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "contact"
+    lead.refresh_from_db()
+    assert lead.status == "new"
+    assert not Company.objects.exists()
+
+
+def test_the_opportunity_is_optional(api, rep, lead):
+    body = convert(api(rep), lead, {"create_opportunity": False}).json()
+    assert body["opportunity_id"] is None
+    assert body["created"] == {"company": True, "contact": True}
+    assert not Opportunity.objects.exists()
+
+
+def test_the_opportunity_is_made_as_wished(api, rep, lead):
+    other = Pipeline.objects.create(name="Renewals")
+    other.stages.create(key="offer", name="Offer", probability=40)
+    wish = {
+        "pipeline": other.pk,
+        "stage": "offer",
+        "opportunity_name": "Big deal",
+        "amount": "99.50",
+        "expected_close_date": "2030-05-31",
+    }
+    convert(api(rep), lead, wish)
+    deal = Opportunity.objects.get()
+    assert (deal.pipeline, deal.stage, deal.name, deal.probability) == (other, "offer", "Big deal", 40)
+    assert (str(deal.amount), str(deal.expected_close_date)) == ("99.50", "2030-05-31")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"stage": "nowhere"}, "stage"),
+        ({"amount": "-1"}, "amount"),
+        ({"amount": "NaN"}, "amount"),
+        ({"contact": "abc"}, "contact"),
+        ({"contact": 99999999999999999999}, "contact"),
+        ({"surprise": 1}, "surprise"),
+        ({"opportunity_name": "a\x00"}, "opportunity_name"),
+        ({"expected_close_date": "soon"}, "expected_close_date"),
+        ([], ""),
+        ({"create_opportunity": "perhaps"}, "create_opportunity"),
+    ],
+)
+def test_bad_wishes_are_refused_and_make_nothing(api, rep, lead, body, field):
+    response = (
+        convert(api(rep), lead, body) if body else api(rep).post(f"/api/v1/leads/{lead.pk}/convert/", [1])
+    )
+    assert response.status_code == 400
+    assert field in [e["field"] for e in response.json()["errors"]]
+    lead.refresh_from_db()
+    assert lead.status == "new"
+    assert not Contact.objects.exists()
+
+
+def test_tasks_and_followers_go_along(api, rep, lead):
+    task = Task.objects.create(title="Call", lead=lead, owner=rep)
+    Follow.objects.create(user=rep, entity="lead", object_id=lead.pk)
+    moved = convert(api(rep), lead).json()["moved"]
+    assert (moved["tasks"], moved["followers"]) == (1, 1)
+    task.refresh_from_db()
+    assert (task.lead_id, task.opportunity) == (None, Opportunity.objects.get())
+    assert Follow.objects.filter(entity="opportunity", object_id=task.opportunity_id, user=rep).exists()
+
+
+def test_without_an_opportunity_they_go_to_the_contact(api, rep, lead):
+    task = Task.objects.create(title="Call", lead=lead, owner=rep)
+    convert(api(rep), lead, {"create_opportunity": False})
+    task.refresh_from_db()
+    assert task.contact == Contact.objects.get()
+
+
+def test_custom_fields_both_define_go_along(api, rep, lead):
+    for entity in ("lead", "contact"):
+        CustomField.objects.create(entity=entity, key="plan", label="Plan", type="text")
+    CustomField.objects.create(entity="lead", key="only", label="Only", type="text")
+    Lead.objects.filter(pk=lead.pk).update(custom_fields={"plan": "big", "only": "here"})
+    convert(api(rep), lead)
+    assert Contact.objects.get().custom_fields == {"plan": "big"}
+
+
+def test_a_lead_of_somebody_who_left_can_be_converted(admin, admin_user, rep, lead):
+    rep.is_active = False
+    rep.save(update_fields=["is_active"])
+    Lead.objects.filter(pk=lead.pk).update(assigned_to=rep)
+    assert convert(admin, lead).status_code == 200
+    made = Contact.objects.get()
+    assert (made.owner, made.assigned_to) == (admin_user, None)
+
+
+def test_others_do_not_convert_it(api, make_user, lead):
+    assert convert(api(make_user("rep")), lead).status_code == 404
+    assert convert(api(make_user("viewer")), lead).status_code == 403
+    assert convert(api(), lead).status_code == 401
+    lead.refresh_from_db()
+    assert lead.status == "new"
+    assert not Contact.objects.exists()
+
+
+def test_a_stale_version_is_refused(api, rep, lead):
+    url = f"/api/v1/leads/{lead.pk}/convert/"
+    assert api(rep).post(url, {}, headers={"If-Match": f'"{lead.pk}-7"'}).status_code == 412
+    assert api(rep).post(url, {}, headers={"If-Match": f'"{lead.pk}-1"'}).status_code == 200
+
+
+# -- at the same time ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pipeline(transactional_db):
+    """What the migration made, which the emptying of tables between transactional tests took away."""
+    made, new = Pipeline.objects.get_or_create(is_default=True, defaults={"name": "Sales"})
+    if new:
+        made.stages.create(key="prospecting", name="Prospecting", probability=10)
+    return made
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_eight_conversions_at_once_one_wins(pipeline, at_once, api, admin_user):
+    lead = Lead.objects.create(owner=admin_user, **ADA)
+    statuses = at_once(*[lambda: convert(api(admin_user), lead).status_code] * 8)
+    assert sorted(statuses) == [200] + [409] * 7
+    assert (Contact.objects.count(), Company.objects.count(), Opportunity.objects.count()) == (1, 1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_leads_of_one_person_become_one_contact_and_one_company(pipeline, at_once, api, admin_user):
+    leads = [Lead.objects.create(owner=admin_user, **ADA) for _ in range(6)]
+    found = at_once(*[lambda one=one: convert(api(admin_user), one).json() for one in leads])
+    assert len({body["contact_id"] for body in found}) == 1
+    assert len({body["company_id"] for body in found}) == 1
+    assert sorted(body["created"]["contact"] for body in found) == [False] * 5 + [True]
+    assert Opportunity.objects.count() == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_company_named_with_and_without_its_domain_is_made_once(pipeline, at_once, api, admin_user):
+    bare = ADA | {"email": "", "phone": "", "mobile": ""}
+    leads = [Lead.objects.create(owner=admin_user, **body) for body in [ADA, bare] * 3]
+    at_once(*[lambda one=one: convert(api(admin_user), one) for one in leads])
+    assert Company.objects.count() == 1
