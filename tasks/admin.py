@@ -1,4 +1,4 @@
-"""Tasks in the admin site."""
+"""Tasks and calendar feeds in the admin site."""
 
 from typing import Any
 
@@ -9,9 +9,10 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from core.admin.records import RecordAdmin
+from core.admin.trail import TrailAdmin
 from core.entities import writing
 from core.errors import DomainError
-from tasks.models import SUBJECTS, Task
+from tasks.models import SUBJECTS, CalendarFeed, Task
 from tasks.operations import complete
 from tasks.querysets import OPEN, due_today, overdue
 
@@ -76,3 +77,12 @@ class TaskAdmin(RecordAdmin):
         except DomainError as error:
             return f"{pk}: {error}"
         return ""
+
+
+@admin.register(CalendarFeed)
+class CalendarFeedAdmin(TrailAdmin):
+    list_display = ("user", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("=user__username",)
+    ordering = ("user_id",)
+    exclude = ("digest",)
