@@ -17,10 +17,12 @@ from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.parts import FLAG, MOMENT, TEXT, array_of, object_of, of_kinds
 from core.changes.history import actors_of
 from core.entities.kinds import DateTime, Text, TextList
+from core.errors import ForbiddenError
 from core.models import Notification
 from core.models.delivery import DAYS
 from core.notifications import inbox, preferences, sending, wishes
 from core.notifications.types import CHANNELS
+from core.sign_in import tickets
 
 COUNT = {"type": "integer"}
 COUNTS = object_of(
@@ -53,7 +55,9 @@ READ_ALL = {"types": TextList(item=Text(max_length=40)), "until": DateTime()}
 
 
 # One's own inbox and settings need no role beyond seeing.
-OWN_ROUTES = ("read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses")
+OWN_ROUTES = (
+    "read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses", "ticket",
+)  # fmt: skip
 
 
 class NotificationSerializer(serializers.ModelSerializer):
@@ -129,6 +133,18 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
             (rows.filter(channel=channel) if channel else rows).delete()
             return Response(status=204)
         return Response({"results": list(rows.values("channel", "address", "reason", "created_at"))})
+
+    @extend_schema(
+        request=None, responses={201: object_of({"ticket": TEXT, "expires_in": COUNT, "url": TEXT})}
+    )
+    @action(methods=["post"], detail=False)
+    def ticket(self, request: Request) -> Response:
+        """A ticket that opens the WebSocket once, within the next 30 seconds."""
+        speaker = tickets.speaker_of(request, request.auth)
+        if speaker is None:
+            raise ForbiddenError("Only a session or an API key gets a ticket.")
+        url = f"/ws/notifications/?ticket={(text := tickets.issue(speaker))}"
+        return Response({"ticket": text, "expires_in": tickets.LIFE_S, "url": url}, 201)
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
