@@ -12,6 +12,7 @@ from core.transfer.headers import normalised
 from core.transfer.mapping import Mapped
 from core.transfer.names import split_name
 from core.transfer.options import Options
+from core.transfer.phones import COUNTRY, PhoneRegions
 from core.transfer.reading import Chunk
 from core.transfer.reading.table import TOO_MANY
 from core.transfer.resolving import Resolver
@@ -81,6 +82,8 @@ class Checker:
         self.notes: list[dict[str, str]] = []
         self._words = {column: _folded(table) for column, table in options.value_mapping.items()}
         self.sources = self._sources(mapped, sample, zone)
+        has_country = any(s.target.name == COUNTRY for s in self.sources)
+        self.regions = PhoneRegions() if has_country else None
 
     def _sources(self, mapped: Sequence[Mapped], sample: Chunk, zone: Any) -> list[_Source]:
         grouped: dict[tuple[str, str], _Source] = {}
@@ -95,8 +98,7 @@ class Checker:
             source.headers.append(item.header)
         for source in grouped.values():
             source.reader = self._reader(source, sample, zone)
-        # Whole names come last: columns of their own go before them.
-        return sorted(grouped.values(), key=lambda source: source.target.column is None)
+        return sorted(grouped.values(), key=_turn)
 
     def _reader(self, source: _Source, sample: Chunk, zone: Any) -> CellReader | None:
         column = source.target.column
@@ -158,10 +160,12 @@ class Checker:
         """One target's values into the rows; a row that has one already keeps it."""
         for place, position in enumerate(source.positions):
             cells = chunk.column(position)
-            values = self._read(source, cells)
+            values = self._read(source, cells, checked.given)
             self._store(source, place, cells, values, checked)
 
-    def _read(self, source: _Source, cells: list[str]) -> list[Any]:
+    def _read(self, source: _Source, cells: list[str], rows: Sequence[Values]) -> list[Any]:
+        if self.regions and source.reader is not None and isinstance(source.reader.column.kind, kinds.Phone):
+            return self.regions.read(source.reader, cells, rows)
         if source.target.is_reference:
             return self.resolver.read(source.target, cells)
         if source.reader is None:
@@ -202,7 +206,7 @@ class Checker:
         path = source.target.column.path
         for place, position in enumerate(source.positions):
             cells = chunk.column(position)
-            for row, value in enumerate(self._read(source, cells)):
+            for row, value in enumerate(self._read(source, cells, checked.given)):
                 if value.__class__ is Refusal:
                     fault = Fault(
                         source.headers[place], source.target.name, value.code, cells[row][:200], value.message
@@ -211,6 +215,14 @@ class Checker:
                 elif value is not BLANK:
                     kept = checked.given[row].get(path, [])
                     checked.given[row][path] = list(dict.fromkeys([*kept, *value]))
+
+
+def _turn(source: _Source) -> int:
+    """Countries come before phone numbers, which are read by them; whole names come last, after columns of
+    their own."""
+    if source.target.column is None:
+        return 2
+    return 0 if source.target.name == COUNTRY else 1
 
 
 def _add_names(row: Values, parts: Mapping[str, str]) -> None:

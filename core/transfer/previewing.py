@@ -3,7 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from core.entities import Entity
 from core.errors import InvalidError
+from core.models import Workflow
 from core.transfer.checking import Checker
 from core.transfer.importing import Plan, resolved
 from core.transfer.matching import match_columns
@@ -43,8 +45,17 @@ def preview(made: Plan) -> dict[str, Any]:
         "problems": _problems(checker, sample),
         "warnings": [*checker.notes, *_warnings(made)],
         "automation": options.automation,
+        "workflows": fed_workflows(made.entity, options.duplicates),
         "settings": options.shown(),
     }
+
+
+def fed_workflows(entity: Entity, duplicates: str) -> int:
+    """How many active workflows an import with automation=run would feed."""
+    triggers = ["record_created"] + (["record_updated", "field_changed"] if duplicates == "update" else [])
+    return Workflow.objects.filter(
+        entity=entity.name, status=Workflow.Status.ACTIVE, archived_at=None, trigger_type__in=triggers
+    ).count()
 
 
 def _column(made: Plan, position: int, sample: Chunk) -> dict[str, Any]:

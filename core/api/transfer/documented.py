@@ -126,6 +126,7 @@ PREVIEW_RESULT = object_of(
         "problems": ANYTHING,
         "warnings": array_of(ANYTHING),
         "automation": TEXT,
+        "workflows": _described(COUNT, "Active workflows that automation=run would feed."),
         "settings": ANYTHING,
     }
 )

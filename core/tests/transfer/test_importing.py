@@ -143,3 +143,15 @@ def test_a_company_that_is_not_here_is_kept_as_a_name(load):
     figures, _ = load("name,company\nOne,Acme\n", "opportunity")
     assert figures["created"] == 1
     assert Opportunity.objects.values_list("company_name", "company_id").get() == ("Acme", None)
+
+
+def test_phone_numbers_are_read_by_the_country_of_their_row(load):
+    figures, _ = load(
+        "first_name,phone,country\nA,020 7123 4567,United Kingdom\nB,(415) 555-0123,\nC,030 901820,DE\n"
+    )
+    assert figures["created"] == 3
+    assert dict(Lead.objects.values_list("first_name", "phone")) == {
+        "A": "+442071234567",
+        "B": "+14155550123",
+        "C": "+4930901820",
+    }

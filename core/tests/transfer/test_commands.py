@@ -1,0 +1,62 @@
+"""Imports and exports from a terminal."""
+
+import csv
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from lead_management.models import Lead
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def leads_csv(tmp_path):
+    path = tmp_path / "leads.csv"
+    path.write_text("First Name;E-Mail\nA;a@x.example\nB;broken\n", encoding="utf-8")
+    return path
+
+
+def run(name, *words):
+    out, err = StringIO(), StringIO()
+    call_command(name, *words, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def test_a_file_is_imported_as_a_user(leads_csv, admin_user):
+    out, err = run("import_csv", "leads", str(leads_csv), "--user", admin_user.username)
+    assert "2 read: 1 created, 0 updated, 0 unchanged, 0 skipped, 1 failed" in out
+    assert "row 3: email: Enter a valid e-mail address." in out
+    assert err.startswith("2 rows in ")
+    assert Lead.objects.get().owner == admin_user
+
+
+def test_a_preview_writes_nothing(leads_csv, admin_user):
+    out, _ = run("import_csv", "leads", str(leads_csv), "--user", admin_user.username, "--preview")
+    assert "First Name" in out
+    assert "first_name" in out
+    assert Lead.objects.count() == 0
+
+
+def test_all_or_nothing_ends_with_an_error(leads_csv, admin_user):
+    with pytest.raises(CommandError, match="nothing was imported"):
+        run(
+            "import_csv", "leads", str(leads_csv), "--user", admin_user.username, "--set", "skip_errors=false"
+        )
+    assert Lead.objects.count() == 0
+
+
+def test_unknown_users_and_resources_are_named(leads_csv, admin_user):
+    with pytest.raises(CommandError, match="nobody"):
+        run("import_csv", "leads", str(leads_csv), "--user", "nobody")
+    with pytest.raises(CommandError, match="companies, contacts, leads"):
+        run("export_csv", "users", "-", "--user", admin_user.username)
+
+
+def test_an_export_holds_what_its_user_sees(leads_csv, admin_user, rep, tmp_path):
+    run("import_csv", "leads", str(leads_csv), "--user", admin_user.username)
+    Lead.objects.create(first_name="Mine", owner=rep)
+    path = tmp_path / "out.csv"
+    run("export_csv", "leads", str(path), "--user", rep.username, "--set", "fields=first_name,email")
+    assert list(csv.reader(path.open(encoding="utf-8"))) == [["first_name", "email"], ["Mine", ""]]

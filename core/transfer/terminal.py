@@ -1,0 +1,66 @@
+"""Imports and exports from a terminal: what the commands are told, and a progress bar."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from core.entities import Entity, entities
+from core.entities.entity import by_plural
+from core.errors import InvalidError
+from core.models import User
+
+WIDTH = 30
+EVERY_S = 0.2
+
+
+def resource_named(name: str) -> Entity:
+    """The entity of `leads` and the like. Raises InvalidError naming what there is."""
+    found = by_plural(name)
+    if found is None:
+        known = ", ".join(sorted(entity.plural for entity in entities))
+        raise InvalidError.of("resource", f"There is no {name!r}; there are: {known}.")
+    return found
+
+
+def user_named(name: str) -> User:
+    """The active user of this name. Raises InvalidError."""
+    found = User.objects.filter(username__iexact=name, is_active=True).first()
+    if found is None:
+        raise InvalidError.of("user", f"There is no active user {name!r}.")
+    return found
+
+
+def settings_in(parts: Iterable[str]) -> dict[str, str]:
+    """`name=value` words as a dictionary."""
+    return dict(part.partition("=")[::2] for part in parts)
+
+
+class Bar:
+    """A progress bar; in a log only its last line. `out` is a stream with `write` and `isatty`."""
+
+    def __init__(self, out: Any, total: int) -> None:
+        self.out, self.total = out, max(total, 1)
+        self.started = self.shown = time.monotonic()
+        self.is_live = out.isatty()
+
+    def show(self, done: int) -> None:
+        """Say how far it is, a few times a second at most."""
+        now = time.monotonic()
+        if not self.is_live or now - self.shown < EVERY_S:
+            return
+        self.shown = now
+        share = min(done / self.total, 1)
+        filled = round(share * WIDTH)
+        rate = done / (now - self.started)
+        left = max(self.total - done, 0) / rate if rate else 0
+        bar = "#" * filled + "." * (WIDTH - filled)
+        text = f"\r[{bar}] {share:4.0%}  {done:,} rows  {rate:,.0f}/s  {left:,.0f} s left "
+        self.out.write(text, ending="")
+        self.out.flush()
+
+    def end(self, done: int) -> None:
+        """The last word."""
+        seconds = time.monotonic() - self.started
+        rate = done / seconds if seconds else 0
+        clear = "\r" + " " * 79 + "\r" if self.is_live else ""
+        self.out.write(f"{clear}{done:,} rows in {seconds:.1f} s ({rate:,.0f}/s)")
