@@ -23,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from backend.testing.servers import start_servers
 
+collect_ignore = ["tests/contract"]  # speaks to a running server: see tests/test_contract.py
+
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 _servers = None
 

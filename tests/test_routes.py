@@ -1,0 +1,104 @@
+"""Every route x method x role: the status of a request with an empty body, about an administrator's own things.
+
+`routes.txt` is the table. A route without a row fails, and so does a row without a route. The rep, manager and
+viewer belong to another team than the things asked for: what is 200 for them must be everyone's to see.
+"""
+
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+from drf_spectacular.generators import EndpointEnumerator
+
+from contacts.models import Company, Contact
+from core.models import CustomField, SavedView, Team
+from lead_management.models import Lead
+from opportunities.models import Opportunity, Pipeline, Stage
+from tasks.models import Task
+
+TABLE = Path(__file__).with_name("routes.txt")
+ROLES = ("anonymous", "admin", "manager", "rep", "viewer")
+NOBODYS = 999_999_999
+# Values of parameters that are no ids.
+WORDS = {"resource_type": "leads", "resource": "leads", "format": "json"}
+
+
+def rows() -> dict[tuple[str, str], list[int]]:
+    """The table: (method, path) → a status per role."""
+    found = {}
+    for line in TABLE.read_text().splitlines():
+        if line and not line.startswith("#"):
+            method, path, *statuses = line.split()
+            found[method, path] = [int(status) for status in statuses]
+    return found
+
+
+def routes() -> list[tuple[str, str]]:
+    """Every documented route with its methods."""
+    endpoints = EndpointEnumerator().get_api_endpoints()
+    return sorted({(method, path) for path, _regex, method, _view in endpoints if path.startswith("/api/")})
+
+
+@pytest.fixture
+def things(admin_user):
+    """Ids by the name in the address, all of them the administrator's."""
+    own = {"owner": admin_user}
+    pipeline = Pipeline.objects.get(is_default=True)
+    deal = Opportunity.objects.create(name="Deal", pipeline=pipeline, stage="proposal", **own)
+    field = CustomField.objects.create(entity="lead", key="budget", label="Budget", type="money")
+    return {
+        "leads": Lead.objects.create(first_name="Ada", **own).pk,
+        "companies": Company.objects.create(name="Engines", **own).pk,
+        "contacts": Contact.objects.create(first_name="Ada", **own).pk,
+        "opportunities": deal.pk,
+        "tasks": Task.objects.create(title="Call", **own).pk,
+        "pipelines": pipeline.pk,
+        "stages": Stage.objects.filter(pipeline=pipeline).latest("position").pk,
+        "custom-fields": field.pk,
+        "saved-views": SavedView.objects.create(entity="lead", name="Mine", **own).pk,
+        "users": admin_user.pk,
+        "teams": Team.objects.create(name="Elsewhere").pk,
+    }
+
+
+@pytest.fixture
+def clients(api, admin_user, make_user):
+    team = Team.objects.create(name="East")
+    users = {role: make_user(role, team=team) for role in ("manager", "rep", "viewer")}
+    return [api(), api(admin_user), *(api(users[role]) for role in ROLES[2:])]
+
+
+def address(path: str, things: dict[str, int]) -> str:
+    """The path with its parameters filled in: the administrator's thing, or an id nobody has."""
+    parts = []
+    for part in path.split("/"):
+        name = part.strip("{}")
+        own = things.get(parts[-1], NOBODYS) if parts else NOBODYS
+        parts.append(part if name == part else WORDS.get(name, str(own)))
+    return "/".join(parts)
+
+
+def statuses(method: str, path: str, clients: list, things: dict[str, int]) -> list[int]:
+    """What each role gets; nothing of it stays."""
+    found = []
+    for client in clients:
+        with transaction.atomic():
+            client.raise_request_exception = False
+            body = {} if method in ("GET", "DELETE") else {"data": {}, "format": "json"}
+            found.append(getattr(client, method.lower())(address(path, things), **body).status_code)
+            transaction.set_rollback(True)
+    return found
+
+
+def test_every_route_has_a_row_and_every_row_a_route():
+    assert sorted(rows()) == routes()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("group", range(8))
+def test_each_role_gets_what_the_table_says(clients, things, group, settings):
+    settings.RATE_LIMIT_ENABLED = False
+    table = rows()
+    part = [route for i, route in enumerate(sorted(table)) if i % 8 == group]
+    seen = {route: statuses(*route, clients, things) for route in part}
+    assert seen == {route: table[route] for route in part}
