@@ -20,6 +20,7 @@ from core.changes import (
     consumers,
 )
 from core.demo import demo_parts
+from core.demo.automation import add_templates
 from core.demo.people import add_people, add_settings
 from core.entities.references import targets
 from core.models import Team, User
@@ -40,6 +41,7 @@ routes.register("teams", TeamViewSet)
 
 demo_parts.register("people", add_people)
 demo_parts.register("settings", add_settings)
+demo_parts.register("templates", add_templates)
 routes.register("activities", ActivityViewSet)
 routes.register("comments", CommentViewSet)
 # Before the inbox, whose ids would match as well.

@@ -1,4 +1,4 @@
-"""`/api/v1/export/{resource}/` and `/api/v1/exports/`."""
+"""`/api/v1/export/{resource_type}/` and `/api/v1/exports/`."""
 
 from typing import Any
 
@@ -36,13 +36,13 @@ class ExportViewSet(CrmViewSet):
 
     @property
     def policy(self) -> Any:
-        return entity_named(self.kwargs["resource"]).model.policy
+        return entity_named(self.kwargs["resource_type"]).model.policy
 
     @extend_schema(operation_id="export_stream", responses={(200, "text/csv"): {"type": "string"}})
-    def stream(self, request: Request, resource: str) -> Any:
+    def stream(self, request: Request, resource_type: str) -> Any:
         """CSV (`bom`, `delimiter`, `formulas=keep`), XLSX or JSON lines by `format`, filtered as the list."""
-        export = export_of(entity_named(resource), single_valued(request), request.user)
-        name = f"{resource}_{timezone.now():%Y%m%d}.{export.format}"
+        export = export_of(entity_named(resource_type), single_valued(request), request.user)
+        name = f"{resource_type}_{timezone.now():%Y%m%d}.{export.format}"
         return streamed(request, stream(export, reading_database()), export.content_type, name)
 
 

@@ -1,4 +1,4 @@
-"""`/api/v1/import/{resource}/`: template, preview, import."""
+"""`/api/v1/import/{resource_type}/`: template, preview, import."""
 
 import csv
 import io
@@ -33,23 +33,23 @@ class ImportViewSet(CrmViewSet):
 
     @property
     def policy(self) -> Any:
-        return entity_named(self.kwargs["resource"]).model.policy
+        return entity_named(self.kwargs["resource_type"]).model.policy
 
-    @extend_schema(operation_id="import_template", responses={(200, "text/csv"): {"type": "string"}})
-    def template(self, request: Request, resource: str) -> HttpResponse:
+    @extend_schema(responses={(200, "text/csv"): {"type": "string"}})
+    def template(self, request: Request, resource_type: str) -> HttpResponse:
         """A CSV file with a header for every field that can be imported."""
         out = io.StringIO()
-        csv.writer(out).writerow(header_of(entity_named(resource)))
-        return csv_answer(out.getvalue().encode(), f"{resource}_template.csv")
+        csv.writer(out).writerow(header_of(entity_named(resource_type)))
+        return csv_answer(out.getvalue().encode(), f"{resource_type}_template.csv")
 
     @extend_schema(
         operation_id="import_preview",
         request={"multipart/form-data": PREVIEW_FORM},
         responses={200: PREVIEW_RESULT},
     )
-    def preview(self, request: Request, resource: str) -> Response:
+    def preview(self, request: Request, resource_type: str) -> Response:
         """How the file would be read and where its columns would go; nothing is imported."""
-        made, _file, _name = self._plan(request, resource)
+        made, _file, _name = self._plan(request, resource_type)
         return Response(preview(made))
 
     @extend_schema(
@@ -57,9 +57,9 @@ class ImportViewSet(CrmViewSet):
         request={"multipart/form-data": IMPORT_FORM},
         responses={200: IMPORT_RESULT, 202: IMPORT_RESULT},
     )
-    def create(self, request: Request, resource: str) -> Response:
+    def create(self, request: Request, resource_type: str) -> Response:
         """Import a file: small ones are answered at once, large ones with 202 and a job to follow."""
-        made, file, name = self._plan(request, resource)
+        made, file, name = self._plan(request, resource_type)
         if not any(m.target for m in made.mapped):
             raise unmapped(made)
         job = jobs.begin(made, file, name, request.user, request_id_of(request))
@@ -70,8 +70,8 @@ class ImportViewSet(CrmViewSet):
         jobs.perform(job, made)
         return Response(import_body(job))
 
-    def _plan(self, request: Request, resource: str) -> tuple[Plan, Any, str]:
-        entity = entity_named(resource)
+    def _plan(self, request: Request, resource_type: str) -> tuple[Plan, Any, str]:
+        entity = entity_named(resource_type)
         file, name = upload_of(request)
         options = options_of(request, entity)
         return plan(entity, open_table(file, options.asked), options, request.user), file, name

@@ -5,7 +5,7 @@ from django.urls import re_path
 from core.api.transfer.exports import ExportViewSet
 from core.api.transfer.imports import ImportViewSet
 
-RESOURCE = r"(?P<resource>[a-z_-]+)"
+RESOURCE = r"(?P<resource_type>[a-z_-]+)"
 urlpatterns = [
     re_path(
         rf"^import/{RESOURCE}/?$",
