@@ -21,6 +21,20 @@ AUTOMATION = (
 )
 VISIBILITY_SECONDS = 300  # nothing is scheduled further ahead, and no task may run as long
 
+SCORING = (
+    "score_lead",
+    "bulk_score_leads",
+    "retrain_lead_scoring_model",
+    "run_scoring_job",
+    "score_pending_leads",
+)
+TRANSFER = ("run_import", "run_export")
+ROUTES = {
+    f"core.tasks.{name}": {"queue": queue}
+    for queue, names in {"automation": AUTOMATION, "scoring": SCORING, "transfer": TRANSFER}.items()
+    for name in names
+}
+
 # A doorbell, never the state (docs/architecture.md): what is due is a row in PostgreSQL.
 HABITS = {
     "result_backend": None,
@@ -33,8 +47,7 @@ HABITS = {
     "task_default_queue": "default",
     "task_queues": {name: {"exchange": name, "routing_key": name} for name in QUEUES},
     "task_create_missing_queues": False,
-    "task_routes": {f"core.tasks.{name}": {"queue": "automation"} for name in AUTOMATION}
-    | {f"core.tasks.{name}": {"queue": "transfer"} for name in ("run_import", "run_export")},
+    "task_routes": ROUTES,
     "worker_prefetch_multiplier": 1,
     "worker_cancel_long_running_tasks_on_connection_loss": True,
     "worker_soft_shutdown_timeout": 20,

@@ -4,8 +4,21 @@ Sweeps for what a lost doorbell left; a message that found no worker in its time
 """
 
 from datetime import timedelta
+from typing import Any
 
 from celery.schedules import crontab
+from django.conf import settings
+
+
+def configured() -> dict[str, Any]:
+    """What the settings say when to ring for."""
+    return {
+        "retrain-lead-scoring": {
+            "task": "core.tasks.retrain_lead_scoring_model",
+            "schedule": crontab.from_string(settings.LEAD_SCORING_RETRAIN_SCHEDULE),
+        },
+    }
+
 
 SCHEDULE = {
     "sweep-transfers": {
@@ -49,5 +62,19 @@ SCHEDULE = {
     "forget-sessions": {
         "task": "core.tasks.forget_sessions",
         "schedule": timedelta(days=1),
+    },
+    "sweep-scoring": {
+        "task": "core.tasks.sweep_scoring",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
+    },
+    # Leads grow older by themselves: what depends on time is scored anew every night.
+    "score-all-leads": {
+        "task": "core.tasks.bulk_score_leads",
+        "schedule": crontab(hour=3, minute=15),
+    },
+    "watch-lead-scoring": {
+        "task": "core.tasks.watch_lead_scoring",
+        "schedule": crontab(hour=4, minute=30),
     },
 }

@@ -6,6 +6,7 @@ from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from backend.celery import prepare_process
+from backend.schedule import configured
 
 
 class Scheduler(DatabaseScheduler):
@@ -19,3 +20,8 @@ class Scheduler(DatabaseScheduler):
         """Add the entries that are missing; those that are there are the administrators' to change."""
         known = set(PeriodicTask.objects.filter(name__in=mapping).values_list("name", flat=True))
         super().update_from_dict({name: entry for name, entry in mapping.items() if name not in known})
+
+    def install_default_entries(self, data: Any) -> None:
+        """Celery's own entries, and those whose time is a setting."""
+        super().install_default_entries(data)
+        self.update_from_dict(configured())

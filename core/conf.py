@@ -27,6 +27,9 @@ DEFAULTS: dict[str, Any] = {
     "EXPORT_HOURS": 24,
     # How often an open WebSocket asks whether its session still holds.
     "LIVE_CHECK_S": 15,
+    # Features scoring must not learn from (protected ones), and those that no leak check may drop.
+    "SCORING_EXCLUDED_FEATURES": (),
+    "SCORING_ALLOWED_FEATURES": (),
     # Calls to others' machines: https on these ports. Hosts (or host:port) inside one's own network that may
     # be called all the same, over http and on any port, are the operator's to name.
     "OUTBOUND_PLAIN_HTTP": False,

@@ -10,6 +10,8 @@ from core.api.notifications import NotificationViewSet
 from core.api.people import TeamViewSet, UserViewSet
 from core.api.push import PushSubscriptionViewSet
 from core.api.saved_views import SavedViewViewSet
+from core.api.scoring import ScoringViewSet
+from core.api.scoring_life import ScoringJobViewSet, ScoringModelViewSet, ScoringRulesViewSet
 from core.api.tags import TagViewSet
 from core.api.transfer.exports import ExportJobViewSet
 from core.api.transfer.import_jobs import ImportJobViewSet
@@ -23,6 +25,7 @@ from core.demo import demo_parts
 from core.demo.automation import add_templates
 from core.demo.people import add_people, add_settings
 from core.entities.references import targets
+from core.lead_scoring import consuming as marking  # noqa: F401  (a consumer of changes)
 from core.models import Team, User
 from core.notifications import consuming, live  # noqa: F401  (consumers of changes)
 from core.notifications.channels import email, push, sms  # noqa: F401  (they register themselves)
@@ -56,3 +59,8 @@ routes.register("executions", ExecutionViewSet)
 routes.register("email-templates", EmailTemplateViewSet)
 
 consumers.register("workflows", matching.consume)
+# Before "scoring", whose addresses end in a lead's id.
+routes.register("scoring/models", ScoringModelViewSet)
+routes.register("scoring/jobs", ScoringJobViewSet)
+routes.register("scoring", ScoringRulesViewSet, "scoring_rules")
+routes.register("scoring", ScoringViewSet)

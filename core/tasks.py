@@ -6,7 +6,8 @@ from celery import current_task, shared_task
 from django.db import OperationalError
 
 from core.changes.dispatch import dispatch
-from core.models import Workflow, idempotency
+from core.lead_scoring import drifting, work
+from core.models import ScoringJob, Workflow, idempotency
 from core.notifications import digest, moments, planning, sending
 from core.sign_in import sessions
 from core.transfer import export_jobs
@@ -138,3 +139,50 @@ def send_mail() -> int:
 def prune_automation() -> int:
     """Delete the history that is past its time."""
     return retention.prune()
+
+
+@shared_task(name="core.tasks.score_lead")
+def score_lead(lead_id: int) -> int:
+    """Score one lead and store it; 0 when it is not there."""
+    return work.score_ids([lead_id])
+
+
+@shared_task(name="core.tasks.bulk_score_leads")
+def bulk_score_leads(lead_ids: list[int] | None = None) -> int:
+    """Score these leads, or begin a job that scores all of them; how many were scored at once."""
+    if lead_ids is None:
+        work.start(ScoringJob.Kind.BULK)
+        return 0
+    parts = range(0, len(lead_ids), work.SLICE)
+    return sum(work.score_ids(lead_ids[start : start + work.SLICE]) for start in parts)
+
+
+@shared_task(name="core.tasks.retrain_lead_scoring_model", soft_time_limit=270, time_limit=290)
+def retrain_lead_scoring_model() -> str:
+    """Train a challenger and let the gate decide; how the retraining ended."""
+    job = work.start(ScoringJob.Kind.RETRAIN)
+    return work.run_job(str(job.task_id))
+
+
+@shared_task(name="core.tasks.run_scoring_job", soft_time_limit=270, time_limit=290)
+def run_scoring_job(task_id: str) -> str:
+    """One turn of a scoring job; its status afterwards."""
+    return work.run_job(task_id)
+
+
+@shared_task(name="core.tasks.score_pending_leads")
+def score_pending_leads() -> int:
+    """Score the leads that changed in something their score depends on."""
+    return work.score_pending()
+
+
+@shared_task(name="core.tasks.sweep_scoring")
+def sweep_scoring() -> int:
+    """Ring again for scoring jobs and leads whose doorbell was lost."""
+    return work.sweep()
+
+
+@shared_task(name="core.tasks.watch_lead_scoring")
+def watch_lead_scoring() -> list[str]:
+    """Look for drift of the model in force and tell administrators."""
+    return drifting.watch()

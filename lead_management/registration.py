@@ -26,6 +26,7 @@ from lead_management.demo import add_leads
 from lead_management.models import Lead
 from lead_management.querysets import HOT, OPEN
 from lead_management.rules import conversion_is_a_verb, lost_with_a_reason
+from lead_management.scoring import first_score
 from lead_management.timeline import CONVERSION
 
 SCORE = Integer(minimum=0, maximum=100)
@@ -77,7 +78,7 @@ LEAD = register(
             "max_score": NamedFilter(SCORE, _max_score, "With at most this score."),
         },
         open=OPEN,
-        rules=(conversion_is_a_verb, lost_with_a_reason),
+        rules=(conversion_is_a_verb, lost_with_a_reason, first_score),
         example={
             "first_name": "Ada",
             "last_name": "Byron",

@@ -67,11 +67,11 @@ def _bulk(entity: Entity, request: Request, body: Mapping[str, Any], action: str
     mode = body.get("mode", "partial")
     if mode not in ("partial", "atomic"):
         raise InvalidError.of("mode", "Expected partial or atomic.", "invalid_choice")
-    ids = _ids(body["ids"]) if "ids" in body else _matching(entity, request.user, body["filter"], action)
+    ids = ids_of(body["ids"]) if "ids" in body else _matching(entity, request.user, body["filter"], action)
     return Bulk(entity, request.user, ids, atomic=mode == "atomic")
 
 
-def _ids(raw: Any, name: str = "ids") -> list[int]:
+def ids_of(raw: Any, name: str = "ids") -> list[int]:
     if not isinstance(raw, list) or not raw:
         raise InvalidError.of(name, "Expected a list of ids.", "not_a_list")
     if len(raw) > conf.BULK_LIMIT:
@@ -100,7 +100,7 @@ def _assignees(data: Any, user: Any) -> list[int]:
     if len(given) != 1:
         raise InvalidError.of("assigned_to", 'Give one of "assigned_to", "users", "team".', "required")
     key = given[0]
-    ids = _ids(data[key] if key == "users" else [data[key]], key)
+    ids = ids_of(data[key] if key == "users" else [data[key]], key)
     if key == "team":
         members = User.objects.filter(team_id=ids[0], is_active=True).order_by("pk")
         ids = list(members.values_list("pk", flat=True))

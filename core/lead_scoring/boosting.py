@@ -165,10 +165,12 @@ class _TreeWalk:
         if not masks:
             self.tables.intercept += value
             return
-        pair = tuple(sorted(masks))
-        if len(pair) == 1:
-            self.tables.one[pair[0]] += value * masks[pair[0]]
+        if len(masks) == 1:
+            ((i, mask),) = masks.items()
+            self.tables.one[i] += value * mask
             return
+        low, high = sorted(masks)
+        pair = (low, high)
         matrix = self.tables.two.get(pair)
         if matrix is None:
             shape = tuple(self.tables.one[i].size for i in pair)

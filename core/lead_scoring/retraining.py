@@ -40,14 +40,20 @@ def retrain(
 ) -> Retrained:
     """Train on leads in time order; without a champion the rules alone, Platt-scaled, are to be matched."""
     weighed = np.ones(len(won)) if weights is None else weights
-    split = len(won) - held_out(len(won))
+    split = newest_from(weighed)
     past, newest = frame.take(np.arange(split)), frame.take(np.arange(split, len(won)))
     twin = train(past, won[:split], rules, weights=weighed[:split], allowed=allowed)
     incumbent = champion or rules_alone(past, won[:split], rules, weighed[:split])
     outcomes, found = won[split:], Scorer(twin).probabilities(newest)
-    verdict = judge(outcomes, Scorer(incumbent).probabilities(newest), found)
+    verdict = judge(outcomes, Scorer(incumbent).probabilities(newest), found, weighed[split:])
     model = train(frame, won, rules, weights=weighed, allowed=allowed)
     return Retrained(model, twin, verdict, card(twin, newest, outcomes, incumbent))
+
+
+def newest_from(weights: np.ndarray) -> int:
+    """The first look of those that hold the newest leads kept for the judgement."""
+    newer = np.cumsum(weights[::-1])[::-1]
+    return int((newer > held_out(round(float(weights.sum()))) + 1e-6).sum())
 
 
 def rules_alone(frame: Frame, won: np.ndarray, rules: RuleSet, weights: np.ndarray) -> Model:

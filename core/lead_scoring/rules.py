@@ -134,8 +134,8 @@ def _rule(i: int, raw: Any, specs: Mapping[str, FeatureSpec] | None, issues: lis
         wrong("test", f"Expected one of: {', '.join(TESTS)}.")
     elif (value := _operand(test, raw.get("value"))) is None:
         wrong("value", _OPERANDS[test])
-    elif specs is not None and feature in specs and not _fits(test, specs[feature].kind):
-        wrong("test", f"A {specs[feature].kind} feature takes no {test!r}.")
+    elif (spec := (specs or {}).get(str(feature))) and not _fits(test, spec.kind):
+        wrong("test", f"A {spec.kind} feature takes no {test!r}.")
     if len(issues) > before:
         return None
     key = str(raw.get("key") or f"{feature}_{i}")[:80]

@@ -108,8 +108,7 @@ def texts(column: Any) -> list[str | None]:
 def outcomes_of(values: list[str | None], notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """(1.0 for won, which rows have an outcome at all)."""
     lowered = [level(value) for value in values]
-    known = {value for value in lowered if value is not None}
-    known = {value: _plain(value) for value in known}
+    known = {value: _plain(value) for value in lowered if value is not None}
     good = {value for value, plain in known.items() if plain in POSITIVE}
     bad = {value for value, plain in known.items() if plain in NEGATIVE}
     if len(known) == 2 and len(good) != 1:

@@ -85,9 +85,23 @@ class Training:
     codes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int16))
 
     @property
-    def smaller_class(self) -> int:
-        wins = int(self.won.sum())
-        return min(wins, len(self.won) - wins)
+    def leads(self) -> float:
+        """How many leads there are; several looks at one lead weigh one together."""
+        return float(self.weights.sum())
+
+    @property
+    def wins(self) -> float:
+        return float(self.weights @ self.won)
+
+    @property
+    def smaller_class(self) -> float:
+        return min(self.wins, self.leads - self.wins)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """With few leads only members that count from the start: the others would not be heard."""
+        few = len(self.won) < self.recipe.forward_from
+        return tuple(m for m in self.recipe.members if m.prior or not few)
 
     @property
     def strength(self) -> float:
@@ -129,7 +143,8 @@ def _train(
     weighed = np.ones(len(won)) if weights is None else weights
     job = Training(frame, won.astype(np.float64), rules, recipe, weighed)
     intercept, slope = rule_calibration(job)
-    if len(won) < recipe.least_leads or job.smaller_class < recipe.least_wins:
+    # The sum of thirds of a lead may lack the last bit of a whole one.
+    if job.leads + 0.5 < recipe.least_leads or job.smaller_class + 0.5 < recipe.least_wins:
         return rules_only(rules, intercept, slope, about(job, {}))
     job.dropped = {key: why for key, why in leaks(frame, job.won).items() if key not in allowed}
     job.frame = frame.without(job.dropped)
@@ -142,9 +157,8 @@ def _train(
 def rule_calibration(job: Training) -> tuple[float, float]:
     """Platt scaling of the rules, from a prior: (log-odds at the base, log-odds per 25 points)."""
     recipe = job.recipe
-    prior = _logit(
-        (job.won.sum() + recipe.prior_rate * recipe.prior_leads) / (len(job.won) + recipe.prior_leads)
-    )
+    wins, leads = job.wins + recipe.prior_rate * recipe.prior_leads, job.leads + recipe.prior_leads
+    prior = _logit(wins / leads)
     if not len(job.won):
         return prior, 1.0
     points = job.rules.points(job.frame).sum(axis=1)[:, None] / POINTS_PER_LOGIT
@@ -162,7 +176,7 @@ def _logit(p: float) -> float:
 def member_tables(job: Training, rows: np.ndarray) -> list[Tables]:
     """Every member fitted on some of the leads (indices in time order)."""
     codes, won, frame = job.codes[rows], job.won[rows], job.frame.take(rows)
-    return [_fit(job, member, codes, won, frame, job.weights[rows]) for member in job.recipe.members]
+    return [_fit(job, member, codes, won, frame, job.weights[rows]) for member in job.members]
 
 
 def _fit(
@@ -201,7 +215,7 @@ def blend_of(job: Training, intercept: float, slope: float) -> Blend:
 
 def _prior(job: Training, alike: bool, share: float) -> np.ndarray:
     """Prior weights: `share` divided among the members, the rest on the rules."""
-    priors = np.array([m.prior * (m.half_life is None or not alike) for m in job.recipe.members])
+    priors = np.array([m.prior * (m.half_life is None or not alike) for m in job.members])
     return np.r_[priors / priors.sum() * share, 1 - share]
 
 
@@ -211,7 +225,7 @@ def _folded(job: Training, folds: int = 5) -> tuple[np.ndarray, np.ndarray]:
     # Every fold gets its part of the wins: leads are dealt out by outcome, in time order.
     fold = np.empty(n, dtype=int)
     fold[np.argsort(job.won, kind="stable")] = np.arange(n) % folds
-    logits = np.empty((n, len(job.recipe.members)))
+    logits = np.empty((n, len(job.members)))
     for k in range(folds):
         tables = member_tables(job, np.flatnonzero(fold != k))
         logits[fold == k] = np.column_stack([t.logits(job.codes[fold == k]) for t in tables])
@@ -232,7 +246,7 @@ def _foretold(job: Training) -> tuple[np.ndarray, np.ndarray]:
 
 def _assemble(job: Training, blend: Blend, intercept: float, slope: float) -> Model:
     """All members fitted on all leads, summed by weight into one set of centred tables."""
-    weights = dict(zip([m.name for m in job.recipe.members], blend.weights, strict=False))
+    weights = dict(zip([m.name for m in job.members], blend.weights, strict=False))
     total = boosting.empty_tables(job.inputs)
     for weight, tables in zip(blend.weights, member_tables(job, np.arange(len(job.won))), strict=False):
         if weight > 1e-6:
@@ -262,8 +276,8 @@ def about(job: Training, members: dict[str, Any]) -> dict[str, Any]:
     import sklearn  # heavy, and only training needs it
 
     return {
-        "leads": len(job.won),
-        "wins": int(job.won.sum()),
+        "leads": round(job.leads),
+        "wins": round(job.wins),
         "dropped": job.dropped,
         "members": {name: round(float(weight), 4) for name, weight in members.items()},
         "reference": reference(job.inputs, job.codes),

@@ -18,6 +18,7 @@ from core.models.notification import Notification
 from core.models.people import Team, User
 from core.models.record import Record
 from core.models.saved_view import SavedView
+from core.models.scoring import LeadScore, ScoringJob, ScoringModel, ScoringPending, ScoringRules
 from core.models.session import ApiKey, Session
 from core.models.transfer import ExportJob, ImportIssue, ImportJob, SavedMapping
 from core.models.webhook import WebhookAttempt, WebhookDelivery, WebhookSubscription
@@ -39,6 +40,7 @@ __all__ = [
     "IdempotencyKey",
     "ImportIssue",
     "ImportJob",
+    "LeadScore",
     "Mention",
     "Notification",
     "NotificationPreference",
@@ -49,6 +51,10 @@ __all__ = [
     "Rotation",
     "SavedMapping",
     "SavedView",
+    "ScoringJob",
+    "ScoringModel",
+    "ScoringPending",
+    "ScoringRules",
     "Session",
     "Team",
     "User",

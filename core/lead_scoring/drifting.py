@@ -1,0 +1,72 @@
+"""Watching the model in force: are the leads still those it knows, do its probabilities still come true?"""
+
+from typing import Any
+
+import numpy as np
+from django.utils import timezone
+
+from core.access import Role
+from core.lead_scoring.drift import calibration_drift, input_drift, score_drift, warnings
+from core.lead_scoring.engine import current
+from core.lead_scoring.subject import subject
+from core.models import LeadScore, Notification, ScoringModel, User
+
+RECENT = 2_000
+TYPE = "scoring_drift"
+
+
+def report() -> dict[str, Any]:
+    """Drift of inputs and scores over the newest leads, of calibration over the newest closed ones."""
+    by = current()
+    about = subject()
+    newest = (
+        about.model.objects.filter(archived_at=None).order_by("-pk").values_list("pk", flat=True)[:RECENT]
+    )
+    ids, frame = by.reader.stored(list(newest))
+    inputs = input_drift(by.model, frame)
+    scores = score_drift(_scores_before(ids), by.scorer.score(frame).score if ids else np.zeros(0))
+    calibration = calibration_drift(*_outcomes(by.origin.model_id))
+    told = warnings(inputs, scores, calibration) if by.model.learned else []
+    return {
+        "model_version": by.origin.model_id,
+        "leads": frame.n,
+        "inputs": inputs,
+        "scores": scores,
+        "calibration": calibration,
+        "warnings": told,
+    }
+
+
+def _scores_before(newest: list[int]) -> np.ndarray:
+    older = LeadScore.objects.exclude(pk__in=newest).order_by("-pk").values_list("score", flat=True)[:RECENT]
+    return np.array(list(older))
+
+
+def _outcomes(model_id: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """(won, the probability they were last given) of leads closed since the model went live."""
+    row = ScoringModel.objects.filter(pk=model_id).first()
+    if row is None or row.activated_at is None:
+        return np.zeros(0), np.zeros(0)
+    about = subject()
+    closed = about.model.objects.filter(about.won | about.lost, created_at__gt=row.activated_at)
+    won = set(closed.filter(about.won).values_list("pk", flat=True))
+    given = LeadScore.objects.filter(pk__in=closed.values("pk"), model_id=model_id)
+    pairs = list(given.order_by("-pk").values_list("pk", "probability")[:RECENT])
+    return np.array([float(pk in won) for pk, _ in pairs]), np.array([p for _, p in pairs])
+
+
+def watch() -> list[str]:
+    """Tell administrators what has drifted, once a month and model at most; returns the warnings."""
+    found = report()
+    if found["warnings"]:
+        month = f"{timezone.now():%Y-%m}"
+        key = f"{TYPE}:{found['model_version']}:{month}"
+        told = User.objects.filter(role=Role.ADMIN, is_active=True)
+        rows = [_notification(user, key, found["warnings"]) for user in told]
+        Notification.objects.bulk_create(rows, ignore_conflicts=True)
+    return found["warnings"]
+
+
+def _notification(user: Any, key: str, sentences: list[str]) -> Notification:
+    title = "Lead scores may no longer hold"
+    return Notification(recipient=user, type=TYPE, title=title, body="\n".join(sentences), key=key)

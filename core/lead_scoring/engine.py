@@ -1,0 +1,151 @@
+"""Scoring with whatever is in force: the active model, or the rules while there is none."""
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from core.lead_scoring.default_rules import DEFAULT_RULES
+from core.lead_scoring.features import Frame
+from core.lead_scoring.model import DamagedModelError, Model, model_from_json, rules_only
+from core.lead_scoring.reading import FeatureReader, reader_of
+from core.lead_scoring.reasons import labels_of, reasons
+from core.lead_scoring.rules import RuleSet, rules_from_json
+from core.lead_scoring.scorer import Scored, Scorer
+from core.lead_scoring.storing import Origin
+from core.models import ScoringModel, ScoringRules
+
+log = logging.getLogger(__name__)
+# Log-odds of a lead at the rules' base before there are outcomes: one in five is won.
+FIRST_INTERCEPT = -1.3862943611198906
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model ready to score, what it came from, and what is wrong with the one that should be in force."""
+
+    scorer: Scorer
+    origin: Origin
+    warning: str = ""
+
+    @property
+    def model(self) -> Model:
+        return self.scorer.model
+
+    @cached_property
+    def reader(self) -> FeatureReader:
+        return reader_of(self.model)
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        named = {f.spec.key: f.spec.label for f in self.reader.features}
+        return labels_of(self.model) | named
+
+    def reasons(self, points: Any, codes: Any) -> list[dict[str, Any]]:
+        return reasons(self.scorer, points, codes, self.labels)
+
+
+_cached: tuple[tuple[int | None, str, int | None], Loaded] | None = None
+
+
+def current() -> Loaded:
+    """What scores now. Each process keeps it until another model or rule set is in force: one query says so.
+
+    A damaged, foreign or newer model means the rules, with a warning.
+    """
+    global _cached
+    key = _key()
+    if _cached is None or _cached[0] != key:
+        _cached = (key, _load(key[0], key[2]))
+    return _cached[1]
+
+
+def _key() -> tuple[int | None, str, int | None]:
+    """(active model, its hash, newest rule set), in one query."""
+    newest = ScoringRules.objects.order_by("-id").values("id")[:1]
+    row = ScoringModel.objects.filter(status=ScoringModel.Status.ACTIVE).values_list("id", "hash").first()
+    rules = newest.values_list("id", flat=True).first()
+    return (row[0], row[1], rules) if row else (None, "", rules)
+
+
+def _load(model_id: int | None, rules_id: int | None) -> Loaded:
+    if model_id is None:
+        return ruled(rules_id)
+    row: Any = ScoringModel.objects.filter(pk=model_id).values("artefact", "hash").first() or {}
+    try:
+        return Loaded(Scorer(read_artefact(row)), Origin(model_id, None))
+    except DamagedModelError as error:
+        log.error("scoring model %s cannot be used, the rules score: %s", model_id, error)
+        return ruled(rules_id, f"Scored by rules: model {model_id} cannot be used ({error}).")
+
+
+def read_artefact(row: Any) -> Model:
+    """The model of a row with `artefact` and `hash`. Raises DamagedModelError."""
+    artefact = row.get("artefact")
+    model = model_from_json(artefact)
+    if artefact.get("hash") != row.get("hash"):
+        raise DamagedModelError("the artefact is not the one that was stored")
+    return model
+
+
+def ruled(rules_id: int | None, warning: str = "") -> Loaded:
+    """The rules alone, with the log-odds the newest training gave them."""
+    model = rules_only(rules_of(rules_id), FIRST_INTERCEPT, 1.0, {})
+    return Loaded(Scorer(model), Origin(None, rules_id), warning)
+
+
+def rules_of(rules_id: int | None) -> RuleSet:
+    """A stored rule set; the first one where there is none."""
+    content = ScoringRules.objects.filter(pk=rules_id).values_list("content", flat=True).first()
+    return DEFAULT_RULES if content is None else rules_from_json(content)
+
+
+def loaded(origin: Origin) -> Loaded:
+    """What scored earlier, to put its reasons into words; the same fall-back as `current`."""
+    now = current()
+    if now.origin == origin:
+        return now
+    return _load(origin.model_id, origin.rules_id)
+
+
+class LeadScoringEngine:
+    """`LeadScoringEngine().score_lead(lead)` → (score, factors). Stores nothing."""
+
+    def score_lead(self, lead: Any) -> tuple[int, list[dict[str, Any]]]:
+        """The lead's score as its fields are now, saved or not, and its reasons."""
+        found = self.explain(lead)
+        return found["score"], found["factors"]
+
+    def explain(self, lead: Any) -> dict[str, Any]:
+        """Score, probability, base, reasons, and how much of it is rule and how much model."""
+        by = current()
+        return answer(by, by.scorer.score(by.reader.instance(lead)))
+
+    def score_values(self, values: dict[str, Any]) -> tuple[int, float]:
+        """(score, probability) of a lead about to be made of these values by table column."""
+        by = current()
+        scored = by.scorer.score(by.reader.values(values))
+        return int(scored.score[0]), round(float(scored.probability[0]), 6)
+
+    def score_frame(self, frame: Frame) -> Scored:
+        return current().scorer.score(frame)
+
+
+def answer(by: Loaded, scored: Scored, i: int = 0) -> dict[str, Any]:
+    """One lead's result as the API gives it."""
+    return {
+        "score": int(scored.score[i]),
+        "probability": round(float(scored.probability[i]), 6),
+        "factors": by.reasons(scored.points[i].tolist(), scored.codes[i].tolist()),
+    } | provenance(by)
+
+
+def provenance(by: Loaded) -> dict[str, Any]:
+    """What stands behind every score: base, model version, shares of rules and model, warnings."""
+    return {
+        "base": by.model.base_score,
+        "model_version": by.origin.model_id,
+        "rule_share": round(by.model.rule_share, 4),
+        "model_share": round(1 - by.model.rule_share, 4),
+        "warning": by.warning,
+    }

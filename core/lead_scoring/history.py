@@ -1,0 +1,147 @@
+"""Leads as they were when they might have been scored, for training: what came later is undone.
+
+Each closed lead is looked at some days after its creation (LANDMARKS), as long as it was still open then; the
+change table gives back what its columns held.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import orjson
+from django.db import connection
+
+from core.lead_scoring.features import Frame
+from core.lead_scoring.reading import FeatureReader
+from core.lead_scoring.subject import Batch, days, subject
+
+LANDMARKS = (0, 7, 30)
+CHUNK = 20_000
+# What is entered within this time after a lead's creation was known when it was made.
+GRACE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Looks at closed leads, in order of their creation: one row each. Each lead weighs one in all."""
+
+    frame: Frame
+    won: np.ndarray
+    weight: np.ndarray
+    leads: int
+    start: datetime | None
+    end: datetime | None
+
+
+def closed_leads() -> list[tuple[int, datetime, datetime, bool]]:
+    """(id, created, closed, won) of every lead with an outcome, by creation.
+
+    A lead was closed when it was converted, else when its outcome column last changed, else at its last
+    change.
+    """
+    about = subject()
+    won = dict(about.model.objects.filter(about.won).values_list("pk", about.closed_column))
+    closed = about.model.objects.filter(about.won | about.lost).order_by("created_at", "pk")
+    rows = list(closed.values_list("pk", "created_at", "updated_at"))
+    decided = _decided([pk for pk, _, _ in rows])
+    return [
+        (pk, created, max(created, won.get(pk) or decided.get(pk) or updated), pk in won)
+        for pk, created, updated in rows
+    ]
+
+
+_DECIDED = """
+SELECT object_id, max(at) FROM core_change
+WHERE entity = %s AND object_id = ANY(%s) AND changes ? %s GROUP BY object_id
+"""
+
+
+def _decided(ids: Sequence[int]) -> dict[int, datetime]:
+    about = subject()
+    found: dict[int, datetime] = {}
+    with connection.cursor() as cursor:
+        for start in range(0, len(ids), CHUNK):
+            part = list(ids[start : start + CHUNK])
+            cursor.execute(_DECIDED, [about.entity, part, about.outcome_column])
+            found |= dict(cursor.fetchall())
+    return found
+
+
+def looks(reader: FeatureReader) -> Looks:
+    """Every look at every closed lead, as features."""
+    leads = closed_leads()
+    plan = [
+        (i, pk, created + timedelta(days=after), won)
+        for i, (pk, created, closed, won) in enumerate(leads)
+        for after in LANDMARKS
+        if after == 0 or created + timedelta(days=after) < closed
+    ]
+    counts = np.bincount([one[0] for one in plan], minlength=len(leads)) if plan else np.zeros(0)
+    parts = [reader.frame(batch) for batch in _batches(reader, plan)]
+    return Looks(
+        frame=_joined(reader, parts),
+        won=np.array([float(won) for *_, won in plan]),
+        weight=np.array([1 / counts[i] for i, *_ in plan]),
+        leads=len(leads),
+        start=leads[0][1] if leads else None,
+        end=leads[-1][1] if leads else None,
+    )
+
+
+def _joined(reader: FeatureReader, parts: list[Frame]) -> Frame:
+    if not parts:
+        return reader.frame(Batch([], np.zeros(0), {c: [] for c in reader.columns}))
+    keys = [spec.key for spec in parts[0].specs]
+    columns = {key: np.concatenate([part.columns[key] for part in parts]) for key in keys}
+    return Frame(parts[0].specs, columns, sum(part.n for part in parts))
+
+
+def _batches(reader: FeatureReader, plan: list[tuple[int, int, datetime, bool]]) -> Iterator[Batch]:
+    for start in range(0, len(plan), CHUNK):
+        part = plan[start : start + CHUNK]
+        yield as_of(reader.columns, [pk for _, pk, _, _ in part], [moment for _, _, moment, _ in part])
+
+
+def as_of(columns: Sequence[str], ids: Sequence[int], moments: Sequence[datetime]) -> Batch:
+    """Columns of records as they were at a moment each; the same record may be asked for several times."""
+    rows = subject().model.objects.filter(pk__in=set(ids)).values_list("pk", *columns)
+    present = {pk: values for pk, *values in rows}
+    states = [list(present[pk]) for pk in ids]
+    place = {name: j for j, name in enumerate(columns)}
+    for i, name, old in _undone(columns, ids, moments):
+        states[i][place[name]] = old
+    by_column = list(zip(*states, strict=True)) if states else [() for _ in columns]
+    when = np.array([days(moment) for moment in moments])
+    return Batch(list(ids), when, dict(zip(columns, by_column, strict=True)), historic=True)
+
+
+# The oldest change after the moment says what the column held at it.
+_UNDONE = """
+SELECT DISTINCT ON (p.i, k.key) p.i, k.key, k.value->0
+FROM unnest(%s::bigint[], %s::timestamptz[]) WITH ORDINALITY AS p(id, at, i)
+JOIN core_change c ON c.entity = %s AND c.object_id = p.id AND c.at > p.at AND c.kind <> 'created'
+CROSS JOIN LATERAL jsonb_each(c.changes) AS k
+WHERE k.key = ANY(%s)
+ORDER BY p.i, k.key, c.id
+"""
+
+
+def _undone(
+    columns: Sequence[str], ids: Sequence[int], moments: Sequence[datetime]
+) -> list[tuple[int, str, Any]]:
+    """(place, column, value at the moment) for all that changed since."""
+    about = subject()
+    late = [moment + GRACE for moment in moments]
+    with connection.cursor() as cursor:
+        cursor.execute(_UNDONE, [list(ids), late, about.entity, list(columns)])
+        found = cursor.fetchall()
+    return [(i - 1, name, _value(name, old)) for i, name, old in found]
+
+
+def _value(name: str, old: Any) -> Any:
+    """A value of the change table as the model's field has it."""
+    parsed = orjson.loads(old) if isinstance(old, str) else old
+    field = next(f for f in subject().model._meta.concrete_fields if f.attname == name)
+    return parsed if isinstance(parsed, list | dict) or field.is_relation else field.to_python(parsed)

@@ -1,0 +1,144 @@
+"""The life of a model: trained, judged, put in force or not, retired, brought back, carried as a file."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from core.conf import conf
+from core.errors import ConflictError
+from core.lead_scoring.afterwards import filled_afterwards
+from core.lead_scoring.engine import current, read_artefact, rules_of
+from core.lead_scoring.history import Looks, looks
+from core.lead_scoring.model import DamagedModelError, Model, model_from_json
+from core.lead_scoring.reading import training_reader
+from core.lead_scoring.retraining import retrain
+from core.models import ScoringModel, ScoringRules
+
+Status = ScoringModel.Status
+
+
+def retrain_model(user_id: int | None = None) -> ScoringModel | None:
+    """Train on every closed lead and let the gate decide; None while there is too little to learn from.
+
+    Reads outside any transaction of its own; only the new row and the change of champion are written
+    together.
+    """
+    seen = looks(training_reader())
+    afterwards = {k: why for k, why in filled_afterwards().items() if k not in conf.SCORING_ALLOWED_FEATURES}
+    frame = seen.frame.without(afterwards)
+    champion = _champion()
+    made = retrain(
+        frame,
+        seen.won,
+        rules_of(newest_rules()),
+        champion,
+        weights=seen.weight,
+        allowed=conf.SCORING_ALLOWED_FEATURES,
+    )
+    if not made.model.learned:
+        return None
+    dropped = made.model.about["dropped"] | afterwards
+    row = ScoringModel(
+        status=Status.REJECTED,
+        artefact=made.model.to_json(),
+        twin=made.twin.to_json(),
+        card=made.card | {"dropped": dropped},
+        verdict=made.verdict.to_json(),
+        trained_by_id=user_id,
+        **_described(made.model, seen),
+    )
+    return _put_down(row, live=made.verdict.passed)
+
+
+def _described(model: Model, seen: Looks) -> dict[str, Any]:
+    window = {"window_start": seen.start, "window_end": seen.end, "leads": seen.leads}
+    wins = round(float((seen.won * seen.weight).sum()))
+    return window | {"wins": wins, "hash": model.to_json()["hash"]}
+
+
+def newest_rules() -> int | None:
+    return ScoringRules.objects.order_by("-id").values_list("id", flat=True).first()
+
+
+def _champion() -> Model | None:
+    """The twin of the active model: what it was before it saw the newest leads."""
+    row = ScoringModel.objects.filter(status=Status.ACTIVE).values("twin").first()
+    try:
+        return model_from_json(row["twin"]) if row and row["twin"] else None
+    except DamagedModelError:
+        return None
+
+
+def _put_down(row: ScoringModel, *, live: bool) -> ScoringModel:
+    with transaction.atomic():
+        row.save()
+        if live:
+            activate(row)
+    return row
+
+
+def activate(row: ScoringModel) -> None:
+    """Put a model in force instead of the active one, in the caller's transaction.
+
+    Raises ConflictError for one that cannot be read. Whoever calls has all leads scored anew.
+    """
+    row.activated_at = timezone.now()
+    _put_in_force(row)
+
+
+def _put_in_force(row: ScoringModel) -> None:
+    try:
+        read_artefact({"artefact": row.artefact, "hash": row.hash})
+    except DamagedModelError as error:
+        raise ConflictError(f"The model cannot be used: {error}.", code="damaged_model") from error
+    # Whoever activates waits here for another who does.
+    list(ScoringModel.objects.select_for_update().filter(status=Status.ACTIVE))
+    ScoringModel.objects.filter(status=Status.ACTIVE).update(status=Status.RETIRED)
+    row.status = Status.ACTIVE
+    row.save(update_fields=["status", "activated_at"])
+
+
+def roll_back() -> ScoringModel | None:
+    """Put in force what was before the active model; None: the rules alone, when nothing was."""
+    with transaction.atomic():
+        active = ScoringModel.objects.select_for_update().filter(status=Status.ACTIVE).first()
+        if active is None:
+            raise ConflictError("No model is active.", code="no_active_model")
+        before = ScoringModel.objects.filter(status=Status.RETIRED, activated_at__lt=active.activated_at)
+        previous = before.order_by("-activated_at").first()
+        active.status = Status.RETIRED
+        active.save(update_fields=["status"])
+        if previous:
+            # It keeps the time it first went live: rolling back again goes further back.
+            _put_in_force(previous)
+    return previous
+
+
+def export_model(path: Path | None = None) -> Path:
+    """Write the model in force to a file, whole or not at all; LEAD_SCORING_MODEL_PATH by default."""
+    target = Path(path or settings.LEAD_SCORING_MODEL_PATH)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f"{target.name}.{os.getpid()}.part")
+    aside.write_text(json.dumps(current().model.to_json()))
+    aside.replace(target)
+    return target
+
+
+def import_model(path: Path | None = None, user_id: int | None = None) -> ScoringModel:
+    """Take a model from a file, retired until someone activates it. Raises DamagedModelError or OSError."""
+    source = Path(path or settings.LEAD_SCORING_MODEL_PATH)
+    try:
+        raw = json.loads(source.read_text())
+    except ValueError as error:
+        raise DamagedModelError(f"{source.name} is no JSON") from error
+    model = model_from_json(raw)
+    row = ScoringModel(status=Status.RETIRED, artefact=raw, hash=raw["hash"], trained_by_id=user_id)
+    row.leads, row.wins = model.about.get("leads", 0), model.about.get("wins", 0)
+    row.verdict = {"reason": f"read from {source.name}"}
+    row.save()
+    return row

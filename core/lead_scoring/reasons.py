@@ -1,0 +1,64 @@
+"""Points in words: "Source: referral +12"."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from core.lead_scoring.inputs import MISSING, OTHER, Input
+from core.lead_scoring.model import Model
+from core.lead_scoring.scorer import CAP, Scorer
+
+CAP_LABEL = "Limit of the scale"
+
+
+def reasons(
+    scorer: Scorer, points: Sequence[int], codes: Sequence[int], labels: dict[str, str]
+) -> list[dict[str, Any]]:
+    """Factors with their points, the weightiest first; those without points are left out.
+
+    `importance` is a factor's share of all points, 0 to 1. The points and the base add up to the score.
+    """
+    said = _words(scorer.model, codes)
+    total = sum(abs(int(point)) for point in points) or 1
+    found = [
+        _reason(name, int(point), said.get(name, ""), labels.get(name, name), total)
+        for name, point in zip(scorer.factors, points, strict=True)
+        if point
+    ]
+    return sorted(found, key=lambda one: (-abs(one["points"]), one["factor"]))
+
+
+def _reason(name: str, points: int, value: str, label: str, total: int) -> dict[str, Any]:
+    text = f"{label}: {value} {points:+d}" if value else f"{label} {points:+d}"
+    return {
+        "factor": name,
+        "importance": round(abs(points) / total, 4),
+        "points": points,
+        "label": label,
+        "value": value,
+        "text": text,
+    }
+
+
+def labels_of(model: Model) -> dict[str, str]:
+    """How factors are called: as the model's inputs say, then as the rules do."""
+    made = {CAP: CAP_LABEL}
+    for rule in model.rules.rules:
+        made.setdefault(rule.feature, rule.feature.replace("_", " ").replace(".", " ").capitalize())
+    return made | {one.feature: one.label for one in model.inputs}
+
+
+def _words(model: Model, codes: Sequence[int]) -> dict[str, str]:
+    """What each feature was, from its inputs' bins; a multiple choice names the values it has."""
+    made: dict[str, str] = {}
+    several: dict[str, list[str]] = {}
+    for one, code in zip(model.inputs, codes, strict=True):
+        if one.member:
+            several.setdefault(one.feature, []).extend([one.member] if code == 1 else [])
+        else:
+            made[one.feature] = _word(one, int(code))
+    return made | {name: ", ".join(values) or "none of the known" for name, values in several.items()}
+
+
+def _word(one: Input, code: int) -> str:
+    word = one.words(code)
+    return "not known" if word == MISSING else "another" if word == OTHER else word

@@ -1,0 +1,155 @@
+"""What is scored, and where its features come from: registered by the app whose records they are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from django.db.models import Q
+
+from core.entities import Entity, entities
+from core.lead_scoring.features import FeatureSpec, Kind
+from core.models import CustomField
+from core.registry import Registry
+
+# Values of one column for many records, in their order.
+Values = Sequence[Any]
+SECONDS_A_DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records about to be scored, or to be learned from: ids, the moments they are looked at (days since
+    1970), and values by table column. An id is None for a record that is not stored yet."""
+
+    ids: Sequence[int | None]
+    moments: np.ndarray
+    columns: Mapping[str, Values]
+    # Whether the moments are past ones: what is read beside the columns must be as it was then.
+    historic: bool = False
+    # What several features read together, once.
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature and the table columns it is made of. `read` gives a raw value for each record of a batch."""
+
+    spec: FeatureSpec
+    columns: tuple[str, ...]
+    read: Callable[[Batch], Sequence[Any] | np.ndarray]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The entity that is scored: which records are won, which lost, and the column that decided it."""
+
+    entity: str
+    won: Q
+    lost: Q
+    outcome_column: str
+    closed_column: str
+
+    @property
+    def model(self) -> Any:
+        return self.definition.model
+
+    @property
+    def definition(self) -> Entity:
+        return entities[self.entity]
+
+    @property
+    def table(self) -> str:
+        return self.model._meta.db_table
+
+
+features: Registry[Feature] = Registry("scoring feature")
+subjects: Registry[Subject] = Registry("scored entity")
+
+
+def subject() -> Subject:
+    """The one registered subject."""
+    return next(iter(subjects))
+
+
+def feature(
+    key: str, label: str, kind: Kind, *columns: str
+) -> Callable[[Callable[[Batch], Any]], Callable[[Batch], Any]]:
+    """Register the decorated function as what reads a feature."""
+
+    def register(read: Callable[[Batch], Any]) -> Callable[[Batch], Any]:
+        features.register(key, Feature(FeatureSpec(key, label, kind), columns, read))
+        return read
+
+    return register
+
+
+def plain(key: str, label: str, kind: Kind, column: str = "") -> Feature:
+    """Register a feature that is a column's own value."""
+    name = column or key
+    return features.register(key, Feature(FeatureSpec(key, label, kind), (name,), lambda b: b.columns[name]))
+
+
+PREFIX = "custom_fields."
+_KINDS = {
+    CustomField.Type.NUMBER: Kind.NUMBER,
+    CustomField.Type.MONEY: Kind.NUMBER,
+    CustomField.Type.BOOLEAN: Kind.BOOLEAN,
+    CustomField.Type.CHOICE: Kind.CATEGORY,
+    CustomField.Type.MULTI_CHOICE: Kind.MULTI,
+    CustomField.Type.DATE: Kind.DATE,
+}
+
+
+def custom_feature(key: str, label: str, kind: Kind) -> Feature:
+    """The feature of a custom field, by its own key."""
+
+    def read(batch: Batch) -> Sequence[Any]:
+        found = [(values or {}).get(key) for values in batch.columns["custom_fields"]]
+        return days_until(found, batch.moments) if kind == Kind.DATE else found  # type: ignore[return-value]
+
+    return Feature(FeatureSpec(PREFIX + key, label, kind), ("custom_fields",), read)
+
+
+def custom_features() -> list[Feature]:
+    """The features of all custom fields that may be learned from: one query."""
+    fields = CustomField.objects.filter(entity=subject().entity, scorable=True, type__in=_KINDS)
+    return [custom_feature(f.key, f.label, _KINDS[CustomField.Type(f.type)]) for f in fields]
+
+
+def all_features() -> dict[str, Feature]:
+    """Every feature by key, custom ones too."""
+    return {f.spec.key: f for f in [*features, *custom_features()]}
+
+
+def feature_of(key: str, kind: Kind, label: str) -> Feature | None:
+    """The feature a model's input was made of; None when it is no longer registered."""
+    if key.startswith(PREFIX):
+        return custom_feature(key.removeprefix(PREFIX), label, kind)
+    return features.get(key)
+
+
+def days(moment: Any) -> float:
+    """A date or moment, or its ISO text, as days since 1970 in UTC; NaN for anything else."""
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            return float("nan")
+    if isinstance(moment, datetime):
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.timestamp() / SECONDS_A_DAY
+    return float(moment.toordinal() - 719_163) if hasattr(moment, "toordinal") else float("nan")
+
+
+def days_since(values: Values, moments: np.ndarray) -> np.ndarray:
+    """Days from each value to the moment; NaN where it is later or not known."""
+    found = moments - np.array([days(value) for value in values], dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.where(found >= -1e-6, np.maximum(found, 0), np.nan)
+
+
+def days_until(values: Values, moments: np.ndarray) -> np.ndarray:
+    """Days from the moment to each value, negative for what is past."""
+    return np.array([days(value) for value in values], dtype=np.float64) - moments

@@ -1,0 +1,198 @@
+"""Scoring in the background: what is pending, bulk jobs, retrainings. Every piece may run twice."""
+
+import logging
+import time
+import uuid
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from core import jobs
+from core.changes import acting_as
+from core.conditions import parse, record_q
+from core.errors import DomainError
+from core.lead_scoring import drifting, life
+from core.lead_scoring.engine import current
+from core.lead_scoring.storing import store
+from core.lead_scoring.subject import subject
+from core.models import ScoringJob, ScoringPending
+
+log = logging.getLogger(__name__)
+SLICE = 20_000
+PENDING_SLICE = 2_000
+# A task gives way after so long; the row says where the next one goes on.
+TURN_S = 40.0
+MAX_ATTEMPTS = 3
+RUN_JOB = "core.tasks.run_scoring_job"
+PENDING_JOB = "core.tasks.score_pending_leads"
+Kind, Status = ScoringJob.Kind, ScoringJob.Status
+OPEN = (Status.PENDING, Status.RUNNING)
+
+
+def score_ids(ids: list[int], *, always: bool = True) -> int:
+    """Score some leads now and store it, in one transaction; how many there were."""
+    by = current()
+    with acting_as(None, source="system"):
+        found, frame = by.reader.stored(ids)
+        store(found, by.scorer.score(frame), by.origin, always=always)
+    return len(found)
+
+
+_TAKE = """
+DELETE FROM core_scoringpending WHERE lead_id IN (
+    SELECT lead_id FROM core_scoringpending ORDER BY lead_id LIMIT %s FOR UPDATE SKIP LOCKED
+) RETURNING lead_id
+"""
+
+
+def score_pending() -> int:
+    """Score everything that is marked, a slice a transaction; how many leads."""
+    total, until = 0, time.monotonic() + TURN_S
+    while time.monotonic() < until:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(_TAKE, [PENDING_SLICE])
+                ids = sorted(row[0] for row in cursor.fetchall())
+            if ids:
+                score_ids(ids, always=False)
+        total += len(ids)
+        if len(ids) < PENDING_SLICE:
+            return total
+    jobs.enqueue(PENDING_JOB)
+    return total
+
+
+def mark(ids: list[int]) -> None:
+    """Have leads scored soon."""
+    ScoringPending.objects.bulk_create([ScoringPending(lead_id=pk) for pk in ids], ignore_conflicts=True)
+    jobs.enqueue(PENDING_JOB)
+
+
+def start(kind: str, user: Any = None, selection: dict[str, Any] | None = None) -> ScoringJob:
+    """Begin a job; of retrainings there is one at a time, and whoever asks for another gets that one."""
+    values = {"kind": kind, "requested_by": user, "selection": selection or {}}
+    if kind == Kind.RETRAIN:
+        job, _ = ScoringJob.objects.get_or_create(kind=kind, status__in=OPEN, defaults=_defaults(values))
+    else:
+        job = ScoringJob.objects.create(**values)
+    jobs.enqueue(RUN_JOB, str(job.task_id))
+    return job
+
+
+def _defaults(values: dict[str, Any]) -> dict[str, Any]:
+    return values | {"status": Status.PENDING}
+
+
+def run_job(task_id: str) -> str:
+    """One turn of a job; its status afterwards. A job that another worker has in hand is left to it."""
+    until = time.monotonic() + TURN_S
+    while True:
+        status = _slice(uuid.UUID(task_id))
+        if status != Status.RUNNING:
+            return status
+        if time.monotonic() > until:
+            jobs.enqueue(RUN_JOB, task_id)
+            return status
+
+
+def _slice(task_id: uuid.UUID) -> str:
+    """One transaction of work under a lock on the job's row; "busy" where another worker has it."""
+    if not _count_attempt(task_id):
+        return "busy"
+    try:
+        with transaction.atomic():
+            job = _open(task_id)
+            if job is None:
+                return "busy"
+            _WORK[Kind(job.kind)](job)
+            job.attempts = 0
+            job.save()
+            return job.status
+    except DomainError as error:
+        _fail(task_id, str(error))
+        return Status.FAILED
+
+
+def _open(task_id: uuid.UUID) -> ScoringJob | None:
+    rows = ScoringJob.objects.select_for_update(skip_locked=True)
+    return rows.filter(task_id=task_id, status__in=OPEN).first()
+
+
+def _count_attempt(task_id: uuid.UUID) -> bool:
+    """Count before trying, so that a job which kills its worker is not tried for ever."""
+    with transaction.atomic():
+        job = _open(task_id)
+        if job is None:
+            return False
+        job.attempts, job.status = job.attempts + 1, Status.RUNNING
+        job.started_at = job.started_at or timezone.now()
+        if job.attempts > MAX_ATTEMPTS:
+            job.status, job.message = Status.FAILED, "The worker died several times; see the server's log."
+            job.finished_at = timezone.now()
+        job.save()
+        return job.status == Status.RUNNING
+
+
+def _fail(task_id: uuid.UUID, message: str) -> None:
+    now = timezone.now()
+    found = ScoringJob.objects.filter(task_id=task_id)
+    found.update(status=Status.FAILED, message=message, finished_at=now)
+
+
+def _score_slice(job: ScoringJob) -> None:
+    rows = selected(job).filter(pk__gt=job.position)
+    if job.total is None:
+        job.total = rows.count()
+    by = current()
+    found = list(rows.order_by("pk").values_list("pk", *by.reader.columns)[:SLICE])
+    ids, frame = by.reader.rows(found)
+    # Named leads get their time of scoring in any case; of all leads those that moved are written.
+    with acting_as(job.requested_by_id, source="system"):
+        store(ids, by.scorer.score(frame), by.origin, always=bool(job.selection))
+    job.done += len(ids)
+    job.position = ids[-1] if ids else job.position
+    if len(ids) < SLICE:
+        finish(job, {"scored": job.done, "model_version": by.origin.model_id})
+
+
+def selected(job: ScoringJob) -> QuerySet:
+    """The leads a job is about, those its user may not change left out."""
+    about = subject().definition
+    seen = about.visible_to(job.requested_by) if job.requested_by else about.model.objects
+    rows = seen.filter(archived_at=None)
+    if "ids" in job.selection:
+        return rows.filter(pk__in=job.selection["ids"])
+    if "filter" in job.selection:
+        return rows.filter(record_q(parse(about, job.selection["filter"], name="filter")))
+    return rows
+
+
+def finish(job: ScoringJob, result: dict[str, Any]) -> None:
+    job.status, job.result, job.finished_at = Status.FINISHED, result, timezone.now()
+
+
+def _retrain(job: ScoringJob) -> None:
+    row = life.retrain_model(job.requested_by_id)
+    if row is None:
+        finish(job, {"trained": False, "reason": "too few closed leads: the rules score"})
+        return
+    live = row.status == row.Status.ACTIVE
+    finish(job, {"trained": True, "model_version": row.pk, "live": live, "reason": row.verdict["reason"]})
+    if live:
+        start(Kind.BULK)
+    drifting.watch()
+
+
+_WORK = {Kind.BULK: _score_slice, Kind.RETRAIN: _retrain}
+
+
+def sweep() -> int:
+    """Ring for every job that is open and for leads that wait; how many jobs."""
+    waiting = list(ScoringJob.objects.filter(status__in=OPEN).values_list("task_id", flat=True)[:50])
+    for task_id in waiting:
+        jobs.enqueue(RUN_JOB, str(task_id))
+    if ScoringPending.objects.exists():
+        jobs.enqueue(PENDING_JOB)
+    return len(waiting)

@@ -1,0 +1,165 @@
+"""Lead scoring: models, rule sets, jobs, each lead's score with its reasons, and what waits to be scored."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models.functions import Now
+
+from core.access import Action, Policy, ReadAllPolicy, Role, VisibleManager, role_of
+from core.access.policies import EVERYTHING
+
+
+class ScoringModel(models.Model):
+    """One training's artefact with all that is known of it. Its id is the version scores refer to.
+
+    `twin` is the same recipe fitted without the newest leads: it stands for the model when the next
+    challenger is judged.
+    """
+
+    policy = ReadAllPolicy(write=Action.CONFIGURE)
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        RETIRED = "retired"
+        REJECTED = "rejected"
+
+    status = models.CharField(max_length=10, choices=Status.choices)
+    artefact = models.JSONField()
+    twin = models.JSONField(null=True)
+    card = models.JSONField(default=dict)
+    verdict = models.JSONField(default=dict)
+    hash = models.CharField(max_length=64)
+    leads = models.IntegerField()
+    wins = models.IntegerField()
+    window_start = models.DateTimeField(null=True)
+    window_end = models.DateTimeField(null=True)
+    trained_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    activated_at = models.DateTimeField(null=True)
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["status"], condition=models.Q(status="active"), name="scoring_model_one_active"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"scoring model {self.pk}"
+
+
+class ScoringRules(models.Model):
+    """One version of the rule set; the newest counts. Versions are never changed."""
+
+    policy = ReadAllPolicy(write=Action.CONFIGURE)
+
+    content = models.JSONField()
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "scoring rules"
+
+    def __str__(self) -> str:
+        return f"rule set {self.pk}"
+
+
+class JobPolicy(Policy):
+    """One's own jobs; administrators see all."""
+
+    def rows(self, user: object, action: str) -> models.Q:
+        if role_of(user) == Role.ADMIN:
+            return EVERYTHING
+        return models.Q(requested_by_id=getattr(user, "pk", None))
+
+
+class ScoringJob(models.Model):
+    """Bulk scoring or a retraining. The state is this row; queue messages only wake a worker.
+
+    A worker holds an advisory lock on the id while it works: `running` with a free lock has lost its worker.
+    """
+
+    policy = JobPolicy()
+
+    class Kind(models.TextChoices):
+        BULK = "bulk_score"
+        RETRAIN = "retrain"
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        RUNNING = "running"
+        FINISHED = "finished"
+        FAILED = "failed"
+
+    task_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
+    # {"ids": […]}, {"filter": {…}} or {} for all.
+    selection = models.JSONField(default=dict)
+    total = models.IntegerField(null=True)
+    done = models.IntegerField(default=0, db_default=0)
+    # Leads up to this id are done.
+    position = models.BigIntegerField(default=0, db_default=0)
+    attempts = models.SmallIntegerField(default=0, db_default=0)
+    message = models.TextField(blank=True, default="", db_default="")
+    result = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(
+                fields=["id"], name="scoring_job_open", condition=models.Q(status__in=("pending", "running"))
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind"],
+                condition=models.Q(kind="retrain", status__in=("pending", "running")),
+                name="scoring_one_retraining",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.task_id}"
+
+
+class LeadScore(models.Model):
+    """The score of one lead with its reasons: points by factor and the bin of each input, in the order of the
+    model (or, without one, the rule set) that scored it. No foreign keys: core names no entity."""
+
+    lead_id = models.BigIntegerField(primary_key=True)
+    score = models.SmallIntegerField()
+    probability = models.FloatField()
+    model_id = models.BigIntegerField(null=True)
+    rules_id = models.BigIntegerField(null=True)
+    points = ArrayField(models.SmallIntegerField())
+    codes = ArrayField(models.SmallIntegerField())
+    scored_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"lead {self.lead_id}: {self.score}"
+
+
+class ScoringPending(models.Model):
+    """A lead something of which changed that its score depends on."""
+
+    lead_id = models.BigIntegerField(primary_key=True)
+    marked_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"lead {self.lead_id}"
