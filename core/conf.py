@@ -25,6 +25,8 @@ DEFAULTS: dict[str, Any] = {
     "IMPORT_UNDO_DAYS": 30,
     # Exports made in the background are kept so long.
     "EXPORT_HOURS": 24,
+    # Where notifications lead to: a page of your own front end may take the API's place.
+    "RECORD_URL": "{base}/api/v1/{plural}/{id}/",
     # How often an open WebSocket asks whether its session still holds.
     "LIVE_CHECK_S": 15,
     # Features scoring must not learn from (protected ones), and those that no leak check may drop.

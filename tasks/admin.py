@@ -1,4 +1,4 @@
-"""Tasks and calendar feeds in the admin site."""
+"""Tasks in the admin site."""
 
 from typing import Any
 
@@ -81,8 +81,16 @@ class TaskAdmin(RecordAdmin):
 
 @admin.register(CalendarFeed)
 class CalendarFeedAdmin(TrailAdmin):
+    """Who has a calendar feed; administrators take one back by ending it."""
+
     list_display = ("user", "created_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("=user__username",)
-    ordering = ("user_id",)
+    ordering = ("-created_at",)
     exclude = ("digest",)
+    actions = ("end",)
+
+    @admin.action(description="Take these addresses back", permissions=["end"])
+    def end(self, request: HttpRequest, queryset: QuerySet) -> None:
+        count, _ = CalendarFeed.objects.filter(pk__in=queryset.values("pk")).delete()
+        self.message_user(request, f"{count} taken back.")

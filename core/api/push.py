@@ -12,8 +12,9 @@ from rest_framework.response import Response
 
 from core.access import Action
 from core.api.resources import ReadOnlyResourceViewSet
-from core.api.schema.parts import TEXT, object_of
+from core.api.schema.parts import ID, TEXT, object_of
 from core.models import PushSubscription
+from core.notifications import planning
 from core.notifications.channels import push
 from core.outbound.addresses import target_of
 
@@ -80,10 +81,16 @@ class PushSubscriptionViewSet(mixins.CreateModelMixin, mixins.DestroyModelMixin,
     model = PushSubscription
     queryset = PushSubscription.objects.all()
     serializer_class = PushSubscriptionSerializer
-    access = {"create": Action.VIEW, "destroy": Action.VIEW}
+    access = {"create": Action.VIEW, "destroy": Action.VIEW, "test": Action.VIEW}
 
     @extend_schema(responses={200: object_of({"public_key": TEXT})}, filters=False)
     @action(methods=["get"], detail=False)
     def key(self, request: Request) -> Response:
         """The key (VAPID, RFC 8292) that browsers subscribe with."""
         return Response({"public_key": push.public_key()})
+
+    @extend_schema(request=None, responses={202: object_of({"notification": ID})})
+    @action(methods=["post"], detail=False)
+    def test(self, request: Request) -> Response:
+        """Send yourself a push message, to see that it arrives."""
+        return Response({"notification": planning.push_test(request.user)}, 202)

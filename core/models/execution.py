@@ -96,6 +96,11 @@ class WorkflowExecution(models.Model):
             models.Index(fields=["workflow", "object_id", "id"], name="execution_of_record"),
             models.Index(fields=["workflow", "-id"], name="execution_of_workflow"),
             models.Index(
+                fields=["entity", "object_id", "-id"],
+                name="execution_about_record",
+                condition=models.Q(object_id__isnull=False),
+            ),
+            models.Index(
                 fields=["-id"],
                 name="execution_in_trouble",
                 condition=models.Q(status__in=("failed", "dead", "held", "stopped_limit")),

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core import jobs
-from core.models import Delivery, Notification, PushSubscription
+from core.models import Delivery, Notification, PushSubscription, User
 from core.notifications import live, preferences
 from core.notifications.preferences import Preferences
 from core.notifications.types import EMAIL, IN_APP, PUSH, SMS
@@ -70,3 +70,18 @@ def _reachable(wish: Preferences, has_device: bool) -> Iterable[str]:
         yield SMS
     if has_device:
         yield PUSH
+
+
+def push_test(user: User) -> int:
+    """A message to all of the user's browsers and nowhere else; returns its id."""
+    told = Notification.objects.create(
+        recipient=user,
+        type="test",
+        title="Web push works",
+        body="This is what a notification looks like.",
+        in_inbox=False,
+        planned_at=timezone.now(),
+    )
+    Delivery.objects.create(notification=told, channel=PUSH)
+    jobs.enqueue(SEND_JOB)
+    return told.pk

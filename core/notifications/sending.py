@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from core.conf import conf
 from core.entities import entities
 from core.models import DeadAddress, Delivery, User
 from core.notifications import inbox, preferences
@@ -25,6 +26,8 @@ BATCH = 20
 LEASE = timedelta(seconds=90)
 # 30 s, 2 min, 8 min, 32 min, 1 h: six attempts within two hours.
 RETRIES = exponential(30, 4, retries=5, cap_s=3600)
+# Made because someone asked for exactly this, whatever the matrix says.
+ASKED_FOR = {"digest", "test"}
 _CLAIM = """
 UPDATE core_delivery SET due_at = clock_timestamp() + %s, fence = fence + 1, attempts = attempts + 1
 WHERE id IN (SELECT id FROM core_delivery WHERE status = 'queued' AND due_at <= clock_timestamp()
@@ -91,7 +94,7 @@ def _reason_to_skip(row: Delivery, wish: Preferences) -> str:
     told = row.notification
     if not wish.user.is_active:
         return "The user is not active."
-    if told.type != "digest" and not wish.wants(told.type, row.channel):
+    if told.type not in ASKED_FOR and not wish.wants(told.type, row.channel):
         return "Turned off in the meantime."
     if told.read_at or told.archived_at:
         return "Read already."
@@ -121,7 +124,7 @@ def url_of(row: Delivery) -> str:
     told, base = row.notification, settings.PUBLIC_URL.rstrip("/")
     entity = entities.get(told.entity)
     if entity and told.object_id:
-        return f"{base}/api/v1/{entity.plural}/{told.object_id}/"
+        return conf.RECORD_URL.format(base=base, plural=entity.plural, id=told.object_id)
     return f"{base}/api/v1/notifications/{told.pk}/"
 
 

@@ -12,6 +12,7 @@ from core.entities.locks import IMPORTING, TRANSFER_JOB, try_lock
 from core.errors import DomainError
 from core.models import ImportJob
 from core.transfer.jobs import RUN_JOB, CancelledError, Side, Ticker, forget_file, perform, reopened, side
+from core.transfer.telling import tell_ended
 from core.transfer.undoing import perform_undo
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def work_off(job_id: int) -> str:
             return ""
         try:
             _run(job, Ticker(beside, job))
+            tell_ended(job)
         except CancelledError as error:
             _close(job, Status.CANCELLED, error.message)
         except DomainError as error:
@@ -87,6 +89,8 @@ def _close(job: ImportJob, status: str, message: str) -> None:
         for name in ("read", "created", "updated", "unchanged", "skipped", "failed"):
             setattr(job, name, 0)
     job.save()
+    if status != Status.PENDING:
+        tell_ended(job)
 
 
 def fail(job_id: int, error: Any) -> None:

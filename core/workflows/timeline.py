@@ -1,11 +1,11 @@
-"""Mail on a record's timeline."""
+"""Mails and workflow runs on a record's timeline."""
 
 from typing import Any
 
 from django.db.models import QuerySet
 
 from core.changes.timeline import Source, Subject, register
-from core.models import EmailMessage
+from core.models import EmailMessage, WorkflowExecution
 
 
 def _mails(subject: Subject) -> QuerySet:
@@ -24,4 +24,21 @@ def _shown(row: EmailMessage, subject: Subject) -> dict[str, Any]:
     return {"type": "email", "title": row.subject, "data": data}
 
 
-register(Source("email", _mails, _shown, at="created_at", actor="sender_id"))
+def _runs(subject: Subject) -> QuerySet:
+    rows = WorkflowExecution.objects.filter(entity=subject.entity.name, object_id=subject.pk)
+    return rows.select_related("workflow").prefetch_related("steps")
+
+
+def _shown_run(run: WorkflowExecution, subject: Subject) -> dict[str, Any]:
+    """What ran and how far it came; what its steps were given is for those who write automation."""
+    names = ("path", "type", "status", "started_at", "finished_at")
+    steps = [{name: getattr(step, name) for name in names} for step in run.steps.all()]
+    data = {"workflow": run.workflow_id, "execution_id": run.pk, "status": run.status, "steps": steps}
+    return {"type": run.status, "title": run.workflow.name, "data": data}
+
+
+# Both by id: created_at of rows of one record follows it, and the indexes end in it.
+register(Source("email", _mails, _shown, at="created_at", actor="sender_id", by_id=True))
+register(
+    Source("workflow", _runs, _shown_run, at="created_at", actor="requested_by_id", by_id=True, type="status")
+)

@@ -7,14 +7,11 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
 import websockets
 from asgiref.sync import sync_to_async
-from django.db import connection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from backend.embedded import ports
-from backend.routing import make_application
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
 from core.models import Notification, Session
@@ -25,28 +22,6 @@ from core.sign_in.tickets import Speaker
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def server(settings):
-    """The ASGI application under uvicorn, in a thread; its address as host:port."""
-    settings.CRM = {"LIVE_CHECK_S": 0.2}
-    config = uvicorn.Config(make_application(), port=ports.any_free(), lifespan="off", log_level="warning")
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not running.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    yield f"127.0.0.1:{config.port}"
-    running.should_exit = True
-    thread.join(10)
-    with connection.cursor() as cursor:  # the server's threads leave theirs open
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
 
 
 def signed_in(user):

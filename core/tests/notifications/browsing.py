@@ -1,0 +1,40 @@
+"""A real Chromium for tests: playwright's own, one that the system has, or one installed on the spot."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Error, Playwright, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+INSTALL = [sys.executable, "-m", "playwright", "install", "chromium-headless-shell"]
+INSTALL_S = 120
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless browser. Where there is none and none can be had the test is skipped, in CI it fails."""
+    with sync_playwright() as playwright:
+        browser = _launched(playwright)
+        yield browser
+        browser.close()
+
+
+def _launched(playwright: Playwright) -> Browser:
+    system = next(filter(None, map(shutil.which, NAMES)), None)
+    try:
+        return playwright.chromium.launch()
+    except Error:
+        if system:
+            # Root has no sandbox of Chromium's; what it shows here is our own.
+            return playwright.chromium.launch(executable_path=system, args=["--no-sandbox"])
+    try:
+        subprocess.run(INSTALL, check=True, capture_output=True, timeout=INSTALL_S)
+    except (subprocess.SubprocessError, OSError) as error:
+        missing = f"no Chromium here, and none could be installed: {error}"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    return playwright.chromium.launch()

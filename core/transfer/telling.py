@@ -1,0 +1,28 @@
+"""Telling who started an import that it has ended: those that run in the background."""
+
+from core import jobs
+from core.entities import entities
+from core.models import ImportJob, Notification
+
+PLAN_JOB = "core.tasks.plan_notifications"
+COUNTS = ("created", "updated", "unchanged", "skipped", "failed")
+
+
+def tell_ended(job: ImportJob) -> None:
+    """One notification per job, in the caller's transaction."""
+    if job.user_id is None:
+        return
+    word = "undoing of an import" if job.kind == ImportJob.Kind.UNDO else "import"
+    end = "failed" if job.success is False else "finished"
+    counts = ", ".join(f"{getattr(job, name)} {name}" for name in COUNTS if getattr(job, name))
+    told = Notification(
+        recipient_id=job.user_id,
+        type="import_finished",
+        title=f"Your {word} of {entities[job.entity].plural} has {end}",
+        body=job.message or counts,
+        entity="import",
+        object_id=job.pk,
+        key=f"import:{job.pk}",
+    )
+    Notification.objects.bulk_create([told], ignore_conflicts=True)
+    jobs.enqueue(PLAN_JOB)
