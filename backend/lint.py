@@ -17,6 +17,7 @@ from pathlib import Path
 BASE_DIR = Path(__file__).resolve().parent.parent
 SCHEMA = Path("docs/openapi.yaml")
 PARALLEL = 2
+SHOWN_LINES = 80
 NOBODY_LISTENS = "127.0.0.1:1"
 GREEN, RED = 0, 1
 
@@ -115,6 +116,13 @@ def run(check: Check) -> Outcome:
     return Outcome(check, result.returncode == 0, result.stdout, time.monotonic() - started)
 
 
+def shortened(output: str) -> str:
+    """The first lines of an output, and how many there are more."""
+    lines = output.rstrip().splitlines()
+    more = len(lines) - SHOWN_LINES
+    return "\n".join(lines[:SHOWN_LINES] + ([f"... and {more} lines more"] if more > 0 else []))
+
+
 def outcomes(wanted: list[Check]) -> Iterator[Outcome]:
     """In the order of the checks, some at a time."""
     with ThreadPoolExecutor(PARALLEL) as pool:
@@ -141,7 +149,7 @@ def report(wanted: list[Check]) -> int:
         if not outcome.passed:
             failed.append(outcome)
     for outcome in failed:
-        _say(f"\n--- {outcome.check.name}\n{outcome.output.rstrip()}")
+        _say(f"\n--- {outcome.check.name}\n{shortened(outcome.output)}")
     return RED if failed else GREEN
 
 

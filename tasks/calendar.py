@@ -74,7 +74,7 @@ def _event(task: Task) -> Event:
     event.add("dtstamp", task.updated_at)
     event.add("last-modified", task.updated_at)
     event.add("dtstart", task.due_date)
-    event.add("dtend", task.due_date + LENGTH)
+    event.add("dtend", task.due_date + LENGTH)  # type: ignore[operator]  # dated ones only
     event.add("summary", f"✓ {task.title}" if task.status == TaskStatus.COMPLETED else task.title)
     if task.description:
         event.add("description", task.description)

@@ -1,7 +1,7 @@
 import sys
 from pathlib import Path
 
-from backend.lint import Check, offline, production, report, run, schema_differences
+from backend.lint import Check, offline, production, report, run, schema_differences, shortened
 
 
 def python(code: str, **environ: str) -> Check:
@@ -54,3 +54,9 @@ def test_a_schema_file_that_is_not_the_codes_is_told_apart(tmp_path):
     stale = tmp_path / "openapi.yaml"
     stale.write_text("openapi: 3.0.3\ninfo: {title: Another, version: '0'}\npaths: {}\n")
     assert "title: Another" in schema_differences(Path(stale))
+
+
+def test_a_long_output_is_cut_and_says_so():
+    assert shortened("a\nb\n") == "a\nb"
+    lines = shortened("x\n" * 100).splitlines()
+    assert lines == ["x"] * 80 + ["... and 20 lines more"]

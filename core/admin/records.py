@@ -43,7 +43,7 @@ class RecordAdmin(CapturedAdmin):
     ordering = ("-id",)
     list_per_page = 50
     list_select_related: Any = ("owner", "assigned_to")
-    autocomplete_fields = ("owner", "assigned_to")
+    autocomplete_fields: tuple[str, ...] = ("owner", "assigned_to")
     common_filters = (
         ArchivedFilter,
         WhoseFilter,

@@ -28,7 +28,7 @@ class Context:
     execution_id: int | None = None
     depth: int = 0
     automation: bool = True
-    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def declared(self) -> dict[str, Any]:
         """What the triggers read."""

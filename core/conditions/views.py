@@ -1,5 +1,6 @@
 """What a saved view must be to be of use: it fails when it is saved and not in a list."""
 
+from collections.abc import Callable
 from typing import Any
 
 from core.conditions.grammar import parse
@@ -36,7 +37,7 @@ def _fields(entity: Entity, names: Any) -> None:
     pick(schema(entity, names=names), names, "fields")
 
 
-_CHECKS = {
+_CHECKS: dict[str, Callable[[Any, Any], Any]] = {
     "conditions": parse,
     "search": lambda entity, text: check_search(text),
     "ordering": ordering,

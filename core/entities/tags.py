@@ -6,12 +6,11 @@ Call what changes records inside `core.changes.acting_as`.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db.models import Count, F, Func, TextField
+from django.db.models import Count, F, Func, QuerySet, TextField
 from django.db.models.expressions import RawSQL
 
 from core.access import Action
 from core.entities.entity import Entity
-from core.models.record import RecordQuerySet
 
 # The first place of each tag counts, so that a merged one stands where the first of them stood.
 _RENAMED = """
@@ -45,6 +44,6 @@ def remove(entity: Entity, user: Any, tags: Sequence[str]) -> int:
     return _having(entity, user, tags).update(tags=RawSQL(_WITHOUT, [list(tags)]))  # noqa: S611
 
 
-def _having(entity: Entity, user: Any, tags: Iterable[str]) -> RecordQuerySet:
+def _having(entity: Entity, user: Any, tags: Iterable[str]) -> QuerySet:
     """Records with one of the tags that `user` may change, archived ones too."""
     return entity.visible_to(user, Action.CHANGE).filter(tags__overlap=list(tags))

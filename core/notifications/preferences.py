@@ -40,7 +40,7 @@ class Preferences:
     @property
     def daily(self) -> bool:
         given = self.own.daily_digest
-        return DIGEST_DEFAULTS.get(role_of(self.user), False) if given is None else given
+        return DIGEST_DEFAULTS.get(Role(role_of(self.user)), False) if given is None else given
 
     @property
     def weekly(self) -> bool:

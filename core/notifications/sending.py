@@ -7,6 +7,7 @@ message goes out again under the same key: receivers may drop it (docs/notificat
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -130,7 +131,7 @@ def url_of(row: Delivery) -> str:
 
 def _record(row: Delivery, verdict: Verdict) -> None:
     """Write the outcome, unless another worker holds the lease by now."""
-    values = {"status": verdict.status, "error": verdict.error[:300], "done": row.done}
+    values: dict[str, Any] = {"status": verdict.status, "error": verdict.error[:300], "done": row.done}
     now = timezone.now()
     if verdict.status == Delivery.Status.SENT:
         values["sent_at"] = now

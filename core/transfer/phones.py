@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import phonenumbers
 from babel import Locale
 
+from core.entities.kinds import Phone
 from core.transfer.headers import normalised
 from core.transfer.values import CellReader
 
@@ -35,7 +36,7 @@ class PhoneRegions:
         if key not in self.readers:
             column = plain.column
             self.readers[key] = CellReader(
-                replace(column, kind=replace(column.kind, region=region)), plain.notation
+                replace(column, kind=replace(cast(Phone, column.kind), region=region)), plain.notation
             )
         return self.readers[key]
 
