@@ -22,6 +22,7 @@ from core.api.transfer.streaming import streamed
 from core.api.viewsets import CrmViewSet
 from core.conf import reading_database
 from core.entities import entities
+from core.entities.entity import by_plural
 from core.entities.kinds import Choice, Json, Text
 from core.errors import ConflictError, InvalidError, NotVisibleError
 from core.models import ExportJob
@@ -91,7 +92,9 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
     def create(self, request: Request) -> Response:
         """Begin an export; answered with 202 and where to ask for it."""
         body = only(request, REQUEST)
-        entity = entity_named(body.get("resource", ""))
+        entity = by_plural(body.get("resource", ""))
+        if entity is None:
+            raise InvalidError.of("resource", "Name what to export, such as leads.", "invalid_choice")
         params = {**_params(body.get("params")), **({"format": body["format"]} if "format" in body else {})}
         job = export_jobs.begin(entity, params, request.user)
         shown = self.get_serializer(job).data
