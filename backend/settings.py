@@ -207,6 +207,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["core.api.rendering.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["core.api.rendering.JSONParser"],
     "EXCEPTION_HANDLER": "core.api.problems.handle",
+    "DEFAULT_METADATA_CLASS": None,  # what OPTIONS would tell stands in the OpenAPI document
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {

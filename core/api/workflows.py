@@ -265,9 +265,7 @@ class ExecutionViewSet(ReadOnlyResourceViewSet):
         known = {"workflow": BIG, "status": statuses, "created_after": MOMENT, "created_before": MOMENT}
         given = only(request, known)
         if not given:
-            raise InvalidError.of(
-                "", "Name the runs to retry; nothing would name all.", "required"
-            )
+            raise InvalidError.of("", "Name the runs to retry; nothing would name all.", "required")
         names = {"created_after": "created_at__gte", "created_before": "created_at__lt"}
         rows = self.get_queryset().filter(**{names.get(name, name): value for name, value in given.items()})
         return Response({"retried": operations.retry_many(rows)})
