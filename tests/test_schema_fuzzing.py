@@ -32,7 +32,7 @@ def address():
         yield url
 
 
-# The boundary cases (coverage) are many; what a rep may do passes through the same code as an administrator's.
+# Boundary cases (coverage) are many; what a rep may do passes through the same code as what an admin may.
 PHASES = {"admin": "examples,coverage,fuzzing", "rep": "examples,fuzzing"}
 
 
