@@ -59,6 +59,10 @@ SCHEDULE = {
         "task": "core.tasks.forget_idempotency_keys",
         "schedule": timedelta(hours=1),
     },
+    "forget-notifications": {
+        "task": "core.tasks.forget_notifications",
+        "schedule": timedelta(days=1),
+    },
     "forget-sessions": {
         "task": "core.tasks.forget_sessions",
         "schedule": timedelta(days=1),

@@ -25,6 +25,8 @@ DEFAULTS: dict[str, Any] = {
     "IMPORT_UNDO_DAYS": 30,
     # Exports made in the background are kept so long.
     "EXPORT_HOURS": 24,
+    # How long notifications and the record of their deliveries are kept.
+    "NOTIFICATION_DAYS": 365,
     # Where notifications lead to: a page of your own front end may take the API's place.
     "RECORD_URL": "{base}/api/v1/{plural}/{id}/",
     # How often an open WebSocket asks whether its session still holds.

@@ -8,7 +8,7 @@ from django.db import OperationalError
 from core.changes.dispatch import dispatch
 from core.lead_scoring import drifting, work
 from core.models import ScoringJob, Workflow, idempotency
-from core.notifications import digest, moments, planning, sending
+from core.notifications import digest, inbox, moments, planning, sending
 from core.sign_in import sessions
 from core.transfer import export_jobs
 from core.transfer import working as importing
@@ -86,6 +86,12 @@ def sweep_automation() -> int:
 def check_overdue() -> int:
     """Tell of what became overdue; each once, however often this runs."""
     return moments.tell_due("overdue")
+
+
+@shared_task(name="core.tasks.forget_notifications")
+def forget_notifications() -> int:
+    """Delete notifications that are past their time."""
+    return inbox.forget_old()
 
 
 @shared_task(name="core.tasks.send_digests")

@@ -1,22 +1,31 @@
 """From changes to notifications: a consumer of the change table, set at a time."""
 
+from django.db import connection
+
 from core import jobs
 from core.changes import ChangeBatch, consumers
 from core.entities import Entity, entities
 from core.notifications import comments, following
-from core.notifications.statements import tell_about, tell_each, tell_many
+from core.notifications.statements import MANY, tell_about, tell_each, tell_many
 from core.notifications.watching import Watch, watched
 
 PLAN_JOB = "core.tasks.plan_notifications"
+
+
+# Changes of these columns make followers, and assignments.
+PEOPLE = {"owner_id", "assigned_to_id"}
+_FOUND = """
+SELECT array_agg(DISTINCT c.kind), array_agg(DISTINCT k.key)
+FROM core_change c LEFT JOIN LATERAL jsonb_object_keys(c.changes) AS k (key) ON c.kind = 'updated'
+WHERE c.id = ANY(%s)
+"""
 
 
 def consume(batch: ChangeBatch) -> None:
     """Followers, assignments, watched columns and comments of one batch."""
     entity = entities.get(batch.entity)
     if entity:
-        following.follow_touched(entity, batch)
-        comments.forget(batch)
-        told = _assigned(entity, batch) + sum(_changed(entity, batch, w) for w in watched(entity.name))
+        told = _consume_records(entity, batch)
     elif batch.entity == "comment":
         following.follow_written(batch)
         told = comments.tell(batch)
@@ -24,6 +33,21 @@ def consume(batch: ChangeBatch) -> None:
         return
     if told:
         jobs.enqueue(PLAN_JOB)
+
+
+def _consume_records(entity: Entity, batch: ChangeBatch) -> int:
+    """Asks first what kinds of changes and which columns there are: most batches need little of the rest."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FOUND, [batch.ids])
+        kinds, columns = (set(found or ()) for found in cursor.fetchone())
+    told = 0
+    if "deleted" in kinds:
+        following.forget(batch)
+        comments.forget(batch)
+    if "created" in kinds or PEOPLE & columns:
+        following.follow_touched(entity, batch)
+        told += _assigned(entity, batch)
+    return told + sum(_changed(entity, batch, w) for w in watched(entity.name) if w.column in columns)
 
 
 consumers.register("notifications", consume)
@@ -48,6 +72,8 @@ def _assigned(entity: Entity, batch: ChangeBatch) -> int:
     key = "'assignment:' || %(entity)s || ':' || object_id || ':' || change_id"
     few = tell_each(entity, "assignment", pairs, params, title=title, key=key, few=True)
     many = f"{{n}} || ' {entity.plural} were assigned to you'"
+    if len(batch.ids) < MANY:
+        return few
     return few + tell_many(entity, "assignment", pairs, params, title=many)
 
 
@@ -74,5 +100,7 @@ def _changed(entity: Entity, batch: ChangeBatch, watch: Watch) -> int:
     again = "excluded.title || ' (' || {n} || ' changes)'"
     body = "'Changed by ' || doer"
     one = tell_about(entity, watch.type, pairs, params, title=title, again=again, body=body, few=True)
+    if len(batch.ids) < MANY:
+        return one
     many = f"'{label.capitalize()} of ' || {{n}} || ' {entity.plural} changed'"
     return one + tell_many(entity, watch.type, pairs, params, title=many)

@@ -30,11 +30,16 @@ _GONE = (
 
 
 def follow_touched(entity: Entity, batch: ChangeBatch) -> None:
-    """New owners and assignees follow; nobody follows what was deleted."""
-    params = {"entity": entity.name, "ids": batch.ids}
+    """New owners and assignees follow."""
     with connection.cursor() as cursor:
+        params = {"entity": entity.name, "ids": batch.ids}
         cursor.execute(_TOUCHED.format(table=entity.model._meta.db_table), params)
-        cursor.execute(_GONE, params)
+
+
+def forget(batch: ChangeBatch) -> None:
+    """Nobody follows what was deleted."""
+    with connection.cursor() as cursor:
+        cursor.execute(_GONE, {"ids": batch.ids})
 
 
 def follow_written(batch: ChangeBatch) -> None:

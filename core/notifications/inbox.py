@@ -1,17 +1,21 @@
 """What a user finds in their inbox: only what they may see now."""
 
-from datetime import datetime
+from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from core.conf import conf
 from core.entities import entities
-from core.models import Notification
+from core.models import Delivery, Notification
 from core.models.notification import UNREAD
 
 # Unread ones are counted up to here; a bell shows "999+" beyond.
 COUNT_LIMIT = 1_000
+# Deleted in one go.
+FORGET = 5_000
 
 
 def about_visible(user: Any) -> QuerySet[Notification]:
@@ -36,11 +40,32 @@ def unread(user: Any) -> QuerySet[Notification]:
 
 
 def counts(user: Any) -> dict[str, Any]:
-    """How many unread there are, by type too; up to COUNT_LIMIT, which is then said to be `capped`."""
-    kinds = list(unread(user).order_by().values_list("type", flat=True)[: COUNT_LIMIT + 1])
-    shown = kinds[:COUNT_LIMIT]
-    by_type = {kind: shown.count(kind) for kind in sorted(set(shown))}
-    return {"unread": len(shown), "capped": len(kinds) > COUNT_LIMIT, "by_type": by_type}
+    """How many unread there are, by type too; up to COUNT_LIMIT, which is then said to be `capped`.
+
+    The newest are read by their partial index alone; then their records are looked up, an entity at a time.
+    """
+    rows = Notification.objects.filter(UNREAD, recipient=user).order_by("-created_at", "-id")
+    found = list(rows.values_list("type", "entity", "object_id")[: COUNT_LIMIT + 1])
+    shown = _without_hidden(found[:COUNT_LIMIT], user)
+    return {
+        "unread": len(shown),
+        "capped": len(found) > COUNT_LIMIT,
+        "by_type": dict(sorted(Counter(shown).items())),
+    }
+
+
+def _without_hidden(rows: list[tuple[str, str, int | None]], user: Any) -> list[str]:
+    """The types of those rows whose record the user sees, or that are about none."""
+    asked: dict[str, set[int]] = {}
+    for _, name, pk in rows:
+        if pk is not None and name in entities and entities[name].model.policy.scope(user):
+            asked.setdefault(name, set()).add(pk)
+    seen = {
+        (name, pk)
+        for name, ids in asked.items()
+        for pk in entities[name].visible_to(user).filter(pk__in=ids).order_by().values_list("pk", flat=True)
+    }
+    return [kind for kind, name, pk in rows if pk is None or name not in asked or (name, pk) in seen]
 
 
 def read_all(user: Any, kinds: list[str] | None = None, until: datetime | None = None) -> int:
@@ -62,3 +87,21 @@ def mark(row: Notification, name: str, value: datetime | None) -> None:
         row.group_key = ""
         fields.append("group_key")
     row.save(update_fields=fields)
+
+
+def forget_old() -> int:
+    """Delete notifications past their time, with their deliveries; returns how many.
+
+    Looked for among the oldest by id, in which no index on the time is needed.
+    """
+    limit = timezone.now() - timedelta(days=conf.NOTIFICATION_DAYS)
+    total = 0
+    while ids := _oldest_before(limit):
+        Delivery.objects.filter(notification__in=ids).delete()
+        total += Notification.objects.filter(pk__in=ids).delete()[0]
+    return total
+
+
+def _oldest_before(limit: datetime) -> list[int]:
+    oldest = Notification.objects.order_by("pk").values_list("pk", "created_at")[:FORGET]
+    return [pk for pk, created_at in oldest if created_at < limit]

@@ -1,11 +1,13 @@
 """The inbox over HTTP."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
-from core.models import Notification
+from core.models import Delivery, Notification
 from core.notifications import inbox as core_inbox
 from lead_management.models import Lead
 
@@ -125,3 +127,13 @@ def test_a_page_costs_the_same_however_long(api, rep, admin_user, django_assert_
     client = api(rep)
     with django_assert_num_queries(2):
         client.get(f"{URL}?page_size=50")
+
+
+def test_old_notifications_are_forgotten_with_their_deliveries(rep):
+    for age in (364, 366):
+        row = Notification.objects.create(recipient=rep, type="update", title=str(age))
+        Notification.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(days=age))
+        Delivery.objects.create(notification=row, channel="email")
+    assert core_inbox.forget_old() == 1
+    assert [n.title for n in Notification.objects.all()] == ["364"]
+    assert Delivery.objects.count() == 1
