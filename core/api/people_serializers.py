@@ -38,7 +38,11 @@ class UserSerializer(StrictSerializer):
         model = User
         fields = [*BRIEF, *DETAILS, "password"]
         read_only_fields = ["is_superuser", "last_login", "date_joined"]
-        extra_kwargs = {"username": {"validators": [User.username_validator]}}
+        extra_kwargs = {
+            "username": {
+                "validators": [User.username_validator, *_once("username", "Another user has this.")]
+            }
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

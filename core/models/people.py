@@ -42,7 +42,12 @@ class Team(models.Model):
     def clean(self) -> None:
         """A team is not below itself."""
         if self.pk and self.parent_id and self.parent_id in subtree_ids(self.pk):
-            raise ValidationError({"parent": "A team cannot be below itself."}, code="cycle")
+            raise _refused("parent", "A team cannot be below itself.", "cycle")
+
+
+def _refused(field: str, message: str, code: str) -> ValidationError:
+    # The error of a field keeps its code only when it is an error itself.
+    return ValidationError({field: ValidationError(message, code=code)})
 
 
 def subtree_ids(team_id: int) -> list[int]:
@@ -126,7 +131,7 @@ class User(AbstractUser):
         """A superuser's role is administrator, and somebody active always has it."""
         super().clean()
         if self.is_superuser and self.role != Role.ADMIN:
-            raise ValidationError({"role": "A superuser is an administrator."}, code="superuser")
+            raise _refused("role", "A superuser is an administrator.", "superuser")
         if self.pk and not (self.is_active and self.role == Role.ADMIN):
             self._leave_an_administrator()
 
@@ -138,9 +143,7 @@ class User(AbstractUser):
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LAST_ADMINISTRATOR_LOCK])
         if not present.exclude(pk=self.pk).exists():
             field = "role" if self.is_active else "is_active"
-            raise ValidationError(
-                {field: "This is the last active administrator."}, code="last_administrator"
-            )
+            raise _refused(field, "This is the last active administrator.", "last_administrator")
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
         """In the admin site: role administrator has every permission (and needs `is_staff` to sign in)."""
