@@ -25,11 +25,13 @@ class _Repeated(Func):
 class Guarded(_Repeated):
     """Text that no spreadsheet takes for a formula (core.transfer.guarding)."""
 
+    # Most text is settled by its first character; only behind apostrophes a second look is needed.
     template = (
-        f"CASE WHEN ascii(ltrim(%(expressions)s, '''')) IN ({_CODES})"
+        f"CASE WHEN ascii(%(expressions)s) IN ({_CODES})"
+        f" OR (ascii(%(expressions)s) = 39 AND ascii(ltrim(%(expressions)s, '''')) IN ({_CODES}))"
         " THEN '''' || (%(expressions)s) ELSE (%(expressions)s) END"
     )
-    times = 3
+    times = 5
     output_field = TextField()
 
 
@@ -37,10 +39,11 @@ class Listed(_Repeated):
     """A list: items between semicolons, or JSON where an item holds what separates them."""
 
     template = (
-        "CASE WHEN array_to_string(%(expressions)s, '') ~ '[][;,|\n\"]' OR '' = ANY(%(expressions)s)"
+        "CASE WHEN %(expressions)s = '{}' THEN ''"
+        " WHEN array_to_string(%(expressions)s, '') ~ '[][;,|\n\"]' OR '' = ANY(%(expressions)s)"
         " THEN to_json(%(expressions)s)::text ELSE array_to_string(%(expressions)s, ';') END"
     )
-    times = 4
+    times = 5
     output_field = TextField()
 
 
@@ -65,7 +68,8 @@ def cell(column: Column, *, guarded: bool = True) -> Any:
 
 def _guard(plain: Any, column: Column) -> Any:
     numeric = (kinds.Integer, kinds.Float, kinds.Money, kinds.Boolean, kinds.Date, kinds.DateTime)
-    if isinstance(column.kind, numeric):
+    ours = isinstance(column.kind, kinds.Choice) and not column.custom
+    if ours or isinstance(column.kind, numeric):
         return plain
     if isinstance(column.kind, kinds.Reference) and column.kind.target != "user":
         return plain

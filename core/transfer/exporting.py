@@ -9,6 +9,7 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO
 
 import xlsxwriter
@@ -109,19 +110,19 @@ def _csv(export: Export, using: str, counted: Callable[[int], None]) -> Iterator
     connection = connections[using]
     delimiter = export.delimiter.replace("\t", "\\t")
     statement = f"COPY ({sql}) TO STDOUT WITH (FORMAT csv, DELIMITER E'{delimiter}')"
-    rows, waiting, size = 0, [], 0
+    rows = 0
     connection.ensure_connection()
     # psycopg's own cursor: Django's debugging one takes no parameters here.
     with connection.connection.cursor() as cursor, cursor.copy(statement, params) as copy:
+        block = bytearray()
         for line in copy:
+            block += line
             rows += 1
-            waiting.append(bytes(line))
-            size += len(line)
-            if size >= BLOCK:
-                yield b"".join(waiting)
+            if len(block) >= BLOCK:
+                yield bytes(block)
                 counted(rows)
-                waiting, size = [], 0
-    yield b"".join(waiting)
+                block.clear()
+    yield bytes(block)
     counted(rows)
 
 
@@ -143,22 +144,12 @@ def _select(export: Export, using: str) -> tuple[str, Any]:
 def _jsonl(export: Export, using: str, counted: Callable[[int], None]) -> Iterator[bytes]:
     """The records as the API shows them, one in a line."""
     rows = 0
-    for ids in _in_lots(export.rows(using).values_list("pk", flat=True).iterator(AT_ONCE)):
+    wanted = export.rows(using).values_list("pk", flat=True).iterator(AT_ONCE)
+    while ids := list(islice(wanted, AT_ONCE)):
         found = texts(export.entity, export.columns, ids, using)
         rows += len(found)
         yield "".join(f"{text}\n" for text in found).encode()
         counted(rows)
-
-
-def _in_lots(ids: Iterator[int]) -> Iterator[list[int]]:
-    lot: list[int] = []
-    for pk in ids:
-        lot.append(pk)
-        if len(lot) >= AT_ONCE:
-            yield lot
-            lot = []
-    if lot:
-        yield lot
 
 
 # ---- Spreadsheets ----
