@@ -12,7 +12,8 @@ from core.models import ApiKey
 from core.sign_in import scopes
 
 METHOD_ACTIONS = {"POST": Action.ADD, "PUT": Action.CHANGE, "PATCH": Action.CHANGE, "DELETE": Action.DELETE}
-_RESOURCE = re.compile(r"/api/v\d+/([^/]+)")
+# Importing leads is writing leads, exporting them is reading them.
+_RESOURCE = re.compile(r"/api/v\d+/(?:(?:import|export)/)?([^/]+)")
 
 
 class SignedIn(BasePermission):

@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from django.db import DataError, IntegrityError, transaction
+from django.db.models import F
 
 from core.access import Action
 from core.errors import InvalidError
 from core.transfer.checking import Checked, Fault
+from core.transfer.lookups import AnyOf
 from core.transfer.matching import Key, holders
 from core.transfer.reading import Chunk
 from core.transfer.report import Entry, Kind
@@ -180,7 +182,7 @@ class ChunkRun:
         entity, user = self.parent.plan.entity, self.parent.plan.user
         if user is None or not entity.model.policy.scope(user, Action.CHANGE):
             return []
-        reached = entity.visible_to(user, Action.CHANGE).filter(pk__in=[p.pk for p in pendings])
+        reached = entity.visible_to(user, Action.CHANGE).filter(AnyOf(F("pk"), [p.pk for p in pendings]))
         seen = set(reached.order_by().values_list("pk", flat=True))
         return [p for p in pendings if p.pk not in seen]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection
-from django.db.models import BooleanField, F, Func, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Upper
 
@@ -14,6 +14,7 @@ from core.access import Action
 from core.entities import Column, Entity, kinds
 from core.errors import InvalidError
 from core.transfer.checking import Values
+from core.transfer.lookups import AnyOf, holders_of
 from core.transfer.mapping import Mapped
 from core.transfer.options import Options
 from core.transfer.targets import ID, Targets
@@ -47,21 +48,6 @@ def _matchable(targets: Targets, name: str, present: set[str]) -> Column:
     if column.name not in present:
         raise InvalidError.of("match_on", f"No column of the file is mapped to {name!r}.", "unknown_column")
     return column
-
-
-class AnyOf(Func):
-    """Whether an expression is one of many values: one parameter, where IN would have thousands."""
-
-    template = "%(expressions)s = ANY(%%s)"
-    output_field = BooleanField()
-
-    def __init__(self, expression: Any, values: Iterable[Any]) -> None:
-        super().__init__(expression)
-        self.values = list(values)
-
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
-        sql, params = super().as_sql(compiler, connection, **context)
-        return sql, (*params, self.values)
 
 
 class Matcher:
@@ -107,9 +93,10 @@ class Matcher:
         if column.kind.empty == "":
             # Says what the partial index on the column says.
             rows = rows.exclude(**{column.path: ""})
-        compared = Upper(column.path) if case_blind(column) else F(column.path)
-        rows = rows.filter(AnyOf(compared, values))
-        return list(rows.annotate(_key=F(column.path)).values_list("_key", "pk"))
+        if case_blind(column):
+            return holders_of(rows, Upper(column.path), "text", values)
+        field = self.entity.model._meta.get_field(column.name)
+        return holders_of(rows, F(column.path), field.rel_db_type(connection), values)
 
     def _records(self, ids: set[int]) -> dict[int, Values]:
         if not ids:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import ForeignKey
+from django.db.models import F, ForeignKey
 from django.utils import timezone
 
 from core import jobs
@@ -21,6 +21,7 @@ from core.entities.locks import IMPORTING, lock
 from core.errors import ConflictError
 from core.models import Activity, Change, Comment, ImportJob
 from core.transfer.jobs import RUN_JOB, Ticker
+from core.transfer.lookups import AnyOf
 from core.transfer.matching import prefer_indexes
 from core.transfer.report import Entry, Kind, Report
 
@@ -96,18 +97,25 @@ FROM core_change WHERE import_id = %s AND entity = %s GROUP BY object_id;
 CREATE INDEX ON crm_undo (id);
 ANALYZE crm_undo
 """
-_BATCH = "SELECT id, created FROM crm_undo WHERE id > %s ORDER BY id LIMIT %s"
+_BATCH = "SELECT id, created, last FROM crm_undo WHERE id > %s ORDER BY id LIMIT %s"
+# OFFSET 0: one look into the index of a record's changes per record, whatever the statistics say.
 _CHANGED_SINCE = """
-SELECT DISTINCT u.id FROM crm_undo u
-JOIN core_change c ON c.entity = %s AND c.object_id = u.id AND c.id > u.last
-WHERE u.id = ANY(%s) AND c.import_id IS DISTINCT FROM %s
-AND (c.kind <> 'updated' OR c.changes - %s::text[] <> '{}')
+SELECT wanted.id FROM unnest(%s::bigint[], %s::bigint[]) AS wanted (id, last)
+WHERE EXISTS (
+    SELECT 1 FROM core_change c WHERE c.entity = %s AND c.object_id = wanted.id AND c.id > wanted.last
+    AND c.import_id IS DISTINCT FROM %s AND (c.kind <> 'updated' OR c.changes - %s::text[] <> '{}')
+    OFFSET 0
+)
 """
 _FIRST_OLD = """
-SELECT DISTINCT ON (c.object_id, e.key) c.object_id, e.key, e.value -> 0 AS old
-FROM core_change c CROSS JOIN LATERAL jsonb_each(c.changes) e
-WHERE c.import_id = %s AND c.entity = %s AND c.kind = 'updated' AND c.object_id = ANY(%s)
-ORDER BY c.object_id, e.key, c.id
+SELECT DISTINCT ON (wanted.id, e.key) wanted.id AS object_id, e.key, e.value -> 0 AS old
+FROM unnest(%s::bigint[]) AS wanted (id)
+CROSS JOIN LATERAL (
+    SELECT c.id, c.changes FROM core_change c
+    WHERE c.entity = %s AND c.object_id = wanted.id AND c.import_id = %s AND c.kind = 'updated' OFFSET 0
+) c
+CROSS JOIN LATERAL jsonb_each(c.changes) e
+ORDER BY wanted.id, e.key, c.id
 """
 
 
@@ -129,9 +137,9 @@ class Undoing:
         last = 0
         while batch := self._rows(_BATCH, [last, BATCH]):
             last = batch[-1][0]
-            self._batch(
-                {pk for pk, created in batch if created}, {pk for pk, created in batch if not created}
-            )
+            self.last = {pk: change for pk, _, change in batch}
+            created = {pk for pk, was_created, _ in batch if was_created}
+            self._batch(created, set(self.last) - created)
             if self.tick:
                 self.tick(self.report)
 
@@ -153,11 +161,14 @@ class Undoing:
         return {pk for (pk,) in self._rows(f"SELECT id FROM {self.table} WHERE id = ANY(%s)", [list(ids)])}  # noqa: S608
 
     def _changed_since(self, ids: set[int]) -> set[int]:
-        params = [self.entity.name, list(ids), self.undo.undoes_id, self.derived]
+        wanted = sorted(ids)
+        params = [
+            wanted, [self.last[pk] for pk in wanted], self.entity.name, self.undo.undoes_id, self.derived,
+        ]  # fmt: skip
         return {pk for (pk,) in self._rows(_CHANGED_SINCE, params)}
 
     def _reached(self, ids: set[int]) -> set[int]:
-        rows = self.entity.visible_to(self.undo.user, Action.DELETE).filter(pk__in=ids)
+        rows = self.entity.visible_to(self.undo.user, Action.DELETE).filter(AnyOf(F("pk"), ids))
         return set(rows.order_by().values_list("pk", flat=True))
 
     def _referred_to(self, ids: set[int]) -> dict[int, str]:
@@ -166,11 +177,11 @@ class Undoing:
         for relation in self.entity.model._meta.related_objects:
             if isinstance(relation.field, ForeignKey):
                 name = relation.field.attname
-                rows = relation.related_model._base_manager.filter(**{f"{name}__in": ids})
+                rows = relation.related_model._base_manager.filter(AnyOf(F(name), ids))
                 word = relation.related_model._meta.verbose_name
                 found |= dict.fromkeys(rows.order_by().values_list(name, flat=True).distinct(), str(word))
         for model in (Activity, Comment):
-            rows = model.objects.filter(entity=self.entity.name, object_id__in=ids).order_by()
+            rows = model.objects.filter(AnyOf(F("object_id"), ids), entity=self.entity.name).order_by()
             word = str(model._meta.verbose_name)
             found |= dict.fromkeys(rows.values_list("object_id", flat=True).distinct(), word)
         return found
@@ -185,7 +196,7 @@ class Undoing:
         """Every field the import changed gets back the value it had before."""
         if not ids:
             return
-        params = [self.undo.undoes_id, self.entity.name, ids]
+        params = [ids, self.entity.name, self.undo.undoes_id]
         keys = [k for (k,) in self._rows(f"SELECT DISTINCT key FROM ({_FIRST_OLD}) f", params)]  # noqa: S608
         columns = [connection.ops.quote_name(key) for key in keys if key in self.fields]
         if not columns:

@@ -24,8 +24,9 @@ from core.conf import reading_database
 from core.entities import entities
 from core.entities.entity import by_plural
 from core.entities.kinds import Choice, Json, Text
-from core.errors import ConflictError, InvalidError, NotVisibleError
-from core.models import ExportJob
+from core.errors import ConflictError, ForbiddenError, InvalidError, NotVisibleError
+from core.models import ApiKey, ExportJob
+from core.sign_in import scopes
 from core.transfer import export_jobs
 from core.transfer.exporting import FORMATS, export_of, stream
 
@@ -95,6 +96,7 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
         entity = by_plural(body.get("resource", ""))
         if entity is None:
             raise InvalidError.of("resource", "Name what to export, such as leads.", "invalid_choice")
+        _check_scope(request, entity.plural)
         params = {**_params(body.get("params")), **({"format": body["format"]} if "format" in body else {})}
         job = export_jobs.begin(entity, params, request.user)
         shown = self.get_serializer(job).data
@@ -122,6 +124,14 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
         return FileResponse(
             file, as_attachment=True, filename=job.file_name, content_type=FORMATS[job.format]
         )
+
+
+def _check_scope(request: Request, resource: str) -> None:
+    """An API key exports only what it may read."""
+    if isinstance(request.auth, ApiKey) and not scopes.are_allowing(
+        request.auth.scopes, resource, writing=False
+    ):
+        raise ForbiddenError("The scopes of this API key do not cover this.", code="scope_missing")
 
 
 def _params(raw: Any) -> dict[str, str]:

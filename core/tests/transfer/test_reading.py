@@ -174,3 +174,10 @@ def test_what_csv_writes_is_read_back(rows):
     csv.writer(out).writerows([["one", "two", "three"], *rows])
     _, found = read(out.getvalue().encode(), delimiter=",", encoding="utf-8", header_row=1)
     assert found == rows
+
+
+def test_a_table_without_headers_begins_below_the_rows_to_skip():
+    _, rows = read(b"sep=,\nnote,\na@x.example,5\n", header_row=0, skip_rows=2)
+    assert rows == [["a@x.example", "5"]]
+    _, rows = read(b"sep=,\na@x.example,5\n", header_row=0)
+    assert rows == [["a@x.example", "5"]]

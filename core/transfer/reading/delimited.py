@@ -29,15 +29,17 @@ def settle(file: BinaryIO, asked: Asked) -> Shape:
         raise InvalidError.of("file", "The file holds nothing but blanks.", "empty_file")
     skipped = 1 if sep else 0
     index = _header(rows, asked, skipped)
-    return _shape(rows, index, seen, codec, delimiter)
+    return _shape(rows, index, seen, codec, delimiter, max(asked.skip_rows, skipped))
 
 
-def _shape(rows: list[Numbered], index: int | None, seen: encoding.Scan, codec: str, delimiter: str) -> Shape:
-    cells = [row[2] for row in rows]
+def _shape(
+    rows: list[Numbered], index: int | None, seen: encoding.Scan, codec: str, delimiter: str, skipped: int
+) -> Shape:
+    cells = [row[2] for row in rows if index is not None or row[0] > skipped]
     width = layout.width_of(cells[0 if index is None else index :])
     head = [] if index is None else layout.trimmed(cells[index])
     names = layout.names_of(head, width)
-    above = 0 if index is None else rows[index][0]
+    above = skipped if index is None else rows[index][0]
     lines = seen.lines + (not seen.ends_with_newline)
     return Shape(
         format="csv",
@@ -45,7 +47,7 @@ def _shape(rows: list[Numbered], index: int | None, seen: encoding.Scan, codec: 
         encoding=codec,
         delimiter=delimiter,
         first_row=above,
-        header_row=above,
+        header_row=0 if index is None else above,
         rows=max(0, lines - above),
         size=seen.size,
         unbalanced_quotes=seen.quotes % 2 == 1,

@@ -28,12 +28,12 @@ def settle(file: BinaryIO, asked: Asked) -> Shape:
     index = _header(rows, asked)
     cells = [row[2] for row in rows]
     width = layout.width_of(cells[0 if index is None else index :])
-    above = 0 if index is None else rows[index][0]
+    above = asked.skip_rows if index is None else rows[index][0]
     return Shape(
         format="xlsx",
         headers=layout.names_of([] if index is None else layout.trimmed(cells[index]), width),
         first_row=above,
-        header_row=above,
+        header_row=0 if index is None else above,
         sheet=sheet.name,
         rows=max(0, (sheet.start or (0, 0))[0] + sheet.height - above),
         rows_estimated=False,

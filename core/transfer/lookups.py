@@ -1,0 +1,56 @@
+"""Many keys looked up in one statement, by index whatever the planner believes.
+
+Inside an import the table grows by millions of rows that its statistics do not know, and a plan made for a
+small one would read all of it for every chunk. A lateral subquery is planned for one key: by its index.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import DEFAULT_DB_ALIAS, connection
+from django.db.models import BooleanField, Func, QuerySet
+
+
+class _Wanted(Func):
+    """The key of the row that the lateral subquery is asked for."""
+
+    template = "wanted.key"
+
+
+class _Equal(Func):
+    template = "%(expressions)s"
+    arg_joiner = " = "
+    output_field = BooleanField()
+
+
+class AnyOf(Func):
+    """Whether an expression is one of many values: one parameter, where IN would have thousands."""
+
+    template = "%(expressions)s = ANY(%%s)"
+    output_field = BooleanField()
+
+    def __init__(self, expression: Any, values: Iterable[Any]) -> None:
+        super().__init__(expression)
+        self.values = list(values)
+
+    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        sql, params = super().as_sql(compiler, connection, **context)
+        return sql, (*params, self.values)
+
+
+def holders_of(rows: QuerySet, compared: Any, db_type: str, keys: Iterable[Any]) -> list[tuple[Any, int]]:
+    """(key, id) of those of `rows` whose `compared` equals one of `keys`, which are of the SQL type."""
+    asked = rows.filter(_Equal(compared, _Wanted())).order_by().values_list("pk")
+    try:
+        inner, params = asked.query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
+    except EmptyResultSet:
+        return []
+    statement = (
+        # OFFSET 0 keeps the subquery from being merged into a join.
+        f"SELECT wanted.key, found.id FROM unnest(%s::{db_type}[]) AS wanted (key)"  # noqa: S608
+        f" CROSS JOIN LATERAL ({inner} OFFSET 0) AS found (id)"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [list(keys), *params])
+        return cursor.fetchall()
