@@ -39,14 +39,14 @@ def plan_notifications() -> int:
     return planning.plan()
 
 
-# A slow mail server must not keep a worker past its time limit.
-SEND_BATCHES = 3
+# How long a worker takes up deliveries, so that a slow mail server does not keep it past its time limit.
+SEND_S = 40.0
 
 
 @shared_task(name="core.tasks.send_notifications")
 def send_notifications() -> int:
-    """Send the deliveries that are due, some batches at most; the rest is for the next ring."""
-    return sending.send_due(limit=SEND_BATCHES)
+    """Send the deliveries that are due, for a while; the rest is for the next ring."""
+    return sending.send_due(SEND_S)
 
 
 @shared_task(name="core.tasks.sweep_notifications")
@@ -54,7 +54,7 @@ def sweep_notifications() -> None:
     """Whatever a lost doorbell left: reminders that are due, notifications without channels, deliveries."""
     moments.tell_due("reminder")
     planning.plan()
-    sending.send_due(limit=SEND_BATCHES)
+    sending.send_due(SEND_S)
 
 
 @shared_task(name="core.tasks.run_workflows")

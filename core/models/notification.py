@@ -1,14 +1,26 @@
 """What a user is told: one row per recipient and matter, whatever channels it then goes out by."""
 
+from collections.abc import Iterable
+
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Now
 
+from core import jobs
 from core.access import OwnPolicy
 
+# Rung after notifications were inserted: what chooses their channels. A sweep comes by as well.
+PLAN_JOB = "core.tasks.plan_notifications"
 # What counts as waiting in someone's inbox.
 UNREAD = models.Q(read_at=None, archived_at=None, in_inbox=True)
+
+
+class NotificationQuerySet(models.QuerySet):
+    def tell(self, rows: Iterable["Notification"]) -> None:
+        """Insert those that are not there yet (by their key), and have their channels chosen at once."""
+        self.bulk_create(rows, ignore_conflicts=True)
+        jobs.enqueue(PLAN_JOB)
 
 
 class Notification(models.Model):
@@ -42,6 +54,8 @@ class Notification(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     read_at = models.DateTimeField(null=True, blank=True)
     archived_at = models.DateTimeField(null=True, blank=True)
+
+    objects = models.Manager.from_queryset(NotificationQuerySet)()
 
     class Meta:
         ordering = ["-created_at", "-id"]

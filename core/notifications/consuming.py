@@ -5,12 +5,10 @@ from django.db import connection
 from core import jobs
 from core.changes import ChangeBatch, consumers
 from core.entities import Entity, entities
+from core.models.notification import PLAN_JOB
 from core.notifications import comments, following
 from core.notifications.statements import MANY, tell_about, tell_each, tell_many
 from core.notifications.watching import Watch, watched
-
-PLAN_JOB = "core.tasks.plan_notifications"
-
 
 # Changes of these columns make followers, and assignments.
 PEOPLE = {"owner_id", "assigned_to_id"}

@@ -5,13 +5,14 @@ message goes out again under the same key: receivers may drop it (docs/notificat
 """
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from core.conf import conf
@@ -25,6 +26,8 @@ from core.workflows.backoff import exponential
 log = logging.getLogger(__name__)
 BATCH = 20
 LEASE = timedelta(seconds=90)
+# A server that lets every attempt time out must not outlast the lease, nor the worker's time limit.
+HOLD_S = 45.0
 # 30 s, 2 min, 8 min, 32 min, 1 h: six attempts within two hours.
 RETRIES = exponential(30, 4, retries=5, cap_s=3600)
 # Made because someone asked for exactly this, whatever the matrix says.
@@ -46,27 +49,36 @@ class Verdict:
     pause: timedelta = timedelta(0)
 
 
-def send_due(limit: int | None = None) -> int:
-    """Send what is due, `limit` batches at most; returns how many deliveries were taken up."""
-    total = turns = 0
-    while limit is None or turns < limit:
-        taken = send_batch()
-        if not taken:
-            break
-        total, turns = total + taken, turns + 1
+def send_due(seconds: float | None = None) -> int:
+    """Send what is due; after `seconds` nothing more is taken up. Returns how many deliveries were."""
+    until = time.monotonic() + (seconds if seconds is not None else float("inf"))
+    total = 0
+    while time.monotonic() < until and (taken := send_batch()):
+        total += taken
     return total
 
 
 def send_batch() -> int:
-    """Claim a batch, work it off; returns its size."""
+    """Claim a batch, work it off; returns its size. What would not be sent within the lease is given back."""
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, [LEASE, BATCH])
         ids = [row[0] for row in cursor.fetchall()]
-    rows = Delivery.objects.select_related("notification").filter(pk__in=ids).order_by("pk")
+    rows = list(Delivery.objects.select_related("notification").filter(pk__in=ids).order_by("pk"))
     wishes = preferences.load(row.notification.recipient_id for row in rows)
-    for row in rows:
+    until = time.monotonic() + HOLD_S
+    for number, row in enumerate(rows):
+        if time.monotonic() > until:
+            _give_back(rows[number:])
+            break
         _record(row, _attempt(row, wishes[row.notification.recipient_id]))
     return len(ids)
+
+
+def _give_back(rows: list[Delivery]) -> None:
+    """Another may take these up at once; they were not attempted."""
+    for row in rows:
+        untouched = Delivery.objects.filter(pk=row.pk, fence=row.fence)
+        untouched.update(due_at=timezone.now(), attempts=F("attempts") - 1)
 
 
 def _attempt(row: Delivery, wish: Preferences) -> Verdict:

@@ -1,10 +1,8 @@
 """Telling who started an import that it has ended: those that run in the background."""
 
-from core import jobs
 from core.entities import entities
 from core.models import ImportJob, Notification
 
-PLAN_JOB = "core.tasks.plan_notifications"
 COUNTS = ("created", "updated", "unchanged", "skipped", "failed")
 
 
@@ -24,5 +22,4 @@ def tell_ended(job: ImportJob) -> None:
         object_id=job.pk,
         key=f"import:{job.pk}",
     )
-    Notification.objects.bulk_create([told], ignore_conflicts=True)
-    jobs.enqueue(PLAN_JOB)
+    Notification.objects.tell([told])

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import http_ece
@@ -278,6 +279,24 @@ def test_who_lost_the_lease_writes_nothing(rep, monkeypatch):
     monkeypatch.setattr(sending, "_attempt", overtaken)
     sending.send_batch()
     assert Delivery.objects.get().status == "queued"
+
+
+def test_what_does_not_fit_into_the_lease_is_given_back(make_user, monkeypatch):
+    for user in [make_user("rep") for _ in range(3)]:
+        told(user)
+    planning.plan()
+    attempt, clock = sending._attempt, SimpleNamespace(monotonic=lambda: 0.0)
+
+    def slowly(row, wish):
+        clock.monotonic = lambda: 1_000.0  # the first takes a quarter of an hour
+        return attempt(row, wish)
+
+    monkeypatch.setattr(sending, "time", clock)
+    monkeypatch.setattr(sending, "_attempt", slowly)
+    assert sending.send_batch() == 3
+    found = sorted(Delivery.objects.values_list("status", "attempts"))
+    assert found == [("queued", 0), ("queued", 0), ("sent", 1)]
+    assert sending.send_batch() == 2
 
 
 def test_a_lease_that_ran_out_is_taken_up_again(rep):

@@ -142,20 +142,17 @@ class SendNotification(Action):
         values = self.values(step)
         ids = self._recipients(step, values)
         title = values.get("title") or values["message"].partition("\n")[0]
-        Notification.objects.bulk_create(
-            [
-                Notification(
-                    recipient_id=user,
-                    type="workflow",
-                    title=title[:300],
-                    body=values["message"],
-                    entity=step.run.entity,
-                    object_id=step.run.object_id,
-                    key=step.key,
-                )
-                for user in ids
-            ],
-            ignore_conflicts=True,
+        Notification.objects.tell(
+            Notification(
+                recipient_id=user,
+                type="workflow",
+                title=title[:300],
+                body=values["message"],
+                entity=step.run.entity,
+                object_id=step.run.object_id,
+                key=step.key,
+            )
+            for user in ids
         )
         return Outcome({"recipients": ids})
 
