@@ -3,12 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import F
 
 from core.access import Action
 from core.errors import InvalidError
 from core.transfer.checking import Checked, Fault
-from core.transfer.lookups import AnyOf
+from core.transfer.lookups import reached
 from core.transfer.matching import Key, holders
 from core.transfer.reading import Chunk
 from core.transfer.report import Entry, Kind
@@ -180,10 +179,9 @@ class ChunkRun:
     def _out_of_reach(self, pendings: list[Pending]) -> list[Pending]:
         """Records the importer would not be able to change once they are written."""
         entity, user = self.parent.plan.entity, self.parent.plan.user
-        if user is None or not entity.model.policy.scope(user, Action.CHANGE):
+        if user is None:
             return []
-        reached = entity.visible_to(user, Action.CHANGE).filter(AnyOf(F("pk"), [p.pk for p in pendings]))
-        seen = set(reached.order_by().values_list("pk", flat=True))
+        seen = reached(entity, user, Action.CHANGE, [p.pk for p in pendings])
         return [p for p in pendings if p.pk not in seen]
 
     # ---- Telling ----

@@ -9,7 +9,9 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import BooleanField, Func, QuerySet
+from django.db.models import BooleanField, F, Func, QuerySet
+
+from core.entities import Entity
 
 
 class _Wanted(Func):
@@ -54,3 +56,12 @@ def holders_of(rows: QuerySet, compared: Any, db_type: str, keys: Iterable[Any])
     with connection.cursor() as cursor:
         cursor.execute(statement, [list(keys), *params])
         return cursor.fetchall()
+
+
+def reached(entity: Entity, user: Any, action: str, ids: Iterable[int]) -> set[int]:
+    """Those of `ids` on which `user` may do `action`."""
+    wanted = set(ids)
+    if not wanted or not entity.model.policy.scope(user, action):
+        return wanted
+    rows = entity.visible_to(user, action)
+    return {pk for _, pk in holders_of(rows, F("pk"), "bigint", wanted)}

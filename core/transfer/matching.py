@@ -14,7 +14,7 @@ from core.access import Action
 from core.entities import Column, Entity, kinds
 from core.errors import InvalidError
 from core.transfer.checking import Values
-from core.transfer.lookups import AnyOf, holders_of
+from core.transfer.lookups import AnyOf, holders_of, reached
 from core.transfer.mapping import Mapped
 from core.transfer.options import Options
 from core.transfer.targets import ID, Targets
@@ -78,16 +78,13 @@ class Matcher:
             if column.name in wanted:
                 for value, pk in self._pairs(column, wanted[column.name]):
                     ids.setdefault((column.name, folded(column, value)), []).append(pk)
-        records = self._records({pk for found in ids.values() for pk in found})
+        records = self._records(self._seen({pk for found in ids.values() for pk in found}))
         return {key: [records[pk] for pk in pks if pk in records] for key, pks in ids.items()}
 
-    def _rows(self) -> QuerySet:
-        action = Action.CHANGE if self.for_update else Action.VIEW
-        rows = self.entity.visible_to(self.user, action) if self.user else self.entity.model.objects.all()
-        return rows.filter(archived_at=None).order_by()
-
     def _pairs(self, column: Column, values: set[Any]) -> list[tuple[Any, int]]:
-        rows = self._rows()
+        """(value, id) of all records that have one of these values. Nothing else is asked for here: a second
+        condition might tempt the planner to another index."""
+        rows = self.entity.model.objects.all()
         if column.custom:
             return holders(rows, column, values)
         if column.kind.empty == "":
@@ -98,15 +95,20 @@ class Matcher:
         field = self.entity.model._meta.get_field(column.name)
         return holders_of(rows, F(column.path), field.rel_db_type(connection), values)
 
+    def _seen(self, ids: set[int]) -> set[int]:
+        """Those that the importer may see, or change."""
+        action = Action.CHANGE if self.for_update else Action.VIEW
+        return ids if self.user is None else reached(self.entity, self.user, action, ids)
+
     def _records(self, ids: set[int]) -> dict[int, Values]:
+        """The records that are not archived, by id."""
         if not ids:
             return {}
         rows = self.entity.model.objects.filter(AnyOf(F("pk"), ids)).order_by("pk")
         if self.for_update:
             rows = rows.select_for_update(of=("self",))
-        place = self.attnames.index("id")
-        found = rows.values_list(*self.attnames)
-        return {row[place]: dict(zip(self.attnames, row, strict=True)) for row in found}
+        found = (dict(zip(self.attnames, row, strict=True)) for row in rows.values_list(*self.attnames))
+        return {record["id"]: record for record in found if record["archived_at"] is None}
 
 
 def holders(rows: QuerySet, column: Column, values: Iterable[Any]) -> list[tuple[Any, int]]:

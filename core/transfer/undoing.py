@@ -21,7 +21,7 @@ from core.entities.locks import IMPORTING, lock
 from core.errors import ConflictError
 from core.models import Activity, Change, Comment, ImportJob
 from core.transfer.jobs import RUN_JOB, Ticker
-from core.transfer.lookups import AnyOf
+from core.transfer.lookups import AnyOf, reached
 from core.transfer.matching import prefer_indexes
 from core.transfer.report import Entry, Kind, Report
 
@@ -168,8 +168,7 @@ class Undoing:
         return {pk for (pk,) in self._rows(_CHANGED_SINCE, params)}
 
     def _reached(self, ids: set[int]) -> set[int]:
-        rows = self.entity.visible_to(self.undo.user, Action.DELETE).filter(AnyOf(F("pk"), ids))
-        return set(rows.order_by().values_list("pk", flat=True))
+        return reached(self.entity, self.undo.user, Action.DELETE, ids)
 
     def _referred_to(self, ids: set[int]) -> dict[int, str]:
         """Record → what refers to it, over all foreign keys to its table."""
