@@ -152,8 +152,8 @@ def searches(client: httpx.Client, database: str, processes: dict[str, psutil.Pr
         for term in (email, rare):
             found = client.get("/api/v1/leads/", params={"search": term}).json()
             plan = connection.execute(
-                "EXPLAIN SELECT id FROM lead_management_lead WHERE archived_at IS NULL AND search_text LIKE %s"
-                " ORDER BY id DESC LIMIT 51",
+                "EXPLAIN SELECT id FROM lead_management_lead"
+                " WHERE archived_at IS NULL AND search_text LIKE %s ORDER BY id DESC LIMIT 51",
                 [f"%{term.upper()}%"],
             ).fetchall()
             index = any("lead_search" in text for (text,) in plan)
@@ -176,9 +176,8 @@ def main() -> int:
             environ["DATABASE_POOL_SIZE"] = str(options.pool)
         manage(environ, "migrate", "--verbosity=0")
         manage(environ, "shell", "-v0", "-c", _ADMINISTRATOR)
-        print(
-            f"seed_demo --leads {options.leads}: {manage(environ, 'seed_demo', f'--leads={options.leads}', '--force'):.1f} s"
-        )
+        seconds = manage(environ, "seed_demo", f"--leads={options.leads}", "--force")
+        print(f"seed_demo --leads {options.leads}: {seconds:.1f} s")
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute(SHARE)
             connection.execute("VACUUM ANALYZE")

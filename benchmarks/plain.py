@@ -1,4 +1,4 @@
-"""What our pages are measured against: leads served by a plain ModelViewSet, and the settings that serve both.
+"""What our pages are measured against: a plain ModelViewSet of leads, and settings that serve both.
 
 Same model, fields, order, visibility and authentication; DRF's serializer and PageNumberPagination, whose
 count is a COUNT(*).
