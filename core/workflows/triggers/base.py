@@ -71,6 +71,12 @@ def register(trigger: Trigger) -> Trigger:
     return triggers.register(trigger.name, trigger)
 
 
+def _by_someone(entity: Entity, settings: Settings) -> Q:
+    """Something a person can set was changed: what the system derives by itself (scores, counts) is no
+    update, or a nightly scoring would start every workflow."""
+    return Q(changes__has_any_keys=[c.path for c in entity.columns if c.writable and c.expression is None])
+
+
 def _field_changed(entity: Entity, settings: Settings) -> Q:
     """The field changed, from and to the given values if they are given."""
     field = settings.get("field")
@@ -98,7 +104,9 @@ FROM_TO = (
 FIELD = Param("field", Text(max_length=120), required=True, template=False)
 
 register(ChangeTrigger("record_created", kinds=("created",), help_text="A record was created."))
-register(ChangeTrigger("record_updated", kinds=("updated",), help_text="A record was changed."))
+register(
+    ChangeTrigger("record_updated", kinds=("updated",), narrow=_by_someone, help_text="A record was changed.")
+)
 register(
     ChangeTrigger(
         "record_deleted", kinds=("archived", "deleted"), help_text="A record was archived or deleted."
