@@ -7,6 +7,8 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from unfold.contrib.filters.admin import RangeNumericFilter
 from unfold.decorators import action
 from unfold.widgets import UnfoldBooleanWidget
@@ -16,6 +18,7 @@ from core.admin import verbs
 from core.admin.records import RecordAdmin
 from core.entities import writing
 from core.errors import DomainError
+from core.lead_scoring.answers import stored_reasons
 from core.models.fields import ADDRESS
 from lead_management.models import Lead, LeadStatus
 from lead_management.operations import Wish, convert
@@ -62,6 +65,7 @@ class LeadAdmin(RecordAdmin):
     list_filter = ("status", "priority", "lead_source", HotFilter, ("lead_score", RangeNumericFilter))
     derived = (
         "lead_score",
+        "why_this_score",
         "conversion_probability",
         "scored_at",
         "engagement_count",
@@ -92,6 +96,13 @@ class LeadAdmin(RecordAdmin):
     )
     actions = ("assign", "convert_selected", "archive", "restore")
     actions_detail = ("convert",)
+
+    @admin.display(description="Why this score")
+    def why_this_score(self, lead: Lead) -> str:
+        """The stored reasons: points from the base, one to a line."""
+        found = stored_reasons(lead.pk)
+        lines = [f"From {found['base']}:", *(factor["text"] for factor in found["factors"])]
+        return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines))
 
     @admin.display(description="hot", boolean=True)
     def is_hot(self, lead: Lead) -> bool:

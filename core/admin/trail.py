@@ -27,7 +27,7 @@ class TrailAdmin(CapturedAdmin):
     def may(self, request: HttpRequest, action: str, obj: Any = None) -> bool:
         return action == "view" and ADMINISTRATORS.allows(request.user, action)
 
-    def has_end_permission(self, request: HttpRequest) -> bool:
+    def has_end_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return ADMINISTRATORS.allows(request.user, "change")
 
 

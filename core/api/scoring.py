@@ -13,15 +13,13 @@ from core.api.bulk_requests import ids_of
 from core.api.parameters import record_id
 from core.api.schema.parts import FLAG, ID, TEXT, array_of, nullable, object_of
 from core.api.viewsets import CrmViewSet
-from core.changes import acting_as
 from core.conditions import parse
 from core.entities import kinds
 from core.errors import ForbiddenError, InvalidError, NotVisibleError, ValueRefusedError
-from core.lead_scoring import engine, work
-from core.lead_scoring.scorer import Scored
-from core.lead_scoring.storing import WORTH_TELLING, store
+from core.lead_scoring import work
+from core.lead_scoring.answers import score_one, stored_reasons
 from core.lead_scoring.subject import subject
-from core.models import LeadScore, ScoringJob
+from core.models import ScoringJob
 
 # From here on a score is high, from LOW on medium.
 HIGH, LOW = 71, 31
@@ -166,49 +164,3 @@ def _selection(body: Mapping[str, Any]) -> dict[str, Any]:
     if body["all"] is not True:
         raise InvalidError.of("all", "Expected true.")
     return {}
-
-
-def score_one(lead: int, user: Any) -> dict[str, Any]:
-    """Score a lead the user may change, and store the score if it moved.
-
-    Raises NotVisibleError, or ForbiddenError for one they only see.
-    """
-    by, about = engine.current(), subject().definition
-    rows = about.model.objects.filter(pk=lead, archived_at=None)
-    known = ("lead_score", "conversion_probability", "scored_at")
-    found = rows.filter(about.model.policy.scope(user, Action.CHANGE)).values_list(
-        "pk", *by.reader.columns, *known
-    )
-    row = found.first()
-    if row is None:
-        seen = rows.filter(about.model.policy.scope(user, Action.VIEW)).exists()
-        raise (
-            ForbiddenError("You may see this lead but not score it.")
-            if seen
-            else NotVisibleError("Not found.")
-        )
-    ids, frame = by.reader.rows([row[: -len(known)]])
-    scored = by.scorer.score(frame)
-    if _moved(scored, *row[-len(known) :]):
-        with acting_as(user, source="api"):
-            store(ids, scored, by.origin, always=True)
-    return {"success": True, "lead_id": lead} | engine.answer(by, scored)
-
-
-def _moved(scored: Scored, score: int, probability: float | None, scored_at: Any) -> bool:
-    if scored_at is None or probability is None or score != scored.score[0]:
-        return True
-    return abs(probability - float(scored.probability[0])) >= WORTH_TELLING
-
-
-def stored_reasons(lead: int) -> dict[str, Any]:
-    """A lead's score and reasons as they were stored; made now where there are none yet."""
-    row = LeadScore.objects.filter(pk=lead).first()
-    if row is not None:
-        by = engine.loaded(engine.Origin(row.model_id, row.rules_id))
-        if len(row.points) == len(by.scorer.factors) and len(row.codes) == len(by.model.inputs):
-            made = {"score": row.score, "probability": row.probability, "scored_at": row.scored_at}
-            return made | {"factors": by.reasons(row.points, row.codes)} | engine.provenance(by)
-    by = engine.current()
-    _, frame = by.reader.stored([lead])
-    return engine.answer(by, by.scorer.score(frame))

@@ -109,10 +109,6 @@ class Training:
         return min(1.0, self.smaller_class / 200)
 
 
-# Below so many leads one thread is faster than several, by far on a busy machine.
-ALONE = 50_000
-
-
 def train(
     frame: Frame,
     won: np.ndarray,
@@ -126,9 +122,11 @@ def train(
 
     `weights` are the leads' own (1 by default); `allowed` features are kept whatever the leak check says.
     """
-    from threadpoolctl import threadpool_limits  # comes with scikit-learn; only training needs it
+    import sklearn.ensemble  # noqa: F401  heavy; its thread pools must be there to be limited
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
-    with threadpool_limits(1 if len(won) < ALONE else None):
+    # Two workers on two cores spend more time on waiting for each other's threads than they save.
+    with threadpool_limits(1):
         return _train(frame, won, rules, weights, allowed, recipe)
 
 

@@ -190,6 +190,40 @@ def test_the_sweep_finds_what_lost_its_doorbell():
     assert work.sweep() == 1
 
 
+def test_administrators_read_the_card_and_put_models_in_force_on_pages(client, make_user, trained):
+    client.force_login(make_user("admin", is_staff=True))
+    second = another(trained)
+    page = client.get(f"/admin/core/scoringmodel/{trained.pk}/card/")
+    assert page.status_code == 200
+    assert "Reliability" in page.content.decode()
+    assert "lead_source" in page.content.decode()
+    assert client.get("/admin/core/scoringmodel/").status_code == 200
+    assert client.get(f"/admin/core/scoringmodel/{second.pk}/change/").status_code == 200
+    address = f"/admin/core/scoringmodel/{second.pk}/put-in-force/"
+    assert "The gate said" in client.get(address).content.decode()
+    assert ScoringModel.objects.get(pk=second.pk).status == "retired"
+    assert client.post(address).status_code == 302
+    assert ScoringModel.objects.get(pk=second.pk).status == "active"
+
+
+def test_others_do_not_see_models_in_the_admin_site(client, make_user, trained):
+    client.force_login(make_user("manager", is_staff=True))
+    assert client.get(f"/admin/core/scoringmodel/{trained.pk}/card/").status_code in (302, 403, 404)
+    assert client.post(f"/admin/core/scoringmodel/{another(trained).pk}/put-in-force/").status_code in (
+        302,
+        403,
+    )
+    assert ScoringModel.objects.get(pk=trained.pk).status == "active"
+
+
+def test_a_leads_page_says_why(client, make_user):
+    lead = Lead.objects.create(first_name="Ada", lead_source="referral")
+    work.score_ids([lead.pk])
+    client.force_login(make_user("admin", is_staff=True))
+    page = client.get(f"/admin/lead_management/lead/{lead.pk}/change/").content.decode()
+    assert "From 50:<br>Source +20" in page
+
+
 # -- at the same time ------------------------------------------------------------------------------
 
 

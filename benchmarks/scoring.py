@@ -1,0 +1,241 @@
+"""Training, bulk scoring and single scores against what the parts alone cost: ratios of one run.
+
+    python -m benchmarks.scoring --leads 100000
+
+Starts a PostgreSQL of its own; every step runs in a process and a copy of the prepared database of its own.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.transfer import ROOT, Run, django_ready
+
+LEADS = """
+INSERT INTO lead_management_lead (first_name, email, lead_source, job_title, company_size, company_name,
+    industry, country, estimated_value, status, lost_reason, converted_at, created_at, owner_id, tags)
+SELECT 'Lead ' || i,
+    'lead' || i || '@' || CASE WHEN i %% 3 = 0 THEN 'gmail.com' ELSE 'firm.example' END, source,
+    (ARRAY['CEO', 'Sales Manager', 'Engineer', 'Buyer', ''])[1 + (random() * 4)::int], size,
+    CASE WHEN i %% 4 = 0 THEN '' ELSE 'Firm' END,
+    (ARRAY['Retail', 'Energy', 'Health', ''])[1 + (random() * 3)::int],
+    (ARRAY['US', 'DE', 'FR', 'JP'])[1 + (random() * 3)::int], (random() * 90000)::numeric(15, 2), status,
+    CASE WHEN status = 'lost' THEN 'No budget' ELSE '' END,
+    CASE WHEN status = 'converted' THEN created + interval '9 days' END, created,
+    (SELECT min(id) FROM core_user), CASE WHEN i %% 9 = 0 THEN ARRAY['vip'] ELSE ARRAY[]::text[] END
+FROM (
+    SELECT i, now() - (%(leads)s - i) * interval '5 minutes' - interval '40 days' AS created, source, size,
+        CASE WHEN random() < 1 / (1 + exp(1.5 - ln(1 + size) / 4 - (source = 'referral')::int * 1.5))
+             THEN 'converted' ELSE 'lost' END AS status
+    FROM (
+        SELECT i, (ARRAY['website', 'referral', 'event', 'cold_call'])[1 + (random() * 3)::int] AS source,
+               (exp(random() * 8))::int AS size
+        FROM generate_series(1, %(leads)s) AS i OFFSET 0
+    ) AS a OFFSET 0
+) AS b
+"""
+SINGLES = 200
+
+
+def clock(work: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    made = work()
+    return time.perf_counter() - started, made
+
+
+def step_fill(leads: int) -> dict[str, Any]:
+    """Closed leads whose outcome depends on what they are, and a model trained on 20,000 of them."""
+    from django.db import connection
+
+    from core.lead_scoring import life
+    from core.models import ScoringModel
+    from lead_management.models import Lead
+
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM core_outbox")
+        cursor.execute(LEADS, {"leads": min(leads, 20_000)})
+        seconds, row = clock(life.retrain_model)
+        if row is not None and row.status != "active":
+            life.activate(row)
+        cursor.execute(LEADS, {"leads": leads - Lead.objects.count()})
+        cursor.execute("DELETE FROM core_outbox")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    factors = len(ScoringModel.objects.get(status="active").artefact["inputs"])
+    return {"seconds": seconds, "leads": Lead.objects.count(), "inputs": factors}
+
+
+def step_train(leads: int) -> dict[str, Any]:
+    """The whole training against the bare fit of one booster on the same features."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from core.lead_scoring.boosting import booster_matrix
+    from core.lead_scoring.default_rules import DEFAULT_RULES
+    from core.lead_scoring.history import looks
+    from core.lead_scoring.inputs import encode_all, learn_inputs
+    from core.lead_scoring.reading import training_reader
+    from core.lead_scoring.training import train
+
+    reading, seen = clock(lambda: looks(training_reader()))
+    rows = min(leads, seen.frame.n)
+    frame = seen.frame.take(slice(seen.frame.n - rows, None))
+    won = seen.won[-rows:]
+    inputs, _ = learn_inputs(frame)
+    matrix = booster_matrix(inputs, encode_all(inputs, frame))
+    bare, _ = clock(lambda: HistGradientBoostingClassifier(random_state=1).fit(matrix, won))
+    seconds, _ = clock(lambda: train(frame, won, DEFAULT_RULES))
+    return {"seconds": seconds, "reference": bare, "reading": reading, "rows": rows}
+
+
+def step_columns(leads: int) -> dict[str, Any]:
+    """Reading the columns that the model needs, and one UPDATE of all rows."""
+    from django.db import connection
+
+    from core.lead_scoring.engine import current
+    from lead_management.models import Lead
+
+    columns = current().reader.columns
+    reading, _ = clock(lambda: sum(1 for _ in Lead.objects.values_list("pk", *columns).iterator(20_000)))
+    update = (
+        "UPDATE lead_management_lead"
+        " SET lead_score = 51 + id % 7, conversion_probability = 0.2, scored_at = now()"
+    )
+    with connection.cursor() as cursor:
+        writing, _ = clock(lambda: cursor.execute(update))
+    return {"seconds": reading + writing, "reading": reading, "writing": writing}
+
+
+def step_bulk(leads: int) -> dict[str, Any]:
+    """The same leads scored by a job, reasons stored."""
+    from core.lead_scoring import work
+    from core.models import LeadScore, ScoringJob
+
+    job = work.start(ScoringJob.Kind.BULK)
+
+    def run() -> None:
+        while work.run_job(str(job.task_id)) == "running":
+            pass
+
+    seconds, _ = clock(run)
+    return {"seconds": seconds, "scored": LeadScore.objects.count()}
+
+
+def step_compute(leads: int) -> dict[str, Any]:
+    """Scoring alone, the features in memory."""
+    from core.lead_scoring.engine import current
+    from lead_management.models import Lead
+
+    by = current()
+    reading, (ids, frame) = clock(
+        lambda: by.reader.rows(list(Lead.objects.values_list("pk", *by.reader.columns)))
+    )
+    seconds, _ = clock(lambda: by.scorer.score(frame))
+    return {"seconds": seconds, "reading": reading, "leads": len(ids)}
+
+
+def step_single(leads: int) -> dict[str, Any]:
+    """One lead in the process, and through the API against reading it."""
+    from django.conf import settings
+    from rest_framework.test import APIClient
+
+    from core.lead_scoring import LeadScoringEngine
+    from core.models import User
+    from lead_management.models import Lead
+
+    settings.ALLOWED_HOSTS = ["*"]
+    some = list(Lead.objects.order_by("-pk")[:SINGLES])
+    engine = LeadScoringEngine()
+    engine.score_lead(some[0])
+    inside, _ = clock(lambda: [engine.score_lead(lead) for lead in some])
+    client = APIClient()
+    client.force_authenticate(User.objects.first())
+
+    def score() -> None:
+        for lead in some:
+            body = {"action": "score", "lead_id": lead.pk}
+            assert client.post("/api/v1/scoring/", body, format="json").status_code == 200
+
+    def read() -> None:
+        for lead in some:
+            assert client.get(f"/api/v1/leads/{lead.pk}/").status_code == 200
+
+    first, _ = clock(score)
+    reading = min(clock(read)[0] for _ in range(3))
+    again = min(clock(score)[0] for _ in range(3))
+    per = 1000 / SINGLES
+    return {
+        "in_process_ms": inside * per,
+        "api_first_ms": first * per,
+        "api_ms": again * per,
+        "read_ms": reading * per,
+    }
+
+
+STEPS = {n.removeprefix("step_"): f for n, f in list(globals().items()) if n.startswith("step_")}
+
+
+class ScoringRun(Run):
+    def measure(self, name: str, leads: int, template: str = "filled", *, keep: str = "") -> dict[str, Any]:
+        """Run a step in a fresh copy of `template`."""
+        database = keep or "work"
+        self.copy(database, template)
+        environ = self.environ | {"DATABASE_URL": f"{self.base}/{database}"}
+        command = [sys.executable, "-m", "benchmarks.scoring", "--step", name, "--leads", str(leads)]
+        out = subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True)  # noqa: S603
+        if out.returncode:
+            sys.exit(out.stderr[-3000:])
+        found = json.loads(out.stdout.splitlines()[-1])
+        print(f"  {name:<8} {found}", flush=True)
+        return found
+
+
+def run(leads: int, folder: Path, servers: Any) -> None:
+    bench = ScoringRun(folder, servers)
+    bench.prepare()
+    bench.measure("fill", leads, "prepared", keep="filled")
+    train = bench.measure("train", leads)
+    columns = bench.measure("columns", leads)
+    bulk = bench.measure("bulk", leads)
+    compute = bench.measure("compute", leads)
+    single = bench.measure("single", leads)
+    lines = [
+        ("training / bare fit", train["seconds"] / train["reference"], 10),
+        ("bulk with reasons / columns + UPDATE", bulk["seconds"] / columns["seconds"], 2.5),
+        ("one lead in process, ms", single["in_process_ms"], 2),
+        ("API: score a lead / read a lead", single["api_ms"] / single["read_ms"], 1.5),
+    ]
+    print(f"\n{leads:,} leads; scoring alone {compute['seconds']:.2f} s; training {train['peak_mb']:.0f} MB")
+    for name, ratio, target in lines:
+        print(f"  {name:<38} {ratio:5.2f}  (target {target})  {'ok' if ratio <= target else 'MISSED'}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--leads", type=int, default=100_000)
+    parser.add_argument("--step", choices=STEPS)
+    arguments = parser.parse_args()
+    if arguments.step:
+        django_ready()
+        found = STEPS[arguments.step](arguments.leads)
+        found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        print(json.dumps(found))
+        return
+    from backend.testing.servers import start_servers
+
+    servers = start_servers()
+    try:
+        with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder:
+            run(arguments.leads, Path(folder), servers)
+    finally:
+        servers.stop()
+
+
+if __name__ == "__main__":
+    main()
