@@ -63,6 +63,10 @@ SCHEDULE = {
         "task": "core.tasks.forget_notifications",
         "schedule": timedelta(days=1),
     },
+    "forget-import-rows": {
+        "task": "core.tasks.forget_import_rows",
+        "schedule": timedelta(days=1),
+    },
     "forget-sessions": {
         "task": "core.tasks.forget_sessions",
         "schedule": timedelta(days=1),

@@ -192,3 +192,9 @@ def sweep_scoring() -> int:
 def watch_lead_scoring() -> list[str]:
     """Look for drift of the model in force and tell administrators."""
     return drifting.watch()
+
+
+@shared_task(name="core.tasks.forget_import_rows")
+def forget_import_rows() -> int:
+    """Delete the faulty rows of imports that are past undoing."""
+    return importing.forget_old()

@@ -1,6 +1,7 @@
 """What a worker does with a job: take it, run it in one transaction, say how it ended."""
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 from django.core.files.storage import default_storage
@@ -8,9 +9,10 @@ from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from core import jobs
+from core.conf import conf
 from core.entities.locks import IMPORTING, TRANSFER_JOB, try_lock
 from core.errors import DomainError
-from core.models import ImportJob
+from core.models import ImportIssue, ImportJob
 from core.transfer.jobs import RUN_JOB, CancelledError, Side, Ticker, forget_file, perform, reopened, side
 from core.transfer.telling import tell_ended
 from core.transfer.undoing import perform_undo
@@ -99,6 +101,12 @@ def fail(job_id: int, error: Any) -> None:
     job = ImportJob.objects.filter(pk=job_id).first()
     if job is not None and job.is_open:
         _close(job, Status.FAILED, "Something went wrong on our side; nothing of it was kept.")
+
+
+def forget_old() -> int:
+    """Delete the rows kept with imports that can no longer be undone: they hold what people sent us."""
+    limit = timezone.now() - timedelta(days=conf.IMPORT_UNDO_DAYS)
+    return ImportIssue.objects.filter(job__created_at__lt=limit).delete()[0]
 
 
 def sweep() -> int:

@@ -6,11 +6,14 @@ import json
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core.models import Change, ImportJob
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
+QUERIES_NEW, QUERIES_CHANGED = 24, 27
 
 
 def upload(client, text, resource="leads", name="leads.csv", path="", **form):
@@ -219,3 +222,38 @@ def test_undo_is_itself_recorded(admin, admin_user):
 def test_a_rehearsal_cannot_be_undone(admin):
     body = upload(admin, "first_name\nA\n", dry_run="true").json()
     assert undo(admin, body).status_code == 409
+
+
+# ---- What it costs ----
+
+
+def queries_of(run):
+    with CaptureQueriesContext(connection) as captured:
+        run()
+    return len(captured)
+
+
+def many(count, start=0):
+    return "first_name,email,owner\n" + "".join(
+        f"A{i},a{i}@x.example,{(i % 3 and 'ines') or ''}\n" for i in range(start, start + count)
+    )
+
+
+def test_an_import_asks_the_database_as_often_for_many_rows_as_for_few(admin, make_user):
+    make_user("rep", username="ines")
+    upload(admin, many(5, 9_000))  # what is read once per process
+    few = queries_of(lambda: upload(admin, many(5)))
+    more = queries_of(lambda: upload(admin, many(500, 100)))
+    assert few == more
+    updating = queries_of(lambda: upload(admin, many(5).replace("A", "B"), duplicates="update"))
+    updating_more = queries_of(lambda: upload(admin, many(500, 100).replace("A", "B"), duplicates="update"))
+    assert updating == updating_more
+    assert (few, updating) == (QUERIES_NEW, QUERIES_CHANGED)
+    assert Lead.objects.filter(first_name__startswith="B").count() == 505
+
+
+def test_an_export_is_one_statement(admin):
+    upload(admin, many(50))
+    asked = queries_of(lambda: b"".join(admin.get("/api/v1/export/leads/").streaming_content))
+    # The definitions of custom fields; COPY itself goes past Django's cursor.
+    assert asked == 1

@@ -6,18 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.utils import timezone
 
 from core.changes import acting_as
 from core.entities import entities
 from core.entities.locks import IMPORTING, TRANSFER_JOB, _number, try_lock
-from core.models import Change, ExportJob, ImportJob
-from core.tasks import run_export, run_import, sweep_transfers
+from core.models import Change, ExportJob, ImportIssue, ImportJob
+from core.tasks import forget_import_rows, run_export, run_import, sweep_transfers
 from core.transfer import jobs
 from core.transfer.importing import plan
 from core.transfer.options import parse
@@ -141,6 +143,15 @@ def test_an_export_job_is_fetched_by_its_user_alone_until_it_expires(admin, api,
     assert admin.get(done["download_url"]).status_code == 404
     sweep_transfers()
     assert ExportJob.objects.get().stored_as == ""
+
+
+def test_rows_kept_with_an_import_are_forgotten_when_it_can_no_longer_be_undone(begun):
+    old, new = begun("first_name,email\nA,broken\n"), begun("first_name,email\nB,broken\n")
+    for job in (old, new):
+        run_import(job.pk)
+    ImportJob.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=31))
+    assert forget_import_rows() == 1
+    assert list(ImportIssue.objects.values_list("job", flat=True)) == [new.pk]
 
 
 # ---- Killing ----
