@@ -64,34 +64,29 @@ class StrictSerializer(serializers.ModelSerializer):
 _WORDS = {"unknown_field": "Unknown field.", "read_only": "This field is read-only."}
 
 
-class ReadOnlyResourceViewSet(
-    TransactionMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet
-):
-    """List and retrieve rows of `model` within its policy.
-
-    `filters` names the fields a list may be filtered by; anything else in the query is a 400.
-    """
+class RowsMixin:
+    """The rows of `model` within its policy, filtered by the query; anything unknown in it is a 400."""
 
     model: Any
     filters: tuple[str, ...] = ()
-    # Further query parameters that a subclass reads itself.
     parameters: tuple[str, ...] = ()
-    permission_classes = [PolicyPermission]
-    access: dict[str, str] = {}
+    request: Request
+    kwargs: dict[str, Any]
 
     @property
     def policy(self) -> Any:
         return self.model.policy
 
     def get_queryset(self) -> QuerySet:
-        return super().get_queryset().filter(self.policy.scope(self.request.user, Action.VIEW))
+        rows = super().get_queryset()  # type: ignore[misc]
+        return rows.filter(self.policy.scope(self.request.user, Action.VIEW))
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         rows = self.filtered(self.get_queryset())
         return Response(numbered(request, rows, self._shown).body())
 
     def _shown(self, rows: QuerySet) -> Any:
-        return self.get_serializer(rows, many=True).data
+        return self.get_serializer(rows, many=True).data  # type: ignore[attr-defined]
 
     def filtered(self, rows: QuerySet) -> QuerySet:
         """The rows the query names. Raises InvalidError for unknown parameters and bad values."""
@@ -112,7 +107,7 @@ class ReadOnlyResourceViewSet(
     def get_object(self) -> Any:
         """The row in the address; for a change, under lock and within what the user may change."""
         action = action_of(self.request, self)
-        rows = self.filter_queryset(self.get_queryset())
+        rows = self.get_queryset()
         if action != Action.VIEW:
             rows = rows.select_for_update(of=("self",))
         found = rows.filter(pk=record_id(self.kwargs["pk"])).first()
@@ -123,10 +118,8 @@ class ReadOnlyResourceViewSet(
         return found
 
 
-class ResourceViewSet(
-    mixins.CreateModelMixin, mixins.UpdateModelMixin, mixins.DestroyModelMixin, ReadOnlyResourceViewSet
-):
-    """List, create, retrieve, update and delete rows of `model` within its policy."""
+class SavingMixin:
+    """What the database refuses is a conflict."""
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer)
@@ -154,3 +147,25 @@ class ResourceViewSet(
         """Raise ConflictError with `message` if `wrong`."""
         if wrong:
             raise ConflictError(message)
+
+
+class ReadOnlyResourceViewSet(
+    RowsMixin, TransactionMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet
+):
+    """List and retrieve rows of `model` within its policy.
+
+    `filters` names the fields a list may be filtered by, `parameters` what a subclass reads itself.
+    """
+
+    permission_classes = [PolicyPermission]
+    access: dict[str, str] = {}
+
+
+class ResourceViewSet(
+    SavingMixin,
+    mixins.CreateModelMixin,
+    mixins.UpdateModelMixin,
+    mixins.DestroyModelMixin,
+    ReadOnlyResourceViewSet,
+):
+    """List, create, retrieve, update and delete rows of `model` within its policy."""
