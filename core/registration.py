@@ -16,6 +16,7 @@ from core.api.tags import TagViewSet
 from core.api.transfer.exports import ExportJobViewSet
 from core.api.transfer.import_jobs import ImportJobViewSet
 from core.api.transfer.saved_mappings import SavedMappingViewSet
+from core.api.webhooks import DeliveryViewSet, WebhookViewSet
 from core.api.workflows import ExecutionViewSet, WorkflowViewSet
 from core.changes import (
     attachments,  # noqa: F401  (timeline sources and carry-overs)
@@ -29,7 +30,9 @@ from core.lead_scoring import consuming as marking  # noqa: F401  (a consumer of
 from core.models import Team, User
 from core.notifications import consuming, live  # noqa: F401  (consumers of changes)
 from core.notifications.channels import email, push, sms  # noqa: F401  (they register themselves)
-from core.workflows import matching
+from core.webhooks import consuming as webhooks
+from core.webhooks import sending
+from core.workflows import automation, matching
 from core.workflows import timeline as mail_timeline  # noqa: F401  (a timeline source)
 
 targets.register("user", User)
@@ -58,7 +61,14 @@ routes.register("workflows", WorkflowViewSet)
 routes.register("executions", ExecutionViewSet)
 routes.register("email-templates", EmailTemplateViewSet)
 
+routes.register("webhooks", WebhookViewSet)
+routes.register("webhook-deliveries", DeliveryViewSet)
+
 consumers.register("workflows", matching.consume)
+consumers.register("webhooks", webhooks.consume)
+
+# What `manage.py run_automation` and beat's sweep send besides mail.
+automation.senders.register("webhooks", sending.deliver_due)
 # Before "scoring", whose addresses end in a lead's id.
 routes.register("scoring/models", ScoringModelViewSet)
 routes.register("scoring/jobs", ScoringJobViewSet)

@@ -12,6 +12,7 @@ from core.notifications import digest, inbox, moments, planning, sending
 from core.sign_in import sessions
 from core.transfer import export_jobs
 from core.transfer import working as importing
+from core.webhooks import sending as delivering
 from core.workflows import automation, engine, mailing, retention
 
 
@@ -139,6 +140,12 @@ def sweep_transfers() -> int:
 def send_mail() -> int:
     """Send the mail that waits."""
     return mailing.send_due()
+
+
+@shared_task(name="core.tasks.deliver_webhooks")
+def deliver_webhooks() -> int:
+    """Send the webhook deliveries that are due."""
+    return delivering.deliver_due()
 
 
 @shared_task(name="core.tasks.prune_automation")

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from core.entities import Entity
 from core.entities.kinds import Boolean, Choice, Integer, Text
+from core.webhooks import events
 from core.workflows.actions import Action, Outcome, Step, register
 from core.workflows.params import Param
 from core.workflows.triggers import ChangeTrigger
@@ -46,6 +47,8 @@ register_trigger(
         help_text=f"The score crossed a threshold ({DEFAULT_THRESHOLD}).",
     )
 )
+
+events.register("lead.converted", {"field": "status", "op": "changed_to", "value": "converted"})
 
 
 @register

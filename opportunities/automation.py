@@ -1,5 +1,6 @@
 """What opportunities add to automation."""
 
+from core.webhooks import events
 from core.workflows.triggers import ChangeTrigger, register
 from core.workflows.triggers.base import FROM_TO, changed
 
@@ -12,3 +13,6 @@ register(
         help_text="The stage changed.",
     )
 )
+
+for outcome in ("won", "lost"):
+    events.register(f"opportunity.{outcome}", {"field": "status", "op": "changed_to", "value": outcome})

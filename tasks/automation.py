@@ -11,6 +11,7 @@ from django.utils import timezone
 from core.entities import Entity, entities, writing
 from core.entities.kinds import Boolean, Choice, Integer, Text
 from core.models import User
+from core.webhooks import events
 from core.workflows.actions import Action, Outcome, Step, register
 from core.workflows.params import Param
 from core.workflows.schedule import add_business_days
@@ -40,6 +41,8 @@ register_trigger(
         help_text="A task is past its due time.",
     )
 )
+
+events.register("task.completed", {"field": "status", "op": "changed_to", "value": "completed"})
 
 
 @register

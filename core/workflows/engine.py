@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
+from django.db.models.functions import Now
+
 from core import jobs
 from core.changes.context import DISPATCH_JOB
 from core.entities import entities
 from core.entities.kinds import Integer
 from core.errors import ConflictError, InvalidError, ValueRefusedError
-from core.models import Workflow, WorkflowExecution
+from core.models import EmailMessage, WebhookDelivery, Workflow, WorkflowExecution
 from core.workflows import claiming
 from core.workflows.starting import start
 from core.workflows.stepping import Worker
@@ -40,7 +42,7 @@ def run_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: False
             Worker(claim).work()
             total += 1
         if claims:
-            jobs.enqueue(DISPATCH_JOB)
+            _ring()
         if not claims or time.monotonic() > until:
             break
     return total
@@ -68,7 +70,16 @@ def run_now(run: WorkflowExecution) -> None:
     """Work one run off as far as it goes, if nobody else is at it."""
     for claim in claiming.claim(worker_name(), 1, run.pk):
         Worker(claim).work()
+    _ring()
+
+
+def _ring() -> None:
+    """For what runs left behind: changes, mail, calls."""
     jobs.enqueue(DISPATCH_JOB)
+    if EmailMessage.objects.filter(status=EmailMessage.Status.QUEUED, due_at__lte=Now()).exists():
+        jobs.enqueue("core.tasks.send_mail")
+    if WebhookDelivery.objects.filter(status=WebhookDelivery.Status.QUEUED, due_at__lte=Now()).exists():
+        jobs.enqueue("core.tasks.deliver_webhooks")
 
 
 def queue_workflow(

@@ -1,0 +1,76 @@
+"""Events by name: `lead.created`, `lead.status_changed`, `opportunity.won`.
+
+Every entity has created, updated, archived, restored, deleted, and `<field>_changed` for each of its fields;
+apps register what else deserves a name.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+
+from core.conditions import change_q, parse
+from core.entities import Entity, entities
+from core.errors import InvalidError
+from core.models import Change
+from core.registry import Registry
+
+ANY = "*"
+CHANGED = "_changed"
+TEST = "webhook.test"
+
+
+@dataclass(frozen=True)
+class NamedEvent:
+    """An event with a name of its own: a condition on changes of an entity."""
+
+    name: str
+    condition: Any
+
+
+named: Registry[NamedEvent] = Registry("event")
+
+
+def register(name: str, condition: Any) -> NamedEvent:
+    """`name` is `<entity>.<what>`; `condition` is in the condition language, changes included."""
+    return named.register(name, NamedEvent(name, condition))
+
+
+def entity_of_event(name: str) -> Entity:
+    """The entity an event is about. Raises InvalidError for an event there is not."""
+    entity = entities.get(name.partition(".")[0])
+    if entity is None or not _exists(entity, name):
+        raise InvalidError.of("events", f"Unknown event {name[:80]!r}.", "unknown_event")
+    return entity
+
+
+def _exists(entity: Entity, name: str) -> bool:
+    what = name.partition(".")[2]
+    field = what.removesuffix(CHANGED)
+    changed = what.endswith(CHANGED) and field in entity.by_name and entity.by_name[field].expression is None
+    return name in named or what == ANY or what in Change.Kind.values or changed
+
+
+def known() -> list[str]:
+    """The events there are, without those of single fields."""
+    own = [f"{entity.name}.{kind}" for entity in entities for kind in Change.Kind.values]
+    fields = [
+        f"{e.name}.{c}{CHANGED}"
+        for e in entities
+        for c in ("status", "stage", "assigned_to")
+        if c in e.by_name
+    ]
+    return sorted({*own, *fields, *named.keys()})
+
+
+def question(entity: Entity, name: str) -> Q:
+    """The rows of the change table that an event is."""
+    what = name.partition(".")[2]
+    if name in named:
+        return Q(kind="updated") & change_q(entity, parse(entity, named[name].condition, changes=True))
+    if what == ANY:
+        return Q(kind__in=Change.Kind.values)
+    if what in Change.Kind.values:
+        return Q(kind=what)
+    field = {"field": what.removesuffix(CHANGED), "op": "changed"}
+    return Q(kind="updated") & change_q(entity, parse(entity, field, changes=True))

@@ -1,0 +1,193 @@
+"""Sending deliveries: a pool of threads, at most two at once to one receiver, so that a slow one delays none.
+
+A delivery is claimed with a lease and a fence, sent without any transaction open, and its outcome recorded if
+the fence is still its own. A crash in between sends it again under the same webhook-id.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import timedelta
+
+from django.db import connection, connections, transaction
+from django.utils import timezone
+
+from core.models import Notification, WebhookAttempt, WebhookDelivery, WebhookSubscription
+from core.outbound import client
+from core.outbound.addresses import AddressRefusedError
+from core.outbound.client import Reply, UnreachableError
+from core.webhooks.composing import NotForOwnerError, body_of, request_of, shown_headers
+from core.workflows.backoff import DELIVERY, STEP, is_transient, retry_after_of
+
+THREADS = 16
+PER_LANE = 2
+LEASE_S = 60
+TURN_S = 40.0
+MAX_LOGGED = 4_096
+GIVE_UP_AFTER = timedelta(days=5)
+GONE = 410
+Status = WebhookDelivery.Status
+
+# What is on its way is counted in the same statement; an advisory lock lets one claim at a time.
+_CLAIM = """
+WITH ranked AS (
+    SELECT d.id, d.due_at, d.lane, row_number() OVER (PARTITION BY d.lane ORDER BY d.due_at, d.id) AS place
+    FROM core_webhookdelivery d
+    WHERE d.status IN ('queued', 'sending') AND d.due_at <= clock_timestamp()
+), due AS (
+    SELECT r.id FROM ranked r
+    WHERE r.place + (
+        SELECT count(*) FROM core_webhookdelivery b
+        WHERE b.lane = r.lane AND b.status = 'sending' AND b.due_at > clock_timestamp()
+    ) <= %(per_lane)s
+    ORDER BY r.due_at, r.id LIMIT %(limit)s
+)
+UPDATE core_webhookdelivery d
+SET status = 'sending', due_at = clock_timestamp() + make_interval(secs => %(lease)s), fence = fence + 1,
+    attempts = attempts + 1
+FROM due WHERE d.id = due.id
+RETURNING d.id
+"""
+CLAIMING = 7_302
+
+
+def claim(limit: int) -> list[int]:
+    """Lease up to `limit` due deliveries, no receiver's more than PER_LANE with those on their way."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [CLAIMING])
+        cursor.execute(_CLAIM, {"per_lane": PER_LANE, "limit": limit, "lease": LEASE_S})
+        return [row[0] for row in cursor.fetchall()]
+
+
+def deliver_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Send what is due until nothing is, or time is up; returns how many attempts were made."""
+    until, total = time.monotonic() + seconds, 0
+    under_way: set[Future] = set()
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
+        while True:
+            room = 0 if stopped() or time.monotonic() > until else THREADS - len(under_way)
+            claimed = claim(room) if room else []
+            under_way |= {pool.submit(_attempt_in_thread, pk) for pk in claimed}
+            total += len(claimed)
+            if not under_way:
+                return total
+            done, under_way = wait(under_way, timeout=1, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+
+
+def _attempt_in_thread(pk: int) -> None:
+    try:
+        attempt(pk)
+    finally:
+        connections.close_all()
+
+
+def attempt(pk: int) -> None:
+    """One attempt at a claimed delivery."""
+    delivery = WebhookDelivery.objects.select_related("subscription__owner").get(pk=pk)
+    if delivery.subscription and not delivery.subscription.is_enabled:
+        _record(delivery, None, "The subscription is disabled.", None, cancel=True)
+        return
+    try:
+        if delivery.body is None:
+            delivery.body = body_of(delivery)
+            WebhookDelivery.objects.filter(pk=pk, fence=delivery.fence).update(body=delivery.body)
+    except (NotForOwnerError, LookupError):
+        _record(delivery, None, "The owner no longer sees this record.", None, cancel=True)
+        return
+    request = request_of(delivery)
+    try:
+        reply, error = client.send(request), ""
+    except UnreachableError as failure:
+        reply, error = None, str(failure)
+    except AddressRefusedError as failure:
+        reply, error = None, failure.message
+    _record(delivery, reply, error, request)
+
+
+def _record(
+    delivery: WebhookDelivery,
+    reply: Reply | None,
+    error: str,
+    request: client.Request | None,
+    cancel: bool = False,
+) -> None:
+    """What came of an attempt, if it is still ours to say."""
+    with transaction.atomic():
+        rows = WebhookDelivery.objects.select_for_update()
+        row = rows.filter(pk=delivery.pk, fence=delivery.fence, status=Status.SENDING).first()
+        if row is None:
+            return
+        ok = reply is not None and 200 <= reply.status < 300
+        delay = None if ok or cancel else _delay(row, reply)
+        row.status = _status(ok, cancel, delay)
+        row.response_status = reply.status if reply else None
+        row.error = "" if ok else error or f"The receiver answered {reply.status if reply else ''}."
+        row.due_at = timezone.now() + delay if delay else row.due_at
+        row.finished_at = None if delay else timezone.now()
+        row.save(update_fields=["status", "response_status", "error", "due_at", "finished_at"])
+        if request is not None:
+            _log(row, reply, request, row.due_at if delay else None)
+        if row.subscription_id and not cancel:
+            _judge(row.subscription_id, ok, reply.status if reply else 0)
+
+
+def _status(ok: bool, cancel: bool, delay: timedelta | None) -> str:
+    if ok:
+        return Status.DELIVERED
+    if cancel:
+        return Status.CANCELLED
+    return Status.QUEUED if delay else Status.FAILED
+
+
+def _delay(row: WebhookDelivery, reply: Reply | None) -> timedelta | None:
+    """Until the next attempt; None when there is none. A subscription is tried for three days whatever it
+    answers but 410; a workflow's call as a step is, and not again after a plain refusal."""
+    asked = retry_after_of(reply.headers) if reply else None
+    if row.subscription_id:
+        return None if reply and reply.status == GONE else DELIVERY.delay(row.attempts, asked)
+    if reply and not is_transient(reply.status):
+        return None
+    return STEP.delay(row.attempts, asked)
+
+
+def _log(row: WebhookDelivery, reply: Reply | None, request: client.Request, next_at: object) -> None:
+    body = reply.body[:MAX_LOGGED].decode("utf-8", "replace").replace("\x00", "") if reply else ""
+    WebhookAttempt.objects.create(
+        delivery=row,
+        number=row.log.count() + 1,
+        duration_ms=reply.duration_ms if reply else None,
+        request_headers=shown_headers(request.headers),
+        response_status=reply.status if reply else None,
+        response_headers=shown_headers(reply.headers) if reply else {},
+        response_body=body,
+        error=row.error,
+        next_at=next_at,
+    )
+
+
+def _judge(subscription_id: int, ok: bool, status: int) -> None:
+    """A success clears its record; 410, or five days with nothing delivered, switches it off."""
+    row = WebhookSubscription.objects.select_for_update().get(pk=subscription_id)
+    now = timezone.now()
+    if ok:
+        row.failing_since, row.last_success_at = None, now
+    elif row.failing_since is None:
+        row.failing_since = now
+    row.save(update_fields=["failing_since", "last_success_at"])
+    if ok or not row.is_enabled:
+        return
+    if status == GONE:
+        disable(row, "The receiver answered 410 Gone.")
+    elif row.failing_since and now - row.failing_since >= GIVE_UP_AFTER:
+        disable(row, f"Nothing was delivered for {GIVE_UP_AFTER.days} days.")
+
+
+def disable(row: WebhookSubscription, reason: str) -> None:
+    """Switch a subscription off and tell its owner why."""
+    row.is_enabled, row.disabled_reason = False, reason
+    row.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
+    Notification.objects.create(
+        recipient=row.owner, type="workflow_failed", title=f"Webhook disabled: {row.name}"[:300], body=reason
+    )
