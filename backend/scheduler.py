@@ -10,10 +10,18 @@ from backend.schedule import configured
 
 
 class Scheduler(DatabaseScheduler):
-    """The same, made ready first: beat reads the schedule before it sends its `beat_init` signal."""
+    """The same, made ready first: beat reads the schedule before it sends its `beat_init` signal.
+
+    Once: told to end while it prepares, beat makes a second scheduler to bring its schedule up to date, which
+    would wait for what the first one holds.
+    """
+
+    is_prepared = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        prepare_process()
+        if not Scheduler.is_prepared:
+            Scheduler.is_prepared = True
+            prepare_process()
         super().__init__(*args, **kwargs)
 
     def update_from_dict(self, mapping: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", [] if PRODUCTION else LOOPBACK_HOSTS)
 PUBLIC_URL = env.url("PUBLIC_URL", ["http", "https"], f"http://127.0.0.1:{env.integer('CRM_WEB_PORT', 8000)}")
 SITE_NAME = env.text("SITE_NAME", "CRM")
+DEMO_LEADS = env.integer("CRM_DEMO_LEADS", 400, minimum=0)
 
 # ---- Applications ----
 

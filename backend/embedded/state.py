@@ -4,14 +4,18 @@ import fcntl
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from backend.env import ConfigurationError
 
 STATE_FILE = "services.json"
 LOCK_FILE = "services.lock"
+LOCK_SECONDS = 150  # longer than both servers may take to start
 
 
 def _secret() -> str:
@@ -56,11 +60,33 @@ def save(folder: Path, state: State, **changes: Any) -> State:
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with the process, however that ends."""
+    """One process at a time; the lock goes with the process, however that ends.
+
+    Raises ConfigurationError naming the process that does not let go of it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK_FILE).open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with (folder / LOCK_FILE).open("a+") as handle:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not _locked(handle):
+            if time.monotonic() > deadline:
+                handle.seek(0)
+                raise ConfigurationError(
+                    f"Process {handle.read().strip()} has been starting or stopping the servers of {folder}"
+                    f" for {LOCK_SECONDS} s: end it and try again."
+                )
+            time.sleep(0.02)
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
         yield
+
+
+def _locked(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _write(path: Path, state: State) -> None:

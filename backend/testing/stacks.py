@@ -15,10 +15,12 @@ from typing import Any
 
 import psutil
 
-from backend.embedded import ports
+from backend.embedded import placement, ports
+from backend.embedded.services import DEFAULT_SERVICE_USER
 from backend.launch import BASE_DIR
+from backend.testing import template
 
-START_SECONDS = 60
+START_SECONDS = 90
 STOP_SECONDS = 30
 # What this process was given for its own tests, and a stack must find out by itself.
 OURS = (
@@ -107,6 +109,15 @@ class Stack:
         assert self.process is not None  # noqa: S101
         self.process.kill()
         self.process.wait(STOP_SECONDS)
+
+
+def fill(data: Path) -> None:
+    """Make the data folder one of a CRM that was migrated before and holds no records."""
+    data.mkdir(parents=True)
+    template.restore_passwords(data)
+    identity = placement.service_identity(DEFAULT_SERVICE_USER)
+    home = placement.reachable_folder(data, identity)
+    template.restore_cluster(placement.service_folder("postgres", data, home, identity) / "cluster")
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def _migrate(server: PostgresServer, folder: Path) -> None:
         "CRM_ENV": "development",
         "CRM_DATA_DIR": str(folder),
         "CRM_EMBEDDED": "0",
-        "DATABASE_URL": server.superuser_url,
+        "DATABASE_URL": server.url,
     }
     command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
     subprocess.run(command, cwd=BASE_DIR, env=environ, check=True)  # noqa: S603

@@ -1,7 +1,10 @@
 import os
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import psutil
@@ -9,9 +12,11 @@ import psycopg
 import pytest
 import redis
 
-from backend.embedded import placement, ports
+from backend.embedded import placement, ports, state
 from backend.embedded.services import Services
 from backend.env import ConfigurationError, Env
+from backend.launch import BASE_DIR
+from backend.testing.stacks import bare_environ
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="root alone runs servers as someone else")
 LONG = Path(*["a folder with a long name, as some checkouts have"] * 5)
@@ -117,6 +122,32 @@ def test_servers_that_the_environment_names_are_never_started(folder):
     found = services(folder, DATABASE_URL="postgresql://db/crm", REDIS_URL="redis://cache")
     found.ensure_running()
     assert not folder.exists()
+
+
+def test_a_lock_that_is_not_let_go_of_is_answered_with_the_process_that_holds_it(folder, monkeypatch):
+    monkeypatch.setattr(state, "LOCK_SECONDS", 0.2)
+    with state.lock(folder), pytest.raises(ConfigurationError) as problem, state.lock(folder):
+        pass
+    assert str(problem.value).startswith(
+        f"Process {os.getpid()} has been starting or stopping the servers of"
+    )
+
+
+@pytest.mark.timeout(60)
+def test_beat_that_is_told_to_end_while_it_waits_for_the_servers_ends(folder):
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", "backend", "beat", "--loglevel=info"]
+    state.load(folder)  # made here, for settings read it and must not wait
+    with state.lock(folder), (folder / "beat.log").open("w+") as log:
+        beat = subprocess.Popen(command, cwd=BASE_DIR, env=bare_environ(folder), stdout=log, stderr=log)
+        try:
+            while "beat: Starting..." not in (folder / "beat.log").read_text():
+                assert beat.poll() is None
+                time.sleep(0.05)
+            time.sleep(0.3)
+            beat.terminate()
+            beat.wait(30)
+        finally:
+            beat.kill()
 
 
 @as_root

@@ -6,7 +6,7 @@ import pytest
 from backend.embedded.services import Services
 from backend.env import ConfigurationError, Env
 from backend.stack import WebAddress, commands, development_defaults, only_one, web_address
-from backend.testing.stacks import Stack, running_stack
+from backend.testing.stacks import Stack, fill, running_stack
 
 RUNNING = "The CRM is running. Ctrl-C stops it."
 HEALTHY = {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "broker": "ok"}}
@@ -21,8 +21,9 @@ def data(tmp_path):
 
 
 def test_the_stack_starts_stops_and_starts_again_with_what_it_kept(data):
-    with running_stack(data) as stack:
+    with running_stack(data, CRM_DEMO_LEADS="2") as stack:
         stack.await_said(RUNNING)
+        assert "Adding demo data." in stack.output
         assert stack.get("/healthz") == (200, HEALTHY)
         assert "Created the demo administrator admin / password." in stack.output
         assert stack.interrupt() == 130
@@ -36,7 +37,8 @@ def test_the_stack_starts_stops_and_starts_again_with_what_it_kept(data):
 
 
 def test_a_killed_supervisor_takes_its_processes_along_and_the_next_start_works_at_once(data):
-    with running_stack(data) as stack:
+    fill(data)
+    with running_stack(data, CRM_DEMO_LEADS="0") as stack:
         stack.await_said(RUNNING)
         servers = Services(data, Env({})).status()
         stack.kill()

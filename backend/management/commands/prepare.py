@@ -2,7 +2,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -40,6 +40,6 @@ class Command(BaseCommand):
         users = get_user_model().objects
         users.create_superuser(DEMO_NAME, "admin@example.com", DEMO_PASSWORD, role="admin")
         self.stdout.write(f"Created the demo administrator {DEMO_NAME} / {DEMO_PASSWORD}.")
-        if "seed_demo" in get_commands():
+        if settings.DEMO_LEADS:
             self.stdout.write("Adding demo data.")
-            call_command("seed_demo", stdout=self.stdout)
+            call_command("seed_demo", leads=settings.DEMO_LEADS, stdout=self.stdout)
