@@ -33,6 +33,7 @@ def main() -> None:
         _prepare(servers)
         if not options.digests:
             fan_out(1_000 // scale)
+            imported(5_000 // scale)
             unread_counts(1_000_000 // scale)
             timelines(100_000 // scale)
         digests(10_000 // scale)
@@ -140,6 +141,39 @@ def fan_out(followers: int) -> None:
     waiting = "UPDATE core_notification SET planned_at = NULL"
     measured(f"choosing the channels of {followers} notifications", planning.plan, lambda: sql(waiting))
     sql("TRUNCATE core_notification CASCADE")
+
+
+def imported(rows: int) -> None:
+    """A batch of new records that all belong to someone: what the consumer adds to an import."""
+    from django.db import transaction
+
+    from core.changes import ChangeBatch, acting_as
+    from core.models import Change, Outbox
+    from core.notifications.consuming import consume
+    from lead_management.models import Lead
+
+    with acting_as(_of("admin1")):
+        sql(
+            "INSERT INTO lead_management_lead (first_name, owner_id, assigned_to_id)"
+            " SELECT 'Lead ' || i, u.id, u.id FROM generate_series(1, %s) i"
+            " JOIN (SELECT id, row_number() OVER (ORDER BY id) n FROM core_user) u ON u.n = 1 + i %% 50",
+            rows,
+        )
+    ids = list(Change.objects.filter(kind="created").order_by("-id").values_list("pk", flat=True)[:rows])
+    batch = ChangeBatch("lead", True, sorted(ids))
+
+    def empty() -> None:
+        sql("TRUNCATE core_notification CASCADE")
+        sql("TRUNCATE core_follow")
+
+    def dispatched() -> None:
+        with transaction.atomic():
+            consume(batch)
+
+    measured(f"{rows} imported records: followers and assignments", dispatched, empty)
+    empty()
+    Outbox.objects.all().delete()
+    Lead.objects.filter(first_name__startswith="Lead ").update(archived_at="2020-01-01T00:00Z")
 
 
 def unread_counts(total: int) -> None:

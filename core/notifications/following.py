@@ -1,5 +1,8 @@
 """Following by touching: who owns a record, is assigned it or writes on it hears of it from then on."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db import connection
 
 from core.changes import ChangeBatch
@@ -8,7 +11,7 @@ from core.entities import Entity
 _TOUCHED = """
 INSERT INTO core_follow (user_id, entity, object_id, reason, created_at)
 SELECT DISTINCT ON (who.id, r.id) who.id, %(entity)s, r.id, who.reason, now()
-FROM core_change c JOIN {table} r ON r.id = c.object_id
+FROM core_change c JOIN {table} r ON r.id = c.object_id AND r.id = ANY(%(objects)s)
 CROSS JOIN LATERAL (
     VALUES (r.owner_id, 'owner', 'owner_id'), (r.assigned_to_id, 'assignee', 'assigned_to_id')
 ) AS who (id, reason, field)
@@ -29,11 +32,11 @@ _GONE = (
 )
 
 
-def follow_touched(entity: Entity, batch: ChangeBatch) -> None:
-    """New owners and assignees follow."""
+def follow_touched(entity: Entity, params: Mapping[str, Any]) -> None:
+    """New owners and assignees follow. `params` holds the `ids` of changes and the `objects` changed."""
     with connection.cursor() as cursor:
-        params = {"entity": entity.name, "ids": batch.ids}
-        cursor.execute(_TOUCHED.format(table=entity.model._meta.db_table), params)
+        statement = _TOUCHED.format(table=entity.model._meta.db_table)
+        cursor.execute(statement, {**params, "entity": entity.name})
 
 
 def forget(batch: ChangeBatch) -> None:

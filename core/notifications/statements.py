@@ -4,6 +4,7 @@ A caller says in SQL which (recipient, record) pairs there are; visibility, grou
 for all. The number of statements does not depend on how many users or records there are.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection
@@ -29,18 +30,20 @@ def record_title(entity: Entity, alias: str) -> str:
     return f"coalesce(nullif(concat_ws(' ', {parts}), ''), '{entity.name} ' || {alias}.id)"
 
 
-def told(entity: Entity, pairs: str) -> str:
+def told(entity: Entity, pairs: str, params: Mapping[str, Any]) -> str:
     """CTEs ending in `told`: the rows of `pairs` whose recipient sees the record and did not act.
 
     `pairs` selects recipient_id, object_id, actor_id and whatever the wording needs. `name` is the record's
-    title, `doer` the actor's name, `n` how many records there are for this recipient.
+    title, `doer` the actor's name, `n` how many records there are for this recipient. Where `params` names
+    the `objects`, no more of the table is looked at than these.
     """
+    bound = " AND r.id = ANY(%(objects)s)" if "objects" in params else ""
     table, policy = entity.model._meta.db_table, entity.model.policy
     return (
         f"{TEAM_REACH}, pairs AS ({pairs}), told AS ("  # noqa: S608 (names are the registry's)
         f"SELECT p.*, {record_title(entity, 'r')} AS name, {ACTOR} AS doer,"
         f" count(*) OVER (PARTITION BY p.recipient_id) AS n"
-        f" FROM pairs p JOIN {table} r ON r.id = p.object_id"
+        f" FROM pairs p JOIN {table} r ON r.id = p.object_id{bound}"
         f" JOIN core_user u ON u.id = p.recipient_id LEFT JOIN core_user a ON a.id = p.actor_id"
         f" WHERE p.actor_id IS DISTINCT FROM u.id AND {policy.viewers('r', 'u')})"
     )
@@ -62,7 +65,7 @@ def tell_each(
     `few` leaves out recipients who have MANY records at once: see `tell_many`.
     """
     return _run(
-        f"{told(entity, pairs)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
+        f"{told(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
         f" SELECT recipient_id, %(kind)s, left({title}, 300), {body}, %(entity)s, object_id, {key}, '', 1,"
         f" actor_id FROM told WHERE {f'n < {MANY}' if few else 'true'} ORDER BY recipient_id, object_id"
         " ON CONFLICT (recipient_id, key) WHERE key <> '' DO NOTHING",
@@ -88,7 +91,7 @@ def tell_about(
     """
     merged = f"left({again.format(n='(n.count + excluded.count)')}, 300)"
     return _run(
-        f"{told(entity, pairs)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
+        f"{told(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
         f" SELECT recipient_id, %(kind)s, left({title}, 300), {body}, %(entity)s, object_id, '',"
         f" %(kind)s || ':' || %(entity)s || ':' || object_id, count, actor_id"
         f" FROM told WHERE {f'n < {MANY}' if few else 'true'} ORDER BY recipient_id, object_id"
@@ -103,7 +106,7 @@ def tell_many(entity: Entity, kind: str, pairs: str, params: dict[str, Any], *, 
     `title` is SQL in which `{n}` is how many there are; later ones add to it while it is unread.
     """
     return _run(
-        f"{told(entity, pairs)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
+        f"{told(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
         f" SELECT recipient_id, %(kind)s, left({title.format(n='count(*)')}, 300), '', %(entity)s, NULL, '',"
         f" %(kind)s || ':' || %(entity)s, count(*), max(actor_id)"
         f" FROM told WHERE n >= {MANY} GROUP BY recipient_id ORDER BY recipient_id"
