@@ -1,3 +1,9 @@
 """The admin site: pages for staff, bound by the same visibility and rules as the API."""
 
+from django.contrib import admin
+
 from core.admin import notifications, people, scoring, settings, trail, transfer  # noqa: F401  (each registers its pages)
+from core.admin.login import LoginForm
+
+# Not by unfold's setting: it would import these pages while the site they register with is being made.
+admin.site.login_form = LoginForm

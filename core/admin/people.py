@@ -59,6 +59,10 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
         more = () if request.user.is_superuser else ("is_superuser",)
         return (*self.readonly_fields, *more)
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Users are deactivated: what they did keeps its author."""
+        return False
+
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         view = super().user_change_password
         return self.excused(request, lambda: view(request, id, form_url))

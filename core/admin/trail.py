@@ -8,9 +8,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.paginator import InfinitePaginator
 
-from core.access import AdminPolicy
+from core.access import Action, AdminPolicy
 from core.admin.captured import CapturedAdmin
-from core.models import ApiKey, Change, FailedFeed, Session
+from core.models import ApiKey, Change, FailedFeed, Session, User
 
 ADMINISTRATORS = AdminPolicy()
 
@@ -52,6 +52,11 @@ class FailedFeedAdmin(TrailAdmin):
         self.message_user(request, f"{due} will be tried again within seconds.")
 
 
+def _in_reach(request: HttpRequest) -> QuerySet[User]:
+    """Whoever the administrator may change: a superuser's sessions and keys are for superusers to end."""
+    return User.objects.visible_to(request.user, Action.CHANGE)
+
+
 @admin.register(Session)
 class SessionAdmin(TrailAdmin):
     list_display = ("user", "created_at", "last_used_at", "ip", "user_agent", "ended_at", "ended_because")
@@ -64,7 +69,8 @@ class SessionAdmin(TrailAdmin):
 
     @admin.action(description="End these sessions", permissions=["end"])
     def end(self, request: HttpRequest, queryset: QuerySet) -> None:
-        ended = Session.objects.filter(pk__in=queryset.values("pk")).end(Session.Ending.BY_ADMINISTRATOR)
+        theirs = Session.objects.filter(pk__in=queryset.values("pk"), user__in=_in_reach(request))
+        ended = theirs.end(Session.Ending.BY_ADMINISTRATOR)
         self.message_user(request, f"{ended} ended.")
 
 
@@ -79,5 +85,6 @@ class ApiKeyAdmin(TrailAdmin):
 
     @admin.action(description="Revoke these keys", permissions=["end"])
     def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
-        live = ApiKey.objects.filter(pk__in=queryset.values("pk"), revoked_at=None)
+        theirs = ApiKey.objects.filter(pk__in=queryset.values("pk"), user__in=_in_reach(request))
+        live = theirs.filter(revoked_at=None)
         self.message_user(request, f"{live.update(revoked_at=timezone.now())} revoked.")
