@@ -19,7 +19,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from psycopg_pool import PoolTimeout
 
-OK, DOWN, PENDING = "ok", "down", "pending"
+from core.workflows import automation
+
+OK, DOWN, PENDING, LATE = "ok", "down", "pending", "late"
 
 
 def database_state() -> str:
@@ -52,8 +54,29 @@ def broker_state() -> str:
     return OK
 
 
+# Beyond it somebody should look: workers may be alive and yet not working.
+LATE_SECONDS = 60
+
+
+def automation_state() -> str:
+    """`ok` while changes and due workflow steps are taken up in time, `late` when not."""
+    found = automation_lag()
+    if not found:
+        return DOWN
+    ages = (found.get("oldest_due_step_s", 0), found.get("oldest_undispatched_change_s", 0))
+    return LATE if max(ages) > LATE_SECONDS else OK
+
+
+def automation_lag() -> dict[str, float | int]:
+    """How far behind automation is; nothing while the database is away."""
+    try:
+        return automation.lag()
+    except (DatabaseError, PoolTimeout):
+        return {}
+
+
 REQUIRED: dict[str, Callable[[], str]] = {"database": database_state, "migrations": migrations_state}
-WANTED: dict[str, Callable[[], str]] = {"broker": broker_state}
+WANTED: dict[str, Callable[[], str]] = {"broker": broker_state, "automation": automation_state}
 
 
 def report() -> tuple[int, dict[str, object]]:
@@ -76,9 +99,10 @@ def livez(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Whether a balancer should send requests here."""
+    """Whether a balancer should send requests here, the broker's state, and how far behind automation is."""
     status, body = report()
-    return JsonResponse({"status": body["status"]}, status=status)
+    shown = {"status": body["status"], "broker": broker_state(), "automation": automation_lag()}
+    return JsonResponse(shown, status=status)
 
 
 @never_cache

@@ -9,7 +9,10 @@ from backend.stack import WebAddress, commands, development_defaults, only_one, 
 from backend.testing.stacks import Stack, fill, running_stack
 
 RUNNING = "The CRM is running. Ctrl-C stops it."
-HEALTHY = {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "broker": "ok"}}
+HEALTHY = {
+    "status": "ok",
+    "checks": {"database": "ok", "migrations": "ok", "broker": "ok", "automation": "ok"},
+}
 
 
 @pytest.fixture
@@ -31,7 +34,8 @@ def test_the_stack_starts_stops_and_starts_again_with_what_it_kept(data):
 
         stack.start()
         stack.await_said(RUNNING, times=2)
-        assert stack.get("/readyz") == (200, {"status": "ok"})
+        status, body = stack.get("/readyz")
+        assert (status, body["status"], body["broker"]) == (200, "ok", "ok")
         assert stack.output.count("Created the demo administrator") == 1
         assert stack.listens_on() == {"127.0.0.1"}
 

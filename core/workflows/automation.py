@@ -3,15 +3,36 @@
 import threading
 from collections.abc import Callable
 
-from django.db import connections
+from django.db import connection, connections
 
-from core.changes.dispatch import dispatch
+from core.changes.dispatch import dispatch, oldest_age_s
 from core.registry import Registry
-from core.workflows import engine, mailing, sweeps
+from core.workflows import claiming, engine, mailing, sweeps
 
 # What a turn does besides workflows, by name: webhooks and notifications add their senders.
 senders: Registry[Callable[[], int]] = Registry("sender")
 senders.register("mail", mailing.send_due)
+
+
+def lag() -> dict[str, float | int]:
+    """How far behind automation is: ages in seconds of what waits longest, and how much needs a person."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TROUBLE)
+        expired, dead = cursor.fetchone()
+    return {
+        "oldest_due_step_s": round(claiming.oldest_due_s(), 1),
+        "oldest_undispatched_change_s": round(oldest_age_s(), 1),
+        "expired_leases": expired,
+        "dead_runs": dead,
+    }
+
+
+_TROUBLE = """
+SELECT (SELECT count(*) FROM core_workflowexecution
+        WHERE status = 'running' AND due_at < clock_timestamp()),
+       (SELECT count(*) FROM core_workflowexecution
+        WHERE status = 'dead')
+"""
 
 
 def turn(stopped: Callable[[], bool] = lambda: False) -> int:

@@ -597,3 +597,18 @@ def test_history_past_its_time_is_forgotten(make_workflow, make_lead, settle):
     WorkflowExecution.objects.update(finished_at=timezone.now() - timedelta(days=91))
     assert retention.prune() == 1
     assert [(r.status, r.steps.count()) for r in runs()] == [("waiting", 1)]
+
+
+# -- W19: stuck is visible
+
+
+def test_what_nobody_takes_up_is_visible(make_workflow, make_lead, client):
+    make_workflow([TAG])
+    make_lead()
+    dispatch()
+    assert client.get("/healthz").json()["checks"]["automation"] == "ok"
+    WorkflowExecution.objects.update(due_at=timezone.now() - timedelta(seconds=90))
+    body = client.get("/readyz").json()
+    assert body["status"] == "degraded"
+    assert 89 < body["automation"]["oldest_due_step_s"] < 100
+    assert client.get("/healthz").json()["checks"]["automation"] == "late"
