@@ -75,6 +75,7 @@ def step_fill(leads: int) -> dict[str, Any]:
 def step_train(leads: int) -> dict[str, Any]:
     """The whole training against the bare fit of one booster on the same features."""
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     from core.lead_scoring.boosting import booster_matrix
     from core.lead_scoring.default_rules import DEFAULT_RULES
@@ -89,7 +90,8 @@ def step_train(leads: int) -> dict[str, Any]:
     won = seen.won[-rows:]
     inputs, _ = learn_inputs(frame)
     matrix = booster_matrix(inputs, encode_all(inputs, frame))
-    bare, _ = clock(lambda: HistGradientBoostingClassifier(random_state=1).fit(matrix, won))
+    with threadpool_limits(1):  # as the training itself
+        bare, _ = clock(lambda: HistGradientBoostingClassifier(random_state=1).fit(matrix, won))
     seconds, _ = clock(lambda: train(frame, won, DEFAULT_RULES))
     return {"seconds": seconds, "reference": bare, "reading": reading, "rows": rows}
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from django.db import connection
+
 from core.lead_scoring.default_rules import DEFAULT_RULES
 from core.lead_scoring.features import Frame
 from core.lead_scoring.model import DamagedModelError, Model, model_from_json, rules_only
@@ -60,12 +62,17 @@ def current() -> Loaded:
     return _cached[1]
 
 
+_IN_FORCE = """
+SELECT m.id, coalesce(m.hash, ''), (SELECT max(id) FROM core_scoringrules)
+FROM (SELECT 1) AS one LEFT JOIN core_scoringmodel m ON m.status = 'active'
+"""
+
+
 def _key() -> tuple[int | None, str, int | None]:
     """(active model, its hash, newest rule set), in one query."""
-    newest = ScoringRules.objects.order_by("-id").values("id")[:1]
-    row = ScoringModel.objects.filter(status=ScoringModel.Status.ACTIVE).values_list("id", "hash").first()
-    rules = newest.values_list("id", flat=True).first()
-    return (row[0], row[1], rules) if row else (None, "", rules)
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_FORCE)
+        return cursor.fetchone()
 
 
 def _load(model_id: int | None, rules_id: int | None) -> Loaded:

@@ -18,6 +18,8 @@ from core.lead_scoring.reading import FeatureReader
 from core.lead_scoring.subject import Batch, days, subject
 
 LANDMARKS = (0, 7, 30)
+# The newest closed leads that are learned from: older ones would hardly weigh, and a training has minutes.
+MOST_LEADS = 100_000
 CHUNK = 20_000
 # What is entered within this time after a lead's creation was known when it was made.
 GRACE = timedelta(minutes=10)
@@ -36,15 +38,15 @@ class Looks:
 
 
 def closed_leads() -> list[tuple[int, datetime, datetime, bool]]:
-    """(id, created, closed, won) of every lead with an outcome, by creation.
+    """(id, created, closed, won) of the newest leads with an outcome, oldest first.
 
     A lead was closed when it was converted, else when its outcome column last changed, else at its last
     change.
     """
     about = subject()
     won = dict(about.model.objects.filter(about.won).values_list("pk", about.closed_column))
-    closed = about.model.objects.filter(about.won | about.lost).order_by("created_at", "pk")
-    rows = list(closed.values_list("pk", "created_at", "updated_at"))
+    closed = about.model.objects.filter(about.won | about.lost).order_by("-created_at", "-pk")
+    rows = list(closed.values_list("pk", "created_at", "updated_at")[:MOST_LEADS])[::-1]
     decided = _decided([pk for pk, _, _ in rows])
     return [
         (pk, created, max(created, won.get(pk) or decided.get(pk) or updated), pk in won)
