@@ -1,5 +1,6 @@
 """Users and teams in the admin site."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -7,7 +8,8 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.http import HttpRequest, HttpResponse
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from core.admin.captured import CapturedAdmin, CapturedForm
+from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm
+from core.entities.locks import TEAM_TREE, lock
 from core.models import Team, User
 
 RIGHTS = ("is_active", "is_staff", "is_superuser")
@@ -79,3 +81,11 @@ class TeamAdmin(CapturedAdmin):
     autocomplete_fields = ("parent",)
     fields = ("name", "parent", "created_at")
     readonly_fields = ("created_at",)
+
+    def acting(self, request: HttpRequest, work: Callable[[], HttpResponse]) -> HttpResponse:
+        def alone() -> HttpResponse:
+            # Two teams put below each other at once would pass the check of a cycle one by one.
+            lock(TEAM_TREE, "teams")
+            return work()
+
+        return super().acting(request, work if request.method in SAFE_METHODS else alone)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 from rest_framework.test import APIClient
 
 from core.models import Session, Team, User
@@ -102,4 +103,19 @@ def test_teams_put_below_each_other_at_once_make_no_ring(make_user, api):
         return api(admin).patch(f"/api/v1/teams/{teams[i].pk}/", body).status_code
 
     assert sorted(at_once(2, move)) == [200, 400]
+    assert Team.objects.filter(parent=None).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nor_do_teams_put_below_each_other_in_the_admin_site(make_user):
+    boss = make_user("admin", is_staff=True)
+    teams = [Team.objects.create(name=name) for name in "AB"]
+
+    def move(i):
+        browser = Client()
+        browser.force_login(boss)
+        body = {"name": teams[i].name, "parent": teams[1 - i].pk}
+        return browser.post(f"/admin/core/team/{teams[i].pk}/change/", body).status_code
+
+    assert sorted(at_once(2, move)) == [200, 302]  # the form again, with what was wrong; back to the list
     assert Team.objects.filter(parent=None).count() == 1
