@@ -32,6 +32,7 @@ def page(found: Listing, request: Request) -> paging.Page:
             found.ordered().values_list("pk", flat=True),
             lambda ids: reader.documents(ids, request.user),
             found.branches,
+            found.ids,
         )
     rows, size = paging.walk(request, found.ordered(), found.orders)
     keys = [f"_k{i}" for i in range(len(found.orders))]

@@ -56,14 +56,17 @@ def numbered(
     rows: QuerySet,
     read: Callable[[Any], Any] = list,
     branches: Sequence[QuerySet] = (),
+    cut: Callable[[int, int], Any] | None = None,
 ) -> Page:
     """The page `page` of `rows`; `read` makes results of those on it. NotVisibleError behind the end.
 
-    `branches` are querysets whose union `rows` is, where counting those is cheaper.
+    `branches` are querysets whose union `rows` is, where counting those is cheaper; `cut(start, stop)` gives
+    a part of `rows` where there is a faster way than slicing them.
     """
     size, number = page_size(request), _whole(request, "page", 1)
     start = (number - 1) * size
-    found = list(rows[start : start + size + 1])
+    stop = start + size + 1
+    found = list(cut(start, stop) if cut else rows[start:stop])
     if not found and number > 1:
         raise NotVisibleError("There is no such page.")
     count, estimated = _count(rows, branches or [rows], start, len(found), size)
