@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 
 from backend.embedded import ports
+from backend.embedded.services import Services
+from backend.env import Env
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 90
@@ -41,6 +43,8 @@ def running_stack(**environ: str) -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(STOP_SECONDS)
+            # Under root the servers' files lie elsewhere, for nobody else may enter the folder.
+            Services((Path(folder) / "data").resolve(), Env({})).remove()
 
 
 def _start(folder: str, port: int, log: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -9,6 +9,7 @@ from backend.stack import WebAddress, commands, development_defaults, only_one, 
 from backend.testing.stacks import Stack, fill, running_stack
 
 RUNNING = "The CRM is running. Ctrl-C stops it."
+pytestmark = pytest.mark.timeout(600)
 HEALTHY = {
     "status": "ok",
     "checks": {"database": "ok", "migrations": "ok", "broker": "ok", "automation": "ok"},
@@ -59,7 +60,7 @@ def test_a_busy_web_port_is_answered_with_a_sentence_that_names_it(data):
         port = other.getsockname()[1]
         stack = Stack(data, port=port)
         stack.start()
-        assert stack.process.wait(20) == 1
+        assert stack.process.wait(60) == 1
     assert stack.output == (
         f"Error: Port {port} on 127.0.0.1 is in use by another program, so the web server cannot start there:"
         " stop that program, or choose another port with CRM_WEB_PORT=<port>.\n"
