@@ -30,6 +30,17 @@ def normalised(text: str) -> str:
     return _RUN.sub(" ", text).strip().casefold()
 
 
+def spellings(text: str) -> tuple[str, str]:
+    """The ways a word may stand in a table: LinkedIn is both "linked in" and "linkedin"."""
+    return normalised(text), normalised(text.casefold())
+
+
+def looked_up(table: Mapping[str, str], text: str) -> str | None:
+    """What a table of normalised words says of a text, however it is spelled."""
+    first, second = spellings(text)
+    return table.get(first) or table.get(second)
+
+
 @dataclass(frozen=True)
 class System:
     """A program whose files are known. `fields` maps its headers; "" is left out on purpose."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import FieldIssue, InvalidError
-from core.transfer.headers import normalised
+from core.transfer.headers import looked_up, normalised
 from core.transfer.targets import ID, Target, Targets
 
 OWN = "own export"
@@ -83,7 +83,7 @@ def _found(targets: Targets, position: int, header: str, system: object) -> Mapp
     own = targets.by_header.get(plain)
     if own:
         return _mapped(targets, position, header, own, "name")
-    return _mapped(targets, position, header, targets.headers.fields.get(plain, ""), "alias")
+    return _mapped(targets, position, header, looked_up(targets.headers.fields, header) or "", "alias")
 
 
 def _in_system(system: object, plain: str) -> str | None:

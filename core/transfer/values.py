@@ -15,7 +15,7 @@ from core.entities.cleaning import clean_value
 from core.entities.kinds import trimmed
 from core.errors import ValueRefusedError
 from core.transfer.guarding import unguard
-from core.transfer.headers import normalised
+from core.transfer.headers import looked_up, normalised
 from core.transfer.notations import DateNotation, iso_date, iso_moment, plain_number
 
 # No value, as programs write it. A text column keeps such words: Null is a family name.
@@ -126,7 +126,7 @@ def _as_it_is(text: str) -> str:
 
 def _boolean(text: str, words: Mapping[str, str]) -> str:
     folded = text.casefold()
-    return words.get(normalised(text)) or _WORDS.get(folded, text)
+    return looked_up(words, text) or _WORDS.get(folded, text)
 
 
 def _choice(kind: kinds.Choice, text: str, words: Mapping[str, str]) -> str:
@@ -135,11 +135,11 @@ def _choice(kind: kinds.Choice, text: str, words: Mapping[str, str]) -> str:
         return text
     plain = normalised(text)
     spelled = plain.replace(" ", "_")
-    return words.get(plain) or (spelled if spelled in kind.folded else words.get("*", text))
+    return looked_up(words, text) or (spelled if spelled in kind.folded else words.get("*", text))
 
 
 def _word(text: str, words: Mapping[str, str]) -> str:
-    return words.get(normalised(text)) or words.get("*", text)
+    return looked_up(words, text) or words.get("*", text)
 
 
 def _items(text: str) -> list[str]:

@@ -155,3 +155,15 @@ def test_phone_numbers_are_read_by_the_country_of_their_row(load):
         "B": "+14155550123",
         "C": "+4930901820",
     }
+
+
+def test_words_are_known_however_they_are_spelled(load):
+    figures, entries = load(
+        "first_name,lead_source\nA,LinkedIn\nB,Trade Show\nC,google-ads\nD,Carrier pigeon\n"
+    )
+    assert (figures["created"], figures["failed"]) == (3, 1)
+    assert set(Lead.objects.values_list("lead_source", flat=True)) == {
+        "social_media",
+        "event",
+        "advertisement",
+    }
