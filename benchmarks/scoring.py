@@ -155,7 +155,10 @@ def step_single(leads: int) -> dict[str, Any]:
     some = list(Lead.objects.order_by("-pk")[:SINGLES])
     engine = LeadScoringEngine()
     engine.score_lead(some[0])
-    inside, _ = clock(lambda: [engine.score_lead(lead) for lead in some])
+    started = time.process_time()  # this process's own: the machine may be busy with others
+    for lead in some:
+        engine.score_lead(lead)
+    inside = time.process_time() - started
     client = APIClient()
     client.force_authenticate(User.objects.first())
 

@@ -62,13 +62,15 @@ class Recipe:
     # Below it members are judged by folds, from it on by how they foretold later leads.
     forward_from: int = 1_000
     # The newest leads that inner fits look at.
-    inner_limit: int = 30_000
+    inner_limit: int = 20_000
     # Conversion rate taken for granted before there are outcomes, and how many leads' worth.
     prior_rate: float = 0.2
     prior_leads: float = 10.0
 
 
 RECIPE = Recipe()
+# A member of so little weight is not fitted: nobody would hear it.
+UNHEARD = 1e-3
 
 
 @dataclass
@@ -246,9 +248,10 @@ def _assemble(job: Training, blend: Blend, intercept: float, slope: float) -> Mo
     """All members fitted on all leads, summed by weight into one set of centred tables."""
     weights = dict(zip([m.name for m in job.members], blend.weights, strict=False))
     total = boosting.empty_tables(job.inputs)
-    for weight, tables in zip(blend.weights, member_tables(job, np.arange(len(job.won))), strict=False):
-        if weight > 1e-6:
-            total = total.plus(tables.scaled(float(weight)))
+    for weight, member in zip(blend.weights, job.members, strict=False):
+        if weight > UNHEARD:
+            fitted = _fit(job, member, job.codes, job.won, job.frame, job.weights)
+            total = total.plus(fitted.scaled(float(weight)))
     tables = boosting.centred(total, job.codes, job.weights)
     rule_weight = float(blend.weights[-1] * slope)
     points = job.rules.points(job.frame)
