@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core.models import Change, ImportJob
+from core.sign_in import keys
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
@@ -257,3 +258,28 @@ def test_an_export_is_one_statement(admin):
     asked = queries_of(lambda: b"".join(admin.get("/api/v1/export/leads/").streaming_content))
     # The definitions of custom fields; COPY itself goes past Django's cursor.
     assert asked == 1
+
+
+def test_an_export_holds_exactly_what_the_list_shows(admin, api, make_user):
+    rep, other = make_user("rep"), make_user("rep")
+    upload(
+        admin,
+        f"first_name,owner,status\nA,{rep.username},new\nB,{other.username},new\nC,{rep.username},qualified\n",
+    )
+    client = api(rep)
+    for query in ({}, {"status": "qualified"}, {"search": "a", "ordering": "first_name"}):
+        listed = [lead["id"] for lead in client.get("/api/v1/leads/", query).json()["results"]]
+        lines = b"".join(client.get("/api/v1/export/leads/", query | {"fields": "id"}).streaming_content)
+        assert [int(line) for line in lines.decode().split()[1:]] == listed
+    assert client.get("/api/v1/export/leads/", {"colour": "red"}).status_code == 400
+
+
+def test_an_api_key_needs_the_scope_of_what_it_imports_or_exports(api, admin_user):
+    _, secret = keys.make(admin_user, "tasks only", ["tasks:write"])
+    client = api()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+    assert upload(client, "first_name\nA\n").status_code == 403
+    assert client.get("/api/v1/export/leads/").status_code == 403
+    assert client.post("/api/v1/exports/", {"resource": "leads"}).status_code == 403
+    assert upload(client, "title\nCall\n", "tasks").json()["created"] == 1
+    assert Lead.objects.count() == 0

@@ -158,9 +158,7 @@ def test_phone_numbers_are_read_by_the_country_of_their_row(load):
 
 
 def test_words_are_known_however_they_are_spelled(load):
-    figures, _ = load(
-        "first_name,lead_source\nA,LinkedIn\nB,Trade Show\nC,google-ads\nD,Carrier pigeon\n"
-    )
+    figures, _ = load("first_name,lead_source\nA,LinkedIn\nB,Trade Show\nC,google-ads\nD,Carrier pigeon\n")
     assert (figures["created"], figures["failed"]) == (3, 1)
     assert set(Lead.objects.values_list("lead_source", flat=True)) == {
         "social_media",
