@@ -1,13 +1,16 @@
 """One turn of everything that automation has to do: the sweep of beat, and the loop without a broker."""
 
+import logging
 import threading
 from collections.abc import Callable
 
-from django.db import connection, connections
+from django.db import InterfaceError, OperationalError, connection, connections
 
 from core.changes.dispatch import dispatch, oldest_age_s
 from core.registry import Registry
 from core.workflows import claiming, engine, mailing, sweeps
+
+log = logging.getLogger(__name__)
 
 # What a turn does besides workflows, by name: webhooks and notifications add their senders.
 senders: Registry[Callable[[], int]] = Registry("sender")
@@ -65,13 +68,23 @@ def run_forever(stop: threading.Event, pause_s: float = 1.0) -> None:
         raise errors[0]
 
 
+def _did(job: Callable[[], int]) -> int:
+    """What the job did; nothing while the database is away, which passes."""
+    try:
+        return job()
+    except (OperationalError, InterfaceError) as error:
+        log.warning("the database is away, trying again: %s", error)
+        connections.close_all()
+        return 0
+
+
 def _repeat(
     job: Callable[[], int], stop: threading.Event, pause_s: float, errors: list[BaseException]
 ) -> None:
     """Call `job` again and again; pause when it had nothing to do."""
     try:
         while not stop.is_set():
-            if not job():
+            if not _did(job):
                 stop.wait(pause_s)
     except Exception as error:  # noqa: BLE001 (the edge of a thread: the main thread raises it)
         errors.append(error)

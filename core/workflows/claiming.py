@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 # Long for a step, which is a few statements; short for what a killed worker leaves lying.
-LEASE_S = 60
+LEASE_S = 30
 BATCH = 20
 
 _CLAIM = """

@@ -116,7 +116,7 @@ def matched(
     if not found:
         return []
     triggered = _triggered(ids, found)
-    met = _met(entity, found, triggered)
+    met = _met(entity, found, triggered, _deleted(ids))
     result = []
     for i, candidate_ in enumerate(found):
         changes = [pk for pk, record in triggered[i] if record in met[i]]
@@ -138,7 +138,10 @@ def _triggered(ids: Sequence[int], found: Sequence[Candidate]) -> list[list[tupl
 
 
 def _met(
-    entity: Entity, found: Sequence[Candidate], triggered: Sequence[list[tuple[int, int]]]
+    entity: Entity,
+    found: Sequence[Candidate],
+    triggered: Sequence[list[tuple[int, int]]],
+    deleted: set[int],
 ) -> list[set[int]]:
     """Records by candidate that meet its conditions and that its principal sees."""
     asked = [i for i, pairs in enumerate(triggered) if pairs]
@@ -147,16 +150,20 @@ def _met(
         return met
     records = sorted({record for i in asked for _, record in triggered[i]})
     rows = entity.model.objects.filter(AnyOf(F("id"), records))
-    present = set()
     for pk, *flags in _flagged(rows, [found[i].of_record for i in asked], "id"):
-        present.add(pk)
         for i, flag in zip(asked, flags, strict=True):
             if flag:
                 met[i].add(pk)
-    gone = [record for record in records if record not in present]
+    gone = [record for record in records if record in deleted]
     if gone:
         _met_by_deleted(entity, found, asked, gone, met)
     return met
+
+
+def _deleted(ids: Sequence[int]) -> set[int]:
+    """The records whose deletion is among the changes."""
+    rows = Change.objects.filter(AnyOf(F("id"), list(ids)), kind=Change.Kind.DELETED)
+    return set(rows.values_list("object_id", flat=True))
 
 
 def _met_by_deleted(
