@@ -19,17 +19,8 @@ from core.workflows.actions.messages import PARTS
 from core.workflows.subject import Subject
 
 
-class EmailTemplateViewSet(ResourceViewSet):
-    """Mails with `{{ … }}` in them, which workflows send by their `key`."""
-
-    model = EmailTemplate
-    queryset = EmailTemplate.objects.order_by("name", "id")
-    serializer_class = EmailTemplateSerializer
-    filters = ("key", "entity", "name")
-    access = {"preview": Action.VIEW, "variables": Action.VIEW}
-
-    def perform_create(self, serializer: Any) -> None:
-        self.saved(serializer, created_by=self.request.user)
+class EmailTemplateTrials(ResourceViewSet):
+    """What a template takes and looks like."""
 
     @extend_schema(
         request={JSON: ANYTHING}, responses={200: object_of({"subject": TEXT, "text": TEXT, "html": TEXT})}
@@ -63,6 +54,19 @@ class EmailTemplateViewSet(ResourceViewSet):
         template = self.get_object()
         texts = [getattr(template, part) for part, _ in PARTS]
         return Response({"used": sorted(templating.paths_read(texts)), "known": known(template.entity)})
+
+
+class EmailTemplateViewSet(EmailTemplateTrials):
+    """Mails with `{{ … }}` in them, which workflows send by their `key`."""
+
+    model = EmailTemplate
+    queryset = EmailTemplate.objects.order_by("name", "id")
+    serializer_class = EmailTemplateSerializer
+    filters = ("key", "entity", "name")
+    access = {"preview": Action.VIEW, "variables": Action.VIEW}
+
+    def perform_create(self, serializer: Any) -> None:
+        self.saved(serializer, created_by=self.request.user)
 
 
 def known(entity_name: str) -> list[str]:

@@ -78,34 +78,8 @@ class NotificationSerializer(serializers.ModelSerializer):
         return self.context.get("actors", {}).get(row.actor_id)
 
 
-class NotificationViewSet(ReadOnlyResourceViewSet):
-    """What you were told: newest first, without what you archived or may no longer see."""
-
-    model = Notification
-    queryset = Notification.objects.none()
-    serializer_class = NotificationSerializer
-    filters = ("type",)
-    parameters = ("unread", "archived")
-    access = dict.fromkeys(
-        ("read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses"),
-        Action.VIEW,
-    )
-
-    def get_queryset(self) -> QuerySet:
-        return inbox.visible(self.request.user)
-
-    def filtered(self, rows: QuerySet) -> QuerySet:
-        rows = super().filtered(rows).filter(archived_at__isnull=not flag(self.request, "archived"))
-        text = self.request.query_params.get("unread", "")
-        return rows.filter(read_at__isnull=flag(self.request, "unread")) if text else rows
-
-    def _shown(self, rows: Any) -> Any:
-        found = list(rows)
-        context = {**self.get_serializer_context(), "actors": actors_of(found)}
-        return NotificationSerializer(found, many=True, context=context).data
-
-    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return Response(self._shown([self.get_object()])[0])
+class InboxWishes(ReadOnlyResourceViewSet):
+    """How many there are, and how one wants to be told."""
 
     @extend_schema(responses={200: COUNTS})
     @action(methods=["get"], detail=False)
@@ -121,6 +95,10 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
         if request.method == "PATCH":
             return Response(preferences.shown(wishes.change(request.user, request.data)))
         return Response(preferences.shown(preferences.of(request.user)))
+
+
+class InboxDoors(ReadOnlyResourceViewSet):
+    """Addresses that refused mail, and the ticket of the live channel."""
 
     @extend_schema(methods=["GET"], responses={200: DISABLED})
     @extend_schema(methods=["DELETE"], responses={204: None}, parameters=[OpenApiParameter("channel", str)])
@@ -146,6 +124,10 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
         url = f"/ws/notifications/?ticket={(text := tickets.issue(speaker))}"
         return Response({"ticket": text, "expires_in": tickets.LIFE_S, "url": url}, 201)
 
+
+class InboxMarks(ReadOnlyResourceViewSet):
+    """Marking one notification."""
+
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
     def read(self, request: Request, pk: str) -> Response:
@@ -170,6 +152,10 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
         """Bring back into the list."""
         return self._marked(archived_at=None)
 
+
+class InboxMarking(ReadOnlyResourceViewSet):
+    """Marking many."""
+
     @extend_schema(
         request={"application/json": of_kinds(READ_ALL)}, responses={200: object_of({"read": COUNT})}
     )
@@ -186,3 +172,37 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
         if (getattr(found, name) is None) != (value is None):
             inbox.mark(found, name, value)
         return Response(self._shown([found])[0])
+
+
+class InboxRows(ReadOnlyResourceViewSet):
+    """One's own, as they are listed."""
+
+    def filtered(self, rows: QuerySet) -> QuerySet:
+        rows = super().filtered(rows).filter(archived_at__isnull=not flag(self.request, "archived"))
+        text = self.request.query_params.get("unread", "")
+        return rows.filter(read_at__isnull=flag(self.request, "unread")) if text else rows
+
+    def _shown(self, rows: Any) -> Any:
+        found = list(rows)
+        context = {**self.get_serializer_context(), "actors": actors_of(found)}
+        return NotificationSerializer(found, many=True, context=context).data
+
+
+class NotificationViewSet(InboxRows, InboxWishes, InboxDoors, InboxMarks, InboxMarking):
+    """What you were told: newest first, without what you archived or may no longer see."""
+
+    model = Notification
+    queryset = Notification.objects.none()
+    serializer_class = NotificationSerializer
+    filters = ("type",)
+    parameters = ("unread", "archived")
+    access = dict.fromkeys(
+        ("read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses"),
+        Action.VIEW,
+    )
+
+    def get_queryset(self) -> QuerySet:
+        return inbox.visible(self.request.user)
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(self._shown([self.get_object()])[0])

@@ -25,7 +25,26 @@ SECRET_FILTERS = {"role", "email"}
 SEARCH_LENGTH = 200
 
 
-class UserViewSet(ResourceViewSet):
+class UserEndings(ResourceViewSet):
+    """Deactivation instead of deletion, and the end of sessions."""
+
+    def perform_destroy(self, instance: User) -> None:
+        """Deactivate: what the user did and owns stays theirs."""
+        instance.is_active = False
+        try:
+            instance.clean()
+        except ModelError as error:
+            raise ConflictError(error.messages[0], code="last_administrator") from error
+        instance.save(update_fields=["is_active"])
+
+    @extend_schema(request=None, responses=EndedAnswer)
+    @action(methods=["post"], detail=True)
+    def end_sessions(self, request: Request, pk: str) -> Response:
+        """Sign the user out everywhere."""
+        return Response({"ended": self.get_object().sessions.end(Session.Ending.BY_ADMINISTRATOR)})
+
+
+class UserViewSet(UserEndings):
     """Users. A list shows active ones; `is_active=false` the others, `is_active=any` all."""
 
     model = User
@@ -42,21 +61,6 @@ class UserViewSet(ResourceViewSet):
         rows = _active(super().filtered(rows), params.get("is_active", "true"))
         rows = _searched(rows, params.get("search", ""))
         return rows.order_by(*_ordering(params.get("ordering", "username")), "id")
-
-    def perform_destroy(self, instance: User) -> None:
-        """Deactivate: what the user did and owns stays theirs."""
-        instance.is_active = False
-        try:
-            instance.clean()
-        except ModelError as error:
-            raise ConflictError(error.messages[0], code="last_administrator") from error
-        instance.save(update_fields=["is_active"])
-
-    @extend_schema(request=None, responses=EndedAnswer)
-    @action(methods=["post"], detail=True)
-    def end_sessions(self, request: Request, pk: str) -> Response:
-        """Sign the user out everywhere."""
-        return Response({"ended": self.get_object().sessions.end(Session.Ending.BY_ADMINISTRATOR)})
 
 
 # Counted in a subquery, beside which a row can still be locked.

@@ -73,32 +73,8 @@ EXAMPLES = [
 ]
 
 
-class ScoringViewSet(CrmViewSet):
-    """Scores of the leads you see, and having them made anew."""
-
-    policy = ReadAllPolicy(write=Action.CHANGE)
-    writes_in_transaction = False  # one lead is read, and written only when its score moved
-
-    @extend_schema(operation_id="scoring_statistics", tags=["scoring"], responses={200: STATISTICS})
-    def list(self, request: Request) -> Response:
-        """How the leads you see are scored."""
-        rows = subject().definition.visible_to(request.user).filter(archived_at=None).order_by()
-        found = rows.aggregate(
-            total_leads=Count("pk"),
-            high_score=Count("pk", filter=Q(lead_score__gte=HIGH)),
-            medium_score=Count("pk", filter=Q(lead_score__gte=LOW, lead_score__lt=HIGH)),
-            low_score=Count("pk", filter=Q(lead_score__lt=LOW)),
-            average_score=Avg("lead_score"),
-        )
-        return Response(found | {"average_score": round(float(found["average_score"] or 0), 2)})
-
-    @extend_schema(operation_id="scoring_reasons", tags=["scoring"], responses={200: SCORED})
-    def retrieve(self, request: Request, pk: str) -> Response:
-        """The score a lead has, and why."""
-        lead = record_id(pk)
-        if not subject().definition.visible_to(request.user).filter(pk=lead).exists():
-            raise NotVisibleError("Not found.")
-        return Response({"success": True, "lead_id": lead} | stored_reasons(lead))
+class ScoringWork(CrmViewSet):
+    """Scoring and training asked for."""
 
     @extend_schema(
         operation_id="scoring_run",
@@ -121,6 +97,38 @@ class ScoringViewSet(CrmViewSet):
         if not role_allows(request.user, Action.CONFIGURE):
             raise ForbiddenError("Only administrators retrain the model.")
         return work.start(ScoringJob.Kind.RETRAIN, request.user)
+
+
+class ScoringReasons(CrmViewSet):
+    """The score of one lead and why."""
+
+    @extend_schema(operation_id="scoring_reasons", tags=["scoring"], responses={200: SCORED})
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """The score a lead has, and why."""
+        lead = record_id(pk)
+        if not subject().definition.visible_to(request.user).filter(pk=lead).exists():
+            raise NotVisibleError("Not found.")
+        return Response({"success": True, "lead_id": lead} | stored_reasons(lead))
+
+
+class ScoringViewSet(ScoringReasons, ScoringWork):
+    """Scores of the leads you see, and having them made anew."""
+
+    policy = ReadAllPolicy(write=Action.CHANGE)
+    writes_in_transaction = False  # one lead is read, and written only when its score moved
+
+    @extend_schema(operation_id="scoring_statistics", tags=["scoring"], responses={200: STATISTICS})
+    def list(self, request: Request) -> Response:
+        """How the leads you see are scored."""
+        rows = subject().definition.visible_to(request.user).filter(archived_at=None).order_by()
+        found = rows.aggregate(
+            total_leads=Count("pk"),
+            high_score=Count("pk", filter=Q(lead_score__gte=HIGH)),
+            medium_score=Count("pk", filter=Q(lead_score__gte=LOW, lead_score__lt=HIGH)),
+            low_score=Count("pk", filter=Q(lead_score__lt=LOW)),
+            average_score=Avg("lead_score"),
+        )
+        return Response(found | {"average_score": round(float(found["average_score"] or 0), 2)})
 
 
 def _address(request: Request, job: ScoringJob) -> str:

@@ -44,7 +44,24 @@ class ScoringModelSerializer(serializers.ModelSerializer):
         return row.artefact.get("about", {}).get("versions", {})
 
 
-class ScoringModelViewSet(ReadOnlyResourceViewSet):
+class ScoringModelPapers(ReadOnlyResourceViewSet):
+    """What is known of a model."""
+
+    @extend_schema(responses={200: ANYTHING})
+    @action(methods=["get"], detail=True)
+    def card(self, request: Request, pk: str) -> Response:
+        """The model card: metrics on leads it never saw, calibration, lift, importance, segments."""
+        row = self.get_object()
+        return Response({"model": self.get_serializer(row).data, **row.card})
+
+    @extend_schema(responses={200: ANYTHING})
+    @action(methods=["get"], detail=False)
+    def drift(self, request: Request) -> Response:
+        """Whether leads and outcomes are still those the active model knows."""
+        return Response(drifting.report())
+
+
+class ScoringModelViewSet(ScoringModelPapers):
     """Every model that was trained: what it learned from, how good it is, and which one scores."""
 
     model = ScoringModel
@@ -69,19 +86,6 @@ class ScoringModelViewSet(ReadOnlyResourceViewSet):
         row = life.roll_back()
         work.start(ScoringJob.Kind.BULK)
         return Response({"success": True, "active": row.pk if row else None})
-
-    @extend_schema(responses={200: ANYTHING})
-    @action(methods=["get"], detail=True)
-    def card(self, request: Request, pk: str) -> Response:
-        """The model card: metrics on leads it never saw, calibration, lift, importance, segments."""
-        row = self.get_object()
-        return Response({"model": self.get_serializer(row).data, **row.card})
-
-    @extend_schema(responses={200: ANYTHING})
-    @action(methods=["get"], detail=False)
-    def drift(self, request: Request) -> Response:
-        """Whether leads and outcomes are still those the active model knows."""
-        return Response(drifting.report())
 
 
 class ScoringJobSerializer(serializers.ModelSerializer):
@@ -110,6 +114,9 @@ class ScoringJobViewSet(ReadOnlyResourceViewSet):
         return found
 
 
+RULES = {"application/json": ANYTHING}
+
+
 class ScoringRulesViewSet(CrmViewSet):
     """The rule set: GET what is in force, PUT a new version (administrators)."""
 
@@ -122,10 +129,7 @@ class ScoringRulesViewSet(CrmViewSet):
         return Response(shown_rules())
 
     @extend_schema(
-        operation_id="scoring_rules_replace",
-        tags=["scoring"],
-        request={"application/json": ANYTHING},
-        responses={200: ANYTHING},
+        operation_id="scoring_rules_replace", tags=["scoring"], request=RULES, responses={200: ANYTHING}
     )
     @rules.mapping.put
     def replace(self, request: Request) -> Response:

@@ -33,24 +33,8 @@ PARAMETERS = [
 ]
 
 
-class TagViewSet(CrmViewSet):
-    """Tags in use on the records you see; changed on all records that are yours to change."""
-
-    policy = Policy()
-    access = dict.fromkeys(("rename", "merge", "remove"), Action.CHANGE)
-
-    @extend_schema(operation_id="tags_list", tags=["tags"], parameters=PARAMETERS, responses={200: IN_USE})
-    def list(self, request: Request) -> Response:
-        """Tags with how many live records have them, the commonest first."""
-        params = listing.single_valued(request)
-        for name in set(params) - {"entity", "search", "page", "page_size", "format"}:
-            raise InvalidError.of(name[:120], "Unknown. Known: entity, search.", "unknown")
-        wanted = [_entity(params["entity"])] if "entity" in params else list(entities)
-        search = params.get("search", "")
-        check_search(search)
-        found = [row for entity in wanted for row in tags.in_use(entity, request.user, search)]
-        found.sort(key=lambda row: (-row["count"], row["tag"], row["entity"]))
-        return Response(paging.listed(request, found).body())
+class TagChanges(CrmViewSet):
+    """Tags changed on all records that are yours to change."""
 
     @extend_schema(tags=["tags"], request={"application/json": of_kinds(RENAME)}, responses={200: UPDATED})
     @action(methods=["post"], detail=False)
@@ -72,6 +56,26 @@ class TagViewSet(CrmViewSet):
         """Take tags from every record."""
         body = _body(request, DELETE)
         return _updated(tags.remove(_entity(body["entity"]), request.user, body["tags"]))
+
+
+class TagViewSet(TagChanges):
+    """Tags in use on the records you see; changed on all records that are yours to change."""
+
+    policy = Policy()
+    access = dict.fromkeys(("rename", "merge", "remove"), Action.CHANGE)
+
+    @extend_schema(operation_id="tags_list", tags=["tags"], parameters=PARAMETERS, responses={200: IN_USE})
+    def list(self, request: Request) -> Response:
+        """Tags with how many live records have them, the commonest first."""
+        params = listing.single_valued(request)
+        for name in set(params) - {"entity", "search", "page", "page_size", "format"}:
+            raise InvalidError.of(name[:120], "Unknown. Known: entity, search.", "unknown")
+        wanted = [_entity(params["entity"])] if "entity" in params else list(entities)
+        search = params.get("search", "")
+        check_search(search)
+        found = [row for entity in wanted for row in tags.in_use(entity, request.user, search)]
+        found.sort(key=lambda row: (-row["count"], row["tag"], row["entity"]))
+        return Response(paging.listed(request, found).body())
 
 
 def _body(request: Request, known: dict[str, Kind]) -> dict[str, Any]:

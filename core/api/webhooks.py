@@ -83,26 +83,8 @@ class DeliverySerializer(serializers.ModelSerializer):
         ]  # fmt: skip
 
 
-class WebhookViewSet(ResourceViewSet):
-    """Who is told of what happens here: signed after Standard Webhooks, retried for three days."""
-
-    model = WebhookSubscription
-    queryset = WebhookSubscription.objects.order_by("-id")
-    serializer_class = WebhookSerializer
-    filters = ("is_enabled", "name", "owner")
-    parameters = ("status",)
-    access = {"deliveries": Action.VIEW, "events": Action.VIEW}
-
-    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The secret is in this answer and in no other."""
-        response = super().create(request, *args, **kwargs)
-        response.data |= {"secret": self._secret}
-        return response
-
-    def perform_create(self, serializer: Any) -> None:
-        made = WebhookSubscription()
-        self._secret = operations.give_secret(made)
-        self.saved(serializer, created_by=self.request.user, secret=made.secret)
+class WebhookFacts(ResourceViewSet):
+    """What can be heard of, and what was sent."""
 
     @extend_schema(responses={200: array_of(TEXT)})
     @action(methods=["get"], detail=False)
@@ -118,6 +100,10 @@ class WebhookViewSet(ResourceViewSet):
         status = request.query_params.get("status")
         rows = rows.filter(status__in=status.split(",")) if status else rows
         return Response(numbered(request, rows, lambda part: DeliverySerializer(part, many=True).data).body())
+
+
+class WebhookSwitches(ResourceViewSet):
+    """The secret, and whether it is called."""
 
     @extend_schema(request=None, responses={200: SECRET})
     @action(methods=["post"], detail=True)
@@ -142,6 +128,10 @@ class WebhookViewSet(ResourceViewSet):
         row.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
         return Response(self.get_serializer(row).data)
 
+
+class WebhookSending(ResourceViewSet):
+    """Sending once more, and for a trial."""
+
     @extend_schema(request=None, responses={202: DeliverySerializer})
     @action(methods=["post"], detail=True)
     def test(self, request: Request, pk: str) -> Response:
@@ -159,6 +149,28 @@ class WebhookViewSet(ResourceViewSet):
         if since is None:
             raise InvalidError.of("since", "This field is required.", "required")
         return Response({"redelivered": operations.redeliver_failed(self.get_object(), since)}, status=202)
+
+
+class WebhookViewSet(WebhookFacts, WebhookSwitches, WebhookSending):
+    """Who is told of what happens here: signed after Standard Webhooks, retried for three days."""
+
+    model = WebhookSubscription
+    queryset = WebhookSubscription.objects.order_by("-id")
+    serializer_class = WebhookSerializer
+    filters = ("is_enabled", "name", "owner")
+    parameters = ("status",)
+    access = {"deliveries": Action.VIEW, "events": Action.VIEW}
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The secret is in this answer and in no other."""
+        response = super().create(request, *args, **kwargs)
+        response.data |= {"secret": self._secret}
+        return response
+
+    def perform_create(self, serializer: Any) -> None:
+        made = WebhookSubscription()
+        self._secret = operations.give_secret(made)
+        self.saved(serializer, created_by=self.request.user, secret=made.secret)
 
 
 class DeliveryViewSet(ReadOnlyResourceViewSet):

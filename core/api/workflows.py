@@ -32,28 +32,8 @@ MOMENT = DateTime()
 BIG = Integer(minimum=1, maximum=BIGINT_MAX)
 
 
-class WorkflowViewSet(ResourceViewSet):
-    """Automation: what is to happen when. Written by administrators and managers."""
-
-    model = Workflow
-    queryset = Workflow.objects.filter(archived_at=None).order_by("-id")
-    serializer_class = WorkflowSerializer
-    filters = ("status", "trigger_type", "entity", "name")
-    parameters = ("status", "workflow", "entity", "object_id", "created_after", "created_before")
-    _secret = ""
-    access = {"executions": Action.VIEW, "versions": Action.VIEW, "vocabulary": Action.VIEW}
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # A dry run keeps nothing, not even an answer: it opens its own transaction, which is read-only.
-        if self.action in ("test", "backtest"):
-            self.writes_in_transaction = False
-        super().initial(request, *args, **kwargs)
-
-    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The secret of an inbound webhook is shown this once."""
-        response = super().create(request, *args, **kwargs)
-        response.data |= {"hook_secret": self._secret} if self._secret else {}
-        return response
+class WorkflowSaving(ResourceViewSet):
+    """What saving and deleting a workflow entails."""
 
     def perform_create(self, serializer: Any) -> None:
         workflow = self.saved(serializer, created_by=self.request.user)
@@ -74,6 +54,10 @@ class WorkflowViewSet(ResourceViewSet):
         """Archived: its history stays, its runs are held."""
         instance.archived_at, instance.status = timezone.now(), Workflow.Status.PAUSED
         instance.save(update_fields=["archived_at", "status", "updated_at"])
+
+
+class WorkflowRuns(ResourceViewSet):
+    """Running one by hand, and the runs there were."""
 
     @extend_schema(request={JSON: ANYTHING}, responses={202: STARTED})
     @action(methods=["post"], detail=True)
@@ -100,12 +84,69 @@ class WorkflowViewSet(ResourceViewSet):
         rows = narrowed(request, executions_of(request.user).filter(workflow=self.get_object()))
         return Response(numbered(request, rows, shown_runs).body())
 
+
+class WorkflowPast(ResourceViewSet):
+    """Its versions, and a secret that is replaced."""
+
     @extend_schema(responses={200: VersionSerializer(many=True)})
     @action(methods=["get"], detail=True)
     def versions(self, request: Request, pk: str) -> Response:
         """Every state of the definition, newest first."""
         rows = self.get_object().versions.all()
         return Response(numbered(request, rows, lambda part: VersionSerializer(part, many=True).data).body())
+
+    @extend_schema(request=None, responses={200: object_of({"url": TEXT, "secret": TEXT})})
+    @action(methods=["post"], detail=True)
+    def rotate_secret(self, request: Request, pk: str) -> Response:
+        """A new secret for an inbound webhook, shown this once."""
+        workflow = self.get_object()
+        if workflow.trigger_type != inbound.TRIGGER:
+            raise ConflictError("Only a workflow with an inbound webhook has a secret.")
+        secret = inbound.new_secret(workflow)
+        return Response({"url": inbound.hook_url(workflow), "secret": secret})
+
+
+class WorkflowSwitches(ResourceViewSet):
+    """Whether it runs."""
+
+    @extend_schema(request=None, responses={200: WorkflowSerializer})
+    @action(methods=["post"], detail=True)
+    def pause(self, request: Request, pk: str) -> Response:
+        """Start no new runs; those under way rest before their next step."""
+        workflow = self.get_object()
+        operations.pause(workflow)
+        return Response(self.get_serializer(workflow).data)
+
+    @extend_schema(request=None, responses={200: WorkflowSerializer})
+    @action(methods=["post"], detail=True)
+    def resume(self, request: Request, pk: str) -> Response:
+        """Activate; runs that rested go on."""
+        workflow = self.get_object()
+        operations.resume(workflow)
+        return Response(self.get_serializer(workflow).data)
+
+
+class WorkflowQuestions(ResourceViewSet):
+    """What a trial is asked."""
+
+    def _asked(self, pk: str) -> Workflow:
+        """The workflow, without a lock: nothing will be written."""
+        rows = (
+            self.get_queryset().select_related("run_as").filter(pk=pk if pk.isdigit() and len(pk) < 19 else 0)
+        )
+        found = rows.first()
+        if found is None:
+            raise NotVisibleError("Not found.")
+        return found
+
+    def _definition(self, workflow: Workflow) -> dict[str, Any]:
+        given = {name: getattr(workflow, name) for name in ("trigger_type", "trigger_conditions", "actions")}
+        definition.check(given, workflow.run_as)
+        return given
+
+
+class WorkflowTrials(WorkflowQuestions):
+    """Trying it without effect."""
 
     @extend_schema(request={JSON: ANYTHING}, responses={200: ANYTHING})
     @action(methods=["post"], detail=True)
@@ -128,52 +169,41 @@ class WorkflowViewSet(ResourceViewSet):
         days = only(request, {"days": Integer(minimum=1, maximum=backtest.MAX_DAYS)}).get("days", 7)
         return Response(backtest.backtest(workflow, self._definition(workflow), workflow.run_as, days))
 
-    def _asked(self, pk: str) -> Workflow:
-        """The workflow, without a lock: nothing will be written."""
-        rows = (
-            self.get_queryset().select_related("run_as").filter(pk=pk if pk.isdigit() and len(pk) < 19 else 0)
-        )
-        found = rows.first()
-        if found is None:
-            raise NotVisibleError("Not found.")
-        return found
 
-    def _definition(self, workflow: Workflow) -> dict[str, Any]:
-        given = {name: getattr(workflow, name) for name in ("trigger_type", "trigger_conditions", "actions")}
-        definition.check(given, workflow.run_as)
-        return given
-
-    @extend_schema(request=None, responses={200: WorkflowSerializer})
-    @action(methods=["post"], detail=True)
-    def pause(self, request: Request, pk: str) -> Response:
-        """Start no new runs; those under way rest before their next step."""
-        workflow = self.get_object()
-        operations.pause(workflow)
-        return Response(self.get_serializer(workflow).data)
-
-    @extend_schema(request=None, responses={200: WorkflowSerializer})
-    @action(methods=["post"], detail=True)
-    def resume(self, request: Request, pk: str) -> Response:
-        """Activate; runs that rested go on."""
-        workflow = self.get_object()
-        operations.resume(workflow)
-        return Response(self.get_serializer(workflow).data)
-
-    @extend_schema(request=None, responses={200: object_of({"url": TEXT, "secret": TEXT})})
-    @action(methods=["post"], detail=True)
-    def rotate_secret(self, request: Request, pk: str) -> Response:
-        """A new secret for an inbound webhook, shown this once."""
-        workflow = self.get_object()
-        if workflow.trigger_type != inbound.TRIGGER:
-            raise ConflictError("Only a workflow with an inbound webhook has a secret.")
-        secret = inbound.new_secret(workflow)
-        return Response({"url": inbound.hook_url(workflow), "secret": secret})
+class WorkflowVocabulary(ResourceViewSet):
+    """What workflows can be written in."""
 
     @extend_schema(responses={200: ANYTHING})
     @action(methods=["get"], detail=False)
     def vocabulary(self, request: Request) -> Response:
         """The triggers and actions there are, with their parameters."""
         return Response({"triggers": [_told(t, t.settings) for t in triggers], "actions": _actions()})
+
+
+class WorkflowViewSet(
+    WorkflowVocabulary, WorkflowSaving, WorkflowRuns, WorkflowPast, WorkflowSwitches, WorkflowTrials
+):
+    """Automation: what is to happen when. Written by administrators and managers."""
+
+    model = Workflow
+    queryset = Workflow.objects.filter(archived_at=None).order_by("-id")
+    serializer_class = WorkflowSerializer
+    filters = ("status", "trigger_type", "entity", "name")
+    parameters = ("status", "workflow", "entity", "object_id", "created_after", "created_before")
+    _secret = ""
+    access = {"executions": Action.VIEW, "versions": Action.VIEW, "vocabulary": Action.VIEW}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # A dry run keeps nothing, not even an answer: it opens its own transaction, which is read-only.
+        if self.action in ("test", "backtest"):
+            self.writes_in_transaction = False
+        super().initial(request, *args, **kwargs)
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The secret of an inbound webhook is shown this once."""
+        response = super().create(request, *args, **kwargs)
+        response.data |= {"hook_secret": self._secret} if self._secret else {}
+        return response
 
 
 def sees(user: User, name: str, object_id: int) -> bool:
@@ -216,17 +246,8 @@ def narrowed(request: Request, rows: QuerySet) -> QuerySet:
     return rows.filter(created_at__lt=before) if before else rows
 
 
-class ExecutionViewSet(ReadOnlyResourceViewSet):
-    """Runs of workflows, with every step."""
-
-    model = WorkflowExecution
-    queryset = WorkflowExecution.objects.select_related("version", "workflow").prefetch_related("steps")
-    serializer_class = ExecutionSerializer
-    filters = ("status", "workflow", "entity", "object_id", "error_code")
-    parameters = ("created_after", "created_before")
-
-    def filtered(self, rows: QuerySet) -> QuerySet:
-        return narrowed(self.request, super().filtered(rows)).order_by("-id")
+class ExecutionVerbs(ReadOnlyResourceViewSet):
+    """Going on, beginning anew, ending."""
 
     @extend_schema(request=None, responses={200: ExecutionSerializer})
     @action(methods=["post"], detail=True)
@@ -254,6 +275,10 @@ class ExecutionViewSet(ReadOnlyResourceViewSet):
     def _shown_again(self, run: WorkflowExecution) -> Response:
         return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
 
+
+class ExecutionBulk(ReadOnlyResourceViewSet):
+    """Many at once."""
+
     @extend_schema(
         request={JSON: object_of({"workflow": ID, "status": TEXT})},
         responses={200: object_of({"retried": {"type": "integer"}})},
@@ -269,3 +294,16 @@ class ExecutionViewSet(ReadOnlyResourceViewSet):
         names = {"created_after": "created_at__gte", "created_before": "created_at__lt"}
         rows = self.get_queryset().filter(**{names.get(name, name): value for name, value in given.items()})
         return Response({"retried": operations.retry_many(rows)})
+
+
+class ExecutionViewSet(ExecutionBulk, ExecutionVerbs):
+    """Runs of workflows, with every step."""
+
+    model = WorkflowExecution
+    queryset = WorkflowExecution.objects.select_related("version", "workflow").prefetch_related("steps")
+    serializer_class = ExecutionSerializer
+    filters = ("status", "workflow", "entity", "object_id", "error_code")
+    parameters = ("created_after", "created_before")
+
+    def filtered(self, rows: QuerySet) -> QuerySet:
+        return narrowed(self.request, super().filtered(rows)).order_by("-id")

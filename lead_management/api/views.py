@@ -38,20 +38,8 @@ CONVERTED = object_of(
 )
 
 
-class LeadViewSet(EntityViewSet):
-    """Leads, their conversion and their figures."""
-
-    entity = LEAD
-    access = {**EntityViewSet.access, "convert": Action.CHANGE}
-
-    @extend_schema(request={"application/json": of_kinds(CONVERT)}, responses={200: CONVERTED})
-    @action(methods=["post"], detail=True)
-    def convert(self, request: Request, pk: str) -> Response:
-        """Make a contact, its company and an opportunity of the lead, once; 409 afterwards."""
-        wish = Wish(**only(request, CONVERT))
-        lead = writing.locked(self.entity, record_id(pk), request.user)
-        preconditions.check(request, lead)
-        return Response(convert(self.entity, lead, request.user, wish))
+class LeadFigures(EntityViewSet):
+    """Second names that the descriptions give."""
 
     @extend_schema(responses={200: ANYTHING})
     @action(methods=["get"], detail=False)
@@ -65,3 +53,19 @@ class LeadViewSet(EntityViewSet):
         """Whether leads can be read; needs no token."""
         Lead.objects.order_by().values("pk")[:1].exists()
         return Response({"status": "ok"})
+
+
+class LeadViewSet(LeadFigures):
+    """Leads, their conversion and their figures."""
+
+    entity = LEAD
+    access = {**EntityViewSet.access, "convert": Action.CHANGE}
+
+    @extend_schema(request={"application/json": of_kinds(CONVERT)}, responses={200: CONVERTED})
+    @action(methods=["post"], detail=True)
+    def convert(self, request: Request, pk: str) -> Response:
+        """Make a contact, its company and an opportunity of the lead, once; 409 afterwards."""
+        wish = Wish(**only(request, CONVERT))
+        lead = writing.locked(self.entity, record_id(pk), request.user)
+        preconditions.check(request, lead)
+        return Response(convert(self.entity, lead, request.user, wish))

@@ -53,10 +53,8 @@ STAY = object_of(
 )
 
 
-class OpportunityViewSet(EntityViewSet):
-    """Opportunities: deals on their way through a pipeline."""
-
-    entity = OPPORTUNITY
+class OpportunityFigures(EntityViewSet):
+    """The board and the forecast."""
 
     @extend_schema(responses={200: BOARD})
     @action(methods=["get"], detail=False)
@@ -77,6 +75,12 @@ class OpportunityViewSet(EntityViewSet):
         months = whole_parameter(request, "months", 1, 36) or FORECAST_MONTHS
         rows = listing.figures(self.entity, request, reserved=frozenset(("start", "months")))
         return Response(operations.forecast_figures(rows, start, months))
+
+
+class OpportunityViewSet(OpportunityFigures):
+    """Opportunities: deals on their way through a pipeline."""
+
+    entity = OPPORTUNITY
 
     @extend_schema(responses={200: object_of({"results": array_of(STAY)})})
     @action(methods=["get"], detail=True)

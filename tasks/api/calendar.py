@@ -21,33 +21,8 @@ from tasks.models import CalendarFeed
 FEED = object_of({"enabled": FLAG, "created_at": nullable(MOMENT), "last_used_at": nullable(MOMENT)})
 
 
-class CalendarViewSet(CrmViewSet):
-    """Your tasks as a calendar that other programs subscribe to."""
-
-    policy = CalendarFeed.policy
-    access = {"create": Action.VIEW, "remove": Action.VIEW}
-    lookup_value_regex = r"[A-Za-z0-9_\-]{43}"
-
-    @extend_schema(responses={200: FEED})
-    def list(self, request: Request) -> Response:
-        """Whether there is a feed, and when it was read last."""
-        found = CalendarFeed.objects.filter(user=request.user).first()
-        names = ("created_at", "last_used_at")
-        return Response({"enabled": found is not None, **{n: getattr(found, n, None) for n in names}})
-
-    @extend_schema(request=None, responses={201: object_of({"url": TEXT})})
-    def create(self, request: Request) -> Response:
-        """A new address, shown this once; the one before stops working."""
-        secret = calendar.open_feed(request.user)
-        url = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/calendar/{secret}/tasks.ics"
-        return Response({"url": url}, 201)
-
-    @extend_schema(request=None, responses={204: None})
-    @action(methods=["post"], detail=False)
-    def remove(self, request: Request) -> Response:
-        """Take the address back."""
-        CalendarFeed.objects.filter(user=request.user).delete()
-        return Response(status=204)
+class CalendarDownload(CrmViewSet):
+    """The feed itself."""
 
     @extend_schema(responses={(200, "text/calendar"): OpenApiTypes.STR})
     @action(
@@ -68,3 +43,36 @@ class CalendarViewSet(CrmViewSet):
         if etag in request.headers.get("If-None-Match", ""):
             return HttpResponse(status=304, headers=headers)
         return HttpResponse(body, content_type="text/calendar; charset=utf-8", headers=headers)
+
+
+class CalendarRemoval(CrmViewSet):
+    """Its end."""
+
+    @extend_schema(request=None, responses={204: None})
+    @action(methods=["post"], detail=False)
+    def remove(self, request: Request) -> Response:
+        """Take the address back."""
+        CalendarFeed.objects.filter(user=request.user).delete()
+        return Response(status=204)
+
+
+class CalendarViewSet(CalendarRemoval, CalendarDownload):
+    """Your tasks as a calendar that other programs subscribe to."""
+
+    policy = CalendarFeed.policy
+    access = {"create": Action.VIEW, "remove": Action.VIEW}
+    lookup_value_regex = r"[A-Za-z0-9_\-]{43}"
+
+    @extend_schema(responses={200: FEED})
+    def list(self, request: Request) -> Response:
+        """Whether there is a feed, and when it was read last."""
+        found = CalendarFeed.objects.filter(user=request.user).first()
+        names = ("created_at", "last_used_at")
+        return Response({"enabled": found is not None, **{n: getattr(found, n, None) for n in names}})
+
+    @extend_schema(request=None, responses={201: object_of({"url": TEXT})})
+    def create(self, request: Request) -> Response:
+        """A new address, shown this once; the one before stops working."""
+        secret = calendar.open_feed(request.user)
+        url = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/calendar/{secret}/tasks.ics"
+        return Response({"url": url}, 201)

@@ -77,30 +77,8 @@ REQUEST = {
 }
 
 
-class ExportJobViewSet(ReadOnlyResourceViewSet):
-    """Exports made in the background: yours alone, and only until they expire."""
-
-    model = ExportJob
-    queryset = ExportJob.objects.all()
-    serializer_class = ExportJobSerializer
-    filters = ("status",)
-    access = {"create": Action.VIEW, "cancel": Action.VIEW}
-
-    def get_queryset(self) -> QuerySet:
-        return super().get_queryset().order_by("-id")
-
-    @extend_schema(request={"application/json": EXPORT_FORM}, responses={202: EXPORT_JOB})
-    def create(self, request: Request) -> Response:
-        """Begin an export; answered with 202 and where to ask for it."""
-        body = only(request, REQUEST)
-        entity = by_plural(body.get("resource", ""))
-        if entity is None:
-            raise InvalidError.of("resource", "Name what to export, such as leads.", "invalid_choice")
-        _check_scope(request, entity.plural)
-        params = {**_params(body.get("params")), **({"format": body["format"]} if "format" in body else {})}
-        job = export_jobs.begin(entity, params, request.user)
-        shown = self.get_serializer(job).data
-        return Response(shown, 202, headers={"Location": shown["url"], "Retry-After": "1"})
+class ExportEndings(ReadOnlyResourceViewSet):
+    """Stopping an export, and fetching it."""
 
     @extend_schema(request=None, responses={200: EXPORT_JOB})
     @action(methods=["post"], detail=True)
@@ -124,6 +102,32 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
         return FileResponse(
             file, as_attachment=True, filename=job.file_name, content_type=FORMATS[job.format]
         )
+
+
+class ExportJobViewSet(ExportEndings):
+    """Exports made in the background: yours alone, and only until they expire."""
+
+    model = ExportJob
+    queryset = ExportJob.objects.all()
+    serializer_class = ExportJobSerializer
+    filters = ("status",)
+    access = {"create": Action.VIEW, "cancel": Action.VIEW}
+
+    def get_queryset(self) -> QuerySet:
+        return super().get_queryset().order_by("-id")
+
+    @extend_schema(request={"application/json": EXPORT_FORM}, responses={202: EXPORT_JOB})
+    def create(self, request: Request) -> Response:
+        """Begin an export; answered with 202 and where to ask for it."""
+        body = only(request, REQUEST)
+        entity = by_plural(body.get("resource", ""))
+        if entity is None:
+            raise InvalidError.of("resource", "Name what to export, such as leads.", "invalid_choice")
+        _check_scope(request, entity.plural)
+        params = {**_params(body.get("params")), **({"format": body["format"]} if "format" in body else {})}
+        job = export_jobs.begin(entity, params, request.user)
+        shown = self.get_serializer(job).data
+        return Response(shown, 202, headers={"Location": shown["url"], "Retry-After": "1"})
 
 
 def _check_scope(request: Request, resource: str) -> None:

@@ -29,28 +29,8 @@ from core.transfer.guarding import guard
 KINDS = ImportIssue.Kind.values
 
 
-class ImportJobViewSet(ReadOnlyResourceViewSet):
-    """Your imports and their undoings, the newest first."""
-
-    model = ImportJob
-    queryset = ImportJob.objects.all()
-    filters = ("status", "kind")
-    access = {"cancel": Action.VIEW, "undo": Action.VIEW}
-
-    def get_queryset(self) -> QuerySet:
-        return super().get_queryset().order_by("-id")
-
-    @extend_schema(responses={200: page_of(IMPORT_RESULT)})
-    def list(self, request: Request) -> Response:
-        return super().list(request)
-
-    def _shown(self, rows: QuerySet) -> Any:
-        return [import_body(job, details=False) for job in rows]
-
-    @extend_schema(responses={200: IMPORT_RESULT})
-    def retrieve(self, request: Request, pk: str) -> Response:
-        """Progress, figures and the first faulty rows."""
-        return Response(import_body(self.get_object()))
+class ImportFaults(ReadOnlyResourceViewSet):
+    """What was wrong, for people and as a file."""
 
     @extend_schema(responses={200: page_of(ISSUE)})
     @action(methods=["get"], detail=True)
@@ -75,6 +55,10 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
             raise NotVisibleError("An undo has no file.")
         return streamed(request, error_lines(job), "text/csv; charset=utf-8", f"import_{job.pk}_errors.csv")
 
+
+class ImportEndings(ReadOnlyResourceViewSet):
+    """Stopping an import, and taking it back."""
+
     @extend_schema(request=None, responses={200: IMPORT_RESULT})
     @action(methods=["post"], detail=True)
     def cancel(self, request: Request, pk: str) -> Response:
@@ -97,6 +81,30 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
         undoing.postpone(job)
         body = import_body(job)
         return Response(body, 202, headers={"Location": body["url"], "Retry-After": "1"})
+
+
+class ImportJobViewSet(ImportFaults, ImportEndings):
+    """Your imports and their undoings, the newest first."""
+
+    model = ImportJob
+    queryset = ImportJob.objects.all()
+    filters = ("status", "kind")
+    access = {"cancel": Action.VIEW, "undo": Action.VIEW}
+
+    def get_queryset(self) -> QuerySet:
+        return super().get_queryset().order_by("-id")
+
+    @extend_schema(responses={200: page_of(IMPORT_RESULT)})
+    def list(self, request: Request) -> Response:
+        return super().list(request)
+
+    def _shown(self, rows: QuerySet) -> Any:
+        return [import_body(job, details=False) for job in rows]
+
+    @extend_schema(responses={200: IMPORT_RESULT})
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """Progress, figures and the first faulty rows."""
+        return Response(import_body(self.get_object()))
 
 
 def error_lines(job: ImportJob) -> Iterator[bytes]:

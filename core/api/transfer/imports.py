@@ -25,32 +25,8 @@ from core.transfer.previewing import preview
 from core.transfer.reading import open_table
 
 
-class ImportViewSet(CrmViewSet):
-    """Import a CSV or XLSX file into leads, contacts, companies, opportunities or tasks."""
-
-    parser_classes = [MultiPartParser]
-    access = {"preview": Action.ADD}
-
-    @property
-    def policy(self) -> Any:
-        return entity_named(self.kwargs["resource_type"]).model.policy
-
-    @extend_schema(responses={(200, "text/csv"): {"type": "string"}})
-    def template(self, request: Request, resource_type: str) -> HttpResponse:
-        """A CSV file with a header for every field that can be imported."""
-        out = io.StringIO()
-        csv.writer(out).writerow(header_of(entity_named(resource_type)))
-        return csv_answer(out.getvalue().encode(), f"{resource_type}_template.csv")
-
-    @extend_schema(
-        operation_id="import_preview",
-        request={"multipart/form-data": PREVIEW_FORM},
-        responses={200: PREVIEW_RESULT},
-    )
-    def preview(self, request: Request, resource_type: str) -> Response:
-        """How the file would be read and where its columns would go; nothing is imported."""
-        made, _file, _name = self._plan(request, resource_type)
-        return Response(preview(made))
+class ImportUploads(CrmViewSet):
+    """Files sent to be imported."""
 
     @extend_schema(
         operation_id="import_create",
@@ -75,6 +51,38 @@ class ImportViewSet(CrmViewSet):
         file, name = upload_of(request)
         options = options_of(request, entity)
         return plan(entity, open_table(file, options.asked), options, request.user), file, name
+
+
+class ImportTemplates(CrmViewSet):
+    """Empty files to fill in."""
+
+    @extend_schema(responses={(200, "text/csv"): {"type": "string"}})
+    def template(self, request: Request, resource_type: str) -> HttpResponse:
+        """A CSV file with a header for every field that can be imported."""
+        out = io.StringIO()
+        csv.writer(out).writerow(header_of(entity_named(resource_type)))
+        return csv_answer(out.getvalue().encode(), f"{resource_type}_template.csv")
+
+
+class ImportViewSet(ImportTemplates, ImportUploads):
+    """Import a CSV or XLSX file into leads, contacts, companies, opportunities or tasks."""
+
+    parser_classes = [MultiPartParser]
+    access = {"preview": Action.ADD}
+
+    @property
+    def policy(self) -> Any:
+        return entity_named(self.kwargs["resource_type"]).model.policy
+
+    @extend_schema(
+        operation_id="import_preview",
+        request={"multipart/form-data": PREVIEW_FORM},
+        responses={200: PREVIEW_RESULT},
+    )
+    def preview(self, request: Request, resource_type: str) -> Response:
+        """How the file would be read and where its columns would go; nothing is imported."""
+        made, _file, _name = self._plan(request, resource_type)
+        return Response(preview(made))
 
 
 def csv_answer(content: bytes, name: str) -> HttpResponse:
