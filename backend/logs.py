@@ -69,12 +69,18 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(entry, default=str).decode()
 
 
+def is_news(record: logging.LogRecord) -> bool:
+    """Not that beat rang a bell again, some times a minute."""
+    return not record.getMessage().startswith("Scheduler: Sending due task")
+
+
 def logging_settings(level: str, form: str) -> dict[str, Any]:
     """Django's LOGGING: everything goes to standard error, in one form."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {LINE: {"()": LineFormatter}, JSON: {"()": JsonFormatter}},
+        "filters": {"news": {"()": lambda: is_news}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": form}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
@@ -83,6 +89,10 @@ def logging_settings(level: str, form: str) -> dict[str, Any]:
             "django.server": {"handlers": [], "level": level, "propagate": True},
             "uvicorn": {"handlers": [], "level": level, "propagate": True},
             "uvicorn.access": {"handlers": [], "level": level, "propagate": True},
+            # Of the sweeps that run all day: what went wrong.
+            "celery.beat": {"filters": ["news"]},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
             # Every SQL statement, every watched file, every call out is too much even for DEBUG.
             "django.db.backends": {"level": "INFO"},
             "django.utils.autoreload": {"level": "INFO"},

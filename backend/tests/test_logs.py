@@ -90,3 +90,17 @@ def test_the_web_servers_own_lines_have_the_form_of_all_others(form, line):
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == ""
     assert re.fullmatch(line, result.stderr)
+
+
+def test_the_sweeps_of_a_quiet_day_are_no_news():
+    code = (
+        "from logging import config, getLogger; from backend.logs import logging_settings;"
+        "config.dictConfig(logging_settings('INFO', 'line'));"
+        "getLogger('celery.beat').info('Scheduler: Sending due task %s', 'sweep');"
+        "getLogger('celery.app.trace').info('Task %s succeeded', 'sweep');"
+        "getLogger('celery.app.trace').error('Task %s failed', 'sweep');"
+        "getLogger('celery.beat').info('beat: Starting...')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    said = [line.split(": ", 1)[1] for line in result.stderr.splitlines()]
+    assert said == ["Task sweep failed", "beat: Starting..."]
