@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from core.admin import notifications, people, scoring, settings, trail, transfer  # noqa: F401  (each registers its pages)
+from core.admin import automation, notifications, people, scoring, settings, trail, transfer  # noqa: F401  (each registers its pages)
 from core.admin.login import LoginForm
 
 # Not by unfold's setting: it would import these pages while the site they register with is being made.
