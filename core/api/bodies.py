@@ -14,7 +14,7 @@ def only(request: Request, known: Mapping[str, Kind]) -> dict[str, Any]:
 
     Raises InvalidError naming every field that is wrong.
     """
-    body = request.data or {}
+    body = {} if request.data is None else request.data
     if not isinstance(body, Mapping):
         raise InvalidError.of("", "Expected an object.", "not_an_object")
     issues: list[FieldIssue] = []

@@ -18,18 +18,22 @@ from core.models import User
 
 ACTIONS = {"update": "updated", "delete": "deleted", "assign": "updated"}
 KEYS = {"ids", "filter", "action", "data", "mode"}
-ASSIGN_KEYS = {"ids", "filter", "mode", "assigned_to", "users", "team", "method"}
+BODY_KEYS = {"ids", "filter", "mode"}
+ASSIGN_KEYS = {*BODY_KEYS, "assigned_to", "users", "team", "method"}
 
 
 def run(entity: Entity, request: Request) -> Response:
     """Carry out a bulk request. Raises InvalidError where the body itself is wrong."""
     body = _body(request, KEYS)
     word = body.get("action")
-    if word not in ACTIONS:
+    if not isinstance(word, str) or word not in ACTIONS:
         raise InvalidError.of("action", f"Expected one of: {', '.join(ACTIONS)}.", "invalid_choice")
     data = body.get("data", {})
     if word == "assign":
+        _only_known(data, ASSIGN_KEYS - BODY_KEYS, "data.")
         return _assign(entity, request, body, data)
+    if word == "delete" and data:
+        raise InvalidError.of("data", "Deleting takes no data.", "unknown_field")
     bulk = _bulk(entity, request, body, Action.DELETE if word == "delete" else Action.CHANGE)
     return _answer(bulk.archive() if word == "delete" else bulk.update(data), ACTIONS[word])
 
@@ -37,15 +41,15 @@ def run(entity: Entity, request: Request) -> Response:
 def assign(entity: Entity, request: Request) -> Response:
     """`{"ids": […], "assigned_to": 5}`, or `"users": […]` or `"team"` with a `method`."""
     body = _body(request, ASSIGN_KEYS)
-    data = {k: v for k, v in body.items() if k not in ("ids", "filter", "mode")}
+    data = {k: v for k, v in body.items() if k not in BODY_KEYS}
     return _assign(entity, request, body, data)
 
 
 def _assign(entity: Entity, request: Request, body: Mapping[str, Any], data: Any) -> Response:
-    users = _assignees(data, request.user)
-    method = data.get("method", METHODS[0])
+    method = data.get("method", METHODS[0]) if isinstance(data, Mapping) else METHODS[0]
     if method not in METHODS:
         raise InvalidError.of("method", f"Expected one of: {', '.join(METHODS)}.", "invalid_choice")
+    users = _assignees(data, request.user)
     bulk = _bulk(entity, request, body, Action.CHANGE)
     return _answer(bulk.assign(shares(entity, bulk.result.order, users, method)), "updated")
 
@@ -54,13 +58,17 @@ def _body(request: Request, keys: set[str]) -> Mapping[str, Any]:
     body = request.data
     if not isinstance(body, Mapping):
         raise InvalidError.of("", "Expected an object.", "not_an_object")
-    for name in body:
-        if name not in keys:
-            known = ", ".join(sorted(keys))
-            raise InvalidError.of(str(name)[:100], f"Unknown. Known: {known}.", "unknown_field")
+    _only_known(body, keys)
     if ("ids" in body) == ("filter" in body):
         raise InvalidError.of("ids", 'Give either "ids" or "filter".', "required")
     return body
+
+
+def _only_known(given: Any, keys: set[str], above: str = "") -> None:
+    for name in given if isinstance(given, Mapping) else ():
+        if name not in keys:
+            known = ", ".join(sorted(keys))
+            raise InvalidError.of(f"{above}{str(name)[:100]}", f"Unknown. Known: {known}.", "unknown_field")
 
 
 def _bulk(entity: Entity, request: Request, body: Mapping[str, Any], action: str) -> Bulk:

@@ -9,6 +9,7 @@ from core.conditions.listings import Listing, archived, listing_of, names_in
 from core.conf import reading_database
 from core.entities import Entity
 from core.entities.reading import Reader
+from core.errors import InvalidError
 
 
 def listing(
@@ -34,6 +35,8 @@ def page(found: Listing, request: Request) -> paging.Page:
             found.branches,
             found.ids,
         )
+    if "page" in request.query_params:
+        raise InvalidError.of("page", "A walk by cursor has no page numbers.")
     rows, size = paging.walk(request, found.ordered(), found.orders)
     keys = [f"_k{i}" for i in range(len(found.orders))]
     tuples = list(rows.values_list("pk", *keys)[: size + 1])

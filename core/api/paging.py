@@ -43,7 +43,7 @@ def page_size(request: Request) -> int:
 
 
 def _whole(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, "")
+    text = ",".join(request.query_params.getlist(name))
     if text == "":
         return default
     if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) < 1:

@@ -1,5 +1,6 @@
 """Single query parameters and ids in addresses, checked."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 
 from rest_framework.request import Request
@@ -13,6 +14,14 @@ def record_id(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= BIGINT_MAX:
         return int(text)
     raise NotVisibleError("Not found.")
+
+
+def only_known(request: Request, names: Iterable[str]) -> None:
+    """Refuse query parameters that would be passed over. Raises InvalidError."""
+    for name in request.query_params:
+        if name not in names and name != "format":
+            known = ", ".join(sorted(names)) or "none"
+            raise InvalidError.of(name[:120], f"Unknown. Known: {known}.", "unknown")
 
 
 def flag(request: Request, name: str) -> bool:

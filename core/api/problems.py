@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -113,6 +113,10 @@ def _flattened(details: Any, path: str = "") -> Iterator[dict[str, str]]:
 
 def _of_database(exception: Exception, request: Any) -> Response | None:
     """The database is away or overloaded: the client may come back."""
+    if isinstance(exception, IntegrityError):
+        # Checked before; so what it refers to was changed in between.
+        log.warning("refused by a constraint: %s", exception)
+        return _response(problem(409, "conflict", "Something it refers to was changed meanwhile.", request))
     if not isinstance(exception, OperationalError):
         return None
     log.error("database unavailable: %s", exception)

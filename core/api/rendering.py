@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -45,7 +47,7 @@ class JSONParser(BaseParser):
     renderer_class = JSONRenderer
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        text = stream.read()
+        text = _bounded(stream)
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as error:
@@ -54,6 +56,15 @@ class JSONParser(BaseParser):
         if text.count(b"[") + text.count(b"{") > MAX_NESTING and is_deeper(value, MAX_NESTING):
             raise ParseError(f"JSON may nest {MAX_NESTING} levels deep.")
         return value
+
+
+def _bounded(stream: Any) -> bytes:
+    """All of the body. Raises RequestDataTooBig before more than Django's limit is in memory."""
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    text = stream.read() if limit is None else stream.read(limit + 1)
+    if limit is not None and len(text) > limit:
+        raise RequestDataTooBig(f"At most {limit} bytes.")
+    return text
 
 
 def is_deeper(value: Any, levels: int) -> bool:

@@ -64,6 +64,8 @@ class Cleaning:
                 code = "unknown_field" if column is None else "read_only"
                 word = "Unknown field." if column is None else "This field is read-only."
                 self.issues.append(FieldIssue(str(name)[:120], code, word))
+            elif column.name in {c.name for c, _ in known.values()}:
+                self.issues.append(FieldIssue(column.name, "given_twice", "Given under two names."))
             elif column.name != "custom_fields":
                 known[name] = (column, raw)
         return known
