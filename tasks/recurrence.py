@@ -73,6 +73,16 @@ class Rule:
         return moment > self.until
 
 
+def _as_late_as_can_be(start: datetime, years: int) -> datetime:
+    """The same day of a later cycle of the calendar, with `years` left behind it.
+
+    The Gregorian calendar repeats every 400 years, weekdays too. dateutil looks for a day that never comes
+    until the year 9999: from there it does not take seconds.
+    """
+    cycles = max(LAST_YEAR - years - start.year, 0) // 400
+    return start.replace(year=start.year + 400 * cycles)
+
+
 def checked(text: str, first: datetime | None = None) -> str:
     """The rule as it is stored: upper case, without its name. Raises ValueRefusedError.
 
@@ -83,7 +93,8 @@ def checked(text: str, first: datetime | None = None) -> str:
         raise ValueRefusedError("One rule without DTSTART: the due date is the start.")
     start = first or datetime(2030, 1, 1, 9)  # noqa: DTZ001  (a wall-clock time)
     parsed = Rule.parse(rule)
-    if parsed._endless(start, parsed._horizon(start)).after(start, inc=True) is None:
+    late = _as_late_as_can_be(start, HORIZON_YEARS * parsed.interval)
+    if parsed._endless(late, parsed._horizon(late)).after(late, inc=True) is None:
         raise ValueRefusedError("No day fits this rule.")
     return rule
 
