@@ -19,8 +19,14 @@ from core.tests.notifications.browsing import chromium
 from core.tests.receiver import receiver
 from tasks.models import Task
 
+
 # Playwright's loop runs in this thread, which Django would call an unsafe place for the database.
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+@pytest.fixture(autouse=True)
+def queries_beside_a_loop(monkeypatch):
+    """Playwright's own event loop runs in this thread, which Django takes for a view's."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 # No push service is reachable from a test: the browser's answer to `subscribe` is the one thing that is

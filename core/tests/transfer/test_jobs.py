@@ -160,7 +160,7 @@ def test_rows_kept_with_an_import_are_forgotten_when_it_can_no_longer_be_undone(
 @pytest.fixture
 def process(settings, tmp_path):
     """process("worker", id) → a process on this test's own database."""
-    base, _, _ = os.environ["CRM_TEST_DATABASE_URL"].rpartition("/")
+    base, _, _ = os.environ["DATABASE_URL"].rpartition("/")
     location = settings.STORAGES["default"]["OPTIONS"]["location"]
     environ = os.environ | {
         "DATABASE_URL": f"{base}/{connection.settings_dict['NAME']}",
