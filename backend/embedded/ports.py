@@ -1,11 +1,15 @@
 """TCP ports on 127.0.0.1: free ones, and the sentence for a busy one."""
 
+import random
 import socket
 import time
 
 from backend.env import ConfigurationError
 
 LOOPBACK = "127.0.0.1"
+LOWEST = 20_000
+LOWEST_OUTGOING = 32_768  # Linux: net.ipv4.ip_local_port_range
+TRIES = 100
 GRACE_SECONDS = 2  # for the processes of a stack that was killed a moment ago to let go of theirs
 
 
@@ -21,7 +25,12 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def any_free() -> int:
-    """A port that the system says is free."""
+    """A free port below those that outgoing connections are given, so that none of them takes it meanwhile."""
+    wished = (random.randrange(LOWEST, LOWEST_OUTGOING) for _ in range(TRIES))  # noqa: S311  no secret
+    return next(filter(is_free, wished), 0) or _any_outgoing()
+
+
+def _any_outgoing() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((LOOPBACK, 0))
         return probe.getsockname()[1]

@@ -9,11 +9,12 @@ from backend.embedded import placement, ports, postgres, state, valkey
 from backend.embedded.postgres import PostgresServer
 from backend.embedded.state import State
 from backend.embedded.valkey import ValkeyServer
-from backend.env import Env
+from backend.env import ConfigurationError, Env
 
 PREFERRED_POSTGRES_PORT = 54329
 PREFERRED_VALKEY_PORT = 63799
 DEFAULT_SERVICE_USER = "nobody"
+START_TRIES = 5
 
 
 def data_folder(base: Path, env: Env) -> Path:
@@ -110,9 +111,7 @@ class Services:
         if server.is_running():
             return
         server.stop()  # one that listens on the port of an earlier start
-        port = self._usable_port(server.port, "CRM_PG_PORT", "PostgreSQL", PREFERRED_POSTGRES_PORT)
-        tell(f"Starting PostgreSQL on {ports.LOOPBACK}:{port}")
-        replace(server, port=port).start()
+        port = self._start(server, "PostgreSQL", "CRM_PG_PORT", PREFERRED_POSTGRES_PORT, tell)
         state.save(self.folder, known, postgres_port=port)
 
     def _ensure_valkey(self, tell: Callable[[str], None]) -> None:
@@ -120,10 +119,28 @@ class Services:
         server = self._valkey(known)
         if server.is_running():
             return
-        port = self._usable_port(server.port, "CRM_REDIS_PORT", "Valkey", PREFERRED_VALKEY_PORT)
-        tell(f"Starting Valkey on {ports.LOOPBACK}:{port}")
-        replace(self._valkey(known), port=port).start()
+        port = self._start(server, "Valkey", "CRM_REDIS_PORT", PREFERRED_VALKEY_PORT, tell)
         state.save(self.folder, known, valkey_port=port)
+
+    def _start(
+        self,
+        server: PostgresServer | ValkeyServer,
+        name: str,
+        variable: str,
+        preferred: int,
+        tell: Callable[[str], None],
+    ) -> int:
+        """Start it and return its port; one that another program took after we looked is passed over."""
+        for tries_left in reversed(range(START_TRIES)):
+            port = self._usable_port(server.port, variable, name, preferred)
+            tell(f"Starting {name} on {ports.LOOPBACK}:{port}")
+            try:
+                replace(server, port=port).start()
+                break
+            except ConfigurationError:
+                if ports.is_free(port) or not tries_left:
+                    raise
+        return port
 
     def _postgres(self, known: State) -> PostgresServer:
         identity, home = self._home()

@@ -118,6 +118,40 @@ def test_a_busy_port_that_nobody_asked_for_is_passed_over(folder, monkeypatch):
             assert client.ping()
 
 
+def seen_free_once(monkeypatch, busy):
+    """Make the first look at a port miss who has it, as when another stack takes it just after the look."""
+    looks, really_free = [], ports.is_free
+
+    def is_free(port, host=ports.LOOPBACK):
+        if port == busy and not looks:
+            looks.append(port)
+            return True
+        return really_free(port, host)
+
+    monkeypatch.setattr(ports, "is_free", is_free)
+    return looks
+
+
+@pytest.mark.parametrize("name", ["POSTGRES", "VALKEY"])
+def test_a_port_that_another_program_takes_just_before_the_start_is_passed_over(folder, name, monkeypatch):
+    given = {"POSTGRES": {"REDIS_URL": "redis://cache"}, "VALKEY": {"DATABASE_URL": "postgresql://db/crm"}}
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        busy = other.getsockname()[1]
+        monkeypatch.setattr(f"backend.embedded.services.PREFERRED_{name}_PORT", busy)
+        looks = seen_free_once(monkeypatch, busy)
+        found = services(folder, **given[name])
+        told = []
+        found.ensure_running(told.append)
+        try:
+            assert looks == [busy]
+            assert len(told) == 2
+            assert told[0].endswith(f":{busy}")
+            assert not told[1].endswith(f":{busy}")
+            assert list(found.status().values()).count("not running") == 1
+        finally:
+            found.remove()
+
+
 def test_servers_that_the_environment_names_are_never_started(folder):
     found = services(folder, DATABASE_URL="postgresql://db/crm", REDIS_URL="redis://cache")
     found.ensure_running()
