@@ -25,7 +25,7 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def any_free() -> int:
-    """A free port below those that outgoing connections are given, so that none of them takes it meanwhile."""
+    """A free port below those of outgoing connections, so that none of them takes it meanwhile."""
     wished = (random.randrange(LOWEST, LOWEST_OUTGOING) for _ in range(TRIES))  # noqa: S311  no secret
     return next(filter(is_free, wished), 0) or _any_outgoing()
 
