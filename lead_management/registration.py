@@ -14,9 +14,11 @@ from core.entities.entity import Entity, NamedFilter, id_column, record_columns,
 from core.entities.kinds import Boolean, Integer, Phone
 from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
+from core.lead_scoring.answers import reasons_in_words
 from core.models.fields import ADDRESS
 from core.notifications.moments import remind
 from core.notifications.watching import watch
+from core.transfer.added import add
 from core.transfer.headers import headers_of, load, people
 from lead_management import (
     automation,  # noqa: F401  (triggers and actions)
@@ -100,6 +102,8 @@ remind(
 )
 watch("lead", "status")
 watch("lead", "lead_score", type="score", above=HOT)
+
+add("lead", "factors", reasons_in_words)
 
 
 demo_parts.register("lead_management", add_leads)

@@ -39,8 +39,8 @@ def texts(
 
 
 def _statement_for(entity: Entity, columns: Sequence[Column]) -> Statement:
-    # Definitions of custom fields come and go; everything else is fixed at start-up.
-    if any(c.custom for c in columns):
+    # Definitions of custom fields come and go, and exports add cells; everything else is fixed at start-up.
+    if any(c.custom or c.name not in entity.by_name for c in columns):
         return statement(entity, columns)
     return _kept(entity.name, tuple(c.name for c in columns))
 

@@ -1,5 +1,6 @@
 """One lead's score and its reasons, for a user who asks: made now, or as they were stored."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from core.access import Action
@@ -50,9 +51,37 @@ def stored_reasons(lead: int) -> dict[str, Any]:
     row = LeadScore.objects.filter(pk=lead).first()
     if row is not None:
         by = engine.loaded(engine.Origin(row.model_id, row.rules_id))
-        if len(row.points) == len(by.scorer.factors) and len(row.codes) == len(by.model.inputs):
+        if _fits(by, row):
             made = {"score": row.score, "probability": row.probability, "scored_at": row.scored_at}
             return made | {"factors": by.reasons(row.points, row.codes)} | engine.provenance(by)
     by = engine.current()
     _, frame = by.reader.stored([lead])
     return engine.answer(by, by.scorer.score(frame))
+
+
+def _fits(by: engine.Loaded, row: LeadScore) -> bool:
+    """Whether the model that scored is still there as it was."""
+    return len(row.points) == len(by.scorer.factors) and len(row.codes) == len(by.model.inputs)
+
+
+def reasons_in_words(leads: Sequence[int], using: str) -> dict[int, str]:
+    """By lead: "Source: referral +12; Company size: up to 9 -3; base 50", the points that make its score.
+
+    As `stored_reasons`, for many at once.
+    """
+    loaded: dict[engine.Origin, engine.Loaded] = {}
+    told = {}
+    for row in LeadScore.objects.using(using).filter(pk__in=leads):
+        origin = engine.Origin(row.model_id, row.rules_id)
+        by = loaded.get(origin) or loaded.setdefault(origin, engine.loaded(origin))
+        if _fits(by, row):
+            told[row.pk] = _sentence(by, row.points, row.codes)
+    by = engine.current()
+    ids, frame = by.reader.stored([pk for pk in leads if pk not in told])
+    scored = by.scorer.score(frame)
+    made = zip(ids, scored.points.tolist(), scored.codes.tolist(), strict=True)
+    return told | {pk: _sentence(by, points, codes) for pk, points, codes in made}
+
+
+def _sentence(by: engine.Loaded, points: Sequence[int], codes: Sequence[int]) -> str:
+    return "; ".join([*(one["text"] for one in by.reasons(points, codes)), f"base {by.model.base_score}"])

@@ -6,6 +6,7 @@ a temporary file, because their end is written first.
 
 import csv
 import io
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from core.entities.documents import texts
 from core.entities.kinds import Boolean
 from core.entities.reading import pick
 from core.errors import InvalidError, ValueRefusedError
+from core.transfer.added import Filler, columns_of
 from core.transfer.cells import cell
 from core.transfer.guarding import guard
 
@@ -75,10 +77,10 @@ def export_of(entity: Entity, params: Mapping[str, str], user: Any) -> Export:
 
 
 def _columns(entity: Entity, names: list[str]) -> list[Column]:
-    """All columns and custom fields, or those that are named."""
+    """All columns and custom fields, or those that are named, which may be added cells too."""
     known = schema(entity, names=[PREFIX])
     if names:
-        return pick(known, names, "fields")
+        return pick({**known, **columns_of(entity)}, names, "fields")
     return [column for column in known.values() if column.name != "custom_fields"]
 
 
@@ -110,7 +112,7 @@ def _csv(export: Export, using: str, counted: Callable[[int], None]) -> Iterator
     connection = connections[using]
     delimiter = export.delimiter.replace("\t", "\\t")
     statement = f"COPY ({sql}) TO STDOUT WITH (FORMAT csv, DELIMITER E'{delimiter}')"
-    rows = 0
+    rows, filler = 0, Filler(export.entity, export.columns, using)
     connection.ensure_connection()
     # psycopg's own cursor: Django's debugging one takes no parameters here.
     with connection.connection.cursor() as cursor, cursor.copy(statement, params) as copy:
@@ -119,11 +121,23 @@ def _csv(export: Export, using: str, counted: Callable[[int], None]) -> Iterator
             block += line
             rows += 1
             if len(block) >= BLOCK:
-                yield bytes(block)
+                yield _worded(export, filler, bytes(block))
                 counted(rows)
                 block.clear()
-    yield bytes(block)
+    yield _worded(export, filler, bytes(block))
     counted(rows)
+
+
+def _worded(export: Export, filler: Filler, block: bytes) -> bytes:
+    """Whole lines with their added cells, quoted in any case."""
+    if not filler:
+        return block
+
+    def quoted(words: str) -> str:
+        text = guard(words) if export.guarded else words
+        return '"' + text.replace('"', '""') + '"'
+
+    return filler.text(block.decode(), quoted).encode()
 
 
 def _line(export: Export, cells: list[str]) -> bytes:
@@ -143,12 +157,13 @@ def _select(export: Export, using: str) -> tuple[str, Any]:
 
 def _jsonl(export: Export, using: str, counted: Callable[[int], None]) -> Iterator[bytes]:
     """The records as the API shows them, one in a line."""
-    rows = 0
+    rows, filler = 0, Filler(export.entity, export.columns, using)
     wanted = export.rows(using).values_list("pk", flat=True).iterator(AT_ONCE)
     while ids := list(islice(wanted, AT_ONCE)):
         found = texts(export.entity, export.columns, ids, using)
         rows += len(found)
-        yield "".join(f"{text}\n" for text in found).encode()
+        lines = "".join(f"{text}\n" for text in found)
+        yield filler.text(lines, lambda words: json.dumps(words, ensure_ascii=False)[1:-1]).encode()
         counted(rows)
 
 
@@ -169,6 +184,7 @@ def _write_book(export: Export, using: str, counted: Callable[[int], None], file
     with xlsxwriter.Workbook(file, options) as book:
         cells = {f"_c{i}": cell(column, guarded=False) for i, column in enumerate(export.columns)}
         rows = export.rows(using).annotate(**cells).values_list(*cells).iterator(AT_ONCE)
+        rows = Filler(export.entity, export.columns, using).rows(rows)
         numeric = [isinstance(c.kind, kinds.Integer | kinds.Float | kinds.Money) for c in export.columns]
         sheet, number = None, 0
         for number, values in enumerate(rows):

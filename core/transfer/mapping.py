@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import FieldIssue, InvalidError
+from core.transfer.added import columns_of
 from core.transfer.headers import looked_up, normalised
 from core.transfer.targets import ID, Target, Targets
 
@@ -65,7 +66,7 @@ def proposed(targets: Targets, headers: Sequence[str]) -> list[Mapped]:
 
 
 def _is_own_export(targets: Targets, headers: Sequence[str]) -> bool:
-    known = set(targets.columns) | set(targets.by_name)
+    known = set(targets.columns) | set(targets.by_name) | set(columns_of(targets.entity))
     return len(headers) > 1 and ID in headers and all(header in known for header in headers)
 
 
