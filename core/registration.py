@@ -6,6 +6,7 @@ from core.api.activities import ActivityViewSet, CommentViewSet
 from core.api.changes import ChangeViewSet
 from core.api.custom_fields import CustomFieldViewSet
 from core.api.email_templates import EmailTemplateViewSet
+from core.api.executions import ExecutionViewSet
 from core.api.notifications import NotificationViewSet
 from core.api.people import TeamViewSet, UserViewSet
 from core.api.push import PushSubscriptionViewSet
@@ -17,7 +18,7 @@ from core.api.transfer.exports import ExportJobViewSet
 from core.api.transfer.import_jobs import ImportJobViewSet
 from core.api.transfer.saved_mappings import SavedMappingViewSet
 from core.api.webhooks import DeliveryViewSet, WebhookViewSet
-from core.api.workflows import ExecutionViewSet, WorkflowViewSet
+from core.api.workflows import WorkflowViewSet
 from core.changes import (
     attachments,  # noqa: F401  (timeline sources and carry-overs)
     consumers,

@@ -12,6 +12,8 @@ from rest_framework.response import Response
 from core.access import Action
 from core.api.attached import AttachedSerializer, AttachedViewSet
 from core.api.paging import numbered
+from core.api.parameters import PAGES
+from core.api.schema.lists import PAGING
 from core.api.schema.parts import page_of, ref
 from core.changes.history import presented
 from core.models import Activity, Change, Comment
@@ -35,6 +37,7 @@ class ActivityViewSet(AttachedViewSet):
     queryset = Activity.objects.select_related("author")
     serializer_class = ActivitySerializer
     filters = ("type", "direction", "author", "outcome")
+    orderings = ("happened_at", "id")
 
 
 class CommentSerializer(AttachedSerializer):
@@ -71,9 +74,11 @@ class CommentViewSet(AttachedViewSet):
     queryset = Comment.objects.select_related("author").prefetch_related("mentions")
     serializer_class = CommentSerializer
     filters = ("author",)
+    orderings = ("id",)
     access = {"history": Action.VIEW}
+    taking = {"list": None, "history": PAGES}
 
-    @extend_schema(responses={200: page_of(ref("Change"))})
+    @extend_schema(responses={200: page_of(ref("Change"))}, parameters=PAGING, filters=False)
     @action(methods=["get"], detail=True)
     def history(self, request: Request, pk: str) -> Response:
         """Every version of the comment, newest first."""

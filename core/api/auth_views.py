@@ -28,7 +28,7 @@ from core.api.auth_serializers import (
 )
 from core.api.authentication import CHALLENGE, bearer
 from core.api.paging import numbered
-from core.api.parameters import record_id
+from core.api.parameters import PAGES, KnownParametersMixin, record_id
 from core.api.permissions import OwnAccount, SignedInByPassword
 from core.api.transactions import TransactionMixin
 from core.errors import NotVisibleError
@@ -42,7 +42,7 @@ from core.sign_in.tokens import CrmToken, TokenRefusedError, read_access, read_r
 REFUSED = "No active user has this name and password."
 
 
-class AuthView(TransactionMixin, APIView):
+class AuthView(KnownParametersMixin, TransactionMixin, APIView):
     """Base of these views. What they answer is never kept by caches in between."""
 
     permission_classes = [SignedInByPassword]
@@ -153,6 +153,8 @@ class PasswordView(AuthView):
 
 
 class SessionsView(AuthView):
+    taking = {"get": PAGES}
+
     @extend_schema(operation_id="auth_sessions", responses=SessionPage)
     def get(self, request: Request) -> Response:
         """One's own sessions that still live."""
@@ -180,6 +182,8 @@ class SessionView(AuthView):
 
 
 class ApiKeysView(AuthView):
+    taking = {"get": PAGES}
+
     @extend_schema(operation_id="auth_api_keys", responses=ApiKeyPage)
     def get(self, request: Request) -> Response:
         """One's own API keys, the revoked ones too."""

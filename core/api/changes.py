@@ -42,6 +42,7 @@ class ChangeViewSet(CrmViewSet):
     """Every change of every record you see, in an order in which nothing is passed over."""
 
     policy = ReadAllPolicy()
+    taking = {"list": None}
 
     @extend_schema(
         operation_id="changes_list", tags=["changes"], parameters=PARAMETERS, responses={200: PAGE}

@@ -33,6 +33,7 @@ class CustomFieldViewSet(ResourceViewSet):
     queryset = CustomField.objects.all()
     serializer_class = CustomFieldSerializer
     filters = ("entity", "key", "type")
+    orderings = ("entity", "key", "label", "type", "position", "created_at", "id")
 
     def perform_destroy(self, instance: CustomField) -> None:
         defining.forget_values(instance)

@@ -63,6 +63,7 @@ class EmailTemplateViewSet(EmailTemplateTrials):
     queryset = EmailTemplate.objects.order_by("name", "id")
     serializer_class = EmailTemplateSerializer
     filters = ("key", "entity", "name")
+    orderings = ("key", "entity", "name", "created_at", "updated_at", "id")
     access = {"preview": Action.VIEW, "variables": Action.VIEW}
 
     def perform_create(self, serializer: Any) -> None:

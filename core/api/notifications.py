@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from core.access import Action
 from core.api.bodies import only
 from core.api.parameters import flag
+from core.api.querying import filtered
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.parts import FLAG, MOMENT, TEXT, array_of, object_of, of_kinds
 from core.changes.history import actors_of
@@ -48,6 +49,7 @@ PREFERENCES = object_of(
         "time_zone": TEXT | {"example": "Europe/Berlin"},
     }
 )
+CHANNEL = [OpenApiParameter("channel", str)]
 DISABLED = object_of(
     {"results": array_of(object_of({"channel": TEXT, "address": TEXT, "reason": TEXT, "created_at": MOMENT}))}
 )
@@ -100,15 +102,14 @@ class InboxWishes(ReadOnlyResourceViewSet):
 class InboxDoors(ReadOnlyResourceViewSet):
     """Addresses that refused mail, and the ticket of the live channel."""
 
-    @extend_schema(methods=["GET"], responses={200: DISABLED})
-    @extend_schema(methods=["DELETE"], responses={204: None}, parameters=[OpenApiParameter("channel", str)])
+    @extend_schema(methods=["GET"], responses={200: DISABLED}, parameters=CHANNEL)
+    @extend_schema(methods=["DELETE"], responses={204: None}, parameters=CHANNEL)
     @action(methods=["get", "delete"], detail=False)
     def disabled_addresses(self, request: Request) -> Response:
         """Your addresses that were refused for good; DELETE lets them be tried again."""
-        rows = sending.disabled_of(request.user)
+        rows = filtered(request, sending.disabled_of(request.user), ("channel",))
         if request.method == "DELETE":
-            channel = request.query_params.get("channel")
-            (rows.filter(channel=channel) if channel else rows).delete()
+            rows.delete()
             return Response(status=204)
         return Response({"results": list(rows.values("channel", "address", "reason", "created_at"))})
 
@@ -196,6 +197,8 @@ class NotificationViewSet(InboxRows, InboxWishes, InboxDoors, InboxMarks, InboxM
     serializer_class = NotificationSerializer
     filters = ("type",)
     parameters = ("unread", "archived")
+    orderings = ("created_at", "id")
+    taking = {"list": None, "disabled_addresses": {"channel"}}
     access = dict.fromkeys(
         ("read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses"),
         Action.VIEW,

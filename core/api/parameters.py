@@ -1,7 +1,8 @@
 """Single query parameters and ids in addresses, checked."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
+from typing import Any
 
 from rest_framework.request import Request
 
@@ -16,7 +17,26 @@ def record_id(text: str) -> int:
     raise NotVisibleError("Not found.")
 
 
-def only_known(request: Request, names: Iterable[str]) -> None:
+PAGES = frozenset(("page", "page_size"))
+
+
+class KnownParametersMixin:
+    """Refuses query parameters that would be passed over.
+
+    `taking` names those of each action (of each method, where a view has no actions); None leaves looking
+    at them to the action itself.
+    """
+
+    taking: Mapping[str, Collection[str] | None] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        known = self.taking.get(getattr(self, "action", None) or str(request.method).lower(), ())
+        if known is not None:
+            only_known(request, known)
+
+
+def only_known(request: Request, names: Collection[str]) -> None:
     """Refuse query parameters that would be passed over. Raises InvalidError."""
     for name in request.query_params:
         if name not in names and name != "format":

@@ -1,5 +1,6 @@
 """The base of everything over HTTP that is no entity: pipelines, custom fields, saved views, templates."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError as ModelError
@@ -13,13 +14,11 @@ from rest_framework.viewsets import GenericViewSet
 
 from core.access import Action
 from core.api.paging import numbered
-from core.api.parameters import record_id
+from core.api.parameters import KnownParametersMixin, record_id
 from core.api.permissions import PolicyPermission, action_of
+from core.api.querying import filtered, ordered
 from core.api.transactions import TransactionMixin
-from core.entities.columns import column
-from core.errors import ConflictError, ForbiddenError, InvalidError, NotVisibleError, ValueRefusedError
-
-PAGING = {"page", "page_size", "ordering", "format"}
+from core.errors import ConflictError, ForbiddenError, NotVisibleError
 
 
 class StrictSerializer(serializers.ModelSerializer):
@@ -65,11 +64,12 @@ _WORDS = {"unknown_field": "Unknown field.", "read_only": "This field is read-on
 
 
 class RowsMixin:
-    """The rows of `model` within its policy, filtered by the query; anything unknown in it is a 400."""
+    """The rows of `model` within its policy, as the query filters and orders them; unknown in it is a 400."""
 
     model: Any
     filters: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
+    orderings: tuple[str, ...] = ()
     request: Request
     kwargs: dict[str, Any]
 
@@ -83,26 +83,15 @@ class RowsMixin:
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         rows = self.filtered(self.get_queryset())
-        return Response(numbered(request, rows, self._shown).body())
+        return Response(numbered(request, ordered(request, rows, self.orderings), self._shown).body())
 
     def _shown(self, rows: QuerySet) -> Any:
         return self.get_serializer(rows, many=True).data  # type: ignore[attr-defined]
 
     def filtered(self, rows: QuerySet) -> QuerySet:
         """The rows the query names. Raises InvalidError for unknown parameters and bad values."""
-        for name, text in self.request.query_params.items():
-            if name in self.filters:
-                rows = rows.filter(**{column(self.model, name).path: self._value(name, text)})
-            elif name not in PAGING and name not in self.parameters:
-                known = ", ".join(sorted({*self.filters, *self.parameters}))
-                raise InvalidError.of(name[:120], f"Unknown filter. Known: {known}.", "unknown")
-        return rows
-
-    def _value(self, name: str, text: str) -> Any:
-        try:
-            return column(self.model, name).kind.clean(text)
-        except ValueRefusedError as error:
-            raise InvalidError.of(name, error.message, error.code) from error
+        known = (*self.parameters, *(["ordering"] if self.orderings else []))
+        return filtered(self.request, rows, self.filters, known)
 
     def get_object(self) -> Any:
         """The row in the address; for a change, under lock and within what the user may change."""
@@ -150,15 +139,22 @@ class SavingMixin:
 
 
 class ReadOnlyResourceViewSet(
-    RowsMixin, TransactionMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet
+    RowsMixin,
+    KnownParametersMixin,
+    TransactionMixin,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    GenericViewSet,
 ):
     """List and retrieve rows of `model` within its policy.
 
-    `filters` names the fields a list may be filtered by, `parameters` what a subclass reads itself.
+    `filters` names the fields a list may be filtered by, `orderings` those it may be sorted by, `parameters`
+    what a subclass reads itself.
     """
 
     permission_classes = [PolicyPermission]
     access: dict[str, str] = {}
+    taking: Mapping[str, Collection[str] | None] = {"list": None}
 
 
 class ResourceViewSet(

@@ -29,6 +29,7 @@ class SavedViewViewSet(ResourceViewSet):
     queryset = SavedView.objects.all()
     serializer_class = SavedViewSerializer
     filters = ("entity", "is_shared", "owner")
+    orderings = ("entity", "name", "created_at", "updated_at", "id")
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, owner=self.request.user)

@@ -68,6 +68,7 @@ class ScoringModelViewSet(ScoringModelPapers):
     queryset = ScoringModel.objects.all()
     serializer_class = ScoringModelSerializer
     filters = ("status",)
+    orderings = ("created_at", "activated_at", "id")
     access = dict.fromkeys(("activate", "rollback"), Action.CONFIGURE)
 
     @extend_schema(request=None)
@@ -105,6 +106,7 @@ class ScoringJobViewSet(ReadOnlyResourceViewSet):
     queryset = ScoringJob.objects.all()
     serializer_class = ScoringJobSerializer
     filters = ("kind", "status")
+    orderings = ("created_at", "finished_at")
     lookup_value_regex = "[0-9a-fA-F-]{36}"
 
     def get_object(self) -> Any:

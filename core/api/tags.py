@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from core.access import Action, Policy
 from core.api import listing, paging
 from core.api.bodies import only
-from core.api.schema.auto import PAGE_PARAMETERS
+from core.api.schema.lists import PAGING
 from core.api.schema.parts import TEXT, Schema, object_of, of_kinds, page_of
 from core.api.viewsets import CrmViewSet
 from core.entities import Entity, entities, tags
@@ -29,7 +29,7 @@ IN_USE = page_of(object_of({"entity": TEXT, "tag": TEXT, "count": COUNT}))
 PARAMETERS = [
     OpenApiParameter("entity", TEXT, description="Of one entity; of all without it."),
     OpenApiParameter("search", TEXT, description="Text in the tag."),
-    *(OpenApiParameter(p["name"], p["schema"], description=p["description"]) for p in PAGE_PARAMETERS),
+    *PAGING,
 ]
 
 
@@ -63,6 +63,7 @@ class TagViewSet(TagChanges):
 
     policy = Policy()
     access = dict.fromkeys(("rename", "merge", "remove"), Action.CHANGE)
+    taking = {"list": None}
 
     @extend_schema(operation_id="tags_list", tags=["tags"], parameters=PARAMETERS, responses={200: IN_USE})
     def list(self, request: Request) -> Response:

@@ -1,20 +1,18 @@
 """The strong base: every entity's viewset is this one with its entity named and its own verbs added."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
-from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from core.access import Action
-from core.api.parameters import only_known
+from core.api.parameters import PAGES, KnownParametersMixin
 from core.api.permissions import PolicyPermission
 from core.api.records import BulkMixin, ReadMixin, StoryMixin, WriteMixin
 from core.api.schema import CrmSchema, EntitySchema
 from core.api.transactions import TransactionMixin
 
 
-class CrmViewSet(TransactionMixin, ViewSet):
+class CrmViewSet(KnownParametersMixin, TransactionMixin, ViewSet):
     """Base of all our viewsets: authenticated, asked of the policy, writing in one transaction."""
 
     permission_classes = [PolicyPermission]
@@ -24,18 +22,16 @@ class CrmViewSet(TransactionMixin, ViewSet):
 
 
 SHAPE = {"fields", "expand"}
-# Query parameters of what is no list; lists and an entity's own verbs look at theirs themselves.
-PARAMETERS: dict[str, set[str]] = {
+# None: what takes the list's filters looks at its query itself.
+TAKING: dict[str, Collection[str] | None] = {
+    **dict.fromkeys(("list", "statistics", "timeline")),
     "create": SHAPE | {"on_duplicate"},
     "retrieve": SHAPE | {"archived"},
     "update": SHAPE,
     "partial_update": SHAPE,
     "restore": SHAPE,
     "destroy": {"hard", "archived"},
-    "history": {"page", "page_size"},
-    "follow": set(),
-    "bulk_update": set(),
-    "assign": set(),
+    "history": PAGES,
 }
 
 
@@ -49,8 +45,4 @@ class EntityViewSet(ReadMixin, WriteMixin, BulkMixin, StoryMixin, CrmViewSet):
         "assign": Action.CHANGE,
         "restore": Action.CHANGE,
     }
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        if self.action in PARAMETERS:
-            only_known(request, PARAMETERS[self.action])
+    taking = TAKING

@@ -11,8 +11,10 @@ from rest_framework.response import Response
 from core.access import Action, Role, role_of
 from core.api.bodies import only
 from core.api.paging import numbered
+from core.api.querying import filtered, ordered
 from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet, StrictSerializer
-from core.api.schema.parts import JSON, MOMENT, TEXT, array_of, object_of
+from core.api.schema.lists import list_parameters
+from core.api.schema.parts import JSON, MOMENT, TEXT, array_of, object_of, page_of, ref
 from core.conditions import parse
 from core.entities.kinds import DateTime
 from core.errors import ForbiddenError, InvalidError
@@ -83,6 +85,10 @@ class DeliverySerializer(serializers.ModelSerializer):
         ]  # fmt: skip
 
 
+FACTS = ("status", "event", "execution_id", "entity", "object_id")
+DELIVERY_ORDERINGS = ("created_at", "id")
+
+
 class WebhookFacts(ResourceViewSet):
     """What can be heard of, and what was sent."""
 
@@ -92,13 +98,17 @@ class WebhookFacts(ResourceViewSet):
         """The events there are; besides them every `<model>.<field>_changed`, and `<model>.*`."""
         return Response(events.known())
 
-    @extend_schema(responses={200: DeliverySerializer(many=True)})
+    @extend_schema(
+        operation_id="webhooks_deliveries_list",
+        responses={200: page_of(ref("Delivery"))},
+        parameters=list_parameters(WebhookDelivery, FACTS, orderings=DELIVERY_ORDERINGS),
+        filters=False,
+    )
     @action(methods=["get"], detail=True)
     def deliveries(self, request: Request, pk: str) -> Response:
         """What was sent, or is to be, with every attempt; newest first."""
         rows = self.get_object().deliveries.prefetch_related("log").order_by("-id")
-        status = request.query_params.get("status")
-        rows = rows.filter(status__in=status.split(",")) if status else rows
+        rows = ordered(request, filtered(request, rows, FACTS, ("ordering",)), DELIVERY_ORDERINGS)
         return Response(numbered(request, rows, lambda part: DeliverySerializer(part, many=True).data).body())
 
 
@@ -158,7 +168,8 @@ class WebhookViewSet(WebhookFacts, WebhookSwitches, WebhookSending):
     queryset = WebhookSubscription.objects.order_by("-id")
     serializer_class = WebhookSerializer
     filters = ("is_enabled", "name", "owner")
-    parameters = ("status",)
+    orderings = ("name", "created_at", "updated_at", "id")
+    taking = {"list": None, "deliveries": None}
     access = {"deliveries": Action.VIEW, "events": Action.VIEW}
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -179,7 +190,8 @@ class DeliveryViewSet(ReadOnlyResourceViewSet):
     model = WebhookDelivery
     queryset = WebhookDelivery.objects.prefetch_related("log").order_by("-id")
     serializer_class = DeliverySerializer
-    filters = ("status", "event", "subscription", "execution_id", "entity", "object_id")
+    filters = (*FACTS, "subscription")
+    orderings = DELIVERY_ORDERINGS
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
     @action(methods=["post"], detail=True)

@@ -1,8 +1,7 @@
-"""Workflows and their runs over HTTP."""
+"""Workflows over HTTP."""
 
 from typing import Any
 
-from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
@@ -12,13 +11,16 @@ from rest_framework.response import Response
 from core import jobs
 from core.access import Action
 from core.api.bodies import only
+from core.api.executions import RUN_FILTERS, RUN_ORDERINGS, SINCE, executions_of, narrowed, shown_runs
 from core.api.paging import numbered
-from core.api.parameters import moment_parameter
-from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet
-from core.api.schema.parts import ANYTHING, ID, JSON, TEXT, object_of
-from core.api.workflow_serializers import ExecutionSerializer, VersionSerializer, WorkflowSerializer
+from core.api.parameters import PAGES
+from core.api.querying import filtered, ordered
+from core.api.resources import ResourceViewSet
+from core.api.schema.lists import PAGING, list_parameters
+from core.api.schema.parts import ANYTHING, ID, JSON, TEXT, object_of, page_of, ref
+from core.api.workflow_serializers import VersionSerializer, WorkflowSerializer
 from core.entities import entities
-from core.entities.kinds import BIGINT_MAX, Choice, DateTime, Integer
+from core.entities.kinds import Integer
 from core.errors import ConflictError, InvalidError, NotVisibleError
 from core.models import User, Workflow, WorkflowExecution
 from core.workflows import backtest, definition, engine, inbound, operations, preview
@@ -28,8 +30,6 @@ from core.workflows.triggers import triggers
 
 DAYS = object_of({"days": {"type": "integer", "minimum": 1, "maximum": 90}})
 STARTED = object_of({"success": {"type": "boolean"}, "execution_id": ID, "status": TEXT})
-MOMENT = DateTime()
-BIG = Integer(minimum=1, maximum=BIGINT_MAX)
 
 
 class WorkflowSaving(ResourceViewSet):
@@ -77,18 +77,29 @@ class WorkflowRuns(ResourceViewSet):
             raise NotVisibleError(f"There is no such {name}.")
         return name, object_id
 
-    @extend_schema(responses={200: ExecutionSerializer(many=True)})
+    @extend_schema(
+        operation_id="workflows_executions_list",
+        responses={200: page_of(ref("Execution"))},
+        parameters=list_parameters(WorkflowExecution, RUN_FILTERS, SINCE, RUN_ORDERINGS),
+        filters=False,
+    )
     @action(methods=["get"], detail=True)
     def executions(self, request: Request, pk: str) -> Response:
         """The workflow's runs, newest first."""
         rows = narrowed(request, executions_of(request.user).filter(workflow=self.get_object()))
-        return Response(numbered(request, rows, shown_runs).body())
+        rows = filtered(request, rows, RUN_FILTERS, (*SINCE, "ordering"))
+        return Response(numbered(request, ordered(request, rows, RUN_ORDERINGS), shown_runs).body())
 
 
 class WorkflowPast(ResourceViewSet):
     """Its versions, and a secret that is replaced."""
 
-    @extend_schema(responses={200: VersionSerializer(many=True)})
+    @extend_schema(
+        operation_id="workflows_versions_list",
+        responses={200: page_of(ref("Version"))},
+        parameters=PAGING,
+        filters=False,
+    )
     @action(methods=["get"], detail=True)
     def versions(self, request: Request, pk: str) -> Response:
         """Every state of the definition, newest first."""
@@ -189,7 +200,8 @@ class WorkflowViewSet(
     queryset = Workflow.objects.filter(archived_at=None).order_by("-id")
     serializer_class = WorkflowSerializer
     filters = ("status", "trigger_type", "entity", "name")
-    parameters = ("status", "workflow", "entity", "object_id", "created_after", "created_before")
+    orderings = ("name", "status", "created_at", "updated_at", "id")
+    taking = {"list": None, "executions": None, "versions": PAGES}
     _secret = ""
     access = {"executions": Action.VIEW, "versions": Action.VIEW, "vocabulary": Action.VIEW}
 
@@ -226,84 +238,3 @@ def _object(request: Request) -> dict[str, Any]:
     if not isinstance(request.data or {}, dict):
         raise InvalidError.of("", "Expected an object.", "not_an_object")
     return dict(request.data or {})
-
-
-def executions_of(user: User) -> QuerySet[WorkflowExecution]:
-    """The runs a user may see."""
-    rows = WorkflowExecution.objects.visible_to(user)
-    return rows.select_related("version").prefetch_related("steps").order_by("-id")
-
-
-def shown_runs(rows: Any) -> Any:
-    return ExecutionSerializer(rows, many=True).data
-
-
-def narrowed(request: Request, rows: QuerySet) -> QuerySet:
-    """By time; the rest is named by `filters`."""
-    after, before = moment_parameter(request, "created_after"), moment_parameter(request, "created_before")
-    if after:
-        rows = rows.filter(created_at__gte=after)
-    return rows.filter(created_at__lt=before) if before else rows
-
-
-class ExecutionVerbs(ReadOnlyResourceViewSet):
-    """Going on, beginning anew, ending."""
-
-    @extend_schema(request=None, responses={200: ExecutionSerializer})
-    @action(methods=["post"], detail=True)
-    def retry(self, request: Request, pk: str) -> Response:
-        """Go on from the step that failed."""
-        run = self.get_object()
-        operations.retry(run)
-        return self._shown_again(run)
-
-    @extend_schema(request=None, responses={201: ExecutionSerializer})
-    @action(methods=["post"], detail=True)
-    def rerun(self, request: Request, pk: str) -> Response:
-        """A new run for the same event, with the workflow's present version."""
-        made = operations.rerun(self.get_object(), request.user)
-        return Response(self.get_serializer(made).data, status=201)
-
-    @extend_schema(request=None, responses={200: ExecutionSerializer})
-    @action(methods=["post"], detail=True)
-    def cancel(self, request: Request, pk: str) -> Response:
-        """No further step starts."""
-        run = self.get_object()
-        operations.cancel(run)
-        return self._shown_again(run)
-
-    def _shown_again(self, run: WorkflowExecution) -> Response:
-        return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
-
-
-class ExecutionBulk(ReadOnlyResourceViewSet):
-    """Many at once."""
-
-    @extend_schema(
-        request={JSON: object_of({"workflow": ID, "status": TEXT})},
-        responses={200: object_of({"retried": {"type": "integer"}})},
-    )
-    @action(methods=["post"], detail=False)
-    def bulk_retry(self, request: Request) -> Response:
-        """Retry the failed runs that the body names: by workflow, status, error_code, times."""
-        statuses = Choice(choices=tuple(WorkflowExecution.RETRYABLE))
-        known = {"workflow": BIG, "status": statuses, "created_after": MOMENT, "created_before": MOMENT}
-        given = only(request, known)
-        if not given:
-            raise InvalidError.of("", "Name the runs to retry; nothing would name all.", "required")
-        names = {"created_after": "created_at__gte", "created_before": "created_at__lt"}
-        rows = self.get_queryset().filter(**{names.get(name, name): value for name, value in given.items()})
-        return Response({"retried": operations.retry_many(rows)})
-
-
-class ExecutionViewSet(ExecutionBulk, ExecutionVerbs):
-    """Runs of workflows, with every step."""
-
-    model = WorkflowExecution
-    queryset = WorkflowExecution.objects.select_related("version", "workflow").prefetch_related("steps")
-    serializer_class = ExecutionSerializer
-    filters = ("status", "workflow", "entity", "object_id", "error_code")
-    parameters = ("created_after", "created_before")
-
-    def filtered(self, rows: QuerySet) -> QuerySet:
-        return narrowed(self.request, super().filtered(rows)).order_by("-id")

@@ -60,6 +60,7 @@ class LeadViewSet(LeadFigures):
 
     entity = LEAD
     access = {**EntityViewSet.access, "convert": Action.CHANGE}
+    taking = {**EntityViewSet.taking, "stats": None}
 
     @extend_schema(request={"application/json": of_kinds(CONVERT)}, responses={200: CONVERTED})
     @action(methods=["post"], detail=True)

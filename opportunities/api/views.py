@@ -81,6 +81,7 @@ class OpportunityViewSet(OpportunityFigures):
     """Opportunities: deals on their way through a pipeline."""
 
     entity = OPPORTUNITY
+    taking = {**EntityViewSet.taking, "pipeline": None, "forecast": None}
 
     @extend_schema(responses={200: object_of({"results": array_of(STAY)})})
     @action(methods=["get"], detail=True)
@@ -99,6 +100,7 @@ class PipelineViewSet(ResourceViewSet):
     queryset = Pipeline.objects.prefetch_related("stages")
     serializer_class = PipelineSerializer
     filters = ("is_active", "is_default")
+    orderings = ("name", "created_at", "id")
 
 
 class StageViewSet(ResourceViewSet):
@@ -108,6 +110,7 @@ class StageViewSet(ResourceViewSet):
     queryset = Stage.objects.all()
     serializer_class = StageSerializer
     filters = ("pipeline", "key")
+    orderings = ("pipeline", "position", "name", "probability", "id")
 
     def perform_destroy(self, instance: Any) -> None:
         in_use = Opportunity.objects.filter(pipeline=instance.pipeline_id, stage=instance.key)

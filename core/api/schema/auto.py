@@ -6,14 +6,10 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import SAFE_METHODS, AllowAny
 
 from core.api.schema.hooks import problem_response
+from core.api.schema.lists import PAGE_PARAMETERS, query_parameters
 from core.api.schema.parts import ID, TEXT, page_of, parameter
-from core.entities.columns import column
 
 WRITING = ("400", "409", "415", "422")
-PAGE_PARAMETERS = [
-    parameter("page", ID, "Number of the page."),
-    parameter("page_size", ID | {"maximum": 500, "default": 50}, "Results per page."),
-]
 IDEMPOTENCY_KEY = parameter(
     "Idempotency-Key", TEXT | {"maxLength": 255}, "A repetition is answered, not carried out.", where="header"
 )
@@ -87,8 +83,8 @@ class CrmSchema(AutoSchema):
     def _get_filter_parameters(self) -> list[dict[str, Any]]:
         if not self._is_resource_list():
             return super()._get_filter_parameters()
-        filters = [parameter(n, column(self.view.model, n).kind.schema()) for n in self.view.filters]
-        return [*filters, *(parameter(n, TEXT) for n in self.view.parameters)]
+        view = self.view
+        return query_parameters(view.model, view.filters, view.parameters, view.orderings)
 
     def _is_resource_list(self) -> bool:
         """Whether this is the list of a ResourceViewSet."""

@@ -4,7 +4,8 @@ from typing import Any
 
 from drf_spectacular.plumbing import ResolvedComponent
 
-from core.api.schema.auto import PAGE_PARAMETERS, CrmSchema
+from core.api.schema.auto import CrmSchema
+from core.api.schema.lists import PAGE_PARAMETERS
 from core.api.schema.parts import (
     ANYTHING,
     FLAG,

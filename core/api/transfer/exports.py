@@ -35,6 +35,7 @@ class ExportViewSet(CrmViewSet):
     """A list as a file, streamed: its filters, search, ordering and fields, without its pages."""
 
     content_negotiation_class = AnyFormat
+    taking = {"stream": None}
 
     @property
     def policy(self) -> Any:
@@ -111,6 +112,7 @@ class ExportJobViewSet(ExportEndings):
     queryset = ExportJob.objects.all()
     serializer_class = ExportJobSerializer
     filters = ("status",)
+    orderings = ("created_at", "finished_at", "id")
     access = {"create": Action.VIEW, "cancel": Action.VIEW}
 
     def get_queryset(self) -> QuerySet:

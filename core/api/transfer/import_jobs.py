@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Action
 from core.api.paging import numbered
+from core.api.parameters import PAGES
 from core.api.request_ids import request_id_of
 from core.api.resources import ReadOnlyResourceViewSet
+from core.api.schema.lists import PAGING
 from core.api.schema.parts import page_of
 from core.api.transfer.answers import import_body, in_words, issues_body
 from core.api.transfer.documented import IMPORT_RESULT, ISSUE
@@ -32,7 +34,9 @@ KINDS = ImportIssue.Kind.values
 class ImportFaults(ReadOnlyResourceViewSet):
     """What was wrong, for people and as a file."""
 
-    @extend_schema(responses={200: page_of(ISSUE)})
+    @extend_schema(
+        responses={200: page_of(ISSUE)}, parameters=[OpenApiParameter("kind", str), *PAGING], filters=False
+    )
     @action(methods=["get"], detail=True)
     def issues(self, request: Request, pk: str) -> Response:
         """All rows that did not go in (`kind=error` or `skipped`), and what an undo `kept`."""
@@ -89,6 +93,8 @@ class ImportJobViewSet(ImportFaults, ImportEndings):
     model = ImportJob
     queryset = ImportJob.objects.all()
     filters = ("status", "kind")
+    taking = {"list": None, "issues": {*PAGES, "kind"}}
+    orderings = ("created_at", "finished_at", "id")
     access = {"cancel": Action.VIEW, "undo": Action.VIEW}
 
     def get_queryset(self) -> QuerySet:

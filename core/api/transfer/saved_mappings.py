@@ -53,6 +53,7 @@ class SavedMappingViewSet(ResourceViewSet):
     queryset = SavedMapping.objects.all()
     serializer_class = SavedMappingSerializer
     filters = ("entity",)
+    orderings = ("name", "created_at", "updated_at", "id")
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, owner=self.request.user)

@@ -1,0 +1,57 @@
+"""The query of a list that is no entity's: filters by equality, orderings, nothing else; unknown is a 400."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from django.db.models import F, QuerySet
+from rest_framework.request import Request
+
+from core.entities.columns import column
+from core.errors import InvalidError, ValueRefusedError
+
+PAGING = ("page", "page_size", "format")
+
+
+def filtered(
+    request: Request, rows: QuerySet, filters: Collection[str], parameters: Collection[str] = ()
+) -> QuerySet:
+    """The rows that hold what `filters` are given; a repeated one means any of its values.
+
+    `parameters` are read elsewhere. Raises InvalidError for all others and for bad values.
+    """
+    for name, texts in request.query_params.lists():
+        if name in filters:
+            path = column(rows.model, name).path
+            rows = rows.filter(**{f"{path}__in": [_value(rows.model, name, text) for text in texts]})
+        elif name not in (*PAGING, *parameters):
+            known = ", ".join(sorted({*filters, *parameters})) or "none"
+            raise InvalidError.of(name[:120], f"Unknown filter. Known: {known}.", "unknown")
+    return rows
+
+
+def ordered(request: Request, rows: QuerySet, orderings: Sequence[str]) -> QuerySet:
+    """The rows in the order that `ordering` asks for, made unique by the id; in their own without it.
+
+    Empty values come last in either direction. Raises InvalidError for what is not in `orderings`.
+    """
+    if "ordering" not in request.query_params:
+        return rows
+    names = ",".join(request.query_params.getlist("ordering")).split(",")
+    orders = [_order(rows.model, name.strip(), orderings) for name in names]
+    return rows.order_by(*orders, "-id" if names[0].strip().startswith("-") else "id")
+
+
+def _order(model: Any, name: str, orderings: Sequence[str]) -> Any:
+    plain = name.removeprefix("-")
+    if plain not in orderings:
+        raise InvalidError.of("ordering", f"Unknown. Known: {', '.join(orderings)}.", "unknown")
+    found = column(model, plain)
+    last = True if found.nullable else None
+    return F(found.path).desc(nulls_last=last) if name != plain else F(found.path).asc(nulls_last=last)
+
+
+def _value(model: Any, name: str, text: str) -> Any:
+    try:
+        return column(model, name).kind.clean(text)
+    except ValueRefusedError as error:
+        raise InvalidError.of(name, error.message, error.code) from error

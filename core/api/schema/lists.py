@@ -1,0 +1,35 @@
+"""The parameters of lists that are no entity's, as core.api.querying reads them."""
+
+from collections.abc import Collection
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter
+
+from core.api.schema.parts import ID, TEXT, Schema, parameter
+from core.entities.columns import column
+
+PAGE_PARAMETERS = [
+    parameter("page", ID, "Number of the page."),
+    parameter("page_size", ID | {"maximum": 500, "default": 50}, "Results per page."),
+]
+
+
+def query_parameters(
+    model: Any, filters: Collection[str] = (), others: Collection[str] = (), orderings: Collection[str] = ()
+) -> list[Schema]:
+    """What a list of `model` can be asked, without its pages."""
+    made = [parameter(name, column(model, name).kind.schema()) for name in filters]
+    made += [parameter(name, TEXT) for name in others]
+    if orderings:
+        known = ", ".join(orderings)
+        made.append(parameter("ordering", TEXT, f"Fields with commas, `-` for descending. Known: {known}."))
+    return made
+
+
+def list_parameters(*args: Any, **kwargs: Any) -> list[OpenApiParameter]:
+    """`query_parameters` and the pages, for a route of a view's own."""
+    found = [*query_parameters(*args, **kwargs), *PAGE_PARAMETERS]
+    return [OpenApiParameter(p["name"], p["schema"], description=p["description"]) for p in found]
+
+
+PAGING = list_parameters(None)
