@@ -83,6 +83,19 @@ class Env:
         """Texts separated by commas; empty items are dropped."""
         return self._read(name, default, "texts separated by commas", _parse_list)
 
+    def integers(
+        self,
+        name: str,
+        default: list[int] | None = None,
+        minimum: int | None = None,
+        maximum: int | None = None,
+    ) -> list[int]:
+        """Whole numbers within the bounds, both included, separated by commas."""
+        form = f"whole numbers{_bounds(minimum, maximum)}, separated by commas"
+        return self._read(
+            name, default, form, lambda text: [_within(int(n), minimum, maximum) for n in _parse_list(text)]
+        )
+
     def choice(self, name: str, choices: Iterable[str], default: str | None = None) -> str:
         """One of the given words, in any case."""
         known = list(choices)

@@ -232,6 +232,14 @@ RATE_LIMIT_ENABLED = env.flag("RATE_LIMIT_ENABLED", True)
 DEFAULT_RATE_LIMIT = env.rate("DEFAULT_RATE_LIMIT", "1200/minute")
 ANONYMOUS_RATE_LIMIT = env.rate("ANONYMOUS_RATE_LIMIT", "120/minute")
 
+# ---- The product's own settings (core/conf.py holds them all, with their defaults) ----
+
+CRM = {
+    "OUTBOUND_PLAIN_HTTP": env.flag("OUTBOUND_PLAIN_HTTP", False),
+    "OUTBOUND_PORTS": env.integers("OUTBOUND_PORTS", [443, 80], minimum=1, maximum=65535),
+    "OUTBOUND_ALLOWED_HOSTS": env.words("OUTBOUND_ALLOWED_HOSTS", []),
+}
+
 # ---- Lead scoring ----
 
 LEAD_SCORING_MODEL_PATH = Path(

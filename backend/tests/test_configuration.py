@@ -12,6 +12,7 @@ READERS = {
     "text": "text",
     "flag": "flag",
     "integer": "whole number",
+    "integers": "whole numbers",
     "_asked_port": "whole number",
     "number": "number",
     "words": "list",

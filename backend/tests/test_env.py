@@ -20,6 +20,7 @@ def read(reader, text, *args, **kwargs):
         ("integer", "-12", -12),
         ("number", "0.25", 0.25),
         ("words", " a, ,b ,", ["a", "b"]),
+        ("integers", "443, 8443,", [443, 8443]),
         ("duration", "90", timedelta(seconds=90)),
         ("duration", "250ms", timedelta(milliseconds=250)),
         ("duration", "10 m", timedelta(minutes=10)),
@@ -38,6 +39,7 @@ def test_a_reader_turns_text_into_its_type(reader, text, value):
     [
         ("flag", "maybe", "one of 1, true, yes, on, 0, false, no, off"),
         ("integer", "1.5", "a whole number"),
+        ("integers", "443,https", "whole numbers, separated by commas"),
         ("number", "nan", "a number"),
         ("number", "inf", "a number"),
         ("number", "one", "a number"),

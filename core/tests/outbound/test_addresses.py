@@ -1,11 +1,15 @@
 """H11, H12: what may be called from here."""
 
+import os
 import random
+import subprocess
+import sys
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 from AntiSSRF import AntiSSRFPolicy, PolicyConfigOptions
 
+from backend.launch import BASE_DIR
 from core.outbound.addresses import AddressRefusedError, check, is_denied, resolve, target_of
 
 PUBLIC = "93.184.216.34"
@@ -129,3 +133,26 @@ def test_whatever_microsofts_antissrf_denies_is_denied_here():
 )
 def test_addresses_that_python_calls_global_are_denied_all_the_same(text):
     assert is_denied(ip_address(text))
+
+
+@pytest.mark.parametrize(
+    ("variables", "url", "called"),
+    [
+        ({}, "http://93.184.215.14/", False),
+        ({"OUTBOUND_PLAIN_HTTP": "1"}, "http://93.184.215.14/", True),
+        ({}, "https://93.184.215.14:8443/", False),
+        ({"OUTBOUND_PORTS": "443,8443"}, "https://93.184.215.14:8443/", True),
+        ({}, "http://10.1.2.3:9000/", False),
+        ({"OUTBOUND_ALLOWED_HOSTS": "10.1.2.3:9000"}, "http://10.1.2.3:9000/", True),
+        ({"OUTBOUND_ALLOWED_HOSTS": "10.1.2.3:9000"}, "http://10.1.2.3:9001/", False),
+    ],
+)
+def test_the_operator_says_what_may_be_called_in_the_environment(variables, url, called):
+    """In a process of its own: settings are read once."""
+    question = (
+        "from core.outbound import addresses\n"
+        f"try: addresses.check({url!r})\nexcept addresses.AddressRefusedError: print('refused')"
+    )
+    environ = os.environ | variables | {"DJANGO_SETTINGS_MODULE": "backend.settings"}
+    answer = subprocess.run([sys.executable, "-c", question], cwd=BASE_DIR, env=environ, capture_output=True)
+    assert (answer.stdout.decode().strip(), answer.stderr.decode()) == ("" if called else "refused", "")
