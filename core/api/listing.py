@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from core.access import Action
-from core.api import paging
+from core.api import paging, walking
 from core.conditions.listings import Listing, archived, listing_of, names_in
 from core.conf import reading_database
 from core.entities import Entity
@@ -37,12 +37,7 @@ def page(found: Listing, request: Request) -> paging.Page:
         )
     if "page" in request.query_params:
         raise InvalidError.of("page", "A walk by cursor has no page numbers.")
-    rows, size = paging.walk(request, found.ordered(), found.orders)
-    keys = [f"_k{i}" for i in range(len(found.orders))]
-    tuples = list(rows.values_list("pk", *keys)[: size + 1])
-    shown = reader.documents([t[0] for t in tuples[:size]], request.user)
-    last = tuples[size - 1][1:] if len(tuples) > size else None
-    return paging.cursor_page(request, shown, last)
+    return walking.page(request, found.rows, found.orders, lambda ids: reader.documents(ids, request.user))
 
 
 def single_valued(request: Request) -> dict[str, str]:

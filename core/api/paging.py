@@ -1,4 +1,4 @@
-"""Pages by number, with counts that never cost more than their bound, and keyset walks by cursor."""
+"""Pages by number, with counts that never cost more than their bound. Walks by cursor: core.api.walking."""
 
 import hashlib
 import json
@@ -7,17 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from django.core import signing
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from core.conf import conf
-from core.entities.finding import Order
 from core.errors import InvalidError, NotVisibleError
-
-SALT = "crm.cursor"
 
 
 @dataclass(frozen=True)
@@ -142,56 +138,7 @@ def address(request: Request, **changes: Any) -> str:
     return request.build_absolute_uri(f"{request.path}?{params.urlencode()}")
 
 
-def walk(request: Request, rows: QuerySet, orders: Sequence[Order]) -> tuple[QuerySet, int]:
-    """The rows behind the request's cursor, annotated with their sort keys, and how many to take."""
-    keys = {f"_k{i}": order.column.target for i, order in enumerate(orders)}
-    rows = rows.annotate(**keys)
-    text = request.query_params["cursor"]
-    if text:
-        rows = rows.filter(_behind(orders, _decode(request, text, len(orders))))
-    return rows, page_size(request)
-
-
-def cursor_page(request: Request, results: list[Any], keys: Sequence[Any] | None) -> Page:
-    """A page of a walk; `keys` are the sort keys of its last row, None at the end."""
-    following = None
-    if keys is not None:
-        token = signing.dumps([fingerprint(request), *[_plain(k) for k in keys]], salt=SALT)
-        following = address(request, cursor=token)
-    return Page(results, following, None, None)
-
-
-def _plain(key: Any) -> Any:
-    return key if key is None or isinstance(key, int | float | str | bool) else str(key)
-
-
 def fingerprint(request: Request) -> str:
     """A cursor belongs to the filters and the ordering it was given out for."""
     kept = sorted((k, v) for k, v in request.query_params.items() if k not in ("cursor", "page_size"))
     return hashlib.sha256(json.dumps([request.path, kept]).encode()).hexdigest()[:16]
-
-
-def _decode(request: Request, text: str, length: int) -> list[Any]:
-    try:
-        mark, *keys = signing.loads(text, salt=SALT)
-    except (signing.BadSignature, ValueError, TypeError):
-        raise InvalidError.of("cursor", "Not a cursor given out here.") from None
-    if mark != fingerprint(request) or len(keys) != length:
-        raise InvalidError.of("cursor", "This cursor belongs to other filters or another ordering.")
-    return keys
-
-
-def _behind(orders: Sequence[Order], keys: Sequence[Any]) -> Q:
-    """Rows after the keys in a mixed ordering: equal in the first columns, beyond in the next."""
-    found, equal = Q(), Q()
-    for i, (order, key) in enumerate(zip(orders, keys, strict=True)):
-        name = f"_k{i}"
-        if key is not None:
-            beyond = Q(**{f"{name}__{'lt' if order.descending else 'gt'}": key})
-            if order.column.nullable or order.column.expression is not None:
-                beyond |= Q(**{f"{name}__isnull": True})
-            found |= equal & beyond
-            equal &= Q(**{name: key})
-        else:
-            equal &= Q(**{f"{name}__isnull": True})
-    return found

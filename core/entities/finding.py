@@ -60,7 +60,12 @@ class Order:
 
     def _nulls_last(self) -> bool | None:
         """Only where nulls can be: NULLS LAST on a plain index's descending scan would force a sort."""
-        return True if self.column.nullable or self.column.expression is not None else None
+        return True if self.may_be_empty else None
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether rows can be without a value."""
+        return self.column.nullable or self.column.expression is not None
 
 
 def ordering(entity: Entity, text: str) -> list[Order]:
