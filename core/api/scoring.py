@@ -45,6 +45,7 @@ SCORED = object_of(
         "base": {"type": "integer"},
         "factors": array_of(FACTOR),
         "model_version": nullable(ID),
+        "rules_version": nullable(ID),
         "rule_share": NUMBER,
         "model_share": NUMBER,
         "warning": TEXT,

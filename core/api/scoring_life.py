@@ -15,8 +15,8 @@ from core.api.schema.parts import ANYTHING
 from core.api.viewsets import CrmViewSet
 from core.errors import NotVisibleError
 from core.lead_scoring import drifting, life, work
-from core.lead_scoring.engine import rules_of
 from core.lead_scoring.rules import parse_rules
+from core.lead_scoring.ruling import keep_rules, newest_rules, rules_of
 from core.lead_scoring.subject import all_features
 from core.models import ScoringJob, ScoringModel, ScoringRules
 
@@ -135,17 +135,17 @@ class ScoringRulesViewSet(CrmViewSet):
     )
     @rules.mapping.put
     def replace(self, request: Request) -> Response:
-        """Replace the rules: at once where they score alone; a model takes them up when it is retrained."""
+        """Replace the rules. They score at once, alone or beside a model; all leads are scored anew."""
         specs = {key: feature.spec for key, feature in all_features().items()}
         rules = parse_rules(request.data, specs)
         with transaction.atomic():
-            ScoringRules.objects.create(content=rules.to_json(), created_by=request.user)
+            keep_rules(rules, request.user)
             work.start(ScoringJob.Kind.BULK)
         return Response(shown_rules())
 
 
 def shown_rules() -> dict[str, Any]:
     """The newest rule set with its version and what rules can be made of."""
-    version = life.newest_rules()
+    version = newest_rules()
     features = [vars(feature.spec) for feature in all_features().values()]
     return {"version": version, **rules_of(version).to_json(), "features": features}

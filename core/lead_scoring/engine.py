@@ -7,15 +7,14 @@ from typing import Any
 
 from django.db import connection
 
-from core.lead_scoring.default_rules import DEFAULT_RULES
 from core.lead_scoring.features import Frame
 from core.lead_scoring.model import DamagedModelError, Model, model_from_json, rules_only
 from core.lead_scoring.reading import FeatureReader, reader_of
 from core.lead_scoring.reasons import labels_of, reasons
-from core.lead_scoring.rules import RuleSet, rules_from_json
+from core.lead_scoring.ruling import rules_of, under_rules
 from core.lead_scoring.scorer import Scored, Scorer
 from core.lead_scoring.storing import Origin
-from core.models import ScoringModel, ScoringRules
+from core.models import ScoringModel
 
 log = logging.getLogger(__name__)
 # Log-odds of a lead at the rules' base before there are outcomes: one in five is won.
@@ -80,7 +79,7 @@ def _load(model_id: int | None, rules_id: int | None) -> Loaded:
         return ruled(rules_id)
     row: Any = ScoringModel.objects.filter(pk=model_id).values("artefact", "hash").first() or {}
     try:
-        return Loaded(Scorer(read_artefact(row)), Origin(model_id, None))
+        return Loaded(Scorer(under_rules(read_artefact(row), rules_id)), Origin(model_id, rules_id))
     except DamagedModelError as error:
         log.error("scoring model %s cannot be used, the rules score: %s", model_id, error)
         return ruled(rules_id, f"Scored by rules: model {model_id} cannot be used ({error}).")
@@ -99,12 +98,6 @@ def ruled(rules_id: int | None, warning: str = "") -> Loaded:
     """The rules alone, with the log-odds the newest training gave them."""
     model = rules_only(rules_of(rules_id), FIRST_INTERCEPT, 1.0, {})
     return Loaded(Scorer(model), Origin(None, rules_id), warning)
-
-
-def rules_of(rules_id: int | None) -> RuleSet:
-    """A stored rule set; the first one where there is none."""
-    content = ScoringRules.objects.filter(pk=rules_id).values_list("content", flat=True).first()
-    return DEFAULT_RULES if content is None else rules_from_json(content)
 
 
 def loaded(origin: Origin) -> Loaded:
@@ -148,10 +141,11 @@ def answer(by: Loaded, scored: Scored, i: int = 0) -> dict[str, Any]:
 
 
 def provenance(by: Loaded) -> dict[str, Any]:
-    """What stands behind every score: base, model version, shares of rules and model, warnings."""
+    """What stands behind every score: base, versions and shares of model and rules, warnings."""
     return {
         "base": by.model.base_score,
         "model_version": by.origin.model_id,
+        "rules_version": by.origin.rules_id,
         "rule_share": round(by.model.rule_share, 4),
         "model_share": round(1 - by.model.rule_share, 4),
         "warning": by.warning,

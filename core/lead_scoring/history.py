@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 from django.db import connection
+from django.db.models import BooleanField, ExpressionWrapper
 
 from core.lead_scoring.features import Frame
 from core.lead_scoring.reading import FeatureReader
@@ -37,20 +38,21 @@ class Looks:
     end: datetime | None
 
 
-def closed_leads() -> list[tuple[int, datetime, datetime, bool]]:
-    """(id, created, closed, won) of the newest leads with an outcome, oldest first.
+def closed_leads(most: int = MOST_LEADS) -> list[tuple[int, datetime, datetime, bool]]:
+    """(id, created, closed, won) of the newest leads with an outcome, `most` at most, oldest first.
 
     A lead was closed when it was converted, else when its outcome column last changed, else at its last
     change.
     """
     about = subject()
-    won = dict(about.model.objects.filter(about.won).values_list("pk", about.closed_column))
+    is_won = ExpressionWrapper(about.won, output_field=BooleanField())
     closed = about.model.objects.filter(about.won | about.lost).order_by("-created_at", "-pk")
-    rows = list(closed.values_list("pk", "created_at", "updated_at")[:MOST_LEADS])[::-1]
-    decided = _decided([pk for pk, _, _ in rows])
+    found = closed.values_list("pk", "created_at", "updated_at", about.closed_column, is_won)[:most]
+    rows = list(found)[::-1]
+    decided = _decided([pk for pk, *_ in rows])
     return [
-        (pk, created, max(created, won.get(pk) or decided.get(pk) or updated), pk in won)
-        for pk, created, updated in rows
+        (pk, created, max(created, (won and at) or decided.get(pk) or updated), bool(won))
+        for pk, created, updated, at, won in rows
     ]
 
 
@@ -71,9 +73,9 @@ def _decided(ids: Sequence[int]) -> dict[int, datetime]:
     return found
 
 
-def looks(reader: FeatureReader) -> Looks:
-    """Every look at every closed lead, as features."""
-    leads = closed_leads()
+def looks(reader: FeatureReader, most: int = MOST_LEADS) -> Looks:
+    """Every look at the newest closed leads, `most` at most, as features."""
+    leads = closed_leads(most)
     plan = [
         (i, pk, created + timedelta(days=after), won)
         for i, (pk, created, closed, won) in enumerate(leads)

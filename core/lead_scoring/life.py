@@ -12,12 +12,13 @@ from django.utils import timezone
 from core.conf import conf
 from core.errors import ConflictError
 from core.lead_scoring.afterwards import filled_afterwards
-from core.lead_scoring.engine import current, read_artefact, rules_of
+from core.lead_scoring.engine import current, read_artefact
 from core.lead_scoring.history import Looks, looks
 from core.lead_scoring.model import DamagedModelError, Model, model_from_json
 from core.lead_scoring.reading import training_reader
 from core.lead_scoring.retraining import retrain
-from core.models import ScoringModel, ScoringRules
+from core.lead_scoring.ruling import newest_rules, rules_of, under_rules
+from core.models import ScoringModel
 
 Status = ScoringModel.Status
 
@@ -61,15 +62,11 @@ def _described(model: Model, seen: Looks) -> dict[str, Any]:
     return window | {"wins": wins, "hash": model.to_json()["hash"]}
 
 
-def newest_rules() -> int | None:
-    return ScoringRules.objects.order_by("-id").values_list("id", flat=True).first()
-
-
 def _champion() -> Model | None:
-    """The twin of the active model: what it was before it saw the newest leads."""
+    """The twin of the active model: what it was before it saw the newest leads, under the rules of now."""
     row = ScoringModel.objects.filter(status=Status.ACTIVE).values("twin").first()
     try:
-        return model_from_json(row["twin"]) if row and row["twin"] else None
+        return under_rules(model_from_json(row["twin"]), newest_rules()) if row and row["twin"] else None
     except DamagedModelError:
         return None
 

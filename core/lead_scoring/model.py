@@ -5,8 +5,8 @@ log-odds of a lead = intercept + sum of its cells in the tables + rule_weight * 
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,10 @@ class Model:
     learned: bool
     # What training knew: outcomes, window, metrics, dropped features, reference distributions, versions.
     about: Mapping[str, Any] = field(default_factory=dict)
+
+    def under(self, rules: RuleSet, means: Sequence[float]) -> "Model":
+        """The same model with other rules and their mean points; what a typical lead has stays as it was."""
+        return replace(self, rules=rules, rule_means=tuple(means))
 
     @property
     def base_score(self) -> int:

@@ -21,7 +21,8 @@ INT2_OID = 21
 
 @dataclass(frozen=True)
 class Origin:
-    """What scored: the ids of the model (None for rules alone) and of the rule set (None for the first)."""
+    """What scored: the ids of the model (None for rules alone) and of the rule set. Without a rule set a
+    model has the rules it was trained with, and rules alone are the first ones."""
 
     model_id: int | None
     rules_id: int | None

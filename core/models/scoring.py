@@ -55,11 +55,16 @@ class ScoringModel(models.Model):
 
 
 class ScoringRules(models.Model):
-    """One version of the rule set; the newest counts. Versions are never changed."""
+    """One version of the rule set; the newest counts. Versions are never changed.
+
+    `means` are the points that each feature of the rules gave closed leads on average when the version was
+    made: what a model takes off, so that a typical lead stays at its base.
+    """
 
     policy = ReadAllPolicy(write=Action.CONFIGURE)
 
     content = models.JSONField()
+    means = models.JSONField(null=True, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -1,0 +1,53 @@
+"""Rule sets that are stored: the newest one scores, alone or beside what a model learned."""
+
+from typing import Any
+
+import numpy as np
+
+from core.lead_scoring.default_rules import DEFAULT_RULES
+from core.lead_scoring.history import looks
+from core.lead_scoring.model import Model
+from core.lead_scoring.reading import FeatureReader, ruled_features
+from core.lead_scoring.rules import RuleSet, rules_from_json
+from core.models import ScoringRules
+
+# The newest closed leads whose mean points stand for a typical lead's.
+TYPICAL = 2_000
+
+
+def newest_rules() -> int | None:
+    """The version in force; None while the first rules were never replaced."""
+    return ScoringRules.objects.order_by("-id").values_list("id", flat=True).first()
+
+
+def rules_of(rules_id: int | None) -> RuleSet:
+    """A stored rule set; the first one where there is none."""
+    content = ScoringRules.objects.filter(pk=rules_id).values_list("content", flat=True).first()
+    return DEFAULT_RULES if content is None else rules_from_json(content)
+
+
+def keep_rules(rules: RuleSet, user: Any) -> ScoringRules:
+    """Store a new version. It scores from the moment the transaction ends; whoever calls has leads scored."""
+    means = mean_points(rules)
+    return ScoringRules.objects.create(content=rules.to_json(), means=means, created_by=user)
+
+
+def mean_points(rules: RuleSet) -> list[float]:
+    """What each feature of the rules gave the newest closed leads on average, at the looks training takes."""
+    seen = looks(FeatureReader(ruled_features(rules, known=set())), TYPICAL)
+    if not len(seen.weight):
+        return [0.0] * len(rules.features())
+    return np.average(rules.points(seen.frame), axis=0, weights=seen.weight).tolist()
+
+
+def under_rules(model: Model, rules_id: int | None) -> Model:
+    """A learned model as it scores under a version of the rules; under None as it was trained.
+
+    What was learned stays. The rules keep their weight in the model and are centred on their own means.
+    """
+    rules = model.rules if rules_id is None else rules_of(rules_id)
+    if rules == model.rules:
+        return model
+    means = ScoringRules.objects.filter(pk=rules_id).values_list("means", flat=True).first()
+    # Versions of earlier releases kept no means.
+    return model.under(rules, mean_points(rules) if means is None else means)

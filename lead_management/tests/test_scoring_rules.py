@@ -1,0 +1,127 @@
+"""Edited rules count at once: where they score alone, and beside what a model learned."""
+
+import pytest
+
+from core import tasks
+from core.lead_scoring import LeadScoringEngine, life, work
+from core.lead_scoring.engine import current
+from core.lead_scoring.features import Kind
+from core.lead_scoring.reading import FeatureReader, ruled_features
+from core.lead_scoring.rules import Rule, RuleSet
+from core.lead_scoring.ruling import mean_points
+from core.models import LeadScore, ScoringJob, ScoringModel, ScoringRules
+from lead_management.models import Lead
+from lead_management.tests.making import closed_leads
+
+pytestmark = pytest.mark.django_db
+EXECUTIVES = {
+    "base": 50,
+    "rules": [{"feature": "seniority", "test": "in", "value": ["executive"], "points": 60}],
+}
+PEOPLE = {"ceo": Lead(first_name="A", job_title="CEO"), "other": Lead(first_name="B", job_title="Buyer")}
+
+
+@pytest.fixture
+def learned():
+    """A model of few leads: its rules weigh much."""
+    closed_leads(120)
+    row = life.retrain_model()
+    assert row.status == "active", row.verdict
+    assert 0.2 < current().model.rule_share < 0.9
+    return row
+
+
+def logits(lead):
+    by = current()
+    return float(by.scorer.logits(by.reader.instance(lead))[0])
+
+
+def test_new_rules_count_at_once_beside_a_learned_model(admin, learned):
+    weight, before = current().model.rule_weight, {name: logits(lead) for name, lead in PEOPLE.items()}
+    version = admin.put("/api/v1/scoring/rules/", EXECUTIVES).json()["version"]
+    after = {name: logits(lead) for name, lead in PEOPLE.items()}
+    # The old rules knew nothing of titles: the gap between the two grows by the new rule, at its weight.
+    gap = (after["ceo"] - after["other"]) - (before["ceo"] - before["other"])
+    assert gap == pytest.approx(weight * 60 / 25, abs=1e-9)
+    found = LeadScoringEngine().explain(PEOPLE["ceo"])
+    assert (found["model_version"], found["rules_version"]) == (learned.pk, version)
+    assert found["base"] + sum(f["points"] for f in found["factors"]) == found["score"]
+
+
+def test_all_leads_are_scored_anew_in_the_background_under_the_new_version(admin, learned):
+    ids = list(Lead.objects.values_list("pk", flat=True))
+    work.score_ids(ids)
+    assert set(LeadScore.objects.values_list("model_id", "rules_id")) == {(learned.pk, None)}
+    old = dict(LeadScore.objects.values_list("pk", "score"))
+    version = admin.put("/api/v1/scoring/rules/", EXECUTIVES).json()["version"]
+    job = ScoringJob.objects.get(kind="bulk_score", status="pending")
+    assert tasks.run_scoring_job(str(job.task_id)) == "finished"
+    assert set(LeadScore.objects.values_list("model_id", "rules_id")) == {(learned.pk, version)}
+    new = dict(LeadScore.objects.values_list("pk", "score"))
+    executives = set(Lead.objects.filter(job_title="CEO").values_list("pk", flat=True))
+    rose = {pk for pk in ids if new[pk] > old[pk]}
+    assert len(rose & executives) > len(executives) * 0.8
+    assert all(Lead.objects.get(pk=pk).lead_score == new[pk] for pk in ids[:5])
+
+
+def test_reasons_stored_under_old_rules_keep_the_words_and_points_they_had(admin, learned):
+    lead = Lead.objects.filter(lead_source="referral").first()
+    work.score_ids([lead.pk])
+    before = admin.get(f"/api/v1/scoring/{lead.pk}/").json()
+    admin.put("/api/v1/scoring/rules/", EXECUTIVES)
+    assert admin.get(f"/api/v1/scoring/{lead.pk}/").json() == before
+    work.score_ids([lead.pk])
+    after = admin.get(f"/api/v1/scoring/{lead.pk}/").json()
+    assert after["rules_version"] == ScoringRules.objects.latest("id").pk
+    assert after["base"] + sum(f["points"] for f in after["factors"]) == after["score"]
+
+
+def test_a_typical_lead_stays_at_its_base_whatever_the_rules_give_everyone(admin, learned):
+    before = [logits(lead) for lead in Lead.objects.all()]
+    for_all = {
+        "base": 50,
+        "rules": [{"feature": "lead_source", "test": "filled", "value": True, "points": 80}],
+    }
+    admin.put("/api/v1/scoring/rules/", for_all)
+    after = [logits(lead) for lead in Lead.objects.all()]
+    assert sum(after) / len(after) == pytest.approx(sum(before) / len(before), abs=0.05)
+    assert current().model.rule_means == (80.0,)
+
+
+def test_means_are_taken_as_training_takes_them(learned):
+    rules = RuleSet(50, (Rule("ceo", "seniority", "in", ["executive"], 60),))
+    share = Lead.objects.filter(job_title="CEO").count() / Lead.objects.count()
+    assert mean_points(rules) == [pytest.approx(60 * share)]
+    assert mean_points(RuleSet(50, ())) == []
+    (feature,) = ruled_features(rules, known=set())
+    assert FeatureReader([feature]).columns == ("job_title",)
+    assert feature.spec.kind == Kind.CATEGORY
+
+
+def test_a_version_without_means_is_measured_when_it_is_read(learned):
+    ScoringRules.objects.create(content=EXECUTIVES | {"rules": [rule_json()]})
+    assert current().model.rule_means == tuple(mean_points(current().model.rules))
+    assert current().origin.rules_id == ScoringRules.objects.get().pk
+
+
+def rule_json():
+    return {"key": "ceo", "label": "", **EXECUTIVES["rules"][0]}
+
+
+def test_the_next_training_learns_with_the_new_rules_and_the_champion_is_judged_under_them(admin, learned):
+    version = admin.put("/api/v1/scoring/rules/", EXECUTIVES).json()["version"]
+    assert life._champion().rules.features() == ["seniority"]
+    row = life.retrain_model()
+    assert [rule["feature"] for rule in row.artefact["rules"]["rules"]] == ["seniority"]
+    life.activate(ScoringModel.objects.get(pk=row.pk))
+    assert (current().origin.model_id, current().origin.rules_id) == (row.pk, version)
+    assert current().model.rule_means == pytest.approx(tuple(row.artefact["rule_means"]))
+
+
+def test_rolling_back_to_an_older_model_keeps_the_newest_rules(admin, learned):
+    version = admin.put("/api/v1/scoring/rules/", EXECUTIVES).json()["version"]
+    second = life.retrain_model()
+    life.activate(second)
+    admin.post("/api/v1/scoring/models/rollback/")
+    assert (current().origin.model_id, current().origin.rules_id) == (learned.pk, version)
+    assert current().model.rules.features() == ["seniority"]
