@@ -24,6 +24,7 @@ from core.transfer.importing import Import, Plan, plan, resolved
 from core.transfer.options import Options, parse
 from core.transfer.reading import open_table
 from core.transfer.report import OUTCOMES, Report
+from core.transfer.triggering import start_workflows
 
 Status = ImportJob.Status
 RUN_JOB = "core.tasks.run_import"
@@ -149,7 +150,7 @@ def _as_nothing_happened(report: Report, options: Options) -> None:
 
 
 def end(job: ImportJob, report: Report, options: Options, notes: Iterable[dict[str, Any]] = ()) -> None:
-    """Keep figures and faults with the job."""
+    """Keep figures and faults with the job, and start the workflows that wait for its end."""
     report.store(job)
     for name in OUTCOMES:
         setattr(job, name, report.counts[name])
@@ -159,6 +160,7 @@ def end(job: ImportJob, report: Report, options: Options, notes: Iterable[dict[s
     job.status, job.finished_at = Status.FINISHED, timezone.now()
     job.warnings = [*job.warnings, *notes]
     job.save()
+    start_workflows(job)
 
 
 def reopened(job: ImportJob, file: BinaryIO) -> Plan:

@@ -11,6 +11,7 @@ from core.transfer.importing import Plan, resolved
 from core.transfer.matching import match_columns
 from core.transfer.options import zone_of
 from core.transfer.reading import Chunk
+from core.transfer.triggering import listening
 
 SAMPLES = 5
 LOOKED_AT = 200
@@ -53,9 +54,10 @@ def preview(made: Plan) -> dict[str, Any]:
 def fed_workflows(entity: Entity, duplicates: str) -> int:
     """How many active workflows an import with automation=run would feed."""
     triggers = ["record_created"] + (["record_updated", "field_changed"] if duplicates == "update" else [])
-    return Workflow.objects.filter(
+    of_rows = Workflow.objects.filter(
         entity=entity.name, status=Workflow.Status.ACTIVE, archived_at=None, trigger_type__in=triggers
-    ).count()
+    )
+    return of_rows.count() + listening(entity.name).count()
 
 
 def _column(made: Plan, position: int, sample: Chunk) -> dict[str, Any]:

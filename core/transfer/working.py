@@ -15,6 +15,7 @@ from core.errors import DomainError
 from core.models import ImportIssue, ImportJob
 from core.transfer.jobs import RUN_JOB, CancelledError, Side, Ticker, forget_file, perform, reopened, side
 from core.transfer.telling import tell_ended
+from core.transfer.triggering import start_workflows
 from core.transfer.undoing import perform_undo
 
 log = logging.getLogger(__name__)
@@ -93,14 +94,16 @@ def _close(job: ImportJob, status: str, message: str) -> None:
     job.save()
     if status != Status.PENDING:
         tell_ended(job)
+        start_workflows(job)
 
 
 def fail(job_id: int, error: Any) -> None:
     """After a fault of ours: the job ends failed, with its cause in the log."""
     log.error("import %s failed", job_id, exc_info=error)
-    job = ImportJob.objects.filter(pk=job_id).first()
-    if job is not None and job.is_open:
-        _close(job, Status.FAILED, "Something went wrong on our side; nothing of it was kept.")
+    with transaction.atomic():
+        job = ImportJob.objects.select_for_update().filter(pk=job_id).first()
+        if job is not None and job.is_open:
+            _close(job, Status.FAILED, "Something went wrong on our side; nothing of it was kept.")
 
 
 def forget_old() -> int:

@@ -57,6 +57,7 @@ def check(definition: Mapping[str, Any], author: Any) -> None:
         raise InvalidError.of("trigger_conditions", "Expected an object.", "not_an_object")
     entity, issues = _check_model(trigger, given)
     params.merge(issues)
+    entity = entity if trigger.has_record else None
     scope = Scope(entity, names_for(entity, changes=trigger.on_changes), trigger.on_changes, author)
     params.merge(_check_trigger(trigger, given, scope), check_actions(definition.get("actions"), scope))
 
@@ -88,7 +89,9 @@ def _check_conditions(conditions: Any, scope: Scope) -> list[FieldIssue]:
     if conditions in (None, {}, []):
         return []
     if scope.entity is None:
-        return [FieldIssue(path, "no_record", "Conditions need a model.")]
+        return [
+            FieldIssue(path, "no_record", "There is no record to look at: name a model, or no conditions.")
+        ]
     try:
         parse(scope.entity, conditions, changes=scope.changes, name=path)
     except InvalidError as error:
@@ -202,9 +205,10 @@ def compile_definition(definition: Mapping[str, Any]) -> Compiled:
     """A definition that was checked, as a flat program. Raises UnknownKeyError for what is not registered."""
     given = definition.get("trigger_conditions") or {}
     settings = {key: value for key, value in given.items() if key not in ("model", "conditions")}
+    trigger = triggers[definition["trigger_type"]]
     return Compiled(
-        entity=entities.get(given.get("model") or ""),
-        trigger=triggers[definition["trigger_type"]],
+        entity=entities.get(given.get("model") or "") if trigger.has_record else None,
+        trigger=trigger,
         settings=settings,
         conditions=given.get("conditions") or {},
         program=tuple(_flattened(definition.get("actions") or [], "", 0)),

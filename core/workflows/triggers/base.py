@@ -19,12 +19,14 @@ Settings = Mapping[str, Any]
 @dataclass(frozen=True)
 class Trigger:
     """Base: a name, the entities it makes sense for (all when empty) and the settings beside model and
-    conditions that `trigger_conditions` may hold."""
+    conditions that `trigger_conditions` may hold. Without `has_record` its runs are about no record: a model
+    only narrows what starts them."""
 
     name: str
     entities: tuple[str, ...] = ()
     settings: tuple[Param, ...] = ()
     needs_entity: bool = True
+    has_record: bool = True
     help_text: str = ""
 
     # Whether a change of a record starts it, so that conditions may look at the change.

@@ -94,5 +94,18 @@ register(
     )
 )
 register(
-    Trigger("import_finished", needs_entity=False, help_text="An import ended; `payload` holds its figures.")
+    Trigger(
+        "import_finished",
+        needs_entity=False,
+        has_record=False,
+        settings=(
+            Param(
+                "outcome",
+                Choice(choices=("succeeded", "failed")),
+                template=False,
+                help_text="Only imports that ended like this; one that was cancelled failed.",
+            ),
+        ),
+        help_text="An import (of the model, if one is named) ended; `payload` holds its figures.",
+    )
 )
