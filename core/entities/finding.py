@@ -1,19 +1,23 @@
 """Full-text-like search and ordering of an entity's rows, as lists and exports use them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from django.db.models import Q, QuerySet, Value
 from django.db.models.expressions import OrderBy
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Upper
-from django.db.models.lookups import IContains
+from django.db.models.lookups import Contains, IContains
 
 from core.entities import custom
 from core.entities.columns import Column
 from core.entities.entity import Entity
 from core.entities.reading import pick
 from core.errors import InvalidError
+from core.models.record import HAS_CUSTOM_FIELDS, custom_text
 
 MAX_SEARCH = 200
 MAX_TERMS = 10
@@ -43,9 +47,12 @@ def check_search(text: str) -> list[str]:
 def _holds(term: str, custom_keys: Sequence[str]) -> Q:
     # PostgreSQL upper-cases the term as it did the column; Python's rules differ for some letters.
     found = Q(search_text__contains=Upper(Value(term)))
-    for key in custom_keys:
-        found |= Q(IContains(KeyTextTransform(key, "custom_fields"), term))
-    return found
+    if not custom_keys:
+        return found
+    in_one = reduce(or_, (Q(IContains(KeyTextTransform(key, "custom_fields"), term)) for key in custom_keys))
+    # The index is of the whole JSON: what holds the word there, written as JSON writes it, is few.
+    as_json = json.dumps(term, ensure_ascii=False)[1:-1]
+    return found | (HAS_CUSTOM_FIELDS & Q(Contains(custom_text(), Upper(Value(as_json)))) & in_one)
 
 
 @dataclass(frozen=True)

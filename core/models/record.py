@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models.functions import Now, Upper
+from django.db.models.functions import Cast, Now, Upper
 from django.utils import timezone
 
 from core.access import OwnershipPolicy, VisibleQuerySet
@@ -104,6 +104,14 @@ def search_text(*columns: str) -> models.GeneratedField:
     )
 
 
+def custom_text() -> Upper:
+    """All custom fields of a record as one upper-cased text, which `record_indexes` has an index of."""
+    return Upper(Cast("custom_fields", models.TextField()))
+
+
+HAS_CUSTOM_FIELDS = ~models.Q(custom_fields={})
+
+
 def record_indexes(name: str) -> list[models.Index]:
     """The indexes every entity needs: recency, owner, assignee, tags, search, custom fields."""
     live = models.Q(archived_at=None)
@@ -115,6 +123,11 @@ def record_indexes(name: str) -> list[models.Index]:
         GinIndex(fields=["tags"], name=f"{name}_tags"),
         GinIndex(OpClass("search_text", name="gin_trgm_ops"), name=f"{name}_search"),
         GinIndex(OpClass("custom_fields", name="jsonb_path_ops"), name=f"{name}_custom"),
+        GinIndex(
+            OpClass(custom_text(), name="gin_trgm_ops"),
+            name=f"{name}_custom_search",
+            condition=HAS_CUSTOM_FIELDS,
+        ),
         models.Index(fields=["external_id"], name=f"{name}_external", condition=~models.Q(external_id="")),
     ]
 
