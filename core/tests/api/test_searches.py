@@ -36,7 +36,8 @@ def found(text):
     [
         ("Blue moon", "mOON"), ('a "quoted" word', '"quoted"'), ("back\\slash", "k\\s"), ("100%", "00%"),
         ("under_score", "r_s"), ("Łódź", "łódź"), ("straße", "STRAß"), ("new\nline", "line"),
-        ("tab\x01bed", "b\x01b"), ("<b>&amp;", "<B>&"), ("日本語", "本"), ("it's", "t's"), ("{curly: [1]}", "[1]}"),
+        ("tab\x01bed", "b\x01b"), ("<b>&amp;", "<B>&"), ("日本語", "本"), ("it's", "t's"),
+        ("{curly: [1]}", "[1]}"),
     ],
 )  # fmt: skip
 def test_a_word_is_found_in_a_searchable_field_whatever_its_letters(value, text):
