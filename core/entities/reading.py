@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from core.entities import custom, kinds
 from core.entities.columns import Column
@@ -107,7 +107,7 @@ def briefs(target: str, ids: set[int], user: Any) -> dict[int, Row]:
         return {r["id"]: {"id": r["id"], "name": title_of(entity, r)} for r in rows.values(*paths)}
     if target == "user":
         return {r["id"]: user_brief(r) for r in rows.values("id", "username", "first_name", "last_name")}
-    return {r["id"]: r for r in rows.values("id", name=F("name"))}
+    return {r["id"]: r for r in rows.values("id", "name")}
 
 
 def user_brief(row: Row) -> Row:

@@ -30,6 +30,16 @@ def test_a_deal_bears_its_companys_name(api, rep, pipeline):
     assert api(rep).post(URL, {"name": "Deal", "company": company.pk}).json()["company_name"] == "Engines"
 
 
+def test_references_are_shown_as_objects_on_request(api, rep, make_deal, pipeline):
+    company = Company.objects.create(name="Engines", owner=rep)
+    deal = make_deal(company=company, contact=Contact.objects.create(first_name="Eve"))
+    shown = api(rep).get(f"{URL}{deal.pk}/", {"expand": "pipeline,company,contact,owner"}).json()
+    assert shown["pipeline"] == {"id": pipeline.pk, "name": pipeline.name}
+    assert shown["company"] == {"id": company.pk, "name": "Engines"}
+    # Someone else's contact stays its bare id.
+    assert (shown["contact"], shown["owner"]["username"]) == (deal.contact_id, rep.username)
+
+
 def test_the_deals_of_a_company_and_a_contact_are_found(api, rep, make_deal):
     company = Company.objects.create(name="Engines", owner=rep)
     contact = Contact.objects.create(first_name="Ada", owner=rep)
