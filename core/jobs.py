@@ -6,6 +6,9 @@ well. So a broker that is down delays work and never fails a request.
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -19,6 +22,7 @@ log = logging.getLogger(__name__)
 # and not each of them.
 PAUSE_AFTER_FAILURE_S = 5.0
 _silent_until = 0.0
+_gathered: ContextVar[dict[str, None] | None] = ContextVar("crm_gathered_jobs", default=None)
 
 
 class UnknownJobError(LookupError):
@@ -29,7 +33,24 @@ def enqueue(name: str, *args: Any, **kwargs: Any) -> None:
     """Send task `name` once the current transaction commits (at once when there is none)."""
     if name not in current_app.tasks:
         raise UnknownJobError(f"no task is called {name!r}")
+    waiting = _gathered.get()
+    if waiting is not None and not args and not kwargs:
+        waiting[name] = None
+        return
     transaction.on_commit(partial(_send, name, args, kwargs), robust=True)
+
+
+@contextmanager
+def gathered() -> Iterator[None]:
+    """A job without arguments is sent once, however often it is asked for inside. Within a transaction."""
+    waiting: dict[str, None] = {}
+    token = _gathered.set(waiting)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+    for name in waiting:
+        enqueue(name)
 
 
 def _send(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from core.entities import custom, kinds
 from core.entities.columns import Column
 from core.entities.entity import Entity
 from core.entities.locks import UNIQUE_FIELD, lock
-from core.entities.references import existing_ids
+from core.entities.lookups import Lookups
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 
 # A PUT replaces a record's content and leaves who it belongs to.
@@ -25,20 +25,29 @@ def clean(
     user: Any,
     before: Mapping[str, Any] | None = None,
     partial: bool = False,
+    lookups: Lookups | None = None,
 ) -> dict[str, Any]:
     """Values by table column for a new record (`before` None) or a changed one.
 
     `user` is who writes: references must be visible to them; None stands for the system. `partial` leaves
-    fields that are not given as they are; otherwise they fall to their defaults. Raises InvalidError.
+    fields that are not given as they are; otherwise they fall to their defaults. `lookups` are those of a
+    writer of many. Raises InvalidError.
     """
-    return Cleaning(entity, user, before, partial).run(data)
+    return Cleaning(entity, user, before, partial, lookups).run(data)
 
 
 class Cleaning:
     """One pass over one record's input."""
 
-    def __init__(self, entity: Entity, user: Any, before: Mapping[str, Any] | None, partial: bool) -> None:
-        self.entity, self.user, self.before = entity, user, before
+    def __init__(
+        self,
+        entity: Entity,
+        user: Any,
+        before: Mapping[str, Any] | None,
+        partial: bool,
+        lookups: Lookups | None = None,
+    ) -> None:
+        self.entity, self.before, self.lookups = entity, before, lookups or Lookups(user)
         self.partial = partial and before is not None
         self.values: dict[str, Any] = {}
         self.issues: list[FieldIssue] = []
@@ -110,7 +119,7 @@ class Cleaning:
         return self.before is None or self.before.get(path) != pk
 
     def _check_reference(self, column: Column, pk: int) -> None:
-        if pk not in existing_ids(column.kind.target, [pk], self.user):
+        if not self.lookups.may_refer(column.kind.target, pk):
             message = f'Invalid id "{pk}": there is no such {column.kind.target}.'
             self.issues.append(FieldIssue(column.name, "does_not_exist", message))
 
@@ -144,7 +153,9 @@ class CustomValues:
         self.cleaning, self.given, self.kept = cleaning, given, kept
 
     def run(self) -> dict[str, Any]:
-        columns = {d.key: custom.custom_column(d) for d in custom.definitions(self.cleaning.entity)}
+        columns = {
+            d.key: custom.custom_column(d) for d in self.cleaning.lookups.definitions(self.cleaning.entity)
+        }
         for key in self.given:
             if key not in columns:
                 name = f"{custom.PREFIX}{str(key)[:60]}"

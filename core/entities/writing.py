@@ -3,16 +3,17 @@
 Call inside `core.changes.acting_as`, which opens the transaction and says who acts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, QuerySet
 from django.utils import timezone
 
 from core.access import Action
 from core.entities.cleaning import clean, taken, unique_values
 from core.entities.entity import Entity, entity_of
+from core.entities.lookups import Lookups
 from core.errors import ConflictError, ForbiddenError, NotVisibleError
 
 
@@ -21,9 +22,9 @@ def values_of(record: Any) -> dict[str, Any]:
     return {f.attname: getattr(record, f.attname) for f in record._meta.concrete_fields if not f.generated}
 
 
-def create(entity: Entity, data: Mapping[str, Any], user: Any) -> Any:
+def create(entity: Entity, data: Mapping[str, Any], user: Any, lookups: Lookups | None = None) -> Any:
     """A new record from client input, owned by `user` unless they say otherwise. Raises InvalidError."""
-    values = clean(entity, data, user=user)
+    values = clean(entity, data, user=user, lookups=lookups)
     return insert(entity, values, user)
 
 
@@ -54,8 +55,10 @@ def store(entity: Entity, record: Any, values: Mapping[str, Any], user: Any) -> 
     for name, value in changed.items():
         setattr(record, name, value)
     _save(record.save, update_fields=list(changed))
-    check_still_reached(entity, [record.pk], user)
-    record.refresh_from_db(fields=["version", "updated_at"])
+    reached = _reach(entity, user).filter(pk=record.pk).values_list("version", "updated_at").first()
+    if reached is None:
+        raise _out_of_reach()
+    record.version, record.updated_at = reached
     return record
 
 
@@ -85,13 +88,28 @@ def locked(entity: Entity, pk: int, user: Any, action: str = Action.CHANGE, *, a
     raise NotVisibleError("Not found.")
 
 
+def locked_many(entity: Entity, pks: Iterable[int], user: Any) -> dict[int, Any]:
+    """Those of the records that `user` may change, under their rows' locks, taken in order of ids."""
+    rows = entity.model.objects.filter(archived_at=None, pk__in=pks)
+    allowed = rows.visible_to(user, Action.CHANGE) if user is not None else rows
+    return {record.pk: record for record in allowed.order_by("pk").select_for_update(of=("self",))}
+
+
 def check_still_reached(entity: Entity, pks: list[int], user: Any) -> None:
-    """What a write leaves must still be the writer's to change."""
-    if user is None:
-        return
-    reached = entity.visible_to(user, Action.CHANGE).filter(pk__in=pks)
-    if reached.count() != len(pks):
-        raise ForbiddenError("This would put the record out of your own reach.")
+    """What a write leaves must still be the writer's to change. Who reaches everything is not asked."""
+    reached = _reach(entity, user)
+    if reached.query.where and reached.filter(pk__in=pks).count() != len(pks):
+        raise _out_of_reach()
+
+
+def _reach(entity: Entity, user: Any) -> QuerySet:
+    """What `user` may change, the system everything; in no order."""
+    rows = entity.model.objects.order_by()
+    return rows if user is None else rows.visible_to(user, Action.CHANGE)
+
+
+def _out_of_reach() -> ForbiddenError:
+    return ForbiddenError("This would put the record out of your own reach.")
 
 
 def archive(record: Any) -> None:

@@ -160,10 +160,20 @@ def render(text: str, context: Mapping[str, Any], landing: str = TEXT) -> str:
     if not is_template(text):
         return _for_header(text) if landing == HEADER else text
     try:
-        rendered = _parsed(text, landing).render(**context)
+        rendered = _parsed(text, landing).render(_read(text, landing, context))
     except (LiquidError, RecursionError, OverflowError, ArithmeticError) as error:
         raise TemplateRefusedError(f"The template cannot be rendered: {_told(error)}") from error
     return _for_header(rendered) if landing == HEADER else rendered
+
+
+def _read(text: str, landing: str, context: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the context what the template reads: the rest is not even made."""
+    return {name: context[name] for name in _roots(text, landing) if name in context}
+
+
+@lru_cache(maxsize=4_096)
+def _roots(text: str, landing: str) -> frozenset[str]:
+    return frozenset(str(path[0]) for path in read_names(_parsed(text, landing)))
 
 
 def _for_header(text: str) -> str:
@@ -192,7 +202,7 @@ def _single_output(template: BoundTemplate) -> OutputNode | None:
 def _evaluated(raw: str, node: OutputNode, context: Mapping[str, Any]) -> Any:
     template = _parsed(raw, TEXT)
     try:
-        found = node.expression.evaluate(RenderContext(template, globals=dict(context)))
+        found = node.expression.evaluate(RenderContext(template, globals=_read(raw, TEXT, context)))
     except (LiquidError, OverflowError, ArithmeticError) as error:
         raise TemplateRefusedError(f"The template cannot be rendered: {_told(error)}") from error
     return found if isinstance(found, str | int | float | bool | list | dict) else None
