@@ -8,7 +8,7 @@ from django.db.models import Q
 from core.entities import Entity
 from core.entities.kinds import Boolean, Choice, Integer, Text
 from core.webhooks import events
-from core.workflows.actions import Action, Outcome, Step, register
+from core.workflows.actions import Outcome, RecordAction, Step, register
 from core.workflows.params import Param
 from core.workflows.triggers import ChangeTrigger
 from core.workflows.triggers import register as register_trigger
@@ -52,7 +52,7 @@ events.register("lead.converted", {"field": "status", "op": "changed_to", "value
 
 
 @register
-class ConvertLead(Action):
+class ConvertLead(RecordAction):
     """Converts the lead into a contact, its company and, if wanted, an opportunity."""
 
     name = "convert_lead"

@@ -1,6 +1,6 @@
 """What tasks add to automation: when they are done or late, and making them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from core.entities import Entity, entities, writing
 from core.entities.kinds import Boolean, Choice, Integer, Text
-from core.models import User
 from core.webhooks import events
 from core.workflows.actions import Action, Outcome, Step, register
 from core.workflows.params import Param
@@ -61,14 +60,20 @@ class CreateTask(Action):
     )
     help_text = "Create a task."
 
+    def prepare(self, steps: Sequence[Step]) -> None:
+        first = steps[0]
+        if first.run.entity in SUBJECTS:
+            first.subject.crew.memory.lookups.find(first.run.entity, first.subject.crew.pks)
+
     def run(self, step: Step) -> Outcome:
         values = self.values(step)
         fields = {
             name: values[name] for name in ("title", "description", "priority", "task_type") if name in values
         }
         assignee = values.get("assigned_to") or self._assignee(step)
-        fields |= {"assigned_to": assignee, "due_date": self._due(values, assignee), **self._about(step)}
-        task = writing.create(entities["task"], fields, step.user)
+        fields |= {"assigned_to": assignee, "due_date": self._due(step, values, assignee)}
+        fields |= self._about(step)
+        task = writing.create(entities["task"], fields, step.user, step.subject.crew.memory.lookups)
         return Outcome({"model": "task", "id": task.pk, "due_date": fields["due_date"]})
 
     def _about(self, step: Step) -> dict[str, Any]:
@@ -76,20 +81,17 @@ class CreateTask(Action):
 
     def _assignee(self, step: Step) -> int | None:
         """Whoever the record belongs to, else whom the workflow acts as."""
-        rows = step.subject.rows.values_list("assigned_to_id", "owner_id") if step.subject.entity else []
-        belonging = next(iter(rows), (None, None))
-        wanted = [*belonging, step.user.pk if step.user else None]
-        active = set(
-            User.objects.filter(pk__in=[w for w in wanted if w], is_active=True).values_list("pk", flat=True)
-        )
+        wanted = [*step.subject.belonging, step.user.pk if step.user else None]
+        active = step.subject.crew.memory.people.active(w for w in wanted if w)
         return next((w for w in wanted if w in active), None)
 
-    def _due(self, values: Mapping[str, Any], assignee: int | None) -> datetime | None:
+    def _due(self, step: Step, values: Mapping[str, Any], assignee: int | None) -> datetime | None:
         """At the end of the working day, in the assignee's zone."""
         if values.get("due_days") is None:
             return None
-        name = User.objects.filter(pk=assignee).values_list("time_zone", flat=True).first() or "UTC"
-        today = timezone.now().astimezone(ZoneInfo(name)).date()
+        user = step.subject.crew.memory.people.get(assignee)
+        zone = ZoneInfo(user.time_zone if user else "UTC")
+        today = timezone.now().astimezone(zone).date()
         days = values["due_days"]
         day = add_business_days(today, days) if values.get("business_days") else today + timedelta(days=days)
-        return datetime.combine(day, END_OF_DAY, ZoneInfo(name))
+        return datetime.combine(day, END_OF_DAY, zone)

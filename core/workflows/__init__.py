@@ -3,7 +3,8 @@
 matching.py   changes → runs (the consumer of the change table)
 starting.py   runs are inserted, once for each event; chains are judged
 claiming.py   leases with fences
-stepping.py   one step in one transaction
+stepping.py   steps of runs that go together, in one transaction
+recording.py  what they leave behind, in one statement
 engine.py     working off what is due
 """
 

@@ -1,5 +1,7 @@
 """Who works on a run: leases with fences, taken and given back by single statements on PostgreSQL's clock."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -25,7 +27,7 @@ SET lost_leases = e.lost_leases + (e.status = 'running')::int, status = 'running
     due_at = clock_timestamp() + make_interval(secs => %(lease)s), fence = e.fence + 1,
     worker = %(worker)s, started_at = coalesce(e.started_at, clock_timestamp())
 FROM due WHERE e.id = due.id
-RETURNING e.id, e.fence, e.priority, e.due_at
+RETURNING e.priority, e.id, e.fence, e.version_id, e.entity, e.object_id, e.lost_leases
 """
 _RELEASE = """
 UPDATE core_workflowexecution SET status = 'queued', due_at = clock_timestamp()
@@ -39,6 +41,10 @@ class Claim:
 
     run_id: int
     fence: int
+    version_id: int = 0
+    entity: str = ""
+    object_id: int | None = None
+    lost_leases: int = 0
 
 
 def claim(worker: str, limit: int = BATCH, run_id: int | None = None) -> list[Claim]:
@@ -50,8 +56,21 @@ def claim(worker: str, limit: int = BATCH, run_id: int | None = None) -> list[Cl
     given = {"limit": limit, "lease": LEASE_S, "worker": worker[:80], "run": run_id}
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM.format(only=only), given)
-        rows = sorted(cursor.fetchall(), key=lambda row: (row[2], row[0]))
-    return [Claim(row[0], row[1]) for row in rows]
+        return [Claim(*row[1:]) for row in sorted(cursor.fetchall())]
+
+
+def squads(claims: Sequence[Claim]) -> list[list[Claim]]:
+    """The claims that are worked together: of one version and entity, each about another record, in order.
+
+    A run that cost a worker its lease goes last and alone: it may be what the worker died of.
+    """
+    found: dict[tuple[int, str, int], list[Claim]] = {}
+    before: Counter[tuple[int, str, int | None]] = Counter()
+    for claim in (c for c in claims if not c.lost_leases):
+        about = (claim.version_id, claim.entity, claim.object_id)
+        found.setdefault((claim.version_id, claim.entity, before[about]), []).append(claim)
+        before[about] += claim.object_id is not None
+    return [*found.values(), *([c] for c in claims if c.lost_leases)]
 
 
 def release(worker: str, claims: list[Claim]) -> None:

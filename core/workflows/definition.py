@@ -1,7 +1,7 @@
 """A workflow's definition: checked whole when it is saved, compiled once per version when it is run."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -25,7 +25,7 @@ ARMS = ("then", "else")
 @dataclass(frozen=True)
 class Instruction:
     """One action of the flat program; `following` is the next position, `otherwise` the one of the else arm.
-    A position behind the last is the end."""
+    A position behind the last is the end. `reads` are the columns of the record it needs, None all."""
 
     position: int
     path: str
@@ -33,6 +33,7 @@ class Instruction:
     given: Mapping[str, Any]
     following: int
     otherwise: int
+    reads: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -206,12 +207,14 @@ def compile_definition(definition: Mapping[str, Any]) -> Compiled:
     given = definition.get("trigger_conditions") or {}
     settings = {key: value for key, value in given.items() if key not in ("model", "conditions")}
     trigger = triggers[definition["trigger_type"]]
+    entity = entities.get(given.get("model") or "") if trigger.has_record else None
+    program = _flattened(definition.get("actions") or [], "", 0)
     return Compiled(
-        entity=entities.get(given.get("model") or "") if trigger.has_record else None,
+        entity=entity,
         trigger=trigger,
         settings=settings,
         conditions=given.get("conditions") or {},
-        program=tuple(_flattened(definition.get("actions") or [], "", 0)),
+        program=tuple(replace(i, reads=i.action.reads(entity, i.given)) for i in program),
     )
 
 
@@ -237,4 +240,4 @@ def _led_to(step: Instruction, after_then: int, end: int) -> Instruction:
     """What would go on into the else arm goes on behind it."""
     following = end if step.following == after_then else step.following
     otherwise = end if step.otherwise == after_then else step.otherwise
-    return Instruction(step.position, step.path, step.action, step.given, following, otherwise)
+    return replace(step, following=following, otherwise=otherwise)

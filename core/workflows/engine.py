@@ -17,6 +17,7 @@ from core.entities.kinds import Integer
 from core.errors import ConflictError, InvalidError, ValueRefusedError
 from core.models import EmailMessage, WebhookDelivery, Workflow, WorkflowExecution
 from core.workflows import claiming
+from core.workflows.claiming import Claim
 from core.workflows.starting import start
 from core.workflows.stepping import Worker
 
@@ -33,19 +34,33 @@ def worker_name() -> str:
 def run_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: False) -> int:
     """Work off due runs until none is left, time is up or `stopped`; returns how many were taken up."""
     until, total, worker = time.monotonic() + seconds, 0, worker_name()
+    late = until + claiming.LEASE_S / 2
     while not stopped():
         claims = claiming.claim(worker)
-        for i, claim in enumerate(claims):
-            if stopped() or time.monotonic() > until + claiming.LEASE_S / 2:
-                claiming.release(worker, claims[i:])
-                return total
-            Worker(claim).work()
-            total += 1
+        total += _work_off(claims, worker, lambda: stopped() or time.monotonic() > late)
         if claims:
             _ring()
         if not claims or time.monotonic() > until:
             break
     return total
+
+
+def _work_off(claims: list[Claim], worker: str, stopped: Callable[[], bool]) -> int:
+    """Work the claims off, squad by squad; gives back those that are not begun. Returns how many were."""
+    squads, begun = claiming.squads(claims), 0
+    for i, squad in enumerate(squads):
+        alone = squad[0].lost_leases > 0
+        if stopped() or (alone and i):
+            claiming.release(worker, [claim for rest in squads[i:] for claim in rest])
+            break
+        if alone:
+            # Should it cost this worker its life as well, then no other run's lease.
+            claiming.release(worker, [claim for rest in squads[1:] for claim in rest])
+        Worker(*squad).work()
+        begun += len(squad)
+        if alone:
+            break
+    return begun
 
 
 class WorkflowEngine:

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from core.conditions import change_q, parse, record_q
 from core.entities import Entity, entities, kinds
-from core.entities.reading import Reader
 from core.errors import NotVisibleError
 from core.models import Change, User, WorkflowExecution
-from core.workflows.templating import Names
+from core.workflows.crew import Crew, Memory
+from core.workflows.templating import Names, paths_read
 
 PERSON = {"id": {}, "username": {}, "first_name": {}, "last_name": {}, "full_name": {}, "email": {}}
 ALWAYS: Names = {
@@ -44,6 +44,21 @@ def names_for(entity: Entity | None, *, changes: bool = False) -> Names:
 def person_columns(entity: Entity) -> list[Any]:
     """The columns that name a user, under whose names templates find that user."""
     return [c for c in entity.columns if isinstance(c.kind, kinds.Reference) and c.kind.target == "user"]
+
+
+def columns_read(entity: Entity | None, raw: Any) -> frozenset[str] | None:
+    """The columns of its record that a step needs to render a JSON value; None stands for all."""
+    people = {c.name for c in person_columns(entity)} if entity else set()
+    found = {"id", "owner", "assigned_to", "archived_at"}
+    for path in paths_read(raw):
+        root, _, below = path.partition(".")
+        if root in people:
+            found.add(root)
+        elif entity is not None and root in (entity.name, "record"):
+            if not below:
+                return None
+            found.add(below.partition(".")[0])
+    return frozenset(found)
 
 
 def plain(value: Any) -> Any:
@@ -80,20 +95,29 @@ class Lazy(Mapping[str, Any]):
 
 
 class Subject:
-    """The record of a run as its principal sees it. `user` None is the system itself."""
+    """The record of a run as its principal sees it. `user` None is the system itself; `crew` are the runs it
+    is read together with."""
 
-    def __init__(self, run: WorkflowExecution, user: User | None, trigger_type: str = "") -> None:
+    def __init__(
+        self, run: WorkflowExecution, user: User | None, trigger_type: str = "", crew: Crew | None = None
+    ) -> None:
         self.run, self.user, self.trigger_type = run, user, trigger_type
         self.entity = entities.get(run.entity)
         self.pk = run.object_id
+        self.crew = crew or Crew(self.entity, [self.pk] if self.pk else [], Memory(user))
 
     @property
     def rows(self) -> Any:
         """The record as a queryset, empty where the principal does not see it."""
         if self.entity is None:
             raise NotVisibleError("This run is about no record.")
-        rows = self.entity.model.objects.all() if self.user is None else self.entity.visible_to(self.user)
-        return rows.filter(pk=self.pk)
+        return self.crew.visible.filter(pk=self.pk)
+
+    @property
+    def belonging(self) -> tuple[int | None, int | None]:
+        """Whom the record is assigned to, and its owner."""
+        row = self.crew.row(self.pk) or {}
+        return row.get("assigned_to"), row.get("owner")
 
     @cached_property
     def change(self) -> Change | None:
@@ -101,10 +125,11 @@ class Subject:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The record by public names; of a deleted one what it last was. Raises NotVisibleError."""
-        found = Reader(self.entity).rows(self.rows, self.user) if self.entity else []
+        """The record by public names, those its crew asks for; of a deleted one what it last was. Raises
+        NotVisibleError."""
+        found = self.crew.row(self.pk)
         if found:
-            return {name: plain(value) for name, value in found[0].items()}
+            return {name: plain(value) for name, value in found.items()}
         if self.change is not None and self.change.kind == Change.Kind.DELETED:
             return self.old | {"id": self.pk}
         raise NotVisibleError("The record is not there, or not visible to whom the workflow acts as.")
@@ -147,13 +172,9 @@ class Subject:
             makers |= {c.name: self._person_maker(c.name) for c in person_columns(self.entity)}
         return Lazy(makers)
 
-    def forget(self) -> None:
-        """The next step reads the record anew."""
-        self.__dict__.pop("context", None)
-
     def _trigger(self) -> dict[str, Any]:
         change = self.change
-        actor = User.objects.filter(pk=change.actor_id).first() if change and change.actor_id else None
+        actor = self.crew.memory.people.get(change.actor_id) if change else None
         at = change.at if change else self.run.created_at
         return {
             "type": self.trigger_type,
@@ -164,7 +185,6 @@ class Subject:
 
     def _person_maker(self, name: str) -> Callable[[], Any]:
         def make() -> dict[str, Any]:
-            pk = self.context["record"].get(name)
-            return person(User.objects.filter(pk=pk).first() if pk else None)
+            return person(self.crew.memory.people.get(self.context["record"].get(name)))
 
         return make

@@ -245,13 +245,13 @@ def test_a_lease_lost_in_mid_step_takes_its_effects_back(make_workflow, make_lea
     lead = make_lead()
     dispatch()
     claim = claiming.claim("first")[0]
-    original = stepping.Stepper._finish
+    original = stepping.record
 
-    def stolen(self, *args):
+    def stolen(*args):
         WorkflowExecution.objects.update(fence=99)
-        original(self, *args)
+        original(*args)
 
-    monkeypatch.setattr(stepping.Stepper, "_finish", stolen)
+    monkeypatch.setattr(stepping, "record", stolen)
     Worker(claim).work()
     lead.refresh_from_db()
     assert lead.tags == []

@@ -1,18 +1,18 @@
 """The base of all actions, and what a step hands to one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
-from core.entities import writing
+from core.entities import Entity
 from core.errors import DomainError, FieldIssue, NotVisibleError
 from core.models import User, WorkflowExecution
 from core.registry import Registry
 from core.workflows import params
 from core.workflows.params import Param, Scope
-from core.workflows.subject import Subject
+from core.workflows.subject import Subject, columns_read
 
 
 class TemporaryError(Exception):
@@ -66,7 +66,7 @@ class Step:
         """The run's record, locked for a change. Raises NotVisibleError, ForbiddenError."""
         if self.subject.entity is None or self.subject.pk is None:
             raise NotVisibleError("This run is about no record.")
-        return writing.locked(self.subject.entity, self.subject.pk, self.user)
+        return self.subject.crew.locked(self.subject.pk)
 
 
 class Action:
@@ -95,6 +95,13 @@ class Action:
         """Faults between parameters; asked only when each of them is right by itself."""
         return []
 
+    def reads(self, entity: Entity | None, given: Mapping[str, Any]) -> frozenset[str] | None:
+        """The columns of the record that its steps look at; None stands for all."""
+        return columns_read(entity, given)
+
+    def prepare(self, steps: Sequence[Step]) -> None:
+        """Read at once what `run` will ask for each of these steps, which are taken one after the other."""
+
     def values(self, step: Step) -> dict[str, Any]:
         """The parameters, rendered and clean. Raises InvalidError."""
         return params.render(self.params, step.given, step.subject.context)
@@ -120,6 +127,15 @@ def params_json(value: Any) -> Any:
 def redacted(action: Action, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as history and previews show them."""
     return {name: "********" if name in action.secrets else value for name, value in values.items()}
+
+
+class RecordAction(Action):
+    """Base of actions that change the record itself, which all their steps lock together."""
+
+    needs_record = True
+
+    def prepare(self, steps: Sequence[Step]) -> None:
+        steps[0].subject.crew.lock()
 
 
 actions: Registry[Action] = Registry("action")

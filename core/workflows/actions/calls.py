@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from core.entities import Entity
 from core.entities.kinds import Choice, Text
 from core.errors import FieldIssue, ValueRefusedError
 from core.models import WebhookDelivery
@@ -39,6 +40,9 @@ class Webhook(Action):
         return self._check_url(given["url"], f"{path}.url") + _check_headers(
             given.get("headers"), scope, f"{path}.headers"
         )
+
+    def reads(self, entity: Entity | None, given: Mapping[str, Any]) -> frozenset[str] | None:
+        return None if given.get("body") is None else super().reads(entity, given)
 
     def _check_url(self, url: Any, path: str) -> list[FieldIssue]:
         """The host is written out, and one that may be called."""

@@ -8,9 +8,9 @@ from dateutil.parser import isoparse
 from django.utils import timezone
 
 from core.conditions import parse
+from core.entities import Entity
 from core.entities.kinds import Date, DateTime, Integer, Text
 from core.errors import FieldIssue, InvalidError
-from core.models import User
 from core.workflows.actions.base import Action, Outcome, Step, StepRefusedError, register
 from core.workflows.kinds import LONGEST, UNITS, Hours
 from core.workflows.params import Param, Scope
@@ -45,6 +45,10 @@ class Wait(Action):
             return [FieldIssue(f"{path}.until_field", "unknown_field", "Not a date field of the record.")]
         return []
 
+    def reads(self, entity: Entity | None, given: Mapping[str, Any]) -> frozenset[str] | None:
+        found = super().reads(entity, given)
+        return found if found is None else found | {str(given.get("until_field"))}
+
     def run(self, step: Step) -> Outcome:
         moment = self.moment(step)
         return Outcome({"until": moment.isoformat()}, wait_until=moment)
@@ -77,8 +81,8 @@ def _zone_of(step: Step) -> str:
     """Where the record lives: the zone of whom it is assigned to, else of its owner."""
     record = step.subject.context["record"]
     ids = [record.get("assigned_to"), record.get("owner")]
-    zones = dict(User.objects.filter(pk__in=[i for i in ids if i]).values_list("pk", "time_zone"))
-    return next((zones[i] for i in ids if i in zones), "UTC")
+    users = step.subject.crew.memory.people.find([i for i in ids if i])
+    return next((users[i].time_zone for i in ids if i in users), "UTC")
 
 
 @register

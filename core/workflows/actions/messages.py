@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from core.access import Role
+from core.entities import Entity
 from core.entities.kinds import Choice, Text
 from core.errors import FieldIssue, InvalidError
 from core.models import EmailMessage, EmailTemplate, Notification, User
@@ -58,6 +59,10 @@ class SendEmail(Action):
             for address in Words().clean(given.get(name) or [])
             if not templating.is_template(address) and not is_address(address)
         ]
+
+    def reads(self, entity: Entity | None, given: Mapping[str, Any]) -> frozenset[str] | None:
+        """What an e-mail template reads is only known when it is sent."""
+        return None if given.get("template_id") else super().reads(entity, given)
 
     def _check_template(self, key: Any, scope: Scope, path: str) -> list[FieldIssue]:
         found = template_of(key)
@@ -157,22 +162,17 @@ class SendNotification(Action):
         return Outcome({"recipients": ids})
 
     def _recipients(self, step: Step, values: Mapping[str, Any]) -> list[int]:
-        active = User.objects.filter(is_active=True)
         wanted = values.get("user_id") or self._belonging(step, values.get("to"))
-        found = (
-            list(active.filter(pk__in=wanted).order_by("pk").values_list("pk", flat=True)) if wanted else []
-        )
         # A record nobody owns, moved by the system: the administrators hear of it.
-        admins = active.filter(role=Role.ADMIN).order_by("pk")
-        return found or list(admins.values_list("pk", flat=True))
+        admins = User.objects.filter(is_active=True, role=Role.ADMIN).order_by("pk")
+        return step.subject.crew.memory.people.active(wanted) or list(admins.values_list("pk", flat=True))
 
     def _belonging(self, step: Step, to: str | None) -> list[int]:
         if to == "admins":
             return []
         if to == "principal" or step.subject.entity is None:
             return [step.user.pk] if step.user else []
-        rows = step.subject.rows.values_list("assigned_to_id", "owner_id")
-        assignee, owner = next(iter(rows), (None, None))
+        assignee, owner = step.subject.belonging
         principal = step.user.pk if step.user else None
         order = (owner, assignee, principal) if to == "owner" else (assignee, owner, principal)
         return [next((pk for pk in order if pk), 0)]

@@ -13,7 +13,14 @@ from core.entities.references import existing_ids
 from core.errors import FieldIssue, NotVisibleError, ValueRefusedError
 from core.models import Comment, Rotation, User
 from core.workflows import templating
-from core.workflows.actions.base import Action, Outcome, Step, StepRefusedError, register
+from core.workflows.actions.base import (
+    Action,
+    Outcome,
+    RecordAction,
+    Step,
+    StepRefusedError,
+    register,
+)
 from core.workflows.kinds import Ids
 from core.workflows.params import Param, Scope
 
@@ -53,11 +60,10 @@ def as_data(name: str, value: Any) -> dict[str, Any]:
 
 
 @register
-class UpdateField(Action):
+class UpdateField(RecordAction):
     """Sets one field of the record."""
 
     name = "update_field"
-    needs_record = True
     params = (
         Param("field", Text(max_length=120), required=True, template=False),
         Param("value", help_text="The new value; null or empty clears the field."),
@@ -82,11 +88,10 @@ def _shown(value: Any) -> Any:
 
 
 @register
-class AssignRecord(Action):
+class AssignRecord(RecordAction):
     """Gives the record to a user: a named one, the next in turn, or whoever has least open work."""
 
     name = "assign_record"
-    needs_record = True
     params = (
         Param("user_id", BIG, help_text="The user."),
         Param("users", Ids(), help_text="Several users to choose from."),
@@ -171,7 +176,7 @@ class CreateRecord(Action):
     def run(self, step: Step) -> Outcome:
         values = self.values(step)
         entity = entities[values["model"]]
-        record = writing.create(entity, values["fields"], step.user)
+        record = writing.create(entity, values["fields"], step.user, step.subject.crew.memory.lookups)
         return Outcome({"model": entity.name, "id": record.pk})
 
 
@@ -185,7 +190,7 @@ class AddComment(Action):
     help_text = "Comment on the record."
 
     def run(self, step: Step) -> Outcome:
-        if not step.subject.rows.exists():
+        if step.subject.crew.row(step.subject.pk) is None:
             raise NotVisibleError("The record is not there.")
         body = self.values(step)["body"]
         comment = Comment.objects.create(
@@ -194,10 +199,9 @@ class AddComment(Action):
         return Outcome({"comment_id": comment.pk})
 
 
-class _Tags(Action):
+class _Tags(RecordAction):
     """Base of adding and removing tags."""
 
-    needs_record = True
     params = (Param("tag", TextList(item=Text(max_length=60)), help_text="One tag or several."),)
 
     def values(self, step: Step) -> dict[str, Any]:

@@ -1,0 +1,86 @@
+"""What steps that are taken together read: each record, person and reference once for all of them.
+
+Everything here lasts for one transaction at most. What a principal may see and change is asked in it, so a
+role that was changed counts from the next one on.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+from core.entities import Entity, writing
+from core.entities.lookups import Lookups
+from core.entities.reading import Reader
+from core.models import User
+
+
+class People:
+    """Users by id, inactive ones too."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, User | None] = {}
+
+    def get(self, pk: int | None) -> User | None:
+        return self.find([pk] if pk else []).get(pk or 0)
+
+    def find(self, pks: Iterable[int]) -> dict[int, User]:
+        """Those of `pks` that exist."""
+        wanted = set(pks)
+        new = wanted - self._found.keys()
+        if new:
+            self._found |= dict.fromkeys(new) | User.objects.in_bulk(new)
+        return {pk: user for pk in wanted if (user := self._found[pk])}
+
+    def active(self, pks: Iterable[int]) -> list[int]:
+        """The ids of those who are active, in order of ids."""
+        return sorted(pk for pk, user in self.find(pks).items() if user.is_active)
+
+
+class Memory:
+    """What stays the same for one principal in one transaction."""
+
+    def __init__(self, user: User | None) -> None:
+        self.user, self.people, self.lookups = user, People(), Lookups(user)
+
+
+class Crew:
+    """The records of runs that are at the same step, as their principal sees them before it.
+
+    `names` are the columns that somebody asks for, None stands for all.
+    """
+
+    def __init__(
+        self,
+        entity: Entity | None,
+        pks: Sequence[int],
+        memory: Memory,
+        names: Iterable[str] | None = None,
+    ) -> None:
+        self.entity, self.pks, self.memory, self.names = entity, pks, memory, names
+        self._locked: dict[int, Any] = {}
+
+    @property
+    def visible(self) -> Any:
+        """What the principal sees, as a queryset."""
+        user = self.memory.user
+        return self.entity.model.objects.all() if user is None else self.entity.visible_to(user)
+
+    @cached_property
+    def _rows(self) -> dict[int, dict[str, Any]]:
+        fields = [] if self.names is None else [n for n in self.entity.by_name if n in self.names]
+        rows = self.visible.filter(pk__in=self.pks).order_by()
+        return {row["id"]: row for row in Reader(self.entity, fields=fields).rows(rows, self.memory.user)}
+
+    def row(self, pk: int | None) -> dict[str, Any] | None:
+        """The record by public names; None where the principal does not see it."""
+        return self._rows.get(pk or 0) if self.entity else None
+
+    def lock(self) -> None:
+        """Lock every record that will be changed."""
+        if self.entity is not None:
+            self._locked = writing.locked_many(self.entity, self.pks, self.memory.user)
+
+    def locked(self, pk: int) -> Any:
+        """The record under its row's lock. Raises NotVisibleError, ForbiddenError."""
+        found = self._locked.pop(pk, None)
+        return found if found is not None else writing.locked(self.entity, pk, self.memory.user)
