@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.entities import Entity
-from core.entities.kinds import Kind
+from core.entities.kinds import Kind, Text
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 from core.workflows import templating
 from core.workflows.templating import TEXT, Names
@@ -88,7 +88,8 @@ def render(params: Iterable[Param], given: Mapping[str, Any], context: Mapping[s
 def _rendered(param: Param, raw: Any, context: Mapping[str, Any]) -> Any:
     if not param.template:
         found = raw
-    elif isinstance(raw, str) and (param.kind is None or param.landing != TEXT):
+    elif isinstance(raw, str) and (param.landing != TEXT or isinstance(param.kind, Text | None)):
+        # A number that stands alone in a text is text: "{{payload.created}}".
         found = templating.render(raw, context, param.landing)
     else:
         found = templating.value(raw, context)

@@ -147,6 +147,13 @@ def test_archived_and_deleted_records_are_judged_by_what_they_last_were(make_wor
     assert Notification.objects.get(type="workflow").title == "Lost A of Oslo"
 
 
+def test_a_number_that_stands_alone_in_a_text_is_text(make_workflow, make_lead, settle):
+    make_workflow([("send_notification", {"message": "{{ lead.lead_score }}", "title": "{{ lead.id }}"})])
+    lead = make_lead()
+    assert [(r.status, r.error) for r in settle()] == [("completed", "")]
+    assert Notification.objects.get(type="workflow").title == str(lead.pk)
+
+
 def test_what_apps_bring_triggers_too(make_workflow, make_lead, settle, admin):
     for trigger, settings in (("lead_converted", {}), ("score_crossed", {"threshold": 70})):
         make_workflow(
