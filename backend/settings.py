@@ -224,9 +224,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "PREPROCESSING_HOOKS": ["core.api.schema.hooks.without_second_spellings"],
-    "POSTPROCESSING_HOOKS": [
-        "core.api.schema.hooks.add_problems",
-    ],
+    "POSTPROCESSING_HOOKS": ["core.api.schema.hooks.add_problems"],
 }
 RATE_LIMIT_ENABLED = env.flag("RATE_LIMIT_ENABLED", True)
 DEFAULT_RATE_LIMIT = env.rate("DEFAULT_RATE_LIMIT", "1200/minute")

@@ -45,6 +45,7 @@ COMPANY = register(
         filters=COMMON_FILTERS,
         rules=(company_domain, no_parent_below_itself),
         duplicates=same_company,
+        made_by_name=True,
         example={"name": "Analytical Engines", "domain": "engines.example", "industry": "Machinery"},
     )
 )

@@ -29,20 +29,7 @@ class EmailTemplateTrials(ResourceViewSet):
     def preview(self, request: Request, pk: str) -> Response:
         """The mail for one record you see: `{"lead_id": 123}`. Nothing is sent."""
         template = self.get_object()
-        data = request.data if isinstance(request.data, dict) else {}
-        name, object_id = engine.record_named(data, template.entity)
-        if object_id is None:
-            raise InvalidError.of(f"{name or 'lead'}_id", "Name a record to render the mail for.", "required")
-        if not entities[name].visible_to(request.user).filter(pk=object_id).exists():
-            raise NotVisibleError(f"There is no such {name}.")
-        run = WorkflowExecution(
-            entity=name,
-            object_id=object_id,
-            trigger_data=data,
-            workflow=Workflow(name="preview"),
-            version_id=0,
-        )
-        context = Subject(run, request.user).context
+        context = Subject(trial_run(template, request), request.user).context
         return Response(
             {part: templating.render(getattr(template, part), context, how) for part, how in PARTS}
         )
@@ -68,6 +55,21 @@ class EmailTemplateViewSet(EmailTemplateTrials):
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, created_by=self.request.user)
+
+
+def trial_run(template: EmailTemplate, request: Request) -> WorkflowExecution:
+    """A run about the record the body names. Raises InvalidError, or NotVisibleError for a hidden one."""
+    data = request.data if isinstance(request.data, dict) else {}
+    name, object_id = engine.record_named(data, template.entity)
+    if object_id is None:
+        missing = name or entities.keys()[0]
+        raise InvalidError.of(f"{missing}_id", "Name a record to render the mail for.", "required")
+    if not entities[name].visible_to(request.user).filter(pk=object_id).exists():
+        raise NotVisibleError(f"There is no such {name}.")
+    preview = Workflow(name="preview")
+    return WorkflowExecution(
+        entity=name, object_id=object_id, trigger_data=data, workflow=preview, version_id=0
+    )
 
 
 def known(entity_name: str) -> list[str]:

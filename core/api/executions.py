@@ -10,7 +10,9 @@ from rest_framework.response import Response
 
 from core.api.bodies import only
 from core.api.parameters import moment_parameter
+from core.api.querying import filtered, ordered
 from core.api.resources import ReadOnlyResourceViewSet
+from core.api.schema.lists import list_parameters
 from core.api.schema.parts import ID, JSON, TEXT, object_of
 from core.api.workflow_serializers import ExecutionSerializer
 from core.entities.kinds import BIGINT_MAX, Choice, DateTime, Integer
@@ -23,10 +25,11 @@ BIG = Integer(minimum=1, maximum=BIGINT_MAX)
 RUN_FILTERS = ("status", "entity", "object_id", "error_code")
 RUN_ORDERINGS = ("id",)
 SINCE = ("created_after", "created_before")
+RUN_PARAMETERS = list_parameters(WorkflowExecution, RUN_FILTERS, SINCE, RUN_ORDERINGS)
 
 
 class ExecutionVerbs(ReadOnlyResourceViewSet):
-    """Going on, beginning anew, ending."""
+    """Going on, and beginning anew."""
 
     @extend_schema(request=None, responses={200: ExecutionSerializer})
     @action(methods=["post"], detail=True)
@@ -43,6 +46,13 @@ class ExecutionVerbs(ReadOnlyResourceViewSet):
         made = operations.rerun(self.get_object(), request.user)
         return Response(self.get_serializer(made).data, status=201)
 
+    def _shown_again(self, run: WorkflowExecution) -> Response:
+        return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
+
+
+class ExecutionEnding(ExecutionVerbs):
+    """Ending one."""
+
     @extend_schema(request=None, responses={200: ExecutionSerializer})
     @action(methods=["post"], detail=True)
     def cancel(self, request: Request, pk: str) -> Response:
@@ -50,9 +60,6 @@ class ExecutionVerbs(ReadOnlyResourceViewSet):
         run = self.get_object()
         operations.cancel(run)
         return self._shown_again(run)
-
-    def _shown_again(self, run: WorkflowExecution) -> Response:
-        return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
 
 
 class ExecutionBulk(ReadOnlyResourceViewSet):
@@ -75,7 +82,7 @@ class ExecutionBulk(ReadOnlyResourceViewSet):
         return Response({"retried": operations.retry_many(rows)})
 
 
-class ExecutionViewSet(ExecutionBulk, ExecutionVerbs):
+class ExecutionViewSet(ExecutionBulk, ExecutionEnding):
     """Runs of workflows, with every step."""
 
     model = WorkflowExecution
@@ -97,6 +104,12 @@ def executions_of(user: User) -> QuerySet[WorkflowExecution]:
 
 def shown_runs(rows: Any) -> Any:
     return ExecutionSerializer(rows, many=True).data
+
+
+def runs_asked_for(request: Request, workflow: Any) -> QuerySet[WorkflowExecution]:
+    """The runs of a workflow that the request names, in its order."""
+    rows = narrowed(request, executions_of(request.user).filter(workflow=workflow))
+    return ordered(request, filtered(request, rows, RUN_FILTERS, (*SINCE, "ordering")), RUN_ORDERINGS)
 
 
 def narrowed(request: Request, rows: QuerySet) -> QuerySet:

@@ -127,7 +127,7 @@ class InboxDoors(ReadOnlyResourceViewSet):
 
 
 class InboxMarks(ReadOnlyResourceViewSet):
-    """Marking one notification."""
+    """Marking one notification as read, or as not."""
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
@@ -140,6 +140,10 @@ class InboxMarks(ReadOnlyResourceViewSet):
     def unread(self, request: Request, pk: str) -> Response:
         """Mark as not read."""
         return self._marked(read_at=None)
+
+
+class InboxArchive(ReadOnlyResourceViewSet):
+    """Taking one notification out of the list, and back."""
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
@@ -189,7 +193,7 @@ class InboxRows(ReadOnlyResourceViewSet):
         return NotificationSerializer(found, many=True, context=context).data
 
 
-class NotificationViewSet(InboxRows, InboxWishes, InboxDoors, InboxMarks, InboxMarking):
+class NotificationViewSet(InboxRows, InboxWishes, InboxDoors, InboxMarks, InboxArchive, InboxMarking):
     """What you were told: newest first, without what you archived or may no longer see."""
 
     model = Notification

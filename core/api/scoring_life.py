@@ -61,15 +61,8 @@ class ScoringModelPapers(ReadOnlyResourceViewSet):
         return Response(drifting.report())
 
 
-class ScoringModelViewSet(ScoringModelPapers):
-    """Every model that was trained: what it learned from, how good it is, and which one scores."""
-
-    model = ScoringModel
-    queryset = ScoringModel.objects.all()
-    serializer_class = ScoringModelSerializer
-    filters = ("status",)
-    orderings = ("created_at", "activated_at", "id")
-    access = dict.fromkeys(("activate", "rollback"), Action.CONFIGURE)
+class ScoringModelSwitches(ReadOnlyResourceViewSet):
+    """Which model scores."""
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
@@ -87,6 +80,17 @@ class ScoringModelViewSet(ScoringModelPapers):
         row = life.roll_back()
         work.start(ScoringJob.Kind.BULK)
         return Response({"success": True, "active": row.pk if row else None})
+
+
+class ScoringModelViewSet(ScoringModelPapers, ScoringModelSwitches):
+    """Every model that was trained: what it learned from, how good it is, and which one scores."""
+
+    model = ScoringModel
+    queryset = ScoringModel.objects.all()
+    serializer_class = ScoringModelSerializer
+    filters = ("status",)
+    orderings = ("created_at", "activated_at", "id")
+    access = dict.fromkeys(("activate", "rollback"), Action.CONFIGURE)
 
 
 class ScoringJobSerializer(serializers.ModelSerializer):

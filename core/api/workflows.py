@@ -11,18 +11,17 @@ from rest_framework.response import Response
 from core import jobs
 from core.access import Action
 from core.api.bodies import only
-from core.api.executions import RUN_FILTERS, RUN_ORDERINGS, SINCE, executions_of, narrowed, shown_runs
+from core.api.executions import RUN_PARAMETERS, runs_asked_for, shown_runs
 from core.api.paging import numbered
 from core.api.parameters import PAGES
-from core.api.querying import filtered, ordered
 from core.api.resources import ResourceViewSet
-from core.api.schema.lists import PAGING, list_parameters
+from core.api.schema.lists import PAGING
 from core.api.schema.parts import ANYTHING, ID, JSON, TEXT, object_of, page_of, ref
 from core.api.workflow_serializers import VersionSerializer, WorkflowSerializer
 from core.entities import entities
 from core.entities.kinds import Integer
 from core.errors import ConflictError, InvalidError, NotVisibleError
-from core.models import User, Workflow, WorkflowExecution
+from core.models import User, Workflow
 from core.workflows import backtest, definition, engine, inbound, operations, preview
 from core.workflows.actions import actions
 from core.workflows.matching import RUN_JOB
@@ -65,30 +64,21 @@ class WorkflowRuns(ResourceViewSet):
         """Start a run by hand: `{"lead_id": 123}`; anything else in the body is its payload."""
         workflow = self.get_object()
         data = _object(request)
-        self._must_see(workflow, data)
+        record_seen(request.user, workflow, data)
         run = engine.queue_workflow(workflow, data, requested_by=request.user.pk)
         jobs.enqueue(RUN_JOB)
         return Response({"success": True, "execution_id": run.pk, "status": run.status}, status=202)
 
-    def _must_see(self, workflow: Workflow, data: dict[str, Any]) -> tuple[str, int | None]:
-        """The record named in the body, if whoever asks may see it. Raises NotVisibleError."""
-        name, object_id = engine.record_named(data, workflow.entity)
-        if object_id is not None and not sees(self.request.user, name, object_id):
-            raise NotVisibleError(f"There is no such {name}.")
-        return name, object_id
-
     @extend_schema(
         operation_id="workflows_executions_list",
         responses={200: page_of(ref("Execution"))},
-        parameters=list_parameters(WorkflowExecution, RUN_FILTERS, SINCE, RUN_ORDERINGS),
+        parameters=RUN_PARAMETERS,
         filters=False,
     )
     @action(methods=["get"], detail=True)
     def executions(self, request: Request, pk: str) -> Response:
         """The workflow's runs, newest first."""
-        rows = narrowed(request, executions_of(request.user).filter(workflow=self.get_object()))
-        rows = filtered(request, rows, RUN_FILTERS, (*SINCE, "ordering"))
-        return Response(numbered(request, ordered(request, rows, RUN_ORDERINGS), shown_runs).body())
+        return Response(numbered(request, runs_asked_for(request, self.get_object()), shown_runs).body())
 
 
 class WorkflowPast(ResourceViewSet):
@@ -165,7 +155,7 @@ class WorkflowTrials(WorkflowQuestions):
         """Dry run on one record: which conditions hold, what each action would do. Changes nothing."""
         workflow = self._asked(pk)
         data = _object(request)
-        _, object_id = self._must_see(workflow, data)
+        object_id = record_seen(request.user, workflow, data)
         made = preview.dry_run(workflow, self._definition(workflow), object_id, workflow.run_as, data)
         return Response(made)
 
@@ -218,8 +208,12 @@ class WorkflowViewSet(
         return response
 
 
-def sees(user: User, name: str, object_id: int) -> bool:
-    return entities[name].visible_to(user).filter(pk=object_id).exists()
+def record_seen(user: User, workflow: Workflow, data: dict[str, Any]) -> int | None:
+    """The id of the record named in the body, if whoever asks may see it. Raises NotVisibleError."""
+    name, object_id = engine.record_named(data, workflow.entity)
+    if object_id is not None and not entities[name].visible_to(user).filter(pk=object_id).exists():
+        raise NotVisibleError(f"There is no such {name}.")
+    return object_id
 
 
 def _actions() -> list[dict[str, Any]]:

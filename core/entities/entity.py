@@ -43,6 +43,8 @@ class Entity:
     # Which records are still somebody's work, for levelling it; None: all of them.
     open: Q | None = None
     ordering: str = "-id"
+    # Whether a name that nothing is called may make a record, where an import says so.
+    made_by_name: bool = False
     # A record as one would send it, for the documentation.
     example: dict[str, Any] = field(default_factory=dict)
 

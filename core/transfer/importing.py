@@ -18,7 +18,7 @@ from core.transfer.matching import Matcher, match_columns, prefer_indexes
 from core.transfer.options import Options, zone_of
 from core.transfer.reading import Table
 from core.transfer.report import Report
-from core.transfer.resolving import CREATABLE, Resolver
+from core.transfer.resolving import Resolver, made_by_name
 from core.transfer.targets import ID, Targets
 from core.transfer.writing import Writer
 
@@ -63,7 +63,7 @@ def _sensible(
     if target is None or not target.is_reference:
         return mapped
     cells = [cell for cell in table.head(REFERENCE_SAMPLE).column(mapped.position) if cell.strip()]
-    if not cells or (options.create_missing and target.column.kind.target == CREATABLE):
+    if not cells or (options.create_missing and made_by_name(target.column.kind.target)):
         return mapped
     if any(isinstance(found, int) for found in Resolver(user).read(target, cells)):
         return mapped
@@ -86,10 +86,12 @@ def resolved(made: Plan) -> Options:
     )
 
 
-def unmapped(made: Plan) -> InvalidError:
-    """The refusal of a file none of whose columns is known."""
+def must_be_mapped(made: Plan) -> None:
+    """Refuse a file none of whose columns is known. Raises InvalidError."""
+    if any(m.target for m in made.mapped):
+        return
     headers = ", ".join(made.table.shape.headers)[:300]
-    return InvalidError.of(
+    raise InvalidError.of(
         "mapping",
         f"None of the columns is known here ({headers}). Send a mapping such as"
         f' {{"{made.table.shape.headers[0][:40]}": "…"}}; fields: {made.targets.known}.',
@@ -103,8 +105,7 @@ class Import:
     def __init__(self, made: Plan, tick: Callable[[Report], None] = lambda report: None) -> None:
         self.plan, self.tick = made, tick
         options, user = made.options, made.user
-        if not any(m.target for m in made.mapped):
-            raise unmapped(made)
+        must_be_mapped(made)
         zone = zone_of(options, user)
         self.checker = Checker(made.targets, made.mapped, options, made.table.head(SAMPLE), zone, user)
         written = self.checker.written

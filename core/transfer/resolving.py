@@ -24,7 +24,6 @@ from core.transfer.values import BLANK, Refusal
 # By what a name is looked up, in this order, until something is found.
 _USER_PARTS = ("username", "email", "name", "id")
 _RECORD_PARTS = ("id", "external_id", "email", "domain", "name")
-CREATABLE = "company"
 ID_DIGITS = 18
 
 
@@ -34,7 +33,7 @@ class Resolver:
     def __init__(self, user: Any, *, create_missing: bool = False) -> None:
         self.user, self.create_missing = user, create_missing
         self.known: dict[tuple[str, str], dict[str, Any]] = {}
-        self.made: dict[str, Any] = {}
+        self.made: dict[tuple[str, str], Any] = {}
 
     def read(self, target: Target, cells: Sequence[str]) -> list[Any]:
         """Ids, BLANK or Refusal, cell by cell."""
@@ -82,10 +81,11 @@ class Resolver:
         return {name: [pk] for name, pk in ids.items() if pk in there}
 
     def _missing(self, kind: str, part: str, name: str) -> Any:
-        if self.create_missing and kind == CREATABLE and part in ("", "name"):
-            if name.upper() not in self.made:
-                self.made[name.upper()] = self._make(entities[kind], name)
-            return self.made[name.upper()]
+        if self.create_missing and made_by_name(kind) and part in ("", "name"):
+            key = kind, name.upper()
+            if key not in self.made:
+                self.made[key] = self._make(entities[kind], name)
+            return self.made[key]
         return Refusal("does_not_exist", f"There is no {kind} {name[:80]!r} that you may see.")
 
     def _make(self, entity: Entity, name: str) -> Any:
@@ -94,6 +94,12 @@ class Resolver:
         except InvalidError as error:
             return Refusal(error.issues[0].code, error.issues[0].message)
         return record.pk
+
+
+def made_by_name(kind: str) -> bool:
+    """Whether a name that nothing is called may make one of this kind."""
+    entity = entities.get(kind)
+    return entity is not None and entity.made_by_name
 
 
 def _single(kind: str, name: str, ids: list[int]) -> Any:

@@ -41,11 +41,7 @@ class ImportFaults(ReadOnlyResourceViewSet):
     def issues(self, request: Request, pk: str) -> Response:
         """All rows that did not go in (`kind=error` or `skipped`), and what an undo `kept`."""
         job = self.get_object()
-        rows = job.issues.order_by("id")
-        kind = request.query_params.get("kind")
-        if kind and kind not in KINDS:
-            raise InvalidError.of("kind", f"Expected one of: {', '.join(KINDS)}.", "invalid_choice")
-        found = rows.filter(kind=kind) if kind else rows
+        found = issues_asked_for(request, job)
         return Response(numbered(request, found, lambda part: issues_body(part, job)).body())
 
     @extend_schema(
@@ -111,6 +107,14 @@ class ImportJobViewSet(ImportFaults, ImportEndings):
     def retrieve(self, request: Request, pk: str) -> Response:
         """Progress, figures and the first faulty rows."""
         return Response(import_body(self.get_object()))
+
+
+def issues_asked_for(request: Request, job: ImportJob) -> QuerySet[ImportIssue]:
+    """The job's issues of the `kind` that the request names. Raises InvalidError."""
+    rows, kind = job.issues.order_by("id"), request.query_params.get("kind")
+    if kind and kind not in KINDS:
+        raise InvalidError.of("kind", f"Expected one of: {', '.join(KINDS)}.", "invalid_choice")
+    return rows.filter(kind=kind) if kind else rows
 
 
 def error_lines(job: ImportJob) -> Iterator[bytes]:

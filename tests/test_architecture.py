@@ -1,0 +1,117 @@
+"""The shape of the code: short functions, small viewsets and modules, and a core that names no entity."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median, quantiles
+
+from django.apps import apps
+from django.conf import settings
+
+from core.entities import entities
+
+APPS = ("backend", "core", "contacts", "opportunities", "lead_management", "tasks")
+FUNCTION_MEDIAN, FUNCTION_P90, FUNCTION_MAX = 8, 30, 40
+VIEWSET_MAX, MODULE_MAX = 25, 300
+# Texts of demo data, and the rules that leads are scored by before there is a model.
+NAMING = {"core/demo/people.py", "core/demo/automation.py", "core/lead_scoring/default_rules.py"}
+
+
+@dataclass(frozen=True)
+class Module:
+    path: str
+    text: str
+
+    @property
+    def lines(self) -> int:
+        return self.text.count("\n")
+
+    def nodes(self, *kinds: type[ast.AST]) -> Iterator[ast.AST]:
+        return (node for node in ast.walk(parsed(self.text)) if isinstance(node, kinds))
+
+
+@cache
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+@cache
+def modules() -> list[Module]:
+    """What runs: all modules of the apps but tests and migrations."""
+    base = Path(settings.BASE_DIR)
+    found = [path.relative_to(base) for app in APPS for path in (base / app).rglob("*.py")]
+    kept = [path for path in found if not {"tests", "migrations"} & set(path.parts)]
+    return [Module(str(path), (base / path).read_text()) for path in sorted(kept)]
+
+
+def sizes(*kinds: type[ast.AST]) -> dict[str, int]:
+    """Lines of each definition, the longest first."""
+    found = {
+        f"{module.path}:{node.lineno} {node.name}": node.end_lineno - node.lineno + 1
+        for module in modules()
+        for node in module.nodes(*kinds)
+    }
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def longest(found: dict[str, int], limit: int = 10) -> str:
+    return "\n".join(f"{lines:5} {name}" for name, lines in list(found.items())[:limit])
+
+
+def test_functions_are_short():
+    found = sizes(ast.FunctionDef, ast.AsyncFunctionDef)
+    lines = list(found.values())
+    middle, p90 = median(lines), quantiles(lines, n=10)[-1]
+    told = f"{len(lines)} functions: median {middle}, p90 {p90}, longest\n{longest(found)}"
+    assert len(lines) > 1_000, told
+    assert middle <= FUNCTION_MEDIAN, told
+    assert p90 <= FUNCTION_P90, told
+    assert lines[0] <= FUNCTION_MAX, told
+
+
+def is_view(node: ast.ClassDef) -> bool:
+    bases = [ast.unparse(base) for base in node.bases]
+    return any(re.search(r"(ViewSet|View)$", name) for name in (node.name, *bases))
+
+
+def test_viewsets_are_small():
+    views = {
+        f"{module.path}:{node.lineno} {node.name}"
+        for module in modules()
+        if "/api/" in module.path
+        for node in module.nodes(ast.ClassDef)
+        if is_view(node)
+    }
+    found = {name: lines for name, lines in sizes(ast.ClassDef).items() if name in views}
+    assert len(found) > 30, found
+    assert max(found.values()) <= VIEWSET_MAX, longest(found)
+
+
+def test_modules_are_small():
+    found = dict(sorted(((m.path, m.lines) for m in modules()), key=lambda item: -item[1]))
+    assert len(found) > 200, found
+    assert max(found.values()) <= MODULE_MAX, longest(found)
+
+
+def names_of_entities() -> re.Pattern[str]:
+    """A text that is an entity's name, or begins with the label or a table of an app above core."""
+    exact = {entity.name for entity in entities}
+    above = {entity.model._meta.app_label for entity in entities}
+    tables = {model._meta.db_table for label in above for model in apps.get_app_config(label).get_models()}
+    started = "|".join([*(f"{label}\\." for label in above), *tables])
+    return re.compile(rf"(?:{'|'.join(exact)})$|(?:{started})")
+
+
+def speaking(module: Module) -> list[str]:
+    pattern = names_of_entities()
+    texts = (node for node in module.nodes(ast.Constant) if isinstance(node.value, str))
+    return [f"{module.path}:{node.lineno} {node.value!r}" for node in texts if pattern.match(node.value)]
+
+
+def test_core_names_no_entity():
+    inside = [module for module in modules() if module.path.startswith("core/")]
+    found = {module.path: lines for module in inside if (lines := speaking(module))}
+    assert set(found) == NAMING, "\n".join(line for lines in found.values() for line in lines)
