@@ -1,5 +1,6 @@
 """What every process does before it takes up work."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,6 @@ from backend.embedded.services import Services, data_folder
 from backend.env import ConfigurationError, Env, load_dotenv
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-WEB_POOL_SIZE = "16"
 
 Application = TypeVar("Application")
 
@@ -40,11 +40,13 @@ def ensure_services(tell: Callable[[str], None] = lambda sentence: None) -> None
 def start_web(make_application: Callable[[], Application]) -> Application:
     """The web application, when servers run and the configuration is fit to serve with."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
-    os.environ.setdefault("DATABASE_POOL_SIZE", WEB_POOL_SIZE)
     with problems_as_a_sentence():
         ensure_services()
         application = make_application()
         refuse_unsafe_start()
+    # What is there now stays until the end: the collector need not look at it after every few requests.
+    gc.collect()
+    gc.freeze()
     return application
 
 

@@ -1,12 +1,16 @@
 """HTTP to Django, WebSockets to the live channel, on one port."""
 
+import django
 from channels.routing import ProtocolTypeRouter
-from django.core.asgi import get_asgi_application
+
+from backend.handler import ThreadedHandler
 
 
 def make_application() -> ProtocolTypeRouter:
     """The whole application for ASGI servers."""
-    http = get_asgi_application()
+    django.setup(set_prefix=False)
+    from django.conf import settings
+
     from core.api.live import websocket  # its models can be imported once Django is set up
 
-    return ProtocolTypeRouter({"http": http, "websocket": websocket})
+    return ProtocolTypeRouter({"http": ThreadedHandler(settings.WEB_THREADS), "websocket": websocket})

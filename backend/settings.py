@@ -101,13 +101,13 @@ TEMPLATES = [
 
 # ---- PostgreSQL ----
 
+# Each has a connection of its own.
+WEB_THREADS = env.integer("WEB_THREADS", 16, minimum=1, maximum=1000)
 _pgbouncer = env.flag("DATABASE_PGBOUNCER", False)
-_pool_size = env.integer("DATABASE_POOL_SIZE", 0, minimum=0)
 _postgres_schemes = ["postgresql", "postgres"]
 DATABASES = {
     "default": database_settings(
         env.url("DATABASE_URL", _postgres_schemes, _services.database_url()),
-        pool_size=_pool_size,
         pgbouncer=_pgbouncer,
     )
 }
@@ -115,7 +115,6 @@ if env.is_set("DATABASE_REPLICA_URL"):
     DATABASES["replica"] = database_settings(
         env.url("DATABASE_REPLICA_URL", _postgres_schemes),
         variable="DATABASE_REPLICA_URL",
-        pool_size=_pool_size,
         pgbouncer=_pgbouncer,
     ) | {"TEST": {"MIRROR": "default"}}
 

@@ -1,6 +1,7 @@
+import psycopg
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import connection, connections
 
 from backend.database import database_settings
 from backend.env import ConfigurationError
@@ -21,7 +22,7 @@ def test_a_transactional_test_finds_empty_tables_although_changes_refuse_to_be_r
 
 
 def test_a_url_is_taken_apart_with_its_escapes_and_options():
-    found = database_settings("postgresql://us%40er:p%2Fw@db.example:6543/name?sslmode=require", pool_size=4)
+    found = database_settings("postgresql://us%40er:p%2Fw@db.example:6543/name?sslmode=require")
     assert (found["USER"], found["PASSWORD"], found["HOST"], found["PORT"], found["NAME"]) == (
         "us@er",
         "p/w",
@@ -33,9 +34,7 @@ def test_a_url_is_taken_apart_with_its_escapes_and_options():
         "sslmode": "require",
         "application_name": "crm",
         "connect_timeout": 5,
-        "pool": {"min_size": 1, "max_size": 4, "timeout": 10},
     }
-    assert found["CONN_MAX_AGE"] == 0
 
 
 def test_behind_pgbouncer_nothing_is_bound_to_a_session():
@@ -50,3 +49,35 @@ def test_a_url_that_libpq_does_not_understand_is_named_without_its_password():
     assert str(problem.value) == (
         "DATABASE_URL is not understood: postgresql://user:password@host:5432/name is expected."
     )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_the_server_has_ended_is_noticed_without_asking_it():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        process = cursor.fetchone()[0]
+    assert connection.is_usable()
+    with psycopg.connect(
+        **connection.get_connection_params() | {"autocommit": True, "context": None}
+    ) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [process])
+    assert not connection.is_usable()
+    connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_with_something_to_read_is_usable_while_its_server_answers():
+    with connection.cursor() as cursor:
+        cursor.execute("LISTEN something")
+    with psycopg.connect(
+        **connection.get_connection_params() | {"autocommit": True, "context": None}
+    ) as other:
+        other.execute("NOTIFY something")
+    try:
+        assert connection.is_usable()
+    finally:
+        connection.close()
+
+
+def test_a_closed_connection_is_not_usable():
+    assert not connections.create_connection("default").is_usable()

@@ -1,0 +1,119 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+from django.http import HttpRequest, HttpResponse
+
+from backend.handler import ThreadedHandler
+from core.api.transfer.streaming import Download
+
+
+def scope(path="/livez"):
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+
+
+class Client:
+    """One request: its body comes when `bodies` says, and what is sent to it is kept."""
+
+    def __init__(self, *bodies):
+        self.incoming = asyncio.Queue()
+        self.sent = []
+        for body in bodies:
+            self.incoming.put_nowait(body)
+
+    async def receive(self):
+        return await self.incoming.get()
+
+    async def send(self, message):
+        self.sent.append(message)
+        await asyncio.sleep(0)
+
+    @property
+    def status(self):
+        return self.sent[0]["status"] if self.sent else None
+
+
+WHOLE = {"type": "http.request", "body": b"", "more_body": False}
+BEGUN = {"type": "http.request", "body": b"{", "more_body": True}
+GONE = {"type": "http.disconnect"}
+
+
+async def asked(handler, client, path="/livez"):
+    await asyncio.wait_for(handler(scope(path), client.receive, client.send), 10)
+    return client
+
+
+def test_an_answer_has_its_headers_and_its_body_in_two_messages():
+    async def run():
+        return await asked(ThreadedHandler(1), Client(WHOLE))
+
+    client = asyncio.run(run())
+    assert client.status == 200
+    assert [message["type"] for message in client.sent] == ["http.response.start", "http.response.body"]
+    assert client.sent[1]["body"] == b'{"status": "ok"}'
+
+
+def test_more_requests_than_threads_are_all_answered():
+    async def run():
+        handler = ThreadedHandler(2)
+        return await asyncio.gather(*(asked(handler, Client(WHOLE)) for _ in range(20)))
+
+    assert [client.status for client in asyncio.run(run())] == [200] * 20
+
+
+def test_a_body_that_never_ends_holds_no_thread():
+    async def run():
+        handler, slow = ThreadedHandler(1), Client(BEGUN)
+        waiting = asyncio.ensure_future(asked(handler, slow))
+        await asyncio.sleep(0)
+        quick = await asked(handler, Client(WHOLE))
+        assert not waiting.done()
+        slow.incoming.put_nowait(GONE)
+        await waiting
+        return quick, slow
+
+    quick, slow = asyncio.run(run())
+    assert quick.status == 200
+    assert slow.sent == []
+
+
+class Endless(ThreadedHandler):
+    """Answers with a stream that ends only when it is closed, and keeps what has ended."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.ended = []
+
+    def get_response(self, request: HttpRequest) -> HttpResponse:
+        response = Download(self._blocks())
+        response._resource_closers.append(lambda: self.ended.append("response"))
+        return response
+
+    async def _blocks(self) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"block"
+                await asyncio.sleep(0)
+        finally:
+            self.ended.append("blocks")
+
+
+def test_a_stream_to_a_client_that_goes_away_is_ended():
+    async def run():
+        handler, client = Endless(), Client(WHOLE)
+        answering = asyncio.ensure_future(asked(handler, client))
+        while len(client.sent) < 5:
+            await asyncio.sleep(0.001)
+        client.incoming.put_nowait(GONE)
+        await answering
+        assert handler.ended == ["blocks", "response"]
+        return client
+
+    assert asyncio.run(run()).status == 200
