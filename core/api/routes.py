@@ -1,11 +1,14 @@
 """The router: apps register their viewsets here, under /api/v1/, from their registration.py."""
 
+import re
 from typing import Any
 
+from django.urls import URLPattern, URLResolver, include, re_path
 from rest_framework.routers import Route, SimpleRouter
 
 END = "{trailing_slash}$"
 HYPHENATED = "-hyphenated"
+_FIRST_WORD = re.compile(r"\^([\w-]+)(.*)", re.DOTALL)
 
 
 class Router(SimpleRouter):
@@ -14,6 +17,14 @@ class Router(SimpleRouter):
     def __init__(self) -> None:
         super().__init__()
         self.trailing_slash = "/?"
+
+    def get_urls(self) -> list[URLResolver]:
+        """By their first word: a path is compared with each of these, then with that one's own only."""
+        groups: dict[str, list[URLPattern]] = {}
+        for pattern in super().get_urls():
+            word, rest = _FIRST_WORD.match(str(pattern.pattern)).groups()
+            groups.setdefault(word, []).append(re_path(f"^{rest}", pattern.callback, name=pattern.name))
+        return [re_path(f"^{word}", include(own)) for word, own in groups.items()]
 
     def get_routes(self, viewset: Any) -> list[Route]:
         routes = super().get_routes(viewset)

@@ -1,7 +1,5 @@
 """Everything below /api/."""
 
-from importlib.util import find_spec
-
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from core.api.hooks import HookView
@@ -13,7 +11,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^v1/notifications/unsubscribe/?$", unsubscribe, name="unsubscribe"),
     path("v1/", include(router.urls)),
     path("v1/", include(transfer_urls)),
+    path("auth/", include("core.api.auth_urls")),
     re_path(r"^v1/hooks/(?P<key>[A-Za-z0-9_-]{10,64})/?$", HookView.as_view(), name="hooks"),
 ]
-if find_spec("core.api.auth_urls"):
-    urlpatterns.append(path("auth/", include("core.api.auth_urls")))
