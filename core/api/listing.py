@@ -1,5 +1,7 @@
 """What a list request asks for: filters, search, ordering, columns; the same for lists, exports and bulk."""
 
+from functools import partial
+
 from django.db.models import QuerySet
 from rest_framework.request import Request
 
@@ -28,13 +30,8 @@ def page(found: Listing, request: Request) -> paging.Page:
     """The asked-for page of a listing, by number or by cursor."""
     reader = Reader(found.entity, fields=found.fields, expand=found.expand)
     if "cursor" not in request.query_params:
-        return paging.numbered(
-            request,
-            found.ordered().values_list("pk", flat=True),
-            lambda ids: reader.documents(ids, request.user),
-            found.branches,
-            found.ids,
-        )
+        read = partial(reader.documents, user=request.user)
+        return paging.numbered_ids(request, found.ordered(), found.branches, found.ids, read)
     if "page" in request.query_params:
         raise InvalidError.of("page", "A walk by cursor has no page numbers.")
     return walking.page(request, found.rows, found.orders, lambda ids: reader.documents(ids, request.user))

@@ -3,15 +3,13 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import EmptyResultSet
-from django.db import connections
 from django.db.models import QuerySet
 from rest_framework.request import Request
 
+from core.api.counting import Count, count, ids_and_count
 from core.conf import conf
 from core.errors import InvalidError, NotVisibleError
 
@@ -47,87 +45,58 @@ def _whole(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def numbered(
+def numbered(request: Request, rows: QuerySet, read: Callable[[Any], Any] = list) -> Page:
+    """The page `page` of `rows`; `read` makes results of those on it. NotVisibleError behind the end."""
+    size, start = _place(request)
+    found = list(rows[start : start + size + 1])
+    known = start + len(found)
+    counted = Count(known) if len(found) <= size else count(rows, known)
+    return _page(request, found, start, size, counted, read)
+
+
+def numbered_ids(
     request: Request,
     rows: QuerySet,
-    read: Callable[[Any], Any] = list,
-    branches: Sequence[QuerySet] = (),
-    cut: Callable[[int, int], Any] | None = None,
+    branches: Sequence[QuerySet],
+    ids: Callable[[int, int], QuerySet],
+    read: Callable[[list[int]], list[Any]],
 ) -> Page:
-    """The page `page` of `rows`; `read` makes results of those on it. NotVisibleError behind the end.
+    """As `numbered`, for the union `rows` of `branches`; `ids` gives a part of their ids in order."""
+    size, start = _place(request)
+    found, counted = ids_and_count(ids(start, start + size + 1), rows, branches, start, size)
+    return _page(request, found, start, size, counted, read)
 
-    `branches` are querysets whose union `rows` is, where counting those is cheaper; `cut(start, stop)` gives
-    a part of `rows` where there is a faster way than slicing them.
-    """
-    size, number = page_size(request), _whole(request, "page", 1)
-    start = (number - 1) * size
-    stop = start + size + 1
-    found = list(cut(start, stop) if cut else rows[start:stop])
-    if not found and number > 1:
+
+def _place(request: Request) -> tuple[int, int]:
+    """The size of the page asked for and how many rows come before it."""
+    size = page_size(request)
+    return size, (_whole(request, "page", 1) - 1) * size
+
+
+def _page(
+    request: Request,
+    found: list[Any],
+    start: int,
+    size: int,
+    counted: Count,
+    read: Callable[[Any], Any],
+) -> Page:
+    if not found and start:
         raise NotVisibleError("There is no such page.")
-    count, estimated = _count(rows, branches or [rows], start, len(found), size)
-    more = len(found) > size
+    number = start // size + 1
     return Page(
         read(found[:size]),
-        address(request, page=number + 1) if more else None,
+        address(request, page=number + 1) if len(found) > size else None,
         address(request, page=number - 1) if number > 1 else None,
-        count,
-        estimated,
+        counted.number,
+        counted.estimated,
     )
 
 
 def listed(request: Request, items: Sequence[Any]) -> Page:
     """The page `page` of what is in memory already."""
-    size, number = page_size(request), _whole(request, "page", 1)
-    start = (number - 1) * size
-    if start >= len(items) and number > 1:
-        raise NotVisibleError("There is no such page.")
-    return Page(
-        list(items[start : start + size]),
-        address(request, page=number + 1) if start + size < len(items) else None,
-        address(request, page=number - 1) if number > 1 else None,
-        len(items),
-    )
-
-
-def _count(
-    rows: QuerySet, branches: Sequence[QuerySet], start: int, fetched: int, size: int
-) -> tuple[int, bool]:
-    """Known from the last page itself; else counted up to the bound, beyond it estimated."""
-    if fetched <= size:
-        return start + fetched, False
-    counted = bounded_count(branches, conf.COUNT_LIMIT + 1)
-    if counted <= conf.COUNT_LIMIT:
-        return counted, False
-    return max(estimate(rows), conf.COUNT_LIMIT + 1, start + fetched), True
-
-
-def bounded_count(branches: Sequence[QuerySet], limit: int) -> int:
-    """How many rows are in the union of `branches`, counting no further than `limit`."""
-    parts: list[str] = []
-    params: list[Any] = []
-    for branch in branches:
-        with suppress(EmptyResultSet):
-            sql, more = branch.order_by().values("pk").query.sql_with_params()
-            parts.append(sql)
-            params += more
-    if not parts:
-        return 0
-    union = " UNION ".join(parts)
-    with connections[branches[0].db].cursor() as cursor:
-        # All of it compiled by the ORM.
-        cursor.execute(f"SELECT count(*) FROM ({union} LIMIT %s) AS bounded", [*params, limit])  # noqa: S608
-        return cursor.fetchone()[0]
-
-
-def estimate(rows: QuerySet) -> int:
-    """How many rows the planner expects."""
-    sql, params = rows.order_by().query.sql_with_params()
-    with connections[rows.db].cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
-        plan = cursor.fetchone()[0]
-    parsed = json.loads(plan) if isinstance(plan, str) else plan
-    return int(parsed[0]["Plan"]["Plan Rows"])
+    size, start = _place(request)
+    return _page(request, list(items[start : start + size + 1]), start, size, Count(len(items)), list)
 
 
 def address(request: Request, **changes: Any) -> str:
