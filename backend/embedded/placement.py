@@ -21,6 +21,10 @@ from backend.env import ConfigurationError
 OUTSIDE_FOLDERS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108  checked for ownership before use
 
 
+# In a folder outside: the data folder that it was made for.
+MADE_FOR = "made-for"
+
+
 @dataclass(frozen=True)
 class Identity:
     """The system user that the servers run as."""
@@ -93,7 +97,7 @@ def outside_folder(folder: Path) -> Path:
 
     Raises ConfigurationError when someone else made a folder of that name first.
     """
-    name = "crm-" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    name = outside_name(folder)
     parent = next((path for path in OUTSIDE_FOLDERS if os.access(path, os.W_OK)), OUTSIDE_FOLDERS[-1])
     outside = parent / name
     outside.mkdir(mode=0o711, exist_ok=True)
@@ -101,7 +105,13 @@ def outside_folder(folder: Path) -> Path:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise ConfigurationError(f"{outside} belongs to someone else: remove it, or set CRM_DATA_DIR.")
     outside.chmod(0o711)
+    (outside / MADE_FOR).write_text(f"{folder.resolve()}\n")
     return outside
+
+
+def outside_name(folder: Path) -> str:
+    """How the folder outside is called that belongs to a data folder."""
+    return "crm-" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
 
 
 def service_folder(name: str, folder: Path, home: Path, identity: Identity) -> Path:

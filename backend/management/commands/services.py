@@ -1,18 +1,22 @@
+from shlex import quote
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from backend.embedded.leftovers import leftovers
 from backend.launch import services
 
 
 class Command(BaseCommand):
-    help = "Start, stop or name the embedded PostgreSQL and Valkey of this checkout, or remove their data."
+    help = "The embedded PostgreSQL and Valkey of this checkout, and what was left of those of others."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("action", choices=["start", "stop", "status", "remove"])
+        parser.add_argument("action", choices=["start", "stop", "status", "remove", "env", "tidy"])
+        parser.add_argument("--yes", action="store_true", help="tidy: delete what is listed, for good.")
 
-    def handle(self, *args: Any, action: str, **options: Any) -> None:
+    def handle(self, *args: Any, action: str, yes: bool, **options: Any) -> None:
+        self.yes = yes
         getattr(self, action)()
 
     def start(self) -> None:
@@ -29,3 +33,23 @@ class Command(BaseCommand):
     def remove(self) -> None:
         services().remove()
         self.stdout.write("Stopped, and the data removed.")
+
+    def env(self) -> None:
+        """For `eval "$(python manage.py services env)"` in a shell that is about to back up."""
+        services().ensure_running(self.stderr.write)
+        for name, value in services().environment().items():
+            self.stdout.write(f"export {name}={quote(value)}")
+
+    def tidy(self) -> None:
+        """Servers' folders outside checkouts that are gone: listed, and deleted with --yes."""
+        found = leftovers()
+        for one in found:
+            if self.yes:
+                one.remove()
+            self.stdout.write(
+                f"{'Removed' if self.yes else 'Left behind'}: {one.path}, made for {one.made_for}"
+            )
+        if found and not self.yes:
+            self.stdout.write("With --yes they are deleted, and the databases in them.")
+        if not found:
+            self.stdout.write("Nothing is left behind.")
