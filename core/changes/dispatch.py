@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from django.db import connection, transaction
+from django.db.models import F
 
 from core.changes import retries
+from core.changes.membership import AnyOf
 from core.conf import conf
 from core.entities.locks import DISPATCHING, try_lock
 from core.models import Change, Outbox
@@ -38,7 +40,7 @@ class ChangeBatch:
     @property
     def changes(self):
         """The change rows, in the order they were made."""
-        return Change.objects.filter(pk__in=self.ids).order_by("id")
+        return Change.objects.filter(AnyOf(F("id"), self.ids)).order_by("id")
 
     def halves(self) -> "tuple[ChangeBatch, ChangeBatch]":
         middle = len(self.ids) // 2

@@ -5,16 +5,18 @@ applies to each; of the records, which conditions each meets. So a million impor
 one insert for each workflow that matched, not a query for each row.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 from typing import Any
 
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 
 from core import jobs
 from core.changes import ChangeBatch
+from core.changes.membership import AnyOf
 from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import Change as ChangeLeaf
 from core.conditions.grammar import Condition, fields_of
@@ -23,7 +25,6 @@ from core.errors import InvalidError
 from core.models import Change, Workflow, WorkflowExecution, WorkflowVersion
 from core.workflows import definition, limits
 from core.workflows.alerts import alert
-from core.workflows.fields import AnyOf
 from core.workflows.past import deleted_rows
 from core.workflows.starting import start_for_changes
 from core.workflows.triggers import ChangeTrigger
@@ -116,54 +117,59 @@ def matched(
     if not found:
         return []
     triggered = _triggered(ids, found)
-    met = _met(entity, found, triggered, _deleted(ids))
+    met = _met(entity, found, triggered)
     result = []
     for i, candidate_ in enumerate(found):
-        changes = [pk for pk, record in triggered[i] if record in met[i]]
+        changes = sorted(pk for pk, record in triggered[i] if record in met[i]) if met[i] else []
         if changes:
             result.append((candidate_, changes))
     return result
 
 
-def _triggered(ids: Sequence[int], found: Sequence[Candidate]) -> list[list[tuple[int, int]]]:
-    """(change, record) pairs by candidate: one query, one column for each distinct question."""
+@dataclass
+class Triggered:
+    """The changes that one trigger applies to, each with its record; `gone` are those deleted by one."""
+
+    changes: list[int] = field(default_factory=list)
+    records: list[int] = field(default_factory=list)
+    gone: set[int] = field(default_factory=set)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self.changes, self.records, strict=True)
+
+
+def _triggered(ids: Sequence[int], found: Sequence[Candidate]) -> list[Triggered]:
+    """By candidate: one query, one column for each distinct question."""
     questions = {str(c.of_change): c.of_change for c in found}
+    answers = {key: Triggered() for key in questions}
+    deleted = Q(kind=Change.Kind.DELETED)
+    asked = [*questions.values(), deleted]
     rows = Change.objects.filter(AnyOf(F("id"), list(ids)))
-    answers: dict[str, list[tuple[int, int]]] = {key: [] for key in questions}
-    for pk, record, *flags in _flagged(rows, questions.values(), "id", "object_id"):
-        for key, flag in zip(questions, flags, strict=True):
+    for flags, changes, records in _flagged(rows, asked, "id", "object_id"):
+        for key, flag in zip(questions, flags, strict=False):
             if flag:
-                answers[key].append((pk, record))
+                answers[key].changes += changes
+                answers[key].records += records
+                answers[key].gone.update(records if flags[-1] else ())
     return [answers[str(c.of_change)] for c in found]
 
 
-def _met(
-    entity: Entity,
-    found: Sequence[Candidate],
-    triggered: Sequence[list[tuple[int, int]]],
-    deleted: set[int],
-) -> list[set[int]]:
+def _met(entity: Entity, found: Sequence[Candidate], triggered: Sequence[Triggered]) -> list[set[int]]:
     """Records by candidate that meet its conditions and that its principal sees."""
-    asked = [i for i, pairs in enumerate(triggered) if pairs]
+    asked = [i for i, those in enumerate(triggered) if those.changes]
     met: list[set[int]] = [set() for _ in found]
     if not asked:
         return met
-    records = sorted({record for i in asked for _, record in triggered[i]})
+    records = sorted({record for i in asked for record in triggered[i].records})
     rows = entity.model.objects.filter(AnyOf(F("id"), records))
-    for pk, *flags in _flagged(rows, [found[i].of_record for i in asked], "id"):
+    for flags, pks in _flagged(rows, [found[i].of_record for i in asked], "id"):
         for i, flag in zip(asked, flags, strict=True):
             if flag:
-                met[i].add(pk)
-    gone = [record for record in records if record in deleted]
+                met[i].update(pks)
+    gone = sorted({record for i in asked for record in triggered[i].gone})
     if gone:
         _met_by_deleted(entity, found, asked, gone, met)
     return met
-
-
-def _deleted(ids: Sequence[int]) -> set[int]:
-    """The records whose deletion is among the changes."""
-    rows = Change.objects.filter(AnyOf(F("id"), list(ids)), kind=Change.Kind.DELETED)
-    return set(rows.values_list("object_id", flat=True))
 
 
 def _met_by_deleted(
@@ -174,8 +180,10 @@ def _met_by_deleted(
         met[i] |= deleted_rows(entity, gone, found[i].of_record)
 
 
-def _flagged(rows: QuerySet, questions: Iterable[Q], *names: str) -> QuerySet:
-    """Rows for which any question is true, as tuples of `names` and an answer to each question."""
+def _flagged(
+    rows: QuerySet, questions: Iterable[Q], *names: str
+) -> Iterator[tuple[tuple[bool | None, ...], *tuple[list[int], ...]]]:
+    """Rows for which any question is true, by their answers to all of them: the columns `names` as lists."""
     flags: dict[str, Any] = {}
     wanted: list[Q] = []
     for i, question in enumerate(questions):
@@ -183,5 +191,7 @@ def _flagged(rows: QuerySet, questions: Iterable[Q], *names: str) -> QuerySet:
         asked = question if question else Q(pk__isnull=False)
         flags[f"flag{i}"] = ExpressionWrapper(asked, output_field=BooleanField())
         wanted.append(asked)
-    rows = rows.filter(reduce(or_, wanted)).annotate(**flags)
-    return rows.order_by("id").values_list(*names, *flags)
+    lists = {f"all_{name}": ArrayAgg(name, order_by="id") for name in names}
+    rows = rows.filter(reduce(or_, wanted)).order_by().annotate(**flags).values(*flags).annotate(**lists)
+    for row in rows.values_list(*flags, *lists):
+        yield row[: len(flags)], *row[len(flags) :]

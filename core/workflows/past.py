@@ -12,9 +12,9 @@ from django.db import connection
 from django.db.models import F, Q
 from django.db.models.expressions import RawSQL
 
+from core.changes.membership import AnyOf
 from core.entities import Entity
 from core.models import Change
-from core.workflows.fields import AnyOf
 
 
 def deleted_rows(entity: Entity, ids: Iterable[int], question: Q) -> set[int]:

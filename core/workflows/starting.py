@@ -20,9 +20,9 @@ Priority = WorkflowExecution.Priority
 _FROM_CHANGES = """
 WITH started AS (
     SELECT c.id AS change_id, c.object_id, c.depth::smallint AS depth, c.execution_id AS cause_id,
-           CASE WHEN cause.id IS NULL THEN '{}'::bigint[] ELSE cause.ancestry || cause.id END AS ancestry
+           coalesce((SELECT cause.ancestry || cause.id FROM core_workflowexecution cause
+                     WHERE cause.id = c.execution_id), '{}') AS ancestry
     FROM core_change c
-    LEFT JOIN core_workflowexecution cause ON cause.id = c.execution_id
     WHERE c.id = ANY(%(changes)s)
 ), judged AS (
     SELECT s.*, CASE

@@ -1,0 +1,22 @@
+"""SQL that Django has no words for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import BooleanField, Func
+
+
+class AnyOf(Func):
+    """`column = ANY(array)`: thousands of ids as one parameter, where `IN` would take one each, and Django
+    would look at each."""
+
+    template = "%(expressions)s"
+    output_field = BooleanField()
+
+    def __init__(self, column: Any, ids: Sequence[int]) -> None:
+        super().__init__(column)
+        self.ids = list(ids)
+
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, list[Any]]:
+        column, given = compiler.compile(self.source_expressions[0])
+        return f"{column} = ANY(%s::bigint[])", [*given, self.ids]
