@@ -87,7 +87,7 @@ TASK = register(
 timeline.register(TASKS)
 STILL_OPEN = "r.status IN ('pending', 'in_progress')"
 remind("task", "reminder_at", "Reminder: ", condition=STILL_OPEN)
-remind("task", "due_date", "Overdue: ", type="overdue", condition=STILL_OPEN)
+remind("task", "due_date", "Overdue: ", type="overdue", condition=STILL_OPEN, many="tasks are overdue")
 watch("task", "status")
 
 

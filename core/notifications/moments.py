@@ -8,7 +8,7 @@ from django.utils import timezone
 from core import jobs
 from core.entities import entities
 from core.models.notification import PLAN_JOB
-from core.notifications.statements import tell_each
+from core.notifications.statements import tell_each, tell_together
 from core.registry import Registry
 
 # What a stopped system missed is still told for so long.
@@ -20,7 +20,8 @@ class Moment:
     """A column of an entity whose moment, once it has come, is told to the assignee, else the owner.
 
     `condition` is SQL over the table's columns (alias r) that must hold; `title` is what stands before the
-    record's own.
+    record's own. Many that are found at once are told of in one line where `many` has words for it
+    ("tasks are overdue").
     """
 
     entity: str
@@ -28,22 +29,26 @@ class Moment:
     type: str
     title: str
     condition: str = "true"
+    many: str = ""
 
 
 moments: Registry[Moment] = Registry("moment")
 
 
-def remind(entity: str, column: str, title: str, *, type: str = "reminder", condition: str = "true") -> None:
+def remind(entity: str, column: str, title: str, *, type: str = "reminder", **more: str) -> None:
     """Tell whom a record of `entity` belongs to when the moment in `column` has come."""
-    moments.register(f"{type}:{entity}.{column}", Moment(entity, column, type, title, condition))
+    moments.register(f"{type}:{entity}.{column}", Moment(entity, column, type, title, **more))
 
 
+_KEY = "%(kind)s || ':' || %(entity)s || ':' || {object_id} || ':' || {moment}"
 _PAIRS = """
 SELECT coalesce(r.assigned_to_id, r.owner_id) AS recipient_id, r.id AS object_id, NULL::bigint AS actor_id,
-       extract(epoch FROM r.{column})::bigint AS moment
+       {moment} AS moment
 FROM {table} r
 WHERE r.{column} <= %(now)s AND r.{column} > %(since)s AND r.archived_at IS NULL AND ({condition})
   AND coalesce(r.assigned_to_id, r.owner_id) IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM core_notification o
+    WHERE o.recipient_id = coalesce(r.assigned_to_id, r.owner_id) AND o.key <> '' AND o.key = {key})
 """
 
 
@@ -59,7 +64,12 @@ def tell_due(kind: str, now: datetime | None = None) -> int:
 def _tell(moment: Moment, now: datetime) -> int:
     entity = entities[moment.entity]
     table = entity.model._meta.db_table
-    pairs = _PAIRS.format(column=moment.column, table=table, condition=moment.condition)
-    params = {"now": now, "since": now - LOOK_BACK, "title": moment.title}
-    key = "%(kind)s || ':' || %(entity)s || ':' || object_id || ':' || moment"
-    return tell_each(entity, moment.type, pairs, params, title="%(title)s || name", key=key)
+    at = f"extract(epoch FROM r.{moment.column})::bigint"
+    known = _KEY.format(object_id="r.id", moment=at)
+    pairs = _PAIRS.format(column=moment.column, table=table, condition=moment.condition, key=known, moment=at)
+    params = {"now": now, "since": now - LOOK_BACK, "title": moment.title, "many": moment.many}
+    wording = {"title": "%(title)s || name", "key": _KEY.format(object_id="object_id", moment="moment")}
+    alone = tell_each(entity, moment.type, pairs, params, few=bool(moment.many), **wording)
+    if not moment.many:
+        return alone
+    return alone + tell_together(entity, moment.type, pairs, params, many="{n} || ' ' || %(many)s", **wording)

@@ -115,6 +115,25 @@ def tell_many(entity: Entity, kind: str, pairs: str, params: dict[str, Any], *, 
     )
 
 
+def tell_together(
+    entity: Entity, kind: str, pairs: str, params: dict[str, Any], *, title: str, key: str, many: str
+) -> int:
+    """As `tell_many`, for those of whom each is told once per `key`: that is kept in rows of no inbox."""
+    return _run(
+        f"{told(entity, pairs, params)}, kept AS (INSERT INTO core_notification AS k"  # noqa: S608
+        f" {_COLUMNS[:-1]}, in_inbox, planned_at)"
+        f" SELECT recipient_id, %(kind)s, left({title}, 300), '', %(entity)s, object_id, {key}, '', 1,"
+        f" actor_id, false, now() FROM told WHERE n >= {MANY} ORDER BY recipient_id, object_id"
+        " ON CONFLICT (recipient_id, key) WHERE key <> '' DO NOTHING RETURNING recipient_id)"
+        f" INSERT INTO core_notification AS n {_COLUMNS}"
+        f" SELECT recipient_id, %(kind)s, left({many.format(n='count(*)')}, 300), '', %(entity)s, NULL, '',"
+        f" %(kind)s || ':' || %(entity)s, count(*), NULL FROM kept GROUP BY recipient_id"
+        f" ORDER BY recipient_id"
+        + _MERGE.format(title=f"left({many.format(n='(n.count + excluded.count)')}, 300)"),
+        params | {"kind": kind, "entity": entity.name},
+    )
+
+
 def _run(statement: str, params: dict[str, Any]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, params)

@@ -64,6 +64,26 @@ def test_what_is_overdue_is_told_once_however_often_it_is_checked(rep):
     assert titles(rep) == ["Overdue: Late", "Overdue: Later"]
 
 
+def inbox(user):
+    return sorted(Notification.objects.filter(recipient=user, in_inbox=True).values_list("title", flat=True))
+
+
+def test_many_overdue_at_once_are_told_of_in_one_line_and_later_ones_add_to_it(rep, make_user):
+    other = make_user("rep")
+    for i in range(5):
+        task(rep, title=f"Late {i}", due_date=NOON)
+        task(other, title=f"Late {i}", due_date=NOON + timedelta(minutes=i // 3))
+    assert tell_due("overdue", NOON) == 1 + 3
+    assert inbox(rep) == ["5 tasks are overdue"]
+    assert inbox(other) == ["Overdue: Late 0", "Overdue: Late 1", "Overdue: Late 2"]
+    assert tell_due("overdue", NOON) == 0
+    for i in range(4):
+        task(rep, title=f"Later {i}", due_date=NOON)
+    assert tell_due("overdue", NOON + timedelta(minutes=30)) == 1 + 2
+    assert inbox(rep) == ["9 tasks are overdue"]
+    assert tell_due("overdue", NOON + timedelta(minutes=60)) == 0
+
+
 def test_whoever_takes_an_overdue_task_over_is_told_too(rep, make_user):
     made = task(rep, due_date=NOON)
     tell_due("overdue", NOON)
