@@ -107,6 +107,12 @@ class Env:
         form = "a URL like " + " or ".join(f"{scheme}://host" for scheme in known)
         return self._read(name, default, form, lambda text: _parse_url(text, known))
 
+    def pattern(self, name: str, fields: Iterable[str], default: str | None = None) -> str:
+        """A text with some of the fields in braces, to be filled by `str.format`."""
+        known = list(fields)
+        form = "a text with " + ", ".join(f"{{{field}}}" for field in known)
+        return self._read(name, default, form, lambda text: _parse_pattern(text, known))
+
     def duration(self, name: str, default: timedelta | None = None) -> timedelta:
         """A length of time: `90` and `90s` are seconds; ms, m, h and d are understood as well."""
         return self._read(name, default, "a length of time such as 30s, 10m, 12h or 7d", parse_duration)
@@ -170,6 +176,14 @@ def _parse_bool(text: str) -> bool:
 
 def _parse_list(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _parse_pattern(text: str, known: list[str]) -> str:
+    try:
+        text.format(**dict.fromkeys(known, ""))
+    except (KeyError, IndexError, AttributeError) as error:
+        raise ValueError(str(error)) from error
+    return text
 
 
 def _one_of(text: str, known: list[str]) -> str:

@@ -232,6 +232,7 @@ ANONYMOUS_RATE_LIMIT = env.rate("ANONYMOUS_RATE_LIMIT", "120/minute")
 # ---- The product's own settings (core/conf.py holds them all, with their defaults) ----
 
 CRM = {
+    "RECORD_URL": env.pattern("RECORD_URL", ["base", "plural", "id"], "{base}/api/v1/{plural}/{id}/"),
     "OUTBOUND_PLAIN_HTTP": env.flag("OUTBOUND_PLAIN_HTTP", False),
     "OUTBOUND_PORTS": env.integers("OUTBOUND_PORTS", [443, 80], minimum=1, maximum=65535),
     "OUTBOUND_ALLOWED_HOSTS": env.words("OUTBOUND_ALLOWED_HOSTS", []),

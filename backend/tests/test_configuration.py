@@ -20,6 +20,7 @@ READERS = {
     "url": "URL",
     "duration": "time",
     "rate": "rate",
+    "pattern": "pattern",
 }
 OF_COMPOSE = {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}
 FOLDERS = ("backend", "core", "contacts", "opportunities", "lead_management", "tasks")

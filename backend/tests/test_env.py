@@ -123,3 +123,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         ConfigurationError, match=f"^SECRET_FILE names {missing}, which cannot be read: .*No such"
     ):
         Env({"SECRET_FILE": str(missing)}).text("SECRET", "default")
+
+
+def test_a_pattern_may_hold_the_known_fields_and_no_others():
+    assert read("pattern", "{base}/#/{id}", ["base", "id"]) == "{base}/#/{id}"
+    for wrong in ("{base}/{slug}", "{}", "{id", "{id.x}"):
+        with pytest.raises(ConfigurationError, match=r"NAME is not understood: a text with \{base\}, \{id\}"):
+            read("pattern", wrong, ["base", "id"])
