@@ -7,6 +7,7 @@ from celery import Celery, signals
 
 from backend.launch import ensure_services, problems_as_a_sentence, refuse_unsafe_start
 from backend.schedule import SCHEDULE
+from core import jobs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
@@ -85,3 +86,9 @@ def prepare_process(**kwargs: Any) -> None:
     with problems_as_a_sentence():
         ensure_services()
         refuse_unsafe_start()
+
+
+@signals.worker_shutting_down.connect
+def end_soon(**kwargs: Any) -> None:
+    """SIGTERM: a task that works off rows ends after the one at hand and leaves the rest to others."""
+    jobs.stop_soon()

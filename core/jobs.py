@@ -5,6 +5,7 @@ well. So a broker that is down delays work and never fails a request.
 """
 
 import logging
+import mmap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 PAUSE_AFTER_FAILURE_S = 5.0
 _silent_until = 0.0
 _gathered: ContextVar[dict[str, None] | None] = ContextVar("crm_gathered_jobs", default=None)
+
+# One byte that a worker shares with the processes it forks: 1 once it was told to end.
+_ending = mmap.mmap(-1, 1)
 
 
 class UnknownJobError(LookupError):
@@ -62,3 +66,13 @@ def _send(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     except (OperationalError, OSError) as error:
         _silent_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
         log.warning("broker unreachable, %s is left to the sweep: %s", name, error)
+
+
+def stop_soon() -> None:
+    """This process was told to end: what works off rows here and in its forks takes up no more of them."""
+    _ending[0] = 1
+
+
+def is_stopping() -> bool:
+    """Whether to finish what is at hand and take up nothing more."""
+    return _ending[0] == 1

@@ -30,6 +30,7 @@ from core.entities.references import targets
 from core.lead_scoring import consuming as marking  # noqa: F401  (a consumer of changes)
 from core.models import Team, User
 from core.notifications import consuming, live  # noqa: F401  (consumers of changes)
+from core.notifications import sweeping as notices
 from core.notifications.channels import email, push, sms  # noqa: F401  (they register themselves)
 from core.webhooks import consuming as webhooks
 from core.webhooks import sending
@@ -68,8 +69,9 @@ routes.register("webhook-deliveries", DeliveryViewSet)
 consumers.register("workflows", matching.consume)
 consumers.register("webhooks", webhooks.consume)
 
-# What `manage.py run_automation` and beat's sweep send besides mail.
-automation.senders.register("webhooks", sending.deliver_due)
+# What `manage.py run_automation` sends besides mail.
+automation.senders.register("webhooks", lambda stopped: sending.deliver_due(stopped=stopped))
+automation.senders.register("notifications", notices.sweep)
 # Before "scoring", whose addresses end in a lead's id.
 routes.register("scoring/models", ScoringModelViewSet)
 routes.register("scoring/jobs", ScoringJobViewSet)

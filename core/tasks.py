@@ -5,6 +5,7 @@ from typing import Any
 from celery import current_task, shared_task
 from django.db import OperationalError
 
+from core import jobs
 from core.changes.dispatch import dispatch
 from core.lead_scoring import drifting, work
 from core.models import ScoringJob, Workflow, idempotency
@@ -47,7 +48,7 @@ SEND_S = 40.0
 @shared_task(name="core.tasks.send_notifications")
 def send_notifications() -> int:
     """Send the deliveries that are due, for a while; the rest is for the next ring."""
-    return sending.send_due(SEND_S)
+    return sending.send_due(SEND_S, jobs.is_stopping)
 
 
 @shared_task(name="core.tasks.sweep_notifications")
@@ -55,13 +56,13 @@ def sweep_notifications() -> None:
     """Whatever a lost doorbell left: reminders that are due, notifications without channels, deliveries."""
     moments.tell_due("reminder")
     planning.plan()
-    sending.send_due(SEND_S)
+    sending.send_due(SEND_S, jobs.is_stopping)
 
 
 @shared_task(name="core.tasks.run_workflows")
 def run_workflows() -> int:
     """Work off due runs; rung when some were started and swept by beat."""
-    return engine.run_due()
+    return engine.run_due(stopped=jobs.is_stopping)
 
 
 @shared_task(name="core.tasks.execute_workflow")
@@ -79,8 +80,11 @@ def execute_workflow(workflow_id: int, trigger_data: dict[str, Any] | None = Non
 
 @shared_task(name="core.tasks.sweep_automation")
 def sweep_automation() -> int:
-    """What no doorbell announced: dates and schedules, runs and mail that are due, changes left over."""
-    return automation.turn()
+    """What no doorbell announced: dates and schedules, runs that are due, changes left over. Mail and calls
+    are rung for: each is a task of its own, with a time limit of its own."""
+    jobs.enqueue("core.tasks.send_mail")
+    jobs.enqueue("core.tasks.deliver_webhooks")
+    return automation.work_turn(jobs.is_stopping)
 
 
 @shared_task(name="core.tasks.check_overdue")
@@ -139,13 +143,13 @@ def sweep_transfers() -> int:
 @shared_task(name="core.tasks.send_mail")
 def send_mail() -> int:
     """Send the mail that waits."""
-    return mailing.send_due()
+    return mailing.send_due(SEND_S, jobs.is_stopping)
 
 
 @shared_task(name="core.tasks.deliver_webhooks")
 def deliver_webhooks() -> int:
     """Send the webhook deliveries that are due."""
-    return delivering.deliver_due()
+    return delivering.deliver_due(SEND_S, jobs.is_stopping)
 
 
 @shared_task(name="core.tasks.prune_automation")

@@ -11,7 +11,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -42,10 +42,16 @@ def run_folder() -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
 
 
+# What was acknowledged outlives a server that is killed, though not a machine that is.
+DURABLE_OPTIONS = postgres.TEST_OPTIONS | {"synchronous_commit": "on", "full_page_writes": "on"}
+
+
 @contextmanager
-def running_postgres(folder: Path, name: str) -> Iterator[PostgresServer]:
+def running_postgres(folder: Path, name: str, durable: bool = False) -> Iterator[PostgresServer]:
     """A server with the migrated database, which ends with this process, even when that is killed."""
     server = _postgres(folder, name)
+    if durable:
+        server = replace(server, options=DURABLE_OPTIONS)
     template.restore_cluster(server.data)
     server.start(end_signal=signal.SIGQUIT)
     try:

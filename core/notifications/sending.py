@@ -6,6 +6,7 @@ message goes out again under the same key: receivers may drop it (docs/notificat
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -49,17 +50,19 @@ class Verdict:
     pause: timedelta = timedelta(0)
 
 
-def send_due(seconds: float | None = None) -> int:
-    """Send what is due; after `seconds` nothing more is taken up. Returns how many deliveries were."""
+def send_due(seconds: float | None = None, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Send what is due; after `seconds`, or when `stopped`, nothing more is taken up. Returns how many
+    deliveries were."""
     until = time.monotonic() + (seconds if seconds is not None else float("inf"))
     total = 0
-    while time.monotonic() < until and (taken := send_batch()):
+    while not stopped() and time.monotonic() < until and (taken := send_batch(stopped)):
         total += taken
     return total
 
 
-def send_batch() -> int:
-    """Claim a batch, work it off; returns its size. What would not be sent within the lease is given back."""
+def send_batch(stopped: Callable[[], bool] = lambda: False) -> int:
+    """Claim a batch, work it off; returns its size. What would not be sent within the lease, or before the
+    stop, is given back."""
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, [LEASE, BATCH])
         ids = [row[0] for row in cursor.fetchall()]
@@ -67,7 +70,7 @@ def send_batch() -> int:
     wishes = preferences.load(row.notification.recipient_id for row in rows)
     until = time.monotonic() + HOLD_S
     for number, row in enumerate(rows):
-        if time.monotonic() > until:
+        if stopped() or time.monotonic() > until:
             _give_back(rows[number:])
             break
         _record(row, _attempt(row, wishes[row.notification.recipient_id]))

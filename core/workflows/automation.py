@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from django.db import InterfaceError, OperationalError, connection, connections
 
@@ -11,10 +12,15 @@ from core.registry import Registry
 from core.workflows import claiming, engine, mailing, sweeps
 
 log = logging.getLogger(__name__)
+# How long one sender takes up work in a turn, before the next has its own.
+SEND_S = 40.0
 
-# What a turn does besides workflows, by name: webhooks and notifications add their senders.
-senders: Registry[Callable[[], int]] = Registry("sender")
-senders.register("mail", mailing.send_due)
+Stopped = Callable[[], bool]
+
+# What a turn does besides workflows, by name: webhooks and notifications add their senders. Each takes up
+# nothing more once it is told to stop, and returns how much there was to do.
+senders: Registry[Callable[[Stopped], int]] = Registry("sender")
+senders.register("mail", lambda stopped: mailing.send_due(SEND_S, stopped))
 
 
 def lag() -> dict[str, float | int]:
@@ -38,17 +44,17 @@ SELECT (SELECT count(*) FROM core_workflowexecution
 """
 
 
-def turn(stopped: Callable[[], bool] = lambda: False) -> int:
+def turn(stopped: Stopped = lambda: False) -> int:
     """Dates, changes, runs, then what leaves the house; returns how much there was to do."""
     done = work_turn(stopped)
     for sender in senders:
         if stopped():
             break
-        done += sender()
+        done += sender(stopped)
     return done
 
 
-def work_turn(stopped: Callable[[], bool] = lambda: False) -> int:
+def work_turn(stopped: Stopped = lambda: False) -> int:
     """What stays in the house."""
     return sweeps.sweep() + dispatch() + engine.run_due(stopped=stopped)
 
@@ -57,7 +63,7 @@ def run_forever(stop: threading.Event, pause_s: float = 1.0) -> None:
     """Work without a broker until `stop`: one thread for runs, one for each sender, so that a slow receiver
     delays nothing else. The first error of any ends all, and is raised."""
     errors: list[BaseException] = []
-    jobs = [lambda: work_turn(stop.is_set), *senders]
+    jobs = [partial(job, stop.is_set) for job in (work_turn, *senders)]
     threads = [threading.Thread(target=_repeat, args=(job, stop, pause_s, errors)) for job in jobs]
     for thread in threads:
         thread.start()

@@ -1,6 +1,8 @@
 """Sending the mail that waits: rows with a lease, over whatever EMAIL_BACKEND Django is given."""
 
 import smtplib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parseaddr
 from urllib.parse import urlsplit
@@ -9,6 +11,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.html import strip_tags
 
@@ -18,6 +21,8 @@ from core.workflows.backoff import DELIVERY
 Status = EmailMessage.Status
 LEASE_S = 120
 BATCH = 20
+# A server that lets every attempt time out must not outlast the lease.
+HOLD_S = 60.0
 
 _CLAIM = """
 WITH due AS (
@@ -38,25 +43,39 @@ class Failure:
     permanent: bool = False
 
 
-def send_due(limit: int = 500) -> int:
-    """Send what is due, `limit` mails at most; returns how many were tried.
+def send_due(seconds: float | None = None, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Send what is due; after `seconds`, or when `stopped`, nothing more is taken up. Returns how many mails
+    were.
 
     No transaction is open while the mail server is spoken to. A crash between its answer and the record of it
     sends the mail again, under the same Message-ID.
     """
+    until = time.monotonic() + (seconds if seconds is not None else float("inf"))
     total = 0
-    while total < limit:
-        claimed = _claim()
-        if not claimed:
-            break
-        server = get_connection()
-        try:
-            for message in claimed:
-                _record(message, _send(server, message))
-        finally:
-            _close(server)
+    while not stopped() and time.monotonic() < until and (claimed := _claim()):
+        _send_all(claimed, stopped)
         total += len(claimed)
     return total
+
+
+def _send_all(claimed: list[EmailMessage], stopped: Callable[[], bool]) -> None:
+    """Over one connection; what would not be sent within the lease, or before the stop, is given back."""
+    server, until = get_connection(), time.monotonic() + HOLD_S
+    try:
+        for number, message in enumerate(claimed):
+            if stopped() or time.monotonic() > until:
+                _give_back(claimed[number:])
+                break
+            _record(message, _send(server, message))
+    finally:
+        _close(server)
+
+
+def _give_back(messages: list[EmailMessage]) -> None:
+    """Another may take these up at once; they were not tried."""
+    for message in messages:
+        untouched = EmailMessage.objects.filter(pk=message.pk, fence=message.fence)
+        untouched.update(due_at=timezone.now(), attempts=F("attempts") - 1)
 
 
 def _claim() -> list[EmailMessage]:
