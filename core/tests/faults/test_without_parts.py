@@ -1,0 +1,177 @@
+"""W1, W18, W20: parts that are away, come back, are replaced or restored; nothing is lost or done twice."""
+
+import subprocess
+import time
+
+import pytest
+
+from backend.embedded.postgres import INSTALL
+from backend.testing.servers import running_postgres
+from core.tests.faults.cluster import await_true
+
+STEPS = [
+    ("add_tag", {"tag": "one"}),
+    ("create_task", {"title": "Ring {{ lead.first_name }}", "due_days": 1}),
+    ("send_notification", {"message": "Look at {{ lead.first_name }}", "to": "principal"}),
+    ("send_email", {"subject": "Hello", "body": "x", "to": "{{ lead.email }}"}),
+]
+RUNS = "SELECT status, count(*) FROM core_workflowexecution WHERE workflow_id = {} GROUP BY 1"
+TASKS = "SELECT count(*), count(DISTINCT lead_id) FROM tasks_task"
+
+
+def post_leads(found, count, start=0):
+    for n in range(start, start + count):
+        body = {"first_name": f"L{n}", "email": f"l{n}@x.example"}
+        status, answer = found.call("POST", "/api/v1/leads/", body)
+        assert status == 201, answer
+
+
+@pytest.mark.timeout(300)
+def test_without_any_valkey_requests_are_served_and_one_command_does_all_the_rest_once(without_valkey):
+    """Records, the task, the mail, the call and the notice by mail; the command ends well when told to."""
+    found = without_valkey
+    found.make_user()
+    found.start("web")
+    found.await_web()
+    wish = found.call("PATCH", "/api/v1/notifications/preferences/", {"types": {"workflow": {"email": True}}})
+    assert wish[0] == 200, wish
+    call = ("webhook", {"url": found.peer.url(), "body": {"who": "{{ lead.first_name }}"}})
+    found.add_workflow("All", [*STEPS, call])
+    post_leads(found, 3)
+    found.start("automation")
+    await_true(lambda: found.ended(3) and sum(found.mailbox.received.values()) >= 6, 60, "runs and mails")
+    await_true(lambda: len(found.peer.requests) >= 3, 20, "calls")
+    assert found.end("automation") == 0, found.log("automation")
+    assert found.rows(TASKS) == [(3, 3)]
+    assert sorted(found.mailbox.recipients.items()) == [
+        ("chaos@crm.example", 3),
+        *((f"l{n}@x.example", 1) for n in range(3)),
+    ]
+    assert set(found.mailbox.received.values()) == {1}
+    assert len(found.peer.requests) == len({r.headers["webhook-id"] for r in found.peer.requests}) == 3
+
+
+def of(found, workflow):
+    """The workflow's runs by status."""
+    return dict(found.rows(RUNS.format(workflow)))
+
+
+@pytest.mark.timeout(200)
+def test_a_request_is_served_while_valkey_is_away_and_its_run_comes_once_that_is_back(whole):
+    workflow = whole.add_workflow("Away", STEPS[:1], conditions={"first_name": "L0"})
+    whole.valkey.stop()
+    post_leads(whole, 1)
+    assert of(whole, workflow) == {}
+    whole.valkey.start(end_signal=9)
+    whole.ensure("worker", "beat")
+    await_true(lambda: of(whole, workflow) == {"completed": 1}, 60, "the run of what was posted meanwhile")
+
+
+@pytest.mark.timeout(200)
+def test_a_change_that_nobody_rang_for_is_found_by_the_sweep(whole):
+    """As when the web process is killed between the commit and the doorbell: only the row is there."""
+    workflow = whole.add_workflow("Unrung", STEPS[:1], conditions={"first_name": "Unrung"})
+    whole.ensure("worker", "beat")
+    await_true(lambda: "ready" in whole.log("worker"), 60, "the worker runs")
+    whole.rows("INSERT INTO lead_management_lead (first_name) VALUES ('Unrung')")
+    took = await_true(lambda: of(whole, workflow) == {"completed": 1}, 30, "the run", pause=0.05)
+    assert took < 10, "the sweep comes every five seconds"
+
+
+PART, TIMES = 30, 2
+LOAD = """
+INSERT INTO lead_management_lead (first_name, email)
+SELECT 'Rolling', 'r' || n || '@x.example' FROM generate_series(1, {}) AS n
+"""
+
+
+@pytest.mark.timeout(300)
+def test_workers_that_are_replaced_one_after_the_other_lose_and_double_nothing(whole):
+    """SIGTERM in mid-work to each kind of worker. What they hold is given back, not left to run out."""
+    call = ("webhook", {"url": whole.peer.url("/rolling"), "body": {"id": "{{ lead.id }}"}})
+    comments = [("add_comment", {"body": f"{n} of {{{{ lead.email }}}}"}) for n in range(4)]
+    workflow = whole.add_workflow("Rolling", [*comments, *STEPS, call], conditions={"first_name": "Rolling"})
+    whole.ensure("worker", "beat", "automation")
+    for name in ("worker", "automation") * TIMES:
+        whole.rows(LOAD.format(PART))
+        await_true(lambda name=name: whole.at_work(name), 60, f"{name} is at work", 0.01)
+        assert whole.end(name) == 0, whole.log(name)
+        whole.start(name)
+    runs = PART * TIMES * 2
+    await_true(lambda: of(whole, workflow) == {"completed": runs}, 120, "all runs")
+    await_true(lambda: len(_calls(whole)) >= runs and len(_mails(whole)) >= runs, 60, "all calls and mails")
+    time.sleep(1)
+    assert (len(_calls(whole)), len(set(_calls(whole)))) == (runs, runs)
+    assert (len(_mails(whole)), set(_mails(whole))) == (runs, {1})
+    written = "SELECT count(*), count(DISTINCT (object_id, body)) FROM core_comment"
+    assert whole.rows(written) == [(runs * 4, runs * 4)]
+    # One that was not given back would have run out and been counted.
+    assert whole.rows("SELECT count(*) FROM core_workflowexecution WHERE lost_leases > 0") == [(0,)]
+
+
+def _calls(found):
+    """The ids under which calls came."""
+    return [r.headers["webhook-id"] for r in found.peer.requests if r.path == "/rolling"]
+
+
+def _mails(found):
+    """How often each mail to one of the leads came."""
+    ids = found.rows("SELECT key FROM core_emailmessage WHERE \"to\"::text LIKE '%r%@x.example%'")
+    return [n for (key,) in ids if (n := found.mailbox.received.get(f"<{key}@127.0.0.1>"))]
+
+
+WAITING = [("add_tag", {"tag": "before"}), ("wait", {"seconds": 1}), *STEPS]
+
+
+@pytest.mark.timeout(200)
+def test_what_waits_goes_on_in_a_database_restored_from_a_dump(whole, tmp_path):
+    """Waiting runs, mail, changes not yet dispatched: the dump has all, Valkey is needed for none."""
+    workflow = whole.add_workflow("Dumped", WAITING, conditions={"first_name": "Dumped"})
+    for name in ("automation", "worker", "beat"):
+        whole.end(name)
+    insert = "INSERT INTO lead_management_lead (first_name, email) VALUES ('Dumped', 'd{0}@x.example')"
+    whole.rows(insert.format(1))
+    whole.shell(ONE_STEP)
+    whole.rows(insert.format(2))
+    assert of(whole, workflow) == {"waiting": 1}
+    with running_postgres(whole.folder, "restored", durable=True) as other:
+        url = _restore(whole, other, tmp_path / "crm.dump")
+        whole.shell(FINISH, DATABASE_URL=url, REDIS_URL="redis://127.0.0.1:1/0")
+        assert whole.rows(RUNS.format(workflow), url) == [("completed", 2)]
+        assert whole.rows(DONE, url) == [
+            ("d1@x.example", ["before", "one"], 1),
+            ("d2@x.example", ["before", "one"], 1),
+        ]
+    assert [whole.mailbox.recipients[f"d{n}@x.example"] for n in (1, 2)] == [1, 1]
+
+
+DONE = """
+SELECT l.email, l.tags, count(*) FROM lead_management_lead l JOIN tasks_task t ON t.lead_id = l.id
+WHERE l.first_name = 'Dumped' GROUP BY 1, 2 ORDER BY 1
+"""
+ONE_STEP = """
+from core.changes.dispatch import dispatch
+from core.workflows import engine
+dispatch(); engine.run_due()
+"""
+FINISH = """
+import time
+from django.core.management import call_command
+call_command("run_automation", "--once")
+time.sleep(1.1)
+call_command("run_automation", "--once")
+"""
+
+
+def _restore(found, server, dump):
+    """The whole database by pg_dump into another, on a server that has counted fewer transactions."""
+    tools = found.postgres.site / INSTALL / "bin"
+    with_url = f"--dbname={found.postgres.superuser_url}"
+    subprocess.run(
+        [tools / "pg_dump", "--format=custom", "--no-owner", f"--file={dump}", with_url], check=True
+    )
+    found.rows("CREATE DATABASE restored OWNER crm", server.superuser_url)
+    url = server.url.rsplit("/", 1)[0] + "/restored"
+    restore = [tools / "pg_restore", "--no-owner", "--exit-on-error", f"--dbname={url}", dump]
+    subprocess.run(restore, check=True)
+    return url
