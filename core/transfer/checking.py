@@ -17,7 +17,7 @@ from core.transfer.reading import Chunk
 from core.transfer.reading.table import TOO_MANY
 from core.transfer.resolving import Resolver
 from core.transfer.targets import FULL_NAME, Target, Targets
-from core.transfer.values import BLANK, CellReader, Notation, Refusal
+from core.transfer.values import BLANK, CellReader, Notation, Refusal, says_nothing
 
 Values = dict[str, Any]
 
@@ -169,7 +169,7 @@ class Checker:
         if source.target.is_reference:
             return self.resolver.read(source.target, cells)
         if source.reader is None:
-            return [self._names(cell) if cell.strip() else BLANK for cell in cells]
+            return [BLANK if says_nothing(cell) else self._names(cell) for cell in cells]
         return source.reader.read(cells)
 
     def _names(self, cell: str) -> dict[str, str] | Refusal:

@@ -1,7 +1,7 @@
 """An import from beginning to end: read, checked, matched and written chunk by chunk in one transaction."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,11 +19,14 @@ from core.transfer.options import Options, zone_of
 from core.transfer.reading import Table
 from core.transfer.report import Report
 from core.transfer.resolving import Resolver, made_by_name
-from core.transfer.targets import ID, Targets
+from core.transfer.targets import FULL_NAME, ID, Targets
+from core.transfer.values import says_nothing
 from core.transfer.writing import Writer
 
 SAMPLE = 1_000
 REFERENCE_SAMPLE = 200
+# Of so many cells more than one differs from the others where they are names.
+FEW = 20
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,11 @@ def _sensible(
     """The proposal, unless it is a reference none of whose values is anything here: another company's file
     names owners that are no users of ours, and should come in without them. A name may stay as a name."""
     target = mapped.target
-    if target is None or not target.is_reference:
+    if target is None or not (target.is_reference or target.name == FULL_NAME):
         return mapped
-    cells = [cell for cell in table.head(REFERENCE_SAMPLE).column(mapped.position) if cell.strip()]
+    cells = [c for c in table.head(REFERENCE_SAMPLE).column(mapped.position) if not says_nothing(c)]
+    if target.name == FULL_NAME:
+        return mapped if mapped.reason != "alias" or _are_names(cells) else replace(mapped, **NO_NAMES)
     if not cells or (options.create_missing and made_by_name(target.column.kind.target)):
         return mapped
     if any(isinstance(found, int) for found in Resolver(user).read(target, cells)):
@@ -71,6 +76,15 @@ def _sensible(
     if as_name in targets.columns and as_name not in taken:
         return replace(mapped, target=targets.by_name[as_name])
     return replace(mapped, target=None, reason=f"none of its values is a {target.column.kind.target} here")
+
+
+NO_NAMES: dict[str, Any] = {"target": None, "reason": "none of its values seems to be a name"}
+
+
+def _are_names(cells: Sequence[str]) -> bool:
+    """Whether a column headed by such a word as "contact" holds names: some, and not the same few again and
+    again (how somebody was contacted)."""
+    return bool(cells) and (len(cells) < FEW or len(set(cells)) * FEW > len(cells))
 
 
 def resolved(made: Plan) -> Options:
@@ -86,12 +100,38 @@ def resolved(made: Plan) -> Options:
     )
 
 
-def must_be_mapped(made: Plan) -> None:
-    """Refuse a file none of whose columns is known. Raises InvalidError."""
-    if any(m.target for m in made.mapped):
-        return
+def must_be_possible(made: Plan) -> None:
+    """Raises InvalidError for a plan by which no row whatever could be imported."""
+    if not any(m.target for m in made.mapped):
+        raise _unmapped(made)
+    missing = missing_required(made)
+    if missing and not match_columns(made.targets, made.mapped, made.options):
+        raise _hopeless(made, missing)
+
+
+def missing_required(made: Plan) -> list[str]:
+    """Required fields that nothing gives: every new record would be refused."""
+    given = {m.target.column.name for m in made.mapped if m.target and m.target.column}
+    if any(m.target and m.target.name == FULL_NAME for m in made.mapped):
+        given |= {"first_name", "last_name"}
+    given |= set(made.options.default_values)
+    return [c.name for c in made.targets.writable if c.required and c.name not in given]
+
+
+def _hopeless(made: Plan, missing: Sequence[str]) -> InvalidError:
+    names, columns = " and ".join(missing), ", ".join(made.table.shape.headers)[:300]
+    return InvalidError.of(
+        "mapping",
+        f"No column gives {names}, which every new record needs. If one of them does ({columns}), send a"
+        f' mapping such as {{"<column>": "{missing[0]}"}}; or give it to all in default_values.',
+        "required",
+    )
+
+
+def _unmapped(made: Plan) -> InvalidError:
+    """The refusal of a file none of whose columns is known."""
     headers = ", ".join(made.table.shape.headers)[:300]
-    raise InvalidError.of(
+    return InvalidError.of(
         "mapping",
         f"None of the columns is known here ({headers}). Send a mapping such as"
         f' {{"{made.table.shape.headers[0][:40]}": "…"}}; fields: {made.targets.known}.',
@@ -105,7 +145,7 @@ class Import:
     def __init__(self, made: Plan, tick: Callable[[Report], None] = lambda report: None) -> None:
         self.plan, self.tick = made, tick
         options, user = made.options, made.user
-        must_be_mapped(made)
+        must_be_possible(made)
         zone = zone_of(options, user)
         self.checker = Checker(made.targets, made.mapped, options, made.table.head(SAMPLE), zone, user)
         written = self.checker.written

@@ -7,7 +7,7 @@ from core.entities import Entity
 from core.errors import InvalidError
 from core.models import Workflow
 from core.transfer.checking import Checker
-from core.transfer.importing import Plan, resolved
+from core.transfer.importing import Plan, missing_required, resolved
 from core.transfer.matching import match_columns
 from core.transfer.options import zone_of
 from core.transfer.reading import Chunk
@@ -40,7 +40,7 @@ def preview(made: Plan) -> dict[str, Any]:
         "rows_estimated": shape.rows_estimated,
         "columns": [_column(made, position, sample) for position in range(len(made.mapped))],
         "unmapped": [m.header for m in made.mapped if m.target is None],
-        "missing_required": _missing(made, checker),
+        "missing_required": missing_required(made),
         "match_on": _match_on(made),
         "duplicates": options.duplicates,
         "problems": _problems(checker, sample),
@@ -72,12 +72,6 @@ def _column(made: Plan, position: int, sample: Chunk) -> dict[str, Any]:
         "reason": mapped.reason,
         "samples": list(dict.fromkeys(cell for cell in cells if cell))[:SAMPLES],
     }
-
-
-def _missing(made: Plan, checker: Checker) -> list[str]:
-    """Required fields that no column gives: every new record would be refused."""
-    given = {column.name for column in checker.written} | set(made.options.default_values)
-    return [c.name for c in made.targets.writable if c.required and c.name not in given]
 
 
 def _match_on(made: Plan) -> list[str]:

@@ -18,11 +18,13 @@ from core.transfer.guarding import unguard
 from core.transfer.headers import looked_up, normalised
 from core.transfer.notations import DateNotation, iso_date, iso_moment, plain_number
 
-# No value, as programs write it. A text column keeps such words: Null is a family name.
+# No value, as programs write it. A text column keeps words among them: Null is a family name.
 _NOTHING = frozenset(
     ["null", "(null)", "n/a", "na", "-", "--", "none", "#n/a", "\\n", "nan", "nil", "undefined"]
 )
-_NOTHING_IN_TEXT = frozenset(["\\N", "#N/A"])
+_NOTHING_IN_TEXT = frozenset(
+    ["\\N", "NaN", "N/A", "n/a", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"]
+)
 _WORDS = {
     **dict.fromkeys(
         ["x", "✓", "✔", "ja", "oui", "si", "sí", "sim", "tak", "wahr", "vrai", "checked", "active"], "true"
@@ -61,13 +63,19 @@ class Notation:
     words: Mapping[str, str] | None = None
 
 
+def says_nothing(cell: str) -> bool:
+    """Whether a cell of text is blank, or what programs write for a value they do not have."""
+    text = trimmed(cell)
+    return not text or text in _NOTHING_IN_TEXT
+
+
 class CellReader:
     """Reads one column's cells; equal cells are read once."""
 
     def __init__(self, column: Column, notation: Notation) -> None:
         self.column, self.notation = column, notation
         self.prepare = _preparing(column.kind, notation)
-        self.nothing = _NOTHING_IN_TEXT if type(column.kind) is kinds.Text else None
+        self.is_text = type(column.kind) is kinds.Text
         self.memo: dict[str, Any] = {}
 
     def read(self, cells: Iterable[str]) -> list[Any]:
@@ -94,9 +102,9 @@ class CellReader:
         return BLANK if value is None or value == "" else value
 
     def is_blank(self, cell: str) -> bool:
+        if self.is_text:
+            return says_nothing(cell)
         text = trimmed(cell)
-        if self.nothing is not None:
-            return not text or text in self.nothing
         return not text or text.casefold() in _NOTHING
 
 

@@ -20,7 +20,7 @@ from core.conf import conf
 from core.entities.locks import IMPORTING, try_lock
 from core.transfer import jobs
 from core.transfer.exporting import header_of
-from core.transfer.importing import Plan, must_be_mapped, plan
+from core.transfer.importing import Plan, must_be_possible, plan
 from core.transfer.previewing import preview
 from core.transfer.reading import open_table
 
@@ -36,7 +36,7 @@ class ImportUploads(CrmViewSet):
     def create(self, request: Request, resource_type: str) -> Response:
         """Import a file: small ones are answered at once, large ones with 202 and a job to follow."""
         made, file, name = self._plan(request, resource_type)
-        must_be_mapped(made)
+        must_be_possible(made)
         job = jobs.begin(made, file, name, request.user, request_id_of(request))
         if made.table.shape.rows > conf.IMPORT_ROWS_AT_ONCE or not try_lock(IMPORTING, made.entity.name):
             jobs.postpone(job, file)
