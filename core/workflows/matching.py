@@ -7,12 +7,10 @@ one insert for each workflow that matched, not a query for each row.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import or_
-from typing import Any
 
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BooleanField, ExpressionWrapper, F, Func, Q, QuerySet, Value
 
 from core import jobs
 from core.changes import ChangeBatch
@@ -64,7 +62,13 @@ def active_versions(entity: Entity) -> list[WorkflowVersion]:
         workflow__archived_at=None,
         number=F("workflow__version"),
     )
-    return list(rows.select_related("workflow__run_as").order_by("workflow_id"))
+    # What the matcher looks at: definitions are compiled once, and a workflow or user has many columns.
+    few = (
+        "workflow",
+        *(f"workflow__{name}" for name in ("name", "run_as")),
+        *(f"workflow__run_as__{name}" for name in ("role", "team", "is_active", "is_superuser")),
+    )
+    return list(rows.select_related("workflow__run_as").only(*few).order_by("workflow_id"))
 
 
 def candidates(entity: Entity, versions: Iterable[WorkflowVersion]) -> list[Candidate]:
@@ -180,18 +184,15 @@ def _met_by_deleted(
         met[i] |= deleted_rows(entity, gone, found[i].of_record)
 
 
-def _flagged(
-    rows: QuerySet, questions: Iterable[Q], *names: str
-) -> Iterator[tuple[tuple[bool | None, ...], *tuple[list[int], ...]]]:
-    """Rows for which any question is true, by their answers to all of them: the columns `names` as lists."""
-    flags: dict[str, Any] = {}
-    wanted: list[Q] = []
-    for i, question in enumerate(questions):
-        # An empty Q has no SQL of its own.
-        asked = question if question else Q(pk__isnull=False)
-        flags[f"flag{i}"] = ExpressionWrapper(asked, output_field=BooleanField())
-        wanted.append(asked)
+def _flagged(rows: QuerySet, questions: Iterable[Q], *names: str) -> QuerySet:
+    """Rows by their answers to all questions, as tuples: the answers as a list, then each of the columns
+    `names` as a list."""
+    answers = [
+        ExpressionWrapper(question, output_field=BooleanField()) if question else Value(True)
+        for question in questions
+    ]
+    flags = Func(*answers, template="ARRAY[%(expressions)s]", output_field=ArrayField(BooleanField()))
     lists = {f"all_{name}": ArrayAgg(name, order_by="id") for name in names}
-    rows = rows.filter(reduce(or_, wanted)).order_by().annotate(**flags).values(*flags).annotate(**lists)
-    for row in rows.values_list(*flags, *lists):
-        yield row[: len(flags)], *row[len(flags) :]
+    return (
+        rows.order_by().annotate(flags=flags).values("flags").annotate(**lists).values_list("flags", *lists)
+    )
