@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,10 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import QuerySet
 
+from core.conditions.listings import Listing
 from core.conf import conf
+
+Statement = tuple[str, Sequence[Any]]
 
 # From so many times the bound on, an expectation is believed without counting up to the bound.
 FAR_BEYOND = 5
@@ -26,43 +28,61 @@ class Count:
 
 def count(rows: QuerySet, seen: int) -> Count:
     """How many `rows` there are, of which `seen` are known to exist."""
-    return _judged(rows, _run(rows.db, *_bounded([rows])), seen)
+    select = _select(rows)
+    [counted] = _row(rows.db, *_bounded([select])) if select else [0]
+    return _judged(rows, counted, seen)
 
 
-def ids_and_count(
-    ids: QuerySet, rows: QuerySet, branches: Sequence[QuerySet], start: int, size: int
-) -> tuple[list[int], Count]:
-    """The ids of one page, of which `ids` gives one more than fit, and the number of all `rows`.
+def ids_and_count(found: Listing, start: int, size: int) -> tuple[list[int], Count]:
+    """The ids on a page and one more if there are more, and the number of all rows of a listing.
 
-    One statement, for a page is so quick that every further one shows: the rows are counted in it, as the
-    union of `branches`, unless the page is the last one and so tells the number itself.
+    One statement, for a page is so quick that every further one shows, and so does each time that the ORM
+    makes SQL of conditions. The last page tells the number itself.
     """
-    expected = 0 if len(branches) > 1 else estimate(rows)
-    far = expected > conf.COUNT_LIMIT * FAR_BEYOND
-    try:
-        sql, params = ids.query.sql_with_params()
-    except EmptyResultSet:
+    selects = [select for branch in found.branches if (select := _select(branch))]
+    if not selects:
         return [], Count(start)
-    counting, more = ("NULL", []) if far else _bounded(branches)
-    found, counted = _row(
-        ids.db,
+    alias = found.asked.db
+    expected = estimate(alias, *selects[0]) if len(selects) == 1 else 0
+    far = expected > conf.COUNT_LIMIT * FAR_BEYOND
+    counting, more = ("NULL", []) if far else _bounded(selects)
+    sql, params = _place(found, selects, start, start + size + 1)
+    ids, counted = _row(
+        alias,
         # All of it compiled by the ORM.
         f"WITH page AS MATERIALIZED (SELECT ARRAY({sql}) AS ids)"  # noqa: S608
         f" SELECT ids, CASE WHEN cardinality(ids) > %s THEN ({counting}) END FROM page",
         [*params, size, *more],
     )
-    if len(found) <= size:
-        return found, Count(start + len(found))
-    return found, Count(expected, estimated=True) if far else _judged(rows, counted, start + len(found))
+    if len(ids) <= size:
+        return ids, Count(start + len(ids))
+    if far:
+        return ids, Count(expected, estimated=True)
+    return ids, _judged(found.rows, counted, start + len(ids))
 
 
-def estimate(rows: QuerySet) -> int:
-    """How many rows the planner expects."""
-    try:
-        sql, params = rows.order_by().query.sql_with_params()
-    except EmptyResultSet:
-        return 0
-    plan = _run(rows.db, f"EXPLAIN (FORMAT JSON) {sql}", params)
+def _place(found: Listing, selects: Sequence[Statement], start: int, stop: int) -> Statement:
+    """The SQL of the ids from `start` up to `stop` in the listing's order.
+
+    By id, the first of a union are the first of the first of its branches, and each of those has an index
+    that begins with whose the rows are; an OR would walk past everybody else's.
+    """
+    by_id = found.orders[0].column.name == "id"
+    if not by_id or (found.searched and len(selects) > 1):
+        return found.ordered().values_list("pk", flat=True)[start:stop].query.sql_with_params()
+    order = f"ORDER BY 1 {'DESC' if found.orders[0].descending else 'ASC'}"
+    window = [stop - start, start]
+    if len(selects) == 1:
+        [(sql, params)] = selects
+        return f"{sql} {order} LIMIT %s OFFSET %s", [*params, *window]
+    firsts = [(f"({sql} {order} LIMIT %s)", [*params, stop]) for sql, params in selects]
+    union, given = _union(firsts)
+    return f"{union} {order} LIMIT %s OFFSET %s", [*given, *window]
+
+
+def estimate(alias: str, sql: str, params: Sequence[Any]) -> int:
+    """How many rows the planner expects of a statement."""
+    [plan] = _row(alias, f"EXPLAIN (FORMAT JSON) {sql}", params)
     parsed = json.loads(plan) if isinstance(plan, str) else plan
     return int(parsed[0]["Plan"]["Plan Rows"])
 
@@ -70,27 +90,27 @@ def estimate(rows: QuerySet) -> int:
 def _judged(rows: QuerySet, counted: int, seen: int) -> Count:
     if counted <= conf.COUNT_LIMIT:
         return Count(counted)
-    return Count(max(estimate(rows), conf.COUNT_LIMIT + 1, seen), estimated=True)
+    select = _select(rows)
+    expected = estimate(rows.db, *select) if select else 0
+    return Count(max(expected, conf.COUNT_LIMIT + 1, seen), estimated=True)
 
 
-def _bounded(branches: Sequence[QuerySet]) -> tuple[str, list[Any]]:
-    """The SQL that counts the union of `branches`, no further than one beyond the bound."""
-    parts: list[str] = []
-    params: list[Any] = []
-    for branch in branches:
-        with suppress(EmptyResultSet):
-            sql, more = branch.order_by().values("pk").query.sql_with_params()
-            parts.append(sql)
-            params += more
-    if not parts:
-        return "SELECT 0", []
-    union = " UNION ".join(parts)
-    sql = f"SELECT count(*) FROM ({union} LIMIT %s) AS bounded"  # noqa: S608  as above
-    return sql, [*params, conf.COUNT_LIMIT + 1]
+def _select(rows: QuerySet) -> Statement | None:
+    """The SQL of the ids of `rows`, in no order; None where there can be none."""
+    try:
+        return rows.order_by().values("pk").query.sql_with_params()
+    except EmptyResultSet:
+        return None
 
 
-def _run(alias: str, sql: str, params: Sequence[Any]) -> Any:
-    return _row(alias, sql, params)[0]
+def _union(selects: Sequence[Statement]) -> Statement:
+    return " UNION ".join(sql for sql, _ in selects), [value for _, params in selects for value in params]
+
+
+def _bounded(selects: Sequence[Statement]) -> Statement:
+    """The SQL that counts a union, no further than one beyond the bound."""
+    union, params = _union(selects)
+    return f"SELECT count(*) FROM ({union} LIMIT %s) AS bounded", [*params, conf.COUNT_LIMIT + 1]  # noqa: S608
 
 
 def _row(alias: str, sql: str, params: Sequence[Any]) -> Any:

@@ -31,7 +31,7 @@ def page(found: Listing, request: Request) -> paging.Page:
     reader = Reader(found.entity, fields=found.fields, expand=found.expand)
     if "cursor" not in request.query_params:
         read = partial(reader.documents, user=request.user)
-        return paging.numbered_ids(request, found.ordered(), found.branches, found.ids, read)
+        return paging.numbered_ids(request, found, read)
     if "page" in request.query_params:
         raise InvalidError.of("page", "A walk by cursor has no page numbers.")
     return walking.page(request, found.rows, found.orders, lambda ids: reader.documents(ids, request.user))

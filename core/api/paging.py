@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from core.api.counting import Count, count, ids_and_count
+from core.conditions.listings import Listing
 from core.conf import conf
 from core.errors import InvalidError, NotVisibleError
 
@@ -54,16 +55,10 @@ def numbered(request: Request, rows: QuerySet, read: Callable[[Any], Any] = list
     return _page(request, found, start, size, counted, read)
 
 
-def numbered_ids(
-    request: Request,
-    rows: QuerySet,
-    branches: Sequence[QuerySet],
-    ids: Callable[[int, int], QuerySet],
-    read: Callable[[list[int]], list[Any]],
-) -> Page:
-    """As `numbered`, for the union `rows` of `branches`; `ids` gives a part of their ids in order."""
+def numbered_ids(request: Request, listing: Listing, read: Callable[[list[int]], list[Any]]) -> Page:
+    """As `numbered`, for a listing: `read` makes results of ids."""
     size, start = _place(request)
-    found, counted = ids_and_count(ids(start, start + size + 1), rows, branches, start, size)
+    found, counted = ids_and_count(listing, start, size)
     return _page(request, found, start, size, counted, read)
 
 

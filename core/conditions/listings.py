@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from core.access import Action
 from core.conditions.compiling import record_q
@@ -25,32 +26,32 @@ MAX_CONDITIONS = 20_000
 
 @dataclass(frozen=True)
 class Listing:
-    """An entity's rows as a request's parameters ask for them."""
+    """An entity's rows as a request's parameters ask for them.
+
+    `asked` are everyone's; `scope` is what this user sees of them, the union of `parts`.
+    """
 
     entity: Entity
-    rows: QuerySet
+    asked: QuerySet
+    scope: Q
+    parts: list[Q]
     orders: list[Order]
     fields: list[str]
     expand: list[str]
-    # Querysets whose union `rows` is.
-    branches: list[QuerySet]
     # Whether words are looked for: what the index of words finds is few, and sorted faster than walked to.
     searched: bool = False
 
+    @cached_property
+    def rows(self) -> QuerySet:
+        return self.asked.filter(self.scope)
+
+    @property
+    def branches(self) -> list[QuerySet]:
+        """Querysets whose union `rows` is."""
+        return [self.rows] if len(self.parts) == 1 else [self.asked.filter(part) for part in self.parts]
+
     def ordered(self) -> QuerySet:
         return self.rows.order_by(*(order.by() for order in self.orders))
-
-    def ids(self, start: int, stop: int) -> QuerySet:
-        """Ids from place `start` up to `stop` of the order.
-
-        By id, the first of a union are the first of the first of its branches, and each of those has an
-        index that begins with whose the rows are; an OR would walk past everybody else's.
-        """
-        if len(self.branches) == 1 or self.searched or self.orders[0].column.name != "id":
-            return self.ordered().values_list("pk", flat=True)[start:stop]
-        by = self.orders[0].by()
-        first, *more = [branch.order_by(by).values_list("pk", flat=True)[:stop] for branch in self.branches]
-        return first.union(*more).order_by("-pk" if self.orders[0].descending else "pk")[start:stop]
 
 
 def listing_of(
@@ -78,9 +79,8 @@ def listing_of(
     orders = ordering(entity, params.get("ordering") or (view.ordering if view else ""))
     fields = names_in(params, "fields", view and view.fields)
     policy = entity.model.policy
-    branches = [rows.filter(part) for part in policy.branches(user, action)]
-    rows = rows.filter(policy.scope(user, action))
-    return Listing(entity, rows, orders, fields, names_in(params, "expand"), branches, bool(texts))
+    scope, parts = policy.scope(user, action), policy.branches(user, action)
+    return Listing(entity, rows, scope, parts, orders, fields, names_in(params, "expand"), bool(texts))
 
 
 def archived(params: Mapping[str, str]) -> dict[str, Any]:
