@@ -10,10 +10,11 @@ from core.api.listing import single_valued
 from core.api.parameters import whole_parameter
 from core.changes import timeline
 from core.changes.timeline import Question, Subject
-from core.entities.kinds import DateTime
+from core.entities.kinds import DateTime, Text
 from core.errors import InvalidError, ValueRefusedError
 
 SALT = "crm.timeline"
+WORD = Text(max_length=100)
 PARAMETERS = ("kind", "type", "since", "until", "actor", "page_size", "cursor", "format")
 
 
@@ -45,7 +46,10 @@ def _question(request: Request) -> Question:
 
 
 def _words(params: dict[str, str], name: str) -> frozenset[str]:
-    return frozenset(word for word in params.get(name, "").split(",") if word)
+    try:
+        return frozenset(WORD.clean(word) for word in params.get(name, "").split(",") if word)
+    except ValueRefusedError as error:
+        raise InvalidError.of(name, error.message, error.code) from error
 
 
 def _moment(params: dict[str, str], name: str) -> Any:

@@ -64,7 +64,8 @@ def test_filters_by_kind_type_time_and_actor(rep, admin_user, story):
 
 
 @pytest.mark.parametrize(
-    "query", ["kind=gossip", "since=soon", "colour=red", "cursor=x", "page_size=0", "actor=x"]
+    "query",
+    ["kind=gossip", "since=soon", "colour=red", "cursor=x", "page_size=0", "actor=x", "type=%00", "kind=%00"],
 )
 def test_bad_parameters_are_refused(story, query):
     lead, client = story
