@@ -1,7 +1,7 @@
 """What deploy/Dockerfile and deploy/compose.yaml say, done without Docker.
 
-The files of the image in a folder of their own, packages that are not in it out of reach, production settings,
-the commands and health checks as they stand there. Base images, users and networks are not tried.
+The files of the image in a folder of their own, packages that are not in it out of reach, production
+settings, the commands and health checks as they stand there. Base images, users and networks are not tried.
 """
 
 import json
