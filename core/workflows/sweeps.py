@@ -133,36 +133,44 @@ WHERE {moment} > %s AND {moment} <= %s
 def _start_dates(
     workflow: Workflow, version: WorkflowVersion, compiled: Compiled, since: datetime, now: datetime
 ) -> int:
-    """Records whose date, moved by the offset, lies in (since, now]. A date without a time is meant in the
-    zone of whom the record is assigned to, else of its owner."""
+    """Records whose date, moved by the offset, lies in (since, now]. A date without a time, and days before
+    or after one, are meant in the zone of whom the record is assigned to, else of its owner."""
     trigger, entity = compiled.trigger, compiled.entity
     column = trigger.column(entity, compiled.settings)
     if column is None:
         raise InvalidError.of("field", "The date field is no more.")
-    offset = trigger.offset(compiled.settings)
-    near = _near(column, since - offset, now - offset)
+    days, clock = trigger.offset(compiled.settings)
+    shift = timedelta(days=days) + clock
+    near = _near(column, since - shift, now - shift)
     rows = meeting(entity, workflow, compiled.conditions).filter(trigger.rows & near, archived_at=None)
     sql, parameters = rows.order_by().values_list("pk").query.sql_with_params()
     table = connection.ops.quote_name(entity.model._meta.db_table)
-    moment = _moment(column, compiled.settings.get("at"), offset)
+    moment = _moment(column, compiled.settings.get("at"), days, clock)
     dates = _DATES.format(moment=moment, rows=sql, table=table)
     return _insert(version, entity, "date:", Priority.EVENT, dates, [*parameters, since, now])
 
 
 def _near(column: Any, low: datetime, high: datetime) -> Q:
-    """Narrows by the column's index; a date may be a day off either way until its zone is known."""
+    """Narrows by the column's index; a date may be a day off either way until its zone is known, a moment by
+    the hour that its clocks are put forward or back."""
+    day = timedelta(days=1)
     if isinstance(column.kind, kinds.DateTime):
-        return Q(**{f"{column.path}__gt": low, f"{column.path}__lte": high})
-    day = timedelta(days=2)
-    return Q(**{f"{column.path}__gte": (low - day).date(), f"{column.path}__lte": (high + day).date()})
+        return Q(**{f"{column.path}__gt": low - day, f"{column.path}__lte": high + day})
+    return Q(
+        **{f"{column.path}__gte": (low - 2 * day).date(), f"{column.path}__lte": (high + 2 * day).date()}
+    )
 
 
-def _moment(column: Any, at: Any, offset: timedelta) -> str:
+def _moment(column: Any, at: Any, days: int, clock: timedelta) -> str:
     """SQL of the moment a row stands for. Built from checked numbers and the registry's column only."""
-    field = connection.ops.quote_name(column.path)
-    shift = f"make_interval(secs => {offset.total_seconds():.0f})"
-    if isinstance(column.kind, kinds.DateTime):
-        return f"(r.{field} + {shift})"
-    clock: time = ClockTime().clean(at) if at else time(0)
+    field = f"r.{connection.ops.quote_name(column.path)}"
     zone = "coalesce(assignee.time_zone, owner.time_zone, 'UTC')"
-    return f"(((r.{field} + time '{clock:%H:%M}') AT TIME ZONE {zone}) + {shift})"
+    local = f"({field} AT TIME ZONE {zone})"
+    if not isinstance(column.kind, kinds.DateTime):
+        hour: time = ClockTime().clean(at) if at else time(0)
+        local = f"({field} + time '{hour:%H:%M}')"
+    elif not days:
+        # By way of local time the hour that comes twice would be lost.
+        return f"({field} + make_interval(secs => {clock.total_seconds():.0f}))"
+    day = f"(({local} + make_interval(days => {days})) AT TIME ZONE {zone})"
+    return f"({day} + make_interval(secs => {clock.total_seconds():.0f}))"

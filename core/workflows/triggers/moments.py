@@ -1,8 +1,10 @@
 """Triggers that come with time, or that are called: dates of records, schedules, by hand, from outside."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import Q
 
@@ -38,8 +40,12 @@ class DateTrigger(Trigger):
         dated = found is not None and found.expression is None and isinstance(found.kind, Date | DateTime)
         return found if dated else None
 
-    def offset(self, settings: Settings) -> timedelta:
-        return Span(signed=True).clean(settings["offset"]) if settings.get("offset") else timedelta()
+    def offset(self, settings: Settings) -> tuple[int, timedelta]:
+        """Days of the calendar, which may have 23 or 25 hours, and the time beyond them."""
+        given = settings.get("offset") or {}
+        calendar = {unit: given[unit] for unit in ("weeks", "days") if unit in given}
+        clock = {unit: number for unit, number in given.items() if unit not in calendar}
+        return _span(calendar).days, _span(clock)
 
     def check(self, entity: Entity | None, settings: Settings) -> list[FieldIssue]:
         if entity is None or self.column(entity, settings):
@@ -48,6 +54,10 @@ class DateTrigger(Trigger):
             c.name for c in entity.columns if isinstance(c.kind, Date | DateTime) and c.expression is None
         ]
         return [FieldIssue("field", "unknown_field", f"Not a date field. Known: {', '.join(dates)}.")]
+
+
+def _span(given: Mapping[str, Any]) -> timedelta:
+    return Span(signed=True).clean(given) if given else timedelta()
 
 
 @dataclass(frozen=True)
