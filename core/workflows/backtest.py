@@ -83,18 +83,20 @@ def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User 
 
 
 def states_after(entity: Entity, changes: Sequence[Change]) -> list[tuple[int, dict[str, Any]]]:
-    """(change id, the record's columns as JSON right after it): the present row with later changes undone."""
+    """(change id, the record's columns as JSON right after it, or before it was deleted): the present row with
+    later changes undone."""
     ids = {change.object_id for change in changes}
     wanted = {change.pk for change in changes}
     states = _present(entity, ids)
     found = []
     first = min(wanted, default=0)
     later = Change.objects.filter(entity=entity.name, object_id__in=ids, pk__gte=first).order_by("-id")
-    for pk, object_id, pairs in later.values_list("pk", "object_id", "changes"):
+    for pk, object_id, kind, pairs in later.values_list("pk", "object_id", "kind", "changes"):
         state = states.setdefault(object_id, {"id": object_id})
+        before = {key: old for key, (old, _new) in pairs.items()}
         if pk in wanted:
-            found.append((pk, dict(state)))
-        state.update({key: old for key, (old, _new) in pairs.items()})
+            found.append((pk, state | before if kind == Change.Kind.DELETED else dict(state)))
+        state.update(before)
     return found
 
 

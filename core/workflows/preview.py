@@ -24,13 +24,10 @@ from core.workflows.triggers import ChangeTrigger
 def read_only() -> Iterator[None]:
     """A transaction in which PostgreSQL refuses every write (25006), undone at the end in any case."""
     with transaction.atomic():
-        point = transaction.savepoint()
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL transaction_read_only = on")
-        try:
-            yield
-        finally:
-            transaction.savepoint_rollback(point)
+        yield
+        transaction.set_rollback(True)
 
 
 def dry_run(
