@@ -16,8 +16,8 @@ from core.api.parameters import PAGES
 from core.api.schema.lists import PAGING
 from core.api.schema.parts import page_of, ref
 from core.changes.history import presented
+from core.entities import mentions
 from core.models import Activity, Change, Comment
-from core.notifications import mentions
 
 
 class ActivitySerializer(AttachedSerializer):
@@ -55,9 +55,7 @@ class CommentSerializer(AttachedSerializer):
         return sorted(m.user_id for m in comment.mentions.all())
 
     def create(self, validated_data: dict[str, Any]) -> Comment:
-        comment = super().create(validated_data)
-        mentions.keep(comment)
-        return comment
+        return mentions.say(**validated_data)
 
     def update(self, instance: Comment, validated_data: dict[str, Any]) -> Comment:
         changed = validated_data.get("body", instance.body) != instance.body

@@ -83,8 +83,8 @@ def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User 
 
 
 def states_after(entity: Entity, changes: Sequence[Change]) -> list[tuple[int, dict[str, Any]]]:
-    """(change id, the record's columns as JSON right after it, or before it was deleted): the present row with
-    later changes undone."""
+    """(change id, the record's columns as JSON right after it, or before it was deleted): the present row
+    with later changes undone."""
     ids = {change.object_id for change in changes}
     wanted = {change.pk for change in changes}
     states = _present(entity, ids)

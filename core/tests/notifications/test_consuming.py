@@ -9,9 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from core.access import TEAM_REACH
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
-from core.entities import entities
+from core.entities import entities, mentions
 from core.models import Comment, Follow, Notification, Team
-from core.notifications import mentions
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
@@ -233,3 +232,20 @@ def test_both_forms_of_the_policy_agree_for_every_role_and_place(make_user):
     for user in people:
         expected = set(entities["lead"].visible_to(user).values_list("pk", flat=True))
         assert seen_by_statement(user, Lead) == expected, f"{user.role} in {user.team}"
+
+
+def test_a_comment_that_a_workflow_writes_mentions_as_one_by_hand_does(
+    make_user, make_workflow, make_lead, settle, inbox, admin_user
+):
+    """Whoever may see the record is told; a name of somebody who may not is text."""
+    ada, stranger = make_user("manager", username="ada"), make_user("rep", username="stranger")
+    body = "@ada and @stranger: look at {{ lead.first_name }}, says x@nobody.example"
+    make_workflow([("add_comment", {"body": body})])
+    make_lead(first_name="Grace", owner=ada.pk)
+    assert [run.status for run in settle()] == ["completed"]
+    comment = Comment.objects.get()
+    assert [mention.user for mention in comment.mentions.all()] == [ada]
+    told = inbox(ada, type="mention")
+    assert [(n.object_id, n.actor_id) for n in told] == [(comment.object_id, admin_user.pk)]
+    assert told[0].body == "@ada and @stranger: look at Grace, says x@nobody.example"
+    assert inbox(stranger, type="mention") == []

@@ -43,23 +43,47 @@ def every_action(peer, rep, team):
     """Each action there is, and what a dry run says that it would do with the lead below."""
     deal = {"name": "Deal of {{ lead.first_name }}"}
     return [
-        ("send_email", {"template_id": "hello", "to": "{{ lead.email }}"}, {"subject": "Hi Grace", "to": ["g@x.example"]}),
+        (
+            "send_email",
+            {"template_id": "hello", "to": "{{ lead.email }}"},
+            {"subject": "Hi Grace", "to": ["g@x.example"]},
+        ),
         ("send_notification", {"message": "See {{ lead.first_name }}"}, {"message": "See Grace"}),
-        ("create_task", {"title": "Ring {{ lead.first_name }}", "due_days": 2}, {"title": "Ring Grace", "due_days": 2}),
+        (
+            "create_task",
+            {"title": "Ring {{ lead.first_name }}", "due_days": 2},
+            {"title": "Ring Grace", "due_days": 2},
+        ),
         ("update_field", {"field": "city", "value": "{{ lead.state }}"}, {"field": "city", "value": "CA"}),
         ("assign_record", {"user_id": rep.pk}, {"user_id": rep.pk}),
         ("assign_record", {"team_id": team.pk, "method": "least_busy"}, {"team_id": team.pk}),
-        ("create_record", {"model": "opportunity", "fields": deal}, {"model": "opportunity", "fields": {"name": "Deal of Grace"}}),
+        (
+            "create_record",
+            {"model": "opportunity", "fields": deal},
+            {"model": "opportunity", "fields": {"name": "Deal of Grace"}},
+        ),
         ("add_comment", {"body": "By {{ lead.first_name }}"}, {"body": "By Grace"}),
         ("add_tag", {"tag": "a"}, {"tag": ["a"]}),
         ("remove_tag", {"tag": "b"}, {"tag": ["b"]}),
-        ("webhook", {"url": peer.url("/{{ lead.state }}"), "body": {"n": "{{ lead.call_attempts }}"}}, {"url": peer.url("/CA"), "body": '{"n":2}', "method": "POST"}),
+        (
+            "webhook",
+            {"url": peer.url("/{{ lead.state }}"), "body": {"n": "{{ lead.call_attempts }}"}},
+            {"url": peer.url("/CA"), "body": '{"n":2}', "method": "POST"},
+        ),
         ("wait", {"until": "2031-01-01T00:00:00Z"}, {"until": "2031-01-01T00:00:00+00:00"}),
-        ("branch", {"conditions": {"state": "CA"}, "then": [{"type": "add_tag", "params": {"tag": "yes"}}], "else": [{"type": "add_tag", "params": {"tag": "no"}}]}, {"met": True}),
+        (
+            "branch",
+            {
+                "conditions": {"state": "CA"},
+                "then": [{"type": "add_tag", "params": {"tag": "yes"}}],
+                "else": [{"type": "add_tag", "params": {"tag": "no"}}],
+            },
+            {"met": True},
+        ),
         ("add_tag", None, {"tag": ["yes"]}),
         ("convert_lead", {}, {}),
         ("stop", {"reason": "end"}, {"reason": "end"}),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_dry_run_shows_what_each_action_would_do_and_writes_nothing(
@@ -132,13 +156,17 @@ def test_an_action_that_writes_in_a_dry_run_is_refused_by_the_database(make_work
     [
         ("record_created", {}, {"city": "Oslo"}),
         ("record_updated", {}, {}),
-        ("record_updated", {}, {"any": [{"field": "city", "value": "Oslo"}, {"field": "status", "value": "nurturing"}]}),
+        (
+            "record_updated",
+            {},
+            {"any": [{"field": "city", "value": "Oslo"}, {"field": "status", "value": "nurturing"}]},
+        ),
         ("record_updated", {}, {"field": "status", "op": "changed_to", "value": "qualified"}),
         ("status_changed", {"to": "contacted"}, {"city": "Oslo"}),
         ("field_changed", {"field": "city", "from": "Oslo"}, {"not": {"field": "status", "value": "new"}}),
         ("record_deleted", {}, {"city": "Oslo"}),
     ],
-)  # fmt: skip
+)
 def test_a_backtest_names_just_the_changes_that_a_live_workflow_ran_for(
     admin, make_workflow, make_lead, change, settle, trigger, settings, conditions
 ):
@@ -147,7 +175,10 @@ def test_a_backtest_names_just_the_changes_that_a_live_workflow_ran_for(
     live = make_workflow([("stop", {})], trigger=trigger, settings=settings, conditions=conditions)
     leads = []
     for _ in range(60):
-        values = {"city": dice.choice(["Oslo", "Rome"]), "status": dice.choice(["new", "contacted", "qualified", "nurturing"])}  # fmt: skip
+        values = {
+            "city": dice.choice(["Oslo", "Rome"]),
+            "status": dice.choice(["new", "contacted", "qualified", "nurturing"]),
+        }
         deed = dice.random()
         if len(leads) < 4 or deed < 0.2:
             leads.append(make_lead(city=values["city"]))

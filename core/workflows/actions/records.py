@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core.entities import Entity, entities, writing
+from core.entities import Entity, entities, mentions, writing
 from core.entities.assignment import METHODS, open_work
 from core.entities.cleaning import clean_value
 from core.entities.columns import Column
@@ -11,7 +11,7 @@ from core.entities.custom import PREFIX, schema
 from core.entities.kinds import Choice, Integer, Text, TextList
 from core.entities.references import existing_ids
 from core.errors import FieldIssue, NotVisibleError, ValueRefusedError
-from core.models import Comment, Rotation, User
+from core.models import Rotation, User
 from core.workflows import templating
 from core.workflows.actions.base import (
     Action,
@@ -193,7 +193,7 @@ class AddComment(Action):
         if step.subject.crew.row(step.subject.pk) is None:
             raise NotVisibleError("The record is not there.")
         body = self.values(step)["body"]
-        comment = Comment.objects.create(
+        comment = mentions.say(
             entity=step.run.entity, object_id=step.run.object_id, body=body, author=step.user
         )
         return Outcome({"comment_id": comment.pk})

@@ -1,6 +1,7 @@
 """`@username` in comments."""
 
 import re
+from typing import Any
 
 from django.db import connection
 
@@ -19,6 +20,13 @@ def names_in(body: str) -> set[str]:
     for name in MENTION.findall(body)[:MAX_MENTIONS]:
         found |= {name.lower(), name.rstrip(".@+-").lower()}
     return found - {""}
+
+
+def say(**fields: Any) -> Comment:
+    """A new comment, whoever writes it, with those whom it mentions."""
+    comment = Comment.objects.create(**fields)
+    keep(comment)
+    return comment
 
 
 def keep(comment: Comment) -> list[int]:
