@@ -70,6 +70,9 @@ def send(
             status, headers, body = _exchange(pool, target, request)
     except AddressRefusedError:
         raise
+    except httpcore2.ConnectTimeout as error:
+        # As of a closed port: whether something drops our packets is nobody's business.
+        raise UnreachableError("The address could not be reached.", cause=repr(error)) from error
     except (httpcore2.TimeoutException, TimeoutError) as error:
         raise UnreachableError("No answer in time.", cause=repr(error)) from error
     except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:

@@ -12,7 +12,9 @@ from core.models import Change, WebhookDelivery, WebhookSubscription
 from core.outbound import sealing, signing
 from core.outbound.client import Request
 
-SECRET_HEADERS = {"authorization", "cookie", "x-api-key", "webhook-signature", "proxy-authorization"}
+SECRET_HEADERS = {
+    "authorization", "cookie", "set-cookie", "x-api-key", "webhook-signature", "proxy-authorization",
+}  # fmt: skip
 
 
 class NotForOwnerError(Exception):

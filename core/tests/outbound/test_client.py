@@ -4,6 +4,7 @@ import socket
 import socketserver
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -182,6 +183,24 @@ def test_a_closed_port_and_a_tls_error_give_the_same_public_message(allow):
                 send(Request(url))
 
 
+def test_a_port_that_answers_nothing_gives_the_same_public_message_too(allow):
+    """As behind a firewall that drops: the queue of who wants to connect is full."""
+    with ExitStack() as opened:
+        server = opened.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+        allow(host)
+        started = time.monotonic()
+        with pytest.raises(UnreachableError, match="The address could not be reached"):
+            send(Request(f"http://{host}/"), connect_s=0.5)
+        assert 0.4 < time.monotonic() - started < 3
+
+
 def test_a_resolver_that_hangs_is_left(allow):
-    with pytest.raises(UnreachableError, match="in time"):
+    with pytest.raises(UnreachableError, match="The address could not be reached"):
         send(Request("https://slow.example/"), lookup=lambda h, p: time.sleep(5) or [], connect_s=0.2)

@@ -10,10 +10,18 @@ from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
 from core.changes.dispatch import dispatch
-from core.models import Notification, WebhookDelivery, WebhookSubscription, WorkflowExecution
+from core.errors import ConflictError
+from core.models import (
+    Notification,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookSubscription,
+    WorkflowExecution,
+)
 from core.outbound import signing
 from core.tests.receiver import receiver
 from core.webhooks import operations, sending
+from core.workflows import retention
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -304,3 +312,63 @@ def test_a_signed_request_starts_a_workflow_once(admin, api, settle):
     assert lead.tags == ["vip"]
     assert WorkflowExecution.objects.count() == 1
     assert api().post("/api/v1/hooks/unknownunknown/", {}).status_code == 404
+
+
+def test_of_ten_redeliveries_at_once_one_is_taken_and_one_attempt_made(subscribe, peer, at_once):
+    subscribe("lead.created")
+    Lead.objects.create(first_name="Grace")
+    row = deliver()[0]
+
+    def again():
+        try:
+            operations.redeliver(row)
+        except ConflictError as error:
+            return error.code
+        return "taken"
+
+    assert sorted(at_once(*[again] * 10)) == ["on_its_way"] * 9 + ["taken"]
+    at_once(*[sending.deliver_due] * 3)
+    assert len(peer.requests) == 2
+
+
+def test_the_log_keeps_the_beginning_of_an_answer_and_no_credentials(subscribe, peer, admin):
+    peer.answer = lambda r: (200, {"Set-Cookie": "a=b", "Cookie": "a=b"}, b"x" * 100_000)
+    subscribe("lead.created")
+    Lead.objects.create(first_name="Grace")
+    row = deliver()[0]
+    shown = admin.get(f"/api/v1/webhook-deliveries/{row.pk}/").json()["log"][0]
+    assert (shown["response_status"], shown["response_body"]) == (200, "x" * 4_096)
+    assert shown["duration_ms"] >= 0
+    assert {shown["request_headers"][n] for n in ("webhook-signature",)} == {"********"}
+    assert {shown["response_headers"][n] for n in ("set-cookie", "cookie")} == {"********"}
+
+
+def test_deliveries_past_their_time_are_forgotten_with_their_attempts(subscribe, peer):
+    subscribe("lead.created")
+    for name in ("Old", "New"):
+        Lead.objects.create(first_name=name)
+        deliver()
+    old = WebhookDelivery.objects.earliest("pk")
+    WebhookDelivery.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=31))
+    assert retention.prune() == 1
+    assert WebhookAttempt.objects.count() == WebhookDelivery.objects.count() == 1
+
+
+def test_one_signed_request_twenty_times_at_once_starts_one_run(admin, api, at_once):
+    made = admin.post(
+        "/api/v1/workflows/",
+        {
+            "name": "In",
+            "trigger_type": "inbound_webhook",
+            "actions": [{"type": "send_notification", "params": {"message": "{{ payload.n }}"}}],
+            "status": "active",
+        },
+    ).json()
+    body, path = json.dumps({"n": 7}), "/" + made["hook_url"].split("/", 3)[3]
+    headers = signing.headers([made["hook_secret"]], "once", body.encode())
+
+    def post():
+        return api().post(path, body, content_type="application/json", headers=headers).status_code
+
+    assert at_once(*[post] * 20) == [202] * 20
+    assert WorkflowExecution.objects.count() == 1
