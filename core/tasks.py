@@ -19,8 +19,12 @@ from core.workflows import automation, engine, mailing, retention
 
 @shared_task(name="core.tasks.dispatch_changes")
 def dispatch_changes() -> int:
-    """Feed waiting changes to the consumers; rung after every commit and swept by beat."""
-    return dispatch()
+    """Feed waiting changes to the consumers, and take up the first of the runs they start: they have been
+    rung for as well, but somebody waits. Rung after every commit and swept by beat."""
+    fed = dispatch()
+    if fed:
+        engine.run_due(seconds=0)
+    return fed
 
 
 @shared_task(name="core.tasks.forget_idempotency_keys")
