@@ -207,29 +207,41 @@ def step_small(path: Path) -> dict[str, Any]:
 
 
 def step_export(path: Path) -> dict[str, Any]:
-    from django.db import connection
+    """Export and COPY TO of the same columns, three times in turn; the best of each."""
+    exports, references = [], []
+    for _ in range(3):
+        exports.append(_export())
+        references.append(_copy_out())
+    seconds, _, size = min(exports)
+    return {
+        "seconds": seconds,
+        "reference": min(references),
+        "first_byte": max(first for _, first, _ in exports),
+        "megabytes": round(size / 1e6),
+    }
 
+
+def _export() -> tuple[float, float, int]:
+    """Seconds to the end and to the first byte, and bytes."""
     from core.entities import entities
     from core.transfer.exporting import export_of, stream
 
-    params = {"fields": ",".join(HEADERS)}
-    started = time.perf_counter()
-    first = size = 0.0
-    for block in stream(export_of(entities["lead"], params, admin()), "default"):
+    started, first, size = time.perf_counter(), 0.0, 0
+    for block in stream(export_of(entities["lead"], {"fields": ",".join(HEADERS)}, admin()), "default"):
         first = first or time.perf_counter() - started
         size += len(block)
-    seconds = time.perf_counter() - started
-    started, plain = time.perf_counter(), 0
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            f"COPY (SELECT {', '.join(HEADERS)} FROM lead_management_lead) TO STDOUT WITH (FORMAT csv)"  # noqa: S608
-        ) as copy,
-    ):
+    return time.perf_counter() - started, first, size
+
+
+def _copy_out() -> float:
+    from django.db import connection
+
+    started, size = time.perf_counter(), 0
+    statement = f"COPY (SELECT {', '.join(HEADERS)} FROM lead_management_lead) TO STDOUT WITH (FORMAT csv)"  # noqa: S608
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for block in copy:
-            plain += len(block)
-    reference = time.perf_counter() - started
-    return {"seconds": seconds, "reference": reference, "first_byte": first, "megabytes": round(size / 1e6)}
+            size += len(block)
+    return time.perf_counter() - started
 
 
 @contextmanager
@@ -318,6 +330,7 @@ def run(rows: int, folder: Path, servers: Any) -> None:
     write_csv(update, rows // 5, changed=True)
     write_csv(small, 1_000)
     reference = bench.step("copy", clean, keep="filled")
+    bench.sql("VACUUM ANALYZE lead_management_lead", "filled")  # as any server does by itself
     imported = bench.step("import", clean)
     with_bad = bench.step("import", bad)
     update_from = bench.step("update_from", update, "filled")

@@ -15,35 +15,48 @@ _CODES = "61,43,45,64,9,13,10,65309,65291,65293,65312"
 class _Repeated(Func):
     """A template that needs its expression several times, parameters and all."""
 
-    times = 1
-
     def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
         sql, params = super().as_sql(compiler, connection, **context)
-        return sql, tuple(params) * self.times
+        return sql, tuple(params) * self.template.count("%(expressions)s")
+
+
+def _armed(text: str) -> str:
+    """SQL: whether a spreadsheet might run the text. Most is settled by its first character; only behind
+    apostrophes a second look is needed."""
+    return (
+        f"(ascii({text}) IN ({_CODES}) OR (ascii({text}) = 39 AND ascii(ltrim({text}, '''')) IN ({_CODES})))"
+    )
 
 
 class Guarded(_Repeated):
     """Text that no spreadsheet takes for a formula (core.transfer.guarding)."""
 
-    # Most text is settled by its first character; only behind apostrophes a second look is needed.
     template = (
-        f"CASE WHEN ascii(%(expressions)s) IN ({_CODES})"
-        f" OR (ascii(%(expressions)s) = 39 AND ascii(ltrim(%(expressions)s, '''')) IN ({_CODES}))"
-        " THEN '''' || (%(expressions)s) ELSE (%(expressions)s) END"
+        f"CASE WHEN {_armed('%(expressions)s')} THEN '''' || (%(expressions)s) ELSE (%(expressions)s) END"
     )
-    times = 5
     output_field = TextField()
+
+
+_EMPTY = "CASE WHEN %(expressions)s = '{}' THEN ''"
+_JSON = (
+    " WHEN array_to_string(%(expressions)s, '') ~ '[][;,|\n\"]' OR '' = ANY(%(expressions)s)"
+    " THEN to_json(%(expressions)s)::text"
+)
+_JOINED = "array_to_string(%(expressions)s, ';')"
 
 
 class Listed(_Repeated):
     """A list: items between semicolons, or JSON where an item holds what separates them."""
 
-    template = (
-        "CASE WHEN %(expressions)s = '{}' THEN ''"
-        " WHEN array_to_string(%(expressions)s, '') ~ '[][;,|\n\"]' OR '' = ANY(%(expressions)s)"
-        " THEN to_json(%(expressions)s)::text ELSE array_to_string(%(expressions)s, ';') END"
-    )
-    times = 5
+    template = f"{_EMPTY}{_JSON} ELSE {_JOINED} END"
+    output_field = TextField()
+
+
+class GuardedList(_Repeated):
+    """A list that no spreadsheet takes for a formula: it begins as its first item does, or as JSON."""
+
+    _FIRST = "(%(expressions)s)[array_lower(%(expressions)s, 1)]"
+    template = f"{_EMPTY}{_JSON} WHEN {_armed(_FIRST)} THEN '''' || {_JOINED} ELSE {_JOINED} END"
     output_field = TextField()
 
 
@@ -73,6 +86,8 @@ def _guard(plain: Any, column: Column) -> Any:
         return plain
     if isinstance(column.kind, kinds.Reference) and column.kind.target != "user":
         return plain
+    if isinstance(plain, Listed):
+        return GuardedList(column.target)
     return Guarded(plain)
 
 

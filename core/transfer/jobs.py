@@ -54,7 +54,7 @@ def begin(made: Plan, file: BinaryIO, name: str, user: Any, request_id: str = ""
         headers=shape.headers,
         warnings=_seen_before(made.entity.name, digest, user) + _quotes(made),
         rows=shape.rows,
-        rows_estimated=shape.rows_estimated,
+        rows_estimated=False,
         request_id=request_id,
     )
 

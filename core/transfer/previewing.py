@@ -37,7 +37,7 @@ def preview(made: Plan) -> dict[str, Any]:
         "sheet": shape.sheet or None,
         "header_row": shape.header_row,
         "rows": shape.rows,
-        "rows_estimated": shape.rows_estimated,
+        "rows_estimated": False,
         "columns": [_column(made, position, sample) for position in range(len(made.mapped))],
         "unmapped": [m.header for m in made.mapped if m.target is None],
         "missing_required": missing_required(made),

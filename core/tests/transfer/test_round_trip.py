@@ -15,6 +15,7 @@ from core.changes import acting_as
 from core.entities import entities, kinds, writing
 from core.errors import DomainError
 from core.models import Change, CustomField
+from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
 
@@ -160,3 +161,27 @@ def test_amounts_are_exported_as_numbers_and_not_disarmed(admin):
     admin.post("/api/v1/opportunities/", {"name": "x", "amount": "12.50"})
     text = b"".join(admin.get("/api/v1/export/opportunities/").streaming_content).decode()
     assert next(csv.DictReader(io.StringIO(text)))["amount"] == str(Decimal("12.50"))
+
+
+@pytest.mark.parametrize(
+    ("tags", "cell"),
+    [
+        ([], ""),
+        (["a", "=b"], "a;=b"),
+        (["=1+1", "b"], "'=1+1;b"),
+        (["'=1"], "''=1"),
+        (["'", "=1"], "';=1"),
+        (["\uff20x"], "'\uff20x"),
+        (["=a;b", "c"], '["=a;b","c"]'),
+    ],
+)
+def test_a_list_is_disarmed_by_its_first_item(admin, admin_user, tags, cell):
+    with acting_as(admin_user):
+        lead = Lead.objects.create(first_name="Ada", owner=admin_user, tags=tags)
+    text = b"".join(admin.get("/api/v1/export/leads/?fields=id,tags").streaming_content).decode()
+    assert list(csv.reader(io.StringIO(text)))[1] == [str(lead.pk), cell]
+    file = SimpleUploadedFile("l.csv", text.encode())
+    body = admin.post(
+        "/api/v1/import/leads/", {"file": file, "update_existing": "true"}, format="multipart"
+    ).json()
+    assert (body["unchanged"], body["updated"], body["failed"]) == (1, 0, 0)

@@ -3,10 +3,12 @@
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 from core.errors import InvalidError
 from core.transfer.reading import dialect, encoding, layout
+from core.transfer.reading.counting import count_rows
 from core.transfer.reading.recognising import not_a_table
 from core.transfer.reading.shape import Asked, Shape
 
@@ -29,18 +31,19 @@ def settle(file: BinaryIO, asked: Asked) -> Shape:
         raise InvalidError.of("file", "The file holds nothing but blanks.", "empty_file")
     skipped = 1 if sep else 0
     index = _header(rows, asked, skipped)
-    return _shape(rows, index, seen, codec, delimiter, max(asked.skip_rows, skipped))
+    shape = _shape(rows, index, codec, delimiter, max(asked.skip_rows, skipped))
+    counted = count_rows(file, codec, delimiter, shape.first_row, wide=len(shape.headers) > 1)
+    if counted is None:
+        return replace(shape, size=seen.size)
+    return replace(shape, size=seen.size, rows=counted.rows, unbalanced_quotes=counted.open)
 
 
-def _shape(
-    rows: list[Numbered], index: int | None, seen: encoding.Scan, codec: str, delimiter: str, skipped: int
-) -> Shape:
+def _shape(rows: list[Numbered], index: int | None, codec: str, delimiter: str, skipped: int) -> Shape:
     cells = [row[2] for row in rows if index is not None or row[0] > skipped]
     width = layout.width_of(cells[0 if index is None else index :])
     head = [] if index is None else layout.trimmed(cells[index])
     names = layout.names_of(head, width)
     above = skipped if index is None else rows[index][0]
-    lines = seen.lines + (not seen.ends_with_newline)
     return Shape(
         format="csv",
         headers=names,
@@ -48,9 +51,6 @@ def _shape(
         delimiter=delimiter,
         first_row=above,
         header_row=0 if index is None else above,
-        rows=max(0, lines - above),
-        size=seen.size,
-        unbalanced_quotes=seen.quotes % 2 == 1,
     )
 
 

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+UNKNOWN = -1
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -28,9 +30,8 @@ class Shape:
     first_row: int = 1
     header_row: int = 0
     sheet: str = ""
-    # Rows of the table, without headers; exact for spreadsheets, else reckoned from line ends.
-    rows: int = 0
-    rows_estimated: bool = True
+    # Rows of the table, without headers, blank rows and remarks below it; UNKNOWN until it was read.
+    rows: int = UNKNOWN
     size: int = 0
     unbalanced_quotes: bool = False
 

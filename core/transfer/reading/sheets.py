@@ -1,13 +1,16 @@
 """Spreadsheets: cells as the text a person sees in them, dates in ISO 8601."""
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from itertools import takewhile
 from typing import Any, BinaryIO
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
 from core.errors import InvalidError
 from core.transfer.reading import layout
+from core.transfer.reading.counting import LAST
 from core.transfer.reading.recognising import not_a_table
 from core.transfer.reading.shape import Asked, Shape
 
@@ -35,9 +38,24 @@ def settle(file: BinaryIO, asked: Asked) -> Shape:
         first_row=above,
         header_row=0 if index is None else above,
         sheet=sheet.name,
-        rows=max(0, (sheet.start or (0, 0))[0] + sheet.height - above),
-        rows_estimated=False,
+        rows=_count(sheet, above, wide=width > 1),
     )
+
+
+def _count(sheet: Any, above: int, *, wide: bool) -> int:
+    """Rows that are not blank, remarks below the table left out."""
+    start = (sheet.start or (0, 0))[0]
+    filled = (row for n, row in enumerate(sheet.iter_rows(), 1 + start) if n > above and any(map(_says, row)))
+    rows, last = 0, deque(maxlen=LAST)
+    for row in filled:
+        rows += 1
+        last.append(row)
+    remarks = takewhile(lambda row: layout.is_footer([as_text(cell) for cell in row]), reversed(last))
+    return rows - (sum(1 for _ in remarks) if wide else 0)
+
+
+def _says(cell: Any) -> bool:
+    return bool(cell.strip()) if isinstance(cell, str) else cell is not None
 
 
 def records(file: BinaryIO, name: str) -> Iterator[Numbered]:

@@ -1,13 +1,13 @@
 """A file opened as a table: its shape, and its rows in chunks."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from core.errors import InvalidError
 from core.transfer.reading import delimited, layout, sheets
 from core.transfer.reading.recognising import kind_of_file
-from core.transfer.reading.shape import Asked, Shape
+from core.transfer.reading.shape import UNKNOWN, Asked, Shape
 
 CHUNK = 5_000
 TOO_MANY = "too_many_cells"
@@ -40,7 +40,7 @@ class Table:
     def chunks(self, size: int = CHUNK) -> Iterator[Chunk]:
         """All records, blank rows and remarks under the table left out."""
         chunk = Chunk()
-        for number, line, cells in self._records():
+        for number, line, cells in self.records():
             self._add(chunk, number, line, cells)
             if len(chunk) >= size:
                 yield chunk
@@ -65,7 +65,7 @@ class Table:
         chunk.lines.append(line)
         chunk.rows.append(cells)
 
-    def _records(self) -> Iterator[delimited.Numbered]:
+    def records(self) -> Iterator[delimited.Numbered]:
         """Records below the header. A lone cell is held back until it is known whether a row follows it."""
         held: list[delimited.Numbered] = []
         above, wide = self.shape.first_row, self.width > 1
@@ -96,4 +96,6 @@ def open_table(file: BinaryIO, asked: Asked | None = None) -> Table:
     table = Table(file, settle(file, asked))
     if not len(table.head(1)):
         raise InvalidError.of("file", "There are column headers but no rows below them.", "header_only")
+    if table.shape.rows == UNKNOWN:
+        table.shape = replace(table.shape, rows=sum(1 for _ in table.records()))
     return table
