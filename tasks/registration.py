@@ -22,6 +22,7 @@ from tasks import (
     digest,  # noqa: F401  (its sections register themselves)
 )
 from tasks.demo import add_tasks
+from tasks.demo_automation import add_workflows
 from tasks.models import Task
 from tasks.operations import move_tasks
 from tasks.querysets import OPEN, due_today, overdue
@@ -92,6 +93,7 @@ watch("task", "status")
 
 
 demo_parts.register("tasks", add_tasks)
+demo_parts.register("workflows", add_workflows)
 
 headers_of.register("task", load(*records(), Path(__file__).with_name("headers.toml")))
 

@@ -1,9 +1,15 @@
 """`manage.py seed_demo`: the same data for the same seed, in every stage, and only where it is safe."""
 
+import time
+from datetime import timedelta
+
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from core.models import Outbox, User
+from core.changes.dispatch import dispatch
+from core.models import Notification, Outbox, User, WebhookSubscription, Workflow, WorkflowExecution
+from core.workflows import engine, mailing, sweeps
 from lead_management.models import Lead
 from opportunities.models import Opportunity, Stage
 from opportunities.operations import stage_history
@@ -17,6 +23,18 @@ pytestmark = pytest.mark.django_db
 def seed(settings, capsys):
     settings.DEBUG = True
     return lambda **options: call_command("seed_demo", leads=60, **options)
+
+
+@pytest.fixture
+def settle():
+    """Changes and runs until nothing is due; returns all runs, oldest first."""
+
+    def run():
+        while dispatch() + engine.run_due():
+            continue
+        return list(WorkflowExecution.objects.order_by("id"))
+
+    return run
 
 
 def test_every_part_of_the_crm_has_something_to_show(seed):
@@ -57,3 +75,60 @@ def test_known_passwords_are_for_development_only(settings):
     with pytest.raises(CommandError, match="known password"):
         call_command("seed_demo")
     assert not User.objects.exists()
+
+
+def test_demo_workflows_are_valid_at_work_and_run_at_once_for_some_leads(seed, settle, mailoutbox, admin):
+    seed()
+    names = set(Workflow.objects.filter(status="active").values_list("name", flat=True))
+    assert names == {"Welcome website leads", "Chase overdue tasks", "Tell of won deals"}
+    for row in admin.get("/api/v1/workflows/").json()["results"]:
+        same = {name: row[name] for name in ("trigger_type", "trigger_conditions", "actions")}
+        assert admin.patch(f"/api/v1/workflows/{row['id']}/", same).status_code == 200
+    runs = settle()
+    assert [(run.status, run.error) for run in runs] == [("completed", "")] * 3
+    mailing.send_due()
+    assert len(mailoutbox) == 3
+    welcomed = Lead.objects.filter(pk__in=[run.object_id for run in runs])
+    assert {lead.assigned_to.role for lead in welcomed} == {"rep"}
+    assert {task.title for task in Task.objects.filter(lead__in=welcomed)} >= {
+        f"Follow up with {lead.first_name}" for lead in welcomed
+    }
+
+
+def test_a_new_lead_is_welcomed_but_nobody_outside_is_written_to(seed, settle, mailoutbox, admin):
+    seed()
+    settle()
+    mailing.send_due()
+    mailoutbox.clear()
+    for address in ("ada@navy.example", "john@example.com", "someone@gmail.com"):
+        body = {"first_name": "New", "email": address, "lead_source": "website"}
+        assert admin.post("/api/v1/leads/", body).status_code == 201
+    settle()
+    mailing.send_due()
+    assert [mail.to for mail in mailoutbox] == [["ada@navy.example"]]
+
+
+def test_the_demo_webhook_is_off_and_a_second_seed_makes_no_second_of_anything(seed):
+    seed()
+    seed()
+    assert [(w.is_enabled, w.events) for w in WebhookSubscription.objects.all()] == [
+        (False, ["opportunity.won"])
+    ]
+    assert Workflow.objects.count() == 3
+
+
+def test_a_won_deal_and_a_late_task_are_told_of(seed, settle, admin, rep):
+    seed()
+    settle()
+    deal = admin.post("/api/v1/opportunities/", {"name": "Big deal", "assigned_to": rep.pk}).json()
+    due = (timezone.now() + timedelta(seconds=1)).isoformat()
+    admin.post("/api/v1/tasks/", {"title": "Late", "due_date": due, "assigned_to": rep.pk})
+    won = admin.patch(f"/api/v1/opportunities/{deal['id']}/", {"stage": "closed_won"})
+    assert won.status_code == 200
+    Workflow.objects.update(swept_until=timezone.now())
+    time.sleep(1.1)
+    sweeps.sweep()
+    settle()
+    told = Notification.objects.filter(type="workflow", recipient=rep).values_list("title", flat=True)
+    assert "Big deal is won" in told
+    assert any(title.startswith("Late is overdue since") for title in told)
