@@ -10,79 +10,36 @@ from celery.schedules import crontab
 from django.conf import settings
 
 
+def ring(task: str, schedule: Any, *, expires_s: int = 0) -> dict[str, Any]:
+    """An entry of beat's: which task of core's, when, and after how many seconds the message is worth nothing
+    (0: never)."""
+    entry = {"task": f"core.tasks.{task}", "schedule": schedule}
+    return entry | ({"options": {"expires": expires_s}} if expires_s else {})
+
+
 def configured() -> dict[str, Any]:
     """What the settings say when to ring for."""
-    return {
-        "retrain-lead-scoring": {
-            "task": "core.tasks.retrain_lead_scoring_model",
-            "schedule": crontab.from_string(settings.LEAD_SCORING_RETRAIN_SCHEDULE),
-        },
-    }
+    schedule = crontab.from_string(settings.LEAD_SCORING_RETRAIN_SCHEDULE)
+    return {"retrain-lead-scoring": ring("retrain_lead_scoring_model", schedule)}
 
 
+SECONDS = timedelta(seconds=1)
+DAY = timedelta(days=1)
 SCHEDULE = {
-    "sweep-transfers": {
-        "task": "core.tasks.sweep_transfers",
-        "schedule": timedelta(seconds=5),
-        "options": {"expires": 10},
-    },
-    "dispatch-changes": {
-        "task": "core.tasks.dispatch_changes",
-        "schedule": timedelta(seconds=5),
-        "options": {"expires": 10},
-    },
-    "sweep-notifications": {
-        "task": "core.tasks.sweep_notifications",
-        "schedule": timedelta(seconds=15),
-        "options": {"expires": 30},
-    },
-    "check-overdue": {
-        "task": "core.tasks.check_overdue",
-        "schedule": crontab(minute="*/30"),
-    },
+    "sweep-transfers": ring("sweep_transfers", 5 * SECONDS, expires_s=10),
+    "dispatch-changes": ring("dispatch_changes", 5 * SECONDS, expires_s=10),
+    "sweep-notifications": ring("sweep_notifications", 15 * SECONDS, expires_s=30),
+    "check-overdue": ring("check_overdue", crontab(minute="*/30")),
     # Every five minutes it is eight o'clock in some zone; each user's local day is marked.
-    "send-digests": {
-        "task": "core.tasks.send_digests",
-        "schedule": crontab(minute="*/5"),
-        "options": {"expires": 240},
-    },
-    "sweep-automation": {
-        "task": "core.tasks.sweep_automation",
-        "schedule": timedelta(seconds=5),
-        "options": {"expires": 10},
-    },
-    "prune-automation": {
-        "task": "core.tasks.prune_automation",
-        "schedule": timedelta(hours=6),
-    },
-    "forget-idempotency-keys": {
-        "task": "core.tasks.forget_idempotency_keys",
-        "schedule": timedelta(hours=1),
-    },
-    "forget-notifications": {
-        "task": "core.tasks.forget_notifications",
-        "schedule": timedelta(days=1),
-    },
-    "forget-import-rows": {
-        "task": "core.tasks.forget_import_rows",
-        "schedule": timedelta(days=1),
-    },
-    "forget-sessions": {
-        "task": "core.tasks.forget_sessions",
-        "schedule": timedelta(days=1),
-    },
-    "sweep-scoring": {
-        "task": "core.tasks.sweep_scoring",
-        "schedule": timedelta(seconds=30),
-        "options": {"expires": 30},
-    },
+    "send-digests": ring("send_digests", crontab(minute="*/5"), expires_s=240),
+    "sweep-automation": ring("sweep_automation", 5 * SECONDS, expires_s=10),
+    "prune-automation": ring("prune_automation", DAY / 4),
+    "forget-idempotency-keys": ring("forget_idempotency_keys", DAY / 24),
+    "forget-notifications": ring("forget_notifications", DAY),
+    "forget-import-rows": ring("forget_import_rows", DAY),
+    "forget-sessions": ring("forget_sessions", DAY),
+    "sweep-scoring": ring("sweep_scoring", 30 * SECONDS, expires_s=30),
     # Leads grow older by themselves: what depends on time is scored anew every night.
-    "score-all-leads": {
-        "task": "core.tasks.bulk_score_leads",
-        "schedule": crontab(hour=3, minute=15),
-    },
-    "watch-lead-scoring": {
-        "task": "core.tasks.watch_lead_scoring",
-        "schedule": crontab(hour=4, minute=30),
-    },
+    "score-all-leads": ring("bulk_score_leads", crontab(hour=3, minute=15)),
+    "watch-lead-scoring": ring("watch_lead_scoring", crontab(hour=4, minute=30)),
 }
