@@ -5,18 +5,12 @@
 Starts a PostgreSQL of its own; every step runs in a process and a copy of the prepared database of its own.
 """
 
-import argparse
-import json
-import resource
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from benchmarks.transfer import ROOT, Run, django_ready
+from benchmarks.steps import Run, main
 
 LEADS = """
 INSERT INTO lead_management_lead (first_name, email, lead_source, job_title, company_size, company_name,
@@ -183,33 +177,14 @@ def step_single(leads: int) -> dict[str, Any]:
     }
 
 
-STEPS = {n.removeprefix("step_"): f for n, f in list(globals().items()) if n.startswith("step_")}
-
-
-class ScoringRun(Run):
-    def measure(self, name: str, leads: int, template: str = "filled", *, keep: str = "") -> dict[str, Any]:
-        """Run a step in a fresh copy of `template`."""
-        database = keep or "work"
-        self.copy(database, template)
-        environ = self.environ | {"DATABASE_URL": f"{self.base}/{database}"}
-        command = [sys.executable, "-m", "benchmarks.scoring", "--step", name, "--leads", str(leads)]
-        out = subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True)  # noqa: S603
-        if out.returncode:
-            sys.exit(out.stderr[-3000:])
-        found = json.loads(out.stdout.splitlines()[-1])
-        print(f"  {name:<8} {found}", flush=True)
-        return found
-
-
-def run(leads: int, folder: Path, servers: Any) -> None:
-    bench = ScoringRun(folder, servers)
+def run(leads: int, bench: Run) -> None:
     bench.prepare()
-    bench.measure("fill", leads, "prepared", keep="filled")
-    train = bench.measure("train", leads)
-    columns = bench.measure("columns", leads)
-    bulk = bench.measure("bulk", leads)
-    compute = bench.measure("compute", leads)
-    single = bench.measure("single", leads)
+    bench.step("fill", leads, keep="filled")
+    train = bench.step("train", leads, "filled")
+    columns = bench.step("columns", leads, "filled")
+    bulk = bench.step("bulk", leads, "filled")
+    compute = bench.step("compute", leads, "filled")
+    single = bench.step("single", leads, "filled")
     lines = [
         ("training / bare fit", train["seconds"] / train["reference"], 10),
         ("bulk with reasons / columns + UPDATE", bulk["seconds"] / columns["seconds"], 2.5),
@@ -221,26 +196,5 @@ def run(leads: int, folder: Path, servers: Any) -> None:
         print(f"  {name:<38} {ratio:5.2f}  (target {target})  {'ok' if ratio <= target else 'MISSED'}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--leads", type=int, default=100_000)
-    parser.add_argument("--step", choices=STEPS)
-    arguments = parser.parse_args()
-    if arguments.step:
-        django_ready()
-        found = STEPS[arguments.step](arguments.leads)
-        found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        print(json.dumps(found))
-        return
-    from backend.testing.servers import start_servers
-
-    servers = start_servers()
-    try:
-        with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder:
-            run(arguments.leads, Path(folder), servers)
-    finally:
-        servers.stop()
-
-
 if __name__ == "__main__":
-    main()
+    main(sys.modules[__name__], "leads", int)

@@ -6,25 +6,20 @@ Starts a PostgreSQL of its own; every measured step begins in a fresh copy of on
 in a process of its own, whose peak memory is told, and that of its database session.
 """
 
-import argparse
 import csv
-import json
-import os
 import random
-import resource
-import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.steps import Run, main
+
 HEADERS = [
     "first_name", "last_name", "email", "phone", "company_name", "job_title", "city", "state", "country",
     "lead_source", "status", "priority", "estimated_value", "tags",
@@ -72,13 +67,6 @@ def write_csv(path: Path, rows: int, *, bad: int = 0, changed: bool = False) -> 
 
 
 # ---- Steps: each in a process and a database of its own ----
-
-
-def django_ready() -> None:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "backend.settings"
-    import django  # after the environment says which database
-
-    django.setup()
 
 
 def admin() -> Any:
@@ -267,64 +255,12 @@ def session_memory() -> Iterator[list[float]]:
         thread.join()
 
 
-STEPS: dict[str, Callable[[Path], dict[str, Any]]] = {
-    name.removeprefix("step_"): function
-    for name, function in list(globals().items())
-    if name.startswith("step_")
-}
-
-
 # ---- The run ----
 
 
-class Run:
-    """A server, a prepared database and copies of it."""
-
-    def __init__(self, folder: Path, servers: Any) -> None:
-        self.folder, self.servers = folder, servers
-        self.base = servers.postgres.superuser_url.rsplit("/", 1)[0]
-        self.environ = os.environ | {
-            "CRM_ENV": "development",
-            "SECRET_KEY": "benchmark-" * 6,
-            "REDIS_URL": servers.valkey.url,
-            "CRM_DATA_DIR": str(folder),
-            "RATE_LIMIT_ENABLED": "0",
-        }
-
-    def sql(self, statement: str, database: str = "postgres") -> None:
-        import psycopg
-
-        with psycopg.connect(f"{self.base}/{database}", autocommit=True) as connection:
-            connection.execute(statement)
-
-    def prepare(self) -> None:
-        self.sql("CREATE DATABASE prepared")
-        environ = self.environ | {"DATABASE_URL": f"{self.base}/prepared"}
-        manage = [sys.executable, "manage.py"]
-        subprocess.run([*manage, "migrate", "-v0"], cwd=ROOT, env=environ, check=True)  # noqa: S603
-        code = "from core.models import User; User.objects.create_superuser('bench', role='admin')"
-        subprocess.run([*manage, "shell", "-c", code], cwd=ROOT, env=environ, check=True, capture_output=True)  # noqa: S603
-
-    def copy(self, name: str, template: str) -> None:
-        self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
-
-    def step(self, name: str, path: Path, template: str = "prepared", *, keep: str = "") -> dict[str, Any]:
-        """Run a step in a fresh copy of `template`; `keep` keeps the database under that name."""
-        database = keep or "work"
-        self.copy(database, template)
-        environ = self.environ | {"DATABASE_URL": f"{self.base}/{database}"}
-        command = [sys.executable, "-m", "benchmarks.transfer", "--step", name, str(path)]
-        out = subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True)  # noqa: S603
-        found = json.loads(out.stdout.splitlines()[-1])
-        print(f"  {name:<12} {found}", flush=True)
-        return found
-
-
-def run(rows: int, folder: Path, servers: Any) -> None:
-    bench = Run(folder, servers)
+def run(rows: int, bench: Run) -> None:
     bench.prepare()
-    clean, bad, update, small = (folder / f"{name}.csv" for name in ("clean", "bad", "update", "small"))
+    clean, bad, update, small = (bench.folder / f"{name}.csv" for name in ("clean", "bad", "update", "small"))
     write_csv(clean, rows)
     write_csv(bad, rows, bad=100)
     write_csv(update, rows // 5, changed=True)
@@ -364,26 +300,5 @@ def tell(rows: int, reference: Any, imported: Any, with_bad: Any, update_from: A
     print(f"database session {max(s['session_mb'] for s in peaks):.0f} MB (target 400)")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--step", nargs=2, metavar=("NAME", "FILE"))
-    arguments = parser.parse_args()
-    if arguments.step:
-        django_ready()
-        found = STEPS[arguments.step[0]](Path(arguments.step[1]))
-        found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        print(json.dumps(found))
-        return
-    from backend.testing.servers import start_servers
-
-    servers = start_servers()
-    try:
-        with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder:
-            run(arguments.rows, Path(folder), servers)
-    finally:
-        servers.stop()
-
-
 if __name__ == "__main__":
-    main()
+    main(sys.modules[__name__], "rows", Path)
