@@ -12,17 +12,9 @@ from core.changes import acting_as
 from core.entities import entities
 from core.entities.reading import references
 from core.models import CustomField
-from opportunities.models import Pipeline
+from tests.records import ENTITIES, TITLE, unsaved
 
 pytestmark = pytest.mark.django_db
-ENTITIES = ("lead", "contact", "company", "opportunity", "task")
-TITLE = {
-    "lead": "first_name",
-    "contact": "first_name",
-    "company": "name",
-    "opportunity": "name",
-    "task": "title",
-}
 
 
 class Desk:
@@ -39,12 +31,10 @@ class Desk:
 
     def make(self, count: int) -> list[int]:
         """Ids of records of the representative's, made for this."""
-        own: dict[str, Any] = {"owner": self.user, "assigned_to": self.user}
-        if self.name == "opportunity":
-            own |= {"pipeline": Pipeline.objects.get(is_default=True), "stage": "proposal"}
-        model = entities[self.name].model
+        own = {"owner": self.user, "assigned_to": self.user, "custom_fields": {"note": "made"}}
+        model, titles = entities[self.name].model, [f"Number {i}" for i in range(count)]
         with acting_as(self.user, source="api"):
-            made = model.objects.bulk_create(model(**self.body(f"Number {i}"), **own) for i in range(count))
+            made = model.objects.bulk_create(unsaved(self.name, title, **own) for title in titles)
         return [record.pk for record in made]
 
     def get(self, pk: int | str = "", **params: Any) -> Any:

@@ -10,19 +10,11 @@ import pytest
 
 from core.entities import entities
 from core.models import Team, User
-from opportunities.models import Pipeline
+from tests.records import ENTITIES, unsaved
 
 pytestmark = pytest.mark.django_db
 ROLES = ("admin", "manager", "rep", "viewer")
-ENTITIES = ("lead", "contact", "company", "opportunity", "task")
 WORD = "zqvisible"
-TITLE = {
-    "lead": "first_name",
-    "contact": "first_name",
-    "company": "name",
-    "opportunity": "name",
-    "task": "title",
-}
 # What each role sees of the records below.
 SEEN = {
     "admin": {"own", "given", "colleague's", "below", "stranger's", "nobody's"},
@@ -53,10 +45,9 @@ class Scene:
         return {label: self._make(name, label, people) for label, people in wanted.items()}
 
     def _make(self, name: str, label: str, people: dict[str, User]) -> int:
-        values: dict[str, Any] = {TITLE[name]: f"{WORD} {label}", **people}
-        if name == "opportunity":
-            values |= {"pipeline": Pipeline.objects.get(is_default=True), "stage": "proposal"}
-        return entities[name].model.objects.create(**values).pk
+        record = unsaved(name, f"{WORD} {label}", **people)
+        record.save()
+        return record.pk
 
 
 @pytest.fixture
