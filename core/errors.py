@@ -1,5 +1,7 @@
 """Domain errors. Only the API layer translates them to HTTP (see core.api.problems)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -42,6 +44,15 @@ class InvalidError(DomainError):
     @classmethod
     def of(cls, field: str, message: str, code: str = "invalid") -> "InvalidError":
         return cls([FieldIssue(field, code, message)])
+
+
+@contextmanager
+def refused_as(field: str) -> Iterator[None]:
+    """What is refused inside is refused as the value of `field`. Raises InvalidError."""
+    try:
+        yield
+    except ValueRefusedError as error:
+        raise InvalidError.of(field, error.message, error.code) from error
 
 
 class NotVisibleError(DomainError):

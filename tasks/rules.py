@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from core.changes import current
-from core.errors import FieldIssue, InvalidError, ValueRefusedError
+from core.errors import FieldIssue, InvalidError, refused_as
 from core.models import User
 from core.models.people import check_time_zone
 from tasks.models import SUBJECTS, TaskStatus
@@ -57,10 +57,8 @@ def recurring(values: Values, before: Before) -> None:
         return
     if not due:
         raise InvalidError.of("due_date", "A recurring task needs a due date.", "required")
-    try:
+    with refused_as("recurrence"):
         rule = checked(rule, due.astimezone(ZoneInfo(zone)).replace(tzinfo=None))
-    except ValueRefusedError as error:
-        raise InvalidError.of("recurrence", error.message) from error
     if "recurrence" in values:
         values["recurrence"] = rule
 

@@ -12,7 +12,7 @@ from core.api.schema.parts import ID, TEXT, object_of
 from core.entities import entities
 from core.entities.kinds import Reference
 from core.entities.reading import user_brief
-from core.errors import InvalidError, ValueRefusedError
+from core.errors import refused_as
 from core.models import User
 
 
@@ -104,7 +104,5 @@ class AttachedViewSet(ResourceViewSet):
 
 
 def _id(name: str, text: str) -> int:
-    try:
+    with refused_as(name):
         return Reference().clean(text)
-    except ValueRefusedError as error:
-        raise InvalidError.of(name, error.message, error.code) from error

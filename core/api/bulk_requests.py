@@ -13,7 +13,7 @@ from core.entities import Entity, kinds
 from core.entities.assignment import METHODS, shares
 from core.entities.bulk import Bulk, BulkResult
 from core.entities.references import existing_ids
-from core.errors import InvalidError, ValueRefusedError
+from core.errors import InvalidError, refused_as
 from core.models import User
 
 ACTIONS = {"update": "updated", "delete": "deleted", "assign": "updated"}
@@ -84,10 +84,8 @@ def ids_of(raw: Any, name: str = "ids") -> list[int]:
         raise InvalidError.of(name, "Expected a list of ids.", "not_a_list")
     if len(raw) > conf.BULK_LIMIT:
         raise InvalidError.of(name, f"At most {conf.BULK_LIMIT} ids.", "max_length")
-    try:
+    with refused_as(name):
         return [kinds.Reference().clean(item) for item in raw]
-    except ValueRefusedError as error:
-        raise InvalidError.of(name, error.message, error.code) from error
 
 
 def _matching(entity: Entity, user: Any, raw: Any, action: str) -> list[int]:

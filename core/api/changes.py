@@ -15,7 +15,7 @@ from core.changes import feed
 from core.changes.history import presented
 from core.entities import entities
 from core.entities.kinds import Choice, DateTime, Kind, Reference
-from core.errors import InvalidError, ValueRefusedError
+from core.errors import InvalidError, ValueRefusedError, refused_as
 from core.models import Change, capture
 
 # Parameter → what it takes and the lookup it stands for; commas mean any of these.
@@ -70,12 +70,10 @@ def _filtered(rows: QuerySet[Change], params: dict[str, str]) -> QuerySet[Change
 
 def _value(name: str, text: str) -> Any:
     kind, lookup = FILTERS[name]
-    try:
+    with refused_as(name):
         if not text:
             raise ValueRefusedError("A value is needed.", code="blank")
         return [kind.clean(part) for part in text.split(",")] if lookup.endswith("__in") else kind.clean(text)
-    except ValueRefusedError as error:
-        raise InvalidError.of(name, error.message, error.code) from error
 
 
 def _page(request: Request, rows: list[Change], size: int, horizon: int) -> dict[str, Any]:

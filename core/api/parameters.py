@@ -6,8 +6,8 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from core.entities.kinds import BIGINT_MAX, Boolean, Date, DateTime, Integer
-from core.errors import InvalidError, NotVisibleError, ValueRefusedError
+from core.entities.kinds import BIGINT_MAX, Boolean, Date, DateTime, Integer, Kind
+from core.errors import InvalidError, NotVisibleError, refused_as
 
 
 def record_id(text: str) -> int:
@@ -46,35 +46,25 @@ def only_known(request: Request, names: Collection[str]) -> None:
 
 def flag(request: Request, name: str) -> bool:
     """A true/false query parameter, false by default. Raises InvalidError."""
-    text = request.query_params.get(name, "")
-    try:
-        return Boolean().clean(text) if text else False
-    except ValueRefusedError as error:
-        raise InvalidError.of(name, error.message) from error
+    return bool(_given(request, name, Boolean()))
 
 
 def whole_parameter(request: Request, name: str, minimum: int = 1, maximum: int = BIGINT_MAX) -> int | None:
     """A whole number in [minimum, maximum]; None when it is not given. Raises InvalidError."""
-    text = request.query_params.get(name, "")
-    try:
-        return Integer(minimum=minimum, maximum=maximum).clean(text) if text else None
-    except ValueRefusedError as error:
-        raise InvalidError.of(name, error.message) from error
+    return _given(request, name, Integer(minimum=minimum, maximum=maximum))
 
 
 def date_parameter(request: Request, name: str) -> date | None:
     """A date as YYYY-MM-DD; None when it is not given. Raises InvalidError."""
-    text = request.query_params.get(name, "")
-    try:
-        return Date().clean(text) if text else None
-    except ValueRefusedError as error:
-        raise InvalidError.of(name, error.message) from error
+    return _given(request, name, Date())
 
 
 def moment_parameter(request: Request, name: str) -> datetime | None:
     """A moment as ISO 8601; None when it is not given. Raises InvalidError."""
+    return _given(request, name, DateTime())
+
+
+def _given(request: Request, name: str, kind: Kind) -> Any:
     text = request.query_params.get(name, "")
-    try:
-        return DateTime().clean(text) if text else None
-    except ValueRefusedError as error:
-        raise InvalidError.of(name, error.message) from error
+    with refused_as(name):
+        return kind.clean(text) if text else None

@@ -7,7 +7,7 @@ from django.db.models import F, QuerySet
 from rest_framework.request import Request
 
 from core.entities.columns import column
-from core.errors import InvalidError, ValueRefusedError
+from core.errors import InvalidError, refused_as
 
 PAGING = ("page", "page_size", "format")
 
@@ -51,7 +51,5 @@ def _order(model: Any, name: str, orderings: Sequence[str]) -> Any:
 
 
 def _value(model: Any, name: str, text: str) -> Any:
-    try:
+    with refused_as(name):
         return column(model, name).kind.clean(text)
-    except ValueRefusedError as error:
-        raise InvalidError.of(name, error.message, error.code) from error

@@ -15,7 +15,7 @@ from core.api.schema.parts import FLAG, ID, TEXT, array_of, nullable, object_of
 from core.api.viewsets import CrmViewSet
 from core.conditions import parse
 from core.entities import kinds
-from core.errors import ForbiddenError, InvalidError, NotVisibleError, ValueRefusedError
+from core.errors import ForbiddenError, InvalidError, NotVisibleError, ValueRefusedError, refused_as
 from core.lead_scoring import work
 from core.lead_scoring.answers import score_one, stored_reasons
 from core.lead_scoring.subject import subject
@@ -150,12 +150,10 @@ def _body(request: Request) -> Mapping[str, Any]:
 
 
 def _id(raw: Any) -> int:
-    try:
+    with refused_as("lead_id"):
         if raw is None:
             raise ValueRefusedError("This field is required.", code="required")
         return kinds.Reference().clean(raw)
-    except ValueRefusedError as error:
-        raise InvalidError.of("lead_id", error.message, error.code) from error
 
 
 def _selection(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from core.api.parameters import whole_parameter
 from core.changes import timeline
 from core.changes.timeline import Question, Subject
 from core.entities.kinds import DateTime, Text
-from core.errors import InvalidError, ValueRefusedError
+from core.errors import InvalidError, refused_as
 
 SALT = "crm.timeline"
 WORD = Text(max_length=100)
@@ -46,18 +46,14 @@ def _question(request: Request) -> Question:
 
 
 def _words(params: dict[str, str], name: str) -> frozenset[str]:
-    try:
+    with refused_as(name):
         return frozenset(WORD.clean(word) for word in params.get(name, "").split(",") if word)
-    except ValueRefusedError as error:
-        raise InvalidError.of(name, error.message, error.code) from error
 
 
 def _moment(params: dict[str, str], name: str) -> Any:
     text = params.get(name, "")
-    try:
+    with refused_as(name):
         return DateTime().clean(text) if text else None
-    except ValueRefusedError as error:
-        raise InvalidError.of(name, error.message, error.code) from error
 
 
 def _positions(request: Request) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from core.entities.custom import PREFIX, schema
 from core.entities.documents import texts
 from core.entities.kinds import Boolean
 from core.entities.reading import pick
-from core.errors import InvalidError, ValueRefusedError
+from core.errors import InvalidError, refused_as
 from core.transfer.added import Filler, columns_of
 from core.transfer.cells import cell
 from core.transfer.guarding import guard
@@ -92,10 +92,8 @@ def _choice(params: Mapping[str, str], name: str, allowed: tuple[str, ...], defa
 
 
 def _flag(params: Mapping[str, str], name: str) -> bool:
-    try:
+    with refused_as(name):
         return Boolean().clean(params.get(name) or "false")
-    except ValueRefusedError as error:
-        raise InvalidError.of(name, error.message) from error
 
 
 def stream(export: Export, using: str, counted: Callable[[int], None] = lambda rows: None) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from core import jobs
 from core.changes.context import DISPATCH_JOB
 from core.entities import entities
 from core.entities.kinds import Integer
-from core.errors import ConflictError, InvalidError, ValueRefusedError
+from core.errors import ConflictError, InvalidError, refused_as
 from core.models import EmailMessage, WebhookDelivery, Workflow, WorkflowExecution
 from core.workflows import claiming
 from core.workflows.claiming import Claim
@@ -133,7 +133,5 @@ def record_named(data: Mapping[str, Any], model: str) -> tuple[str, int | None]:
     name, key = found[0]
     if model and name != model:
         raise InvalidError.of(key, f"This workflow is about a {model}.", "wrong_model")
-    try:
+    with refused_as(key):
         return name, BIG.clean(data[key])
-    except ValueRefusedError as error:
-        raise InvalidError.of(key, error.message, error.code) from error
