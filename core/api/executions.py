@@ -12,6 +12,7 @@ from core.api.bodies import only
 from core.api.parameters import moment_parameter
 from core.api.querying import filtered, ordered
 from core.api.resources import ReadOnlyResourceViewSet
+from core.api.schema import parts
 from core.api.schema.lists import list_parameters
 from core.api.schema.parts import ID, JSON, TEXT, object_of
 from core.api.workflow_serializers import ExecutionSerializer
@@ -20,6 +21,9 @@ from core.errors import InvalidError
 from core.models import User, WorkflowExecution
 from core.workflows import operations
 
+BULK_RETRY = object_of(
+    {"workflow": ID, "status": TEXT, "created_after": parts.MOMENT, "created_before": parts.MOMENT}
+)
 MOMENT = DateTime()
 BIG = Integer(minimum=1, maximum=BIGINT_MAX)
 RUN_FILTERS = ("status", "entity", "object_id", "error_code")
@@ -66,12 +70,12 @@ class ExecutionBulk(ReadOnlyResourceViewSet):
     """Many at once."""
 
     @extend_schema(
-        request={JSON: object_of({"workflow": ID, "status": TEXT})},
+        request={JSON: BULK_RETRY},
         responses={200: object_of({"retried": {"type": "integer"}})},
     )
     @action(methods=["post"], detail=False)
     def bulk_retry(self, request: Request) -> Response:
-        """Retry the failed runs that the body names: by workflow, status, error_code, times."""
+        """Retry the failed runs that the body names: by workflow, status and time."""
         statuses = Choice(choices=tuple(WorkflowExecution.RETRYABLE))
         known = {"workflow": BIG, "status": statuses, "created_after": MOMENT, "created_before": MOMENT}
         given = only(request, known)
