@@ -34,10 +34,9 @@ def worker_name() -> str:
 def run_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: False) -> int:
     """Work off due runs until none is left, time is up or `stopped`; returns how many were taken up."""
     until, total, worker = time.monotonic() + seconds, 0, worker_name()
-    late = until + claiming.LEASE_S / 2
     while not stopped():
         claims = claiming.claim(worker)
-        total += _work_off(claims, worker, lambda: stopped() or time.monotonic() > late)
+        total += _work_off(claims, worker, stopped)
         if claims:
             _ring()
         if not claims or time.monotonic() > until:
@@ -46,11 +45,12 @@ def run_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: False
 
 
 def _work_off(claims: list[Claim], worker: str, stopped: Callable[[], bool]) -> int:
-    """Work the claims off, squad by squad; gives back those that are not begun. Returns how many were."""
-    squads, begun = claiming.squads(claims), 0
+    """Work the claims off, squad by squad, while half of their leases lasts; gives back those that are not
+    begun. Returns how many were."""
+    squads, begun, late = claiming.squads(claims), 0, time.monotonic() + claiming.LEASE_S / 2
     for i, squad in enumerate(squads):
         alone = squad[0].lost_leases > 0
-        if stopped() or (alone and i):
+        if stopped() or (alone and i) or time.monotonic() > late:
             claiming.release(worker, [claim for rest in squads[i:] for claim in rest])
             break
         if alone:
