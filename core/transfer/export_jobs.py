@@ -2,6 +2,8 @@
 
 import logging
 import tempfile
+from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -14,14 +16,23 @@ from core import jobs
 from core.conf import conf, reading_database
 from core.entities import Entity, entities
 from core.entities.locks import TRANSFER_JOB, try_lock
-from core.errors import DomainError
+from core.errors import ConflictError, DomainError
 from core.models import ExportJob
 from core.transfer.exporting import export_of, stream
+from core.transfer.jobs import TICK_EVERY, CancelledError, Side, side
 
 log = logging.getLogger(__name__)
 RUN_JOB = "core.tasks.run_export"
 Status = ExportJob.Status
 MAX_ATTEMPTS = 3
+CANCELLED = "The export was cancelled; nothing of it was kept."
+ENDED = ["status", "message", "rows", "size", "stored_as", "expires_at", "finished_at"]
+
+_TAKE = """
+UPDATE core_exportjob SET status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, now())
+WHERE id = %s AND status IN ('pending', 'running') RETURNING id
+"""
+_TICK = "UPDATE core_exportjob SET rows = %s WHERE id = %s RETURNING cancel_requested"
 
 
 def begin(entity: Entity, params: dict[str, str], user: Any) -> ExportJob:
@@ -37,35 +48,87 @@ def begin(entity: Entity, params: dict[str, str], user: Any) -> ExportJob:
 
 def work_off(job_id: int) -> str:
     """Run one export to its end; returns its status, "" where another has it. May be called twice."""
-    with transaction.atomic():
+    with side() as beside, transaction.atomic():
         if not try_lock(TRANSFER_JOB, f"export {job_id}"):
             return ""
-        job = ExportJob.objects.select_related("user").filter(pk=job_id).first()
-        if job is None or not job.is_open:
+        taken = beside.rows(_TAKE, [job_id])
+        if not taken:
             return ""
+        job = ExportJob.objects.select_related("user").get(pk=job_id)
         try:
-            if job.cancel_requested:
-                job.status = Status.CANCELLED
-            else:
-                _write(job)
+            _refuse(job)
+            with transaction.atomic():
+                _write(job, _Ticker(beside, job))
+                _must_be_wanted(job)
+        except CancelledError as error:
+            _drop(job, Status.CANCELLED, error.message)
         except DomainError as error:
-            job.status, job.message = Status.FAILED, error.message
+            _drop(job, Status.FAILED, error.message)
         job.finished_at = timezone.now()
-        job.save()
+        job.save(update_fields=ENDED)
         return job.status
 
 
-def _write(job: ExportJob) -> None:
+def _refuse(job: ExportJob) -> None:
+    if job.cancel_requested:
+        raise CancelledError("Cancelled before it began.")
+    if job.attempt > MAX_ATTEMPTS:
+        raise DomainError(f"Given up after {MAX_ATTEMPTS} attempts.")
+
+
+def _write(job: ExportJob, tick: Callable[[int], None]) -> None:
     """The file, complete under its name or not there at all."""
-    job.started_at, job.attempt = timezone.now(), job.attempt + 1
     export = export_of(entities[job.entity], job.params, job.user)
+    name = f"exports/{job.pk}"
+    job.size = 0
     with tempfile.TemporaryFile() as file:
-        for block in stream(export, reading_database(), lambda rows: setattr(job, "rows", rows)):
-            job.size += file.write(block)
+        with closing(stream(export, reading_database(), tick)) as blocks:
+            for block in blocks:
+                job.size += file.write(block)
         file.seek(0)
-        job.stored_as = default_storage.save(f"exports/{job.pk}", File(file))
+        default_storage.delete(name)  # of a worker that died between this and its commit
+        job.stored_as = default_storage.save(name, File(file))
     job.status = Status.FINISHED
     job.expires_at = timezone.now() + timedelta(hours=conf.EXPORT_HOURS)
+
+
+def _must_be_wanted(job: ExportJob) -> None:
+    """Raises CancelledError; from here to the commit a request to cancel waits and finds the end."""
+    if ExportJob.objects.select_for_update(of=("self",)).get(pk=job.pk).cancel_requested:
+        raise CancelledError(CANCELLED)
+
+
+def _drop(job: ExportJob, status: str, message: str) -> None:
+    """Nothing is kept of an export that did not come to its end."""
+    if job.stored_as:
+        default_storage.delete(job.stored_as)
+    job.status, job.message = status, message
+    job.stored_as, job.expires_at, job.rows, job.size = "", None, 0, 0
+
+
+class _Ticker:
+    """Shows how far an export is, and hears when it is to stop."""
+
+    def __init__(self, beside: Side, job: ExportJob) -> None:
+        self.beside, self.job, self.due = beside, job, timezone.now()
+
+    def __call__(self, rows: int) -> None:
+        self.job.rows = rows
+        now = timezone.now()
+        if now < self.due:
+            return
+        self.due = now + TICK_EVERY
+        found = self.beside.rows(_TICK, [rows, self.job.pk])
+        if found and found[0][0]:
+            raise CancelledError(CANCELLED)
+
+
+def cancel(job: ExportJob) -> None:
+    """Ask for its end, between two batches of rows. Raises ConflictError for one that has ended."""
+    rows = ExportJob.objects.filter(pk=job.pk, status__in=(Status.PENDING, Status.RUNNING))
+    if not rows.update(cancel_requested=True):
+        raise ConflictError("This export has ended already.", code="ended")
+    jobs.enqueue(RUN_JOB, job.pk)
 
 
 def fail(job_id: int, error: Any) -> None:

@@ -8,7 +8,8 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
@@ -96,7 +97,9 @@ def _flag(params: Mapping[str, str], name: str) -> bool:
         return Boolean().clean(params.get(name) or "false")
 
 
-def stream(export: Export, using: str, counted: Callable[[int], None] = lambda rows: None) -> Iterator[bytes]:
+def stream(
+    export: Export, using: str, counted: Callable[[int], None] = lambda rows: None
+) -> Generator[bytes]:
     """The export's bytes; `counted` is told how many rows are out so far."""
     return _WRITERS[export.format](export, using, counted)
 
@@ -104,7 +107,7 @@ def stream(export: Export, using: str, counted: Callable[[int], None] = lambda r
 # ---- CSV ----
 
 
-def _csv(export: Export, using: str, counted: Callable[[int], None]) -> Iterator[bytes]:
+def _csv(export: Export, using: str, counted: Callable[[int], None]) -> Generator[bytes]:
     yield (b"\xef\xbb\xbf" if export.bom else b"") + _line(export, [c.name for c in export.columns])
     sql, params = _select(export, using)
     connection = connections[using]
@@ -150,25 +153,31 @@ def _select(export: Export, using: str) -> tuple[str, Any]:
     return export.rows(using).annotate(**cells).values_list(*cells).query.get_compiler(using).as_sql()
 
 
+def _read(rows: QuerySet) -> Generator[Any]:
+    """Rows from a cursor of the server's. To be closed by name: one that is closed only after its transaction
+    fails the next statement."""
+    yield from rows.iterator(AT_ONCE)
+
+
 # ---- JSON lines ----
 
 
-def _jsonl(export: Export, using: str, counted: Callable[[int], None]) -> Iterator[bytes]:
+def _jsonl(export: Export, using: str, counted: Callable[[int], None]) -> Generator[bytes]:
     """The records as the API shows them, one in a line."""
     rows, filler = 0, Filler(export.entity, export.columns, using)
-    wanted = export.rows(using).values_list("pk", flat=True).iterator(AT_ONCE)
-    while ids := list(islice(wanted, AT_ONCE)):
-        found = texts(export.entity, export.columns, ids, using)
-        rows += len(found)
-        lines = "".join(f"{text}\n" for text in found)
-        yield filler.text(lines, lambda words: json.dumps(words, ensure_ascii=False)[1:-1]).encode()
-        counted(rows)
+    with closing(_read(export.rows(using).values_list("pk", flat=True))) as wanted:
+        while ids := list(islice(wanted, AT_ONCE)):
+            found = texts(export.entity, export.columns, ids, using)
+            rows += len(found)
+            lines = "".join(f"{text}\n" for text in found)
+            yield filler.text(lines, lambda words: json.dumps(words, ensure_ascii=False)[1:-1]).encode()
+            counted(rows)
 
 
 # ---- Spreadsheets ----
 
 
-def _xlsx(export: Export, using: str, counted: Callable[[int], None]) -> Iterator[bytes]:
+def _xlsx(export: Export, using: str, counted: Callable[[int], None]) -> Generator[bytes]:
     with tempfile.TemporaryFile() as file:
         _write_book(export, using, counted, file)
         file.seek(0)
@@ -179,16 +188,16 @@ def _xlsx(export: Export, using: str, counted: Callable[[int], None]) -> Iterato
 def _write_book(export: Export, using: str, counted: Callable[[int], None], file: BinaryIO) -> None:
     """Text as text, so that no formula runs; numbers as numbers; further sheets beyond Excel's last row."""
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(file, options) as book:
-        cells = {f"_c{i}": cell(column, guarded=False) for i, column in enumerate(export.columns)}
-        rows = export.rows(using).annotate(**cells).values_list(*cells).iterator(AT_ONCE)
-        rows = Filler(export.entity, export.columns, using).rows(rows)
+    cells = {f"_c{i}": cell(column, guarded=False) for i, column in enumerate(export.columns)}
+    found = _read(export.rows(using).annotate(**cells).values_list(*cells))
+    with xlsxwriter.Workbook(file, options) as book, closing(found):
         numeric = [isinstance(c.kind, kinds.Integer | kinds.Float | kinds.Money) for c in export.columns]
         sheet, number = None, 0
-        for number, values in enumerate(rows):
+        for number, values in enumerate(Filler(export.entity, export.columns, using).rows(found)):
+            if number % AT_ONCE == 0:
+                counted(number)
             if number % SHEET_ROWS == 0:
                 sheet = _sheet(book, export)
-                counted(number)
             _write_row(sheet, number % SHEET_ROWS + 1, values, numeric)
         if sheet is None:
             _sheet(book, export)
@@ -222,7 +231,7 @@ def _write_row(sheet: Any, row: int, values: tuple[Any, ...], numeric: list[bool
         sheet.write_string(row, place, text)
 
 
-_WRITERS: dict[str, Callable[[Export, str, Callable[[int], None]], Iterator[bytes]]] = {
+_WRITERS: dict[str, Callable[[Export, str, Callable[[int], None]], Generator[bytes]]] = {
     "csv": _csv,
     "jsonl": _jsonl,
     "xlsx": _xlsx,

@@ -1,4 +1,4 @@
-"""An import in a process of its own, to be killed: `python -m core.tests.transfer.process web|worker …`."""
+"""Work in a process of its own, to be killed: `python -m core.tests.transfer.process web|worker|export …`."""
 
 import os
 import sys
@@ -30,12 +30,19 @@ def worker(job_id: str) -> None:
     print(run_import(int(job_id)), flush=True)  # noqa: T201
 
 
+def export(job_id: str) -> None:
+    """As the task does it."""
+    from core.tasks import run_export
+
+    print(run_export(int(job_id)), flush=True)  # noqa: T201
+
+
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "backend.settings"
     import django
 
     django.setup()
-    {"web": web, "worker": worker}[sys.argv[1]](sys.argv[2])
+    {"web": web, "worker": worker, "export": export}[sys.argv[1]](sys.argv[2])
 
 
 if __name__ == "__main__":
