@@ -53,7 +53,7 @@ class ChangeViewSet(CrmViewSet):
         size, horizon = paging.page_size(request), feed.horizon()
         rows = feed.visible(_filtered(feed.settled(horizon), params), request.user)
         if params.get("cursor"):
-            rows = feed.after(rows, params["cursor"])
+            rows = feed.after(rows, params["cursor"], horizon)
         return Response(_page(request, list(rows[: size + 1]), size, horizon))
 
 

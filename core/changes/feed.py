@@ -44,9 +44,12 @@ def visible(changes: QuerySet[Change], user: Any) -> QuerySet[Change]:
     return changes.filter(seen)
 
 
-def after(changes: QuerySet[Change], cursor: str) -> QuerySet[Change]:
-    """The changes behind a cursor. Raises InvalidError for one that was not given out here."""
+def after(changes: QuerySet[Change], cursor: str, before: int | None = None) -> QuerySet[Change]:
+    """The changes behind a cursor. Raises InvalidError for one that was not given out here, as by the server
+    that this database was restored from: none points beyond the horizon `before`."""
     xid, pk = decode(cursor)
+    if xid > (horizon() if before is None else before):
+        raise InvalidError.of("cursor", "This cursor is ahead of the feed: begin anew without one.")
     position = RawSQL("(xid, core_change.id) > (%s::text::xid8, %s)", [str(xid), pk])
     return changes.annotate(behind=position).filter(behind=True)
 

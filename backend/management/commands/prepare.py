@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from backend.checks import is_loopback
+from core.changes import restored
 
 DEMO_NAME, DEMO_PASSWORD = "admin", "password"
 
@@ -24,6 +25,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, demo: bool, **options: Any) -> None:
         self.migrate()
+        if renumbered := restored.renumber():
+            self.stdout.write(f"Restored from another server: {renumbered} changes are numbered anew.")
         if demo and self.may_have_demo() and not get_user_model().objects.exists():
             self.add_demo()
 
