@@ -79,12 +79,18 @@ def _found(targets: Targets, position: int, header: str, system: object) -> Mapp
     plain = normalised(header)
     if system is not None:
         name = _in_system(system, plain)
-        if name is not None:
+        if name is not None and (name or not _is_custom(targets, plain)):
             return _mapped(targets, position, header, name, f"system: {system.name}")
     own = targets.by_header.get(plain)
     if own:
         return _mapped(targets, position, header, own, "name")
     return _mapped(targets, position, header, looked_up(targets.headers.fields, header) or "", "alias")
+
+
+def _is_custom(targets: Targets, plain: str) -> bool:
+    """Whether somebody made a field of this name, to keep what a program's profile leaves out."""
+    own = targets.by_name.get(targets.by_header.get(plain, ""))
+    return own is not None and own.column is not None and own.column.custom
 
 
 def _in_system(system: object, plain: str) -> str | None:

@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core.entities import entities
 from core.errors import InvalidError
-from core.models import ImportJob
+from core.models import CustomField, ImportJob
 from core.transfer.importing import missing_required, must_be_possible, plan
 from core.transfer.options import parse
 from core.transfer.reading import open_table
@@ -90,3 +90,25 @@ def test_the_title_of_a_lead_of_krayins_is_nobodys_job(planned):
         "id": "external_id", "title": None, "lead_value": "estimated_value", "status": None,
         "lead_pipeline_stage_id": None,
     }  # fmt: skip
+
+
+# What HubSpot's export of leads begins with, and what it calls the day a record was made.
+HUBSPOT = (
+    "Record ID,First Name,Email,Contact owner,Lifecycle Stage,Create Date\n"
+    "7,Ada,a@x.example,,lead,2019-03-02 10:15\n"
+)
+
+
+def test_the_day_a_record_was_made_elsewhere_is_left_out(planned, admin):
+    assert targets(planned(HUBSPOT))["Create Date"] is None
+    assert post(admin, HUBSPOT).json()["created"] == 1
+    assert Lead.objects.get().created_at.year > 2019
+
+
+def test_it_is_kept_in_a_field_somebody_made_for_it(planned, admin):
+    CustomField.objects.create(entity="lead", key="since", label="Create date", type="datetime")
+    assert targets(planned(HUBSPOT))["Create Date"] == "custom_fields.since"
+    assert post(admin, HUBSPOT).json()["created"] == 1
+    lead = Lead.objects.get()
+    assert lead.custom_fields["since"].startswith("2019-03-02T10:15")
+    assert lead.external_id == "7"
