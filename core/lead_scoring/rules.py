@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import FieldIssue, InvalidError
+from core.entities.kinds.text import checked_texts
+from core.errors import FieldIssue, InvalidError, refused_as
 from core.lead_scoring.features import FeatureSpec, Frame, Kind, level
 
 # Points that multiply a lead's odds by e: at a score of 50 a slope of one score point for each point.
@@ -97,6 +98,8 @@ def parse_rules(raw: Any, specs: Mapping[str, FeatureSpec] | None = None) -> Rul
     """
     if not isinstance(raw, Mapping) or set(raw) - {"base", "rules"} or not isinstance(raw.get("rules"), list):
         raise InvalidError.of("rules", 'Expected {"base": 50, "rules": [...]}.', "not_an_object")
+    with refused_as("rules"):
+        checked_texts(raw)
     issues: list[FieldIssue] = []
     base = raw.get("base", 50)
     if not _is_whole(base) or not 0 <= base <= 100:

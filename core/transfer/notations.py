@@ -148,7 +148,7 @@ def check_format(text: str) -> DateNotation:
     # strftime never fails on a bad pattern everywhere alike; reading back what it wrote does.
     try:
         datetime.strptime(datetime(2031, 12, 24, 13, 5, 6).strftime(pattern), pattern)  # noqa: DTZ001, DTZ007
-    except ValueError:
+    except (ValueError, re.error):  # strptime makes a regular expression of it, which may name a group twice
         pattern = ""
     if "%" not in pattern or len(text) > 40:
         raise InvalidError.of("date_format", "Expected DMY, MDY, YMD, or a format such as DD/MM/YYYY.")

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import orjson
 
 from core.entities.kinds import Boolean, Integer
+from core.entities.kinds.text import checked_texts
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 from core.transfer import notations
 from core.transfer.reading import Asked, dialect, encoding
@@ -72,7 +73,7 @@ def _take(
     found: dict[str, Any], issues: list[FieldIssue], name: str, reader: Callable[[Any], Any], raw: Any
 ) -> None:
     try:
-        found[name] = reader(raw)
+        found[name] = reader(checked_texts(raw))
     except ValueRefusedError as error:
         issues.append(FieldIssue(name, error.code, error.message))
     except InvalidError as error:
@@ -87,7 +88,7 @@ def _object(raw: Any) -> dict[str, Any]:
             raise ValueRefusedError(f"Not JSON: {error}.", code="invalid_json") from None
     if not isinstance(raw, Mapping):
         raise ValueRefusedError("Expected a JSON object.", code="not_an_object")
-    return {str(key): value for key, value in raw.items()}
+    return checked_texts({str(key): value for key, value in raw.items()})
 
 
 def _mapping(raw: Any) -> dict[str, str]:
@@ -118,7 +119,7 @@ def _names(raw: Any) -> tuple[str, ...]:
 
 
 def _zone(raw: Any) -> str:
-    if raw not in available_timezones():
+    if not isinstance(raw, str) or raw not in available_timezones():
         raise ValueRefusedError("Expected an IANA time zone such as Europe/Berlin.")
     return raw
 

@@ -182,7 +182,8 @@ def masked(given: Any) -> Any:
 
 def _secrets(given: Any) -> Iterator[tuple[Any, str, Any]]:
     for item in _walk(given):
-        action = actions.get(item.get("type")) if isinstance(item, Mapping) else None
+        kind = item.get("type") if isinstance(item, Mapping) else None
+        action = actions.get(kind) if isinstance(kind, str) else None
         inner = item.get("params") if isinstance(item, Mapping) else None
         if action is None or not isinstance(inner, Mapping):
             continue

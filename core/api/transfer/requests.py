@@ -9,7 +9,8 @@ from rest_framework.request import Request
 from core.conf import conf
 from core.entities import Entity
 from core.entities.entity import by_plural
-from core.errors import InvalidError, NotVisibleError
+from core.entities.kinds.text import checked_text
+from core.errors import InvalidError, NotVisibleError, refused_as
 from core.models import SavedMapping
 from core.transfer.options import Options, parse
 
@@ -52,7 +53,9 @@ def _saved(text: str, entity: Entity, user: Any) -> Mapping[str, Any]:
     """A saved mapping by its id or name."""
     rows = SavedMapping.objects.visible_to(user).filter(entity=entity.name)
     by_id = text.isascii() and text.isdigit() and len(text) < 19
-    found = (rows.filter(pk=int(text)).first() if by_id else None) or rows.filter(name=text).first()
+    with refused_as(SAVED):
+        by_name = rows.filter(name=checked_text(text))
+    found = (rows.filter(pk=int(text)).first() if by_id else None) or by_name.first()
     if found is None:
         raise InvalidError.of(SAVED, "There is no such saved mapping.", "does_not_exist")
     return found.settings

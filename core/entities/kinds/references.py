@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from core.entities.kinds.base import Kind, refuse
+from core.entities.kinds.text import checked_texts
 
 BIGINT_MAX = 2**63 - 1
 
@@ -35,4 +36,4 @@ class Json(Kind):
     operators: ClassVar[tuple[str, ...]] = ("is_empty",)
 
     def clean(self, raw: Any) -> Any:
-        return raw
+        return checked_texts(raw)

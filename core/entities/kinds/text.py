@@ -1,6 +1,7 @@
 """Text, and text with a form: e-mail addresses, phone numbers, web addresses."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -23,6 +24,15 @@ def checked_text(raw: Any) -> str:
         raise refuse("null_characters_not_allowed", "Null characters are not allowed.")
     if not raw.isascii() and _SURROGATE.search(raw):
         raise refuse("invalid", "Lone surrogates are not text.")
+    return raw
+
+
+def checked_texts(raw: Any) -> Any:
+    """Any JSON value, all texts of which PostgreSQL takes, names too. Raises ValueRefusedError."""
+    if isinstance(raw, str):
+        return checked_text(raw)
+    for inner in [*raw, *raw.values()] if isinstance(raw, Mapping) else raw if isinstance(raw, list) else ():
+        checked_texts(inner)
     return raw
 
 

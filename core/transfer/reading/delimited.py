@@ -80,6 +80,10 @@ def _sample(file: BinaryIO, codec: str) -> str:
     reader = io.TextIOWrapper(file, encoding=codec, errors="replace", newline="")
     try:
         text = reader.read(SAMPLE_CHARS)
+    except UnicodeError as error:
+        raise InvalidError.of(
+            "encoding", f"Not {codec} ({error}); name the encoding.", "wrong_encoding"
+        ) from error
     finally:
         reader.detach()
     if text.count("\x00") * 20 > len(text):
@@ -108,8 +112,9 @@ def records(file: BinaryIO, codec: str, delimiter: str, errors: str = "strict") 
         for number, cells in enumerate(reader, 1):
             yield number, line, cells
             line = reader.line_num + 1
-    except UnicodeDecodeError as error:
-        message = f"Not {codec} somewhere from line {line} on ({error.reason}); name the encoding."
+    except UnicodeError as error:
+        reason = getattr(error, "reason", error)
+        message = f"Not {codec} somewhere from line {line} on ({reason}); name the encoding."
         raise InvalidError.of("encoding", message, "wrong_encoding") from error
     except csv.Error:
         message = f'A cell beginning on line {line} is larger than 16 MB: is a quote (") left open there?'

@@ -73,6 +73,7 @@ def check(name: str) -> str:
     """The codec a user named. Raises InvalidError for one that does not exist or is no text encoding."""
     try:
         found = codecs.lookup(name)
+        b"a".decode(found.name, "replace")  # some codecs know no replacing, or nothing but failing
     except (LookupError, ValueError):
         found = None
     if found is None or not found._is_text_encoding:
