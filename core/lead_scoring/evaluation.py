@@ -7,14 +7,15 @@ import numpy as np
 
 from core.lead_scoring import baselines
 from core.lead_scoring.features import Frame
-from core.lead_scoring.metrics import all_metrics
+from core.lead_scoring.inputs import learn_inputs
+from core.lead_scoring.metrics import all_metrics, ece_by_chance
 from core.lead_scoring.rules import RuleSet
 from core.lead_scoring.scorer import Scorer
 from core.lead_scoring.training import train
 
 BLOCKS = 5
 PIPELINE = "this pipeline"
-METRICS = ("auc", "pr_auc", "log_loss", "brier", "ece", "lift_10")
+METRICS = ("auc", "pr_auc", "log_loss", "brier", "ece", "ece_by_chance", "lift_10")
 
 
 @dataclass
@@ -24,6 +25,13 @@ class Evaluation:
     blocks: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     dropped: list[dict[str, str]] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
+    # Of each block: the share won in it and in as many leads just before it.
+    shares: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def shift(self) -> float:
+        """By how much the share won moved from one block to the next (median): no model knows that before."""
+        return float(np.median([abs(now - before) for now, before in self.shares]))
 
     def medians(self) -> dict[str, dict[str, float]]:
         """Each model's median over the blocks, by metric."""
@@ -72,6 +80,7 @@ def evaluate(
         found.dropped.append(dropped)
         found.sizes.append((start, end - start))
         outcomes = won[start:end]
+        found.shares.append((float(outcomes.mean()), float(won[max(0, 2 * start - end) : start].mean())))
         _note(found, PIPELINE, outcomes, Scorer(model).probabilities(future))
         past, future = past.without(dropped), future.without(dropped)
         for name, foretell in models(rules).items():
@@ -80,11 +89,14 @@ def evaluate(
 
 
 def _or_prior(foretell: baselines.Baseline, past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
-    """A baseline that cannot learn from one class, or from no features, foretells the class prior."""
-    if not past.specs or won.min() == won.max():
+    """A baseline that cannot learn from one class, or from features that tell nothing apart, foretells the
+    class prior."""
+    if won.min() == won.max() or not learn_inputs(past)[0]:
         return baselines.class_prior(past, won, future)
     return foretell(past, won, future)
 
 
 def _note(found: Evaluation, name: str, won: np.ndarray, probability: np.ndarray) -> None:
-    found.blocks.setdefault(name, []).append(all_metrics(won, probability))
+    found.blocks.setdefault(name, []).append(
+        all_metrics(won, probability) | {"ece_by_chance": ece_by_chance(probability)}
+    )

@@ -49,6 +49,16 @@ def ece(won: np.ndarray, probability: np.ndarray, bins: int = 10) -> float:
     return sum(point["n"] * abs(point["predicted"] - point["observed"]) for point in curve) / max(len(won), 1)
 
 
+def ece_by_chance(probability: np.ndarray, bins: int = 10) -> float:
+    """The `ece` to expect if every probability were true: what so few leads give by chance alone.
+
+    Of each bin the mean absolute deviation of its share won, by the normal law: sqrt(2/pi) times its standard
+    deviation.
+    """
+    parts = np.array_split(np.sort(probability), bins)
+    return float(sum(np.sqrt(2 / np.pi * (p * (1 - p)).sum()) for p in parts) / max(len(probability), 1))
+
+
 def reliability(won: np.ndarray, probability: np.ndarray, bins: int = 10) -> list[dict[str, float]]:
     """The calibration curve: in each bin of equal numbers its leads, mean prediction and share won."""
     order = np.argsort(probability, kind="stable")

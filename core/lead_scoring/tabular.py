@@ -3,6 +3,7 @@
 Only the evaluation command and its tests use this; pandas is imported inside.
 """
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ DATE_SHARE = 0.9
 DAY_NS = 86_400 * 10**9
 _NUMBER_NOISE = re.compile(r"[,\s$€£¥%]")
 _SHORT_DATE = re.compile(r"(\d{1,2})([./-])\d{1,2}[./-]\d{2,4}\b")
+_YEAR_FIRST = r"\d{4}\D"
 _LIST = re.compile(r"\s*[;|]\s*")
 ROW_ORDER = ("", "row", "rows", "index")
 
@@ -42,6 +44,8 @@ def read_table(path: Path, outcome: str, time: str, exclude: Sequence[str] = ())
 
     content = path.read_bytes()
     encoding = _encoding(content)
+    if content.startswith(b"PK") or "\0" in content[:4096].decode(encoding, "replace"):
+        raise TableError("this is no CSV file: save the table as CSV")
     first = content.decode(encoding).lstrip("\ufeff").split("\n", 1)[0]
     try:
         data = pd.read_csv(
@@ -51,6 +55,7 @@ def read_table(path: Path, outcome: str, time: str, exclude: Sequence[str] = ())
             keep_default_na=False,
             encoding=encoding,
             skipinitialspace=True,
+            index_col=False,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
         raise TableError(f"cannot be read as CSV: {error}") from error
@@ -58,6 +63,8 @@ def read_table(path: Path, outcome: str, time: str, exclude: Sequence[str] = ())
 
 
 def _encoding(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
     try:
         content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -83,6 +90,8 @@ def label_table(data: Any, outcome: str, time: str, exclude: Sequence[str] = ())
     data = data.loc[:, ~data.columns.duplicated()].reset_index(drop=True)
     wanted = [outcome, *([] if time.lower() in ROW_ORDER and time not in data else [time]), *exclude]
     unknown = [name for name in wanted if name not in data.columns]
+    if outcome == time:
+        raise TableError(f"{outcome!r} cannot be both the outcome and the time")
     if unknown:
         raise TableError(f"no column {', '.join(map(repr, unknown))}; there are: {', '.join(data.columns)}")
     notes: list[str] = []
@@ -145,6 +154,8 @@ def _better_of_two(values: list[str | None], known: dict[str, str], bad: set[str
 
 def moments_of(values: list[str | None], notes: list[str]) -> tuple[np.ndarray, bool]:
     """Each row's place in time (NaN for none) and whether it is in days of the calendar."""
+    if not any(values):
+        raise TableError("the time column is empty; --time row takes the order of the file")
     numbers = as_numbers(values)
     if numbers is not None:
         return numbers, False
@@ -202,7 +213,13 @@ def as_days(values: list[str | None]) -> np.ndarray | None:
     if not known or not all(any(c.isdigit() for c in value) for value in known[:200]):
         return None
     series = pd.Series(values, dtype=object)
-    found = pd.to_datetime(series, errors="coerce", format="mixed", dayfirst=_day_first(known), utc=True)
+    # A year that comes first is followed by the month, whatever order the other dates have.
+    year_first = series.str.match(_YEAR_FIRST, na=False)
+    found = pd.to_datetime(series.where(year_first), errors="coerce", format="mixed", utc=True)
+    others = series.where(~year_first)
+    found = found.fillna(
+        pd.to_datetime(others, errors="coerce", format="mixed", dayfirst=_day_first(known), utc=True)
+    )
     if found.notna().sum() < DATE_SHARE * len(known):
         return None
     days = found.to_numpy(dtype="datetime64[ns]").astype(np.int64) / DAY_NS

@@ -150,6 +150,8 @@ def _train(
     job.frame = frame.without(job.dropped)
     job.inputs, without = learn_inputs(job.frame)
     job.dropped |= without
+    if not job.inputs:
+        return rules_only(rules, intercept, slope, about(job, {}))
     job.codes = encode_all(job.inputs, job.frame)
     return _assemble(job, blend_of(job, intercept, slope), intercept, slope)
 

@@ -19,6 +19,7 @@ TITLES = {
     "log_loss": "log loss",
     "brier": "Brier",
     "ece": "ECE",
+    "ece_by_chance": "ECE by chance",
     "lift_10": "lift@10%",
 }
 LEAST_ROWS = 50
@@ -47,8 +48,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         table = self._table(options)
-        if len(table.won) < LEAST_ROWS or table.won.min() == table.won.max():
-            raise CommandError(f"{len(table.won)} rows with outcomes: too few, or all alike")
+        if len(table.won) < LEAST_ROWS:
+            raise CommandError(
+                f"{len(table.won)} rows with outcome and time; an evaluation needs {LEAST_ROWS}."
+            )
+        if table.won.min() == table.won.max():
+            raise CommandError("Every row has the same outcome: there is nothing to foretell.")
         rules = _rules(options["rules"])
         tell = (lambda sentence: None) if options["json"] else self.stderr.write
         for note in table.notes:
@@ -80,6 +85,11 @@ class Command(BaseCommand):
                 f"{medians[m]:.4f}" if m in ("log_loss", "brier") else f"{medians[m]:.3f}" for m in METRICS
             )
             self.stdout.write(f"| {name} | {cells} |")
+        smallest = min(size for _, size in found.sizes)
+        self.stdout.write(
+            f"ECE by chance: what blocks of {smallest:,} rows give even if every probability is true. "
+            f"The share won moved by {found.shift:.3f} from block to block (median), which no model can know."
+        )
         for key, why in found.dropped[-1].items():
             self.stdout.write(f"left out: {key}: {why}")
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -92,6 +92,121 @@ def test_what_cannot_be_evaluated_is_said(table, outcome, time):
     rows = [[i * 1.37, i % 2] for i in range(60)]
     with pytest.raises(TableError):
         read_table(table(["t", "y"], rows), outcome, time)
+
+
+def moments(form):
+    days = [datetime(2023, 1, 1) + timedelta(hours=31 * i) for i in range(120)]  # noqa: DTZ001
+    return {
+        "epoch": [int(day.timestamp()) for day in days],
+        "milliseconds": [int(day.timestamp() * 1000) for day in days],
+        "integer": list(range(120)),
+        "compact": [day.strftime("%Y%m%d%H") for day in days],
+        "offset": [day.isoformat() + "+02:00" for day in days],
+        "american": [day.strftime("%m/%d/%Y %I:%M %p") for day in days],
+        "both": [day.strftime("%d.%m.%Y %H:%M" if i % 2 else "%Y-%m-%d %H:%M") for i, day in enumerate(days)],
+    }[form]
+
+
+@pytest.mark.parametrize(
+    "form", ["epoch", "milliseconds", "integer", "compact", "offset", "american", "both"]
+)
+def test_time_is_understood_however_it_is_written(table, form):
+    shuffled = np.random.default_rng(1).permutation(120)
+    rows = [[moments(form)[i], i % 2, i] for i in shuffled]
+    found = read_table(table(["t", "y", "n"], rows), "y", "t")
+    assert found.frame.columns["n"].tolist() == list(range(120))
+
+
+@pytest.mark.parametrize(
+    ("won", "lost"),
+    [
+        ("yes", "no"), ("Y", "N"), ("1", "0"), ("1.0", "0.0"), ("true", "false"), ("TRUE", "FALSE"),
+        ("Won", "Lost"), ("Converted", "Not Converted"), ("good", "bad"), ("ja", "nein"), ("oui", "non"),
+        ("subscribed", "not subscribed"), ("1", "-1"),
+    ],
+)  # fmt: skip
+def test_the_two_sides_of_an_outcome_are_known_by_their_words(table, won, lost):
+    rows = [[i, won if i % 3 else lost] for i in range(60)]
+    assert read_table(table(["t", "y"], rows), "y", "t").won.tolist() == [float(i % 3 > 0) for i in range(60)]
+
+
+def test_of_two_strange_words_the_rarer_is_won_and_of_three_none(table):
+    rows = [[i, "beta" if i % 3 else "alpha"] for i in range(60)]
+    found = read_table(table(["t", "y"], rows), "y", "t")
+    assert "won is alpha, lost is beta" in found.notes
+    with pytest.raises(TableError, match="no two sides; it holds: blue, green, red"):
+        read_table(table(["t", "y"], [[i, ["red", "green", "blue"][i % 3]] for i in range(60)]), "y", "t")
+
+
+LINES = [f"{i},{'yes' if i % 3 else 'no'},{i % 7}" for i in range(1, 61)]
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", "cannot be read as CSV"),
+        (b"t,y,x\n", "no two sides"),
+        (b"PK\x03\x04" + bytes(500), "no CSV file"),
+        (bytes(range(256)) * 50, "no CSV file"),
+        (b't,y,x\n"1,yes,3\n' + b"2,no,3\n" * 100, "cannot be read as CSV"),
+        (
+            ("t,y,x\n" + "\n".join(LINES[:30])).encode(),
+            "30 rows with outcome and time; an evaluation needs 50",
+        ),
+        (("t,y,x\n" + "\n".join(LINES).replace("no", "yes")).encode(), "no two sides"),
+        (
+            ("t,y,x\n" + "\n".join(f",{line.partition(',')[2]}" for line in LINES)).encode(),
+            "time column is empty",
+        ),
+        (("A report\n\nt,y,x\n" + "\n".join(LINES)).encode(), "no column 'y', 't'; there are: A report"),
+    ],
+)
+def test_what_is_no_table_ends_with_one_sentence(tmp_path, content, error):
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(CommandError, match=error) as caught:
+        call_command("evaluate_lead_scoring", str(path), "--outcome=y", "--time=t", stderr=io.StringIO())
+    assert "\n" not in str(caught.value)
+    assert "\0" not in str(caught.value)
+
+
+def test_the_outcome_is_no_time_and_a_folder_is_no_file(table, tmp_path):
+    path = table(["t", "y"], [[i, i % 2] for i in range(60)])
+    for file, time in ((path, "y"), (tmp_path, "t"), (tmp_path / "none.csv", "t")):
+        with pytest.raises(CommandError):
+            call_command("evaluate_lead_scoring", str(file), "--outcome=y", f"--time={time}")
+
+
+def test_longer_lines_and_sixteen_bits_are_read(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(("t,y,x\n" + "\n".join(f"{line}," for line in LINES)).encode("utf-16"))
+    found = read_table(path, "y", "t")
+    assert found.frame.columns["x"].tolist() == [float(i % 7) for i in range(1, 61)]
+
+
+def cells(i, won):
+    return {
+        "constant": ["same", ""],
+        "identifiers": [f"id {i}", "ü" * 3_000 + str(i)],
+        "infinities": [["inf", "1e400", "-1e999"][i % 3], ""],
+        "leak": ["yes" if won else "no", ""],
+        "missing": [i % 5 if i % 3 else "", "NA"],
+    }
+
+
+@pytest.mark.parametrize("kind", ["constant", "identifiers", "infinities", "leak", "missing"])
+@pytest.mark.parametrize("wins", ["everywhere", "early", "late"])
+def test_tables_that_tell_little_are_evaluated_all_the_same(table, kind, wins):
+    chosen = {"everywhere": range(120), "early": range(55), "late": range(100, 120)}[wins]
+    outcome = [i in chosen and i % 3 == 0 for i in range(120)]
+    rows = [[i, "won" if won else "lost", *cells(i, won)[kind]] for i, won in enumerate(outcome)]
+    out = io.StringIO()
+    path = table(["t", "y", "a", "b"], rows)
+    call_command(
+        "evaluate_lead_scoring", str(path), "--outcome=y", "--time=t", stdout=out, stderr=io.StringIO()
+    )
+    assert "| this pipeline |" in out.getvalue()
+    assert "nan" not in out.getvalue()
 
 
 def messy_rows(n):

@@ -18,7 +18,7 @@ from core.lead_scoring.features import FeatureSpec, Frame, Kind, frame_of
 from core.lead_scoring.gate import judge
 from core.lead_scoring.inputs import encode_all, learn_inputs
 from core.lead_scoring.leaks import leaks
-from core.lead_scoring.metrics import auc, ece, lift, log_loss, pr_auc
+from core.lead_scoring.metrics import auc, ece, ece_by_chance, lift, log_loss, pr_auc
 from core.lead_scoring.retraining import retrain, rules_alone
 from core.lead_scoring.scorer import Scorer
 from core.lead_scoring.training import train
@@ -182,6 +182,20 @@ def test_a_retraining_is_judged_on_leads_it_never_saw(world):
     assert made.card["held_out"]["leads"] == 300
     assert sum(band["leads"] for band in made.card["bands"]) == 300
     assert made.card["importance"][0]["log_loss"] > 0
+
+
+def test_leads_that_differ_in_nothing_are_left_to_the_rules():
+    spec = FeatureSpec("same", "Same", Kind.NUMBER)
+    model = train(frame_of([spec], {"same": [1.0] * 200}, 200), np.arange(200) % 2.0, DEFAULT_RULES)
+    assert (model.learned, model.about["dropped"]) == (False, {"same": "the same for every lead"})
+
+
+def test_the_calibration_error_of_true_probabilities_is_what_chance_gives():
+    random = np.random.default_rng(8)
+    for n, top in ((500, 0.6), (4_000, 0.2)):
+        truth = random.random(n) * top
+        drawn = [ece((random.random(n) < truth).astype(float), truth) for _ in range(200)]
+        assert ece_by_chance(truth) == pytest.approx(np.mean(drawn), rel=0.06)
 
 
 def test_metrics_by_hand():
