@@ -22,6 +22,8 @@ READERS = {
     "rate": "rate",
     "pattern": "pattern",
 }
+# Read to be handed on, not to be set for the CRM.
+OF_THE_SHELL = {"PATH"}
 OF_COMPOSE = {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}
 FOLDERS = ("backend", "core", "contacts", "opportunities", "lead_management", "tasks")
 
@@ -41,7 +43,8 @@ def read():
     sources = [path for folder in FOLDERS for path in (BASE_DIR / folder).rglob("*.py")]
     product = [path for path in sources if not {"tests", "testing"} & set(path.parts)]
     found = [reading for path in product for reading in readings(path.read_text())]
-    return {name: kind for name, kind in found if re.fullmatch(r"[A-Z][A-Z0-9_]+", str(name))}
+    known = {name: kind for name, kind in found if re.fullmatch(r"[A-Z][A-Z0-9_]+", str(name))}
+    return {name: kind for name, kind in known.items() if name not in OF_THE_SHELL}
 
 
 @pytest.fixture(scope="module")
