@@ -177,9 +177,13 @@ def step_preview(path: Path) -> dict[str, Any]:
     from core.transfer.previewing import preview
 
     preview(plan_of(path))  # first use of everything
-    started = time.perf_counter()
-    preview(plan_of(path))
-    return {"seconds": time.perf_counter() - started, "megabytes": round(path.stat().st_size / 1e6)}
+    times = []
+    for _ in range(3):
+        started, worked = time.perf_counter(), time.process_time()
+        preview(plan_of(path))
+        times.append((time.perf_counter() - started, time.process_time() - worked))
+    seconds, cpu = min(times)
+    return {"seconds": seconds, "cpu": cpu, "megabytes": round(path.stat().st_size / 1e6)}
 
 
 def step_small(path: Path) -> dict[str, Any]:
@@ -292,7 +296,8 @@ def tell(rows: int, reference: Any, imported: Any, with_bad: Any, update_from: A
         print(f"  {name:<32} {ratio:5.2f}  (target {target})  {'ok' if ratio <= target else 'MISSED'}")
     peaks = [imported, with_bad, updated, undone]
     print(
-        f"  preview of {preview['megabytes']} MB: {preview['seconds'] * 1000:.0f} ms (target 300 at 150 MB)"
+        f"  preview of {preview['megabytes']} MB: {preview['seconds'] * 1000:.0f} ms,"
+        f" {preview['cpu'] * 1000:.0f} of them at work (target 300 at 150 MB)"
     )
     print(f"  1,000 rows answered in {answered['seconds'] * 1000:.0f} ms (target 1000)")
     print(f"  first byte of the export after {exported['first_byte'] * 1000:.0f} ms (target 200)")
