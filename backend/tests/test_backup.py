@@ -20,17 +20,19 @@ pytestmark = pytest.mark.timeout(300)
 def kept(tmp_path):
     """The embedded servers of a CRM with three leads, one of them changed once."""
     found = Services(tmp_path.resolve() / "data", Env({}))
-    fill(found.folder)
-    found.ensure_running()
-    with psycopg.connect(found.database_url()) as connection:
-        connection.execute(
-            "INSERT INTO lead_management_lead (first_name, custom_fields)"
-            ' SELECT name, \'{"plan": "gold"}\' FROM unnest(%s::text[]) AS name',
-            [["Ada", "Bob", "Łucja"]],
-        )
-        connection.execute("UPDATE lead_management_lead SET city = 'Turin' WHERE first_name = 'Ada'")
-    yield found
-    found.remove()
+    try:
+        fill(found.folder)
+        found.ensure_running()
+        with psycopg.connect(found.database_url()) as connection:
+            connection.execute(
+                "INSERT INTO lead_management_lead (first_name, custom_fields)"
+                ' SELECT name, \'{"plan": "gold"}\' FROM unnest(%s::text[]) AS name',
+                [["Ada", "Bob", "Łucja"]],
+            )
+            connection.execute("UPDATE lead_management_lead SET city = 'Turin' WHERE first_name = 'Ada'")
+        yield found
+    finally:
+        found.remove()
 
 
 def documented():

@@ -103,10 +103,12 @@ class Image:
 def servers(tmp_path_factory):
     """PostgreSQL and Valkey, migrated: compose brings its own."""
     found = Services(tmp_path_factory.mktemp("compose").resolve() / "servers", Env({}))
-    fill(found.folder)
-    found.ensure_running()
-    yield found
-    found.remove()
+    try:
+        fill(found.folder)
+        found.ensure_running()
+        yield found
+    finally:
+        found.remove()
 
 
 @pytest.fixture(scope="module")
