@@ -14,12 +14,14 @@ from core.lead_scoring.boosting import (
     fit_booster,
 )
 from core.lead_scoring.default_rules import DEFAULT_RULES
+from core.lead_scoring.evaluation import models
 from core.lead_scoring.features import FeatureSpec, Frame, Kind, frame_of
 from core.lead_scoring.gate import judge
 from core.lead_scoring.inputs import encode_all, learn_inputs
 from core.lead_scoring.leaks import leaks
 from core.lead_scoring.metrics import auc, ece, ece_by_chance, lift, log_loss, pr_auc
 from core.lead_scoring.retraining import retrain, rules_alone
+from core.lead_scoring.rules import Rule, RuleSet
 from core.lead_scoring.scorer import Scorer
 from core.lead_scoring.training import train
 from core.tests.scoring.worlds import leads
@@ -96,6 +98,30 @@ def test_the_ladder_is_never_more_than_2_percent_above_the_rules(n):
     assert np.mean(ratios) <= 1.02
     if n >= 400:
         assert np.mean(ratios) < 0.98, "by now something must have been learned"
+
+
+WRONG_RULES = RuleSet(
+    50,
+    (
+        Rule("referral", "lead_source", "in", ["referral"], -20),
+        Rule("cold", "lead_source", "in", ["cold_call"], 20),
+        Rule("newsletter", "newsletter", "is", False, 15),
+    ),
+)
+
+
+@pytest.mark.parametrize("n", [200, 400, 800])
+@pytest.mark.parametrize("rules", [DEFAULT_RULES, WRONG_RULES], ids=["right rules", "wrong rules"])
+def test_from_200_outcomes_on_it_is_within_3_percent_of_the_best_way_tried(n, rules):
+    """Mean over worlds, the ways being rules, prior, regression, forest, boosting and Odoo's Bayes."""
+    ours, others = [], []
+    for seed in (11, 12, 13):
+        frame, won = leads(n + 3_000, seed)
+        past, future = head(frame, n), frame.take(np.arange(n, n + 3_000))
+        ours.append(log_loss(won[n:], Scorer(train(past, won[:n], rules)).probabilities(future)))
+        ways = models(rules).values()
+        others.append([log_loss(won[n:], foretell(past, won[:n], future)) for foretell in ways])
+    assert np.mean(ours) <= np.mean(others, axis=0).min() * 1.03
 
 
 def test_evidence_moves_weight_from_the_rules_to_the_model(world):
