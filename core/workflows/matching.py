@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import BooleanField, ExpressionWrapper, F, Func, Q, QuerySet, Value
+from django.db.models import BooleanField, Case, F, Func, Q, QuerySet, Value, When
 
 from core import jobs
 from core.changes import ChangeBatch
@@ -188,7 +188,8 @@ def _flagged(rows: QuerySet, questions: Iterable[Q], *names: str) -> QuerySet:
     """Rows by their answers to all questions, as tuples: the answers as a list, then each of the columns
     `names` as a list."""
     answers = [
-        ExpressionWrapper(question, output_field=BooleanField()) if question else Value(True)
+        # Case, for it also takes a question whose answer is known beforehand: nothing is in an empty list.
+        Case(When(question, then=Value(True)), default=Value(False)) if question else Value(True)
         for question in questions
     ]
     flags = Func(*answers, template="ARRAY[%(expressions)s]", output_field=ArrayField(BooleanField()))

@@ -18,7 +18,7 @@ from core import jobs
 from core.changes import acting_as
 from core.changes.context import in_turn
 from core.entities import entities
-from core.errors import DomainError, ForbiddenError
+from core.errors import DomainError, ForbiddenError, InvalidError
 from core.models import WorkflowExecution, WorkflowStep
 from core.workflows import definition, limits
 from core.workflows.actions import Outcome, Step
@@ -106,13 +106,13 @@ class Transaction:
     def _within(self, work: Callable[[], Any]) -> list[Claim]:
         with acting_as(source="workflow", request_id="", ring=False), jobs.gathered():
             runs = self._locked()
-            if runs:
-                self.compiled = definition.compiled(runs[0].version_id)
+            if runs and self._compiled(runs):
                 self.entity, self.user = entities.get(runs[0].entity), runs[0].workflow.run_as
                 self.memory = Memory(self.user)
                 self.going = [run for run in runs if not (self._held(run) or self._over_limits(run))]
                 end_waits(self.going)
                 work()
+            if runs:
                 record(runs, self.steps)
             for tell in self.alerts:
                 tell()
@@ -129,6 +129,17 @@ class Transaction:
         for run in runs:
             run.workflow = runs[0].workflow
         return runs
+
+    def _compiled(self, runs: Sequence[WorkflowExecution]) -> bool:
+        """Whether their version can be run; where an action or trigger of it is there no more, they end."""
+        try:
+            self.compiled = definition.compiled(runs[0].version_id)
+        except (InvalidError, LookupError) as error:
+            for run in runs:
+                run.error_code, run.error = "workflow_broken", str(error)[:2_000]
+                self._end(run, Status.FAILED)
+            return False
+        return True
 
     def _held(self, run: WorkflowExecution) -> bool:
         """A paused workflow's runs, and those of someone who was deactivated, are held until that changes."""

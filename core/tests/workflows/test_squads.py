@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from core.changes.dispatch import dispatch
-from core.models import Change, Comment, Rotation, Workflow, WorkflowExecution, WorkflowStep
-from core.workflows import claiming, engine
+from core.entities import entities
+from core.models import Change, Comment, Rotation, Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
+from core.workflows import claiming, definition, engine, matching
 from core.workflows.actions import Action, Outcome, actions
 from core.workflows.actions.base import TemporaryError
 from lead_management.models import Lead
@@ -223,3 +225,36 @@ def test_three_steps_of_twenty_runs_take_few_statements(
     with django_assert_max_num_queries(20 * 17 + 80, connection=connection):
         engine.Worker(*claims).work()
     assert states() == [("completed", "")] * 20
+
+
+@pytest.mark.django_db
+def test_runs_whose_action_is_there_no_more_end_and_hold_up_no_other(make_workflow, make_lead, perform):
+    perform(lambda step: None)
+    broken, healthy = (make_workflow([action], trigger="manual") for action in (("perform", {}), TAG))
+    lead = make_lead()
+    dispatch()
+    for workflow in (broken, healthy):
+        engine.queue_workflow(workflow, {"lead_id": lead.pk})
+    action = actions._items.pop("perform")
+    definition._compiled.cache_clear()
+    try:
+        assert engine.run_due() == 2
+    finally:
+        actions._items["perform"] = action
+    assert states() == [("failed", "workflow_broken"), ("completed", "")]
+    assert claiming.claim("another") == []
+
+
+@pytest.mark.django_db
+def test_a_condition_that_nothing_meets_keeps_no_other_workflow_from_its_matches(make_workflow, make_lead):
+    dispatch()
+    made = make_lead()
+    changes = list(Change.objects.filter(entity="lead", object_id=made.pk).values_list("pk", flat=True))
+    make_workflow([TAG], trigger="record_created")
+    version = WorkflowVersion.objects.get()
+    asked = [
+        matching.Candidate(version, Q(kind="created"), Q(pk__in=[])),
+        matching.Candidate(version, Q(pk__in=[]), Q()),
+        matching.Candidate(version, Q(kind="created"), Q(first_name=made.first_name)),
+    ]
+    assert matching.matched(entities["lead"], changes, asked) == [(asked[2], changes)]
