@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from contextvars import copy_context
 from typing import IO, Any
 
@@ -65,11 +64,12 @@ class ThreadedHandler(ASGIHandler):
         finally:
             for task in tasks:
                 task.cancel()
-                with suppress(asyncio.CancelledError, RequestAborted):
-                    await task
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
             if hasattr(response, "aclose"):
                 await response.aclose()
             await self._in_thread(response.close)
+        if isinstance(ends[0], Exception):
+            raise ends[0]  # the server then breaks the connection off: a half is not taken for the whole
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()

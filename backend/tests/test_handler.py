@@ -1,10 +1,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
 from django.http import HttpRequest, HttpResponse
 
 from backend.handler import ThreadedHandler
-from core.api.transfer.streaming import Download
+from core.api.transfer.streaming import Download, Slots
 
 
 def scope(path="/livez"):
@@ -92,9 +93,7 @@ class Endless(ThreadedHandler):
         self.ended = []
 
     def get_response(self, request: HttpRequest) -> HttpResponse:
-        response = Download(self._blocks())
-        response._resource_closers.append(lambda: self.ended.append("response"))
-        return response
+        return Download(self._blocks(), lambda: self.ended.append("response"))
 
     async def _blocks(self) -> AsyncIterator[bytes]:
         try:
@@ -103,6 +102,33 @@ class Endless(ThreadedHandler):
                 await asyncio.sleep(0)
         finally:
             self.ended.append("blocks")
+
+
+class Failing(Endless):
+    """Answers with a stream that fails on its way."""
+
+    async def _blocks(self) -> AsyncIterator[bytes]:
+        try:
+            yield b"block"
+            raise OSError("the disk is gone")
+        finally:
+            self.ended.append("blocks")
+
+
+def test_a_stream_that_fails_is_broken_off_and_ended():
+    handler, client = Failing(), Client(WHOLE)
+    with pytest.raises(OSError, match="the disk is gone"):
+        asyncio.run(asked(handler, client))
+    assert handler.ended == ["blocks", "response"]
+    assert client.sent[-1] == {"type": "http.response.body", "body": b"block", "more_body": True}
+
+
+def test_downloads_are_limited_altogether_and_for_each_user():
+    slots = Slots(total=3, each=2)
+    assert [slots.take("ann") for _ in range(3)] == [True, True, False]
+    assert [slots.take("bob"), slots.take("cem")] == [True, False]
+    slots.give_back("ann")
+    assert [slots.take("cem"), slots.take("cem")] == [True, False]
 
 
 def test_a_stream_to_a_client_that_goes_away_is_ended():

@@ -57,7 +57,7 @@ def ids_and_count(found: Listing, start: int, size: int) -> tuple[list[int], Cou
     if len(ids) <= size:
         return ids, Count(start + len(ids))
     if far:
-        return ids, Count(expected, estimated=True)
+        return ids, Count(max(expected, start + len(ids)), estimated=True)
     return ids, _judged(found.rows, counted, start + len(ids))
 
 
