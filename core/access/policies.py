@@ -94,6 +94,9 @@ class AutomationPolicy(OwnershipPolicy):
     def scope(self, user: Any, action: str = Action.VIEW) -> Q:
         return self.rows(user, action) if self.allows(user, action) else NOTHING
 
+    def branches(self, user: Any, action: str = Action.VIEW) -> list[Q]:
+        return super().branches(user, action) if self.allows(user, action) else [NOTHING]
+
     def allows(self, user: Any, action: str) -> bool:
         return role_allows(user, Action.AUTOMATE)
 
