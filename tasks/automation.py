@@ -63,7 +63,7 @@ class CreateTask(Action):
     def prepare(self, steps: Sequence[Step]) -> None:
         first = steps[0]
         if first.run.entity in SUBJECTS:
-            first.subject.crew.memory.lookups.find(first.run.entity, first.subject.crew.pks)
+            first.subject.batch.cache.lookups.find(first.run.entity, first.subject.batch.pks)
 
     def run(self, step: Step) -> Outcome:
         values = self.values(step)
@@ -73,7 +73,7 @@ class CreateTask(Action):
         assignee = values.get("assigned_to") or self._assignee(step)
         fields |= {"assigned_to": assignee, "due_date": self._due(step, values, assignee)}
         fields |= self._about(step)
-        task = writing.create(entities["task"], fields, step.user, step.subject.crew.memory.lookups)
+        task = writing.create(entities["task"], fields, step.user, step.subject.batch.cache.lookups)
         return Outcome({"model": "task", "id": task.pk, "due_date": fields["due_date"]})
 
     def _about(self, step: Step) -> dict[str, Any]:
@@ -82,14 +82,14 @@ class CreateTask(Action):
     def _assignee(self, step: Step) -> int | None:
         """Whoever the record belongs to, else whom the workflow acts as."""
         wanted = [*step.subject.belonging, step.user.pk if step.user else None]
-        active = step.subject.crew.memory.people.active(w for w in wanted if w)
+        active = step.subject.batch.cache.users.active(w for w in wanted if w)
         return next((w for w in wanted if w in active), None)
 
     def _due(self, step: Step, values: Mapping[str, Any], assignee: int | None) -> datetime | None:
         """At the end of the working day, in the assignee's zone."""
         if values.get("due_days") is None:
             return None
-        user = step.subject.crew.memory.people.get(assignee)
+        user = step.subject.batch.cache.users.get(assignee)
         zone = ZoneInfo(user.time_zone if user else "UTC")
         today = timezone.now().astimezone(zone).date()
         days = values["due_days"]

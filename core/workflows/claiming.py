@@ -61,7 +61,7 @@ def claim(worker: str, limit: int = BATCH, run_id: int | None = None) -> list[Cl
         return [Claim(*row[1:]) for row in sorted(cursor.fetchall())]
 
 
-def squads(claims: Sequence[Claim]) -> list[list[Claim]]:
+def batches(claims: Sequence[Claim]) -> list[list[Claim]]:
     """The claims that are worked together: of one version and entity, each about another record, in order.
 
     A run that cost a worker its lease goes last and alone: it may be what the worker died of.

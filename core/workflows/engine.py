@@ -45,19 +45,19 @@ def run_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: False
 
 
 def _work_off(claims: list[Claim], worker: str, stopped: Callable[[], bool]) -> int:
-    """Work the claims off, squad by squad, while half of their leases lasts; gives back those that are not
+    """Work the claims off, batch by batch, while half of their leases lasts; gives back those that are not
     begun. Returns how many were."""
-    squads, begun, late = claiming.squads(claims), 0, time.monotonic() + claiming.LEASE_S / 2
-    for i, squad in enumerate(squads):
-        alone = squad[0].lost_leases > 0
+    batches, begun, late = claiming.batches(claims), 0, time.monotonic() + claiming.LEASE_S / 2
+    for i, batch in enumerate(batches):
+        alone = batch[0].lost_leases > 0
         if stopped() or (alone and i) or time.monotonic() > late:
-            claiming.release(worker, [claim for rest in squads[i:] for claim in rest])
+            claiming.release(worker, [claim for rest in batches[i:] for claim in rest])
             break
         if alone:
             # Should it cost this worker its life as well, then no other run's lease.
-            claiming.release(worker, [claim for rest in squads[1:] for claim in rest])
-        Worker(*squad).work()
-        begun += len(squad)
+            claiming.release(worker, [claim for rest in batches[1:] for claim in rest])
+        Worker(*batch).work()
+        begun += len(batch)
         if alone:
             break
     return begun

@@ -25,8 +25,8 @@ from core.workflows.actions import Outcome, Step
 from core.workflows.actions.base import TemporaryError
 from core.workflows.alerts import alert
 from core.workflows.backoff import STEP
+from core.workflows.batch import RecordBatch, TransactionCache
 from core.workflows.claiming import Claim
-from core.workflows.crew import Crew, Memory
 from core.workflows.definition import Instruction
 from core.workflows.recording import LeaseLostError, bounded, end_waits, record, step_row
 from core.workflows.subject import Subject
@@ -108,7 +108,7 @@ class Transaction:
             runs = self._locked()
             if runs and self._compiled(runs):
                 self.entity, self.user = entities.get(runs[0].entity), runs[0].workflow.run_as
-                self.memory = Memory(self.user)
+                self.cache = TransactionCache(self.user)
                 self.going = [run for run in runs if not (self._held(run) or self._over_limits(run))]
                 end_waits(self.going)
                 work()
@@ -186,12 +186,12 @@ class Transaction:
         """One step of all runs that stand at it."""
         runs = [run for run in self.going if run.cursor == instruction.position]
         pks = [run.object_id for run in runs if run.object_id]
-        crew = Crew(self.entity, pks, self.memory, instruction.reads)
+        batch = RecordBatch(self.entity, pks, self.cache, instruction.reads)
         changes = isinstance(self.compiled.trigger, ChangeTrigger)
         steps = [
             Step(
                 run,
-                Subject(run, self.user, self.compiled.trigger.name, crew),
+                Subject(run, self.user, self.compiled.trigger.name, batch),
                 instruction.given,
                 instruction.position,
                 instruction.path,

@@ -13,7 +13,7 @@ from core.conditions import change_q, parse, record_q
 from core.entities import Entity, entities, kinds
 from core.errors import NotVisibleError
 from core.models import Change, User, WorkflowExecution
-from core.workflows.crew import Crew, Memory
+from core.workflows.batch import RecordBatch, TransactionCache
 from core.workflows.templating import Names, paths_read
 
 PERSON = {"id": {}, "username": {}, "first_name": {}, "last_name": {}, "full_name": {}, "email": {}}
@@ -95,28 +95,32 @@ class Lazy(Mapping[str, Any]):
 
 
 class Subject:
-    """The record of a run as its principal sees it. `user` None is the system itself; `crew` are the runs it
+    """The record of a run as its principal sees it. `user` None is the system itself; `batch` are the runs it
     is read together with."""
 
     def __init__(
-        self, run: WorkflowExecution, user: User | None, trigger_type: str = "", crew: Crew | None = None
+        self,
+        run: WorkflowExecution,
+        user: User | None,
+        trigger_type: str = "",
+        batch: RecordBatch | None = None,
     ) -> None:
         self.run, self.user, self.trigger_type = run, user, trigger_type
         self.entity = entities.get(run.entity)
         self.pk = run.object_id
-        self.crew = crew or Crew(self.entity, [self.pk] if self.pk else [], Memory(user))
+        self.batch = batch or RecordBatch(self.entity, [self.pk] if self.pk else [], TransactionCache(user))
 
     @property
     def rows(self) -> Any:
         """The record as a queryset, empty where the principal does not see it."""
         if self.entity is None:
             raise NotVisibleError("This run is about no record.")
-        return self.crew.visible.filter(pk=self.pk)
+        return self.batch.visible.filter(pk=self.pk)
 
     @property
     def belonging(self) -> tuple[int | None, int | None]:
         """Whom the record is assigned to, and its owner."""
-        row = self.crew.row(self.pk) or {}
+        row = self.batch.row(self.pk) or {}
         return row.get("assigned_to"), row.get("owner")
 
     @cached_property
@@ -125,9 +129,9 @@ class Subject:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The record by public names, those its crew asks for; of a deleted one what it last was. Raises
+        """The record by public names, those its batch asks for; of a deleted one what it last was. Raises
         NotVisibleError."""
-        found = self.crew.row(self.pk)
+        found = self.batch.row(self.pk)
         if found:
             return {name: plain(value) for name, value in found.items()}
         if self.change is not None and self.change.kind == Change.Kind.DELETED:
@@ -174,7 +178,7 @@ class Subject:
 
     def _trigger(self) -> dict[str, Any]:
         change = self.change
-        actor = self.crew.memory.people.get(change.actor_id) if change else None
+        actor = self.batch.cache.users.get(change.actor_id) if change else None
         at = change.at if change else self.run.created_at
         return {
             "type": self.trigger_type,
@@ -185,6 +189,6 @@ class Subject:
 
     def _person_maker(self, name: str) -> Callable[[], Any]:
         def make() -> dict[str, Any]:
-            return person(self.crew.memory.people.get(self.context["record"].get(name)))
+            return person(self.batch.cache.users.get(self.context["record"].get(name)))
 
         return make

@@ -66,7 +66,7 @@ class Step:
         """The run's record, locked for a change. Raises NotVisibleError, ForbiddenError."""
         if self.subject.entity is None or self.subject.pk is None:
             raise NotVisibleError("This run is about no record.")
-        return self.subject.crew.locked(self.subject.pk)
+        return self.subject.batch.locked(self.subject.pk)
 
 
 class Action:
@@ -135,7 +135,7 @@ class RecordAction(Action):
     needs_record = True
 
     def prepare(self, steps: Sequence[Step]) -> None:
-        steps[0].subject.crew.lock()
+        steps[0].subject.batch.lock()
 
 
 actions: Registry[Action] = Registry("action")

@@ -81,7 +81,7 @@ def _zone_of(step: Step) -> str:
     """Where the record lives: the zone of whom it is assigned to, else of its owner."""
     record = step.subject.context["record"]
     ids = [record.get("assigned_to"), record.get("owner")]
-    users = step.subject.crew.memory.people.find([i for i in ids if i])
+    users = step.subject.batch.cache.users.find([i for i in ids if i])
     return next((users[i].time_zone for i in ids if i in users), "UTC")
 
 

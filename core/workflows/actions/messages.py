@@ -165,7 +165,7 @@ class SendNotification(Action):
         wanted = values.get("user_id") or self._belonging(step, values.get("to"))
         # A record nobody owns, moved by the system: the administrators hear of it.
         admins = User.objects.filter(is_active=True, role=Role.ADMIN).order_by("pk")
-        return step.subject.crew.memory.people.active(wanted) or list(admins.values_list("pk", flat=True))
+        return step.subject.batch.cache.users.active(wanted) or list(admins.values_list("pk", flat=True))
 
     def _belonging(self, step: Step, to: str | None) -> list[int]:
         if to == "admins":

@@ -176,7 +176,7 @@ class CreateRecord(Action):
     def run(self, step: Step) -> Outcome:
         values = self.values(step)
         entity = entities[values["model"]]
-        record = writing.create(entity, values["fields"], step.user, step.subject.crew.memory.lookups)
+        record = writing.create(entity, values["fields"], step.user, step.subject.batch.cache.lookups)
         return Outcome({"model": entity.name, "id": record.pk})
 
 
@@ -190,7 +190,7 @@ class AddComment(Action):
     help_text = "Comment on the record."
 
     def run(self, step: Step) -> Outcome:
-        if step.subject.crew.row(step.subject.pk) is None:
+        if step.subject.batch.row(step.subject.pk) is None:
             raise NotVisibleError("The record is not there.")
         body = self.values(step)["body"]
         comment = mentions.say(

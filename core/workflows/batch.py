@@ -14,7 +14,7 @@ from core.entities.reading import Reader
 from core.models import User
 
 
-class People:
+class UserCache:
     """Users by id, inactive ones too."""
 
     def __init__(self) -> None:
@@ -36,14 +36,14 @@ class People:
         return sorted(pk for pk, user in self.find(pks).items() if user.is_active)
 
 
-class Memory:
+class TransactionCache:
     """What stays the same for one principal in one transaction."""
 
     def __init__(self, user: User | None) -> None:
-        self.user, self.people, self.lookups = user, People(), Lookups(user)
+        self.user, self.users, self.lookups = user, UserCache(), Lookups(user)
 
 
-class Crew:
+class RecordBatch:
     """The records of runs that are at the same step, as their principal sees them before it.
 
     `names` are the columns that somebody asks for, None stands for all.
@@ -53,23 +53,23 @@ class Crew:
         self,
         entity: Entity | None,
         pks: Sequence[int],
-        memory: Memory,
+        cache: TransactionCache,
         names: Iterable[str] | None = None,
     ) -> None:
-        self.entity, self.pks, self.memory, self.names = entity, pks, memory, names
+        self.entity, self.pks, self.cache, self.names = entity, pks, cache, names
         self._locked: dict[int, Any] = {}
 
     @property
     def visible(self) -> Any:
         """What the principal sees, as a queryset."""
-        user = self.memory.user
+        user = self.cache.user
         return self.entity.model.objects.all() if user is None else self.entity.visible_to(user)
 
     @cached_property
     def _rows(self) -> dict[int, dict[str, Any]]:
         fields = [] if self.names is None else [n for n in self.entity.by_name if n in self.names]
         rows = self.visible.filter(pk__in=self.pks).order_by()
-        return {row["id"]: row for row in Reader(self.entity, fields=fields).rows(rows, self.memory.user)}
+        return {row["id"]: row for row in Reader(self.entity, fields=fields).rows(rows, self.cache.user)}
 
     def row(self, pk: int | None) -> dict[str, Any] | None:
         """The record by public names; None where the principal does not see it."""
@@ -78,9 +78,9 @@ class Crew:
     def lock(self) -> None:
         """Lock every record that will be changed."""
         if self.entity is not None:
-            self._locked = writing.locked_many(self.entity, self.pks, self.memory.user)
+            self._locked = writing.locked_many(self.entity, self.pks, self.cache.user)
 
     def locked(self, pk: int) -> Any:
         """The record under its row's lock. Raises NotVisibleError, ForbiddenError."""
         found = self._locked.pop(pk, None)
-        return found if found is not None else writing.locked(self.entity, pk, self.memory.user)
+        return found if found is not None else writing.locked(self.entity, pk, self.cache.user)

@@ -90,8 +90,8 @@ def test_runs_on_one_record_are_never_worked_together(make_workflow, make_lead, 
         engine.queue_workflow(workflow, {"lead_id": lead.pk})
         settle()
     WorkflowExecution.objects.update(due_at=timezone.now() - timedelta(seconds=1))
-    squads = claiming.squads(claiming.claim("one"))
-    assert [len(squad) for squad in squads] == [1, 1, 1]
+    batches = claiming.batches(claiming.claim("one"))
+    assert [len(batch) for batch in batches] == [1, 1, 1]
     WorkflowExecution.objects.update(due_at=timezone.now() - timedelta(seconds=1), status="queued")
     settle()
     lead.refresh_from_db()
