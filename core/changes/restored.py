@@ -12,13 +12,20 @@ _COUNTED = (
     "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,"
     " pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 )
-# 3 is the first number a transaction can have.
-_SHIFT = "UPDATE {} SET xid = greatest(3, xid::text::bigint - %s)::text::xid8"
+# From the newest down without gaps. 3 is the first number a transaction can have: where there are more
+# transactions than numbers, the oldest share it, and their changes are in the order of their ids.
+_RENUMBER = """
+WITH numbers AS MATERIALIZED (
+    SELECT xid AS old, greatest(3, %s - row_number() OVER (ORDER BY xid DESC))::text::xid8 AS new
+    FROM (SELECT xid FROM core_change UNION SELECT xid FROM core_outbox) AS found
+), outbox AS (UPDATE core_outbox o SET xid = n.new FROM numbers n WHERE o.xid = n.old)
+UPDATE core_change c SET xid = n.new FROM numbers n WHERE c.xid = n.old
+"""
 
 
 def renumber() -> int:
-    """Shift the changes' transactions below this server's oldest running one, their order kept, if they are
-    another server's; returns the number of changes shifted, 0 in a database that was not restored."""
+    """Number the changes' transactions anew, below this server's oldest running one and in their order, if
+    they are another server's; returns the number of changes, 0 in a database that was not restored."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_NEWEST)
         newest = (cursor.fetchone() or (0,))[0]
@@ -27,6 +34,5 @@ def renumber() -> int:
         if newest < following:
             return 0
         cursor.execute("SET LOCAL crm.maintenance = 'on'")
-        cursor.execute(_SHIFT.format("core_outbox"), [newest - oldest_running + 1])
-        cursor.execute(_SHIFT.format("core_change"), [newest - oldest_running + 1])
+        cursor.execute(_RENUMBER, [oldest_running])
         return cursor.rowcount
