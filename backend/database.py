@@ -12,6 +12,7 @@ APPLICATION_NAME = (
 )
 CONNECT_SECONDS = 5
 IDLE_CONNECTION_SECONDS = 60
+PREPARE_AFTER = 5  # executions on one connection, of what asks for it (core.prepared)
 
 
 def database_settings(url: str, *, variable: str = "DATABASE_URL", pgbouncer: bool = False) -> dict[str, Any]:
@@ -47,6 +48,5 @@ def _parse(url: str, variable: str) -> dict[str, Any]:
 
 def _options(pgbouncer: bool) -> dict[str, Any]:
     options: dict[str, Any] = {"application_name": APPLICATION_NAME, "connect_timeout": CONNECT_SECONDS}
-    if pgbouncer:
-        options["prepare_threshold"] = None
+    options["prepare_threshold"] = None if pgbouncer else PREPARE_AFTER
     return options

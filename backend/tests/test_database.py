@@ -34,6 +34,7 @@ def test_a_url_is_taken_apart_with_its_escapes_and_options():
         "sslmode": "require",
         "application_name": "crm",
         "connect_timeout": 5,
+        "prepare_threshold": 5,
     }
 
 

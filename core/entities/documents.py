@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models.fields.json import KeyTransform
 
+from core import prepared
 from core.entities.columns import Column
 from core.entities.entity import Entity, entities
 
@@ -33,7 +34,7 @@ def texts(
     if not wanted:
         return []
     sql, params = _statement_for(entity, columns)
-    with connections[using].cursor() as cursor:
+    with prepared.cursor(using) as cursor:
         cursor.execute(sql, [*params, wanted])
         return [row[0] for row in cursor.fetchall()]
 

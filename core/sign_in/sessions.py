@@ -10,13 +10,14 @@ from functools import lru_cache
 
 from django.conf import settings
 from django.contrib.auth import authenticate
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from core import prepared
 from core.models import Session, User
 from core.sign_in.origin import Origin
 from core.sign_in.tokens import AccessToken, RefreshToken, TokenRefusedError, read_refresh
@@ -119,7 +120,7 @@ def _digest(refresh: RefreshToken) -> str:
 
 def live(session_id: int, user_id: int) -> Session | None:
     """The session with its user if both still hold; one query, which is part of every request."""
-    with connection.cursor() as cursor:
+    with prepared.cursor(DEFAULT_DB_ALIAS) as cursor:
         cursor.execute(_live_statement(), [session_id, user_id])
         row = cursor.fetchone()
     if row is None:
