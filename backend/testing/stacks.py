@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from backend.embedded import placement, ports
+from backend.embedded import placement, ports, state
 from backend.embedded.services import DEFAULT_SERVICE_USER
 from backend.launch import BASE_DIR
 from backend.testing import template
@@ -61,6 +61,7 @@ class Stack:
 
     def start(self) -> None:
         """Start in a process group of its own, as a terminal does."""
+        choose_ports(self.data)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "backend.stack"],
@@ -111,10 +112,22 @@ class Stack:
         self.process.wait(STOP_SECONDS)
 
 
+def choose_ports(data: Path) -> None:
+    """Let its servers begin on ports of their own.
+
+    All begin on the usual ones otherwise, and while a server is down another test's takes its port.
+    """
+    with state.lock(data):
+        known = state.load_locked(data)
+        if not (known.postgres_port or known.valkey_port):
+            state.save(data, known, postgres_port=ports.any_free(), valkey_port=ports.any_free())
+
+
 def fill(data: Path) -> None:
     """Make the data folder one of a CRM that was migrated before and holds no records."""
     data.mkdir(parents=True)
     template.restore_passwords(data)
+    choose_ports(data)
     identity = placement.service_identity(DEFAULT_SERVICE_USER)
     home = placement.reachable_folder(data, identity)
     template.restore_cluster(placement.service_folder("postgres", data, home, identity) / "cluster")

@@ -16,7 +16,7 @@ from backend.embedded import placement, ports, state
 from backend.embedded.services import Services
 from backend.env import ConfigurationError, Env
 from backend.launch import BASE_DIR
-from backend.testing.stacks import bare_environ
+from backend.testing.stacks import bare_environ, choose_ports
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="root alone runs servers as someone else")
 LONG = Path(*["a folder with a long name, as some checkouts have"] * 5)
@@ -48,6 +48,7 @@ def answers(found):
 
 
 def test_servers_start_once_are_reused_survive_kill_9_and_come_back_where_they_were(folder):
+    choose_ports(folder)
     found = services(folder)
     said = []
     found.ensure_running(said.append)
