@@ -1,7 +1,9 @@
 """Everything below /api/."""
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 
+from core.api import problems
 from core.api.hooks import HookView
 from core.api.routes import router
 from core.api.transfer.urls import urlpatterns as transfer_urls
@@ -13,4 +15,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include(transfer_urls)),
     path("auth/", include("core.api.auth_urls")),
     re_path(r"^v1/hooks/(?P<key>[A-Za-z0-9_-]{10,64})/?$", HookView.as_view(), name="hooks"),
+    # On a development machine too, where Django would answer with a page of its own.
+    re_path("", csrf_exempt(problems.not_found)),
 ]

@@ -7,6 +7,7 @@ import orjson
 import pytest
 from django.apps import apps
 from django.db.models import Q
+from rest_framework.test import APIClient
 
 from core.conditions import filters_of
 from core.entities import entities
@@ -353,3 +354,15 @@ def test_every_table_is_spared():
         if hasattr(m, "archived_at") and hasattr(m, "entity_name")
     }
     assert len(records) == len(RESOURCES) == len(entities)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("path", ["/api/v1/nothing/", "/api/v1/nothing", "/api/v2/leads/", "/api/"])
+def test_an_address_that_is_none_is_answered_as_everything_else(settings, debug, path):
+    settings.DEBUG = debug
+    client = APIClient(enforce_csrf_checks=True)
+    for response in (client.get(path), client.post(path, {}, format="json"), client.delete(path)):
+        assert response["Content-Type"] == "application/problem+json"
+        problem = response.json()
+        assert (problem["status"], problem["type"], problem["instance"]) == (404, "/problems/not-found", path)
+        assert problem["detail"] == "There is nothing at this address."
