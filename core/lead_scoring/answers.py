@@ -61,7 +61,7 @@ def stored_reasons(lead: int) -> dict[str, Any]:
 
 def _fits(by: engine.Loaded, row: LeadScore) -> bool:
     """Whether the model that scored is still there as it was."""
-    return len(row.points) == len(by.scorer.factors) and len(row.codes) == len(by.model.inputs)
+    return len(row.points) == len(by.scorer.factors) and len(row.codes) == by.scorer.code_width
 
 
 def reasons_in_words(leads: Sequence[int], using: str) -> dict[int, str]:

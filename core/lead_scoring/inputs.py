@@ -91,11 +91,12 @@ def _range(low: float | None, high: float | None) -> str:
     if low is None and high is None:
         return "any"
     if low is None:
-        return f"up to {_short(high)}"
-    return f"above {_short(low)}" if high is None else f"{_short(low)} to {_short(high)}"
+        return f"up to {short(high)}"
+    return f"above {short(low)}" if high is None else f"{short(low)} to {short(high)}"
 
 
-def _short(value: float | None) -> str:
+def short(value: float | None) -> str:
+    """A number for people, four digits of it: "0.25", "1,200"."""
     return f"{value:,.4g}" if abs(value or 0) < 10_000 else f"{value:,.0f}"
 
 

@@ -48,10 +48,18 @@ def labels_of(model: Model) -> dict[str, str]:
 
 
 def _words(model: Model, codes: Sequence[int]) -> dict[str, str]:
-    """What each feature was, from its inputs' bins; a multiple choice names the values it has."""
+    """What each feature was, from its inputs' bins, or else from the rules that held.
+
+    A multiple choice names the values it has.
+    """
+    bins, rules = codes[: len(model.inputs)], codes[len(model.inputs) :]
+    return model.rules.words(rules) | _input_words(model.inputs, bins)
+
+
+def _input_words(inputs: Sequence[Input], codes: Sequence[int]) -> dict[str, str]:
     made: dict[str, str] = {}
     several: dict[str, list[str]] = {}
-    for one, code in zip(model.inputs, codes, strict=True):
+    for one, code in zip(inputs, codes, strict=True):
         if one.member:
             several.setdefault(one.feature, []).extend([one.member] if code == 1 else [])
         else:

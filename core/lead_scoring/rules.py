@@ -1,7 +1,7 @@
 """The rule set: points for what is known of a lead, from a base. It scores from the first lead on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +10,16 @@ import numpy as np
 from core.entities.kinds.text import checked_texts
 from core.errors import FieldIssue, InvalidError, refused_as
 from core.lead_scoring.features import FeatureSpec, Frame, Kind, level
+from core.lead_scoring.inputs import short
 
 # Points that multiply a lead's odds by e: at a score of 50 a slope of one score point for each point.
 POINTS_PER_LOGIT = 25.0
 TESTS = ("in", "filled", "is", "at_least", "at_most")
 MAX_RULES = 200
 MAX_POINTS = 100
+LISTED = 3  # values of a rule that are said one by one
+_SAID = {"filled": ("not known", "known"), "is": ("no", "yes")}
+_BITS = 15  # of a smallint that is never negative
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,14 @@ class Rule:
             wanted = frozenset(self.value)
             return np.array([_one_of(value, wanted) for value in values], dtype=bool)
         return _compare(self.test, values, self.value)
+
+    def words(self) -> str:
+        """What a lead it holds for is: "referral", "known", "at least 5"; a long list goes by its label."""
+        if self.test == "in":
+            return self.label if self.label and len(self.value) > LISTED else " or ".join(self.value)
+        if self.test in ("filled", "is"):
+            return _SAID[self.test][bool(self.value)]
+        return f"{self.test.replace('_', ' ')} {short(self.value)}"
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -72,15 +84,46 @@ class RuleSet:
         """The features the rules look at, each once, in their order."""
         return list(dict.fromkeys(rule.feature for rule in self.rules))
 
-    def points(self, frame: Frame) -> np.ndarray:
-        """Points by lead and feature: float64, shape (n, features). An absent feature gives none."""
-        names = self.features()
-        found = np.zeros((frame.n, len(names)))
-        for rule in self.rules:
+    def held(self, frame: Frame) -> np.ndarray:
+        """Which rules hold by lead: bool, shape (n, rules). None does of an absent feature."""
+        found = np.zeros((frame.n, len(self.rules)), dtype=bool, order="F")
+        for i, rule in enumerate(self.rules):
             values = frame.column(rule.feature)
             if values is not None:
-                found[:, names.index(rule.feature)] += rule.points * rule.holds(values)
+                found[:, i] = rule.holds(values)
         return found
+
+    def points(self, frame: Frame) -> np.ndarray:
+        """Points by lead and feature: float64, shape (n, features)."""
+        return self.points_of(self.held(frame))
+
+    def points_of(self, held: np.ndarray) -> np.ndarray:
+        """The same, of what `held` gave."""
+        names = self.features()
+        found = np.zeros((len(held), len(names)))
+        for i, rule in enumerate(self.rules):
+            found[:, names.index(rule.feature)] += rule.points * held[:, i]
+        return found
+
+    @property
+    def code_width(self) -> int:
+        """How many codes say which rules hold."""
+        return -(-len(self.rules) // _BITS)
+
+    def codes_of(self, held: np.ndarray) -> np.ndarray:
+        """Which rules hold, a bit for each: int16, shape (n, code_width)."""
+        codes = np.zeros((len(held), self.code_width), dtype=np.int16)
+        for i in range(len(self.rules)):
+            codes[:, i // _BITS] |= held[:, i].astype(np.int16) << (i % _BITS)
+        return codes
+
+    def words(self, codes: Sequence[int]) -> dict[str, str]:
+        """By feature, what the rules that hold go by."""
+        said: dict[str, list[str]] = {}
+        for i, rule in enumerate(self.rules):
+            if codes[i // _BITS] >> (i % _BITS) & 1:
+                said.setdefault(rule.feature, []).append(rule.words())
+        return {feature: ", ".join(words) for feature, words in said.items()}
 
     def score(self, frame: Frame) -> np.ndarray:
         """Scores from 0 to 100, int64."""

@@ -23,7 +23,8 @@ CAP = "limit"
 class Scored:
     """Results for n leads. `points` are integers by lead and factor: base + their sum = score, for each.
 
-    `shares` are the same before rounding. `codes` are the bins each input fell into.
+    `shares` are the same before rounding. `codes` are the bins each input fell into, and behind them which
+    rules held.
     """
 
     score: np.ndarray
@@ -47,6 +48,11 @@ class Scorer:
         names = [one.feature for one in self.model.inputs] + self.model.rules.features()
         return [*dict.fromkeys(names), CAP]
 
+    @property
+    def code_width(self) -> int:
+        """How many codes a lead has."""
+        return len(self.model.inputs) + self.model.rules.code_width
+
     @cached_property
     def _input_factor(self) -> list[int]:
         return [self.factors.index(one.feature) for one in self.model.inputs]
@@ -64,16 +70,17 @@ class Scorer:
 
     def score(self, frame: Frame) -> Scored:
         """Scores, probabilities and points of every lead of the frame."""
-        contributions, codes, rule_points = self._contributions(frame)
+        contributions, codes, held = self._contributions(frame)
         total = contributions.sum(axis=1)
         if self.model.learned:
             exact = 100 * sigmoid(total)
             score = np.rint(exact).astype(np.int64)
             shares = contributions * _stretch(exact - self.model.base_score, total)[:, None]
         else:
-            shares, score = self._as_ruled(rule_points)
+            shares, score = self._as_ruled(self.model.rules.points_of(held))
         points = rounded(shares, score - self.model.base_score)
-        return Scored(score, sigmoid(self.model.intercept + total), points, shares, codes)
+        said = np.hstack([codes, self.model.rules.codes_of(held)])
+        return Scored(score, sigmoid(self.model.intercept + total), points, shares, said)
 
     def _as_ruled(self, rule_points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The rules' own points and scores, with what exceeds the scale taken off by the cap."""
@@ -85,7 +92,7 @@ class Scorer:
         return shares, score.astype(np.int64)
 
     def _contributions(self, frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Log-odds by lead and factor, the codes of the inputs, the raw points of the rules."""
+        """Log-odds by lead and factor, the codes of the inputs, which rules hold."""
         model = self.model
         codes = encode_all(model.inputs, frame)
         by_factor = np.zeros((len(self.factors), frame.n))
@@ -95,11 +102,12 @@ class Scorer:
             cells = matrix.ravel()[codes[:, i].astype(np.intp) * matrix.shape[1] + codes[:, j]] / 2
             by_factor[self._input_factor[i]] += cells
             by_factor[self._input_factor[j]] += cells
-        rule_points = model.rules.points(frame)
+        held = model.rules.held(frame)
         if self._rule_scale:
+            rule_points = model.rules.points_of(held)
             for column, factor in enumerate(self._rule_factor):
                 by_factor[factor] += (rule_points[:, column] - self._rule_means[column]) * self._rule_scale
-        return by_factor.T, codes, rule_points
+        return by_factor.T, codes, held
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

@@ -144,8 +144,9 @@ class ScoringJob(models.Model):
 
 
 class LeadScore(models.Model):
-    """The score of one lead with its reasons: points by factor and the bin of each input, in the order of the
-    model (or, without one, the rule set) that scored it. No foreign keys: core names no entity."""
+    """The score of one lead with its reasons, in the order of the model (or, without one, the rule set) that
+    scored it: points by factor; the bin of each input and which rules held, 15 to a number. No foreign keys:
+    core names no entity."""
 
     lead_id = models.BigIntegerField(primary_key=True)
     score = models.SmallIntegerField()

@@ -52,7 +52,7 @@ def test_scoring_one_lead_gives_reasons_that_add_up(admin):
     assert {f["factor"]: f["points"] for f in found["factors"]} == {
         "lead_source": 20, "email_kind": 10, "company_name": 10,
     }  # fmt: skip
-    assert found["factors"][0]["text"] == "Source +20"
+    assert found["factors"][0]["text"] == "Source: referral +20"
     assert sum(f["importance"] for f in found["factors"]) == pytest.approx(1, abs=1e-3)
     assert (found["rule_share"], found["model_share"], found["model_version"]) == (1.0, 0.0, None)
 

@@ -51,7 +51,7 @@ def test_a_csv_carries_the_reasons_when_they_are_named(admin, ruled, delimiter):
     text = exported(admin, fields=FIELDS, delimiter=delimiter).decode()
     rows = rows_of(text, delimiter={"tab": "\t"}.get(delimiter, delimiter))
     assert [row["factors"] for row in rows] == [
-        "Source +20; Company +10; base 50", "base 50", "Source +15; base 50",
+        "Source: referral +20; Company: known +10; base 50", "base 50", "Source: website +15; base 50",
     ]  # fmt: skip
     assert [row["first_name"] for row in rows] == ['\'=Ada, "A"', "Bob", "Cy"]
     assert "factors" not in rows_of(exported(admin).decode())[0]
@@ -59,7 +59,7 @@ def test_a_csv_carries_the_reasons_when_they_are_named(admin, ruled, delimiter):
 
 def test_json_lines_and_spreadsheets_carry_them_too(admin, ruled):
     lines = [json.loads(line) for line in exported(admin, fields=FIELDS, format="jsonl").splitlines()]
-    assert lines[0]["factors"] == "Source +20; Company +10; base 50"
+    assert lines[0]["factors"] == "Source: referral +20; Company: known +10; base 50"
     assert lines[0]["first_name"] == '=Ada, "A"'
     book = CalamineWorkbook.from_filelike(io.BytesIO(exported(admin, fields=FIELDS, format="xlsx")))
     header, *rows = book.get_sheet_by_index(0).to_python()

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from core.errors import InvalidError
 from core.lead_scoring.default_rules import DEFAULT_RULES
 from core.lead_scoring.features import Frame, frame_of
-from core.lead_scoring.model import DamagedModelError, NewerFormatError, content_hash, model_from_json
+from core.lead_scoring.model import (
+    DamagedModelError,
+    NewerFormatError,
+    content_hash,
+    model_from_json,
+    rules_only,
+)
+from core.lead_scoring.reasons import labels_of, reasons
 from core.lead_scoring.rules import parse_rules
 from core.lead_scoring.scorer import Scorer, rounded
 from core.lead_scoring.training import train
@@ -107,7 +114,8 @@ def test_one_lead_scores_as_it_does_among_many():
 
 def test_unseen_values_fall_to_a_stated_bin():
     scorer = Scorer(LEARNED)
-    codes = scorer.score(one_lead(lead_source="carrier pigeon", company_size=1e300)).codes[0]
+    scored = scorer.score(one_lead(lead_source="carrier pigeon", company_size=1e300))
+    codes = scored.codes[0][: len(LEARNED.inputs)]
     words = {one.feature: one.words(int(code)) for one, code in zip(LEARNED.inputs, codes, strict=True)}
     assert words["lead_source"] == "other"
     assert words["company_size"].startswith("above ")
@@ -145,6 +153,40 @@ def damaged(**changes):
 def test_damaged_foreign_and_newer_artefacts_are_refused(raw, error):
     with pytest.raises(error):
         model_from_json(raw)
+
+
+RULES_OF_EVERY_KIND = [
+    *({"feature": "company_size", "test": "at_least", "value": n, "points": 1} for n in range(1, 15)),
+    {"feature": "company_size", "test": "at_most", "value": 12_000, "points": 2},
+    {"feature": "lead_source", "test": "in", "value": ["Event", "referral"], "points": 4},
+    {"feature": "tags", "test": "in", "value": list("abcd"), "points": 3, "label": "A letter"},
+    {"feature": "tags", "test": "in", "value": list("efgh"), "points": 9},
+    {"feature": "email_kind", "test": "filled", "value": False, "points": -5},
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ({}, ["Email kind: not known -5"]),
+        ({"email_kind": "business"}, []),
+        (
+            {"email_kind": "free", "company_size": 2},
+            ["Company size: at least 1, at least 2, at most 12,000 +4"],
+        ),
+        (
+            {"email_kind": "free", "tags": ["a", "h"], "lead_source": "event"},
+            ["Tags: A letter, e or f or g or h +12", "Lead source: event or referral +4"],
+        ),
+    ],
+)
+def test_the_reasons_of_rules_say_which_of_them_held(values, texts):
+    model = rules_only(parse_rules({"rules": RULES_OF_EVERY_KIND}), 0.0, 1.0, {})
+    scorer = Scorer(model)
+    scored = scorer.score(one_lead(**values))
+    assert scored.codes.shape == (1, 2) == (1, scorer.code_width)
+    found = reasons(scorer, scored.points[0].tolist(), scored.codes[0].tolist(), labels_of(model))
+    assert [one["text"] for one in found] == texts
 
 
 @pytest.mark.parametrize(
