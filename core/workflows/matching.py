@@ -143,19 +143,20 @@ class Triggered:
 
 
 def _triggered(ids: Sequence[int], found: Sequence[Candidate]) -> list[Triggered]:
-    """By candidate: one query, one column for each distinct question."""
-    questions = {str(c.of_change): c.of_change for c in found}
-    answers = {key: Triggered() for key in questions}
+    """By candidate: one query, one column for each distinct question. Questions are compared as such: as text
+    `changed_to` and `changed_from` of one value look alike."""
+    questions = list(dict.fromkeys(c.of_change for c in found))
+    answers = {question: Triggered() for question in questions}
     deleted = Q(kind=Change.Kind.DELETED)
-    asked = [*questions.values(), deleted]
+    asked = [*questions, deleted]
     rows = Change.objects.filter(AnyOf(F("id"), list(ids)))
     for flags, changes, records in _flagged(rows, asked, "id", "object_id"):
-        for key, flag in zip(questions, flags, strict=False):
+        for question, flag in zip(questions, flags, strict=False):
             if flag:
-                answers[key].changes += changes
-                answers[key].records += records
-                answers[key].gone.update(records if flags[-1] else ())
-    return [answers[str(c.of_change)] for c in found]
+                answers[question].changes += changes
+                answers[question].records += records
+                answers[question].gone.update(records if flags[-1] else ())
+    return [answers[c.of_change] for c in found]
 
 
 def _met(entity: Entity, found: Sequence[Candidate], triggered: Sequence[Triggered]) -> list[set[int]]:

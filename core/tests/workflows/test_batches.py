@@ -258,3 +258,21 @@ def test_a_condition_that_nothing_meets_keeps_no_other_workflow_from_its_matches
         matching.Candidate(version, Q(kind="created"), Q(first_name=made.first_name)),
     ]
     assert matching.matched(entities["lead"], changes, asked) == [(asked[2], changes)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("order", [("to", "from"), ("from", "to")])
+def test_to_a_value_and_from_it_are_two_questions(make_workflow, make_lead, change, settle, order):
+    tags = {name: [("add_tag", {"tag": name})] for name in order}
+    for name, action in tags.items():
+        make_workflow(action, trigger="status_changed", settings={name: "contacted"})
+    lead = make_lead()
+    settle()
+    change(lead, status="contacted")
+    settle()
+    lead.refresh_from_db()
+    assert lead.tags == ["to"]
+    change(lead, status="qualified")
+    settle()
+    lead.refresh_from_db()
+    assert sorted(lead.tags) == ["from", "to"]
