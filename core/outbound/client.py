@@ -94,10 +94,16 @@ def _exchange(
         return reply.status, dict(names), body[:MAX_READ]
 
 
-def _headers(target: Target, request: Request) -> list[tuple[str, str]]:
+def _headers(target: Target, request: Request) -> list[tuple[bytes, bytes]]:
+    fixed = {
+        "Host": target.authority,
+        "User-Agent": USER_AGENT,
+        "Connection": "close",
+        "Content-Length": str(len(request.body)),
+    }
     own = {k: v for k, v in request.headers.items() if k.lower() not in RESERVED_HEADERS}
-    fixed = {"Host": target.authority, "User-Agent": USER_AGENT, "Connection": "close"}
-    return [*fixed.items(), ("Content-Length", str(len(request.body))), *own.items()]
+    # Names of people have letters that ASCII has not: such values go out as UTF-8.
+    return [(name.encode("ascii"), value.encode()) for name, value in {**fixed, **own}.items()]
 
 
 @cache

@@ -22,7 +22,8 @@ class NotForOwnerError(Exception):
 
 
 def body_of(delivery: WebhookDelivery) -> str:
-    """`{type, timestamp, data}` within what the subscription's owner sees now. Raises NotForOwnerError."""
+    """`{type, timestamp, data}` within what the subscription's owner sees now; at a repetition what was said
+    before, if the owner still sees the record. Raises NotForOwnerError."""
     subscription = delivery.subscription
     if subscription is None or delivery.change_id is None:
         return delivery.body or ""
@@ -30,14 +31,12 @@ def body_of(delivery: WebhookDelivery) -> str:
     entity = entities[delivery.entity]
     if change is None or not subscription.owner.is_active:
         raise NotForOwnerError
-    return orjson.dumps(
-        {
-            "type": delivery.event,
-            "timestamp": change.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-            "data": _data(entity, subscription, change),
-        },
-        default=str,
-    ).decode()
+    data = _data(entity, subscription, change)
+    if delivery.body is not None:
+        return delivery.body
+    timestamp = change.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    told = {"type": delivery.event, "timestamp": timestamp, "data": data}
+    return orjson.dumps(told, default=str).decode()
 
 
 def _data(entity: Entity, subscription: WebhookSubscription, change: Change) -> dict[str, Any]:
@@ -66,8 +65,12 @@ def request_of(delivery: WebhookDelivery) -> Request:
     """The signed request of one attempt. `delivery.body` is set."""
     body = (delivery.body or "").encode()
     signed = signing.headers(secrets_of(delivery), delivery.key, body)
-    given = {str(k): str(v) for k, v in delivery.headers.items()}
-    headers = {"Content-Type": "application/json", **given, **signed, "Idempotency-Key": delivery.key}
+    fixed = {**signed, "Idempotency-Key": delivery.key}
+    ours = {name.lower() for name in fixed}
+    given = {str(k): str(v) for k, v in delivery.headers.items() if str(k).lower() not in ours}
+    named = {name.lower() for name in given}
+    default = {} if "content-type" in named else {"Content-Type": "application/json"}
+    headers = {**default, **given, **fixed}
     url = delivery.subscription.url if delivery.subscription else delivery.url
     return Request(url, delivery.method, headers, body)
 

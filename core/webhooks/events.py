@@ -72,5 +72,5 @@ def question(entity: Entity, name: str) -> Q:
         return Q(kind__in=Change.Kind.values)
     if what in Change.Kind.values:
         return Q(kind=what)
-    field = {"field": what.removesuffix(CHANGED), "op": "changed"}
-    return Q(kind="updated") & change_q(entity, parse(entity, field, changes=True))
+    # Not by way of the condition language: there are fields that lists cannot filter by.
+    return Q(kind="updated", changes__has_key=entity.by_name[what.removesuffix(CHANGED)].path)

@@ -4,12 +4,13 @@ A delivery is claimed with a lease and a fence, sent without any transaction ope
 the fence is still its own. A crash in between sends it again under the same webhook-id.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 
-from django.db import connection, connections, transaction
+from django.db import InterfaceError, OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from core.models import Notification, WebhookAttempt, WebhookDelivery, WebhookSubscription
@@ -18,6 +19,8 @@ from core.outbound.addresses import AddressRefusedError
 from core.outbound.client import Reply, UnreachableError
 from core.webhooks.composing import NotForOwnerError, body_of, request_of, shown_headers
 from core.workflows.backoff import DELIVERY, STEP, is_transient, retry_after_of
+
+log = logging.getLogger(__name__)
 
 THREADS = 16
 PER_LANE = 2
@@ -79,6 +82,11 @@ def deliver_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: F
 def _attempt_in_thread(pk: int) -> None:
     try:
         attempt(pk)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # noqa: BLE001 (the edge of a thread: one message that cannot be made stops no other)
+        log.exception("delivery %s could not be attempted", pk)
+        _record(WebhookDelivery.objects.get(pk=pk), None, "The message could not be made.", None)
     finally:
         connections.close_all()
 
@@ -90,8 +98,8 @@ def attempt(pk: int) -> None:
         _record(delivery, None, "The subscription is disabled.", None, cancel=True)
         return
     try:
-        if delivery.body is None:
-            delivery.body = body_of(delivery)
+        said, delivery.body = delivery.body, body_of(delivery)
+        if said is None:
             WebhookDelivery.objects.filter(pk=pk, fence=delivery.fence).update(body=delivery.body)
     except (NotForOwnerError, LookupError):
         _record(delivery, None, "The owner no longer sees this record.", None, cancel=True)
