@@ -154,14 +154,36 @@ def _walk(given: Any) -> Iterator[Any]:
 
 
 def sealed(given: Any, before: Any = None) -> Any:
-    """The actions with secrets sealed; the mask that was shown stands for the secret that was there."""
-    known = {(str(item.get("type")), name): value for item, name, value in _secrets(before)}
-    for item, name, value in _secrets(given):
+    """The actions with secrets sealed; the mask that was shown stands for the secret that was there.
+
+    Raises InvalidError for a mask of which it cannot be told what it stands for, and for a secret that looks
+    like one that is sealed already.
+    """
+    old, new = list(_secrets(before)), list(_secrets(given))
+    for place, (item, name, value) in enumerate(new):
         if value == MASK:
-            item["params"][name] = known.get((str(item.get("type")), name), "")
+            item["params"][name] = _behind_mask(item, name, place, old, len(old) == len(new))
+        elif value and sealing.is_sealed(str(value)):
+            raise InvalidError.of("actions", f"The {name} of {item['type']} cannot begin like this.")
         elif value:
             item["params"][name] = sealing.seal(str(value))
     return given
+
+
+def _behind_mask(item: Any, name: str, place: int, old: list[tuple[Any, str, Any]], as_many: bool) -> str:
+    """The secret of the same action: the only one of its type, or the one that was written like it is now, or
+    that in its place."""
+    found = [(i, was, value) for i, (was, n, value) in enumerate(old) if (n, was["type"]) == (name, item["type"])]
+    same = [value for _, was, value in found if _without(was, name) == _without(item, name)]
+    there = [value for i, _, value in found if i == place and as_many]
+    for values in ([value for _, _, value in found], same, there):
+        if len(set(values)) == 1:
+            return values[0]
+    raise InvalidError.of("actions", f"Give the {name} of {item['type']} anew: {MASK} stands for none.", "secret")
+
+
+def _without(item: Any, name: str) -> dict[str, Any]:
+    return {key: value for key, value in item["params"].items() if key != name}
 
 
 MASK = "********"

@@ -142,10 +142,12 @@ class Transaction:
         return True
 
     def _held(self, run: WorkflowExecution) -> bool:
-        """A paused workflow's runs, and those of someone who was deactivated, are held until that changes."""
+        """The runs of a workflow that is not active, and those of someone who was deactivated, are held until
+        that changes."""
         workflow = run.workflow
-        if workflow.status == "paused" or workflow.archived_at is not None:
-            run.error_code, run.error = "paused", "The workflow is paused."
+        if not workflow.is_active:
+            state = "deleted" if workflow.archived_at else workflow.status
+            run.error_code, run.error = "paused", f"The workflow is {state}."
         elif self.user is not None and not self.user.is_active:
             run.error_code = "principal_inactive"
             run.error = f"{self.user.username}, whom it acts as, is deactivated."
