@@ -247,8 +247,8 @@ LEAD_SCORING_RETRAIN_SCHEDULE = env.text("LEAD_SCORING_RETRAIN_SCHEDULE", "0 2 *
 
 # ---- E-mail ----
 
-_email_backend = "console" if DEBUG and not env.is_set("EMAIL_HOST") else "smtp"
-EMAIL_BACKEND = env.text("EMAIL_BACKEND", f"django.core.mail.backends.{_email_backend}.EmailBackend")
+_mail = "backend.mail_log" if DEBUG and not env.is_set("EMAIL_HOST") else "django.core.mail.backends.smtp"
+EMAIL_BACKEND = env.text("EMAIL_BACKEND", f"{_mail}.EmailBackend")
 EMAIL_HOST = env.text("EMAIL_HOST", "localhost")
 EMAIL_PORT = env.integer("EMAIL_PORT", 25, minimum=1, maximum=65535)
 EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")

@@ -75,6 +75,7 @@ def commands(web: WebAddress) -> dict[str, list[str]]:
             *uvicorn,
             "--no-proxy-headers",
             "--no-server-header",
+            "--lifespan=off",
             "--timeout-graceful-shutdown=3",
         ],
         "worker": [*celery, "worker", "--loglevel=info", "--concurrency=2", *alone],
