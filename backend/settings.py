@@ -35,6 +35,7 @@ SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", [] if PRODUCTION else LOOPBACK_HOSTS)
 PUBLIC_URL = env.url("PUBLIC_URL", ["http", "https"], f"http://127.0.0.1:{env.integer('CRM_WEB_PORT', 8000)}")
 SITE_NAME = env.text("SITE_NAME", "CRM")
+UNFOLD = {"SITE_TITLE": SITE_NAME, "SITE_HEADER": SITE_NAME}  # the admin site
 DEMO_LEADS = env.integer("CRM_DEMO_LEADS", 400, minimum=0)
 
 # ---- Applications ----
@@ -268,11 +269,9 @@ SMS_TOKEN = env.text("SMS_TOKEN", "")
 SMS_FROM = env.text("SMS_FROM", "")
 SMS_FILE_PATH = DATA_DIR / "sms"
 
-# ---- Languages, times, files ----
+# ---- Times, files ----
 
-LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
-USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "/static/"

@@ -56,9 +56,11 @@ class ContactAdmin(RecordAdmin):
                     ("job_title", "department"),
                     ("company", "company_name"),
                     ("email", "additional_emails"),
-                    ("phone", "mobile", "additional_phones"),
+                    ("phone", "mobile"),
+                    "additional_phones",
                     "website",
-                    ("lead_source", "last_contacted_at", "do_not_contact"),
+                    ("lead_source", "do_not_contact"),
+                    "last_contacted_at",
                     "notes",
                 )
             },

@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html_join
@@ -17,14 +16,11 @@ from core.access import Action
 from core.admin import verbs
 from core.admin.records import RecordAdmin
 from core.entities import writing
-from core.errors import DomainError
 from core.lead_scoring.answers import stored_reasons
 from core.models.fields import ADDRESS
 from lead_management.models import Lead, LeadStatus
 from lead_management.operations import Wish, convert
 from lead_management.querysets import HOT
-
-SHOWN = 5
 
 
 class ConvertForm(verbs.VerbForm):
@@ -80,13 +76,16 @@ class LeadAdmin(RecordAdmin):
             {
                 "fields": (
                     ("first_name", "last_name"),
-                    ("email", "phone", "mobile"),
+                    "email",
+                    ("phone", "mobile"),
                     ("company_name", "job_title"),
-                    ("company_size", "industry", "website"),
+                    ("company_size", "industry"),
+                    "website",
                     ("lead_source", "status", "priority"),
                     "lost_reason",
                     ("estimated_value", "currency"),
-                    ("last_contacted_at", "next_follow_up_at"),
+                    "last_contacted_at",
+                    "next_follow_up_at",
                     ("call_attempts", "do_not_contact"),
                     "notes",
                 )
@@ -133,27 +132,16 @@ class LeadAdmin(RecordAdmin):
 
     @admin.action(description="Convert …", permissions=["convert"])
     def convert_selected(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
-        """Each lead by itself: one that cannot be converted keeps none of the others back."""
-        ids = self.bulk(request, queryset).result.order
         form = ConvertForm(request)
         if not form.is_valid():
+            ids = self.bulk(request, queryset).result.order
             hidden = verbs.selection(request, "convert_selected")
             return verbs.page(self, request, f"Convert {len(ids)} leads", form, [], hidden)
-        refused = [text for pk in ids if (text := self._refusal(request, pk, form.wish()))]
-        self.message_user(request, f"{len(ids) - len(refused)} converted.", messages.SUCCESS)
-        for text in refused[:SHOWN]:
-            self.message_user(request, text, messages.WARNING)
+        wish = form.wish()
+        self.one_by_one(
+            request, queryset, "converted", lambda lead: convert(self.entity, lead, request.user, wish)
+        )
         return None
-
-    def _refusal(self, request: HttpRequest, pk: int, wish: Wish) -> str:
-        """Why one lead was not converted; "" when it was."""
-        try:
-            with transaction.atomic():
-                lead = writing.locked(self.entity, pk, request.user)
-                convert(self.entity, lead, request.user, wish)
-        except DomainError as error:
-            return f"{pk}: {error}"
-        return ""
 
 
 def _told(done: dict[str, Any]) -> str:

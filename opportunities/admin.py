@@ -65,12 +65,15 @@ class OpportunityAdmin(RecordAdmin):
             {
                 "fields": (
                     "name",
-                    ("company", "company_name", "contact"),
+                    ("company", "contact"),
+                    "company_name",
                     ("pipeline", "stage"),
-                    ("amount", "currency", "probability", "forecast_category"),
+                    ("amount", "currency"),
+                    ("probability", "forecast_category"),
                     ("expected_close_date", "actual_close_date"),
                     ("lost_reason", "lead_source"),
-                    ("next_step", "last_contacted_at"),
+                    "next_step",
+                    "last_contacted_at",
                     "notes",
                 )
             },

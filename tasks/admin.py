@@ -2,21 +2,16 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db import transaction
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from core.admin.records import RecordAdmin
 from core.admin.trail import TrailAdmin
-from core.entities import writing
-from core.errors import DomainError
 from tasks.models import SUBJECTS, CalendarFeed, Task
 from tasks.operations import complete
 from tasks.querysets import OPEN, due_today, overdue
-
-SHOWN = 5
 
 
 class DueFilter(admin.SimpleListFilter):
@@ -47,7 +42,9 @@ class TaskAdmin(RecordAdmin):
                     "title",
                     "description",
                     ("task_type", "status", "priority"),
-                    ("due_date", "reminder_at", "time_zone"),
+                    "due_date",
+                    "reminder_at",
+                    "time_zone",
                     "recurrence",
                     "outcome",
                 )
@@ -63,20 +60,10 @@ class TaskAdmin(RecordAdmin):
 
     @admin.action(description="Complete", permissions=["change"])
     def complete(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """Each by itself; of a recurring task the next one is made."""
-        ids = self.bulk(request, queryset).result.order
-        refused = [text for pk in ids if (text := self._refusal(request, pk))]
-        self.message_user(request, f"{len(ids) - len(refused)} completed.", messages.SUCCESS)
-        for text in refused[:SHOWN]:
-            self.message_user(request, text, messages.WARNING)
-
-    def _refusal(self, request: HttpRequest, pk: int) -> str:
-        try:
-            with transaction.atomic():
-                complete(self.entity, writing.locked(self.entity, pk, request.user), request.user)
-        except DomainError as error:
-            return f"{pk}: {error}"
-        return ""
+        """Of a recurring task the next one is made."""
+        self.one_by_one(
+            request, queryset, "completed", lambda task: complete(self.entity, task, request.user)
+        )
 
 
 @admin.register(CalendarFeed)

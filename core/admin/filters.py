@@ -31,11 +31,11 @@ class ArchivedFilter(SimpleListFilter):
         return queryset.filter(archived_at__isnull=self.value() != "true")
 
 
-class WhoseFilter(SimpleListFilter):
+class AssignmentFilter(SimpleListFilter):
     """Mine, or nobody's."""
 
-    title = "whose"
-    parameter_name = "whose"
+    title = "assignment"
+    parameter_name = "assignment"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("me", "Assigned to me"), ("nobody", "Assigned to nobody")]

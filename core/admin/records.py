@@ -1,8 +1,10 @@
 """Pages of records (leads, contacts, …): found by index, written by the rules of the API."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -12,7 +14,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from core.access import Action
 from core.admin import verbs
 from core.admin.captured import CapturedAdmin
-from core.admin.filters import ArchivedFilter, TagFilter, WhoseFilter
+from core.admin.filters import ArchivedFilter, AssignmentFilter, TagFilter
 from core.admin.forms import OVERRIDES, SEEN, RecordForm
 from core.changes.history import of_record, presented
 from core.conf import conf
@@ -21,9 +23,12 @@ from core.entities.assignment import shares
 from core.entities.bulk import Bulk
 from core.entities.duplicates import possible_duplicates
 from core.entities.finding import search
-from core.errors import ConflictError, InvalidError
+from core.errors import ConflictError, DomainError, InvalidError
 
-WHOSE = ("Whose", {"fields": ("owner", "assigned_to", "tags", "external_id", "custom_fields", SEEN)})
+OWNERSHIP = (
+    "Ownership and tags",
+    {"fields": ("owner", "assigned_to", "tags", "external_id", "custom_fields", SEEN)},
+)
 KEPT = ("created_by", "created_at", "updated_at", "archived_at", "version")
 HISTORY_SHOWN = 200
 
@@ -46,7 +51,7 @@ class RecordAdmin(CapturedAdmin):
     autocomplete_fields: tuple[str, ...] = ("owner", "assigned_to")
     common_filters = (
         ArchivedFilter,
-        WhoseFilter,
+        AssignmentFilter,
         ("owner", AutocompleteSelectFilter),
         ("assigned_to", AutocompleteSelectFilter),
         TagFilter,
@@ -63,7 +68,7 @@ class RecordAdmin(CapturedAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         known = ("Record", {"fields": (*self.derived, *KEPT), "classes": ["collapse"]})
-        return [*self.sections, WHOSE, *([known] if obj else [])]
+        return [*self.sections, OWNERSHIP, *([known] if obj else [])]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*self.derived, *KEPT)
@@ -165,6 +170,21 @@ class RecordAdmin(CapturedAdmin):
         if len(ids) > conf.BULK_LIMIT:
             raise ConflictError(f"At most {conf.BULK_LIMIT} records at once.")
         return Bulk(self.entity, request.user, ids)
+
+    def one_by_one(
+        self, request: HttpRequest, queryset: QuerySet, done: str, work: Callable[[Any], Any]
+    ) -> None:
+        """`work` on each of the selected, under lock; one that refuses keeps none of the others back."""
+        result = self.bulk(request, queryset).result
+        for pk in result.order:
+            try:
+                with transaction.atomic():
+                    work(writing.locked(self.entity, pk, request.user))
+            except DomainError as error:
+                result.fail(pk, error.code, str(error))
+            else:
+                result.done.add(pk)
+        verbs.report(self, request, done, result)
 
     def page_of(self, pk: Any) -> str:
         """The address of a record's page."""

@@ -82,6 +82,7 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "API key"
         ordering = ["-id"]
         triggers = captured("api_key", untracked=("digest", "last_used_at", "created_at"))
 

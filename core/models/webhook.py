@@ -98,6 +98,7 @@ class WebhookDelivery(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name_plural = "webhook deliveries"
         indexes = [
             models.Index(
                 fields=["due_at", "id"],

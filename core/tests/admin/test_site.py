@@ -161,3 +161,15 @@ def test_the_trail_cannot_be_changed(browser, boss):
     assert client.get(f"/admin/core/change/{change.pk}/change/").status_code == 200
     assert client.post(f"/admin/core/change/{change.pk}/change/", {"kind": "deleted"}).status_code == 403
     assert client.post(f"/admin/core/change/{change.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_the_site_bears_the_name_of_the_installation(browser, boss):
+    text = browser(boss).get("/admin/").content.decode()
+    assert "<title>Site administration | CRM</title>" in " ".join(text.split()).replace("> ", ">").replace(
+        " <", "<"
+    )
+    assert "Django" not in text
+
+
+def test_what_gives_no_rights_is_not_offered(browser, boss):
+    assert browser(boss).get("/admin/auth/group/").status_code == 404
