@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -12,6 +13,8 @@ from core.registry import Registry
 from core.workflows import claiming, engine, mailing, sweeps
 
 log = logging.getLogger(__name__)
+# From one look to the next where nobody rings. A look at nothing is a few statements.
+PAUSE_S = 0.5
 # How long one sender takes up work in a turn, before the next has its own.
 SEND_S = 40.0
 
@@ -59,7 +62,7 @@ def work_turn(stopped: Stopped = lambda: False) -> int:
     return sweeps.sweep() + dispatch() + engine.run_due(stopped=stopped)
 
 
-def run_forever(stop: threading.Event, pause_s: float = 1.0) -> None:
+def run_forever(stop: threading.Event, pause_s: float = PAUSE_S) -> None:
     """Work without a broker until `stop`: one thread for runs, one for each sender, so that a slow receiver
     delays nothing else. The first error of any ends all, and is raised."""
     errors: list[BaseException] = []
@@ -87,11 +90,12 @@ def _did(job: Callable[[], int]) -> int:
 def _repeat(
     job: Callable[[], int], stop: threading.Event, pause_s: float, errors: list[BaseException]
 ) -> None:
-    """Call `job` again and again; pause when it had nothing to do."""
+    """Call `job` again and again; when it had nothing to do, `pause_s` after the call before."""
     try:
         while not stop.is_set():
+            began = time.monotonic()
             if not _did(job):
-                stop.wait(pause_s)
+                stop.wait(max(0.0, began + pause_s - time.monotonic()))
     except Exception as error:  # noqa: BLE001 (the edge of a thread: the main thread raises it)
         errors.append(error)
         stop.set()

@@ -14,7 +14,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="do what is due, then end")
-        parser.add_argument("--pause", type=float, default=1.0, help="seconds between looks when idle")
+        parser.add_argument(
+            "--pause", type=float, default=automation.PAUSE_S, help="seconds from look to look when idle"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
