@@ -173,13 +173,17 @@ def sealed(given: Any, before: Any = None) -> Any:
 def _behind_mask(item: Any, name: str, place: int, old: list[tuple[Any, str, Any]], as_many: bool) -> str:
     """The secret of the same action: the only one of its type, or the one that was written like it is now, or
     that in its place."""
-    found = [(i, was, value) for i, (was, n, value) in enumerate(old) if (n, was["type"]) == (name, item["type"])]
+    found = [
+        (i, was, value) for i, (was, n, value) in enumerate(old) if (n, was["type"]) == (name, item["type"])
+    ]
     same = [value for _, was, value in found if _without(was, name) == _without(item, name)]
     there = [value for i, _, value in found if i == place and as_many]
     for values in ([value for _, _, value in found], same, there):
         if len(set(values)) == 1:
             return values[0]
-    raise InvalidError.of("actions", f"Give the {name} of {item['type']} anew: {MASK} stands for none.", "secret")
+    raise InvalidError.of(
+        "actions", f"Give the {name} of {item['type']} anew: {MASK} stands for none.", "secret"
+    )
 
 
 def _without(item: Any, name: str) -> dict[str, Any]:
