@@ -84,7 +84,7 @@ def _attempt_in_thread(pk: int) -> None:
         attempt(pk)
     except (OperationalError, InterfaceError):
         raise
-    except Exception:  # noqa: BLE001 (the edge of a thread: one message that cannot be made stops no other)
+    except Exception:  # the edge of a thread: one message stops no other
         log.exception("delivery %s could not be attempted", pk)
         _record(WebhookDelivery.objects.get(pk=pk), None, "The message could not be made.", None)
     finally:
