@@ -13,7 +13,7 @@ from core.sign_in import keys
 METHODS = ("get", "post", "put", "patch", "delete")
 # Open to everyone, each for its reason.
 OPEN = {
-    "/api/schema", "/api/docs", "/api/redoc",  # documentation
+    "/api/schema", "/api/docs", "/api/redoc", "/api/v1",  # documentation
     "/api/auth/login", "/api/auth/refresh",  # how one gets in
     "/api/v1/leads/health",  # asked by monitors
     "/api/",  # what says that there is nothing at an address

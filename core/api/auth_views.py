@@ -42,6 +42,7 @@ from core.sign_in.tokens import CrmToken, TokenRefusedError, read_access, read_r
 REFUSED = "No active user has this name and password."
 
 
+@extend_schema(tags=["auth"])
 class AuthView(KnownParametersMixin, TransactionMixin, APIView):
     """Base of these views. What they answer is never kept by caches in between."""
 

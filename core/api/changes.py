@@ -27,12 +27,23 @@ FILTERS: dict[str, tuple[Kind, str]] = {
     "actor": (Reference(target="user"), "actor_id__in"),
     "since": (DateTime(), "at__gte"),
 }
+ABOUT = {
+    "entity": "Changes of these kinds of records, separated by commas.",
+    "object_id": "Changes of records with these ids, separated by commas.",
+    "kind": "What was done, separated by commas: created, updated, archived, restored, deleted.",
+    "source": "Through which door, separated by commas: api, admin, import, workflow, …",
+    "actor": "What these users did, by their ids.",
+    "since": "From this moment on.",
+}
 PAGING = ("cursor", "page_size")
 SIZE = ID | {"maximum": 500, "default": 50}
 PARAMETERS = [
     OpenApiParameter("cursor", TEXT, description="Where the page before ended: its `cursor`."),
     OpenApiParameter("page_size", SIZE, description="Results per page."),
-    *(OpenApiParameter(n, kind.schema() if n == "since" else TEXT) for n, (kind, _) in FILTERS.items()),
+    *(
+        OpenApiParameter(name, kind.schema() if name == "since" else TEXT, description=ABOUT[name])
+        for name, (kind, _) in FILTERS.items()
+    ),
 ]
 PAGE = page_of(ref("Change"))
 PAGE["properties"]["cursor"] = TEXT | {"description": "Ask with it again for what comes next, also later."}

@@ -49,17 +49,11 @@ PREFERENCES = object_of(
         "time_zone": TEXT | {"example": "Europe/Berlin"},
     }
 )
-CHANNEL = [OpenApiParameter("channel", str)]
+CHANNEL = [OpenApiParameter("channel", str, description="Addresses of this channel only.")]
 DISABLED = object_of(
     {"results": array_of(object_of({"channel": TEXT, "address": TEXT, "reason": TEXT, "created_at": MOMENT}))}
 )
 READ_ALL = {"types": TextList(item=Text(max_length=40)), "until": DateTime()}
-
-
-# One's own inbox and settings need no role beyond seeing.
-OWN_ROUTES = (
-    "read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses", "ticket",
-)  # fmt: skip
 
 
 class NotificationSerializer(serializers.ModelSerializer):
@@ -203,6 +197,7 @@ class NotificationViewSet(InboxRows, InboxWishes, InboxDoors, InboxMarks, InboxA
     parameters = ("unread", "archived")
     orderings = ("created_at", "id")
     taking = {"list": None, "disabled_addresses": {"channel"}}
+    # One's own inbox and settings need no role beyond seeing.
     access = dict.fromkeys(
         ("read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses"),
         Action.VIEW,

@@ -5,11 +5,13 @@ from django.views.decorators.csrf import csrf_exempt
 
 from core.api import problems
 from core.api.hooks import HookView
+from core.api.index import IndexView
 from core.api.routes import router
 from core.api.transfer.urls import urlpatterns as transfer_urls
 from core.api.unsubscribe import unsubscribe
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    re_path(r"^v1/?$", IndexView.as_view(), name="index"),
     re_path(r"^v1/notifications/unsubscribe/?$", unsubscribe, name="unsubscribe"),
     path("v1/", include(router.urls)),
     path("v1/", include(transfer_urls)),

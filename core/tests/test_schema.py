@@ -59,3 +59,19 @@ def test_the_pages_need_no_internet(client):
         page = client.get(path)
         assert page.status_code == 200
         assert b"cdn." not in page.content
+
+
+def test_every_parameter_is_described(document):
+    silent = [
+        (path, method, parameter["name"])
+        for path, method, operation in operations(document)
+        for parameter in operation.get("parameters", [])
+        if not parameter.get("description")
+    ]
+    assert silent == []
+
+
+def test_a_list_is_one_page_and_not_a_page_of_pages(document):
+    answer = document["paths"]["/api/v1/imports/"]["get"]["responses"]["200"]
+    results = answer["content"]["application/json"]["schema"]["properties"]["results"]
+    assert {"rows_per_second", "undo_url"} <= set(results["items"]["properties"])

@@ -42,6 +42,10 @@ FORECAST = object_of(
         "mixed_currencies": FLAG,
     }
 )
+FORECAST_PARAMETERS = [
+    OpenApiParameter("start", date, description="Begins with the month of this date; today without it."),
+    OpenApiParameter("months", int, description=f"How many, 1 to 36; {FORECAST_MONTHS} without it."),
+]
 STAY = object_of(
     {
         "stage": TEXT,
@@ -64,10 +68,7 @@ class OpportunityFigures(EntityViewSet):
         rows = listing.figures(self.entity, request)
         return Response(operations.pipeline_figures(rows, named))
 
-    @extend_schema(
-        responses={200: FORECAST},
-        parameters=[OpenApiParameter("start", date), OpenApiParameter("months", int)],
-    )
+    @extend_schema(responses={200: FORECAST}, parameters=FORECAST_PARAMETERS)
     @action(methods=["get"], detail=False)
     def forecast(self, request: Request) -> Response:
         """What is expected by month: `start` (a date, default today) and `months` (1 to 36, default 6)."""

@@ -16,6 +16,14 @@ IDEMPOTENCY_KEY = parameter(
 IF_MATCH = parameter("If-Match", TEXT, "The `ETag` of the version you read; else 412.", where="header")
 
 
+# Parameters in paths that are no ids.
+WORDS = {
+    "resource_type": "What the rows are: leads, contacts, companies, opportunities or tasks.",
+    "key": "The key in the workflow's `hook_url`.",
+    "token": "The secret of the feed.",
+}
+
+
 class _Paged:
     """Stands for a paginator where drf-spectacular asks for the shape of a page."""
 
@@ -74,8 +82,9 @@ class CrmSchema(AutoSchema):
 
     def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
         ids = [name for name in variables if name in ("id", "pk")]
-        made = [parameter(name, ID, where="path", required=True) for name in ids]
-        return [*made, *super()._resolve_path_parameters([v for v in variables if v not in ids])]
+        made = [parameter(name, ID, "Whose address this is.", where="path", required=True) for name in ids]
+        others = super()._resolve_path_parameters([v for v in variables if v not in ids])
+        return [*made, *(one | {"description": WORDS[one["name"]]} for one in others)]
 
     def _get_paginator(self) -> Any:
         return _Paged if self._is_resource_list() else super()._get_paginator()

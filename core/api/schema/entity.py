@@ -21,7 +21,7 @@ from core.api.schema.parts import (
     parameter,
     ref,
 )
-from core.entities import Entity, kinds
+from core.entities import Column, Entity, kinds
 
 IDS = array_of(ID) | {"maxItems": 10_000}
 MODE = TEXT | {"enum": ["partial", "atomic"], "default": "partial"}
@@ -113,13 +113,14 @@ TIMELINE_PARAMETERS = [
     parameter("since", MOMENT, "From this moment on."),
     parameter("until", MOMENT, "Before this moment."),
     parameter("actor", ID, "What this user did."),
-    parameter("page_size", ID | {"maximum": 500, "default": 50}),
+    PAGE_PARAMETERS[1],
     parameter("cursor", TEXT, "As given in `next`."),
 ]
 CREATE_PARAMETERS = [
     *SHAPE_PARAMETERS,
     parameter("on_duplicate", TEXT | {"enum": ["create", "reject"]}, "What to do about possible duplicates."),
 ]
+ARCHIVED = TEXT | {"enum": ["true", "false", "any"], "default": "false"}
 HARD = parameter("hard", FLAG, "Delete for good (administrators).")
 MANY = {"200": ref("BulkResult"), "207": ref("BulkResult")}
 
@@ -186,11 +187,11 @@ class EntitySchema(CrmSchema):
 
     def _filters(self) -> list[Schema]:
         """One parameter per filterable column; each also with `__operator` (docs/api.md)."""
-        fields = [parameter(c.name, _asked(c.kind)) for c in self.entity.columns if c.filterable]
+        fields = [_filter(c) for c in self.entity.columns if c.filterable]
         named = [parameter(n, _asked(f.kind), f.help_text) for n, f in self.entity.filters.items()]
         general = [
             parameter("search", TEXT | {"maxLength": 200}, "Words that must all occur."),
-            parameter("archived", TEXT | {"enum": ["true", "false", "any"], "default": "false"}),
+            parameter("archived", ARCHIVED, "Archived records instead of the others; any for both."),
             parameter("view", ID, "A saved view."),
             parameter("conditions", TEXT, "A condition as JSON."),
         ]
@@ -216,6 +217,15 @@ class EntitySchema(CrmSchema):
         component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, schema=schema, object=name)
         self.registry.register_on_missing(component)
         return component.ref
+
+
+def _filter(column: Column) -> Schema:
+    """A filter by a column, with the operators it takes after two underscores."""
+    operators = ", ".join(column.kind.operators)
+    about = f"{column.help_text} " if column.help_text else ""
+    return parameter(
+        column.name, _asked(column.kind), f"{about}Also `{column.name}__` and one of: {operators}."
+    )
 
 
 def _asked(kind: kinds.Kind) -> Schema:

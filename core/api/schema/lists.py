@@ -12,18 +12,32 @@ PAGE_PARAMETERS = [
     parameter("page", ID, "Number of the page."),
     parameter("page_size", ID | {"maximum": 500, "default": 50}, "Results per page."),
 ]
+EXACTLY = "Exactly this; given several times, any of them."
+ABOUT = {
+    "archived": "true: what was archived, and nothing else.",
+    "created_after": "Created at this moment (ISO 8601) or later.",
+    "created_before": "Created before this moment (ISO 8601).",
+    "is_active": "true (as without it), false, or any for both.",
+    "search": "Words that must all occur in a name.",
+    "unread": "true: the unread; false: those that were read.",
+}
 
 
 def query_parameters(
     model: Any, filters: Collection[str] = (), others: Collection[str] = (), orderings: Collection[str] = ()
 ) -> list[Schema]:
     """What a list of `model` can be asked, without its pages."""
-    made = [parameter(name, column(model, name).kind.schema()) for name in filters]
-    made += [parameter(name, TEXT) for name in others]
+    made = [parameter(name, column(model, name).kind.schema(), EXACTLY) for name in filters]
+    made += [parameter(name, TEXT, _about(name)) for name in others]
     if orderings:
         known = ", ".join(orderings)
         made.append(parameter("ordering", TEXT, f"Fields with commas, `-` for descending. Known: {known}."))
     return made
+
+
+def _about(name: str) -> str:
+    """What a parameter that a view reads itself means; others are entities whose record is named."""
+    return ABOUT.get(name) or f"Of the {name} with this id."
 
 
 def list_parameters(*args: Any, **kwargs: Any) -> list[OpenApiParameter]:

@@ -17,7 +17,7 @@ from core.api.parameters import PAGES
 from core.api.request_ids import request_id_of
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.lists import PAGING
-from core.api.schema.parts import page_of
+from core.api.schema.parts import TEXT, page_of
 from core.api.transfer.answers import import_body, in_words, issues_body
 from core.api.transfer.documented import IMPORT_RESULT, ISSUE
 from core.api.transfer.streaming import streamed
@@ -29,14 +29,13 @@ from core.transfer import undoing
 from core.transfer.guarding import guard
 
 KINDS = ImportIssue.Kind.values
+KIND = OpenApiParameter("kind", TEXT | {"enum": KINDS}, description="Issues of this kind only.")
 
 
 class ImportFaults(ReadOnlyResourceViewSet):
     """What was wrong, for people and as a file."""
 
-    @extend_schema(
-        responses={200: page_of(ISSUE)}, parameters=[OpenApiParameter("kind", str), *PAGING], filters=False
-    )
+    @extend_schema(responses={200: page_of(ISSUE)}, parameters=[KIND, *PAGING], filters=False)
     @action(methods=["get"], detail=True)
     def issues(self, request: Request, pk: str) -> Response:
         """All rows that did not go in (`kind=error` or `skipped`), and what an undo `kept`."""
@@ -96,7 +95,7 @@ class ImportJobViewSet(ImportFaults, ImportEndings):
     def get_queryset(self) -> QuerySet:
         return super().get_queryset().order_by("-id")
 
-    @extend_schema(responses={200: page_of(IMPORT_RESULT)})
+    @extend_schema(responses={200: IMPORT_RESULT})
     def list(self, request: Request) -> Response:
         return super().list(request)
 
