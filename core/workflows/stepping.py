@@ -49,8 +49,10 @@ class Worker:
         self.claims = claims
 
     def work(self) -> None:
+        # Of what a worker died of before, every step is kept: the one that kills is then known.
+        most = 1 if any(claim.lost_leases for claim in self.claims) else None
         try:
-            self._go(self.claims)
+            self._go(self.claims, most)
         except OperationalError as error:
             if not _passes(error):
                 raise
@@ -158,7 +160,7 @@ class Transaction:
         return True
 
     def _over_limits(self, run: WorkflowExecution) -> bool:
-        if run.lost_leases > limits.MAX_LOST_LEASES:
+        if run.lost_leases >= limits.MAX_LOST_LEASES:
             run.error_code, run.error = "worker_lost", "The worker died in this step again and again."
             self._row_of_failure(run, StepStatus.FAILED, timezone.now())
             self._end(run, Status.DEAD)

@@ -19,10 +19,6 @@ from tasks.models import Task
 TAG = ("add_tag", {"tag": "seen"})
 
 
-class WorkerKilled(BaseException):
-    """What a SIGKILL does to a worker, as far as one process can show it: nothing of it is caught."""
-
-
 @pytest.fixture
 def perform():
     """perform(function): the action "perform" calls it with each step."""
@@ -135,33 +131,6 @@ def test_round_robin_goes_round_within_one_transaction(make_workflow, make_lead,
     settle()
     assert list(Lead.objects.order_by("id").values_list("assigned_to_id", flat=True)) == users * 2
     assert Rotation.objects.get().turn == 5
-
-
-@pytest.mark.django_db
-def test_a_run_that_kills_its_workers_takes_no_other_with_it(make_workflow, make_lead, perform):
-    """W8: it is claimed together with healthy ones, and would cost them their leases as often as its own."""
-    leads = [make_lead() for _ in range(4)]
-    poison = leads[0].pk
-
-    def kill(step):
-        if step.run.object_id == poison:
-            raise WorkerKilled
-
-    perform(kill)
-    workflow = make_workflow([("perform", {}), TAG], trigger="manual")
-    dispatch()
-    for lead in leads:
-        engine.queue_workflow(workflow, {"lead_id": lead.pk})
-    kills = 0
-    while WorkflowExecution.objects.filter(status__in=("queued", "running")).exists():
-        try:
-            engine.run_due()
-        except WorkerKilled:
-            kills += 1
-            WorkflowExecution.objects.filter(status="running").update(due_at=timezone.now())
-    assert kills == 11
-    assert states() == [("dead", "worker_lost"), *[("completed", "")] * 3]
-    assert Lead.objects.filter(tags=["seen"]).count() == 3
 
 
 @pytest.mark.django_db(transaction=True)

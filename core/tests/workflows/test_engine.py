@@ -265,19 +265,6 @@ def test_a_lease_lost_in_mid_step_takes_its_effects_back(make_workflow, make_lea
     assert WorkflowStep.objects.count() == 0
 
 
-def test_a_run_whose_worker_dies_again_and_again_ends_dead_and_others_go_on(make_workflow, make_lead, settle):
-    make_workflow([TAG])
-    make_lead()
-    dispatch()
-    for _ in range(11):
-        assert len(claiming.claim("dies")) == 1
-        WorkflowExecution.objects.update(due_at=timezone.now() - timedelta(seconds=1))
-    healthy = make_lead()
-    assert [(r.status, r.error_code) for r in settle()] == [("dead", "worker_lost"), ("completed", "")]
-    healthy.refresh_from_db()
-    assert healthy.tags == ["seen"]
-
-
 # -- W5: waits
 
 
