@@ -27,6 +27,7 @@ class ChunkRun:
         self.outcomes = ["failed"] * len(chunk)
         self.pending: list[Pending] = []
         self.by_key: dict[Key, Pending] = {}
+        self.by_record: dict[int, Pending] = {}
 
     def run(self) -> None:
         self.checked: Checked = self.parent.checker.check(self.chunk)
@@ -80,7 +81,10 @@ class ChunkRun:
     def _met(self, row: int, record: dict[str, Any]) -> None:
         """A row about a stored record."""
         pk = record["id"]
-        if self.options.duplicates == "update":
+        if self.options.duplicates == "update" and pk in self.by_record:
+            # Met before by another key: one record is written once.
+            self._merge(row, self.by_record[pk])
+        elif self.options.duplicates == "update":
             self._update(row, record)
         elif self.options.duplicates == "error":
             self._fault(row, "duplicate", f"Record {pk} has these values already.", [record])
@@ -129,6 +133,8 @@ class ChunkRun:
     def _remember(self, row: int, pending: Pending, *, write: bool = True) -> None:
         if write:
             self.pending.append(pending)
+        if pending.pk:
+            self.by_record[pending.pk] = pending
         for key in self.keys[row]:
             self.by_key[key] = pending
 
@@ -164,11 +170,13 @@ class ChunkRun:
                 if lost:
                     raise _OutOfReachError
         except _OutOfReachError:
+            self.parent.writer.taken_back()
             for pending in lost:
                 message = "This would put the record out of your own reach."
                 self._fail(pending, "", "permission_denied", message)
             self._write([p for p in pendings if p not in lost])
         except (IntegrityError, DataError) as error:
+            self.parent.writer.taken_back()
             if len(pendings) == 1:
                 self._fail(pendings[0], "", "refused", _in_words(error))
                 return

@@ -25,16 +25,16 @@ CUSTOM_AT_ONCE = 500
 
 def match_columns(targets: Targets, mapped: Sequence[Mapped], options: Options) -> list[Column]:
     """The columns that tell records apart, the strongest first: as asked for, else the entity's own that the
-    file has. Whoever maps a column to `id`, as an export of ours does, means that. Raises InvalidError."""
+    file has; none where every row is to become a record. Whoever maps a column to `id`, as an export of ours
+    does, means that. Raises InvalidError."""
     present = {m.target.column.name for m in mapped if m.target is not None and m.target.column is not None}
     if any(m.target is not None and m.target.name == "full_name" for m in mapped):
         present |= {"first_name", "last_name"}
-    if options.duplicates == "create" and options.match_on is None:
-        return []
     wanted = options.match_on
     if wanted is None:
         wanted = (ID,) if ID in present else tuple(n for n in targets.headers.match_on if n in present)
-    return [_matchable(targets, name, present) for name in wanted]
+    found = [_matchable(targets, name, present) for name in wanted]
+    return [] if options.duplicates == "create" else found
 
 
 def _matchable(targets: Targets, name: str, present: set[str]) -> Column:

@@ -75,6 +75,10 @@ class Writer:
         with connection.cursor() as cursor:
             cursor.execute(f"UPDATE {self.table} t SET {changes} FROM {STAGE} s WHERE t.id = s.id")  # noqa: S608
 
+    def taken_back(self) -> None:
+        """What was written last is undone, and with it what is known of the temporary table."""
+        self.stage = ()
+
     def _names(self, rows: Iterable[Values]) -> tuple[str, ...]:
         """Every column that a row sets, in the order of the table."""
         present = set().union(*rows)
@@ -104,7 +108,9 @@ class Writer:
     def _copy(self, table: str, names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
         columns = ", ".join(connection.ops.quote_name(self.fields[name].column) for name in names)
         wrapped = [i for i, n in enumerate(names) if isinstance(self.fields[n], models.JSONField)]
-        with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+        statement = f"COPY {table} ({columns}) FROM STDIN"
+        # Django translates no error of psycopg's own `copy`.
+        with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
             for row in rows:
                 values = list(row)
                 for place in wrapped:

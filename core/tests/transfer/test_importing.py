@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from django.db import connection
 
 from contacts.models import Company
 from core.changes import acting_as
@@ -109,6 +110,18 @@ def test_two_stored_matches_are_a_fault_of_the_row(load):
     assert entries[0].errors[0]["code"] == "several_matches"
 
 
+def test_what_the_database_itself_refuses_is_a_fault_of_its_row_alone(load):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE lead_management_lead ADD CONSTRAINT no_bad CHECK (city <> 'Bad')")
+    load("first_name,email\nOld,o@x.example\n")
+    figures, entries = load(
+        "first_name,email,city\nA,a@x.example,\nB,b@x.example,Bad\nC,c@x.example,\nO,o@x.example,Bad\n",
+        duplicates="update",
+    )
+    assert (figures["created"], figures["updated"], figures["failed"]) == (2, 0, 2)
+    assert [(e.row, e.errors[0]["code"]) for e in entries] == [(3, "refused"), (5, "refused")]
+
+
 def test_an_opt_out_is_never_undone(load):
     load("first_name,email,do_not_contact\nA,a@x.example,yes\n")
     load("first_name,email,do_not_contact\nA,a@x.example,no\n", duplicates="update")
@@ -129,6 +142,16 @@ def test_a_rep_cannot_import_out_of_their_own_reach(load, make_user):
     assert (figures["created"], figures["failed"]) == (1, 1)
     assert entries[0].errors[0]["code"] == "permission_denied"
     assert Lead.objects.get().owner_id == rep.pk
+
+
+def test_a_rep_cannot_give_away_what_they_own_and_the_other_rows_are_changed(load, make_user):
+    rep, other = make_user("rep"), make_user("rep")
+    load("first_name,email\nA,a@x.example\nB,b@x.example\n", user=rep)
+    text = f"first_name,email,owner\nA2,a@x.example,{other.username}\nB2,b@x.example,\n"
+    figures, entries = load(text, user=rep, duplicates="update")
+    assert (figures["updated"], figures["failed"]) == (1, 1)
+    assert entries[0].errors[0]["code"] == "permission_denied"
+    assert sorted(Lead.objects.values_list("first_name", "owner_id")) == [("A", rep.pk), ("B2", rep.pk)]
 
 
 def test_missing_companies_are_made_once_where_that_is_asked_for(load):
@@ -165,3 +188,21 @@ def test_words_are_known_however_they_are_spelled(load):
         "event",
         "advertisement",
     }
+
+
+def test_create_makes_a_record_of_every_row_whatever_is_matched_on(load):
+    text = "first_name,email\nA,a@x.example\nB,a@x.example\n"
+    load(text)
+    figures, _ = load(text, duplicates="create", match_on="email")
+    assert figures["created"] == 2
+
+
+def test_rows_that_meet_one_record_by_different_keys_are_written_as_one(load):
+    load("first_name,email,external_id\nK,k@x.example,E1\n")
+    figures, _ = load(
+        "first_name,email,external_id,city,phone\nK,,E1,Berlin,\nK,k@x.example,,,+4930123456\n",
+        duplicates="update",
+    )
+    assert (figures["read"], figures["updated"]) == (2, 2)
+    lead = Lead.objects.get()
+    assert (lead.city, lead.phone) == ("Berlin", "+4930123456")
