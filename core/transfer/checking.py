@@ -6,9 +6,11 @@ from typing import Any
 
 from core.entities import Column, kinds
 from core.entities.cleaning import clean_value
-from core.errors import ValueRefusedError
+from core.entities.kinds import trimmed
+from core.errors import FieldIssue, InvalidError, ValueRefusedError
 from core.transfer import notations
-from core.transfer.headers import normalised
+from core.transfer.guarding import unguard
+from core.transfer.headers import looked_up, normalised
 from core.transfer.mapping import Mapped
 from core.transfer.names import split_name
 from core.transfer.options import Options
@@ -80,7 +82,7 @@ class Checker:
         self.resolver = Resolver(user, create_missing=options.create_missing)
         self.headers = [m.header for m in mapped]
         self.notes: list[dict[str, str]] = []
-        self._words = {column: _folded(table) for column, table in options.value_mapping.items()}
+        self._words = by_column(targets, options.value_mapping)
         self.sources = self._sources(mapped, sample, zone)
         has_country = any(s.target.name == COUNTRY for s in self.sources)
         self.regions = PhoneRegions() if has_country else None
@@ -108,11 +110,13 @@ class Checker:
         return CellReader(column, self._notation(column, source.headers[0], cells, zone))
 
     def _notation(self, column: Column, header: str, cells: Sequence[str], zone: Any) -> Notation:
-        words = {**self.targets.headers.values.get(column.name, {}), **self._words.get(column.name, {})}
+        asked = self._words.get(column.name, {})
+        said = {trimmed(word).casefold(): value for word, value in asked.items()}
         if isinstance(column.kind, kinds.Date | kinds.DateTime):
-            return Notation(dates=self._dates(header, cells), zone=zone)
+            return Notation(dates=self._dates(header, cells), zone=zone, words=said)
         if isinstance(column.kind, kinds.Integer | kinds.Float | kinds.Money):
-            return Notation(decimal=self._decimal(header, cells))
+            return Notation(decimal=self._decimal(header, cells), words=said)
+        words = {**self.targets.headers.values.get(column.name, {}), **_folded(asked)}
         return Notation(words=words or None)
 
     def _dates(self, header: str, cells: Sequence[str]) -> notations.DateNotation:
@@ -167,10 +171,21 @@ class Checker:
         if self.regions and source.reader is not None and isinstance(source.reader.column.kind, kinds.Phone):
             return self.regions.read(source.reader, cells, rows)
         if source.target.is_reference:
-            return self.resolver.read(source.target, cells)
+            return self._resolved(source.target, cells)
         if source.reader is None:
             return [BLANK if says_nothing(cell) else self._names(cell) for cell in cells]
         return source.reader.read(cells)
+
+    def _resolved(self, target: Target, cells: list[str]) -> list[Any]:
+        """References, by what the file calls them or what the user says it means ("*": whom nobody knows)."""
+        words = _folded(self._words.get(target.column.name, {}))
+        if not words:
+            return self.resolver.read(target, cells)
+        found = self.resolver.read(target, [looked_up(words, unguard(cell)) or cell for cell in cells])
+        if "*" not in words:
+            return found
+        other = self.resolver.read(target, [words["*"]])[0]
+        return [other if value.__class__ is Refusal else value for value in found]
 
     def _names(self, cell: str) -> dict[str, str] | Refusal:
         """A full name as first and last name, each within its column's bounds."""
@@ -229,6 +244,19 @@ def _add_names(row: Values, parts: Mapping[str, str]) -> None:
     """A full name fills what no column of its own has filled."""
     if "first_name" not in row and "last_name" not in row:
         row.update(parts)
+
+
+def by_column(targets: Targets, asked: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    """`value_mapping` by the name of the column. Raises InvalidError naming each that is no field."""
+    known = {name: targets.by_name.get(name) for name in asked}
+    issues = [
+        FieldIssue(f"value_mapping.{name[:80]}", "unknown_field", f"Known: {targets.known}.")
+        for name, target in known.items()
+        if target is None or target.column is None
+    ]
+    if issues:
+        raise InvalidError(issues)
+    return {known[name].column.name: table for name, table in asked.items()}
 
 
 def _folded(table: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """From what a row gives to the record to store: defaults, rules and what is never undone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from core.entities import Column, Entity
@@ -8,7 +9,8 @@ from core.entities.cleaning import clean_value
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 from core.transfer.checking import Values
 from core.transfer.options import Options
-from core.transfer.targets import ID, Targets
+from core.transfer.resolving import Resolver
+from core.transfer.targets import ID, Target, Targets
 from core.transfer.values import BLANK, CellReader, Notation, Refusal
 
 
@@ -21,7 +23,7 @@ class Composer:
         self.one_way = [targets.columns[n].path for n in targets.headers.one_way if n in targets.columns]
         plain = [c for c in self.entity.columns if c.writable and c.name != "custom_fields"]
         custom = [c for c in targets.columns.values() if c.custom]
-        asked, asked_custom = _defaults_asked(targets, options)
+        asked, asked_custom = _defaults_asked(targets, options, user)
         self.defaults: Values = {
             c.path: c.empty if c.default is None else c.default for c in plain if not c.required
         } | asked
@@ -81,7 +83,7 @@ class Composer:
         return merged
 
 
-def _defaults_asked(targets: Targets, options: Options) -> tuple[Values, Values]:
+def _defaults_asked(targets: Targets, options: Options, user: Any) -> tuple[Values, Values]:
     """`default_values` cleaned, plain and custom. Raises InvalidError naming each that is wrong."""
     plain: Values = {}
     custom: Values = {}
@@ -94,7 +96,7 @@ def _defaults_asked(targets: Targets, options: Options) -> tuple[Values, Values]
                 FieldIssue(f"default_values.{name[:80]}", "unknown_field", f"Known: {targets.known}.")
             )
             continue
-        value = _default(column, raw, targets)
+        value = _referred(target, raw, user) if target.is_reference else _default(column, raw, targets)
         if isinstance(value, Refusal):
             issues.append(FieldIssue(f"default_values.{name}", value.code, value.message))
         elif value is not BLANK:
@@ -103,6 +105,15 @@ def _defaults_asked(targets: Targets, options: Options) -> tuple[Values, Values]
     if issues:
         raise InvalidError(issues)
     return plain, custom
+
+
+def _referred(target: Target, raw: Any, user: Any) -> Any:
+    """A reference by its id or, as in a cell, by what it is called: to what the importer may point at."""
+    if isinstance(raw, bool) or not isinstance(raw, int | str):
+        return Refusal("incorrect_type", "Expected a name or an id.")
+    if isinstance(raw, int):
+        target = replace(target, part="id")
+    return Resolver(user).read(target, [str(raw)])[0]
 
 
 def _default(column: Column, raw: Any, targets: Targets) -> Any:

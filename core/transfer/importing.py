@@ -10,7 +10,7 @@ from core.entities import Entity
 from core.entities.locks import UNIQUE_FIELD, lock
 from core.errors import InvalidError
 from core.transfer import mapping
-from core.transfer.checking import Checker
+from core.transfer.checking import Checker, by_column
 from core.transfer.chunks import ChunkRun
 from core.transfer.composing import Composer
 from core.transfer.mapping import Mapped
@@ -69,6 +69,8 @@ def _sensible(
     if target.name == FULL_NAME:
         return mapped if mapped.reason != "alias" or _are_names(cells) else replace(mapped, **NO_NAMES)
     if not cells or (options.create_missing and made_by_name(target.column.kind.target)):
+        return mapped
+    if target.column.name in by_column(targets, options.value_mapping):
         return mapped
     if any(isinstance(found, int) for found in Resolver(user).read(target, cells)):
         return mapped

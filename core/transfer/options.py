@@ -99,7 +99,14 @@ def _mapping(raw: Any) -> dict[str, str]:
 
 
 def _tables(raw: Any) -> dict[str, dict[str, str]]:
-    return {key: {k: str(v) for k, v in _object(value).items()} for key, value in _object(raw).items()}
+    found = {key: _object(value) for key, value in _object(raw).items()}
+    if not all(isinstance(ours, str | int | float) for table in found.values() for ours in table.values()):
+        raise ValueRefusedError("Expected a text for each of their words.", code="invalid")
+    return {key: {word: _worded(ours) for word, ours in table.items()} for key, table in found.items()}
+
+
+def _worded(ours: str | float) -> str:
+    return str(ours).lower() if isinstance(ours, bool) else str(ours)
 
 
 def _one_of(*allowed: str) -> Callable[[Any], str]:

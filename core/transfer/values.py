@@ -32,6 +32,8 @@ _WORDS = {
     **dict.fromkeys(["nein", "non", "nao", "não", "nie", "falsch", "faux", "unchecked", "inactive"], "false"),
 }
 MEMO = 10_000
+# Kinds whose cells are read: their words are not what a column says but how it says it.
+_READ = kinds.Integer | kinds.Float | kinds.Money | kinds.DateTime | kinds.Date
 
 
 class Blank:
@@ -59,7 +61,8 @@ class Notation:
     decimal: str = "."
     dates: DateNotation = field(default_factory=DateNotation)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
-    # Normalised words → ours: what the user gave, over what the entity knows of other programs.
+    # Normalised words → ours: what the user gave, over what the entity knows of other programs. Of numbers
+    # and times they are as the cells say them: "-5" is not "5".
     words: Mapping[str, str] | None = None
 
 
@@ -96,10 +99,20 @@ class CellReader:
         if not cell or self.is_blank(cell):
             return BLANK
         try:
-            value = clean_value(self.column, self.prepare(unguard(cell) if cell[0] == "'" else cell))
+            value = self._cleaned(unguard(cell) if cell[0] == "'" else cell)
         except ValueRefusedError as error:
             return Refusal(error.code, error.message)
         return BLANK if value is None or value == "" else value
+
+    def _cleaned(self, text: str) -> Any:
+        """The value of a text, or of what stands for anything else ("*"). Raises ValueRefusedError."""
+        try:
+            return clean_value(self.column, self.prepare(text))
+        except ValueRefusedError:
+            other = (self.notation.words or {}).get("*")
+            if other is None or not isinstance(self.column.kind, _READ | kinds.Boolean):
+                raise
+            return clean_value(self.column, self.prepare(other))
 
     def is_blank(self, cell: str) -> bool:
         if self.is_text:
@@ -110,22 +123,35 @@ class CellReader:
 
 def _preparing(kind: kinds.Kind, notation: Notation) -> Callable[[str], Any]:
     """What turns text in the file's notation into what the kind reads."""
-    words = notation.words
+    words = notation.words or {}
     if isinstance(kind, kinds.Boolean):
-        return lambda text: _boolean(trimmed(text), words or {})
+        return lambda text: _boolean(trimmed(text), words)
     if isinstance(kind, kinds.Choice):
-        return lambda text: _choice(kind, trimmed(text), words or {})
-    if isinstance(kind, kinds.MultiChoice | kinds.TextList):
-        return _items
-    if isinstance(kind, kinds.Integer | kinds.Float | kinds.Money):
-        return lambda text: plain_number(trimmed(text), notation.decimal)
-    if isinstance(kind, kinds.DateTime):
-        return lambda text: iso_moment(trimmed(text), notation.dates, notation.zone)
-    if isinstance(kind, kinds.Date):
-        return lambda text: iso_date(trimmed(text), notation.dates)
+        return lambda text: _choice(kind, trimmed(text), words)
+    if isinstance(kind, kinds.MultiChoice):
+        one = kinds.Choice(choices=kind.choices)
+        return lambda text: [_choice(one, item, words) for item in _items(text)]
+    if isinstance(kind, kinds.TextList):
+        return lambda text: [_word(item, words) for item in _items(text)]
+    if isinstance(kind, _READ):
+        return _reading(kind, notation, words)
     if words:
         return lambda text: _word(text, words)
     return _as_it_is
+
+
+def _reading(kind: kinds.Kind, notation: Notation, words: Mapping[str, str]) -> Callable[[str], Any]:
+    """Numbers and times as the file writes them."""
+    if isinstance(kind, kinds.DateTime):
+        return lambda text: iso_moment(_said(text, words), notation.dates, notation.zone)
+    if isinstance(kind, kinds.Date):
+        return lambda text: iso_date(_said(text, words), notation.dates)
+    return lambda text: plain_number(_said(text, words), notation.decimal)
+
+
+def _said(text: str, words: Mapping[str, str]) -> str:
+    bare = trimmed(text)
+    return words.get(bare.casefold(), bare) if words else bare
 
 
 def _as_it_is(text: str) -> str:
