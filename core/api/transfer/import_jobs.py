@@ -26,7 +26,7 @@ from core.entities.locks import IMPORTING, try_lock
 from core.errors import ConflictError, InvalidError, NotVisibleError
 from core.models import ImportIssue, ImportJob
 from core.transfer import undoing
-from core.transfer.guarding import guard
+from core.transfer.guarding import guard, unguard
 
 KINDS = ImportIssue.Kind.values
 KIND = OpenApiParameter("kind", TEXT | {"enum": KINDS}, description="Issues of this kind only.")
@@ -123,7 +123,8 @@ def error_lines(job: ImportJob) -> Iterator[bytes]:
     writer.writerow([*job.headers, "_row", "_error"])
     width = len(job.headers)
     for issue in job.issues.filter(kind=ImportIssue.Kind.ERROR).order_by("id").iterator(1_000):
-        cells = [guard(cell) for cell in [*issue.cells, *[""] * width][:width]]
+        # What the file had disarmed is not disarmed twice: sent again it means the same.
+        cells = [guard(unguard(cell)) for cell in [*issue.cells, *[""] * width][:width]]
         writer.writerow([*cells, issue.row, guard("; ".join(in_words(issue.errors)))])
         if out.tell() > 1 << 16:
             yield out.getvalue().encode()

@@ -78,6 +78,14 @@ def test_the_error_file_can_be_corrected_and_sent_again(admin):
     assert Lead.objects.filter(first_name="=B", email="b@x.example").exists()
 
 
+def test_the_error_file_of_an_export_means_what_the_export_meant(admin):
+    body = upload(admin, "first_name,email\n'=B,broken\n''=C,broken\n").json()
+    text = b"".join(admin.get(body["errors_url"]).streaming_content).decode()
+    again = upload(admin, text.replace("broken", "b@x.example"), duplicates="create").json()
+    assert (again["created"], again["failed"]) == (2, 0)
+    assert set(Lead.objects.values_list("first_name", flat=True)) == {"=B", "'=C"}
+
+
 def test_the_same_file_twice_is_warned_of(admin):
     text = "first_name,email\nA,a@x.example\n"
     assert upload(admin, text).json()["warnings"] == []
