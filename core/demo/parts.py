@@ -42,10 +42,11 @@ class Demo:
 
     def address(self) -> dict[str, str]:
         """Columns of a postal address and a phone number there."""
-        city, state, code, country, prefix = self.pick(words.PLACES)
+        city, state, code, country, phone = self.pick(words.PLACES)
         street = f"{self.random.randint(1, 240)} {self.pick(words.STREETS)}"
         place = {"address": street, "city": city, "state": state, "postal_code": code, "country": country}
-        return place | {"phone": f"{prefix}{self.random.randint(100, 9999):04d}"}
+        digits = f"{self.random.randint(100, 9999):04d}"
+        return place | {"phone": phone.rstrip("#") + digits[-phone.count("#") :]}
 
     def seller(self) -> User:
         """One of the sales reps."""

@@ -59,16 +59,16 @@ JOB_TITLES = (
 )
 # City, state or region, postal code, country, international dialling prefix with a fictional exchange.
 PLACES = (
-    ("San Francisco", "CA", "94103", "United States", "+1415555"),
-    ("Los Angeles", "CA", "90012", "United States", "+1213555"),
-    ("Seattle", "WA", "98101", "United States", "+1206555"),
-    ("New York", "NY", "10013", "United States", "+1212555"),
-    ("Chicago", "IL", "60604", "United States", "+1312555"),
-    ("Toronto", "ON", "M5H 2N2", "Canada", "+1416555"),
-    ("London", "England", "EC1A 1BB", "United Kingdom", "+442079460"),
-    ("Berlin", "Berlin", "10115", "Germany", "+4930232"),
-    ("Paris", "Île-de-France", "75002", "France", "+3319900"),
-    ("Stockholm", "Stockholm", "111 20", "Sweden", "+468465"),
+    ("San Francisco", "CA", "94103", "United States", "+1415555####"),
+    ("Los Angeles", "CA", "90012", "United States", "+1213555####"),
+    ("Seattle", "WA", "98101", "United States", "+1206555####"),
+    ("New York", "NY", "10013", "United States", "+1212555####"),
+    ("Chicago", "IL", "60604", "United States", "+1312555####"),
+    ("Toronto", "ON", "M5H 2N2", "Canada", "+1416555####"),
+    ("London", "England", "EC1A 1BB", "United Kingdom", "+442079460###"),
+    ("Berlin", "Berlin", "10115", "Germany", "+4930232####"),
+    ("Paris", "Île-de-France", "75002", "France", "+3319900####"),
+    ("Stockholm", "Stockholm", "111 20", "Sweden", "+468465####"),
 )
 STREETS = ("Main Street", "Harbour Road", "Mill Lane", "Station Road", "High Street", "Park Avenue")
 FREE_MAIL = ("gmail.com", "outlook.com", "yahoo.com")
