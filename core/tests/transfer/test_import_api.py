@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -11,20 +10,11 @@ from django.test.utils import CaptureQueriesContext
 
 from core.models import Change, ImportJob
 from core.sign_in import keys
+from core.tests.transfer.uploads import upload
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
 QUERIES_NEW, QUERIES_CHANGED = 25, 28
-
-
-def upload(client, text, resource="leads", name="leads.csv", path="", **form):
-    content = text if isinstance(text, bytes) else text.encode()
-    data = {k: v if isinstance(v, str) else json.dumps(v) for k, v in form.items()}
-    return client.post(
-        f"/api/v1/import/{resource}/{path}",
-        data | {"file": SimpleUploadedFile(name, content, "text/csv")},
-        format="multipart",
-    )
 
 
 def test_the_guides_request_gets_the_guides_answer(admin):
@@ -179,58 +169,6 @@ def test_the_template_has_no_header_that_the_export_lacks(admin, resource):
     header = next(csv.reader(io.StringIO(response.content.decode())))
     exported = b"".join(admin.get(f"/api/v1/export/{resource}/").streaming_content).decode()
     assert set(header) <= set(next(csv.reader(io.StringIO(exported))))
-
-
-# ---- Undo ----
-
-
-def undo(client, body):
-    return client.post(f"{body['url']}undo/")
-
-
-def test_undo_removes_what_was_created_and_restores_what_was_changed(admin):
-    upload(admin, "first_name,email,city\nOld,o@x.example,Rome\n")
-    body = upload(
-        admin, "first_name,email,city\nNew,o@x.example,Bern\nB,b@x.example,\n", duplicates="update"
-    ).json()
-    assert (body["created"], body["updated"]) == (1, 1)
-    undone = undo(admin, body).json()
-    assert (undone["removed"], undone["restored"], undone["kept"]) == (1, 1, 0)
-    assert list(Lead.objects.values_list("first_name", "city")) == [("Old", "Rome")]
-    assert undo(admin, body).status_code == 409
-
-
-def test_undo_keeps_and_names_what_was_changed_since(admin):
-    body = upload(admin, "first_name,email\nA,a@x.example\nB,b@x.example\n").json()
-    kept = Lead.objects.get(first_name="A")
-    admin.patch(f"/api/v1/leads/{kept.pk}/", {"job_title": "Chief"})
-    undone = undo(admin, body).json()
-    assert (undone["removed"], undone["kept"]) == (1, 1)
-    assert undone["kept_records"] == [
-        {"id": kept.pk, "reason": "changed_since", "message": "Changed since the import."}
-    ]
-    assert list(Lead.objects.values_list("pk", flat=True)) == [kept.pk]
-
-
-def test_undo_keeps_what_others_refer_to(admin):
-    body = upload(admin, "first_name\nA\n").json()
-    lead = Lead.objects.get()
-    admin.post("/api/v1/tasks/", {"title": "Call", "lead": lead.pk})
-    undone = undo(admin, body).json()
-    assert undone["kept_records"][0]["reason"] == "referred_to"
-    assert Lead.objects.count() == 1
-
-
-def test_undo_is_itself_recorded(admin, admin_user):
-    body = upload(admin, "first_name\nA\n").json()
-    undone = undo(admin, body).json()
-    change = Change.objects.get(entity="lead", kind="deleted")
-    assert (change.import_id, change.source, change.actor_id) == (undone["id"], "import", admin_user.pk)
-
-
-def test_a_rehearsal_cannot_be_undone(admin):
-    body = upload(admin, "first_name\nA\n", dry_run="true").json()
-    assert undo(admin, body).status_code == 409
 
 
 # ---- What it costs ----

@@ -1,0 +1,112 @@
+"""Taking an import back: what is undone, what is kept, and who may."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from core.models import Activity, Change, Comment, ImportJob, Team, User
+from core.tests.transfer.uploads import upload
+from lead_management.models import Lead
+
+pytestmark = pytest.mark.django_db
+
+
+def undo(client, body):
+    return client.post(f"{body['url']}undo/")
+
+
+def test_undo_removes_what_was_created_and_restores_what_was_changed(admin):
+    upload(admin, "first_name,email,city\nOld,o@x.example,Rome\n")
+    body = upload(
+        admin, "first_name,email,city\nNew,o@x.example,Bern\nB,b@x.example,\n", duplicates="update"
+    ).json()
+    assert (body["created"], body["updated"]) == (1, 1)
+    undone = undo(admin, body).json()
+    assert (undone["removed"], undone["restored"], undone["kept"]) == (1, 1, 0)
+    assert list(Lead.objects.values_list("first_name", "city")) == [("Old", "Rome")]
+    assert undo(admin, body).status_code == 409
+
+
+def test_undo_keeps_and_names_what_was_changed_since(admin):
+    body = upload(admin, "first_name,email\nA,a@x.example\nB,b@x.example\n").json()
+    kept = Lead.objects.get(first_name="A")
+    admin.patch(f"/api/v1/leads/{kept.pk}/", {"job_title": "Chief"})
+    undone = undo(admin, body).json()
+    assert (undone["removed"], undone["kept"]) == (1, 1)
+    assert undone["kept_records"] == [
+        {"id": kept.pk, "reason": "changed_since", "message": "Changed since the import."}
+    ]
+    assert list(Lead.objects.values_list("pk", flat=True)) == [kept.pk]
+
+
+def test_undo_keeps_what_others_refer_to(admin):
+    body = upload(admin, "first_name\nA\n").json()
+    lead = Lead.objects.get()
+    admin.post("/api/v1/tasks/", {"title": "Call", "lead": lead.pk})
+    undone = undo(admin, body).json()
+    assert undone["kept_records"][0]["reason"] == "referred_to"
+    assert Lead.objects.count() == 1
+
+
+def test_undo_is_itself_recorded(admin, admin_user):
+    body = upload(admin, "first_name\nA\n").json()
+    undone = undo(admin, body).json()
+    change = Change.objects.get(entity="lead", kind="deleted")
+    assert (change.import_id, change.source, change.actor_id) == (undone["id"], "import", admin_user.pk)
+
+
+def test_a_rehearsal_cannot_be_undone(admin):
+    body = upload(admin, "first_name\nA\n", dry_run="true").json()
+    assert undo(admin, body).status_code == 409
+
+
+def test_undo_goes_back_behind_a_record_that_the_file_names_twice(admin):
+    upload(admin, "first_name,email,city\nOld,o@x.example,Rome\n")
+    rows = "first_name,email,city\nOld,o@x.example,Bern\nOld,O@x.example,Oslo\n"
+    body = upload(admin, rows, duplicates="update").json()
+    assert undo(admin, body).json()["restored"] == 1
+    assert list(Lead.objects.values_list("city", flat=True)) == ["Rome"]
+
+
+@pytest.mark.parametrize(("model", "more"), [(Comment, {}), (Activity, {"type": "note"})])
+def test_undo_keeps_what_somebody_wrote_on(admin, admin_user, model, more):
+    body = upload(admin, "first_name\nA\nB\n").json()
+    kept = Lead.objects.get(first_name="A")
+    model.objects.create(entity="lead", object_id=kept.pk, author=admin_user, body="They moved.", **more)
+    undone = undo(admin, body).json()
+    word = model._meta.verbose_name
+    assert [(one["id"], one["message"]) for one in undone["kept_records"]] == [
+        (kept.pk, f"Others refer to it ({word}).")
+    ]
+    assert list(Lead.objects.values_list("pk", flat=True)) == [kept.pk]
+
+
+def test_undo_keeps_what_has_left_ones_reach(api, make_user):
+    team = Team.objects.create(name="East")
+    manager, ines = make_user("manager", team=team), make_user("rep", username="ines", team=team)
+    body = upload(api(manager), "first_name,owner\nA,ines\nB,\n").json()
+    assert body["created"] == 2
+    ines.team = Team.objects.create(name="West")
+    ines.save(update_fields=["team"])
+    undone = undo(api(User.objects.get(pk=manager.pk)), body).json()
+    assert (undone["removed"], undone["kept"]) == (1, 1)
+    assert undone["kept_records"][0]["reason"] == "permission_denied"
+    assert list(Lead.objects.values_list("first_name", flat=True)) == ["A"]
+
+
+def test_what_the_system_derives_by_itself_keeps_nothing(admin):
+    body = upload(admin, "first_name\nA\n").json()
+    Lead.objects.update(lead_score=77, scored_at=timezone.now())
+    assert undo(admin, body).json()["removed"] == 1
+    assert not Lead.objects.exists()
+
+
+def test_an_import_is_undone_within_thirty_days(admin):
+    body = upload(admin, "first_name\nA\n").json()
+    ImportJob.objects.update(created_at=timezone.now() - timedelta(days=30, minutes=1))
+    refused = undo(admin, body)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/too-late")
+    assert Lead.objects.count() == 1
+    ImportJob.objects.update(created_at=timezone.now() - timedelta(days=29, hours=23))
+    assert undo(admin, body).status_code == 200
