@@ -107,6 +107,8 @@ class Feeding:
         try:
             with transaction.atomic():
                 consumers[self.consumer](batch)
+                # What a deferred constraint refuses is this consumer's fault, and not the whole commit's.
+                connection.check_constraints()
         except Exception as error:  # noqa: BLE001 (a worker's outermost edge; what it catches is recorded)
             self._refused(batch, error)
 

@@ -79,6 +79,11 @@ def forget(batch: ChangeBatch) -> None:
             " (SELECT id FROM core_comment WHERE entity = %s AND object_id = ANY(%s))",
             [batch.entity, gone],
         )
+        cursor.execute(
+            "DELETE FROM core_delivery WHERE notification_id IN"
+            " (SELECT id FROM core_notification WHERE entity = %s AND object_id = ANY(%s))",
+            [batch.entity, gone],
+        )
         for table in _ATTACHED:
             cursor.execute(
                 f"DELETE FROM {table} WHERE entity = %s AND object_id = ANY(%s)",  # noqa: S608

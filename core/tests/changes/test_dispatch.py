@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from core.changes import acting_as, retries
 from core.changes.dispatch import ChangeBatch, consumers, dispatch, dispatch_once, oldest_age_s
-from core.models import Change, FailedFeed, Outbox
+from core.models import Change, Delivery, FailedFeed, Notification, Outbox
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
@@ -154,6 +154,24 @@ def test_what_a_refusing_consumer_wrote_is_undone(only, rep):
     dispatch()
     rep.refresh_from_db()
     assert rep.first_name == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_only_the_commit_would_refuse_holds_up_no_other(only, rep):
+    told = Notification.objects.create(recipient=rep, type="mention", title="Hello")
+    Delivery.objects.create(notification=told, channel="email")
+    sound = Recorder()
+
+    def orphaning(batch):
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM core_notification")
+
+    only(a=orphaning, b=sound)
+    leads(2)
+    dispatch()
+    assert set(change_ids()) < set(sound.ids)
+    assert Notification.objects.count() == 1
+    assert {failed.consumer for failed in FailedFeed.objects.all()} == {"a"}
 
 
 def test_what_was_put_aside_is_fed_again_when_it_is_due_and_the_cause_is_mended(recorder):

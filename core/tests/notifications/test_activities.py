@@ -8,7 +8,7 @@ from django.utils import timezone
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
 from core.entities.carrying import carry_over
-from core.models import Activity, Change, Comment, Follow, Mention
+from core.models import Activity, Change, Comment, Delivery, Follow, Mention, Notification
 
 pytestmark = pytest.mark.django_db
 
@@ -178,9 +178,12 @@ def test_what_hung_on_a_record_goes_when_it_is_deleted_for_good(api, admin, admi
     admin.post("/api/v1/activities/", call(lead))
     admin.post("/api/v1/comments/", {"lead": lead.pk, "body": f"@{admin_user.username}"})
     dispatch()
+    told = Notification.objects.create(recipient=admin_user, type="mention", entity="lead", object_id=lead.pk)
+    Delivery.objects.create(notification=told, channel="email")
     assert Follow.objects.count() == 1
     assert admin.delete(f"/api/v1/leads/{lead.pk}/?hard=true").status_code == 204
     dispatch()
     assert (Activity.objects.count(), Comment.objects.count(), Mention.objects.count()) == (0, 0, 0)
     assert Follow.objects.count() == 0
+    assert (Notification.objects.count(), Delivery.objects.count()) == (0, 0)
     assert Change.objects.filter(entity="comment", kind="deleted").count() == 1
