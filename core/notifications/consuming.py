@@ -10,7 +10,7 @@ from core import jobs
 from core.changes import ChangeBatch, consumers
 from core.entities import Entity, entities
 from core.models.notification import PLAN_JOB
-from core.notifications import comments, following
+from core.notifications import comments, following, retelling
 from core.notifications.statements import MANY, tell_about, tell_each, tell_many
 from core.notifications.watching import Watch, watched
 
@@ -52,6 +52,7 @@ def consume(batch: ChangeBatch) -> None:
     elif batch.entity == "comment":
         following.follow_written(batch)
         told = comments.tell(batch)
+        retelling.correct(batch)
     else:
         return
     if told:

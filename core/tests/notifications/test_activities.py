@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from django.core import mail
 from django.utils import timezone
 
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
 from core.entities.carrying import carry_over
 from core.models import Activity, Change, Comment, Delivery, Follow, Mention, Notification
+from core.notifications import planning, sending
 
 pytestmark = pytest.mark.django_db
 
@@ -187,3 +189,39 @@ def test_what_hung_on_a_record_goes_when_it_is_deleted_for_good(api, admin, admi
     assert Follow.objects.count() == 0
     assert (Notification.objects.count(), Delivery.objects.count()) == (0, 0)
     assert Change.objects.filter(entity="comment", kind="deleted").count() == 1
+
+
+def test_what_is_taken_out_of_a_comment_is_taken_out_of_inboxes_and_waiting_mails(
+    api, rep, admin_user, make_user, new_lead
+):
+    """A password that slipped into a comment, and both ways to take it back."""
+    follower, writer = make_user("admin"), api(admin_user)
+    lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
+    api(follower).post(f"/api/v1/leads/{lead.pk}/follow/")
+    dispatch()
+    Notification.objects.all().delete()
+    bodies = Notification.objects.order_by("type").values_list("recipient", "body")
+
+    first, second = f"@{rep.username} it is hunter2", f"@{rep.username} ask me"
+    said = writer.post("/api/v1/comments/", {"lead": lead.pk, "body": first}).json()
+    dispatch()
+    assert list(bodies) == [(follower.pk, first), (rep.pk, first)]
+    planning.plan()
+    writer.patch(f"/api/v1/comments/{said['id']}/", {"body": second})
+    dispatch()
+    assert list(bodies.all()) == [(follower.pk, second), (rep.pk, second)]
+    writer.delete(f"/api/v1/comments/{said['id']}/")
+    dispatch()
+    assert list(bodies.all()) == [(follower.pk, "")]
+    sending.send_due()
+    assert [sent for sent in mail.outbox if sent.to == [rep.email]] == []
+
+
+def test_who_is_no_longer_named_is_not_told_of_it(api, rep, admin_user, new_lead):
+    writer, lead = api(admin_user), new_lead(admin_user, owner=admin_user, assigned_to=rep)
+    dispatch()
+    said = writer.post("/api/v1/comments/", {"lead": lead.pk, "body": f"@{rep.username} look"}).json()
+    dispatch()
+    writer.patch(f"/api/v1/comments/{said['id']}/", {"body": "look"})
+    dispatch()
+    assert not Notification.objects.filter(recipient=rep, type="mention").exists()
