@@ -4,6 +4,7 @@ import base64
 import binascii
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
@@ -13,13 +14,14 @@ from rest_framework.response import Response
 from core.access import Action
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.parts import ID, TEXT, object_of
-from core.models import PushSubscription
+from core.models import PushSubscription, User
 from core.notifications import planning
 from core.notifications.channels import push
 from core.outbound.addresses import target_of
 
 # An uncompressed point of P-256, and 16 random bytes (RFC 8291 section 3).
 POINT_BYTES, SECRET_BYTES = 65, 16
+MAX_BROWSERS = 20
 KEYS = object_of({"p256dh": TEXT, "auth": TEXT}, ("p256dh", "auth"))
 
 
@@ -30,13 +32,22 @@ def _bytes_of(text: str) -> bytes:
         return b""
 
 
+def _on_curve(point: bytes) -> bool:
+    """Whether nothing can be encrypted for it is known here, and not when something is to be sent."""
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    except ValueError:
+        return False
+    return True
+
+
 class KeysSerializer(serializers.Serializer):
     p256dh = serializers.CharField(max_length=120)
     auth = serializers.CharField(max_length=40)
 
     def validate_p256dh(self, text: str) -> str:
         point = _bytes_of(text)
-        if len(point) != POINT_BYTES or point[0] != 4:
+        if len(point) != POINT_BYTES or point[0] != 4 or not _on_curve(point):
             raise serializers.ValidationError("Not a public key of P-256.", code="invalid")
         return text
 
@@ -72,7 +83,13 @@ class PushSubscriptionSerializer(serializers.ModelSerializer):
         found, _ = PushSubscription.objects.update_or_create(
             endpoint=validated_data["endpoint"], defaults=values
         )
+        self._forget_oldest(values["user"])
         return found
+
+    def _forget_oldest(self, user: User) -> None:
+        """Each message calls every browser there is, so nobody has more of them than a person uses."""
+        newest = PushSubscription.objects.filter(user=user).order_by("-pk").values("pk")[:MAX_BROWSERS]
+        PushSubscription.objects.filter(user=user).exclude(pk__in=newest).delete()
 
 
 class PushSubscriptionViewSet(mixins.CreateModelMixin, mixins.DestroyModelMixin, ReadOnlyResourceViewSet):

@@ -12,16 +12,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Window
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
 from core import jobs
+from core.access import TEAM_REACH
 from core.entities import entities
 from core.entities.reading import title_of
 from core.models import Delivery, Mention, Notification, NotificationPreference, User
 from core.notifications import preferences
 from core.notifications.planning import SEND_JOB
 from core.notifications.preferences import Preferences, wall
+from core.notifications.types import EMAIL
 from core.registry import Registry
 
 AT = time(8)
@@ -119,8 +122,25 @@ def parts(
     return found
 
 
+_MENTIONS_SEEN = """
+SELECT m.id FROM core_mention m JOIN core_comment k ON k.id = m.comment_id
+JOIN {table} r ON r.id = k.object_id JOIN core_user u ON u.id = m.user_id
+WHERE k.entity = %s AND m.user_id = ANY(%s) AND m.created_at >= %s AND {viewers}
+"""
+
+
+def _mentions_seen(period: Period) -> RawSQL:
+    """The mentions since then on records that the reader still sees."""
+    parts, params = [], []
+    for entity in entities:
+        viewers = entity.model.policy.viewers("r", "u")
+        parts.append(_MENTIONS_SEEN.format(table=entity.model._meta.db_table, viewers=viewers))
+        params += [entity.name, period.user_ids, period.since]
+    return RawSQL(f"{TEAM_REACH} {' UNION ALL '.join(parts)}", params)  # noqa: S611 (names are the registry's)
+
+
 def _mentions(period: Period) -> dict[int, Part]:
-    rows = Mention.objects.filter(user__in=period.user_ids, created_at__gte=period.since)
+    rows = Mention.objects.filter(pk__in=_mentions_seen(period))
     rows = rows.exclude(comment__author=F("user")).annotate(reader=F("user_id"))
     columns = ("comment__body", "comment__entity", "comment__object_id", "comment__author__username")
 
@@ -174,7 +194,7 @@ def _of_day(kind: str, zone: str, day: date, now: datetime, span: timedelta) -> 
 
 @transaction.atomic
 def _of_chunk(kind: str, ids: list[int], day: date, now: datetime, span: timedelta) -> int:
-    wishes = [wish for wish in preferences.load(ids).values() if getattr(wish, kind)]
+    wishes = [w for w in preferences.load(ids).values() if getattr(w, kind) and w.channel(EMAIL)]
     if not wishes:
         return 0
     period = period_of(wishes, day, now, span)
@@ -184,7 +204,7 @@ def _of_chunk(kind: str, ids: list[int], day: date, now: datetime, span: timedel
     stored = Notification.objects.filter(key=_key(kind, day), recipient__in=[w.user.pk for w in wishes])
     held = {wish.user.pk: wish.held_until("digest", now) for wish in wishes}
     deliveries = [
-        Delivery(notification_id=pk, channel="email", due_at=held[user])
+        Delivery(notification_id=pk, channel=EMAIL, due_at=held[user])
         for pk, user in stored.values_list("pk", "recipient_id")
     ]
     Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)

@@ -1,6 +1,7 @@
 """What a user finds in their inbox: only what they may see now."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,16 +57,21 @@ def counts(user: Any) -> dict[str, Any]:
 
 def _without_hidden(rows: list[tuple[str, str, int | None]], user: Any) -> list[str]:
     """The types of those rows whose record the user sees, or that are about none."""
+    hidden = hidden_of(user, [(name, pk) for _, name, pk in rows])
+    return [kind for kind, name, pk in rows if (name, pk) not in hidden]
+
+
+def hidden_of(user: Any, records: Iterable[tuple[str, int | None]]) -> set[tuple[str, int]]:
+    """Those of the records (entity and id) that the user does not see now; one query an entity."""
     asked: dict[str, set[int]] = {}
-    for _, name, pk in rows:
+    for name, pk in records:
         if pk is not None and name in entities and entities[name].model.policy.scope(user):
             asked.setdefault(name, set()).add(pk)
-    seen = {
-        (name, pk)
-        for name, ids in asked.items()
-        for pk in entities[name].visible_to(user).filter(pk__in=ids).order_by().values_list("pk", flat=True)
-    }
-    return [kind for kind, name, pk in rows if pk is None or name not in asked or (name, pk) in seen]
+    hidden = set()
+    for name, ids in asked.items():
+        seen = entities[name].visible_to(user).filter(pk__in=ids).order_by().values_list("pk", flat=True)
+        hidden |= {(name, pk) for pk in ids - set(seen)}
+    return hidden
 
 
 def read_all(user: Any, kinds: list[str] | None = None, until: datetime | None = None) -> int:

@@ -39,7 +39,8 @@ def plan_once() -> int:
     unwanted = [row.pk for row in rows if not wishes[row.recipient_id].wants(row.type, IN_APP)]
     live.announce(row for row in rows if row.pk not in unwanted)
     if unwanted:
-        Notification.objects.filter(pk__in=unwanted).update(in_inbox=False)
+        # Nobody reads it in the inbox, so it would take in all that comes later and be silent about it.
+        Notification.objects.filter(pk__in=unwanted).update(in_inbox=False, group_key="")
     Notification.objects.filter(pk__in=[row.pk for row in rows]).update(planned_at=now)
     if any(delivery.due_at <= now for delivery in deliveries):
         jobs.enqueue(SEND_JOB)

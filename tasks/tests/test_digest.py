@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from core.changes import acting_as
 from core.models import Comment, Delivery, Mention, Notification, NotificationPreference, User
-from core.notifications import sending
+from core.notifications import preferences, sending
 from core.notifications.digest import send_digests
 from lead_management.models import Lead
 from opportunities.models import Opportunity, Pipeline
@@ -175,3 +175,62 @@ def test_the_number_of_statements_does_not_depend_on_the_users(make_user):
     many, all_ = statements(20, 6)
     assert (few, all_) == (1, 21)
     assert one == many
+
+
+def mentioned(rep, boss, text):
+    """A lead of someone else, assigned to the rep, with a comment that names them."""
+    with acting_as(boss):
+        lead = Lead.objects.create(first_name="Ada", owner=boss, assigned_to=rep)
+        made = Comment.objects.create(entity="lead", object_id=lead.pk, body=text, author=boss)
+        Mention.objects.create(comment=made, user=rep, created_at=utc("2026-05-05T07:00"))
+    return lead
+
+
+def taken_away(lead):
+    with acting_as():
+        Lead.objects.filter(pk=lead.pk).update(assigned_to=None)
+
+
+def test_a_mention_on_what_the_reader_no_longer_sees_is_not_in_it(rep, make_user):
+    boss = make_user("admin")
+    lead = mentioned(rep, boss, "The secret")
+    mentioned(rep, boss, "No secret")
+    taken_away(lead)
+    assert send_digests(utc("2026-05-05T08:00")) == 1
+    (section,) = [s for s in Notification.objects.get().data["sections"] if s["key"] == "mentions"]
+    assert (section["total"], [item["title"] for item in section["items"]]) == (1, [f"{boss}: No secret"])
+
+
+def test_one_that_waited_says_nothing_of_what_went_out_of_sight(rep, make_user):
+    lead = mentioned(rep, make_user("admin"), "The secret")
+    late_task(rep)
+    send_digests(utc("2026-05-05T08:00"))
+    taken_away(lead)
+    sending.send_due()
+    (sent,) = mail.outbox
+    assert "Late" in sent.body
+    assert "secret" not in sent.body
+    assert "Ada" not in sent.body
+
+
+def test_one_with_nothing_left_to_say_is_not_sent(rep, make_user):
+    lead = mentioned(rep, make_user("admin"), "The secret")
+    send_digests(utc("2026-05-05T08:00"))
+    taken_away(lead)
+    sending.send_due()
+    assert Delivery.objects.get().status == "skipped"
+
+
+def test_one_that_waits_is_not_sent_to_who_has_unsubscribed(rep):
+    late_task(rep)
+    send_digests(utc("2026-05-05T08:00"))
+    preferences.without_email(rep, "digest")
+    sending.send_due()
+    assert Delivery.objects.get().status == "skipped"
+    assert mail.outbox == []
+
+
+def test_who_wants_no_mail_at_all_gets_no_digest(rep):
+    late_task(rep)
+    NotificationPreference.objects.create(user=rep, channels={"email": False}, daily_digest=True)
+    assert send_digests(utc("2026-05-05T08:00")) == 0

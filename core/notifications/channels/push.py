@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from django.conf import settings
 from django.utils import timezone
 from py_vapid import Vapid02, b64urlencode
-from pywebpush import WebPusher
+from pywebpush import WebPusher, WebPushException
 
 from core.models import PushKey, PushSubscription
 from core.notifications.channels import Message, PermanentError, TransientError, channels
@@ -82,7 +82,10 @@ def payload(message: Message) -> bytes:
 
 def _send_to(device: PushSubscription, body: bytes, message: Message) -> None:
     keys = {"p256dh": device.p256dh, "auth": device.auth}
-    encoded = WebPusher({"endpoint": device.endpoint, "keys": keys}).encode(body, "aes128gcm")
+    try:
+        encoded = WebPusher({"endpoint": device.endpoint, "keys": keys}).encode(body, "aes128gcm")
+    except (ValueError, WebPushException) as error:
+        raise PermanentError("Nothing can be encrypted for these keys.") from error
     found = types.get(message.notification.type)
     headers = {
         "Content-Encoding": "aes128gcm",

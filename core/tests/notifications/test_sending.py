@@ -267,6 +267,44 @@ def test_hours_that_became_quiet_hold_it_without_costing_an_attempt(rep):
     assert delivery.due_at > timezone.now()
 
 
+def test_what_nobody_foresaw_is_tried_again_and_holds_up_no_other(rep, admin_user, monkeypatch):
+    told(rep)
+    told(admin_user)
+    planning.plan()
+    handed = sending.channels["email"]
+
+    def broken(message):
+        if message.user == rep:
+            raise ZeroDivisionError("nobody thought of it")
+        handed(message)
+
+    monkeypatch.setitem(sending.channels._items, "email", broken)
+    assert sending.send_due() == 2
+    assert [sent.to for sent in mail.outbox] == [[admin_user.email]]
+    first = Delivery.objects.get(notification__recipient=rep)
+    assert (first.status, first.attempts, first.error) == (
+        "queued",
+        1,
+        "It could not be made: ZeroDivisionError.",
+    )
+
+
+def test_mails_go_on_for_who_wants_nothing_of_it_in_the_inbox(rep, new_lead, admin_user):
+    """No row stays unread in the inbox, so none takes in what comes later."""
+    from core.changes.dispatch import dispatch
+    from core.entities import mentions
+
+    NotificationPreference.objects.create(user=rep, matrix={"comment": {"in_app": False, "email": True}})
+    lead = new_lead(admin_user, owner=rep)
+    dispatch()
+    for n in range(3):
+        mentions.say(entity="lead", object_id=lead.pk, body=f"Call {n}", author=admin_user)
+        dispatch()
+        planning.plan()
+        sending.send_due()
+    assert len(mail.outbox) == 3
+
+
 def test_who_lost_the_lease_writes_nothing(rep, monkeypatch):
     told(rep)
     planning.plan()
@@ -407,6 +445,10 @@ def _b64(data):
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
+# As long as a key and marked as one, but a point that nobody can agree on a secret with.
+OFF_THE_CURVE = _b64(b"\x04" + bytes(64))
+
+
 @pytest.fixture
 def push_service(settings):
     with receiver(lambda received: (201, {}, b"")) as found:
@@ -467,6 +509,15 @@ def test_a_retry_reaches_only_the_browser_that_has_not_got_it(pushed, push_servi
     assert Delivery.objects.get().status == "sent"
 
 
+def test_a_browser_nothing_can_be_encrypted_for_stops_nobody(pushed, admin_user):
+    PushSubscription.objects.update(p256dh=OFF_THE_CURVE)
+    told(admin_user)
+    planning.plan()
+    sending.send_due()
+    assert not PushSubscription.objects.exists()
+    assert [sent.to for sent in mail.outbox] == [[admin_user.email]]
+
+
 def test_no_browser_left_is_the_end(pushed, push_service):
     push_service.answer = lambda received: (404, {}, b"")
     sending.send_due()
@@ -494,6 +545,7 @@ def test_browsers_are_ones_own_and_their_keys_are_not_shown(api, rep, make_user,
         {"endpoint": "ftp://push.example/1"},
         {"keys": {"p256dh": "AAAA", "auth": _b64(b"0" * 16)}},
         {"keys": {"p256dh": "…", "auth": ""}},
+        {"keys": {"p256dh": OFF_THE_CURVE, "auth": _b64(b"0" * 16)}},
         {"keys": None},
     ],
 )
@@ -501,3 +553,15 @@ def test_wrong_subscriptions_are_refused(api, rep, change):
     body = {"endpoint": "https://push.example.com/1", "keys": Browser().keys} | change
     assert api(rep).post("/api/v1/notifications/push/", body).status_code == 400
     assert not PushSubscription.objects.exists()
+
+
+def test_of_very_many_browsers_the_newest_are_kept(api, rep, make_user):
+    other = make_user("rep")
+    keys = {"p256dh": Browser().keys["p256dh"], "auth": Browser().keys["auth"]}
+    PushSubscription.objects.create(user=other, endpoint="https://push.example.com/other", **keys)
+    client, browser = api(rep), Browser()
+    for i in range(22):
+        assert subscribe(client, f"https://push.example.com/{i}", browser).status_code == 201
+    kept = PushSubscription.objects.filter(user=rep).order_by("pk").values_list("endpoint", flat=True)
+    assert list(kept) == [f"https://push.example.com/{i}" for i in range(2, 22)]
+    assert PushSubscription.objects.filter(user=other).count() == 1

@@ -1,0 +1,26 @@
+"""A digest on its way out: it may have waited for hours, so what it says is looked at once more."""
+
+from typing import Any
+
+from core.models import Notification
+from core.notifications import inbox
+from core.notifications.preferences import Preferences
+from core.notifications.types import EMAIL
+
+
+def is_wanted(row: Notification, wish: Preferences) -> bool:
+    """Whether the reader still wants digests of this kind, by mail."""
+    return wish.channel(EMAIL) and bool(getattr(wish, row.data["kind"]))
+
+
+def sections_now(row: Notification, wish: Preferences) -> list[dict[str, Any]]:
+    """The sections without the records that the reader no longer sees, and without those left empty."""
+    sections = row.data["sections"]
+    records = [(item["entity"], item["id"]) for section in sections for item in section["items"]]
+    hidden = inbox.hidden_of(wish.user, records)
+    return [left for section in sections if (left := _without(section, hidden))["items"]]
+
+
+def _without(section: dict[str, Any], hidden: set[tuple[str, int]]) -> dict[str, Any]:
+    items = [item for item in section["items"] if (item["entity"], item["id"]) not in hidden]
+    return section | {"items": items, "total": len(items) + section["more"]}
