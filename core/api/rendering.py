@@ -1,6 +1,6 @@
 """JSON by orjson: dates as ISO 8601 in UTC, decimals as strings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -26,7 +26,28 @@ def _default(value: Any) -> Any:
 
 def dumps(value: Any) -> bytes:
     """`value` as JSON bytes."""
-    return orjson.dumps(value, default=_default, option=OPTIONS)
+    try:
+        return orjson.dumps(value, default=_default, option=OPTIONS)
+    except TypeError:
+        # 1e20 is a whole number once it was in a jsonb column, and one that orjson does not write.
+        return orjson.dumps(_as_floats(value), default=_default, option=OPTIONS)
+
+
+def _as_floats(value: Any) -> Any:
+    """`value` with whole numbers of more than 64 bits as the numbers they came as."""
+    if isinstance(value, Mapping):
+        return {key: _as_floats(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_as_floats(item) for item in value]
+    is_large = isinstance(value, int) and not -(2**63) <= value < 2**64
+    return _as_float(value) if is_large else value
+
+
+def _as_float(whole: int) -> float | str:
+    try:
+        return float(whole)
+    except OverflowError:
+        return str(whole)
 
 
 class JSONRenderer(BaseRenderer):

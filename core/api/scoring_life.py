@@ -111,7 +111,7 @@ class ScoringJobViewSet(ReadOnlyResourceViewSet):
     serializer_class = ScoringJobSerializer
     filters = ("kind", "status")
     orderings = ("created_at", "finished_at")
-    lookup_value_regex = "[0-9a-fA-F-]{36}"
+    lookup_value_regex = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
     def get_object(self) -> Any:
         found = self.get_queryset().filter(task_id=self.kwargs["pk"]).first()

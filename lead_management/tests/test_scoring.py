@@ -366,3 +366,19 @@ def test_rules_are_edited_by_administrators_and_count_at_once(admin, api, rep):
     assert response.status_code == 400
     assert "rules[0].feature" in response.content.decode()
     assert make(admin, **STRONG)["lead_score"] == 73
+
+
+@pytest.mark.parametrize("word", ["-" * 36, "a" * 36, "0" * 32, "x"])
+def test_a_job_that_cannot_be_is_not_found(admin, word):
+    assert admin.get(f"/api/v1/scoring/jobs/{word}/").status_code == 404
+
+
+@pytest.mark.parametrize("bound", [1e20, -1e20, 1.7e308, 2**64 - 1, 0.1])
+def test_a_rule_with_a_very_large_number_is_kept_told_and_scored_with(admin, bound):
+    rule = {"feature": "company_size", "test": "at_most", "value": bound, "points": 5}
+    assert admin.put("/api/v1/scoring/rules/", {"base": 50, "rules": [rule]}).status_code == 200
+    (kept,) = admin.get("/api/v1/scoring/rules/").json()["rules"]
+    assert kept["value"] == bound
+    lead = Lead.objects.create(first_name="Ada", company_size=5)
+    found = admin.post("/api/v1/scoring/", {"action": "score", "lead_id": lead.pk}).json()
+    assert found["score"] == (55 if bound > 5 else 50)
