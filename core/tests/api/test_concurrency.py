@@ -70,6 +70,16 @@ def test_twenty_posts_under_one_key_make_one_record(at_once):
     assert Change.objects.filter(entity="lead").count() == 1
 
 
+def test_a_key_that_came_with_another_body_is_refused(at_once):
+    def post(client, i):
+        return client.post(LEADS, {"first_name": f"Ada {i}"}, headers={"Idempotency-Key": "once"})
+
+    first, second = sorted(at_once(2, post), key=lambda answer: answer.status_code)
+    assert (first.status_code, second.status_code) == (201, 422)
+    assert second.json()["type"] == "/problems/idempotency-key-reused"
+    assert [lead.first_name for lead in Lead.objects.all()] == [first.json()["first_name"]]
+
+
 def test_a_lead_is_converted_once(at_once):
     lead = Lead.objects.create(first_name="Ada", email="ada@engines.example")
     body = {"create_opportunity": False}

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from core.models import DeadAddress, Delivery, Notification, NotificationPreference, PushSubscription
 from core.notifications import planning, sending
-from core.notifications.channels import push
+from core.notifications.channels import email, push
 from core.tests.receiver import receiver
 
 pytestmark = pytest.mark.django_db
@@ -162,6 +162,23 @@ def test_a_mail_is_sent_with_text_html_and_one_click_unsubscribing(rep, mailbox)
     assert browser.post(f"{link.path}?{link.query}", {"List-Unsubscribe": "One-Click"}).status_code == 200
     assert NotificationPreference.objects.get(user=rep).matrix == {"mention": {"email": False}}
     assert browser.post(f"{link.path}?token=x").status_code == 400
+
+
+@pytest.mark.parametrize("forged", ["x", "", "WzEsImRpZ2VzdCJd", "WzEsImRpZ2VzdCJd:1xUlhl:" + "A" * 43])
+def test_who_unsubscribes_is_proven_by_the_signature(rep, forged):
+    address = "/api/v1/notifications/unsubscribe/"
+    assert Client().post(address, {}, QUERY_STRING=f"token={forged}").status_code == 400
+    assert not NotificationPreference.objects.exists()
+
+
+def test_unsubscribing_from_digests_ends_the_weekly_one_too(rep, make_user):
+    other = make_user("rep")
+    for user in (rep, other):
+        NotificationPreference.objects.create(user=user, daily_digest=True, weekly_digest=True)
+    link = urlsplit(email.unsubscribe_url(rep.pk, "digest"))
+    assert Client().post(f"{link.path}?{link.query}").status_code == 200
+    wanted = NotificationPreference.objects.values_list("user", "daily_digest", "weekly_digest", "matrix")
+    assert set(map(str, wanted)) == {str((rep.pk, False, False, {})), str((other.pk, True, True, {}))}
 
 
 def test_an_address_refused_for_good_is_disabled_until_its_user_enables_it(api, rep, mailbox):

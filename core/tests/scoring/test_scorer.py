@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from core.errors import InvalidError
 from core.lead_scoring.default_rules import DEFAULT_RULES
 from core.lead_scoring.features import Frame, frame_of
+from core.lead_scoring.inputs import encode_all
 from core.lead_scoring.model import (
     DamagedModelError,
     NewerFormatError,
@@ -19,7 +20,7 @@ from core.lead_scoring.model import (
     rules_only,
 )
 from core.lead_scoring.reasons import labels_of, reasons
-from core.lead_scoring.rules import parse_rules
+from core.lead_scoring.rules import POINTS_PER_LOGIT, parse_rules
 from core.lead_scoring.scorer import Scorer, rounded
 from core.lead_scoring.training import train
 from core.tests.scoring.worlds import SPECS, leads
@@ -61,6 +62,20 @@ def test_shares_add_up_to_the_exact_score_within_a_billionth():
     scored = scorer.score(FRAME)
     typical = scorer.logits(FRAME) - LEARNED.intercept
     assert np.abs(50 + scored.shares.sum(axis=1) - 100 / (1 + np.exp(-typical))).max() < 1e-9
+
+
+def test_the_log_odds_are_what_tables_and_rules_say_added_up():
+    codes = encode_all(LEARNED.inputs, FRAME)
+    assert LEARNED.two
+    assert 0 < LEARNED.rule_weight < 1
+    expected = np.full(FRAME.n, LEARNED.intercept)
+    for i, table in enumerate(LEARNED.one):
+        expected += table[codes[:, i]]
+    for (i, j), matrix in LEARNED.two.items():
+        expected += matrix[codes[:, i], codes[:, j]]
+    ruled = LEARNED.rules.points_of(LEARNED.rules.held(FRAME)) - np.array(LEARNED.rule_means)
+    expected += ruled.sum(axis=1) * LEARNED.rule_weight / POINTS_PER_LOGIT
+    assert np.abs(Scorer(LEARNED).logits(FRAME) - expected).max() < 1e-9
 
 
 @given(
@@ -187,6 +202,20 @@ def test_the_reasons_of_rules_say_which_of_them_held(values, texts):
     assert scored.codes.shape == (1, 2) == (1, scorer.code_width)
     found = reasons(scorer, scored.points[0].tolist(), scored.codes[0].tolist(), labels_of(model))
     assert [one["text"] for one in found] == texts
+
+
+def test_importance_is_a_share_of_all_points_whichever_way_they_pull():
+    rules = [
+        {"feature": "email_kind", "test": "filled", "value": False, "points": -30},
+        {"feature": "company_size", "test": "at_least", "value": 1, "points": 10},
+    ]
+    scorer = Scorer(rules_only(parse_rules({"base": 50, "rules": rules}), 0.0, 1.0, {}))
+    scored = scorer.score(one_lead(company_size=2))
+    found = reasons(scorer, scored.points[0].tolist(), scored.codes[0].tolist(), labels_of(scorer.model))
+    assert [(one["factor"], one["points"], one["importance"]) for one in found] == [
+        ("email_kind", -30, 0.75),
+        ("company_size", 10, 0.25),
+    ]
 
 
 @pytest.mark.parametrize(

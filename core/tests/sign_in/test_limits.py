@@ -192,6 +192,17 @@ def test_strangers_everywhere_stop_strangers_and_not_the_owner_at_home(anonymous
 
 
 @pytest.mark.django_db
+def test_who_is_at_home_at_one_account_is_a_stranger_to_others(anonymous, rep, make_user):
+    def status(user, password, address):
+        body = {"username": user.username, "password": password}
+        return anonymous.post("/api/auth/login/", body, REMOTE_ADDR=address).status_code
+
+    assert status(make_user("rep"), PASSWORD, "198.51.100.1") == 200
+    assert [status(rep, "wrong", f"203.0.113.{i}") for i in range(50)] == [401] * 50
+    assert status(rep, PASSWORD, "198.51.100.1") == 429
+
+
+@pytest.mark.django_db
 def test_without_valkey_this_process_counts_failed_sign_ins_by_itself(no_valkey, anonymous, rep):
     def status(password):
         body = {"username": rep.username, "password": password}
