@@ -112,6 +112,10 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
             self.kills[f"{name}'s child"] += 1
 
+    def signal(self, name, number):
+        """A signal to a process and what it started."""
+        os.killpg(self.processes[name].pid, number)
+
     def end(self, name, seconds=60):
         """SIGTERM, and the exit code; None for what does not run."""
         if name not in self.processes:

@@ -1,5 +1,6 @@
 """W1, W18, W20: parts that are away, come back, are replaced or restored; nothing is lost or done twice."""
 
+import signal
 import subprocess
 import time
 
@@ -76,6 +77,51 @@ def test_a_change_that_nobody_rang_for_is_found_by_the_sweep(whole):
     whole.rows("INSERT INTO lead_management_lead (first_name) VALUES ('Unrung')")
     took = await_true(lambda: of(whole, workflow) == {"completed": 1}, 30, "the run", pause=0.05)
     assert took < 10, "the sweep comes every five seconds"
+
+
+LATENESS = """
+SELECT extract(epoch FROM after.started_at - over.next_at)::float8
+FROM core_workflowexecution e
+JOIN core_workflowstep over ON over.execution_id = e.id AND over.type = 'wait'
+JOIN core_workflowstep after ON after.execution_id = e.id AND after.type = 'add_tag'
+WHERE e.workflow_id = {} AND e.status = 'completed'
+"""
+
+
+@pytest.mark.timeout(200)
+def test_a_wait_is_never_over_early_and_at_most_fifteen_seconds_late(whole):
+    """W5, while all is up; the kill loop has waits that outlive everything."""
+    waits = [("wait", {"seconds": 3}), STEPS[0]]
+    workflow = whole.add_workflow("Patient", waits, conditions={"first_name": "Patient"})
+    whole.ensure("worker", "beat")
+    for _ in range(5):
+        assert whole.call("POST", "/api/v1/leads/", {"first_name": "Patient"})[0] == 201
+        time.sleep(0.3)
+    await_true(lambda: of(whole, workflow) == {"completed": 5}, 60, "the runs")
+    late = [seconds for (seconds,) in whole.rows(LATENESS.format(workflow))]
+    assert len(late) == 5
+    assert 0 <= min(late) <= max(late) <= 15
+
+
+@pytest.mark.timeout(200)
+def test_workers_that_are_alive_and_stand_still_show_after_a_minute(whole):
+    """W19: a process that is there, and a broker that answers, say nothing."""
+    workflow = whole.add_workflow("Still", STEPS[:1], conditions={"first_name": "Still"})
+    whole.end("automation")
+    whole.ensure("worker", "beat")
+    await_true(lambda: _readiness(whole) == ("ok", False), 60, "all is well before")
+    whole.signal("worker", signal.SIGSTOP)
+    whole.rows("INSERT INTO lead_management_lead (first_name) VALUES ('Still')")
+    await_true(lambda: _readiness(whole) == ("degraded", True), 75, "it shows", pause=1)
+    assert of(whole, workflow) == {}
+    whole.signal("worker", signal.SIGCONT)
+    await_true(lambda: of(whole, workflow) == {"completed": 1}, 60, "the run")
+    await_true(lambda: _readiness(whole) == ("ok", False), 60, "all is well again")
+
+
+def _readiness(found):
+    answer = found.call("GET", "/readyz")[1]
+    return answer["status"], answer["automation"]["oldest_undispatched_change_s"] > 60
 
 
 PART, TIMES = 30, 2
