@@ -1,24 +1,35 @@
 """Spreadsheets: cells as the text a person sees in them, dates in ISO 8601."""
 
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections import deque
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from itertools import takewhile
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+from python_calamine import CalamineError, CalamineWorkbook
 
 from core.errors import InvalidError
 from core.transfer.reading import layout
 from core.transfer.reading.counting import LAST
 from core.transfer.reading.recognising import not_a_table
 from core.transfer.reading.shape import Asked, Shape
+from core.transfer.reading.trial import chosen
 
 Numbered = tuple[int, int, list[str]]
+TRIAL = Path(__file__).with_name("trial.py")
+# What a sheet may take of memory: a million rows of some thirty columns.
+MEMORY = 1_500_000_000
+PATIENCE_S = 120
 
 
 def settle(file: BinaryIO, asked: Asked) -> Shape:
     """How to read this workbook. Raises InvalidError."""
+    _must_be_bearable(file, asked.sheet)
     sheet = _sheet(file, asked.sheet)
     rows = []
     for row in _rows(sheet):
@@ -40,6 +51,24 @@ def settle(file: BinaryIO, asked: Asked) -> Shape:
         sheet=sheet.name,
         rows=_count(sheet, above, wide=width > 1),
     )
+
+
+def _must_be_bearable(file: BinaryIO, name: str | None) -> None:
+    """Raises InvalidError for a sheet that takes more memory or time than any should (reading.trial)."""
+    file.seek(0)
+    with tempfile.NamedTemporaryFile() as copy:
+        shutil.copyfileobj(file, copy)
+        copy.flush()
+        command = [sys.executable, "-I", str(TRIAL), copy.name, str(MEMORY), *([name] if name else [])]
+        try:
+            ended = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=False)  # noqa: S603  the command is ours
+        except subprocess.TimeoutExpired:
+            ended = None
+    if ended is None or ended.returncode:
+        raise not_a_table(
+            "a spreadsheet whose cells lie too far apart or are too many",
+            "Delete stray cells, or send it as CSV.",
+        )
 
 
 def _count(sheet: Any, above: int, *, wide: bool) -> int:
@@ -82,11 +111,10 @@ def _sheet(file: BinaryIO, name: str | None) -> Any:
     file.seek(0)
     try:
         book = CalamineWorkbook.from_filelike(file)
-        visible = [s.name for s in book.sheets_metadata if s.visible == SheetVisibleEnum.Visible]
         if name and name not in book.sheet_names:
             known = ", ".join(book.sheet_names)
             raise InvalidError.of("sheet", f"There is no sheet {name[:60]!r}. Known: {known[:300]}.")
-        return book.get_sheet_by_name(name or (visible or book.sheet_names)[0])
+        return book.get_sheet_by_name(chosen(book, name))
     except (CalamineError, IndexError):
         raise not_a_table("a damaged spreadsheet") from None
 
