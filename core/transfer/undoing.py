@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, ForeignKey
 from django.utils import timezone
 
@@ -98,12 +98,18 @@ CREATE INDEX ON crm_undo (id);
 ANALYZE crm_undo
 """
 _BATCH = "SELECT id, created, last FROM crm_undo WHERE id > %s ORDER BY id LIMIT %s"
-# OFFSET 0: one look into the index of a record's changes per record, whatever the statistics say.
+# OFFSET 0: one look into the index of a record's changes per record, whatever the statistics say. A later
+# import that was taken back of this record left nothing behind.
 _CHANGED_SINCE = """
 SELECT wanted.id FROM unnest(%s::bigint[], %s::bigint[]) AS wanted (id, last)
 WHERE EXISTS (
     SELECT 1 FROM core_change c WHERE c.entity = %s AND c.object_id = wanted.id AND c.id > wanted.last
     AND c.import_id IS DISTINCT FROM %s AND (c.kind <> 'updated' OR c.changes - %s::text[] <> '{}')
+    AND NOT EXISTS (
+        SELECT 1 FROM core_importjob u JOIN core_change back
+        ON back.entity = c.entity AND back.object_id = c.object_id AND back.import_id = u.id
+        WHERE c.import_id IN (u.undoes_id, u.id) AND u.kind = 'undo' AND u.status = 'finished'
+    )
     OFFSET 0
 )
 """
@@ -157,8 +163,10 @@ class Undoing:
         self._restore(sorted(left & changed))
 
     def _there(self, ids: set[int]) -> set[int]:
-        """Those that still exist; what somebody deleted needs no undoing."""
-        return {pk for (pk,) in self._rows(f"SELECT id FROM {self.table} WHERE id = ANY(%s)", [list(ids)])}  # noqa: S608
+        """Those that still exist, held fast: what somebody deleted needs no undoing, and what somebody is
+        changing just now is looked at afterwards."""
+        locking = f"SELECT id FROM {self.table} WHERE id = ANY(%s) ORDER BY id FOR UPDATE"  # noqa: S608
+        return {pk for (pk,) in self._rows(locking, [list(ids)])}
 
     def _changed_since(self, ids: set[int]) -> set[int]:
         wanted = sorted(ids)
@@ -192,9 +200,22 @@ class Undoing:
                 self.report.counts["removed"] += cursor.rowcount
 
     def _restore(self, ids: Sequence[int]) -> None:
-        """Every field the import changed gets back the value it had before."""
+        """Put them back, or by halves until those are found that the database refuses."""
         if not ids:
             return
+        try:
+            with transaction.atomic():
+                self._write_back(ids)
+        except IntegrityError:
+            if len(ids) == 1:
+                self._keep(set(ids), "refused", "Something it referred to before is gone.")
+                return
+            half = len(ids) // 2
+            self._restore(ids[:half])
+            self._restore(ids[half:])
+
+    def _write_back(self, ids: Sequence[int]) -> None:
+        """Every field the import changed gets back the value it had before."""
         params = [ids, self.entity.name, self.undo.undoes_id]
         keys = [k for (k,) in self._rows(f"SELECT DISTINCT key FROM ({_FIRST_OLD}) f", params)]  # noqa: S608
         columns = [connection.ops.quote_name(key) for key in keys if key in self.fields]

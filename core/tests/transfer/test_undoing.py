@@ -1,10 +1,15 @@
 """Taking an import back: what is undone, what is kept, and who may."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection, connections
 from django.utils import timezone
 
+from contacts.models import Contact
+from core.changes import acting_as
 from core.models import Activity, Change, Comment, ImportJob, Team, User
 from core.tests.transfer.uploads import upload
 from lead_management.models import Lead
@@ -110,3 +115,69 @@ def test_an_import_is_undone_within_thirty_days(admin):
     assert Lead.objects.count() == 1
     ImportJob.objects.update(created_at=timezone.now() - timedelta(days=29, hours=23))
     assert undo(admin, body).status_code == 200
+
+
+def test_imports_are_undone_one_after_the_other_the_last_first(admin):
+    text = "first_name,email,city\nA,a@x.example,%s\n"
+    upload(admin, text % "Rome")
+    first, second = (upload(admin, text % city, duplicates="update").json() for city in ("Bern", "Oslo"))
+    assert undo(admin, second).json()["restored"] == 1
+    assert Lead.objects.get().city == "Bern"
+    assert undo(admin, first).json()["restored"] == 1
+    assert Lead.objects.get().city == "Rome"
+
+
+def test_a_later_import_whose_undoing_kept_the_record_counts_as_a_change(admin):
+    text = "first_name,email,city\nA,a@x.example,%s\n"
+    upload(admin, text % "Rome")
+    first, second = (upload(admin, text % city, duplicates="update").json() for city in ("Bern", "Oslo"))
+    admin.patch(f"/api/v1/leads/{Lead.objects.get().pk}/", {"job_title": "Chief"})
+    assert undo(admin, second).json()["kept"] == 1
+    assert undo(admin, first).json()["kept"] == 1
+
+
+def test_undo_keeps_what_cannot_be_as_it_was_and_restores_the_others(admin):
+    old, new = (admin.post("/api/v1/companies/", {"name": name}).json()["id"] for name in ("Old", "New"))
+    text = "first_name,last_name,email,company\nA,A,a@x.example,%s\nB,B,b@x.example,%s\n"
+    upload(admin, text % ("Old", "New"), "contacts")
+    body = upload(admin, text % ("New", "Old"), "contacts", duplicates="update").json()
+    there = {c.email: c for c in Contact.objects.all()}
+    with acting_as(), connection.cursor() as cursor:
+        # Company "Old" goes away, and the import's own contact that refers to it with it.
+        Contact.objects.filter(company_id=old).delete()
+        cursor.execute("DELETE FROM contacts_company WHERE id = %s", [old])
+    kept = undo(admin, body).json()
+    assert (kept["restored"], kept["kept_records"][0]["id"]) == (0, there["a@x.example"].pk)
+    assert kept["kept_records"][0]["reason"] == "refused"
+    assert Contact.objects.get().company_id == new
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_being_changed_while_it_is_undone_is_kept(admin):
+    body = upload(admin, "first_name\nA\nB\n").json()
+    with ThreadPoolExecutor(1) as pool:
+        with acting_as():
+            Lead.objects.filter(first_name="A").update(city="Rome")
+            undone = pool.submit(in_thread, undo, admin, body)
+            wait_for_a_lock()
+        answer = undone.result(30).json()
+    assert (answer["removed"], answer["kept"]) == (1, 1)
+    assert list(Lead.objects.values_list("first_name", "city")) == [("A", "Rome")]
+
+
+def in_thread(run, *args):
+    try:
+        return run(*args)
+    finally:
+        connections.close_all()
+
+
+def wait_for_a_lock():
+    """Until some session of this database waits for another's."""
+    for _ in range(200):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.05)
+    raise AssertionError("nobody waits")
