@@ -14,6 +14,7 @@ from asgiref.typing import Scope
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.db import DatabaseError
 from django.http.request import validate_host
 
 from core.conf import conf
@@ -27,6 +28,7 @@ from core.sign_in.tokens import TokenRefusedError, read_access
 
 ENDED = 4401
 MISUSED = 4400
+TRY_AGAIN = 1013
 MAX_MESSAGE = 4_096
 MAX_IDS = 200
 
@@ -59,10 +61,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.channel_layer.group_discard(entity_group(entity), self.channel_name)
 
     async def _watch(self) -> None:
-        """Close once the session or the key has ended."""
+        """Close once the session or the key has ended, or cannot be asked about: the client comes back."""
         with contextlib.suppress(asyncio.CancelledError):
-            while await current_user(self.speaker):
-                await asyncio.sleep(conf.LIVE_CHECK_S)
+            try:
+                while await current_user(self.speaker):
+                    await asyncio.sleep(conf.LIVE_CHECK_S)
+            except DatabaseError:
+                await self.close(TRY_AGAIN)
+                return
             await self.close(ENDED)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -95,8 +101,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
         return {"event": f"{verb}d", "entity": entity}
 
     async def tell(self, message: dict[str, Any]) -> None:
-        """From the user's group: a notification."""
-        await self._tell(message["event"])
+        """From the user's group: a notification, if its reader sees it now."""
+        event = message["event"]
+        if await is_shown(self.speaker, event["notification"]["id"]):
+            await self._tell(event)
 
     async def changed(self, message: dict[str, Any]) -> None:
         """From an entity's group: told on as far as it was asked for and is visible now."""
@@ -176,6 +184,13 @@ def _by_key(text: str) -> Speaker | None:
 @database_sync_to_async
 def current_user(speaker: Speaker) -> User | None:
     return speaker.user()
+
+
+@database_sync_to_async
+def is_shown(speaker: Speaker, notification: int) -> bool:
+    """Whether the notification is in the speaker's inbox and about what they see; not once they have gone."""
+    user = speaker.user()
+    return user is not None and inbox.visible(user).filter(pk=notification).exists()
 
 
 @database_sync_to_async

@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 import websockets
 from asgiref.sync import sync_to_async
+from django.db import OperationalError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from backend.embedded import ports
+from core.api import live
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
 from core.models import Notification, Session
@@ -155,6 +157,39 @@ def test_it_is_closed_when_the_session_ends(server, rep, ending):
             assert caught.value.rcvd.code == 4401
         url = f"ws://{server}/ws/notifications/"
         assert await refused(url, additional_headers=bearing(issued.access)) == 403
+
+    asyncio.run(scenario())
+
+
+def test_it_is_closed_when_nobody_can_say_whether_the_session_has_ended(server, rep, monkeypatch):
+    """While the database is away: a listener must not outlive the session because nobody asks any more."""
+
+    async def away(speaker):
+        raise OperationalError("the server is not there")
+
+    async def scenario():
+        issued = await sync_to_async(signed_in)(rep)
+        async with connected(server, issued) as (ws, _):
+            monkeypatch.setattr(live, "current_user", away)
+            with pytest.raises(ConnectionClosed) as caught:
+                await event(ws)
+            assert caught.value.rcvd.code == 1013
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_told_of_what_went_out_of_sight_before_it_was_planned(server, rep, make_user):
+    def made():
+        with acting_as():
+            lead = Lead.objects.create(first_name="Ada", owner=make_user("admin"))
+        tell(rep, "The secret", entity="lead", object_id=lead.pk)
+        tell(rep, "Hello")
+
+    async def scenario():
+        issued = await sync_to_async(signed_in)(rep)
+        async with connected(server, issued) as (ws, _):
+            await sync_to_async(made)()
+            assert (await event(ws))["notification"]["title"] == "Hello"
 
     asyncio.run(scenario())
 
