@@ -7,8 +7,9 @@ from core.access import Action
 from core.changes import acting_as
 from core.errors import ForbiddenError, NotVisibleError
 from core.lead_scoring import engine
+from core.lead_scoring.rescoring import rescore
 from core.lead_scoring.scorer import Scored
-from core.lead_scoring.storing import WORTH_TELLING, store
+from core.lead_scoring.storing import WORTH_TELLING
 from core.lead_scoring.subject import subject
 from core.models import LeadScore
 
@@ -21,10 +22,8 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
     by, about = engine.current(), subject().definition
     rows = about.model.objects.filter(pk=lead, archived_at=None)
     known = ("lead_score", "conversion_probability", "scored_at")
-    found = rows.filter(about.model.policy.scope(user, Action.CHANGE)).values_list(
-        "pk", *by.reader.columns, *known
-    )
-    row = found.first()
+    found = rows.filter(about.model.policy.scope(user, Action.CHANGE))
+    row = found.values_list("pk", *by.reader.columns, *known).first()
     if row is None:
         seen = rows.filter(about.model.policy.scope(user, Action.VIEW)).exists()
         raise (
@@ -32,11 +31,13 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
             if seen
             else NotVisibleError("Not found.")
         )
-    ids, frame = by.reader.rows([row[: -len(known)]])
+    _, frame = by.reader.rows([row[: -len(known)]])
     scored = by.scorer.score(frame)
     if _moved(scored, *row[-len(known) :]):
         with acting_as(user, source="api"):
-            store(ids, scored, by.origin, always=True)
+            still, scored, by = rescore(found, always=True)
+        if not still:
+            raise NotVisibleError("Not found.")
     return {"success": True, "lead_id": lead} | engine.answer(by, scored)
 
 

@@ -14,8 +14,7 @@ from core.changes import acting_as
 from core.conditions import parse, record_q
 from core.errors import DomainError
 from core.lead_scoring import drifting, life
-from core.lead_scoring.engine import current
-from core.lead_scoring.storing import store
+from core.lead_scoring.rescoring import rescore
 from core.lead_scoring.subject import subject
 from core.models import ScoringJob, ScoringPending
 
@@ -33,10 +32,8 @@ OPEN = (Status.PENDING, Status.RUNNING)
 
 def score_ids(ids: list[int], *, always: bool = True) -> int:
     """Score some leads now and store it, in one transaction; how many there were."""
-    by = current()
     with acting_as(None, source="system"):
-        found, frame = by.reader.stored(ids)
-        store(found, by.scorer.score(frame), by.origin, always=always)
+        found, _, _ = rescore(subject().model.objects.filter(pk__in=ids), always=always)
     return len(found)
 
 
@@ -145,12 +142,9 @@ def _score_slice(job: ScoringJob) -> None:
     rows = selected(job).filter(pk__gt=job.position)
     if job.total is None:
         job.total = rows.count()
-    by = current()
-    found = list(rows.order_by("pk").values_list("pk", *by.reader.columns)[:SLICE])
-    ids, frame = by.reader.rows(found)
     # Named leads get their time of scoring in any case; of all leads those that moved are written.
     with acting_as(job.requested_by_id, source="system"):
-        store(ids, by.scorer.score(frame), by.origin, always=bool(job.selection))
+        ids, _, by = rescore(rows, always=bool(job.selection), limit=SLICE)
     job.done += len(ids)
     job.position = ids[-1] if ids else job.position
     if len(ids) < SLICE:

@@ -9,9 +9,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 
 from core import tasks
+from core.changes.dispatch import dispatch
 from core.errors import ConflictError
 from core.lead_scoring import LeadScoringEngine, drifting, life, work
 from core.lead_scoring.engine import current
+from core.lead_scoring.ruling import newest_rules
+from core.lead_scoring.scorer import Scorer
 from core.models import LeadScore, Notification, ScoringJob, ScoringModel
 from lead_management.models import Lead
 from lead_management.tests.making import closed_leads
@@ -291,3 +294,76 @@ def test_two_models_are_never_active(trained):
     assert connection.in_atomic_block
     with pytest.raises(ConflictError):
         life.activate(another(trained, hash="x"))
+
+
+def slowly(monkeypatch, work_slowly, meanwhile):
+    """Run `work_slowly`, and `meanwhile` from when it has read the leads; it goes on once that has ended, or
+    after a second in which that waits for it."""
+    read, done = threading.Event(), threading.Event()
+    score = Scorer.score
+
+    def paused(self, frame):
+        if threading.current_thread().name == "slow" and not read.is_set():
+            read.set()
+            done.wait(1)
+        return score(self, frame)
+
+    monkeypatch.setattr(Scorer, "score", paused)
+
+    def first():
+        threading.current_thread().name = "slow"
+        work_slowly()
+
+    def second():
+        assert read.wait(10)
+        meanwhile()
+        done.set()
+
+    assert at_once(first, second) == []
+
+
+SIZES = {"base": 50, "rules": [{"feature": "company_size", "test": "at_least", "value": 100, "points": 20}]}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("door", ["job", "task", "request"])
+def test_a_lead_that_changes_while_it_is_scored_ends_with_its_newest_score(admin, monkeypatch, door):
+    admin.put("/api/v1/scoring/rules/", SIZES)
+    ScoringJob.objects.all().delete()
+    lead = Lead.objects.create(first_name="Ada", lead_score=3, company_size=5)
+    dispatch()
+    work.score_pending()
+    Lead.objects.filter(pk=lead.pk).update(scored_at=None)
+    job = work.start("bulk_score")
+    doors = {
+        "job": lambda: work.run_job(str(job.task_id)),
+        "task": lambda: work.score_ids([lead.pk]),
+        "request": lambda: admin.post("/api/v1/scoring/", {"action": "score", "lead_id": lead.pk}),
+    }
+
+    def grow():
+        Lead.objects.filter(pk=lead.pk).update(company_size=500)
+        dispatch()
+        work.score_pending()
+
+    slowly(monkeypatch, doors[door], grow)
+    lead.refresh_from_db()
+    assert (lead.company_size, lead.lead_score) == (500, 70)
+    assert LeadScore.objects.get(pk=lead.pk).score == 70
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rules_edited_while_a_job_runs_have_the_last_word(admin, monkeypatch):
+    lead = Lead.objects.create(first_name="Ada", company_size=500)
+    job = work.start("bulk_score")
+
+    def edit():
+        admin.put("/api/v1/scoring/rules/", SIZES)
+        newest = ScoringJob.objects.first()
+        assert newest.pk != job.pk
+        work.run_job(str(newest.task_id))
+
+    slowly(monkeypatch, lambda: work.run_job(str(job.task_id)), edit)
+    lead.refresh_from_db()
+    assert lead.lead_score == 70
+    assert LeadScore.objects.get(pk=lead.pk).rules_id == newest_rules()

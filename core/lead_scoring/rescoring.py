@@ -1,0 +1,40 @@
+"""Stored leads scored and written: under a lock from before they are read until the transaction ends.
+
+Whoever changes such a lead meanwhile waits, and so does another scoring. What is in force is asked for behind
+the lock. So no score of an older state, or under older rules, is written over a newer one.
+"""
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from core.lead_scoring import engine
+from core.lead_scoring.scorer import Scored
+from core.lead_scoring.storing import store
+from core.lead_scoring.subject import subject
+
+
+def rescore(
+    rows: QuerySet, *, always: bool, limit: int | None = None
+) -> tuple[list[int], Scored, engine.Loaded]:
+    """Score the first `limit` of `rows` by id and store it, in the caller's transaction.
+
+    Returns their ids, the result and what scored; `always` as in `store`.
+    """
+    by, found = _locked(rows, limit)
+    ids, frame = by.reader.rows(found)
+    scored = by.scorer.score(frame)
+    store(ids, scored, by.origin, always=always)
+    return ids, scored, by
+
+
+def _locked(rows: QuerySet, limit: int | None) -> tuple[engine.Loaded, list[tuple[Any, ...]]]:
+    """What scores now, and (id, *columns) of the locked rows."""
+    before = engine.current()
+    held = rows.order_by("pk").select_for_update(of=("self",), no_key=True)
+    found = list(held.values_list("pk", *before.reader.columns)[:limit])
+    now = engine.current()
+    if now.reader.columns == before.reader.columns:
+        return now, found
+    again = subject().model.objects.filter(pk__in=[row[0] for row in found]).order_by("pk")
+    return now, list(again.values_list("pk", *now.reader.columns))
