@@ -213,8 +213,8 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "CRM API",
-    "DESCRIPTION": "Leads, contacts, companies, opportunities, tasks; automation, scoring, import, export.\n\n"
-    "To try it here: `POST /api/auth/login/`, then Authorize with the `access` token of the answer.",
+    "DESCRIPTION": "Leads, contacts, companies, opportunities, tasks; automation, scoring, import, export."
+    "\n\nTo try it here: `POST /api/auth/login/`, then Authorize with the `access` token of the answer.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

@@ -12,9 +12,6 @@ OPEN = ~Q(status__in=("converted", "unqualified", "lost"))
 
 
 class LeadQuerySet(RecordQuerySet):
-    def hot(self) -> "LeadQuerySet":
-        return self.filter(lead_score__gt=HOT)
-
     def statistics(self) -> dict[str, Any]:
         """Totals and breakdowns of these leads: one query and one per breakdown.
 

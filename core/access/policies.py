@@ -186,19 +186,3 @@ class PrivateOrSharedPolicy(Policy):
 
     def allows(self, user: Any, action: str) -> bool:
         return role_allows(user, Action.VIEW)
-
-
-class ParentPolicy(Policy):
-    """What hangs on records (comments, activities) is seen by whoever sees the record; `parents` maps the
-    relation's name to its model. Changing is its author's, or an administrator's."""
-
-    def __init__(self, parents: dict[str, Any], author: str = "author") -> None:
-        self.parents, self.author = parents, author
-
-    def rows(self, user: Any, action: str) -> Q:
-        seen = NOTHING
-        for relation, model in self.parents.items():
-            seen |= Q(**{f"{relation}__in": model.objects.visible_to(user)})
-        if action == Action.VIEW or role_of(user) == Role.ADMIN:
-            return seen
-        return seen & Q(**{self.author: user.pk})

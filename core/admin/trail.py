@@ -25,10 +25,10 @@ class TrailAdmin(CapturedAdmin):
         return self.model._default_manager.order_by(*self.get_ordering(request))
 
     def may(self, request: HttpRequest, action: str, obj: Any = None) -> bool:
-        return action == "view" and ADMINISTRATORS.allows(request.user, action)
+        return action == Action.VIEW and ADMINISTRATORS.allows(request.user, action)
 
     def has_end_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return ADMINISTRATORS.allows(request.user, "change")
+        return ADMINISTRATORS.allows(request.user, Action.CHANGE)
 
 
 @admin.register(Change)

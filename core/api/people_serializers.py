@@ -18,17 +18,15 @@ DETAILS = ["email", "role", "phone", "time_zone", "is_superuser", "last_login", 
 NAMES = ("username", "email", "first_name", "last_name")
 
 
-def _once(field: str, message: str) -> list[UniqueValidator]:
-    return [UniqueValidator(queryset=User.objects.all(), lookup="iexact", message=message)]
+# Whatever the case of its letters.
+TAKEN_ONCE = UniqueValidator(queryset=User.objects.all(), lookup="iexact", message="Another user has this.")
 
 
 class UserSerializer(StrictSerializer):
     """A user. Fields are named one by one: neither `is_superuser` nor `is_staff` is written over HTTP."""
 
     full_name = serializers.CharField(source="get_full_name", read_only=True)
-    email = serializers.EmailField(
-        max_length=254, required=False, allow_blank=True, validators=_once("email", "Another user has this.")
-    )
+    email = serializers.EmailField(max_length=254, required=False, allow_blank=True, validators=[TAKEN_ONCE])
     role = serializers.ChoiceField(choices=Role.choices, required=False)
     password = serializers.CharField(
         write_only=True, required=False, max_length=PASSWORD_LENGTH, trim_whitespace=False
@@ -39,9 +37,7 @@ class UserSerializer(StrictSerializer):
         fields = [*BRIEF, *DETAILS, "password"]
         read_only_fields = ["is_superuser", "last_login", "date_joined"]
         extra_kwargs = {
-            "username": {
-                "validators": [User.username_validator, *_once("username", "Another user has this.")]
-            }
+            "username": {"validators": [User.username_validator, TAKEN_ONCE]},
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -61,12 +61,12 @@ def _stretch(rows: QuerySet, orders: Sequence[Order], keys: Keys, start: int) ->
     rows = rows.order_by(by, *(order.by() for order in others))
     if keys is None:
         return rows
-    alike = _alike(orders, keys)
+    alike = _alike(orders)
     bound = _beyond(rows, orders[:alike], keys[:alike], start, whole=alike == len(orders))
     return rows.filter(bound) if alike == len(orders) else rows.filter(bound, _behind(orders, keys, start))
 
 
-def _alike(orders: Sequence[Order], keys: Sequence[Any]) -> int:
+def _alike(orders: Sequence[Order]) -> int:
     """How many leading columns have one direction and a plain value: an index compares them as one."""
     count = 1
     for order in orders[1:]:

@@ -80,8 +80,7 @@ class DeliverySerializer(serializers.ModelSerializer):
         model = WebhookDelivery
         fields = [
             "id", "key", "subscription", "event", "entity", "object_id", "change_id", "execution_id",
-            "status",
-            "attempts", "due_at", "response_status", "error", "created_at", "finished_at", "log",
+            "status", "attempts", "due_at", "response_status", "error", "created_at", "finished_at", "log",
         ]  # fmt: skip
 
 

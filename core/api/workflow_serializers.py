@@ -101,9 +101,8 @@ class ExecutionSerializer(serializers.ModelSerializer):
         model = WorkflowExecution
         fields = [
             "id", "workflow", "version", "status", "entity", "object_id", "event_key", "change_id", "cause",
-            "depth",
-            "trigger_data", "run_as", "requested_by", "retry_of", "attempt", "error_code", "error", "due_at",
-            "created_at", "started_at", "finished_at", "steps",
+            "depth", "trigger_data", "run_as", "requested_by", "retry_of", "attempt", "error_code", "error",
+            "due_at", "created_at", "started_at", "finished_at", "steps",
         ]  # fmt: skip
 
 

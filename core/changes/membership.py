@@ -1,6 +1,6 @@
-"""SQL that Django has no words for."""
+"""Being one of many ids, in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import BooleanField, Func
@@ -13,7 +13,7 @@ class AnyOf(Func):
     template = "%(expressions)s"
     output_field = BooleanField()
 
-    def __init__(self, column: Any, ids: Sequence[int]) -> None:
+    def __init__(self, column: Any, ids: Iterable[int]) -> None:
         super().__init__(column)
         self.ids = list(ids)
 

@@ -45,8 +45,3 @@ def take() -> list[FailedFeed]:
     rows = list(due().order_by("id")[:TAKEN])
     FailedFeed.objects.filter(pk__in=[row.pk for row in rows]).delete()
     return rows
-
-
-def given_up() -> QuerySet[FailedFeed]:
-    """Those that need a person: mend the cause, then set `due_at` to now."""
-    return FailedFeed.objects.filter(due_at=None)

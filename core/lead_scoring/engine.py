@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db import connection
 
-from core.lead_scoring.features import Frame
 from core.lead_scoring.model import DamagedModelError, Model, model_from_json, rules_only
 from core.lead_scoring.reading import FeatureReader, reader_of
 from core.lead_scoring.reasons import labels_of, reasons
@@ -126,9 +125,6 @@ class LeadScoringEngine:
         by = current()
         scored = by.scorer.score(by.reader.values(values))
         return int(scored.score[0]), round(float(scored.probability[0]), 6)
-
-    def score_frame(self, frame: Frame) -> Scored:
-        return current().scorer.score(frame)
 
 
 def answer(by: Loaded, scored: Scored, i: int = 0) -> dict[str, Any]:

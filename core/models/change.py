@@ -106,7 +106,8 @@ class Outbox(models.Model):
 
 
 class FailedFeed(models.Model):
-    """Changes one consumer could not take: fed again at `due_at`, given up where that is null.
+    """Changes one consumer could not take: fed again at `due_at`. Where that is null they were given up and
+    need a person: mend the cause, then "Try again now" in the admin site, which sets it.
 
     They wait apart from the outbox, so that everything else goes on.
     """

@@ -36,10 +36,6 @@ def visible(user: Any) -> QuerySet[Notification]:
     return about_visible(user).filter(in_inbox=True)
 
 
-def unread(user: Any) -> QuerySet[Notification]:
-    return visible(user).filter(UNREAD)
-
-
 def counts(user: Any) -> dict[str, Any]:
     """How many unread there are, by type too; up to COUNT_LIMIT, which is then said to be `capped`.
 

@@ -79,7 +79,7 @@ def target_of(url: str) -> Target:
         raise refused("An address with a user name or password in it is not called.")
     host = _host(parts.hostname)
     target = Target(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], _path(parts))
-    _check_policy(target, explicit_port=port)
+    _check_policy(target)
     return target
 
 
@@ -113,7 +113,7 @@ def _literal(text: str) -> Address | None:
         return None
 
 
-def _check_policy(target: Target, explicit_port: int | None) -> None:
+def _check_policy(target: Target) -> None:
     """https on the usual ports, unless the operator allowed this host."""
     if is_allowed_host(target):
         return

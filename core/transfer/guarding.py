@@ -9,8 +9,6 @@ import re
 # OWASP's list: = + - @, tab, CR, LF, and the full-width forms that spreadsheets fold to them.
 DANGEROUS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\x00"
 _GUARDED = re.compile(f"^'+[{re.escape(DANGEROUS)}]")
-# The same for PostgreSQL, which holds no NUL: what an export's SELECT asks of a text.
-SQL_PATTERN = "^''*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 
 
 def armed(text: str) -> bool:

@@ -26,21 +26,6 @@ class _Equal(Func):
     output_field = BooleanField()
 
 
-class AnyOf(Func):
-    """Whether an expression is one of many values: one parameter, where IN would have thousands."""
-
-    template = "%(expressions)s = ANY(%%s)"
-    output_field = BooleanField()
-
-    def __init__(self, expression: Any, values: Iterable[Any]) -> None:
-        super().__init__(expression)
-        self.values = list(values)
-
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
-        sql, params = super().as_sql(compiler, connection, **context)
-        return sql, (*params, self.values)
-
-
 def holders_of(rows: QuerySet, compared: Any, db_type: str, keys: Iterable[Any]) -> list[tuple[Any, int]]:
     """(key, id) of those of `rows` whose `compared` equals one of `keys`, which are of the SQL type."""
     asked = rows.filter(_Equal(compared, _Wanted())).order_by().values_list("pk")

@@ -11,10 +11,11 @@ from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Upper
 
 from core.access import Action
+from core.changes.membership import AnyOf
 from core.entities import Column, Entity, kinds
 from core.errors import InvalidError
 from core.transfer.checking import Values
-from core.transfer.lookups import AnyOf, holders_of, reached
+from core.transfer.lookups import holders_of, reached
 from core.transfer.mapping import Mapped
 from core.transfer.options import Options
 from core.transfer.targets import ID, Targets

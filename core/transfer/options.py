@@ -164,7 +164,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "default_values": _object,
     "value_mapping": _tables,
 }
-OPTION_NAMES = frozenset(_READERS)
 
 
 def zone_of(options: Options, user: Any) -> ZoneInfo:

@@ -26,7 +26,7 @@ def consume(batch: ChangeBatch) -> None:
     if entity is None:
         return
     found = [c for s in subscriptions(entity) for c in candidates(entity, s)]
-    made = sum(_insert(entity, c.version, changes) for c, changes in matched(entity, batch.ids, found))
+    made = sum(_insert(c.version, changes) for c, changes in matched(entity, batch.ids, found))
     if made:
         jobs.enqueue(DELIVER_JOB)
 
@@ -68,7 +68,7 @@ ON CONFLICT (key) DO NOTHING
 """
 
 
-def _insert(entity: Entity, mark: Any, changes: Sequence[int]) -> int:
+def _insert(mark: Any, changes: Sequence[int]) -> int:
     subscription, event = mark
     given = {"subscription": subscription.pk, "event": event, "changes": list(changes)}
     with connection.cursor() as cursor:

@@ -38,7 +38,7 @@ class Schedule:
         if len(str(self.cron).split()) != 5 or len(self.cron) > 200:
             raise ValueRefusedError("Expected five cron fields: minute hour day month weekday.")
         try:
-            next(self._ticks(datetime.now(UTC)))
+            self.next_after(datetime.now(UTC))
         except (CronSimError, StopIteration) as error:
             raise ValueRefusedError(f"Not a cron expression that ever comes: {error}.") from error
 

@@ -63,13 +63,13 @@ class _Limited(Environment):
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         super().setup_tags_and_filters(extra=extra)
-        pseudo = {name for name, tag in self.tags.items() if name not in TAGS and _is_markup(name, tag)}
+        pseudo = {name for name, tag in self.tags.items() if name not in TAGS and _is_markup(tag)}
         for name in pseudo:
             del self.tags[name]
         self.filters = {name: _bounded(self.filters[name]) for name in FILTERS}
 
 
-def _is_markup(name: str, tag: Any) -> bool:
+def _is_markup(tag: Any) -> bool:
     """Whether users write this tag, as against those that stand for text and output."""
     return type(tag).__name__ not in ("Literal", "Output", "Illegal")
 

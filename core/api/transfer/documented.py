@@ -14,7 +14,7 @@ def _described(schema: Schema, text: str) -> Schema:
     return schema | {"description": text}
 
 
-PREVIEW_FORM = object_of(
+IMPORT_FORM = object_of(
     {
         "file": FILE,
         "mapping": _described(TEXT, 'JSON: column of the file → field, such as {"Mail": "email"}.'),
@@ -40,7 +40,6 @@ PREVIEW_FORM = object_of(
     },
     ("file",),
 )
-IMPORT_FORM = PREVIEW_FORM
 FAULT = object_of(
     {
         "row": COUNT,

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from core.access import Action
 from core.api.request_ids import request_id_of
 from core.api.transfer.answers import import_body
-from core.api.transfer.documented import IMPORT_FORM, IMPORT_RESULT, PREVIEW_FORM, PREVIEW_RESULT
+from core.api.transfer.documented import IMPORT_FORM, IMPORT_RESULT, PREVIEW_RESULT
 from core.api.transfer.requests import entity_named, options_of, upload_of
 from core.api.viewsets import CrmViewSet
 from core.conf import conf
@@ -75,7 +75,7 @@ class ImportViewSet(ImportTemplates, ImportUploads):
 
     @extend_schema(
         operation_id="import_preview",
-        request={"multipart/form-data": PREVIEW_FORM},
+        request={"multipart/form-data": IMPORT_FORM},
         responses={200: PREVIEW_RESULT},
     )
     def preview(self, request: Request, resource_type: str) -> Response:

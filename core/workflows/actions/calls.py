@@ -37,9 +37,8 @@ class Webhook(Action):
     help_text = "Call an external webhook."
 
     def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
-        return self._check_url(given["url"], f"{path}.url") + _check_headers(
-            given.get("headers"), scope, f"{path}.headers"
-        )
+        issues = self._check_url(given["url"], f"{path}.url")
+        return issues + _check_headers(given.get("headers"), f"{path}.headers")
 
     def reads(self, entity: Entity | None, given: Mapping[str, Any]) -> frozenset[str] | None:
         return None if given.get("body") is None else super().reads(entity, given)
@@ -116,7 +115,7 @@ def _without_templates(url: Any) -> str:
     return fixed
 
 
-def _check_headers(headers: Any, scope: Scope, path: str) -> list[FieldIssue]:
+def _check_headers(headers: Any, path: str) -> list[FieldIssue]:
     if headers is None:
         return []
     if not isinstance(headers, Mapping) or len(headers) > MAX_HEADERS:
