@@ -10,7 +10,7 @@ from core.entities import Entity, entities
 from core.errors import FieldIssue, InvalidError
 from core.models import WorkflowVersion
 from core.outbound import sealing
-from core.workflows import params
+from core.workflows import params, storable
 from core.workflows.actions import Action, actions
 from core.workflows.params import Scope
 from core.workflows.subject import names_for
@@ -49,6 +49,8 @@ class Compiled:
 
 def check(definition: Mapping[str, Any], author: Any) -> None:
     """Raises InvalidError naming every fault of `trigger_type`, `trigger_conditions` and `actions`."""
+    for part in ("trigger_type", "trigger_conditions", "actions"):
+        storable.check(definition.get(part), part)
     trigger = triggers.get(str(definition.get("trigger_type")))
     if trigger is None:
         known = ", ".join(triggers.keys())

@@ -16,7 +16,7 @@ from core.entities import entities
 from core.entities.kinds import Integer
 from core.errors import ConflictError, InvalidError, refused_as
 from core.models import EmailMessage, WebhookDelivery, Workflow, WorkflowExecution
-from core.workflows import claiming
+from core.workflows import claiming, storable
 from core.workflows.claiming import Claim
 from core.workflows.starting import start
 from core.workflows.stepping import Worker
@@ -109,6 +109,7 @@ def queue_workflow(
     if not workflow.is_active:
         raise ConflictError(f"The workflow is {workflow.status}; activate it first.", code="not_active")
     data = dict(trigger_data or {})
+    storable.check(data, "")
     entity, object_id = record_named(data, workflow.entity)
     run, _ = start(
         workflow,

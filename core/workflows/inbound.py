@@ -13,7 +13,7 @@ from core.entities import Entity
 from core.errors import InvalidError, NotVisibleError
 from core.models import Workflow, WorkflowExecution
 from core.outbound import sealing, signing
-from core.workflows import definition, templating
+from core.workflows import definition, storable, templating
 from core.workflows.matching import RUN_JOB
 from core.workflows.starting import Priority, present_version, start
 from core.workflows.sweeps import meeting
@@ -73,6 +73,7 @@ def _payload(body: bytes) -> dict[str, Any]:
         found = orjson.loads(body) if body else {}
     except orjson.JSONDecodeError:
         raise InvalidError.of("", "Expected JSON.", "invalid") from None
+    storable.check(found, "")
     return found if isinstance(found, dict) else {"value": found}
 
 

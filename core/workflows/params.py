@@ -78,6 +78,8 @@ def render(params: Iterable[Param], given: Mapping[str, Any], context: Mapping[s
             continue
         try:
             values[param.name] = _rendered(param, raw, context)
+            if param.required and isinstance(param.kind, Text) and values[param.name] in (None, ""):
+                raise ValueRefusedError("Nothing was found for it.", code="required")
         except ValueRefusedError as error:
             issues.append(FieldIssue(param.name, error.code, error.message))
     if issues:

@@ -17,6 +17,7 @@ from liquid.stringify import to_liquid_string
 from liquid.template import BoundTemplate
 
 from core.errors import ValueRefusedError
+from core.workflows.storable import is_huge
 
 MAX_TEMPLATE = 100_000
 MAX_OUTPUT = 500_000
@@ -205,6 +206,8 @@ def _evaluated(raw: str, node: OutputNode, context: Mapping[str, Any]) -> Any:
         found = node.expression.evaluate(RenderContext(template, globals=_read(raw, TEXT, context)))
     except (LiquidError, OverflowError, ArithmeticError) as error:
         raise TemplateRefusedError(f"The template cannot be rendered: {_told(error)}") from error
+    if is_huge(found):
+        raise TemplateRefusedError("A number grew too large.")
     return found if isinstance(found, str | int | float | bool | list | dict) else None
 
 

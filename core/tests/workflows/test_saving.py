@@ -5,7 +5,8 @@ import pytest
 from django.utils import timezone
 
 from core.models import Workflow, WorkflowExecution
-from core.outbound import sealing
+from core.outbound import sealing, signing
+from core.workflows import inbound
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MASK = "********"
@@ -71,3 +72,72 @@ def test_runs_of_a_workflow_that_became_a_draft_rest_until_it_is_active(
     assert [run.status for run in settle()] == ["completed"]
     lead.refresh_from_db()
     assert lead.tags == ["late"]
+
+
+NUL, HUGE = "a\x00b", 10**30
+BEYOND = "{{ 99999999999 | times: 99999999999 }}"
+
+
+@pytest.mark.parametrize("value", [NUL, {NUL: 1}, HUGE, 1e300, [{"n": -HUGE}]])
+def test_what_cannot_be_kept_is_refused_where_free_json_is_taken(admin, make_workflow, make_lead, value):
+    body = {"name": "Calls", "trigger_type": "record_created", "trigger_conditions": {"model": "lead"}}
+    action = {"type": "webhook", "params": {"url": "http://127.0.0.1:9/x", "body": {"x": value}}}
+    answer = admin.post("/api/v1/workflows/", body | {"actions": [action]}, format="json")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "actions")
+    manual = make_workflow([("add_tag", {"tag": "x"})], trigger="manual")
+    data = {"lead_id": make_lead().pk, "x": value}
+    answer = admin.post(f"/api/v1/workflows/{manual.pk}/execute/", data, format="json")
+    assert (answer.status_code, WorkflowExecution.objects.count()) == (400, 0)
+
+
+def test_a_signed_call_with_what_cannot_be_kept_is_refused(make_workflow, client):
+    workflow = make_workflow([("stop", {})], trigger="inbound_webhook", model="")
+    secret = inbound.new_secret(workflow)
+    for body in (
+        b'{"x": "\\u0000"}',
+        b'{"x": 1e300}',
+        b'{"x": 10000000000000000000000}',
+        b"[" * 70 + b"]" * 70,
+    ):
+        named = {
+            f"HTTP_{k.upper().replace('-', '_')}": v for k, v in signing.headers([secret], "m", body).items()
+        }
+        answer = client.post(f"/api/v1/hooks/{workflow.hook_key}/", body, "application/json", **named)
+        assert (answer.status_code, WorkflowExecution.objects.count()) == (400, 0)
+
+
+def test_a_huge_number_that_sql_stored_spoils_no_list(make_workflow, make_lead, settle, admin):
+    make_workflow([("webhook", {"url": "http://127.0.0.1:9/x", "body": {"n": HUGE}})])
+    make_lead()
+    assert [run.status for run in settle()] == ["completed"]
+    shown = admin.get("/api/v1/executions/").json()["results"][0]
+    assert shown["steps"][0]["input"]["body"] == {"n": str(HUGE)}
+    listed = admin.get("/api/v1/workflows/").json()["results"][0]
+    assert listed["actions"][0]["params"]["body"] == {"n": 1e30}
+
+
+@pytest.mark.parametrize(
+    ("action", "error"),
+    [
+        (("wait", {"days": "{{payload.days}}"}), "no_date"),
+        (("wait", {"until": "{{payload.until}}"}), "no_date"),
+        (("assign_record", {"user_id": "{{payload.user}}"}), "nobody"),
+        (("add_comment", {"body": "{{payload.text}}"}), "invalid"),
+        (("webhook", {"url": "http://127.0.0.1:9/x", "body": {"n": BEYOND}}), "bad_template"),
+    ],
+)
+def test_a_template_that_finds_nothing_ends_the_run_with_its_reason(
+    make_workflow, make_lead, settle, action, error
+):
+    make_workflow([action])
+    make_lead()
+    assert [(run.status, run.error_code) for run in settle()] == [("failed", error)]
+
+
+@pytest.mark.parametrize("match", ["email", 5, [], {}, {"nofield": "{{payload.x}}"}, {"email": "{{oops.x}}"}])
+def test_a_match_that_can_find_nothing_is_refused_when_saved(admin, match):
+    given = {"model": "lead", "match": match}
+    body = {"name": "In", "trigger_type": "inbound_webhook", "trigger_conditions": given}
+    answer = admin.post("/api/v1/workflows/", body | {"actions": [{"type": "stop"}]}, format="json")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"].startswith("trigger_conditions.match")

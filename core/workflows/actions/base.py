@@ -12,6 +12,7 @@ from core.models import User, WorkflowExecution
 from core.registry import Registry
 from core.workflows import params
 from core.workflows.params import Param, Scope
+from core.workflows.storable import is_huge
 from core.workflows.subject import Subject, columns_read
 
 
@@ -121,7 +122,8 @@ def params_json(value: Any) -> Any:
         return {key: params_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [params_json(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    plain = isinstance(value, str | int | float | bool | None) and not is_huge(value)
+    return value if plain else str(value)
 
 
 def redacted(action: Action, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from core.models import WebhookDelivery
 from core.outbound import addresses, sealing
 from core.outbound.client import RESERVED_HEADERS
 from core.workflows import templating
-from core.workflows.actions.base import Action, Outcome, Step, register
+from core.workflows.actions.base import Action, Outcome, Step, params_json, register
 from core.workflows.params import Param, Scope
 from core.workflows.templating import HEADER, URL
 
@@ -68,10 +68,10 @@ class Webhook(Action):
     def _body(self, step: Step, method: str) -> str:
         raw = step.given.get("body")
         if raw is None:
-            return "" if method == "GET" else orjson.dumps(_default_body(step)).decode()
+            return "" if method == "GET" else orjson.dumps(params_json(_default_body(step))).decode()
         if isinstance(raw, str):
             return templating.render(raw, step.subject.context)
-        return orjson.dumps(templating.value(raw, step.subject.context), default=str).decode()
+        return orjson.dumps(params_json(templating.value(raw, step.subject.context))).decode()
 
     def run(self, step: Step) -> Outcome:
         values = self.values(step)

@@ -59,9 +59,12 @@ class Wait(Action):
     def moment(self, step: Step) -> datetime:
         """When to go on; a moment that has passed is now."""
         values = self.values(step)
+        unknown = [name for name, value in values.items() if value in (None, "") and step.given[name]]
+        if unknown:
+            raise StepRefusedError(f"There is no {unknown[0]} to wait for.", code="no_date")
         now = timezone.now()
         start = values.get("until") or self._field(step, values.get("until_field")) or now
-        found = start + min(timedelta(**{u: values[u] for u in UNITS if u in values}), LONGEST)
+        found = start + min(timedelta(**{u: values[u] for u in UNITS if values.get(u)}), LONGEST)
         hours = values.get("business_hours")
         return hours.next_open(max(found, now)) if hours else max(found, now)
 

@@ -135,8 +135,9 @@ class AssignRecord(RecordAction):
         if values.get("team_id"):
             members = User.objects.filter(team_id=values["team_id"], is_active=True)
             return list(members.order_by("pk").values_list("pk", flat=True))
-        active = existing_ids("user", values["users"], step.user)
-        return [user for user in values["users"] if user in active]
+        users = values.get("users") or []
+        active = existing_ids("user", users, step.user)
+        return [user for user in users if user in active]
 
 
 def next_turn(step: Step) -> int:

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from core.entities import Entity
 from core.entities.columns import Column
+from core.entities.custom import PREFIX
 from core.entities.kinds import Choice, Date, DateTime, Text
 from core.errors import FieldIssue, ValueRefusedError
 from core.workflows.kinds import ClockTime, Span, ZoneName
@@ -77,6 +78,32 @@ class ScheduleTrigger(Trigger):
         return []
 
 
+@dataclass(frozen=True)
+class InboundTrigger(Trigger):
+    """A signed call; `match` is a condition whose values are templates, so only its fields are known now."""
+
+    def check(self, entity: Entity | None, settings: Settings) -> list[FieldIssue]:
+        match = settings.get("match")
+        if match is None:
+            return []
+        if entity is None:
+            return [FieldIssue("match", "no_record", "There is no record to find: name a model.")]
+        if not isinstance(match, Mapping) or not match:
+            return [FieldIssue("match", "not_an_object", "Expected fields and values.")]
+        if WORDS & set(match):
+            return []
+        known = {name for name, column in entity.by_name.items() if column.filterable}
+        known |= set(entity.by_input_name)
+        return [
+            FieldIssue(f"match.{name[:60]}", "unknown_field", "Unknown field.")
+            for name in match
+            if name not in known and not name.startswith(PREFIX)
+        ]
+
+
+# A condition written out, as against fields and their values.
+WORDS = {"all", "any", "not", "field"}
+
 register(
     DateTrigger("date_reached", settings=(FIELD, OFFSET, AT), help_text="A date of the record is reached.")
 )
@@ -94,7 +121,7 @@ register(
 )
 register(Trigger("manual", needs_entity=False, help_text="Only when executed by hand or by the API."))
 register(
-    Trigger(
+    InboundTrigger(
         "inbound_webhook",
         needs_entity=False,
         settings=(
