@@ -13,6 +13,20 @@ from core.entities.locks import TEAM_TREE, lock
 from core.models import Team, User
 
 RIGHTS = ("is_active", "is_staff", "is_superuser")
+# What everyone knows of their colleagues, as over the API.
+BRIEF = ("username", "first_name", "last_name", "team", "is_active")
+# Of people one may know and not change: all but what is told of their password.
+LOOKED_AT = (
+    ("Person", {"fields": ("username", "first_name", "last_name", "email", "phone", "time_zone")}),
+    ("Rights", {"fields": ("role", "team", *RIGHTS)}),
+    ("Times", {"fields": ("last_login", "date_joined")}),
+)
+
+
+def knows(request: HttpRequest, person: Any = None) -> bool:
+    """Whether the signed-in user may know the e-mail, role and sign-ins of a person, without one of all."""
+    known = User.policy.details_of(request.user)
+    return known is None or (person is not None and person.pk in known)
 
 
 class PersonForm(UserChangeForm, CapturedForm):
@@ -56,6 +70,21 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
         ("Rights", {"fields": ("role", "team", "is_staff")}),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        return LOOKED_AT if knows(request, obj) else ((None, {"fields": BRIEF}),)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        brief = ("username", "get_full_name", "team", "is_active")
+        return super().get_list_display(request) if knows(request) else brief
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        return super().get_list_filter(request) if knows(request) else ("team", "is_active")
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        return super().get_search_fields(request) if knows(request) else BRIEF[:3]
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only superusers make superusers."""
         more = () if request.user.is_superuser else ("is_superuser",)
@@ -70,7 +99,9 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
         return self.excused(request, lambda: view(request, id, form_url))
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)
+        known = knows(request) or lookup.partition("__")[0] in ("id", *BRIEF)
+        secret = lookup.startswith("password")
+        return known and not secret and super().lookup_allowed(lookup, value, request)
 
 
 @admin.register(Team)

@@ -173,3 +173,30 @@ def test_the_site_bears_the_name_of_the_installation(browser, boss):
 
 def test_what_gives_no_rights_is_not_offered(browser, boss):
     assert browser(boss).get("/admin/auth/group/").status_code == 404
+
+
+@pytest.mark.parametrize("role", ["rep", "viewer", "manager"])
+def test_of_colleagues_staff_see_no_more_than_over_the_api(browser, staff, boss, role):
+    boss.email, boss.phone = "boss.private@crm.example", "+4930123456"
+    boss.save()
+    client = browser(staff("someone", role))
+    page = "/admin/core/user/"
+    for address in (page, f"{page}{boss.pk}/change/", f"{page}?q={boss.username}"):
+        shown = client.get(address).content.decode()
+        assert boss.username in shown
+        assert not [secret for secret in (boss.email, boss.phone, "argon2", "md5$") if secret in shown]
+    assert f"{page}{boss.pk}/" not in client.get(f"{page}?q=boss.private").content.decode()
+    for lookup in ("email__startswith=boss", "role=admin", "last_login__isnull=0", "is_superuser__exact=1"):
+        assert client.get(f"{page}?{lookup}").status_code == 400
+    named = {"app_label": "tasks", "model_name": "task", "field_name": "owner"}
+    found = client.get("/admin/autocomplete/", named | {"term": "boss.private"}).json()["results"]
+    assert found == []
+
+
+def test_a_manager_sees_all_of_the_people_of_the_own_team(browser, staff, make_user):
+    team = Team.objects.create(name="North")
+    manager = staff("lead", "manager", team=team)
+    member = make_user("rep", team=team)
+    shown = browser(manager).get(f"/admin/core/user/{member.pk}/change/").content.decode()
+    assert member.email in shown
+    assert "algorithm" not in shown
