@@ -1,8 +1,9 @@
 """Domain errors. Only the API layer translates them to HTTP (see core.api.problems)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,15 @@ class InvalidError(DomainError):
     @classmethod
     def of(cls, field: str, message: str, code: str = "invalid") -> "InvalidError":
         return cls([FieldIssue(field, code, message)])
+
+    @classmethod
+    def unknown(cls, field: Any, known: Iterable[str], code: str = "unknown_field") -> "InvalidError":
+        return cls([unknown(field, known, code)])
+
+
+def unknown(field: Any, known: Iterable[str], code: str = "unknown_field") -> FieldIssue:
+    """What is none of `known`. It is cut: a client may have named it at any length."""
+    return FieldIssue(str(field)[:120], code, f"Unknown. Known: {', '.join(known) or 'none'}.")
 
 
 @contextmanager

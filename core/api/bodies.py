@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework.request import Request
 
 from core.entities.kinds import Kind
-from core.errors import FieldIssue, InvalidError, ValueRefusedError
+from core.errors import FieldIssue, InvalidError, ValueRefusedError, unknown
 
 
 def only(request: Request, known: Mapping[str, Kind]) -> dict[str, Any]:
@@ -21,8 +21,7 @@ def only(request: Request, known: Mapping[str, Kind]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, raw in body.items():
         if name not in known:
-            message = f"Unknown. Known: {', '.join(sorted(known))}."
-            issues.append(FieldIssue(str(name)[:100], "unknown_field", message))
+            issues.append(unknown(name, sorted(known)))
         elif raw is not None:
             _take(values, issues, name, known[name], raw)
     if issues:

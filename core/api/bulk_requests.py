@@ -67,8 +67,7 @@ def _body(request: Request, keys: set[str]) -> Mapping[str, Any]:
 def _only_known(given: Any, keys: set[str], above: str = "") -> None:
     for name in given if isinstance(given, Mapping) else ():
         if name not in keys:
-            known = ", ".join(sorted(keys))
-            raise InvalidError.of(f"{above}{str(name)[:100]}", f"Unknown. Known: {known}.", "unknown_field")
+            raise InvalidError.unknown(f"{above}{name}", sorted(keys))
 
 
 def _bulk(entity: Entity, request: Request, body: Mapping[str, Any], action: str) -> Bulk:

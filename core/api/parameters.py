@@ -40,8 +40,7 @@ def only_known(request: Request, names: Collection[str]) -> None:
     """Refuse query parameters that would be passed over. Raises InvalidError."""
     for name in request.query_params:
         if name not in names and name != "format":
-            known = ", ".join(sorted(names)) or "none"
-            raise InvalidError.of(name[:120], f"Unknown. Known: {known}.", "unknown")
+            raise InvalidError.unknown(name, sorted(names), "unknown")
 
 
 def flag(request: Request, name: str) -> bool:

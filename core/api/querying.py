@@ -24,8 +24,7 @@ def filtered(
             path = column(rows.model, name).path
             rows = rows.filter(**{f"{path}__in": [_value(rows.model, name, text) for text in texts]})
         elif name not in (*PAGING, *parameters):
-            known = ", ".join(sorted({*filters, *parameters})) or "none"
-            raise InvalidError.of(name[:120], f"Unknown filter. Known: {known}.", "unknown")
+            raise InvalidError.unknown(name, sorted({*filters, *parameters}), "unknown")
     return rows
 
 
@@ -44,7 +43,7 @@ def ordered(request: Request, rows: QuerySet, orderings: Sequence[str]) -> Query
 def _order(model: Any, name: str, orderings: Sequence[str]) -> Any:
     plain = name.removeprefix("-")
     if plain not in orderings:
-        raise InvalidError.of("ordering", f"Unknown. Known: {', '.join(orderings)}.", "unknown")
+        raise InvalidError.unknown("ordering", orderings, "unknown")
     found = column(model, plain)
     last = True if found.nullable else None
     return F(found.path).desc(nulls_last=last) if name != plain else F(found.path).asc(nulls_last=last)

@@ -142,8 +142,7 @@ def _body(request: Request) -> Mapping[str, Any]:
         raise InvalidError.of("", "Expected an object.", "not_an_object")
     for name in body:
         if name not in KEYS:
-            known = ", ".join(sorted(KEYS))
-            raise InvalidError.of(str(name)[:100], f"Unknown. Known: {known}.", "unknown_field")
+            raise InvalidError.unknown(name, sorted(KEYS))
     if body.get("action") not in ACTIONS:
         raise InvalidError.of("action", f"Expected one of: {', '.join(ACTIONS)}.", "invalid_choice")
     return body

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from core.access import Action, Policy
 from core.api import listing, paging
 from core.api.bodies import only
+from core.api.parameters import PAGES
 from core.api.schema.lists import PAGING
 from core.api.schema.parts import TEXT, Schema, object_of, of_kinds, page_of
 from core.api.viewsets import CrmViewSet
@@ -63,14 +64,12 @@ class TagViewSet(TagChanges):
 
     policy = Policy()
     access = dict.fromkeys(("rename", "merge", "remove"), Action.CHANGE)
-    taking = {"list": None}
+    taking = {"list": {"entity", "search", *PAGES}}
 
     @extend_schema(operation_id="tags_list", tags=["tags"], parameters=PARAMETERS, responses={200: IN_USE})
     def list(self, request: Request) -> Response:
         """Tags with how many live records have them, the commonest first."""
         params = listing.single_valued(request)
-        for name in set(params) - {"entity", "search", "page", "page_size", "format"}:
-            raise InvalidError.of(name[:120], "Unknown. Known: entity, search.", "unknown")
         wanted = [_entity(params["entity"])] if "entity" in params else list(entities)
         search = params.get("search", "")
         check_search(search)

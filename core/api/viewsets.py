@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from rest_framework.viewsets import ViewSet
 
 from core.access import Action
+from core.api import timelines
 from core.api.parameters import PAGES, KnownParametersMixin
 from core.api.permissions import PolicyPermission
 from core.api.records import BulkMixin, ReadMixin, StoryMixin, WriteMixin
@@ -24,7 +25,8 @@ class CrmViewSet(KnownParametersMixin, TransactionMixin, ViewSet):
 SHAPE = {"fields", "expand"}
 # None: what takes the list's filters looks at its query itself.
 TAKING: dict[str, Collection[str] | None] = {
-    **dict.fromkeys(("list", "statistics", "timeline")),
+    **dict.fromkeys(("list", "statistics")),
+    "timeline": timelines.PARAMETERS,
     "create": SHAPE | {"on_duplicate"},
     "retrieve": SHAPE | {"archived"},
     "update": SHAPE,

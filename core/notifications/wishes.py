@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from core.errors import FieldIssue, InvalidError
+from core.errors import FieldIssue, InvalidError, unknown
 from core.models import NotificationPreference, User
 from core.models.delivery import DAYS
 from core.models.people import check_time_zone
@@ -36,7 +36,7 @@ class _Reading:
             if key in known:
                 known[key](value, below)
             else:
-                self.refuse(below, f"Unknown. Known: {', '.join(known)}.", "unknown_field")
+                self.issues.append(unknown(below, known))
 
     def flag(self, into: Callable[[bool], Any]) -> Callable[[Any, str], None]:
         def take(raw: Any, path: str) -> None:

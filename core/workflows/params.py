@@ -6,7 +6,7 @@ from typing import Any
 
 from core.entities import Entity
 from core.entities.kinds import Kind, Text
-from core.errors import FieldIssue, InvalidError, ValueRefusedError
+from core.errors import FieldIssue, InvalidError, ValueRefusedError, unknown
 from core.workflows import templating
 from core.workflows.templating import TEXT, Names
 
@@ -40,18 +40,10 @@ def check(params: Iterable[Param], given: Any, scope: Scope, path: str) -> list[
     if not isinstance(given, Mapping):
         return [FieldIssue(path, "not_an_object", "Expected an object.")]
     known = {param.name: param for param in params}
-    issues = [
-        FieldIssue(f"{path}.{str(name)[:60]}", "unknown_field", f"Unknown. Known: {_listed(known)}.")
-        for name in given
-        if name not in known
-    ]
+    issues = [unknown(f"{path}.{name}", sorted(known)) for name in given if name not in known]
     for param in known.values():
         issues += _check_one(param, given.get(param.name), scope, f"{path}.{param.name}")
     return issues
-
-
-def _listed(known: Iterable[str]) -> str:
-    return ", ".join(sorted(known)) or "none"
 
 
 def _check_one(param: Param, raw: Any, scope: Scope, path: str) -> list[FieldIssue]:
