@@ -1,7 +1,7 @@
 """What an entity's records can be asked over HTTP: one class per reason to change."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from rest_framework.decorators import action
@@ -101,6 +101,8 @@ class WriteMixin(RecordMixin):
 
 class BulkMixin(RecordMixin):
     """Many records at once, an answer for each."""
+
+    sources: ClassVar[Mapping[str, str]] = {"bulk_update": "bulk", "assign": "bulk"}
 
     @action(methods=["post"], detail=False)
     def bulk_update(self, request: Request) -> Response:

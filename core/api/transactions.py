@@ -1,7 +1,7 @@
 """Writing requests: one transaction, one declared actor, at most one effect."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from django.db import OperationalError
 from rest_framework.permissions import SAFE_METHODS
@@ -25,7 +25,8 @@ class TransactionMixin:
 
     writes_in_transaction = True
     keeps_answers = True
-    source = "api"
+    # Through which door changes come, by the action they come from.
+    sources: ClassVar[Mapping[str, str]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -47,5 +48,6 @@ class TransactionMixin:
 
     def _transact(self, request: Request, work: Callable[[], Response]) -> Response:
         user = request.user if request.user.is_authenticated else None
-        with acting_as(user, source=self.source, request_id=request_id_of(request)):
+        source = self.sources.get(getattr(self, "action", ""), "api")
+        with acting_as(user, source=source, request_id=request_id_of(request)):
             return once(request, work) if user and self.keeps_answers else work()

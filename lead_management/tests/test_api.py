@@ -348,7 +348,7 @@ def test_all_to_one_user(api, rep, make_user):
     response = assign(api(rep), {"ids": leads(rep, 3), "assigned_to": helper.pk})
     assert (response.status_code, response.json()["updated"]) == (200, 3)
     assert work_of(helper) == [3]
-    assert set(Change.objects.filter(kind="updated").values_list("actor_id", "source")) == {(rep.pk, "api")}
+    assert set(Change.objects.filter(kind="updated").values_list("actor_id", "source")) == {(rep.pk, "bulk")}
 
 
 def test_to_several_in_turn(api, rep, make_user):
@@ -378,6 +378,17 @@ def test_to_a_team(admin, admin_user, make_user):
     response = assign(admin, {"ids": leads(admin_user, 4), "team": team.pk})
     assert response.json()["updated"] == 4
     assert work_of(one, two, gone) == [2, 2, 0]
+
+
+def test_what_is_changed_in_bulk_tells_so_in_its_history(api, rep):
+    client, (lead,) = api(rep), leads(rep, 1)
+    for body in ({"action": "update", "data": {"city": "Rome"}}, {"action": "delete"}):
+        assert client.post("/api/v1/leads/bulk_update/", {"ids": [lead], **body}).status_code == 200
+    client.post(f"/api/v1/leads/{lead}/restore/")
+    history = client.get(f"/api/v1/leads/{lead}/history/").json()["results"]
+    assert [(c["kind"], c["source"]) for c in history[:3]] == [
+        ("restored", "api"), ("archived", "bulk"), ("updated", "bulk"),
+    ]  # fmt: skip
 
 
 def test_by_filter_and_in_the_bulk_form(api, rep, make_user):
