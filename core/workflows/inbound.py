@@ -1,5 +1,6 @@
 """Workflows that a request from outside starts: each has an address and a secret of its own."""
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -46,6 +47,8 @@ def receive(key: str, headers: Mapping[str, str], body: bytes) -> WorkflowExecut
     workflow = Workflow.objects.select_related("run_as").filter(hook_key=key, trigger_type=TRIGGER).first()
     if workflow is None or not workflow.hook_secret or not workflow.is_active:
         raise NotVisibleError("Not found.")
+    if len(body) > MAX_BODY:
+        raise InvalidError.of("", f"A call holds at most {MAX_BODY // 1024} KiB.", "max_length")
     message_id = signing.verify([sealing.unseal(workflow.hook_secret)], headers, body)
     payload = _payload(body)
     compiled = definition.compiled(present_version(workflow.pk).pk)
@@ -57,7 +60,7 @@ def receive(key: str, headers: Mapping[str, str], body: bytes) -> WorkflowExecut
     entity = compiled.entity.name if compiled.entity else ""
     run, made = start(
         workflow,
-        f"hook:{message_id}"[:120],
+        _event_key(message_id),
         entity=entity,
         object_id=object_id,
         priority=Priority.EVENT,
@@ -66,6 +69,12 @@ def receive(key: str, headers: Mapping[str, str], body: bytes) -> WorkflowExecut
     if made:
         jobs.enqueue(RUN_JOB)
     return run
+
+
+def _event_key(message_id: str) -> str:
+    """Where an id is too long for a key its digest stands for it: ids may differ in their ends alone."""
+    whole = f"hook:{message_id}"
+    return whole if len(whole) <= 120 else f"hook:sha256:{hashlib.sha256(message_id.encode()).hexdigest()}"
 
 
 def _payload(body: bytes) -> dict[str, Any]:

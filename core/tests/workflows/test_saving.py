@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from core.models import Workflow, WorkflowExecution
 from core.outbound import sealing, signing
-from core.workflows import inbound
+from core.workflows import engine, inbound
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MASK = "********"
@@ -141,3 +141,32 @@ def test_a_match_that_can_find_nothing_is_refused_when_saved(admin, match):
     answer = admin.post("/api/v1/workflows/", body | {"actions": [{"type": "stop"}]}, format="json")
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"].startswith("trigger_conditions.match")
+
+
+def test_long_ids_of_signed_calls_are_told_apart_by_their_ends(make_workflow, client):
+    workflow = make_workflow([("stop", {})], trigger="inbound_webhook", model="")
+    secret = inbound.new_secret(workflow)
+    for message in ("m" * 150 + "1", "m" * 150 + "2", "m" * 150 + "1"):
+        signed = signing.headers([secret], message, b"{}")
+        named = {f"HTTP_{k.upper().replace('-', '_')}": v for k, v in signed.items()}
+        answer = client.post(f"/api/v1/hooks/{workflow.hook_key}/", b"{}", "application/json", **named)
+        assert answer.status_code == 202
+    assert WorkflowExecution.objects.count() == 2
+
+
+@pytest.mark.parametrize("until", ["{{payload.until}}", "2090-01-01T00:00:00Z"])
+def test_nothing_waits_longer_than_a_wait_may_be(make_workflow, make_lead, until):
+    workflow = make_workflow([("wait", {"until": until})], trigger="manual")
+    data = {"lead_id": make_lead().pk, "until": "2090-01-01T00:00:00Z"}
+    run = engine.WorkflowEngine.execute_workflow(workflow, data)
+    assert (run.status, run.error_code) == ("failed", "too_far")
+
+
+def test_a_call_that_is_too_long_is_told_so(make_workflow, client):
+    workflow = make_workflow([("stop", {})], trigger="inbound_webhook", model="")
+    secret, body = inbound.new_secret(workflow), b'"' + b"x" * inbound.MAX_BODY + b'"'
+    named = {
+        f"HTTP_{k.upper().replace('-', '_')}": v for k, v in signing.headers([secret], "m", body).items()
+    }
+    answer = client.post(f"/api/v1/hooks/{workflow.hook_key}/", body, "application/json", **named)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "max_length")
