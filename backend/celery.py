@@ -61,6 +61,7 @@ HABITS = {
     "broker_transport_options": {
         "visibility_timeout": VISIBILITY_SECONDS,
         "socket_connect_timeout": 1,
+        "max_retries": 0,  # of a connection: a request that rings waits for no broker
         "socket_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 15,

@@ -1,6 +1,14 @@
 """W1: messages are sent from one place, after the commit; nothing is scheduled through the broker."""
 
 import ast
+import socket
+import threading
+from contextlib import contextmanager, suppress
+
+import pytest
+from celery import current_app
+from kombu import Connection
+from kombu.exceptions import OperationalError
 
 from backend.launch import BASE_DIR
 from core import tasks
@@ -29,3 +37,33 @@ def test_only_the_doorbell_sends_messages():
 def test_the_search_finds_what_it_is_for():
     source = "send_mail.delay()\ntasks.run_workflows.retry(1)\nx.apply_async()\nSTEP.delay(1)\nq.retry(2)"
     assert list(sent(source)) == ["delay", "retry", "apply_async"]
+
+
+@contextmanager
+def hanging_up():
+    """(port, list of callers): a server that takes every call and ends it at once."""
+    callers = []
+
+    def answer(server):
+        with suppress(OSError):
+            while True:
+                call, address = server.accept()
+                callers.append(address)
+                call.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,))
+        thread.start()
+        yield server.getsockname()[1], callers
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def test_of_a_broker_that_is_away_a_request_asks_once():
+    """Kombu would try for four seconds and more, in the request that rings, after its commit."""
+    options = current_app.conf.broker_transport_options
+    with hanging_up() as (port, callers):
+        broker = Connection(f"redis://127.0.0.1:{port}/0", transport_options=options, connect_timeout=4)
+        with broker, pytest.raises(OperationalError):
+            broker.default_channel  # noqa: B018
+        assert len(callers) == 1
