@@ -1,7 +1,11 @@
 """Celery beat's scheduler, which reads its schedule from the database."""
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
+from celery import current_app
+from celery.beat import ScheduleEntry
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
@@ -33,3 +37,31 @@ class Scheduler(DatabaseScheduler):
         """Celery's own entries, and those whose time is a setting."""
         super().install_default_entries(data)
         self.update_from_dict(configured())
+
+
+class Inline(Scheduler):
+    """Carries out what is due instead of sending it: where there is no broker."""
+
+    producer = None
+
+    def apply_async(
+        self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **given: Any
+    ) -> None:
+        """The task of the entry, here and now; its failure is logged as every task's is."""
+        self.app.tasks[entry.task].apply(entry.args, entry.kwargs)
+
+
+class Here:
+    """The schedule, kept by this process: for `manage.py run_automation`."""
+
+    @cached_property
+    def scheduler(self) -> Inline:
+        return Inline(app=current_app)
+
+    def work_off(self, stopped: Callable[[], bool]) -> int:
+        """Carry out what is due; returns how many tasks. Not at the first call, which reads the schedule."""
+        done = 0
+        while not stopped() and self.scheduler.tick() == 0:
+            done += 1
+        self.scheduler.sync()
+        return done

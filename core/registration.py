@@ -28,10 +28,13 @@ from core.demo.automation import add_templates
 from core.demo.people import add_people, add_settings
 from core.entities.references import targets
 from core.lead_scoring import consuming as marking  # noqa: F401  (a consumer of changes)
+from core.lead_scoring import work as scoring
 from core.models import Team, User
 from core.notifications import consuming, live  # noqa: F401  (consumers of changes)
 from core.notifications import sweeping as notices
 from core.notifications.channels import email, push, sms  # noqa: F401  (they register themselves)
+from core.transfer import export_jobs
+from core.transfer import working as importing
 from core.webhooks import consuming as webhooks
 from core.webhooks import sending
 from core.workflows import automation, matching
@@ -69,9 +72,12 @@ routes.register("webhook-deliveries", DeliveryViewSet)
 consumers.register("workflows", matching.consume)
 consumers.register("webhooks", webhooks.consume)
 
-# What `manage.py run_automation` sends besides mail.
-automation.senders.register("webhooks", lambda stopped: sending.deliver_due(stopped=stopped))
-automation.senders.register("notifications", notices.sweep)
+# What `manage.py run_automation` does besides workflows and mail.
+automation.jobs.register("webhooks", lambda stopped: sending.deliver_due(stopped=stopped))
+automation.jobs.register("notifications", notices.sweep)
+automation.jobs.register("imports", importing.work_off_all)
+automation.jobs.register("exports", export_jobs.work_off_all)
+automation.jobs.register("scoring", scoring.work_off_all)
 # Before "scoring", whose addresses end in a lead's id.
 routes.register("scoring/models", ScoringModelViewSet)
 routes.register("scoring/jobs", ScoringJobViewSet)

@@ -3,6 +3,7 @@
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connection, transaction
@@ -28,6 +29,7 @@ RUN_JOB = "core.tasks.run_scoring_job"
 PENDING_JOB = "core.tasks.score_pending_leads"
 Kind, Status = ScoringJob.Kind, ScoringJob.Status
 OPEN = (Status.PENDING, Status.RUNNING)
+BUSY = "busy"
 
 
 def score_ids(ids: list[int], *, always: bool = True) -> int:
@@ -95,14 +97,14 @@ def run_job(task_id: str) -> str:
 
 
 def _slice(task_id: uuid.UUID) -> str:
-    """One transaction of work under a lock on the job's row; "busy" where another worker has it."""
+    """One transaction of work under a lock on the job's row; BUSY where another worker has it."""
     if not _count_attempt(task_id):
-        return "busy"
+        return BUSY
     try:
         with transaction.atomic():
             job = _open(task_id)
             if job is None:
-                return "busy"
+                return BUSY
             _WORK[Kind(job.kind)](job)
             job.attempts = 0
             job.save()
@@ -184,9 +186,20 @@ _WORK = {Kind.BULK: _score_slice, Kind.RETRAIN: _retrain}
 
 def sweep() -> int:
     """Ring for every job that is open and for leads that wait; how many jobs."""
-    waiting = list(ScoringJob.objects.filter(status__in=OPEN).values_list("task_id", flat=True)[:50])
+    waiting = _waiting()
     for task_id in waiting:
-        jobs.enqueue(RUN_JOB, str(task_id))
+        jobs.enqueue(RUN_JOB, task_id)
     if ScoringPending.objects.exists():
         jobs.enqueue(PENDING_JOB)
     return len(waiting)
+
+
+def work_off_all(stopped: Callable[[], bool]) -> int:
+    """Score the leads that wait and take a turn at every open job, here; how much there was to do."""
+    done = score_pending()
+    return done + sum(run_job(task_id) != BUSY for task_id in _waiting() if not stopped())
+
+
+def _waiting() -> list[str]:
+    found = ScoringJob.objects.filter(status__in=OPEN).values_list("task_id", flat=True)[:50]
+    return [str(task_id) for task_id in found]

@@ -20,10 +20,10 @@ SEND_S = 40.0
 
 Stopped = Callable[[], bool]
 
-# What a turn does besides workflows, by name: webhooks and notifications add their senders. Each takes up
-# nothing more once it is told to stop, and returns how much there was to do.
-senders: Registry[Callable[[Stopped], int]] = Registry("sender")
-senders.register("mail", lambda stopped: mailing.send_due(SEND_S, stopped))
+# What a turn does besides workflows, by name: webhooks, notifications, imports and others add theirs. Each
+# takes up nothing more once it is told to stop, and returns how much there was to do.
+jobs: Registry[Callable[[Stopped], int]] = Registry("job")
+jobs.register("mail", lambda stopped: mailing.send_due(SEND_S, stopped))
 
 
 def lag() -> dict[str, float | int]:
@@ -50,10 +50,10 @@ SELECT (SELECT count(*) FROM core_workflowexecution
 def turn(stopped: Stopped = lambda: False) -> int:
     """Dates, changes, runs, then what leaves the house; returns how much there was to do."""
     done = work_turn(stopped)
-    for sender in senders:
+    for job in jobs:
         if stopped():
             break
-        done += sender(stopped)
+        done += job(stopped)
     return done
 
 
@@ -62,12 +62,13 @@ def work_turn(stopped: Stopped = lambda: False) -> int:
     return sweeps.sweep() + dispatch() + engine.run_due(stopped=stopped)
 
 
-def run_forever(stop: threading.Event, pause_s: float = PAUSE_S) -> None:
-    """Work without a broker until `stop`: one thread for runs, one for each sender, so that a slow receiver
-    delays nothing else. The first error of any ends all, and is raised."""
+def run_forever(stop: threading.Event, pause_s: float = PAUSE_S, *also: Callable[[Stopped], int]) -> None:
+    """Work without a broker until `stop`: one thread for runs, one for each other job and for what is `also`
+    to be done, so that a slow receiver or a large import delays nothing else. The first error of any ends
+    all, and is raised."""
     errors: list[BaseException] = []
-    jobs = [partial(job, stop.is_set) for job in (work_turn, *senders)]
-    threads = [threading.Thread(target=_repeat, args=(job, stop, pause_s, errors)) for job in jobs]
+    calls = [partial(job, stop.is_set) for job in (work_turn, *jobs, *also)]
+    threads = [threading.Thread(target=_repeat, args=(call, stop, pause_s, errors)) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,4 +1,4 @@
-"""`manage.py run_automation`: all of automation in one process, without broker, worker or beat."""
+"""`manage.py run_automation`: all background work in one process, without broker, worker or beat."""
 
 import signal
 import threading
@@ -6,11 +6,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from backend.scheduler import Here
 from core.workflows import automation
 
 
 class Command(BaseCommand):
-    help = "Work off changes, workflows, mail and webhooks. Needs no broker; any number may run at once."
+    help = (
+        "Do all background work: what workers and beat would do. Needs no broker; any number may run at once."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="do what is due, then end")
@@ -19,12 +22,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stop = threading.Event()
+        stop, schedule = threading.Event(), Here()
         if options["once"]:
-            while automation.turn():
+            while automation.turn() + schedule.work_off(stop.is_set):
                 continue
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         self.stdout.write("automation runs; Ctrl-C ends it after the step at hand")
-        automation.run_forever(stop, options["pause"])
+        automation.run_forever(stop, options["pause"], schedule.work_off)

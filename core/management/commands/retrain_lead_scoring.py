@@ -13,7 +13,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         job = work.start(ScoringJob.Kind.RETRAIN)
-        if work.run_job(str(job.task_id)) == "busy":
+        if work.run_job(str(job.task_id)) == work.BUSY:
             raise CommandError(f"A retraining is under way: job {job.task_id}.")
         job.refresh_from_db()
         if job.status != ScoringJob.Status.FINISHED:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import time
 
+import httpx
 import pytest
 
 from backend.embedded.postgres import INSTALL
@@ -50,6 +51,55 @@ def test_without_any_valkey_requests_are_served_and_one_command_does_all_the_res
     ]
     assert set(found.mailbox.received.values()) == {1}
     assert len(found.peer.requests) == len({r.headers["webhook-id"] for r in found.peer.requests}) == 3
+
+
+JOBS = """
+SELECT (SELECT array_agg(kind || ' ' || status || ' ' || created ORDER BY id) FROM core_importjob),
+       (SELECT array_agg(status || ' ' || rows) FROM core_exportjob),
+       (SELECT array_agg(status || ' ' || done) FROM core_scoringjob)
+"""
+
+
+MANY = 2_001  # rows: more than are imported while the client waits
+LEADS = "SELECT count(*), count(scored_at) FROM lead_management_lead"
+LONG_AGO = "UPDATE core_session SET expires_at = now() - interval '2 years'"
+DUE = """
+UPDATE django_celery_beat_periodictask SET last_run_at = now() - interval '2 days'
+WHERE name = 'forget-sessions'
+"""
+SESSIONS = "SELECT count(*) FROM core_session"
+
+
+@pytest.mark.timeout(300)
+def test_without_any_valkey_imports_exports_scores_and_the_schedule_are_done_too(without_valkey):
+    """What takes workers and beat otherwise; the database alone says that it is to be done."""
+    found = without_valkey
+    found.make_user()
+    found.start("web", "automation")
+    found.await_web()
+    bearing = {"Authorization": f"Bearer {found.key}"}
+    content = "".join(["first_name,email\n", *(f"L{n},l{n}@x.example\n" for n in range(MANY))])
+    given = {"file": ("many.csv", content.encode())}
+    sent = httpx.post(f"{found.web.url}/api/v1/import/leads/", files=given, headers=bearing, timeout=30)
+    assert sent.status_code == 202, sent.text
+    await_true(lambda: found.rows(JOBS)[0][0] == [f"import finished {MANY}"], 60, "the import")
+    assert found.call("POST", "/api/v1/exports/", {"resource": "leads"})[0] == 202
+    assert found.call("POST", "/api/v1/scoring/", {"action": "bulk_score", "all": True})[0] == 202
+    done = ([f"import finished {MANY}"], [f"finished {MANY}"], [f"finished {MANY}"])
+    await_true(lambda: found.rows(JOBS) == [done], 60, "the export and the scores")
+    assert found.rows(LEADS) == [(MANY, MANY)]
+
+    signed_in = {"username": "chaos", "password": "correct horse battery"}
+    assert found.call("POST", "/api/auth/login/", signed_in)[0] == 200
+    assert found.end("automation") == 0, found.log("automation")
+    found.rows(LONG_AGO)
+    found.rows(DUE)
+    found.start("automation")
+    await_true(lambda: found.rows(SESSIONS) == [(0,)], 30, "old sessions are deleted")
+
+    undone = found.call("POST", f"/api/v1/imports/{sent.json()['id']}/undo/", {})
+    assert undone[0] in (200, 202), undone
+    await_true(lambda: found.rows(LEADS) == [(0, 0)], 60, "the undoing")
 
 
 def of(found, workflow):
