@@ -139,6 +139,7 @@ def test_a_refused_mail_is_tried_again_under_the_same_id_and_a_permanent_refusal
     assert (row.status, row.error) == ("failed", "The mail server answered 554.")
 
 
+@pytest.mark.django_db(transaction=True)  # beat's scheduler closes connections
 def test_without_any_broker_one_command_does_it_all(admin, rep, guide, mailbox, settings):
     settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
     admin.post("/api/v1/workflows/", guide)
