@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from core.errors import DomainError
+from core.access import Action
+from core.errors import DomainError, ForbiddenError
 from core.models import ImportIssue, ImportJob, User
 from core.transfer import jobs
 from core.transfer.importing import Plan, plan
@@ -51,9 +52,10 @@ class Command(BaseCommand):
             self.stdout.write(f"  {column['header']:<30} {target:<20} {column['reason']}")
 
     def _import(self, made: Plan, file: Any, name: str, user: User) -> None:
-        job = jobs.begin(made, file, name, user)
-        bar = Bar(self.stderr, job.rows)
+        # One transaction from the job on: what the sweep saw of an open job it would take up, without a file.
         with transaction.atomic():
+            job = jobs.begin(made, file, name, user)
+            bar = Bar(self.stderr, job.rows)
             jobs.perform(job, made, lambda report: bar.show(report.read))
         bar.end(job.read)
         self._tell(job)
@@ -67,12 +69,15 @@ class Command(BaseCommand):
             self.stdout.write(f"  {warning['message']}")
         for issue in job.issues.filter(kind=ImportIssue.Kind.ERROR).order_by("id")[:SHOWN]:
             for error in issue.errors:
-                self.stdout.write(f"  row {issue.row}: {error['field']}: {error['message']}")
+                where = f"{error['field']}: " if error["field"] else ""
+                self.stdout.write(f"  row {issue.row}: {where}{error['message']}")
         if job.failed > SHOWN:
             self.stdout.write(f"  … {job.failed - SHOWN:,} more: /api/v1/imports/{job.pk}/errors.csv")
 
 
 def _plan(given: dict[str, Any], file: Any, user: User) -> Plan:
     entity = resource_named(given["resource"])
+    if not entity.model.policy.allows(user, Action.ADD):
+        raise ForbiddenError(f"{user.get_username()} may not add {entity.plural}.")
     asked = parse(settings_in(given["set"]) | ({"dry_run": "true"} if given["dry_run"] else {}))
     return plan(entity, open_table(file, asked.asked), asked, user)

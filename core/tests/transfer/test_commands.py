@@ -6,6 +6,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from core.management.commands import import_csv
+from core.models import ImportJob
+from core.transfer.jobs import side
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
@@ -60,3 +63,31 @@ def test_an_export_holds_what_its_user_sees(leads_csv, admin_user, rep, tmp_path
     path = tmp_path / "out.csv"
     run("export_csv", "leads", str(path), "--user", rep.username, "--set", "fields=first_name,email")
     assert list(csv.reader(path.open(encoding="utf-8"))) == [["first_name", "email"], ["Mine", ""]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_worker_sees_the_job_of_an_import_that_runs_here(leads_csv, admin_user, monkeypatch):
+    seen = []
+
+    def look(bar, rows):
+        with side() as beside:
+            seen.extend(beside.rows("SELECT status FROM core_importjob", []))
+
+    monkeypatch.setattr(import_csv.Bar, "show", look)
+    run("import_csv", "leads", str(leads_csv), "--user", admin_user.username)
+    assert seen == []
+    assert ImportJob.objects.get().status == "finished"
+
+
+def test_a_file_that_cannot_be_imported_leaves_no_job(tmp_path, admin_user):
+    path = tmp_path / "odd.csv"
+    path.write_text("zork,bork\n1,2\n")
+    with pytest.raises(CommandError, match="zork"):
+        run("import_csv", "leads", str(path), "--user", admin_user.username)
+    assert not ImportJob.objects.exists()
+
+
+def test_who_may_not_add_may_not_import(leads_csv, make_user):
+    viewer = make_user("viewer")
+    with pytest.raises(CommandError, match="may not add leads"):
+        run("import_csv", "leads", str(leads_csv), "--user", viewer.username)
