@@ -46,7 +46,9 @@ class ExportViewSet(CrmViewSet):
         """CSV (`bom`, `delimiter`, `formulas=keep`), XLSX or JSON lines by `format`, filtered as the list."""
         export = export_of(entity_named(resource_type), single_valued(request), request.user)
         name = f"{resource_type}_{timezone.now():%Y%m%d}.{export.format}"
-        return streamed(request, stream(export, reading_database()), export.content_type, name)
+        blocks = stream(export, reading_database())
+        # A workbook is whole before its first byte, or cannot be made.
+        return streamed(request, blocks, export.content_type, name, begun=export.format == "xlsx")
 
 
 class ExportJobSerializer(serializers.ModelSerializer):

@@ -64,14 +64,23 @@ class Download(StreamingHttpResponse):
         self._ended()
 
 
-def streamed(request: Any, blocks: Iterator[bytes], content_type: str, name: str) -> StreamingHttpResponse:
+def streamed(
+    request: Any, blocks: Iterator[bytes], content_type: str, name: str, *, begun: bool = False
+) -> StreamingHttpResponse:
     """A download. Under ASGI Django would gather a plain iterator whole, so it gets an asynchronous one.
 
-    Raises Throttled while too many go on.
+    `begun` waits for the first block, so that what makes the whole impossible is raised here and answered as
+    such: behind the head of a response it could only break off. Raises Throttled while too many go on.
     """
     user = request.user.pk
     if not _slots.take(user):
         raise Throttled(RETRY_AFTER_S, "Too many downloads at once; try again shortly.")
+    if begun:
+        try:
+            blocks = _resumed(next(blocks), blocks)
+        except BaseException:
+            _slots.give_back(user)
+            raise
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "private, no-store",
@@ -79,6 +88,11 @@ def streamed(request: Any, blocks: Iterator[bytes], content_type: str, name: str
     }
     source: Any = _beside(blocks) if isinstance(request._request, ASGIRequest) else blocks
     return Download(source, partial(_slots.give_back, user), content_type=content_type, headers=headers)
+
+
+def _resumed(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from blocks
 
 
 async def _beside(blocks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from core.api.transfer.streaming import STREAMS_EACH
 from core.models import Change, ImportJob
 from core.sign_in import keys
 from core.tests.transfer.uploads import upload
@@ -204,6 +205,14 @@ def test_an_export_is_one_statement(admin):
     asked = queries_of(lambda: b"".join(admin.get("/api/v1/export/leads/").streaming_content))
     # The definitions of custom fields; COPY itself goes past Django's cursor.
     assert asked == 1
+
+
+def test_a_workbook_that_cannot_be_made_is_a_400_however_often(admin, admin_user):
+    Lead.objects.create(first_name="A", notes="n" * 32_768, owner=admin_user)
+    for _ in range(STREAMS_EACH + 1):
+        response = admin.get("/api/v1/export/leads/?format=xlsx")
+        assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "cell_too_large")
+    assert admin.get("/api/v1/export/leads/?format=csv").status_code == 200
 
 
 def test_an_export_holds_exactly_what_the_list_shows(admin, api, make_user):
