@@ -1,6 +1,7 @@
 """By web push (RFC 8030), encrypted for the browser (RFC 8291) and signed with our VAPID key (RFC 8292)."""
 
 import time
+from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 import orjson
@@ -23,6 +24,11 @@ TTL_S = 86_400
 TOKEN_S = 12 * 3600
 # What push services take at least (RFC 8030 section 7.2), less the encryption's overhead.
 MAX_BODY = 200
+GONE = (403, 404, 410)
+
+
+class GoneError(PermanentError):
+    """This browser will never take anything from us again."""
 
 
 def public_key() -> str:
@@ -49,22 +55,26 @@ def _stored(vapid: Vapid02) -> PushKey:
 
 def send(message: Message) -> None:
     """To every browser of the user that has not got it yet. Raises TransientError if one of them must be
-    tried again and PermanentError when none is left; a browser that has gone is forgotten."""
+    tried again and PermanentError when none took it; a browser that has gone is forgotten, and not one whose
+    push service refused this message: that may be our fault."""
     body = payload(message)
     waiting = PushSubscription.objects.filter(user=message.user).exclude(pk__in=message.done)
     again: list[TransientError] = []
+    refused: list[PermanentError] = []
     for device in waiting.order_by("pk"):
         try:
             _send_to(device, body, message)
             message.done.append(device.pk)
-        except PermanentError:
+        except GoneError:
             device.delete()
+        except PermanentError as error:
+            refused.append(error)
         except TransientError as error:
             again.append(error)
     if again:
         raise again[0]
     if not message.done:
-        raise PermanentError("No browser takes push any more.")
+        raise refused[0] if refused else PermanentError("No browser takes push any more.")
 
 
 def payload(message: Message) -> bytes:
@@ -85,7 +95,7 @@ def _send_to(device: PushSubscription, body: bytes, message: Message) -> None:
     try:
         encoded = WebPusher({"endpoint": device.endpoint, "keys": keys}).encode(body, "aes128gcm")
     except (ValueError, WebPushException) as error:
-        raise PermanentError("Nothing can be encrypted for these keys.") from error
+        raise GoneError("Nothing can be encrypted for these keys.") from error
     found = types.get(message.notification.type)
     headers = {
         "Content-Encoding": "aes128gcm",
@@ -99,7 +109,7 @@ def _send_to(device: PushSubscription, body: bytes, message: Message) -> None:
     try:
         reply = client.send(client.Request(device.endpoint, headers=headers, body=bytes(encoded["body"])))
     except AddressRefusedError as error:
-        raise PermanentError(str(error)) from error
+        raise GoneError(str(error)) from error
     except client.UnreachableError as error:
         raise TransientError(str(error)) from error
     _judge(reply)
@@ -114,7 +124,8 @@ def _judge(reply: client.Reply) -> None:
         raise TransientError(
             f"The push service answered {reply.status}.", retry_after=retry_after_of(reply.headers)
         )
-    raise PermanentError(f"The push service answered {reply.status}.")
+    kind = GoneError if reply.status in GONE else PermanentError
+    raise kind(f"The push service answered {reply.status}.")
 
 
 def _signed(endpoint: str) -> dict[str, str]:
@@ -122,7 +133,8 @@ def _signed(endpoint: str) -> dict[str, str]:
     claims = {
         "aud": f"{parts.scheme}://{parts.netloc}",
         "exp": int(time.time()) + TOKEN_S,
-        "sub": f"mailto:{settings.DEFAULT_FROM_EMAIL}",
+        # The address alone: services refuse "CRM <crm@…>".
+        "sub": f"mailto:{parseaddr(settings.DEFAULT_FROM_EMAIL)[1]}",
     }
     vapid = Vapid02.from_pem(unseal(_key().private).encode())
     return vapid.sign(claims)

@@ -514,6 +514,22 @@ def test_a_browser_that_has_gone_is_forgotten(pushed, push_service):
     assert Delivery.objects.get().status == "sent"
 
 
+@pytest.mark.parametrize("status", [400, 401, 413])
+def test_a_browser_whose_service_refused_one_message_is_kept(pushed, push_service, status):
+    push_service.answer = lambda received: (status, {}, b"")
+    sending.send_due()
+    assert PushSubscription.objects.count() == 2
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.error) == ("failed", f"The push service answered {status}.")
+
+
+def test_push_services_are_given_the_address_of_the_sender_without_a_name(pushed, push_service, settings):
+    settings.DEFAULT_FROM_EMAIL = "The CRM <crm@firm.example>"
+    sending.send_due()
+    token = push_service.requests[0].headers["authorization"].split("t=")[1].split(",")[0]
+    assert jwt.decode(token, options={"verify_signature": False})["sub"] == "mailto:crm@firm.example"
+
+
 def test_a_retry_reaches_only_the_browser_that_has_not_got_it(pushed, push_service):
     push_service.answer = lambda received: (503 if received.path.endswith("0") else 201, {}, b"")
     sending.send_due()
