@@ -106,6 +106,11 @@ class WebhookDelivery(models.Model):
                 condition=models.Q(status__in=("queued", "sending")),
             ),
             models.Index(
+                fields=["lane", "due_at", "id"],
+                name="hook_delivery_line",
+                condition=models.Q(status__in=("queued", "sending")),
+            ),
+            models.Index(
                 fields=["lane"], name="hook_delivery_on_its_way", condition=models.Q(status="sending")
             ),
             models.Index(fields=["subscription", "-id"], name="hook_delivery_of_subscr"),

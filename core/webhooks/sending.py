@@ -31,19 +31,26 @@ GIVE_UP_AFTER = timedelta(days=5)
 GONE = 410
 Status = WebhookDelivery.Status
 
-# What is on its way is counted in the same statement; an advisory lock lets one claim at a time.
+# Lane by lane, each from the head of its line in the index: a flood to one receiver is not read to find what
+# waits for another. What is on its way is counted in the same statement; an advisory lock lets one claim at
+# a time.
 _CLAIM = """
-WITH ranked AS (
-    SELECT d.id, d.due_at, d.lane, row_number() OVER (PARTITION BY d.lane ORDER BY d.due_at, d.id) AS place
-    FROM core_webhookdelivery d
-    WHERE d.status IN ('queued', 'sending') AND d.due_at <= clock_timestamp()
+WITH RECURSIVE lanes AS (
+    (SELECT lane FROM core_webhookdelivery WHERE status IN ('queued', 'sending') ORDER BY lane LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.lane FROM core_webhookdelivery d
+            WHERE d.status IN ('queued', 'sending') AND d.lane > l.lane ORDER BY d.lane LIMIT 1)
+    FROM lanes l WHERE l.lane IS NOT NULL
 ), due AS (
-    SELECT r.id FROM ranked r
-    WHERE r.place + (
-        SELECT count(*) FROM core_webhookdelivery b
-        WHERE b.lane = r.lane AND b.status = 'sending' AND b.due_at > clock_timestamp()
-    ) <= %(per_lane)s
-    ORDER BY r.due_at, r.id LIMIT %(limit)s
+    SELECT head.id FROM lanes l CROSS JOIN LATERAL (
+        SELECT d.id, d.due_at FROM core_webhookdelivery d
+        WHERE d.lane = l.lane AND d.status IN ('queued', 'sending') AND d.due_at <= clock_timestamp()
+        ORDER BY d.due_at, d.id LIMIT greatest(0, %(per_lane)s - (
+            SELECT count(*) FROM core_webhookdelivery b
+            WHERE b.lane = l.lane AND b.status = 'sending' AND b.due_at > clock_timestamp()
+        ))
+    ) head
+    ORDER BY head.due_at, head.id LIMIT %(limit)s
 )
 UPDATE core_webhookdelivery d
 SET status = 'sending', due_at = clock_timestamp() + make_interval(secs => %(lease)s), fence = fence + 1,

@@ -1,8 +1,10 @@
 """Who hears what while a message is tried again, and messages that cannot be made."""
 
+import json
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from core.changes.dispatch import dispatch
@@ -99,3 +101,19 @@ def test_a_change_of_custom_fields_is_heard(admin, peer):
     entities["company"].model.objects.create(name="Acme")
     entities["company"].model.objects.update(custom_fields={"tier": "gold"})
     assert deliver() == ["delivered"]
+
+
+def test_a_flood_to_one_receiver_is_not_read_to_find_what_waits_for_another():
+    flood = (WebhookDelivery(key=f"f{i}", event="lead.created", lane="a") for i in range(20_000))
+    WebhookDelivery.objects.bulk_create(flood)
+    WebhookDelivery.objects.create(key="other", event="lead.created", lane="b")
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE core_webhookdelivery")
+        given = {"per_lane": 2, "limit": 16, "lease": 60}
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sending._CLAIM}", given)
+        plan = cursor.fetchone()[0]
+    top = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
+    assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] < 200
+    sent = WebhookDelivery.objects.filter(status="sending").order_by("id")
+    assert list(sent.values_list("key", flat=True)) == ["f0", "f1", "other"]
+    assert sending.claim(16) == []
