@@ -3,7 +3,6 @@
 from django.urls import URLPattern, re_path
 
 from core.api import auth_views as views
-from core.api.schema import security  # noqa: F401  (the schema finds security schemes by their being imported)
 
 urlpatterns: list[URLPattern] = [
     re_path(r"^login/?$", views.LoginView.as_view(), name="auth-login"),

@@ -6,13 +6,22 @@ from django.core.management.base import BaseCommand, CommandParser
 from backend.embedded.leftovers import leftovers
 from backend.launch import services
 
+ACTIONS = {
+    "start": "unless they run",
+    "stop": "their data stays",
+    "status": "what runs, and where",
+    "remove": "stop them and delete their data",
+    "env": "print variables for psql, pg_dump and the like",
+    "tidy": "find servers' data of checkouts that were deleted",
+}
+
 
 class Command(BaseCommand):
-    help = "The embedded PostgreSQL and Valkey of this checkout, and what was left of those of others."
+    help = "The embedded PostgreSQL and Valkey of this checkout."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("action", choices=["start", "stop", "status", "remove", "env", "tidy"])
+        parser.add_argument("action", choices=list(ACTIONS), help="; ".join(map(": ".join, ACTIONS.items())))
         parser.add_argument("--yes", action="store_true", help="tidy: delete what is listed, for good.")
 
     def handle(self, *args: Any, action: str, yes: bool, **options: Any) -> None:

@@ -13,12 +13,20 @@ from core.lead_scoring import drifting, life, work
 from core.lead_scoring.model import DamagedModelError
 from core.models import ScoringJob, ScoringModel
 
+VERBS = {
+    "export": "write the active model to --path",
+    "import": "keep the model in --path, without putting it in force",
+    "activate": "put --model in force",
+    "rollback": "put the model before the active one in force",
+    "drift": "tell whether leads are still those the active model knows",
+}
+
 
 class Command(BaseCommand):
     help = "Carry the scoring model to and from a file, put one in force, look for drift."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("verb", choices=["export", "import", "activate", "rollback", "drift"])
+        parser.add_argument("verb", choices=list(VERBS), help="; ".join(map(": ".join, VERBS.items())))
         parser.add_argument("--path", type=Path, help="the file; LEAD_SCORING_MODEL_PATH by default")
         parser.add_argument("--model", type=int, help="the model to activate")
 
