@@ -31,7 +31,7 @@ ABOUT = {
     "entity": "Changes of these kinds of records, separated by commas.",
     "object_id": "Changes of records with these ids, separated by commas.",
     "kind": "What was done, separated by commas: created, updated, archived, restored, deleted.",
-    "source": "Through which door, separated by commas: api, admin, import, workflow, …",
+    "source": "Through which door, separated by commas: api, admin, import, bulk, workflow, …",
     "actor": "What these users did, by their ids.",
     "since": "From this moment on.",
 }
