@@ -41,7 +41,8 @@ class TaskAdmin(RecordAdmin):
                 "fields": (
                     "title",
                     "description",
-                    ("task_type", "status", "priority"),
+                    ("task_type", "priority"),
+                    "status",
                     "due_date",
                     "reminder_at",
                     "time_zone",
