@@ -1,5 +1,6 @@
 """Spreadsheets: cells as the text a person sees in them, dates in ISO 8601."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -22,8 +23,8 @@ from core.transfer.reading.trial import chosen
 
 Numbered = tuple[int, int, list[str]]
 TRIAL = Path(__file__).with_name("trial.py")
-# What a sheet may take of memory: a million rows of some thirty columns.
-MEMORY = 1_500_000_000
+# What a sheet may take of memory in bytes: a million rows of fourteen columns of text want half of it.
+MEMORY = min(3_000_000_000, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
 PATIENCE_S = 120
 
 
