@@ -93,6 +93,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             raise ValueError("Known: subscribe, unsubscribe, ping.")
         entity, ids = asked_for(body)
         if verb == "subscribe":
+            if not await may_read(self.speaker, entities[entity].plural):
+                raise ValueError(f"This key may not read {entities[entity].plural}.")
             self.watched[entity] = ids
             await self.channel_layer.group_add(entity_group(entity), self.channel_name)
         else:
@@ -184,6 +186,11 @@ def _by_key(text: str) -> Speaker | None:
 @database_sync_to_async
 def current_user(speaker: Speaker) -> User | None:
     return speaker.user()
+
+
+@database_sync_to_async
+def may_read(speaker: Speaker, resource: str) -> bool:
+    return speaker.may_read(resource)
 
 
 @database_sync_to_async

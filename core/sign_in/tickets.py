@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.http import HttpRequest
 
 from core.models import ApiKey, Session, User
-from core.sign_in import sessions
+from core.sign_in import scopes, sessions
 
 LIFE_S = 30
 PREFIX = "live-ticket:"
@@ -33,6 +33,13 @@ class Speaker:
             return session.user if session else None
         key = ApiKey.objects.select_related("user").filter(pk=self.key_id, user_id=self.user_id).first()
         return key.user if key and key.is_live else None
+
+    def may_read(self, resource: str) -> bool:
+        """Whether a key has the scope for it; a session has the user's own rights."""
+        if self.session_id is not None:
+            return True
+        key = ApiKey.objects.filter(pk=self.key_id).first()
+        return key is not None and scopes.are_allowing(key.scopes, resource, writing=False)
 
 
 def speaker_of(request: HttpRequest, auth: object) -> Speaker | None:

@@ -234,6 +234,21 @@ def test_an_api_key_opens_it_within_its_scopes(server, rep):
     asyncio.run(scenario())
 
 
+def test_a_key_hears_of_changes_only_where_it_may_read(server, rep):
+    _, key = keys.make(rep, "live", ["notifications:read", "leads:read"])
+
+    async def scenario():
+        url = f"ws://{server}/ws/notifications"
+        async with websockets.connect(url, additional_headers=bearing(key)) as ws:
+            await event(ws)
+            await ws.send(json.dumps({"subscribe": {"entity": "contact"}}))
+            assert await event(ws) == {"event": "error", "detail": "This key may not read contacts."}
+            await ws.send(json.dumps({"subscribe": {"entity": "lead"}}))
+            assert await event(ws) == {"event": "subscribed", "entity": "lead"}
+
+    asyncio.run(scenario())
+
+
 def test_strangers_and_foreign_pages_are_refused(server, rep):
     issued = signed_in(rep)
     good = {"Authorization": f"Bearer {issued.access}"}
