@@ -64,8 +64,6 @@ class Wait(Action):
             raise StepRefusedError(f"There is no {unknown[0]} to wait for.", code="no_date")
         now = timezone.now()
         start = values.get("until") or self._field(step, values.get("until_field")) or now
-        if start - now > LONGEST:
-            raise StepRefusedError(f"A wait is at most {LONGEST.days} days.", code="too_far")
         found = start + min(timedelta(**{u: values[u] for u in UNITS if values.get(u)}), LONGEST)
         hours = values.get("business_hours")
         return hours.next_open(max(found, now)) if hours else max(found, now)
