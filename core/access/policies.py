@@ -85,11 +85,17 @@ class OwnershipPolicy(Policy):
 
 
 class AutomationPolicy(OwnershipPolicy):
-    """What acts in someone's name (workflows, webhooks): for those who write automation, within their reach.
+    """What acts in someone's name (workflows, webhooks): for who writes automation and reaches `principal`.
 
     Who changes one without being an administrator becomes the one it acts as, so nobody lends themselves
-    another's rights.
+    another's rights. Nor does who wrote it see what it does once an administrator lets it act as another.
     """
+
+    def __init__(self, principal: str) -> None:
+        super().__init__(principal, principal)
+
+    def _parts(self, user: Any) -> list[Q]:
+        return super()._parts(user)[:1]
 
     def scope(self, user: Any, action: str = Action.VIEW) -> Q:
         return self.rows(user, action) if self.allows(user, action) else NOTHING

@@ -28,7 +28,7 @@ class WorkflowExecution(models.Model):
         CANCELLED = "cancelled"
         STOPPED_LIMIT = "stopped_limit"
 
-    policy = AutomationPolicy(owner="workflow__run_as", assignee="workflow__created_by")
+    policy = AutomationPolicy("workflow__run_as")
 
     LIVE = (Status.QUEUED, Status.RUNNING, Status.WAITING)
     RETRYABLE = (Status.FAILED, Status.DEAD, Status.STOPPED_LIMIT)

@@ -12,7 +12,7 @@ from core.models.capture import captured
 class WebhookSubscription(models.Model):
     """A receiver of events. It hears of what its owner sees, no more. Secrets are sealed."""
 
-    policy = AutomationPolicy(owner="owner", assignee="created_by")
+    policy = AutomationPolicy("owner")
 
     class Payload(models.TextChoices):
         THIN = "thin"
@@ -65,7 +65,7 @@ class WebhookDelivery(models.Model):
         FAILED = "failed"
         CANCELLED = "cancelled"
 
-    policy = AutomationPolicy(owner="subscription__owner", assignee="subscription__created_by")
+    policy = AutomationPolicy("subscription__owner")
 
     key = models.CharField(max_length=120, unique=True)
     subscription = models.ForeignKey(

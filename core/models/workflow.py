@@ -43,7 +43,7 @@ class Workflow(models.Model):
     database numbers the versions, so a run keeps the one it started with whichever door changed the workflow.
     """
 
-    policy = AutomationPolicy(owner="run_as", assignee="created_by")
+    policy = AutomationPolicy("run_as")
 
     class Status(models.TextChoices):
         DRAFT = "draft"

@@ -162,3 +162,20 @@ def test_a_call_that_is_too_long_is_told_so(make_workflow, client):
     }
     answer = client.post(f"/api/v1/hooks/{workflow.hook_key}/", body, "application/json", **named)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "max_length")
+
+
+def test_who_wrote_a_workflow_sees_nothing_of_it_once_it_acts_as_somebody_beyond_reach(
+    make_workflow, make_lead, make_user, api, admin_user, settle
+):
+    manager = make_user("manager")
+    mail = ("send_email", {"subject": "New", "body": "{{lead.first_name}}", "to": "{{lead.email}}"})
+    workflow = make_workflow([mail], created_by=manager, run_as=admin_user)
+    make_lead(first_name="Hidden")
+    assert [run.status for run in settle()] == ["completed"]
+    client, address = api(manager), f"/api/v1/workflows/{workflow.pk}/"
+    assert client.get(address).status_code == 404
+    assert client.post(f"{address}backtest/", {}).status_code == 404
+    assert client.get("/api/v1/executions/").json()["results"] == []
+    workflow.run_as = manager
+    workflow.save()
+    assert client.get(address).status_code == 200
