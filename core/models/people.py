@@ -154,8 +154,12 @@ class User(AbstractUser):
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
-        """Where "today" is for this user."""
-        return zoneinfo.ZoneInfo(self.time_zone)
+        """Where "today" is for this user; UTC where the name is that of no zone (any more), so that one
+        user's settings stop nothing that is done for many."""
+        try:
+            return zoneinfo.ZoneInfo(self.time_zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            return zoneinfo.ZoneInfo("UTC")
 
     def reach_ids(self) -> list[int]:
         """Ids of the users whose records a manager or viewer reaches: themselves, their team, those below.

@@ -171,7 +171,7 @@ def send_digests(now: datetime | None = None) -> int:
 def _of_zone(name: str, now: datetime) -> int:
     try:
         local = now.astimezone(ZoneInfo(name))
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return 0  # a zone that went out of the database: its users are told nothing at a wrong hour
     if local.time() < AT:
         return 0

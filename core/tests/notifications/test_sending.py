@@ -17,9 +17,10 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from core.models import DeadAddress, Delivery, Notification, NotificationPreference, PushSubscription
+from core.models import DeadAddress, Delivery, Notification, NotificationPreference, PushSubscription, User
 from core.notifications import planning, sending
 from core.notifications.channels import email, push
+from core.notifications.digest import send_digests
 from core.tests.receiver import receiver
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +89,19 @@ def test_quiet_hours_hold_and_do_not_drop(rep):
         told(rep)
         planning.plan()
     assert Delivery.objects.get().due_at == datetime(2026, 1, 11, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Phobos", "Europe", "../etc", ""])
+def test_a_zone_that_is_none_is_utc_and_holds_up_nobody(rep, admin_user, zone):
+    User.objects.filter(pk=rep.pk).update(time_zone=zone)
+    NotificationPreference.objects.create(user=rep, quiet=True, quiet_days=["sat"])
+    with time_machine.travel(datetime(2026, 1, 10, 23, tzinfo=UTC), tick=False):
+        told(rep)
+        told(admin_user)
+        planning.plan()
+        send_digests()
+    assert Delivery.objects.get(notification__recipient=rep).due_at == datetime(2026, 1, 11, 7, tzinfo=UTC)
+    assert Delivery.objects.filter(notification__recipient=admin_user).exists()
 
 
 # ---- e-mail ----
