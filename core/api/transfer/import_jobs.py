@@ -120,7 +120,7 @@ def error_lines(job: ImportJob) -> Iterator[bytes]:
     """The error file, in blocks."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*job.headers, "_row", "_error"])
+    writer.writerow([*map(guard, job.headers), "_row", "_error"])
     width = len(job.headers)
     for issue in job.issues.filter(kind=ImportIssue.Kind.ERROR).order_by("id").iterator(1_000):
         # What the file had disarmed is not disarmed twice: sent again it means the same.

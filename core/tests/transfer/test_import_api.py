@@ -77,6 +77,15 @@ def test_the_error_file_of_an_export_means_what_the_export_meant(admin):
     assert set(Lead.objects.values_list("first_name", flat=True)) == {"=B", "'=C"}
 
 
+def test_headers_of_the_error_file_run_nothing_and_are_known_again(admin):
+    mapping = {"first_name": "first_name", "=cmd|mail": "email"}
+    body = upload(admin, "first_name,=cmd|mail\nA,broken\n", mapping=mapping).json()
+    text = b"".join(admin.get(body["errors_url"]).streaming_content).decode()
+    assert text.startswith("first_name,'=cmd|mail,_row,_error\n")
+    again = upload(admin, text.replace("broken", "b@x.example"), mapping=mapping).json()
+    assert (again["created"], Lead.objects.get().email) == (1, "b@x.example")
+
+
 def test_the_same_file_twice_is_warned_of(admin):
     text = "first_name,email\nA,a@x.example\n"
     assert upload(admin, text).json()["warnings"] == []
