@@ -92,7 +92,10 @@ class Resolver:
         try:
             record = insert(entity, clean(entity, {entity.title[0]: name}, user=self.user), self.user)
         except InvalidError as error:
-            return Refusal(error.issues[0].code, error.issues[0].message)
+            issue = error.issues[0]
+            return Refusal(
+                issue.code, f"No {entity.name} {name[:80]!r} can be made: {issue.field}: {issue.message}"
+            )
         return record.pk
 
 

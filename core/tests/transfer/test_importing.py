@@ -8,7 +8,7 @@ from django.db import connection
 from contacts.models import Company
 from core.changes import acting_as
 from core.entities import entities
-from core.models import Change
+from core.models import Change, CustomField
 from core.transfer.importing import Import, plan
 from core.transfer.options import parse
 from core.transfer.reading import open_table
@@ -160,6 +160,14 @@ def test_missing_companies_are_made_once_where_that_is_asked_for(load):
     figures, entries = load(text, "opportunity", create_missing="true")
     assert figures["created"] == 2, entries
     assert list(Company.objects.values_list("name", flat=True)) == ["Acme"]
+
+
+def test_a_company_that_cannot_be_made_says_what_it_lacks(load):
+    CustomField.objects.create(entity="company", key="size", label="Size", type="number", required=True)
+    _, entries = load("first_name,last_name,company\nA,B,Engines\n", "contact", create_missing="true")
+    assert entries[0].errors[0]["message"] == (
+        "No company 'Engines' can be made: custom_fields.size: This field is required."
+    )
 
 
 def test_a_company_that_is_not_here_is_kept_as_a_name(load):
