@@ -110,3 +110,21 @@ def test_a_single_record_is_there_or_not_like_in_the_list(scene, api, role, name
             for path in ("", "history/", "timeline/")
         }
         assert set(answers.values()) == {200 if there else 404}, (label, answers)
+
+
+@pytest.mark.parametrize("name", ENTITIES)
+def test_nobody_writes_a_record_out_of_their_own_reach(api, scene, name):
+    """One by one, many at once and from the start: it is refused, and nothing changes."""
+    made = scene("rep")
+    entity, client = entities[name], api(made.user)
+    url = f"/api/v1/{entity.plural}/"
+    pk = made.records(name)["own"]
+    away = {"owner": made.stranger.pk, "assigned_to": None}
+    before = client.get(f"{url}{pk}/").json()
+    assert client.patch(f"{url}{pk}/", away).status_code == 403
+    answer = client.post(f"{url}bulk_update/", {"ids": [pk], "action": "update", "data": away})
+    assert (answer.status_code, answer.json()["updated"]) == (207, 0)
+    least = {column.name: entity.example[column.name] for column in entity.columns if column.required}
+    assert client.post(url, least | away).status_code == 403
+    assert client.get(f"{url}{pk}/").json() == before
+    assert entity.model.objects.filter(owner=made.stranger).count() == 3, "those of the scene"

@@ -1,7 +1,6 @@
-"""What happened to one record, and what it was at an earlier time."""
+"""What happened to records, as the API and the admin site show it."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -46,15 +45,3 @@ def _presented(change: Change, names: dict[str, str], actors: dict[int, dict[str
         "execution_id": change.execution_id,
         "at": change.at,
     }
-
-
-def as_of(entity: Entity, rows: Iterable[dict[str, Any]], moment: datetime) -> list[dict[str, Any]]:
-    """Rows (by column, with `id`) as they were at `moment`: later changes undone, newest first.
-
-    Values come back as the JSON the change table keeps. One query for all rows.
-    """
-    states = {row["id"]: dict(row) for row in rows}
-    later = Change.objects.filter(entity=entity.name, object_id__in=states, at__gt=moment).order_by("-id")
-    for object_id, changes in later.values_list("object_id", "changes"):
-        states[object_id].update({key: old for key, (old, _new) in changes.items()})
-    return list(states.values())
