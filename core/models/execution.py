@@ -100,6 +100,7 @@ class WorkflowExecution(models.Model):
                 name="execution_about_record",
                 condition=models.Q(object_id__isnull=False),
             ),
+            models.Index(fields=["workflow"], name="execution_held", condition=models.Q(status="held")),
             models.Index(
                 fields=["-id"],
                 name="execution_in_trouble",

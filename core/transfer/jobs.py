@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from django.core.files.storage import default_storage
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from core import jobs
@@ -71,7 +72,9 @@ def _seen_before(entity: str, digest: str, user: Any) -> list[dict[str, Any]]:
     before = ImportJob.objects.visible_to(user).filter(
         entity=entity, file_hash=digest, kind=ImportJob.Kind.IMPORT, status=Status.FINISHED, success=True
     )
-    last = before.exclude(settings__options__dry_run=True).order_by("-id").first()
+    undone = ImportJob.objects.filter(undoes=OuterRef("pk"), status=Status.FINISHED, success=True)
+    before = before.exclude(settings__options__dry_run=True).exclude(Exists(undone))
+    last = before.order_by("-id").first()
     if last is None:
         return []
     message = f"The same file was imported before, as import {last.pk} on {last.created_at:%Y-%m-%d %H:%M}."

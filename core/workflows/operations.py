@@ -109,7 +109,18 @@ def resume(workflow: Workflow) -> int:
 
 def let_go(workflow: Workflow) -> int:
     """Runs that were held may be taken up again."""
-    held = WorkflowExecution.objects.filter(workflow=workflow, status=Status.HELD)
+    return _let_go(WorkflowExecution.objects.filter(workflow=workflow))
+
+
+def let_go_of_the_reactivated() -> int:
+    """The same for runs of active workflows whose principal had been deactivated and is back."""
+    workflow = {"status": Workflow.Status.ACTIVE, "archived_at": None, "run_as__is_active": True}
+    rows = WorkflowExecution.objects.filter(error_code="principal_inactive")
+    return _let_go(rows.filter(workflow__in=Workflow.objects.filter(**workflow)))
+
+
+def _let_go(rows: QuerySet) -> int:
+    held = rows.filter(status=Status.HELD)
     count = held.update(status=Status.QUEUED, error="", error_code="", due_at=Now())
     if count:
         jobs.enqueue(RUN_JOB)

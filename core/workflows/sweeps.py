@@ -15,7 +15,7 @@ from core.conditions import parse, record_q
 from core.entities import Entity, kinds
 from core.errors import InvalidError
 from core.models import Workflow, WorkflowVersion
-from core.workflows import definition
+from core.workflows import definition, operations
 from core.workflows.alerts import alert
 from core.workflows.definition import Compiled
 from core.workflows.kinds import ClockTime
@@ -26,8 +26,9 @@ from core.workflows.triggers.moments import ScheduleTrigger
 
 
 def sweep() -> int:
-    """Start what schedules and dates ask for up to now; returns the number of runs started."""
-    started = 0
+    """Start what schedules and dates ask for up to now, and let runs go on that were held for someone who is
+    back; returns the number of runs."""
+    started = operations.let_go_of_the_reactivated()
     for workflow_id in _timed_workflows():
         with transaction.atomic():
             started += _sweep_one(workflow_id)

@@ -92,6 +92,12 @@ def test_the_same_file_twice_is_warned_of(admin):
     assert upload(admin, text).json()["warnings"][0]["code"] == "same_file"
 
 
+def test_the_same_file_after_its_undoing_is_not_warned_of(admin):
+    text = "first_name,email\nA,a@x.example\n"
+    assert admin.post(upload(admin, text).json()["undo_url"]).json()["status"] == "finished"
+    assert upload(admin, text).json()["warnings"] == []
+
+
 def test_a_repeated_request_under_one_key_is_not_carried_out_again(admin):
     text = "first_name\nA\n"
     headers = {"HTTP_IDEMPOTENCY_KEY": "once"}

@@ -17,7 +17,7 @@ from core.models import (
     WorkflowStep,
     WorkflowVersion,
 )
-from core.workflows import claiming, engine, matching, operations, retention, stepping
+from core.workflows import claiming, engine, matching, operations, retention, stepping, sweeps
 from core.workflows.actions import Action, Outcome, actions
 from core.workflows.actions.base import StepRefusedError, TemporaryError
 from core.workflows.stepping import Worker
@@ -538,19 +538,29 @@ def test_only_what_the_principal_sees_starts_a_run(make_workflow, make_lead, mak
     assert [(r.object_id, r.status) for r in settle()] == [(mine.pk, "completed")]
 
 
-def test_runs_of_a_deactivated_principal_are_held_not_lost(
-    make_workflow, make_lead, make_user, settle, admin
+def test_runs_of_a_deactivated_principal_are_held_until_they_are_back(
+    make_workflow, make_lead, make_user, settle
 ):
     agent = make_user("manager")
-    workflow = make_workflow([TAG], run_as=agent)
+    make_workflow([TAG], run_as=agent)
     make_lead(owner=agent.pk)
     agent.is_active = False
     agent.save()
     assert [(r.status, r.error_code) for r in settle()] == [("held", "principal_inactive")]
+    assert sweeps.sweep() == 0
     agent.is_active = True
     agent.save()
-    admin.post(f"/api/v1/workflows/{workflow.pk}/resume/")
-    assert [r.status for r in settle()] == ["completed"]
+    assert sweeps.sweep() == 1
+    assert [(r.status, r.error_code) for r in settle()] == [("completed", "")]
+
+
+def test_nobody_being_back_lets_runs_of_a_paused_workflow_go_on(make_workflow, make_lead, settle):
+    workflow = make_workflow([TAG])
+    make_lead()
+    dispatch()
+    operations.pause(workflow)
+    assert [(r.status, r.error_code) for r in settle()] == [("held", "paused")]
+    assert sweeps.sweep() == 0
 
 
 # -- W9, S22: history without secrets
