@@ -22,7 +22,7 @@ run: $(RUN_STAMP)
 	@exec $(PY) -m backend.stack --stop-with-parent
 
 test: $(DEV_STAMP)
-	$(PY) -m pytest -n $(WORKERS) $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --maxschedchunk 8 $(ARGS)
 
 lint: $(DEV_STAMP)
 	$(PY) -m backend.lint

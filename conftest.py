@@ -26,6 +26,7 @@ from backend.testing.servers import run_folder, running_postgres, running_valkey
 
 collect_ignore = ["tests/contract"]  # speaks to a running server: see tests/test_contract.py
 
+LONG_S = 200
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 _running = ExitStack()
 
@@ -54,6 +55,19 @@ settings.PASSWORD_HASHERS.insert(
 del os.environ[
     "DJANGO_SETTINGS_MODULE"
 ]  # read by now; a test process of xdist that inherited it would read too early
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest come first: begun last, everyone would wait for them. The others stay as pytest-django has
+    them, those that empty the tables behind those that need what migrations put there."""
+    items.sort(key=lambda item: -_minutes(item))
+
+
+def _minutes(item: pytest.Item) -> float:
+    """How long a test without the suite's database may take, where that is long."""
+    marker = item.get_closest_marker("timeout")
+    seconds = marker.args[0] if marker and item.get_closest_marker("django_db") is None else 0
+    return seconds / 60 if seconds >= LONG_S else 0
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
