@@ -87,9 +87,13 @@ class LeashedProcess(process.Process):
     """A process of the stack that ends when the supervisor does, however that ends."""
 
     def run(self, events: Any = None, ignore_signals: bool = False) -> None:
-        """Runs in honcho's process between the supervisor and the command."""
+        """Runs in honcho's process between the supervisor and the command.
+
+        By SIGKILL, which nothing here loses anything by: the signal comes once, and Celery in the middle of
+        its start may not hear another.
+        """
         end_with_parent(signal.SIGKILL)
-        self._child_ctor = partial(process.Popen, shell=False, preexec_fn=leash(signal.SIGTERM))
+        self._child_ctor = partial(process.Popen, shell=False, preexec_fn=leash(signal.SIGKILL))
         super().run(events, ignore_signals)
 
 
