@@ -10,6 +10,7 @@ import pytest
 from tests.live import ROOT, running_stack
 
 SCHEMA = ROOT / "docs" / "openapi.yaml"
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 SCHEMATHESIS = str(Path(sys.executable).with_name("st"))
 # They would end the very session that the requests are made in.
 LEFT_OUT = ["--exclude-path-regex", r"^/api/auth/(login|refresh|logout|password|sessions|api-keys)"]
@@ -41,7 +42,8 @@ PHASES = {"admin": "examples,coverage,fuzzing", "rep": "examples,fuzzing"}
 def test_no_input_makes_a_server_error(address, user):
     signed_in = httpx.post(f"{address}/api/auth/login/", json={"username": user, "password": "password"})
     bearer = f"Authorization: Bearer {signed_in.json()['access']}"
-    command = [SCHEMATHESIS, "run", str(SCHEMA), "--url", address, "--header", bearer, *OPTIONS, *LEFT_OUT]
+    command = [SCHEMATHESIS, f"--config-file={CONFIGURATION}", "run", str(SCHEMA), f"--url={address}"]
+    command += ["--header", bearer, *OPTIONS, *LEFT_OUT]
     command.append(f"--phases={PHASES[user]}")
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-8_000:]
