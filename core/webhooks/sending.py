@@ -89,25 +89,30 @@ def deliver_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: F
 def _attempt_in_thread(pk: int) -> None:
     try:
         attempt(pk)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:  # the edge of a thread: one message stops no other
-        log.exception("delivery %s could not be attempted", pk)
-        _record(WebhookDelivery.objects.get(pk=pk), None, "The message could not be made.", None)
     finally:
         connections.close_all()
 
 
 def attempt(pk: int) -> None:
-    """One attempt at a claimed delivery."""
+    """One attempt at a claimed delivery; what cannot be made is a failed one, and stops no other."""
     delivery = WebhookDelivery.objects.select_related("subscription__owner").get(pk=pk)
+    try:
+        _attempt(delivery)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # an outermost edge: what it catches is recorded, under the fence it was begun with
+        log.exception("delivery %s could not be attempted", pk)
+        _record(delivery, None, "The message could not be made.", None)
+
+
+def _attempt(delivery: WebhookDelivery) -> None:
     if delivery.subscription and not delivery.subscription.is_enabled:
         _record(delivery, None, "The subscription is disabled.", None, cancel=True)
         return
     try:
         said, delivery.body = delivery.body, body_of(delivery)
         if said is None:
-            WebhookDelivery.objects.filter(pk=pk, fence=delivery.fence).update(body=delivery.body)
+            WebhookDelivery.objects.filter(pk=delivery.pk, fence=delivery.fence).update(body=delivery.body)
     except (NotForOwnerError, LookupError):
         _record(delivery, None, "The owner no longer sees this record.", None, cancel=True)
         return
