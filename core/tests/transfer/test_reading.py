@@ -157,25 +157,27 @@ def test_a_spreadsheet_is_read_as_text_without_decimals_nobody_wrote():
     assert rows == [["A", "12", "0.5", "true"]]
 
 
-def test_a_sheet_with_a_cell_in_its_last_corner_is_refused_and_ends_no_process():
+def sheet_with(row, column, cells):
+    """A row of headers, one of a lead, and some cells far away."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
         sheet = book.add_worksheet()
         sheet.write_row(0, 0, ["first_name", "email"])
         sheet.write_row(1, 0, ["A", "a@x.example"])
-        sheet.write(1_048_575, 16_383, "x")
+        sheet.write_row(row, column, cells)
+    return out.getvalue()
+
+
+def test_a_sheet_with_a_cell_in_its_last_corner_is_refused_and_ends_no_process():
     with pytest.raises(InvalidError, match="too far apart"):
-        read(out.getvalue())
+        read(sheet_with(1_048_575, 16_383, ["x"]))
 
 
 def test_a_stray_cell_far_below_is_borne():
-    out = io.BytesIO()
-    with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
-        sheet = book.add_worksheet()
-        sheet.write_row(0, 0, ["first_name", "email"])
-        sheet.write_row(1, 0, ["A", "a@x.example"])
-        sheet.write_row(1_048_575, 0, ["B", "b@x.example"])
-    assert read(out.getvalue())[1] == [["A", "a@x.example"], ["B", "b@x.example"]]
+    assert read(sheet_with(1_048_575, 0, ["B", "b@x.example"]))[1] == [
+        ["A", "a@x.example"],
+        ["B", "b@x.example"],
+    ]
 
 
 def test_a_sheet_that_is_not_there_is_named_with_those_that_are():

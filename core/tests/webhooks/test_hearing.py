@@ -10,19 +10,11 @@ from django.utils import timezone
 from core.changes.dispatch import dispatch
 from core.entities import entities
 from core.models import WebhookDelivery
-from core.tests.receiver import receiver
 from core.webhooks import sending
 from core.webhooks.events import _exists, question
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def peer(settings):
-    with receiver() as found:
-        settings.CRM = {"OUTBOUND_ALLOWED_HOSTS": [found.host]}
-        yield found
 
 
 @pytest.fixture

@@ -28,13 +28,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def peer(settings):
-    with receiver() as found:
-        settings.CRM = {"OUTBOUND_ALLOWED_HOSTS": [found.host]}
-        yield found
-
-
-@pytest.fixture
 def subscribe(admin, peer):
     def make(*events, client=admin, **fields):
         body = {"name": "Test", "url": peer.url(), "events": list(events)} | fields
