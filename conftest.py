@@ -82,7 +82,7 @@ def django_db_setup() -> None:
 @pytest.fixture
 def make_user(db: None) -> Callable[..., Any]:
     """make_user(role="rep", **fields) → a stored user."""
-    from core.models import User  # models can be imported once Django is set up
+    from core.accounts.models import User  # models can be imported once Django is set up
 
     numbers = itertools.count(1)
 

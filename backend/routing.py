@@ -11,6 +11,6 @@ def make_application() -> ProtocolTypeRouter:
     django.setup(set_prefix=False)
     from django.conf import settings
 
-    from core.api.live import websocket  # its models can be imported once Django is set up
+    from core.notifications.api.live import websocket  # its models can be imported once Django is set up
 
     return ProtocolTypeRouter({"http": ThreadedHandler(settings.WEB_THREADS), "websocket": websocket})

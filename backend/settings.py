@@ -11,6 +11,7 @@ from backend import logs
 from backend.database import database_settings
 from backend.embedded.services import Services, data_folder
 from backend.env import Env, load_dotenv
+from core.features import FEATURES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / ".env")
@@ -77,7 +78,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "core.api.throttling.RateLimitHeadersMiddleware",
+    "core.accounts.api.throttling.RateLimitHeadersMiddleware",
 ]
 
 ROOT_URLCONF = "backend.urls"
@@ -89,6 +90,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "core" / feature / "templates" for feature in FEATURES],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -200,11 +202,11 @@ CORS_EXPOSE_HEADERS = [
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "core.api.schema.CrmSchema",
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "core.api.authentication.SessionJWTAuthentication",
-        "core.api.authentication.ApiKeyAuthentication",
+        "core.accounts.api.authentication.SessionJWTAuthentication",
+        "core.accounts.api.authentication.ApiKeyAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["core.api.permissions.SignedIn"],
-    "DEFAULT_THROTTLE_CLASSES": ["core.api.throttling.RateThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["core.accounts.api.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["core.api.rendering.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["core.api.rendering.JSONParser"],
     "EXCEPTION_HANDLER": "core.api.problems.handle",

@@ -84,7 +84,7 @@ def sql_time() -> Iterator[list[float]]:
 
 
 def make_workflows(user: Any, matching: int, state: str = "CA") -> None:
-    from core.models import Workflow
+    from core.workflows.models import Workflow
 
     for n in range(20):
         Workflow.objects.create(
@@ -98,7 +98,7 @@ def make_workflows(user: Any, matching: int, state: str = "CA") -> None:
 
 
 def clear() -> None:
-    from core.models import Workflow, WorkflowExecution
+    from core.workflows.models import Workflow, WorkflowExecution
 
     WorkflowExecution.objects.all().delete()
     Workflow.objects.all().delete()
@@ -120,8 +120,8 @@ def steps(user: Any) -> None:
 
 def _steps(user: Any, workflows: int) -> tuple[float, float, float]:
     """Steps per second, time over that of the SQL alone, milliseconds of the processor per run."""
-    from core.models import Workflow
     from core.workflows import engine
+    from core.workflows.models import Workflow
     from lead_management.models import Lead
 
     made = [
@@ -145,7 +145,7 @@ def _steps(user: Any, workflows: int) -> tuple[float, float, float]:
 def creation(user: Any) -> None:
     """Turn about, many times, so that whatever else the machine does falls on both alike."""
     from core.changes.dispatch import dispatch
-    from core.models import Workflow
+    from core.workflows.models import Workflow
 
     client = api_client(user)
     make_workflows(user, 0)
@@ -196,7 +196,7 @@ def latency(user: Any, command: list[str], label: str, target: str, pause_s: flo
     from django.db import connection
 
     from core.changes.dispatch import dispatch
-    from core.models import WorkflowExecution
+    from core.workflows.models import WorkflowExecution
 
     make_workflows(user, 1)
     dispatch()
@@ -296,7 +296,7 @@ def main() -> None:
         import django
 
         django.setup()
-        from core.models import User
+        from core.accounts.models import User
 
         user = User.objects.create_user("bench", "bench@crm.example", secrets.token_urlsafe(12), role="admin")
         if "steps" in wanted:

@@ -108,9 +108,10 @@ def fan_out(followers: int) -> None:
     """One change of one record to all its followers: what the consumer does in the dispatcher."""
     from core.changes import ChangeBatch, acting_as
     from core.changes.dispatch import dispatch
-    from core.models import Change, Notification
+    from core.changes.models import Change
     from core.notifications import planning
     from core.notifications.consuming import consume
+    from core.notifications.models import Notification
     from lead_management.models import Lead
 
     people(followers)
@@ -148,7 +149,7 @@ def imported(rows: int) -> None:
     from django.db import transaction
 
     from core.changes import ChangeBatch, acting_as
-    from core.models import Change, Outbox
+    from core.changes.models import Change, Outbox
     from core.notifications.consuming import consume
     from lead_management.models import Lead
 
@@ -178,7 +179,7 @@ def imported(rows: int) -> None:
 
 def unread_counts(total: int) -> None:
     """The bell, with `total` notifications in the table."""
-    from core.models import User
+    from core.accounts.models import User
     from core.notifications import inbox
 
     sql(
@@ -203,7 +204,7 @@ def unread_counts(total: int) -> None:
 
 
 def _of(username: str) -> Any:
-    from core.models import User
+    from core.accounts.models import User
 
     return User.objects.get(username=username)
 
@@ -260,8 +261,8 @@ def digests(users: int) -> None:
     from django.db import connection
     from django.utils import timezone
 
-    from core.models import Notification
     from core.notifications.digest import send_digests
+    from core.notifications.models import Notification
     from tasks.models import Task
 
     people(users, "rep")

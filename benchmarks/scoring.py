@@ -50,7 +50,7 @@ def step_fill(leads: int) -> dict[str, Any]:
     from django.db import connection
 
     from core.lead_scoring import life
-    from core.models import ScoringModel
+    from core.lead_scoring.models import ScoringModel
     from lead_management.models import Lead
 
     with connection.cursor() as cursor:
@@ -112,7 +112,7 @@ def step_columns(leads: int) -> dict[str, Any]:
 def step_bulk(leads: int) -> dict[str, Any]:
     """The same leads scored by a job, reasons stored."""
     from core.lead_scoring import work
-    from core.models import LeadScore, ScoringJob
+    from core.lead_scoring.models import LeadScore, ScoringJob
 
     job = work.start(ScoringJob.Kind.BULK)
 
@@ -175,8 +175,8 @@ def step_single(leads: int) -> dict[str, Any]:
     from django.conf import settings
     from rest_framework.test import APIClient
 
+    from core.accounts.models import User
     from core.lead_scoring import LeadScoringEngine
-    from core.models import User
     from lead_management.models import Lead
 
     settings.ALLOWED_HOSTS = ["*"]

@@ -70,7 +70,7 @@ def write_csv(path: Path, rows: int, *, bad: int = 0, changed: bool = False) -> 
 
 
 def admin() -> Any:
-    from core.models import User
+    from core.accounts.models import User
 
     return User.objects.filter(is_superuser=True).first()
 
@@ -161,8 +161,8 @@ def step_undo(path: Path) -> dict[str, Any]:
     """Import, then measure the undoing alone."""
     from django.db import transaction
 
-    from core.models import ImportJob
     from core.transfer import undoing
+    from core.transfer.models import ImportJob
 
     import_file(path)
     job = ImportJob.objects.get()

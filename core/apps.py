@@ -1,9 +1,19 @@
+"""One Django app whose tables, registrations and pages stand in its feature rooms."""
+
 from django.apps import AppConfig
+
+from core.features import FEATURES, FOUNDATION_WITH_TABLES, import_room
 
 
 class CoreConfig(AppConfig):
     name = "core"
     verbose_name = "System"
 
+    def import_models(self) -> None:
+        super().import_models()
+        for room in (*FOUNDATION_WITH_TABLES, *FEATURES):
+            import_room(room, "models")
+
     def ready(self) -> None:
-        from core import registration  # noqa: F401  (models must be loaded first)
+        for room in FEATURES:
+            import_room(room, "registration")

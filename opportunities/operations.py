@@ -6,10 +6,10 @@ from typing import Any
 from dateutil.relativedelta import relativedelta
 from django.db.models import QuerySet
 
+from core.changes.models import Change
 from core.entities import Entity
 from core.entities.locks import MATCHING, lock
 from core.errors import NotVisibleError
-from core.models import Change
 from opportunities.models import Pipeline, Stage
 from opportunities.querysets import ZERO
 

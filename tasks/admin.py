@@ -7,8 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
+from core.admin.read_only import ReadOnlyAdmin
 from core.admin.records import RecordAdmin
-from core.admin.trail import TrailAdmin
 from tasks.models import SUBJECTS, CalendarFeed, Task
 from tasks.operations import complete
 from tasks.querysets import OPEN, due_today, overdue
@@ -68,7 +68,7 @@ class TaskAdmin(RecordAdmin):
 
 
 @admin.register(CalendarFeed)
-class CalendarFeedAdmin(TrailAdmin):
+class CalendarFeedAdmin(ReadOnlyAdmin):
     """Who has a calendar feed; administrators take one back by ending it."""
 
     list_display = ("user", "created_at", "last_used_at")

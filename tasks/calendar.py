@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from icalendar import Alarm, Calendar, Event
 
-from core.models import User
+from core.accounts.models import User
 from tasks.models import CalendarFeed, Task, TaskStatus
 
 # How long a task takes in the calendar, how long completed ones stay there, and how many it holds at most.

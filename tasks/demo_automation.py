@@ -7,10 +7,12 @@ and reaches no one. What automation does with the demo's own records is queued, 
 from typing import Any
 
 from core.access import Role
+from core.accounts.models import User
 from core.demo import Demo
-from core.models import User, WebhookSubscription, Workflow
 from core.webhooks import operations
+from core.webhooks.models import WebhookSubscription
 from core.workflows import definition, engine
+from core.workflows.models import Workflow
 
 WELCOME = "Welcome website leads"
 # Of the newest of the demo's leads, so many are welcomed at once.

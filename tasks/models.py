@@ -5,8 +5,8 @@ from django.db import models
 from django.utils import timezone
 
 from core.access import OwnPolicy
+from core.accounts.models import check_time_zone
 from core.models.fields import choice, prose, text
-from core.models.people import check_time_zone
 from core.models.record import Record, record_indexes, record_triggers, search_text
 from tasks.querysets import TaskQuerySet
 

@@ -7,10 +7,9 @@ from zoneinfo import ZoneInfo
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from core.accounts.models import User, check_time_zone
 from core.changes import current
 from core.errors import FieldIssue, InvalidError, refused_as
-from core.models import User
-from core.models.people import check_time_zone
 from tasks.models import SUBJECTS, TaskStatus
 from tasks.recurrence import checked
 

@@ -7,8 +7,8 @@ from django.db import transaction
 from django.urls import URLPattern, get_resolver
 from rest_framework.test import APIClient
 
-from core.models import ApiKey
-from core.sign_in import keys
+from core.accounts import keys
+from core.accounts.models import ApiKey
 
 METHODS = ("get", "post", "put", "patch", "delete")
 # Open to everyone, each for its reason.

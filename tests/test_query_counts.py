@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from core.changes import acting_as
 from core.entities import entities
+from core.entities.models import CustomField
 from core.entities.reading import references
-from core.models import CustomField
 from tests.records import ENTITIES, TITLE, unsaved
 
 pytestmark = pytest.mark.django_db

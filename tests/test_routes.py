@@ -11,7 +11,9 @@ from django.db import transaction
 from drf_spectacular.generators import EndpointEnumerator
 
 from contacts.models import Company, Contact
-from core.models import CustomField, SavedView, Team
+from core.accounts.models import Team
+from core.conditions.models import SavedView
+from core.entities.models import CustomField
 from lead_management.models import Lead
 from opportunities.models import Opportunity, Pipeline, Stage
 from tasks.models import Task

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from core.accounts.models import Team, User
 from core.entities import entities
-from core.models import Team, User
 from tests.records import ENTITIES, unsaved
 
 pytestmark = pytest.mark.django_db

@@ -5,7 +5,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 
 from backend.handler import ThreadedHandler
-from core.api.transfer.streaming import Download, Slots
+from core.transfer.api.streaming import Download, Slots
 
 
 def scope(path="/livez"):

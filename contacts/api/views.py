@@ -1,16 +1,16 @@
 """Companies and contacts over HTTP."""
 
 from contacts.registration import COMPANY, CONTACT
-from core.api.viewsets import EntityViewSet
+from core.activities.api.viewsets import RecordViewSet
 
 
-class CompanyViewSet(EntityViewSet):
+class CompanyViewSet(RecordViewSet):
     """Companies: whom one sells to."""
 
     entity = COMPANY
 
 
-class ContactViewSet(EntityViewSet):
+class ContactViewSet(RecordViewSet):
     """Contacts: the people one talks to."""
 
     entity = CONTACT

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,7 +15,6 @@ from core.entities.assignment import METHODS, shares
 from core.entities.bulk import Bulk, BulkResult
 from core.entities.references import existing_ids
 from core.errors import InvalidError, refused_as
-from core.models import User
 
 ACTIONS = {"update": "updated", "delete": "deleted", "assign": "updated"}
 KEYS = {"ids", "filter", "action", "data", "mode"}
@@ -107,7 +107,7 @@ def _assignees(data: Any, user: Any) -> list[int]:
     key = given[0]
     ids = ids_of(data[key] if key == "users" else [data[key]], key)
     if key == "team":
-        members = User.objects.filter(team_id=ids[0], is_active=True).order_by("pk")
+        members = get_user_model().objects.filter(team_id=ids[0], is_active=True).order_by("pk")
         ids = list(members.values_list("pk", flat=True))
     if not ids or set(ids) - existing_ids("user", ids, user):
         raise InvalidError.of(key, "There is no such active user or team member.", "does_not_exist")

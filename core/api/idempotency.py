@@ -14,9 +14,9 @@ from django.db import connection
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.models import IdempotencyKey
 from core.api.rendering import dumps
 from core.errors import DomainError, InvalidError
-from core.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255

@@ -7,9 +7,7 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from core.access import Action
-from core.models import ApiKey
-from core.sign_in import scopes
+from core.access import Action, scopes
 
 METHOD_ACTIONS = {"POST": Action.ADD, "PUT": Action.CHANGE, "PATCH": Action.CHANGE, "DELETE": Action.DELETE}
 # Importing leads is writing leads, exporting them is reading them.
@@ -26,10 +24,11 @@ class SignedIn(BasePermission):
         return bool(request.user and request.user.is_authenticated) and self._covers(request)
 
     def _covers(self, request: Request) -> bool:
-        if not isinstance(request.auth, ApiKey):
+        key_scopes = scopes.of(request)
+        if key_scopes is None:
             return True
         writing = request.method not in SAFE_METHODS
-        if scopes.are_allowing(request.auth.scopes, resource_of(request), writing=writing):
+        if scopes.are_allowing(key_scopes, resource_of(request), writing=writing):
             return True
         self.message = "The scopes of this API key do not cover this."
         self.code = "scope_missing"
@@ -51,7 +50,7 @@ class SignedInByPassword(SignedIn):
     message = "An API key cannot be used for this: sign in."
 
     def _covers(self, request: Request) -> bool:
-        return not isinstance(request.auth, ApiKey)
+        return scopes.of(request) is None
 
 
 class OwnAccount(SignedInByPassword):

@@ -9,17 +9,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Action, role_allows
-from core.api import bulk_requests, listing, preconditions, timelines
+from core.api import bulk_requests, listing, preconditions
 from core.api.paging import numbered
 from core.api.parameters import flag, record_id
 from core.api.rendering import dumps
 from core.changes.history import of_record, presented
-from core.changes.timeline import Subject
 from core.entities import Entity, writing
 from core.entities.duplicates import possible_duplicates, refuse_duplicates
 from core.entities.reading import Reader
 from core.errors import ForbiddenError, NotVisibleError
-from core.models import Follow
 from core.models.record import etag_of
 
 
@@ -113,8 +111,8 @@ class BulkMixin(RecordMixin):
         return bulk_requests.assign(self.entity, request)
 
 
-class StoryMixin(RecordMixin):
-    """What happened to a record, and who wants to hear of it."""
+class HistoryMixin(RecordMixin):
+    """What changed in a record."""
 
     @action(methods=["get"], detail=True)
     def history(self, request: Request, pk: str) -> Response:
@@ -122,22 +120,6 @@ class StoryMixin(RecordMixin):
         names = {self.entity.name: self.entity.public_names}
         changes = of_record(self.entity, record)
         return Response(numbered(request, changes, lambda rows: presented(rows, names)).body())
-
-    @action(methods=["get"], detail=True)
-    def timeline(self, request: Request, pk: str) -> Response:
-        """Everything that happened to the record, newest first: changes, activities, comments, tasks, …"""
-        subject = Subject(self.entity, self.seen(request, pk), request.user)
-        return Response(timelines.page(request, subject).body())
-
-    @action(methods=["post", "delete"], detail=True)
-    def follow(self, request: Request, pk: str) -> Response:
-        """POST follows the record, DELETE leaves it."""
-        key = {"user": request.user, "entity": self.entity.name, "object_id": self.seen(request, pk)}
-        if request.method == "DELETE":
-            Follow.objects.filter(**key).delete()
-        else:
-            Follow.objects.get_or_create(**key)
-        return Response({"following": request.method == "POST"})
 
 
 def record_response(

@@ -1,4 +1,4 @@
-"""The router: apps register their viewsets here, under /api/v1/, from their registration.py."""
+"""The router: apps and features register their viewsets and other addresses from their registration.py."""
 
 import re
 from typing import Any
@@ -46,3 +46,12 @@ router = Router()
 def register(prefix: str, viewset: Any, basename: str | None = None) -> None:
     """Serve `viewset` at /api/v1/<prefix>/."""
     router.register(prefix, viewset, basename or prefix)
+
+
+# Addresses that belong to no viewset: (prefix below /api/, patterns).
+included: list[tuple[str, list[URLPattern]]] = []
+
+
+def include_urls(prefix: str, patterns: list[URLPattern]) -> None:
+    """Serve `patterns` below /api/<prefix>."""
+    included.append((prefix, patterns))

@@ -5,10 +5,9 @@ from collections.abc import Collection, Mapping
 from rest_framework.viewsets import ViewSet
 
 from core.access import Action
-from core.api import timelines
 from core.api.parameters import PAGES, KnownParametersMixin
 from core.api.permissions import PolicyPermission
-from core.api.records import BulkMixin, ReadMixin, StoryMixin, WriteMixin
+from core.api.records import BulkMixin, HistoryMixin, ReadMixin, WriteMixin
 from core.api.schema import CrmSchema, EntitySchema
 from core.api.transactions import TransactionMixin
 
@@ -26,7 +25,6 @@ SHAPE = {"fields", "expand"}
 # None: what takes the list's filters looks at its query itself.
 TAKING: dict[str, Collection[str] | None] = {
     **dict.fromkeys(("list", "statistics")),
-    "timeline": timelines.PARAMETERS,
     "create": SHAPE | {"on_duplicate"},
     "retrieve": SHAPE | {"archived"},
     "update": SHAPE,
@@ -37,12 +35,11 @@ TAKING: dict[str, Collection[str] | None] = {
 }
 
 
-class EntityViewSet(ReadMixin, WriteMixin, BulkMixin, StoryMixin, CrmViewSet):
-    """List, create, retrieve, update, archive, restore, delete, bulk, history, follow, statistics."""
+class EntityViewSet(ReadMixin, WriteMixin, BulkMixin, HistoryMixin, CrmViewSet):
+    """List, create, retrieve, update, archive, restore, delete, bulk, history, statistics."""
 
     schema = EntitySchema()
     access = {
-        "follow": Action.VIEW,
         "bulk_update": Action.CHANGE,
         "assign": Action.CHANGE,
         "restore": Action.CHANGE,

@@ -15,9 +15,9 @@ from django.db.models import F
 
 from core.changes import retries
 from core.changes.membership import AnyOf
+from core.changes.models import Change, Outbox
 from core.conf import conf
 from core.entities.locks import DISPATCHING, try_lock
-from core.models import Change, Outbox
 from core.registry import Registry
 
 log = logging.getLogger(__name__)

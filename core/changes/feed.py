@@ -13,9 +13,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from core.access import Role, role_of
+from core.changes.models import Change
 from core.entities import entities
 from core.errors import InvalidError
-from core.models import Change
 
 Position = tuple[int, int]
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 
+from core.changes.models import Change
 from core.entities import Entity
-from core.models import Change, User
 
 
 def of_record(entity: Entity, pk: int) -> QuerySet[Change]:
@@ -24,7 +25,7 @@ def presented(changes: Iterable[Change], names: dict[str, dict[str, str]]) -> li
 def actors_of(changes: Iterable[Change]) -> dict[int, dict[str, Any]]:
     """Short forms of everyone who acted, deactivated ones included, in one query."""
     ids = {change.actor_id for change in changes} - {None}
-    found = User.objects.filter(pk__in=ids) if ids else []
+    found = get_user_model().objects.filter(pk__in=ids) if ids else []
     return {u.pk: {"id": u.pk, "username": u.username, "full_name": u.get_full_name()} for u in found}
 
 

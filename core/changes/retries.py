@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from core.models import FailedFeed
+from core.changes.models import FailedFeed
 
 if TYPE_CHECKING:
     from core.changes.dispatch import ChangeBatch

@@ -17,8 +17,8 @@ from django.db.models import F, Func, JSONField, Q, QuerySet, TextField, Value
 from django.utils.dateparse import parse_datetime
 
 from core.changes.history import actors_of
+from core.changes.models import Change
 from core.entities import Entity
-from core.models import Change
 from core.models.engagement import COLUMNS
 from core.registry import Registry
 

@@ -11,11 +11,11 @@ from django.db.models import Q, QuerySet
 from core.access import Action
 from core.conditions.compiling import record_q
 from core.conditions.grammar import parse
+from core.conditions.models import SavedView
 from core.conditions.query import filters_of
 from core.entities import Entity, kinds
 from core.entities.finding import Order, ordering, search
 from core.errors import InvalidError, ValueRefusedError
-from core.models import SavedView
 
 RESERVED = {
     "page", "page_size", "cursor", "search", "ordering", "fields", "expand", "archived", "view", "conditions",

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from core.conditions.grammar import parse
+from core.conditions.models import SavedView
 from core.entities.custom import schema
 from core.entities.entity import Entity, entities
 from core.entities.finding import check_search, ordering
 from core.entities.reading import pick
 from core.errors import FieldIssue, InvalidError
-from core.models import SavedView
 
 
 def check_view(wanted: SavedView, before: SavedView | None = None) -> None:

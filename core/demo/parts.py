@@ -7,7 +7,6 @@ from random import Random
 from typing import Any
 
 from core.demo import words
-from core.models import User
 from core.registry import Registry
 
 SPAN_DAYS = 365
@@ -20,7 +19,7 @@ class Demo:
     leads: int
     random: Random
     now: datetime
-    users: dict[str, list[User]] = field(default_factory=dict)
+    users: dict[str, list[Any]] = field(default_factory=dict)
     # What earlier parts made for later ones, by name.
     made: dict[str, list[Any]] = field(default_factory=dict)
 
@@ -48,7 +47,7 @@ class Demo:
         digits = f"{self.random.randint(100, 9999):04d}"
         return place | {"phone": phone.rstrip("#") + digits[-phone.count("#") :]}
 
-    def seller(self) -> User:
+    def seller(self) -> Any:
         """One of the sales reps."""
         return self.pick(self.users["rep"])
 

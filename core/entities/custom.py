@@ -12,7 +12,7 @@ from core.entities import kinds
 from core.entities.columns import Column
 from core.entities.entity import Entity
 from core.entities.kinds import Kind
-from core.models import CustomField
+from core.entities.models import CustomField
 
 PREFIX = "custom_fields."
 Type = CustomField.Type

@@ -12,8 +12,8 @@ from django.db.models.fields.json import KeyTransform
 from core.entities.custom import kind_of_type
 from core.entities.entity import entities
 from core.entities.locks import CUSTOM_FIELDS, lock
+from core.entities.models import CustomField
 from core.errors import ConflictError, FieldIssue, InvalidError, ValueRefusedError
-from core.models import CustomField
 
 FIXED = ("entity", "key", "type")
 # Of these two records may well have the same value, and lists overlap rather than equal each other.

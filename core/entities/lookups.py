@@ -5,8 +5,8 @@ from typing import Any
 
 from core.entities import custom
 from core.entities.entity import Entity
+from core.entities.models import CustomField
 from core.entities.references import existing_ids
-from core.models import CustomField
 
 
 class Lookups:

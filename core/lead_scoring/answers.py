@@ -7,11 +7,11 @@ from core.access import Action
 from core.changes import acting_as
 from core.errors import ForbiddenError, NotVisibleError
 from core.lead_scoring import engine
+from core.lead_scoring.models import LeadScore
 from core.lead_scoring.rescoring import rescore
 from core.lead_scoring.scorer import Scored
 from core.lead_scoring.storing import WORTH_TELLING
 from core.lead_scoring.subject import subject
-from core.models import LeadScore
 
 
 def score_one(lead: int, user: Any) -> dict[str, Any]:

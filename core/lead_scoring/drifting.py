@@ -6,10 +6,12 @@ import numpy as np
 from django.utils import timezone
 
 from core.access import Role
+from core.accounts.models import User
 from core.lead_scoring.drift import calibration_drift, input_drift, score_drift, warnings
 from core.lead_scoring.engine import current
+from core.lead_scoring.models import LeadScore, ScoringModel
 from core.lead_scoring.subject import subject
-from core.models import LeadScore, Notification, ScoringModel, User
+from core.notifications.models import Notification
 
 RECENT = 2_000
 TYPE = "scoring_drift"

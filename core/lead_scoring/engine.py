@@ -8,12 +8,12 @@ from typing import Any
 from django.db import connection
 
 from core.lead_scoring.model import DamagedModelError, Model, model_from_json, rules_only
+from core.lead_scoring.models import ScoringModel
 from core.lead_scoring.reading import FeatureReader, reader_of
 from core.lead_scoring.reasons import labels_of, reasons
 from core.lead_scoring.ruling import rules_of, under_rules
 from core.lead_scoring.scorer import Scored, Scorer
 from core.lead_scoring.storing import Origin
-from core.models import ScoringModel
 
 log = logging.getLogger(__name__)
 # Log-odds of a lead at the rules' base before there are outcomes: one in five is won.

@@ -15,10 +15,10 @@ from core.lead_scoring.afterwards import filled_afterwards
 from core.lead_scoring.engine import current, read_artefact
 from core.lead_scoring.history import Looks, looks
 from core.lead_scoring.model import DamagedModelError, Model, model_from_json
+from core.lead_scoring.models import ScoringModel
 from core.lead_scoring.reading import training_reader
 from core.lead_scoring.retraining import retrain
 from core.lead_scoring.ruling import newest_rules, rules_of, under_rules
-from core.models import ScoringModel
 
 Status = ScoringModel.Status
 

@@ -7,9 +7,9 @@ import numpy as np
 from core.lead_scoring.default_rules import DEFAULT_RULES
 from core.lead_scoring.history import looks
 from core.lead_scoring.model import Model
+from core.lead_scoring.models import ScoringRules
 from core.lead_scoring.reading import FeatureReader, ruled_features
 from core.lead_scoring.rules import RuleSet, rules_from_json
-from core.models import ScoringRules
 
 # The newest closed leads whose mean points stand for a typical lead's.
 TYPICAL = 2_000

@@ -9,8 +9,8 @@ import numpy as np
 from django.db.models import Q
 
 from core.entities import Entity, entities
+from core.entities.models import CustomField
 from core.lead_scoring.features import FeatureSpec, Kind
-from core.models import CustomField
 from core.registry import Registry
 
 # Values of one column for many records, in their order.

@@ -15,9 +15,9 @@ from core.changes import acting_as
 from core.conditions import parse, record_q
 from core.errors import DomainError
 from core.lead_scoring import drifting, life
+from core.lead_scoring.models import ScoringJob, ScoringPending
 from core.lead_scoring.rescoring import rescore
 from core.lead_scoring.subject import subject
-from core.models import ScoringJob, ScoringPending
 
 log = logging.getLogger(__name__)
 SLICE = 20_000

@@ -9,8 +9,8 @@ from django.db import connection
 from core import jobs
 from core.changes import ChangeBatch, consumers
 from core.entities import Entity, entities
-from core.models.notification import PLAN_JOB
 from core.notifications import comments, following, retelling
+from core.notifications.models import PLAN_JOB
 from core.notifications.statements import MANY, tell_about, tell_each, tell_many
 from core.notifications.watching import Watch, watched
 

@@ -18,10 +18,12 @@ from django.utils import timezone
 
 from core import jobs
 from core.access import TEAM_REACH
+from core.accounts.models import User
+from core.activities.models import Mention
 from core.entities import entities
 from core.entities.reading import title_of
-from core.models import Delivery, Mention, Notification, NotificationPreference, User
 from core.notifications import preferences
+from core.notifications.models import Delivery, Notification, NotificationPreference
 from core.notifications.planning import SEND_JOB
 from core.notifications.preferences import Preferences, wall
 from core.notifications.types import EMAIL

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from core.models import Notification
 from core.notifications import inbox
+from core.notifications.models import Notification
 from core.notifications.preferences import Preferences
 from core.notifications.types import EMAIL
 

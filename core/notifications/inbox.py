@@ -10,8 +10,7 @@ from django.utils import timezone
 
 from core.conf import conf
 from core.entities import entities
-from core.models import Delivery, Notification
-from core.models.notification import UNREAD
+from core.notifications.models import UNREAD, Delivery, Notification
 
 # Unread ones are counted up to here; a bell shows "999+" beyond.
 COUNT_LIMIT = 1_000

@@ -18,7 +18,7 @@ from django.db import transaction
 
 from core.changes import ChangeBatch, consumers
 from core.entities import entities
-from core.models import Notification
+from core.notifications.models import Notification
 
 log = logging.getLogger(__name__)
 # More records than this in one go are told of as "many": fetch again.

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from core import jobs
 from core.entities import entities
-from core.models.notification import PLAN_JOB
+from core.notifications.models import PLAN_JOB
 from core.notifications.statements import tell_each, tell_together
 from core.registry import Registry
 

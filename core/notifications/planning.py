@@ -7,8 +7,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from core import jobs
-from core.models import Delivery, Notification, PushSubscription, User
+from core.accounts.models import User
 from core.notifications import live, preferences
+from core.notifications.models import Delivery, Notification, PushSubscription
 from core.notifications.preferences import Preferences
 from core.notifications.types import EMAIL, IN_APP, PUSH, SMS
 

@@ -8,8 +8,8 @@ from typing import Any
 from django.db import transaction
 
 from core.access import Role, role_of
-from core.models import NotificationPreference, User
-from core.models.delivery import DAYS
+from core.accounts.models import User
+from core.notifications.models import DAYS, NotificationPreference
 from core.notifications.types import CHANNELS, EMAIL, IN_APP, types
 
 # Text messages cost: only who asks for them gets any.

@@ -2,10 +2,11 @@
 
 from django.db import connection
 
+from core.activities.mentions import names_in
 from core.changes import ChangeBatch
-from core.entities.mentions import names_in
-from core.models import Change, Notification
+from core.changes.models import Change
 from core.notifications.comments import EXCERPT
+from core.notifications.models import Notification
 
 _EDITED = f"""
 UPDATE core_notification n SET body = left(k.body, {EXCERPT})

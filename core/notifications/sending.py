@@ -16,13 +16,14 @@ from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from core.accounts.models import User
 from core.conf import conf
 from core.entities import entities
-from core.models import DeadAddress, Delivery, Notification, User
 from core.notifications import held_digests, inbox, preferences
 from core.notifications.channels import Message, PermanentError, TransientError, channels
+from core.notifications.models import DeadAddress, Delivery, Notification
 from core.notifications.preferences import Preferences
-from core.workflows.backoff import exponential
+from core.retry import exponential
 
 log = logging.getLogger(__name__)
 BATCH = 20

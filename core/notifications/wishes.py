@@ -7,10 +7,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from core.accounts.models import User, check_time_zone
 from core.errors import FieldIssue, InvalidError, unknown
-from core.models import NotificationPreference, User
-from core.models.delivery import DAYS
-from core.models.people import check_time_zone
+from core.notifications.models import DAYS, NotificationPreference
 from core.notifications.preferences import Preferences, of
 from core.notifications.types import CHANNELS, types
 

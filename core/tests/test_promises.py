@@ -7,7 +7,6 @@ import pytest
 
 from backend.launch import BASE_DIR
 
-TESTS = BASE_DIR / "core" / "tests"
 NAMED = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 
 
@@ -30,4 +29,4 @@ def test_every_promise_names_tests_that_are_there(document, promises):
         named = NAMED.findall(row)
         assert named, row
         for path, name in named:
-            assert name in defined(TESTS / path), (path, name)
+            assert name in defined(BASE_DIR / path), (path, name)

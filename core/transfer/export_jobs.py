@@ -17,9 +17,9 @@ from core.conf import conf, reading_database
 from core.entities import Entity, entities
 from core.entities.locks import TRANSFER_JOB, try_lock
 from core.errors import ConflictError, DomainError
-from core.models import ExportJob
 from core.transfer.exporting import export_of, stream
 from core.transfer.jobs import TICK_EVERY, CancelledError, Side, side
+from core.transfer.models import ExportJob
 
 log = logging.getLogger(__name__)
 RUN_JOB = "core.tasks.run_export"

@@ -17,11 +17,12 @@ from django.utils import timezone
 
 from core import jobs
 from core.changes import acting_as
+from core.changes.models import Change
 from core.entities import entities
 from core.entities.locks import IMPORTING, lock
 from core.errors import DomainError
-from core.models import Change, ImportJob
 from core.transfer.importing import Import, Plan, plan, resolved
+from core.transfer.models import ImportJob
 from core.transfer.options import Options, parse
 from core.transfer.reading import open_table
 from core.transfer.report import OUTCOMES, Report

@@ -5,13 +5,13 @@ from typing import Any
 
 from core.entities import Entity
 from core.errors import InvalidError
-from core.models import Workflow
 from core.transfer.checking import Checker
 from core.transfer.importing import Plan, missing_required, resolved
 from core.transfer.matching import match_columns
 from core.transfer.options import zone_of
 from core.transfer.reading import Chunk
 from core.transfer.triggering import listening
+from core.workflows.models import Workflow
 
 SAMPLES = 5
 LOOKED_AT = 200

@@ -10,7 +10,7 @@ import orjson
 from django.db import connection
 from psycopg.types.json import Jsonb
 
-from core.models import ImportIssue, ImportJob
+from core.transfer.models import ImportIssue, ImportJob
 
 OUTCOMES = ("created", "updated", "unchanged", "skipped", "failed")
 IN_MEMORY = 4 << 20

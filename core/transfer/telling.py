@@ -1,7 +1,8 @@
 """Telling who started an import that it has ended: those that run in the background."""
 
 from core.entities import entities
-from core.models import ImportJob, Notification
+from core.notifications.models import Notification
+from core.transfer.models import ImportJob
 
 COUNTS = ("created", "updated", "unchanged", "skipped", "failed")
 

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from core.accounts.models import User
 from core.entities import Entity, entities
 from core.entities.entity import by_plural
 from core.errors import InvalidError
-from core.models import User
 
 WIDTH = 30
 EVERY_S = 0.2

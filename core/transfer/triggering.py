@@ -5,10 +5,12 @@ from typing import Any
 from django.db.models import QuerySet
 
 from core import jobs
+from core.accounts.models import User
 from core.entities import entities
-from core.models import ImportJob, User, Workflow, WorkflowExecution
+from core.transfer.models import ImportJob
 from core.transfer.report import OUTCOMES
 from core.workflows.matching import RUN_JOB
+from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.starting import start
 
 TRIGGER = "import_finished"

@@ -14,16 +14,18 @@ from django.utils import timezone
 
 from core import jobs
 from core.access import Action
+from core.activities.models import Activity, Comment
 from core.changes import acting_as
 from core.changes.membership import AnyOf
+from core.changes.models import Change
 from core.conf import conf
 from core.entities import Entity, entities
 from core.entities.locks import IMPORTING, lock
 from core.errors import ConflictError
-from core.models import Activity, Change, Comment, ImportJob
 from core.transfer.jobs import RUN_JOB, Ticker
 from core.transfer.lookups import reached
 from core.transfer.matching import prefer_indexes
+from core.transfer.models import ImportJob
 from core.transfer.report import Entry, Kind, Report
 
 BATCH = 10_000

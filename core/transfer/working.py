@@ -13,8 +13,8 @@ from core import jobs
 from core.conf import conf
 from core.entities.locks import IMPORTING, TRANSFER_JOB, try_lock
 from core.errors import DomainError
-from core.models import ImportIssue, ImportJob
 from core.transfer.jobs import RUN_JOB, CancelledError, Side, Ticker, forget_file, perform, reopened, side
+from core.transfer.models import ImportIssue, ImportJob
 from core.transfer.telling import tell_ended
 from core.transfer.triggering import start_workflows
 from core.transfer.undoing import perform_undo

@@ -6,11 +6,12 @@ from typing import Any
 import orjson
 from django.utils import timezone
 
+from core.changes.models import Change
 from core.entities import Entity, entities
 from core.entities.reading import Reader
-from core.models import Change, WebhookDelivery, WebhookSubscription
 from core.outbound import sealing, signing
 from core.outbound.client import Request
+from core.webhooks.models import WebhookDelivery, WebhookSubscription
 
 SECRET_HEADERS = {
     "authorization", "cookie", "set-cookie", "x-api-key", "webhook-signature", "proxy-authorization",

@@ -8,14 +8,14 @@ from django.db.models import Q
 
 from core import jobs
 from core.changes import ChangeBatch
+from core.changes.matching import Candidate, matched
 from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import Change as ChangeLeaf
 from core.conditions.grammar import fields_of
 from core.entities import Entity, entities
 from core.errors import InvalidError
-from core.models import WebhookSubscription
 from core.webhooks.events import question
-from core.workflows.matching import Candidate, matched
+from core.webhooks.models import WebhookSubscription
 
 DELIVER_JOB = "core.tasks.deliver_webhooks"
 

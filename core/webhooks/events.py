@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db.models import Q
 
+from core.changes.models import Change
 from core.conditions import change_q, parse
 from core.entities import Entity, entities
 from core.errors import InvalidError
-from core.models import Change
 from core.registry import Registry
 
 ANY = "*"

@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from core import jobs
 from core.errors import ConflictError
-from core.models import WebhookDelivery, WebhookSubscription
 from core.outbound import sealing, signing
 from core.webhooks.consuming import DELIVER_JOB
 from core.webhooks.events import TEST
+from core.webhooks.models import WebhookDelivery, WebhookSubscription
 
 BOTH_VALID = timedelta(hours=24)
 # Redelivered in one request; they are sent two at a time like all others.

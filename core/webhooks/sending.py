@@ -13,12 +13,13 @@ from datetime import timedelta
 from django.db import InterfaceError, OperationalError, connection, connections, transaction
 from django.utils import timezone
 
-from core.models import Notification, WebhookAttempt, WebhookDelivery, WebhookSubscription
+from core.notifications.models import Notification
 from core.outbound import client
 from core.outbound.addresses import AddressRefusedError
 from core.outbound.client import Reply, UnreachableError
+from core.retry import DELIVERY, STEP, is_transient, retry_after_of
 from core.webhooks.composing import NotForOwnerError, body_of, request_of, shown_headers
-from core.workflows.backoff import DELIVERY, STEP, is_transient, retry_after_of
+from core.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookSubscription
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from core.access import Role
-from core.models import Notification, User, Workflow, WorkflowExecution
+from core.accounts.models import User
+from core.notifications.models import Notification
+from core.workflows.models import Workflow, WorkflowExecution
 
 QUIET = timedelta(hours=1)
 

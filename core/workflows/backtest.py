@@ -9,14 +9,16 @@ import orjson
 from django.db import connection
 from django.utils import timezone
 
+from core.accounts.models import User
+from core.changes.models import Change
+from core.changes.past_states import meeting
 from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import Change as ChangeLeaf
 from core.conditions.grammar import fields_of
 from core.entities import Entity
 from core.errors import ConflictError
-from core.models import Change, User, Workflow, WorkflowExecution
 from core.workflows import definition
-from core.workflows.past import meeting
+from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.preview import previewed, read_only
 from core.workflows.subject import Subject
 from core.workflows.triggers import ChangeTrigger

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
+from core.accounts.models import User
 from core.entities import Entity, writing
 from core.entities.lookups import Lookups
 from core.entities.reading import Reader
-from core.models import User
 
 
 class UserCache:

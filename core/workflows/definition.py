@@ -8,10 +8,10 @@ from typing import Any
 from core.conditions import parse
 from core.entities import Entity, entities
 from core.errors import FieldIssue, InvalidError
-from core.models import WorkflowVersion
 from core.outbound import sealing
 from core.workflows import params, storable
 from core.workflows.actions import Action, actions
+from core.workflows.models import WorkflowVersion
 from core.workflows.params import Scope
 from core.workflows.subject import names_for
 from core.workflows.triggers import Trigger, triggers

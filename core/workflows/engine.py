@@ -15,9 +15,11 @@ from core.changes.context import DISPATCH_JOB
 from core.entities import entities
 from core.entities.kinds import Integer
 from core.errors import ConflictError, InvalidError, refused_as
-from core.models import EmailMessage, WebhookDelivery, Workflow, WorkflowExecution
+from core.mail.models import EmailMessage
+from core.webhooks.models import WebhookDelivery
 from core.workflows import claiming, storable
 from core.workflows.claiming import Claim
+from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.starting import start
 from core.workflows.stepping import Worker
 

@@ -12,10 +12,10 @@ from core import jobs
 from core.conditions import parse, record_q
 from core.entities import Entity
 from core.errors import InvalidError, NotVisibleError
-from core.models import Workflow, WorkflowExecution
 from core.outbound import sealing, signing
 from core.workflows import definition, storable, templating
 from core.workflows.matching import RUN_JOB
+from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.starting import Priority, present_version, start
 from core.workflows.sweeps import meeting
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from core import jobs
 from core.errors import ConflictError
-from core.models import Workflow, WorkflowExecution, WorkflowStep
 from core.workflows.matching import RUN_JOB
+from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep
 from core.workflows.starting import start
 
 Status = WorkflowExecution.Status

@@ -6,16 +6,17 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from core.accounts.models import User
 from core.conditions import parse, record_q
 from core.conditions.grammar import Change as ChangeLeaf
 from core.conditions.grammar import fields_of
 from core.entities import Entity
 from core.errors import DomainError
-from core.models import User, Workflow, WorkflowExecution
 from core.workflows import definition
 from core.workflows.actions import Step
 from core.workflows.actions.base import params_json
 from core.workflows.definition import Compiled, Instruction
+from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.subject import Subject
 from core.workflows.triggers import ChangeTrigger
 

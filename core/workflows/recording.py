@@ -8,11 +8,11 @@ import orjson
 from django.db import connection
 from django.utils import timezone
 
-from core.models import WorkflowExecution, WorkflowStep
 from core.workflows import definition
 from core.workflows.actions.base import params_json, redacted
 from core.workflows.claiming import LEASE_S
 from core.workflows.definition import Instruction
+from core.workflows.models import WorkflowExecution, WorkflowStep
 
 MAX_OUTPUT = 20_000
 Status = WorkflowExecution.Status

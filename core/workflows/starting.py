@@ -11,9 +11,9 @@ from typing import Any
 from django.db import connection
 from django.db.models import F
 
-from core.models import Workflow, WorkflowExecution, WorkflowVersion
 from core.workflows import limits
 from core.workflows.alerts import alert
+from core.workflows.models import Workflow, WorkflowExecution, WorkflowVersion
 
 Priority = WorkflowExecution.Priority
 

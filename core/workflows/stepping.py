@@ -19,15 +19,15 @@ from core.changes import acting_as
 from core.changes.context import in_turn
 from core.entities import entities
 from core.errors import DomainError, ForbiddenError, InvalidError
-from core.models import WorkflowExecution, WorkflowStep
+from core.retry import STEP
 from core.workflows import definition, limits
 from core.workflows.actions import Outcome, Step
 from core.workflows.actions.base import TemporaryError
 from core.workflows.alerts import alert
-from core.workflows.backoff import STEP
 from core.workflows.batch import RecordBatch, TransactionCache
 from core.workflows.claiming import Claim
 from core.workflows.definition import Instruction
+from core.workflows.models import WorkflowExecution, WorkflowStep
 from core.workflows.recording import LeaseLostError, bounded, end_waits, record, step_row
 from core.workflows.subject import Subject
 from core.workflows.triggers import ChangeTrigger

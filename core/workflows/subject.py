@@ -9,11 +9,13 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from core.accounts.models import User
+from core.changes.models import Change
 from core.conditions import change_q, parse, record_q
 from core.entities import Entity, entities, kinds
 from core.errors import NotVisibleError
-from core.models import Change, User, WorkflowExecution
 from core.workflows.batch import RecordBatch, TransactionCache
+from core.workflows.models import WorkflowExecution
 from core.workflows.templating import Names, paths_read
 
 PERSON = {"id": {}, "username": {}, "first_name": {}, "last_name": {}, "full_name": {}, "email": {}}

@@ -14,12 +14,12 @@ from core import jobs
 from core.conditions import parse, record_q
 from core.entities import Entity, kinds
 from core.errors import InvalidError
-from core.models import Workflow, WorkflowVersion
 from core.workflows import definition, operations
 from core.workflows.alerts import alert
 from core.workflows.definition import Compiled
 from core.workflows.kinds import ClockTime
 from core.workflows.matching import RUN_JOB
+from core.workflows.models import Workflow, WorkflowVersion
 from core.workflows.starting import Priority, start
 from core.workflows.triggers import DateTrigger, triggers
 from core.workflows.triggers.moments import ScheduleTrigger

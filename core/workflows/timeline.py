@@ -5,7 +5,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from core.changes.timeline import Source, Subject, register
-from core.models import EmailMessage, WorkflowExecution
+from core.mail.models import EmailMessage
+from core.workflows.models import WorkflowExecution
 
 
 def _mails(subject: Subject) -> QuerySet:

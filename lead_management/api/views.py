@@ -7,11 +7,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Action
+from core.activities.api.viewsets import RecordViewSet
 from core.api import preconditions
 from core.api.bodies import only
 from core.api.parameters import record_id
 from core.api.schema.parts import ANYTHING, FLAG, ID, TEXT, nullable, object_of, of_kinds
-from core.api.viewsets import EntityViewSet
 from core.entities import writing
 from core.entities.kinds import Boolean, Date, Money, Reference, Text
 from lead_management.models import Lead
@@ -38,7 +38,7 @@ CONVERTED = object_of(
 )
 
 
-class LeadFigures(EntityViewSet):
+class LeadFigures(RecordViewSet):
     """Second names that the descriptions give."""
 
     @extend_schema(responses={200: ANYTHING})
@@ -59,8 +59,8 @@ class LeadViewSet(LeadFigures):
     """Leads, their conversion and their figures."""
 
     entity = LEAD
-    access = {**EntityViewSet.access, "convert": Action.CHANGE}
-    taking = {**EntityViewSet.taking, "stats": None}
+    access = {**RecordViewSet.access, "convert": Action.CHANGE}
+    taking = {**RecordViewSet.taking, "stats": None}
 
     @extend_schema(request={"application/json": of_kinds(CONVERT)}, responses={200: CONVERTED})
     @action(methods=["post"], detail=True)

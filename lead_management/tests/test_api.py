@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from core.models import Change, Team
+from core.accounts.models import Team
+from core.changes.models import Change
 from lead_management.models import Lead, LeadSource, LeadStatus
 
 pytestmark = pytest.mark.django_db

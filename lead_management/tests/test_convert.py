@@ -3,7 +3,9 @@
 import pytest
 
 from contacts.models import Company, Contact
-from core.models import Change, CustomField, Follow
+from core.activities.models import Follow
+from core.changes.models import Change
+from core.entities.models import CustomField
 from lead_management.models import Lead
 from opportunities.models import Opportunity, Pipeline
 from tasks.models import Task

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from core.models import Team
+from core.accounts.models import Team
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db

@@ -8,12 +8,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core import tasks
+from core.activities.models import Activity
 from core.changes.dispatch import dispatch
+from core.changes.models import Change
+from core.entities.models import CustomField
 from core.lead_scoring import LeadScoringEngine, work
 from core.lead_scoring.default_rules import DEFAULT_RULES
 from core.lead_scoring.engine import current
 from core.lead_scoring.features import Kind
-from core.models import Activity, Change, CustomField, LeadScore, ScoringJob, ScoringPending
+from core.lead_scoring.models import LeadScore, ScoringJob, ScoringPending
 from lead_management.models import Lead
 from lead_management.tests.making import closed_leads
 

@@ -9,8 +9,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from python_calamine import CalamineWorkbook
 
+from core.changes.models import Change
 from core.lead_scoring import life, work
-from core.models import Change
 from lead_management.models import Lead
 from lead_management.tests.making import closed_leads
 

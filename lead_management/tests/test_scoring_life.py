@@ -13,9 +13,10 @@ from core.changes.dispatch import dispatch
 from core.errors import ConflictError
 from core.lead_scoring import LeadScoringEngine, drifting, life, work
 from core.lead_scoring.engine import current
+from core.lead_scoring.models import LeadScore, ScoringJob, ScoringModel
 from core.lead_scoring.ruling import newest_rules
 from core.lead_scoring.scorer import Scorer
-from core.models import LeadScore, Notification, ScoringJob, ScoringModel
+from core.notifications.models import Notification
 from lead_management.models import Lead
 from lead_management.tests.making import closed_leads
 

@@ -6,10 +6,10 @@ from core import tasks
 from core.lead_scoring import LeadScoringEngine, life, work
 from core.lead_scoring.engine import current
 from core.lead_scoring.features import Kind
+from core.lead_scoring.models import LeadScore, ScoringJob, ScoringModel, ScoringRules
 from core.lead_scoring.reading import FeatureReader, ruled_features
 from core.lead_scoring.rules import Rule, RuleSet
 from core.lead_scoring.ruling import mean_points
-from core.models import LeadScore, ScoringJob, ScoringModel, ScoringRules
 from lead_management.models import Lead
 from lead_management.tests.making import closed_leads
 

@@ -4,7 +4,7 @@ import pytest
 
 from core.changes.dispatch import dispatch
 from core.lead_scoring import work
-from core.models import Workflow, WorkflowExecution
+from core.workflows.models import Workflow, WorkflowExecution
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db

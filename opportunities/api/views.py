@@ -9,11 +9,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.activities.api.viewsets import RecordViewSet
 from core.api import listing
 from core.api.parameters import date_parameter, record_id, whole_parameter
 from core.api.resources import ResourceViewSet
 from core.api.schema.parts import FLAG, ID, MOMENT, TEXT, array_of, nullable, object_of
-from core.api.viewsets import EntityViewSet
 from core.errors import NotVisibleError
 from opportunities import operations
 from opportunities.api.serializers import PipelineSerializer, StageSerializer
@@ -57,7 +57,7 @@ STAY = object_of(
 )
 
 
-class OpportunityFigures(EntityViewSet):
+class OpportunityFigures(RecordViewSet):
     """The board and the forecast."""
 
     @extend_schema(responses={200: BOARD})
@@ -82,7 +82,7 @@ class OpportunityViewSet(OpportunityFigures):
     """Opportunities: deals on their way through a pipeline."""
 
     entity = OPPORTUNITY
-    taking = {**EntityViewSet.taking, "pipeline": None, "forecast": None}
+    taking = {**RecordViewSet.taking, "pipeline": None, "forecast": None}
 
     @extend_schema(responses={200: object_of({"results": array_of(STAY)})})
     @action(methods=["get"], detail=True)

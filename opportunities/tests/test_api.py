@@ -3,7 +3,7 @@
 import pytest
 
 from contacts.models import Company, Contact
-from core.models import Change
+from core.changes.models import Change
 from opportunities.models import Opportunity, Pipeline
 
 pytestmark = pytest.mark.django_db

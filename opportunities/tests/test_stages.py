@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from core.models import Change
+from core.changes.models import Change
 from opportunities.models import Opportunity, Pipeline, Stage
 
 pytestmark = pytest.mark.django_db

@@ -6,12 +6,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Action
+from core.activities.api.viewsets import RecordViewSet
 from core.api import listing, preconditions
 from core.api.bodies import only
 from core.api.parameters import record_id
 from core.api.schema import ref
 from core.api.schema.parts import of_kinds
-from core.api.viewsets import EntityViewSet
 from core.entities import writing
 from core.entities.kinds import Text
 from tasks.operations import complete
@@ -20,11 +20,11 @@ from tasks.registration import TASK
 COMPLETE = {"outcome": Text(max_length=500)}
 
 
-class TaskViewSet(EntityViewSet):
+class TaskViewSet(RecordViewSet):
     """Tasks: calls, meetings and whatever else has to be done."""
 
     entity = TASK
-    access = {**EntityViewSet.access, "complete": Action.CHANGE}
+    access = {**RecordViewSet.access, "complete": Action.CHANGE}
 
     @extend_schema(request={"application/json": of_kinds(COMPLETE)}, responses={200: ref("Task")})
     @action(methods=["post"], detail=True)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.models import Change
+from core.changes.models import Change
 from lead_management.models import Lead
 from tasks.models import Task
 

@@ -8,15 +8,20 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from core.accounts.models import User
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
+from core.changes.models import Outbox
 from core.entities import entities
-from core.models import Notification, Outbox, User, WebhookSubscription, Workflow, WorkflowExecution
+from core.mail import sending as mailing
+from core.notifications.models import Notification
 from core.transfer.exporting import export_of, stream
 from core.transfer.importing import Import, plan
 from core.transfer.options import parse
 from core.transfer.reading import open_table
-from core.workflows import engine, mailing, sweeps
+from core.webhooks.models import WebhookSubscription
+from core.workflows import engine, sweeps
+from core.workflows.models import Workflow, WorkflowExecution
 from lead_management.models import Lead
 from opportunities.models import Opportunity, Stage
 from opportunities.operations import stage_history

@@ -8,10 +8,12 @@ from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from core.accounts.models import User
+from core.activities.models import Comment, Mention
 from core.changes import acting_as
-from core.models import Comment, Delivery, Mention, Notification, NotificationPreference, User
 from core.notifications import preferences, sending
 from core.notifications.digest import send_digests
+from core.notifications.models import Delivery, Notification, NotificationPreference
 from lead_management.models import Lead
 from opportunities.models import Opportunity, Pipeline
 from tasks.models import Task

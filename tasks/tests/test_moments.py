@@ -7,7 +7,7 @@ import time_machine
 
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
-from core.models import Notification
+from core.notifications.models import Notification
 from core.notifications.moments import tell_due
 from lead_management.models import Lead
 from tasks.models import Task

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from backend.scheduler import Here
-from core.workflows import automation
+from core import standalone_runner
 
 
 class Command(BaseCommand):
@@ -18,16 +18,19 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="do what is due, then end")
         parser.add_argument(
-            "--pause", type=float, default=automation.PAUSE_S, help="seconds from look to look when idle"
+            "--pause",
+            type=float,
+            default=standalone_runner.PAUSE_S,
+            help="seconds from look to look when idle",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop, schedule = threading.Event(), Here()
         if options["once"]:
-            while automation.turn() + schedule.work_off(stop.is_set):
+            while standalone_runner.run_once() + schedule.work_off(stop.is_set):
                 continue
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         self.stdout.write("automation runs; Ctrl-C ends it after the step at hand")
-        automation.run_forever(stop, options["pause"], schedule.work_off)
+        standalone_runner.run_forever(stop, options["pause"], schedule.work_off)

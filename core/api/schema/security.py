@@ -6,7 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
 class SessionScheme(OpenApiAuthenticationExtension):
-    target_class = "core.api.authentication.SessionJWTAuthentication"
+    target_class = "core.accounts.api.authentication.SessionJWTAuthentication"
     name = "jwt"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
@@ -15,7 +15,7 @@ class SessionScheme(OpenApiAuthenticationExtension):
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):
-    target_class = "core.api.authentication.ApiKeyAuthentication"
+    target_class = "core.accounts.api.authentication.ApiKeyAuthentication"
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:

@@ -1,22 +1,5 @@
-"""`manage.py retrain_lead_scoring`: train a challenger now, in this process, and say what became of it."""
+"""`manage.py retrain_lead_scoring`: see core.lead_scoring.commands.retrain_lead_scoring."""
 
-from typing import Any
+from core.lead_scoring.commands.retrain_lead_scoring import Command
 
-from django.core.management.base import BaseCommand, CommandError
-
-from core.lead_scoring import work
-from core.models import ScoringJob
-
-
-class Command(BaseCommand):
-    help = "Train a new lead scoring model on every closed lead; it goes live if it foretells no worse."
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        job = work.start(ScoringJob.Kind.RETRAIN)
-        if work.run_job(str(job.task_id)) == work.BUSY:
-            raise CommandError(f"A retraining is under way: job {job.task_id}.")
-        job.refresh_from_db()
-        if job.status != ScoringJob.Status.FINISHED:
-            raise CommandError(job.message)
-        for name, value in job.result.items():
-            self.stdout.write(f"{name}: {value}")
+__all__ = ["Command"]

@@ -1,26 +1,5 @@
-"""`manage.py score_leads [ID …]`: score these leads, or all, now and in this process."""
+"""`manage.py score_leads`: see core.lead_scoring.commands.score_leads."""
 
-from argparse import ArgumentParser
-from typing import Any
+from core.lead_scoring.commands.score_leads import Command
 
-from django.core.management.base import BaseCommand, CommandError
-
-from core.lead_scoring import work
-from core.models import ScoringJob
-
-
-class Command(BaseCommand):
-    help = "Score the leads with these ids, or all leads, with whatever is in force."
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("ids", nargs="*", type=int)
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        selection = {"ids": options["ids"]} if options["ids"] else {}
-        job = work.start(ScoringJob.Kind.BULK, None, selection)
-        while work.run_job(str(job.task_id)) == ScoringJob.Status.RUNNING:
-            pass
-        job.refresh_from_db()
-        if job.status != ScoringJob.Status.FINISHED:
-            raise CommandError(job.message or "Another worker has the job in hand.")
-        self.stdout.write(f"{job.done} leads scored")
+__all__ = ["Command"]

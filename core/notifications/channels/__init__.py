@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from core.models import Delivery, Notification, User
+from core.accounts.models import User
+from core.notifications.models import Delivery, Notification
 from core.registry import Registry
 
 

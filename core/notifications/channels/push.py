@@ -11,13 +11,13 @@ from django.utils import timezone
 from py_vapid import Vapid02, b64urlencode
 from pywebpush import WebPusher, WebPushException
 
-from core.models import PushKey, PushSubscription
 from core.notifications.channels import Message, PermanentError, TransientError, channels
+from core.notifications.models import PushKey, PushSubscription
 from core.notifications.types import types
 from core.outbound import client
 from core.outbound.addresses import AddressRefusedError
 from core.outbound.sealing import seal, unseal
-from core.workflows.backoff import is_transient, retry_after_of
+from core.retry import is_transient, retry_after_of
 
 # How long a push service keeps a message for a browser that is away.
 TTL_S = 86_400

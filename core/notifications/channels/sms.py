@@ -16,7 +16,7 @@ from core.errors import ValueRefusedError
 from core.notifications.channels import Message, PermanentError, TransientError, channels
 from core.outbound import client
 from core.outbound.addresses import AddressRefusedError
-from core.workflows.backoff import is_transient, retry_after_of
+from core.retry import is_transient, retry_after_of
 
 log = logging.getLogger(__name__)
 # Two parts of a concatenated message in GSM-7.

@@ -30,7 +30,7 @@ from core.tests.receiver import receiver
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 USER = """
 from core.models import User, Workflow
-from core.sign_in import keys
+from core.accounts import keys
 user = User.objects.create_user("chaos", "chaos@crm.example", "correct horse battery", role="admin")
 print("KEY", keys.make(user, "chaos", ["read", "write"])[1])
 """

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
+from core.accounts.models import User
 from core.entities import Entity
 from core.errors import DomainError, FieldIssue, NotVisibleError
-from core.models import User, WorkflowExecution
 from core.registry import Registry
 from core.workflows import params
+from core.workflows.models import WorkflowExecution
 from core.workflows.params import Param, Scope
 from core.workflows.storable import is_huge
 from core.workflows.subject import Subject, columns_read

@@ -8,9 +8,9 @@ import orjson
 from core.entities import Entity
 from core.entities.kinds import Choice, Text
 from core.errors import FieldIssue, ValueRefusedError
-from core.models import WebhookDelivery
 from core.outbound import addresses, sealing
 from core.outbound.client import RESERVED_HEADERS
+from core.webhooks.models import WebhookDelivery
 from core.workflows import templating
 from core.workflows.actions.base import Action, Outcome, Step, params_json, register
 from core.workflows.params import Param, Scope

@@ -7,10 +7,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from core.access import Role
+from core.accounts.models import User
 from core.entities import Entity
 from core.entities.kinds import Choice, Text
 from core.errors import FieldIssue, InvalidError
-from core.models import EmailMessage, EmailTemplate, Notification, User
+from core.mail.models import EmailMessage, EmailTemplate
+from core.notifications.models import Notification
 from core.workflows import templating
 from core.workflows.actions.base import Action, Outcome, Step, StepRefusedError, register
 from core.workflows.kinds import Ids, Words

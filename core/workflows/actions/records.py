@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core.entities import Entity, entities, mentions, writing
+from core.accounts.models import User
+from core.activities import mentions
+from core.entities import Entity, entities, writing
 from core.entities.assignment import METHODS, open_work
 from core.entities.cleaning import clean_value
 from core.entities.columns import Column
@@ -11,7 +13,6 @@ from core.entities.custom import PREFIX, schema
 from core.entities.kinds import Choice, Integer, Text, TextList
 from core.entities.references import existing_ids
 from core.errors import FieldIssue, NotVisibleError, ValueRefusedError
-from core.models import Rotation, User
 from core.workflows import templating
 from core.workflows.actions.base import (
     Action,
@@ -22,6 +23,7 @@ from core.workflows.actions.base import (
     register,
 )
 from core.workflows.kinds import Ids
+from core.workflows.models import Rotation
 from core.workflows.params import Param, Scope
 
 BIG = Integer(minimum=1, maximum=2**63 - 1)

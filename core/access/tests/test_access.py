@@ -1,0 +1,52 @@
+"""Roles and actions asked of the querysets themselves, where no view has looked at the role before."""
+
+import pytest
+
+from core.access import Action
+from core.accounts.models import Team, User
+from lead_management.models import Lead
+from opportunities.models import Pipeline
+
+pytestmark = pytest.mark.django_db
+ROLES = ("admin", "manager", "rep", "viewer")
+
+
+def allowed(rows, user) -> set[str]:
+    """The actions that `user` may do on some of the rows."""
+    return {str(action) for action in Action if rows.visible_to(user, action).exists()}
+
+
+@pytest.mark.parametrize(
+    ("role", "actions"),
+    [
+        ("admin", set(Action.values)),
+        ("manager", {"view", "add", "change", "delete", "automate"}),
+        ("rep", {"view", "add", "change", "delete"}),
+        ("viewer", {"view"}),
+    ],
+)
+def test_a_record_in_reach_is_open_to_the_actions_of_the_role(make_user, role, actions):
+    user = make_user(role, team=Team.objects.create(name="East"))
+    Lead.objects.create(first_name="Ada", owner=user)
+    assert allowed(Lead.objects, user) == actions
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_who_was_deactivated_reaches_nothing(make_user, role):
+    user = make_user(role, is_active=False)
+    Lead.objects.create(first_name="Ada", owner=user)
+    assert allowed(Lead.objects, user) == set()
+    assert allowed(Pipeline.objects, user) == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_settings_are_read_by_everyone_and_changed_by_administrators(make_user, role):
+    found = allowed(Pipeline.objects, make_user(role))
+    assert found == (set(Action.values) if role == "admin" else {"view"})
+
+
+def test_superusers_are_changed_by_superusers_alone(make_user, admin_user):
+    root = make_user("rep", is_superuser=True)
+    changeable = {user.pk for user in User.objects.visible_to(admin_user, Action.CHANGE)}
+    assert changeable == {admin_user.pk}
+    assert {user.pk for user in User.objects.visible_to(root, Action.CHANGE)} == {admin_user.pk, root.pk}

@@ -1,0 +1,171 @@
+"""Users, teams, sessions and API keys in the admin site."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from core.access import Action
+from core.accounts.admin_login import LoginForm
+from core.accounts.models import ApiKey, Session, Team, User
+from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm
+from core.admin.read_only import ReadOnlyAdmin
+from core.entities.locks import TEAM_TREE, lock
+
+# Not by unfold's setting: it would import this page while the site it registers with is being made.
+admin.site.login_form = LoginForm
+# Rights come from roles: a group would give its members nothing.
+admin.site.unregister(Group)
+
+RIGHTS = ("is_active", "is_staff", "is_superuser")
+# What everyone knows of their colleagues, as over the API.
+BRIEF = ("username", "first_name", "last_name", "team", "is_active")
+# Of people one may know and not change: all but what is told of their password.
+LOOKED_AT = (
+    ("Person", {"fields": ("username", "first_name", "last_name", "email", "phone", "time_zone")}),
+    ("Rights", {"fields": ("role", "team", *RIGHTS)}),
+    ("Times", {"fields": ("last_login", "date_joined")}),
+)
+
+
+def knows(request: HttpRequest, person: Any = None) -> bool:
+    """Whether the signed-in user may know the e-mail, role and sign-ins of a person, without one of all."""
+    known = User.policy.details_of(request.user)
+    return known is None or (person is not None and person.pk in known)
+
+
+class PersonForm(UserChangeForm, CapturedForm):
+    pass
+
+
+class NewPersonForm(UserCreationForm, CapturedForm):
+    pass
+
+
+@admin.register(User)
+class UserAdmin(CapturedAdmin, DjangoUserAdmin):
+    form = PersonForm
+    add_form = NewPersonForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = (
+        "username",
+        "get_full_name",
+        "email",
+        "role",
+        "team",
+        "is_active",
+        "is_staff",
+        "last_login",
+    )
+    list_filter = ("role", "team", "is_active", "is_staff")
+    list_select_related = ("team",)
+    search_fields = ("username", "first_name", "last_name", "email")
+    ordering = ("username",)
+    autocomplete_fields = ("team",)
+    filter_horizontal = ()
+    readonly_fields = ("last_login", "date_joined")
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email", "phone", "time_zone")}),
+        ("Rights", {"fields": ("role", "team", *RIGHTS)}),
+        ("Times", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("username", "email", "usable_password", "password1", "password2")}),
+        ("Rights", {"fields": ("role", "team", "is_staff")}),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        return LOOKED_AT if knows(request, obj) else ((None, {"fields": BRIEF}),)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        brief = ("username", "get_full_name", "team", "is_active")
+        return super().get_list_display(request) if knows(request) else brief
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        return super().get_list_filter(request) if knows(request) else ("team", "is_active")
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        return super().get_search_fields(request) if knows(request) else BRIEF[:3]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Only superusers make superusers."""
+        more = () if request.user.is_superuser else ("is_superuser",)
+        return (*self.readonly_fields, *more)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Users are deactivated: what they did keeps its author."""
+        return False
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        view = super().user_change_password
+        return self.excused(request, lambda: view(request, id, form_url))
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        known = knows(request) or lookup.partition("__")[0] in ("id", *BRIEF)
+        secret = lookup.startswith("password")
+        return known and not secret and super().lookup_allowed(lookup, value, request)
+
+
+@admin.register(Team)
+class TeamAdmin(CapturedAdmin):
+    list_display = ("name", "parent", "created_at")
+    list_select_related = ("parent",)
+    search_fields = ("name",)
+    autocomplete_fields = ("parent",)
+    fields = ("name", "parent", "created_at")
+    readonly_fields = ("created_at",)
+
+    def acting(self, request: HttpRequest, work: Callable[[], HttpResponse]) -> HttpResponse:
+        def alone() -> HttpResponse:
+            # Two teams put below each other at once would pass the check of a cycle one by one.
+            lock(TEAM_TREE, "teams")
+            return work()
+
+        return super().acting(request, work if request.method in SAFE_METHODS else alone)
+
+
+def _in_reach(request: HttpRequest) -> QuerySet[User]:
+    """Whoever the administrator may change: a superuser's sessions and keys are for superusers to end."""
+    return User.objects.visible_to(request.user, Action.CHANGE)
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnlyAdmin):
+    list_display = ("user", "created_at", "last_used_at", "ip", "user_agent", "ended_at", "ended_because")
+    list_filter = ("ended_because",)
+    list_select_related = ("user",)
+    search_fields = ("=user__username", "=ip")
+    ordering = ("-last_used_at", "-id")
+    exclude = ("refresh_digest",)
+    actions = ("end",)
+
+    @admin.action(description="End these sessions", permissions=["end"])
+    def end(self, request: HttpRequest, queryset: QuerySet) -> None:
+        theirs = Session.objects.filter(pk__in=queryset.values("pk"), user__in=_in_reach(request))
+        ended = theirs.end(Session.Ending.BY_ADMINISTRATOR)
+        self.message_user(request, f"{ended} ended.")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    list_display = ("name", "prefix", "user", "scopes", "last_used_at", "expires_at", "revoked_at")
+    list_select_related = ("user",)
+    search_fields = ("=user__username", "=prefix", "name")
+    ordering = ("-id",)
+    exclude = ("digest",)
+    actions = ("revoke",)
+
+    @admin.action(description="Revoke these keys", permissions=["end"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
+        theirs = ApiKey.objects.filter(pk__in=queryset.values("pk"), user__in=_in_reach(request))
+        live = theirs.filter(revoked_at=None)
+        self.message_user(request, f"{live.update(revoked_at=timezone.now())} revoked.")

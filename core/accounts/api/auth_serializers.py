@@ -1,0 +1,159 @@
+"""Bodies and answers of signing in."""
+
+from typing import Any
+
+from django.contrib.auth import password_validation
+from django.core.exceptions import ValidationError as ModelError
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from core.access import role_of, scopes
+from core.accounts.models import ApiKey, Session, User
+from core.api.resources import StrictSerializer
+from core.api.routes import router
+
+# Longer ones protect nobody better and cost hashing.
+PASSWORD_LENGTH = 500
+
+
+def check_password(password: str, user: User) -> str:
+    """The password if it is good enough for the user. Raises ValidationError with every reason."""
+    try:
+        password_validation.validate_password(password, user)
+    except ModelError as error:
+        raise ValidationError(serializers.get_error_detail(error)) from error
+    return password
+
+
+class StrictBody(serializers.Serializer):
+    """A body in which nothing unknown may stand."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
+        if unknown:
+            raise ValidationError(
+                {n: [serializers.ErrorDetail("Unknown field.", "unknown_field")] for n in unknown}
+            )
+        return super().to_internal_value(data)
+
+
+def _password(**options: Any) -> serializers.CharField:
+    return serializers.CharField(
+        max_length=PASSWORD_LENGTH, trim_whitespace=False, style={"input_type": "password"}, **options
+    )
+
+
+class LoginBody(StrictBody):
+    username = serializers.CharField(max_length=150)
+    password = _password()
+
+
+class RefreshBody(StrictBody):
+    refresh = serializers.CharField(max_length=2000)
+
+
+class LogoutBody(StrictBody):
+    refresh = serializers.CharField(max_length=2000, required=False)
+
+
+class PasswordBody(StrictBody):
+    current_password = _password()
+    new_password = _password()
+
+
+class MeSerializer(StrictSerializer):
+    """One's own account. Role, team, name for signing in and e-mail are an administrator's to change."""
+
+    role = serializers.SerializerMethodField()
+    full_name = serializers.CharField(source="get_full_name", read_only=True)
+
+    class Meta:
+        model = User
+        fields = [
+            "id", "username", "email", "first_name", "last_name", "full_name", "role", "team", "phone",
+            "time_zone", "is_superuser", "last_login", "date_joined",
+        ]  # fmt: skip
+        read_only_fields = ["username", "email", "team", "is_superuser", "last_login", "date_joined"]
+
+    def get_role(self, user: User) -> str:
+        return role_of(user)
+
+
+class TokensAnswer(serializers.Serializer):
+    access = serializers.CharField()
+    refresh = serializers.CharField()
+    token_type = serializers.CharField(default="Bearer")
+    expires_in = serializers.IntegerField(help_text="Seconds for which `access` is good.")
+    refresh_expires_at = serializers.DateTimeField()
+    session = serializers.IntegerField()
+
+
+class LoginAnswer(TokensAnswer):
+    user = MeSerializer()
+
+
+class SessionSerializer(serializers.ModelSerializer):
+    current = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Session
+        fields = ["id", "created_at", "last_used_at", "expires_at", "ip", "user_agent", "current"]
+
+    def get_current(self, session: Session) -> bool:
+        mine = self.context["request"].auth
+        return isinstance(mine, Session) and mine.pk == session.pk
+
+
+class PageAnswer(serializers.Serializer):
+    count = serializers.IntegerField()
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+
+
+class SessionPage(PageAnswer):
+    results = SessionSerializer(many=True)
+
+
+class EndedAnswer(serializers.Serializer):
+    ended = serializers.IntegerField(help_text="How many sessions were ended.")
+
+
+def known_resources() -> set[str]:
+    """The words before `:read` and `:write`."""
+    return {prefix.split("/")[0].replace("-", "_") for prefix, _, _ in router.registry}
+
+
+def check_scope(scope: str) -> None:
+    """Raise ValidationError for what is no scope."""
+    resource = scope.partition(":")[0] if ":" in scope else ""
+    if not scopes.FORM.match(scope) or (resource and resource not in known_resources()):
+        known = ", ".join(sorted(known_resources()))
+        raise ValidationError(f"Expected read, write, <resource>:read or <resource>:write of: {known}.")
+
+
+class ApiKeySerializer(StrictSerializer):
+    scopes = serializers.ListField(
+        child=serializers.CharField(max_length=60, validators=[check_scope]), min_length=1, max_length=100
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ["id", "name", "prefix", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at"]
+        read_only_fields = ["prefix", "created_at", "last_used_at", "revoked_at"]
+
+    def validate_expires_at(self, moment: Any) -> Any:
+        if moment and moment <= timezone.now():
+            raise ValidationError("Expected a time to come.")
+        return moment
+
+
+class ApiKeyPage(PageAnswer):
+    results = ApiKeySerializer(many=True)
+
+
+class NewApiKeyAnswer(ApiKeySerializer):
+    key = serializers.CharField(read_only=True, help_text="Shown this once.")
+
+    class Meta(ApiKeySerializer.Meta):
+        fields = [*ApiKeySerializer.Meta.fields, "key"]

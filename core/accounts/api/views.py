@@ -1,0 +1,108 @@
+"""/api/v1/users/ and /api/v1/teams/: everyone reads, administrators write."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError as ModelError
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action, Role, role_of
+from core.accounts.api.auth_serializers import EndedAnswer
+from core.accounts.api.serializers import TeamSerializer, UserSerializer
+from core.accounts.models import Session, Team, User
+from core.api.resources import ResourceViewSet
+from core.entities.kinds import Boolean
+from core.entities.locks import TEAM_TREE, lock
+from core.errors import ConflictError, ForbiddenError, InvalidError, ValueRefusedError
+
+# A filter by what one may not see would tell it.
+SECRET_FILTERS = {"role", "email"}
+SEARCH_LENGTH = 200
+
+
+class UserEndings(ResourceViewSet):
+    """Deactivation instead of deletion, and the end of sessions."""
+
+    def perform_destroy(self, instance: User) -> None:
+        """Deactivate: what the user did and owns stays theirs."""
+        instance.is_active = False
+        try:
+            instance.clean()
+        except ModelError as error:
+            raise ConflictError(error.messages[0], code="last_administrator") from error
+        instance.save(update_fields=["is_active"])
+
+    @extend_schema(request=None, responses=EndedAnswer)
+    @action(methods=["post"], detail=True)
+    def end_sessions(self, request: Request, pk: str) -> Response:
+        """Sign the user out everywhere."""
+        return Response({"ended": self.get_object().sessions.end(Session.Ending.BY_ADMINISTRATOR)})
+
+
+class UserViewSet(UserEndings):
+    """Users. A list shows active ones; `is_active=false` the others, `is_active=any` all."""
+
+    model = User
+    queryset = User.objects.all()
+    serializer_class = UserSerializer
+    filters = ("team", "role", "email", "username")
+    parameters = ("is_active", "search")
+    orderings = ("username", "last_name", "first_name", "id")
+    access = {"end_sessions": Action.CONFIGURE}
+
+    def filtered(self, rows: QuerySet) -> QuerySet:
+        params = self.request.query_params
+        if role_of(self.request.user) != Role.ADMIN and SECRET_FILTERS & set(params):
+            raise ForbiddenError("Only administrators find users by role or e-mail.")
+        rows = _active(super().filtered(rows), params.get("is_active", "true"))
+        return _searched(rows, params.get("search", ""))
+
+
+# Counted in a subquery, beside which a row can still be locked.
+_MEMBERS = (
+    User.objects.filter(team=OuterRef("pk"), is_active=True).order_by().values("team").values(n=Count("pk"))
+)
+
+
+class TeamViewSet(ResourceViewSet):
+    """Teams, a tree by `parent`: a manager reaches what belongs to their team and those below it."""
+
+    model = Team
+    queryset = Team.objects.annotate(active_members=Coalesce(Subquery(_MEMBERS), 0))
+    serializer_class = TeamSerializer
+    filters = ("parent", "name")
+    orderings = ("name", "created_at", "id")
+
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        # Two teams put below each other at once would pass the check of a cycle one by one.
+        lock(TEAM_TREE, "teams")
+        return super().update(request, *args, **kwargs)
+
+    def perform_destroy(self, instance: Team) -> None:
+        members = instance.members.filter(is_active=True)
+        self.refuse_if(members.exists(), "Move the members of the team first.")
+        super().perform_destroy(instance)
+
+
+def _active(rows: QuerySet, text: str) -> QuerySet:
+    if text == "any":
+        return rows
+    try:
+        return rows.filter(is_active=Boolean().clean(text))
+    except ValueRefusedError as error:
+        raise InvalidError.of("is_active", "Expected true, false or any.") from error
+
+
+def _searched(rows: QuerySet, text: str) -> QuerySet:
+    """Users of whom each word of `text` is in a name."""
+    if len(text) > SEARCH_LENGTH or "\x00" in text:
+        raise InvalidError.of("search", f"Expected at most {SEARCH_LENGTH} characters, none of them null.")
+    for word in text.split():
+        rows = rows.filter(
+            Q(username__icontains=word) | Q(first_name__icontains=word) | Q(last_name__icontains=word)
+        )
+    return rows

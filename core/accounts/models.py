@@ -1,0 +1,263 @@
+"""Users, their roles and the tree of teams."""
+
+import zoneinfo
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+import pgtrigger
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.db import connection, models
+from django.db.models import Q, Value
+from django.db.models.functions import Lower, Now
+from django.utils import timezone
+
+from core.access import Action, PeoplePolicy, ReadAllPolicy, Role, VisibleManager, VisibleQuerySet
+from core.models.capture import captured
+
+
+def check_time_zone(name: str) -> None:
+    """Refuse what is not a zone of the IANA database (`Europe/Berlin`)."""
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(f"{name!r} is not an IANA time zone such as Europe/Berlin.", code="invalid")
+
+
+class Team(models.Model):
+    """A team; its manager's reach includes the teams below it."""
+
+    policy = ReadAllPolicy(write=Action.CONFIGURE)
+
+    name = models.CharField(max_length=120)
+    parent = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [models.UniqueConstraint(Lower("name"), name="team_name_unique")]
+        triggers = captured("team", untracked=("created_at",))
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """A team is not below itself."""
+        if self.pk and self.parent_id and self.parent_id in subtree_ids(self.pk):
+            raise _refused("parent", "A team cannot be below itself.", "cycle")
+
+
+def _refused(field: str, message: str, code: str) -> ValidationError:
+    # The error of a field keeps its code only when it is an error itself.
+    return ValidationError({field: ValidationError(message, code=code)})
+
+
+def subtree_ids(team_id: int) -> list[int]:
+    """The team and all teams below it, in one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH RECURSIVE below AS (SELECT id FROM core_team WHERE id = %s"
+            " UNION SELECT t.id FROM core_team t JOIN below ON t.parent_id = below.id) SELECT id FROM below",
+            [team_id],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+class CrmUserManager(UserManager.from_queryset(VisibleQuerySet)):
+    """Django's own, with `visible_to`, and signing in whatever the case of the name."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """The user of this name in any case, found by the index that keeps names unique."""
+        return self.alias(lowered=Lower("username")).get(lowered=Lower(Value(username)))
+
+    def create_superuser(
+        self, username: str, email: str | None = None, password: str | None = None, **fields: Any
+    ) -> "User":
+        return super().create_superuser(username, email, password, **{"role": Role.ADMIN} | fields)
+
+    def administrators(self) -> models.QuerySet:
+        """The active ones."""
+        return self.filter(Q(role=Role.ADMIN) | Q(is_superuser=True), is_active=True)
+
+
+# What must hold however a password is changed or a user deactivated. The one session that goes on through
+# its own user's change of password is named in crm.kept_session (core.accounts.sessions).
+_END_SESSIONS = """
+UPDATE core_session SET ended_at = clock_timestamp(),
+    ended_because = CASE WHEN NEW.is_active THEN 'password_changed' ELSE 'deactivated' END
+WHERE user_id = NEW.id AND ended_at IS NULL
+  AND (NOT NEW.is_active OR coalesce(current_setting('crm.kept_session', true), '') NOT IN ('all', id::text));
+RETURN NULL;
+"""
+# Two administrators who demote each other at once: one waits here and then sees the other's deed.
+_LAST_ADMINISTRATOR_LOCK = 7_305_000_000
+
+
+class User(AbstractUser):
+    """Someone who signs in. `role` says what they may do, `team` how far a manager or viewer sees."""
+
+    policy = PeoplePolicy(write=Action.CONFIGURE)
+    Role: ClassVar = Role
+
+    email = models.EmailField(max_length=254, blank=True)
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.REP, db_default=Role.REP)
+    team = models.ForeignKey(Team, models.SET_NULL, null=True, blank=True, related_name="members")
+    time_zone = models.CharField(max_length=64, default="UTC", db_default="UTC", validators=[check_time_zone])
+    phone = models.CharField(max_length=20, blank=True, default="", db_default="")
+
+    objects = CrmUserManager()
+
+    class Meta(AbstractUser.Meta):
+        abstract = False
+        ordering = ["username"]
+        constraints = [
+            models.UniqueConstraint(Lower("username"), name="user_username_unique"),
+            models.UniqueConstraint(Lower("email"), name="user_email_unique", condition=~models.Q(email="")),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known"),
+        ]
+        triggers = [
+            *captured("user", untracked=("password", "last_login", "date_joined")),
+            pgtrigger.Trigger(
+                name="end_sessions",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "OLD.password IS DISTINCT FROM NEW.password OR (OLD.is_active AND NOT NEW.is_active)"
+                ),
+                func=_END_SESSIONS,
+            ),
+        ]
+
+    def clean(self) -> None:
+        """A superuser's role is administrator, and somebody active always has it."""
+        super().clean()
+        if self.is_superuser and self.role != Role.ADMIN:
+            raise _refused("role", "A superuser is an administrator.", "superuser")
+        if self.pk and not (self.is_active and self.role == Role.ADMIN):
+            self._leave_an_administrator()
+
+    def _leave_an_administrator(self) -> None:
+        present = User.objects.administrators()
+        if not present.filter(pk=self.pk).exists():
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LAST_ADMINISTRATOR_LOCK])
+        if not present.exclude(pk=self.pk).exists():
+            field = "role" if self.is_active else "is_active"
+            raise _refused(field, "This is the last active administrator.", "last_administrator")
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """In the admin site: role administrator has every permission (and needs `is_staff` to sign in)."""
+        return (self.is_active and self.role == Role.ADMIN) or super().has_perm(perm, obj)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return (self.is_active and self.role == Role.ADMIN) or super().has_module_perms(app_label)
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        """Where "today" is for this user; UTC where the name is that of no zone (any more), so that one
+        user's settings stop nothing that is done for many."""
+        try:
+            return zoneinfo.ZoneInfo(self.time_zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            return zoneinfo.ZoneInfo("UTC")
+
+    def reach_ids(self) -> list[int]:
+        """Ids of the users whose records a manager or viewer reaches: themselves, their team, those below.
+
+        Read once per instance, which lives as long as a request.
+        """
+        if not hasattr(self, "_reach_ids"):
+            members = User.objects.filter(team_id__in=subtree_ids(self.team_id)) if self.team_id else []
+            self._reach_ids = sorted({self.pk, *(m.pk for m in members)})
+        return self._reach_ids
+
+
+class SessionQuerySet(models.QuerySet):
+    def live(self) -> Self:
+        """Neither ended nor past their time."""
+        return self.filter(ended_at=None, expires_at__gt=Now())
+
+    def end(self, reason: str) -> int:
+        """End those that still live; returns how many."""
+        return self.live().update(ended_at=Now(), ended_because=reason)
+
+
+class Session(models.Model):
+    """One sign-in: the family of all refresh tokens that followed from it.
+
+    Only the digest of the newest refresh token's `jti` is kept. Any other token of the family that comes
+    back was used before, and ends the session.
+    """
+
+    class Ending(models.TextChoices):
+        LOGGED_OUT = "logged_out"
+        ENDED = "ended", "Ended by its user"
+        BY_ADMINISTRATOR = "by_administrator"
+        PASSWORD_CHANGED = "password_changed"  # noqa: S105
+        DEACTIVATED = "deactivated"
+        REFRESH_REUSED = "refresh_reused"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="sessions")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_used_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_because = models.CharField(
+        max_length=20, choices=Ending.choices, blank=True, default="", db_default=""
+    )
+    refresh_digest = models.CharField(max_length=64)
+    generation = models.IntegerField(default=1, db_default=1)
+    ip = models.GenericIPAddressField("IP address", null=True, blank=True)
+    user_agent = models.CharField(max_length=300, blank=True, default="", db_default="")
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-last_used_at", "-id"]
+        indexes = [
+            models.Index(fields=["user", "-last_used_at"], name="session_of_user"),
+            models.Index(fields=["expires_at"], name="session_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} since {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_live(self) -> bool:
+        """Neither ended nor past its time, and its user is active."""
+        return self.ended_at is None and self.expires_at > timezone.now() and self.user.is_active
+
+
+class ApiKey(models.Model):
+    """A key that acts as its user within its scopes. The key itself is shown once, at its creation."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=120)
+    prefix = models.CharField(max_length=12, unique=True)
+    digest = models.CharField(max_length=64)
+    scopes = ArrayField(models.CharField(max_length=60))
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-id"]
+        triggers = captured("api_key", untracked=("digest", "last_used_at", "created_at"))
+
+    def __str__(self) -> str:
+        return f"{self.name} (crm_{self.prefix}_…)"
+
+    @property
+    def is_live(self) -> bool:
+        """Neither revoked nor past its time, and its user is active."""
+        return self.revoked_at is None and not _past(self.expires_at) and self.user.is_active
+
+
+def _past(moment: datetime | None) -> bool:
+    return moment is not None and moment <= timezone.now()

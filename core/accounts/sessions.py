@@ -1,0 +1,181 @@
+"""Sessions: begun by a password, continued by refresh tokens that work once, ended in many ways."""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db.models import Model, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from core import prepared
+from core.accounts.models import Session, User
+from core.accounts.origin import Origin
+from core.accounts.tokens import AccessToken, RefreshToken, TokenRefusedError, read_refresh
+
+log = logging.getLogger(__name__)
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A fresh pair of tokens as JWTs."""
+
+    access: str
+    refresh: str
+    session: Session
+
+
+def proven(request: HttpRequest, username: str, password: str) -> User | None:
+    """The active user of this name and password. An unknown name takes as long as a wrong password."""
+    with sessions_kept(ALL):
+        return authenticate(request, username=username, password=password)
+
+
+def is_password(user: User, password: str) -> bool:
+    """Whether this is the user's password."""
+    with sessions_kept(ALL):
+        return user.check_password(password)
+
+
+def begin(user: User, origin: Origin) -> Issued:
+    """A new session for a user who proved to be one."""
+    refresh = RefreshToken()
+    with transaction.atomic():
+        session = Session(user=user, ip=origin.ip, user_agent=origin.user_agent)
+        session.created_at = session.last_used_at = timezone.now()
+        session.expires_at = _expiry(session)
+        session.refresh_digest = _digest(refresh)
+        session.save(force_insert=True)
+        User.objects.filter(pk=user.pk).update(last_login=Now())
+    return _issue(session, refresh)
+
+
+def renew(text: str) -> Issued:
+    """New tokens for a refresh token that was not used before. Raises TokenRefusedError.
+
+    The session's row lock makes one of simultaneous uses win, and the others are refused. A token that was
+    not the newest any more when it came has been used before: it, or its successor, is in the wrong hands,
+    and the session ends for whoever holds either.
+    """
+    presented = read_refresh(text)
+    was_newest = _sessions(presented).filter(refresh_digest=_digest(presented)).exists()
+    with transaction.atomic():
+        session = _sessions(presented).select_related("user").select_for_update(of=("self",)).first()
+        issued = _renewed(session, presented, was_newest) if session and session.is_live else None
+    if issued is None:
+        raise TokenRefusedError("The token is not valid or has expired.")
+    return issued
+
+
+def _sessions(presented: RefreshToken) -> QuerySet[Session]:
+    return Session.objects.filter(pk=presented.session_id, user_id=presented.user_id)
+
+
+def _renewed(session: Session, presented: RefreshToken, was_newest: bool) -> Issued | None:
+    if not constant_time_compare(session.refresh_digest, _digest(presented)):
+        if not was_newest:
+            _end_stolen(session)
+        return None
+    following = RefreshToken()
+    session.refresh_digest = _digest(following)
+    session.generation += 1
+    session.expires_at = _expiry(session)
+    session.last_used_at = timezone.now()
+    session.save(update_fields=["refresh_digest", "generation", "expires_at", "last_used_at"])
+    return _issue(session, following)
+
+
+def _end_stolen(session: Session) -> None:
+    Session.objects.filter(pk=session.pk).end(Session.Ending.REFRESH_REUSED)
+    log.warning("a refresh token of user %s was used twice: session %s is ended", session.user_id, session.pk)
+
+
+def _expiry(session: Session) -> datetime:
+    """The end of a session that nobody continues, at last that of any."""
+    last = session.created_at + settings.JWT_SESSION_LIFETIME
+    return min(timezone.now() + settings.JWT_REFRESH_LIFETIME, last)
+
+
+def _issue(session: Session, refresh: RefreshToken) -> Issued:
+    access = AccessToken()
+    for token in (access, refresh):
+        token.belong(session.user_id, session.pk)
+    refresh.expire_at(session.expires_at)
+    return Issued(str(access), str(refresh), session)
+
+
+def _digest(refresh: RefreshToken) -> str:
+    return hashlib.sha256(str(refresh["jti"]).encode()).hexdigest()
+
+
+def live(session_id: int, user_id: int) -> Session | None:
+    """The session with its user if both still hold; one query, which is part of every request."""
+    with prepared.cursor(DEFAULT_DB_ALIAS) as cursor:
+        cursor.execute(_live_statement(), [session_id, user_id])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    found = Session.from_db(connection.alias, _names(Session), row)
+    found.user = User.from_db(connection.alias, _names(User), row[len(_names(Session)) :])
+    return found if found.is_live else None
+
+
+@lru_cache(maxsize=1)
+def _live_statement() -> str:
+    """The join that `select_related` would make, once and not at each request: making it costs four times
+    what running it does."""
+    parts = [
+        f'"{model._meta.db_table}"."{f.column}"'
+        for model in (Session, User)
+        for f in model._meta.concrete_fields
+    ]
+    sessions, users = Session._meta.db_table, User._meta.db_table
+    return (
+        f"SELECT {', '.join(parts)} FROM {sessions} JOIN {users} ON {users}.id = {sessions}.user_id"  # noqa: S608
+        f" WHERE {sessions}.id = %s AND {sessions}.user_id = %s"
+    )
+
+
+@lru_cache(maxsize=2)
+def _names(model: type[Model]) -> list[str]:
+    return [f.attname for f in model._meta.concrete_fields]
+
+
+def change_password(user: User, password: str, kept: Session | None = None) -> None:
+    """Set the password; a trigger ends the user's sessions, but for the one that is `kept`."""
+    user.set_password(password)
+    with sessions_kept(str(kept.pk) if kept else ""):
+        user.save(update_fields=["password"])
+
+
+@contextmanager
+def sessions_kept(which: str) -> Iterator[None]:
+    """A transaction in which a new password hash ends no session (ALL), or all but the one of this id.
+
+    Checking a password may hash it anew, with today's strength: that is no change of the password.
+    """
+    with transaction.atomic():
+        _keep(which)
+        yield
+        _keep("")
+
+
+def _keep(which: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('crm.kept_session', %s, true)", [which])
+
+
+def forget_old() -> int:
+    """Delete sessions that ended or ran out long ago; returns how many."""
+    limit = timezone.now() - settings.JWT_SESSION_LIFETIME
+    return Session.objects.filter(expires_at__lt=limit).delete()[0]

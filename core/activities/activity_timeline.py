@@ -1,0 +1,55 @@
+"""Activities and comments on a record's timeline, and on their way to another record."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from core.activities.models import Activity, Comment
+from core.changes.timeline import Source, Subject, register
+from core.entities.carrying import Move, carry_overs
+
+ACTIVITY_FIELDS = ("direction", "body", "outcome", "duration", "created_at")
+
+
+def _of(model: Any, subject: Subject) -> QuerySet:
+    """What hangs on the record; who sees the record sees it (AttachedPolicy)."""
+    return model.objects.filter(entity=subject.entity.name, object_id=subject.pk)
+
+
+def _activities(subject: Subject) -> QuerySet:
+    return _of(Activity, subject)
+
+
+def _comments(subject: Subject) -> QuerySet:
+    return _of(Comment, subject)
+
+
+def _shown_activity(row: Activity, subject: Subject) -> dict[str, Any]:
+    data = {name: getattr(row, name) for name in ACTIVITY_FIELDS}
+    return {"type": row.type, "title": row.subject, "data": data}
+
+
+def _shown_comment(row: Comment, subject: Subject) -> dict[str, Any]:
+    return {"type": "comment", "title": "commented", "data": {"body": row.body, "edited_at": row.edited_at}}
+
+
+register(Source("activity", _activities, _shown_activity, at="happened_at", actor="author_id", type="type"))
+register(Source("comment", _comments, _shown_comment, at="created_at", actor="author_id", by_id=True))
+
+
+def _move(model: Any, move: Move) -> int:
+    (source, source_id), (target, target_id) = move.source, move.target
+    rows = model.objects.filter(entity=source, object_id=source_id)
+    return rows.update(entity=target, object_id=target_id)
+
+
+def _move_activities(move: Move) -> int:
+    return _move(Activity, move)
+
+
+def _move_comments(move: Move) -> int:
+    return _move(Comment, move)
+
+
+carry_overs.register("activities", _move_activities)
+carry_overs.register("comments", _move_comments)

@@ -1,0 +1,86 @@
+"""Activities and comments over HTTP."""
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action
+from core.activities import mentions
+from core.activities.api.attached import AttachedSerializer, AttachedViewSet
+from core.activities.models import Activity, Comment
+from core.api.paging import numbered
+from core.api.parameters import PAGES
+from core.api.schema.lists import PAGING
+from core.api.schema.parts import page_of, ref
+from core.changes.history import presented
+from core.changes.models import Change
+
+
+class ActivitySerializer(AttachedSerializer):
+    class Meta:
+        model = Activity
+        fields = [
+            "id", "entity", "object_id", "type", "direction", "subject", "body", "outcome", "duration",
+            "happened_at", "author", "created_at", "updated_at",
+        ]  # fmt: skip
+        read_only_fields = ["created_at", "updated_at"]
+
+
+class ActivityViewSet(AttachedViewSet):
+    """Calls, e-mails, meetings and notes on records; `duration` is in seconds."""
+
+    model = Activity
+    queryset = Activity.objects.select_related("author")
+    serializer_class = ActivitySerializer
+    filters = ("type", "direction", "author", "outcome")
+    orderings = ("happened_at", "id")
+
+
+class CommentSerializer(AttachedSerializer):
+    body = serializers.CharField(max_length=20_000)
+    mentions = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Comment
+        fields = [
+            "id", "entity", "object_id", "body", "author", "mentions", "created_at", "edited_at",
+        ]  # fmt: skip
+        read_only_fields = ["created_at", "edited_at"]
+
+    def get_mentions(self, comment: Comment) -> list[int]:
+        return sorted(m.user_id for m in comment.mentions.all())
+
+    def create(self, validated_data: dict[str, Any]) -> Comment:
+        return mentions.say(**validated_data)
+
+    def update(self, instance: Comment, validated_data: dict[str, Any]) -> Comment:
+        changed = validated_data.get("body", instance.body) != instance.body
+        if changed:
+            instance = super().update(instance, validated_data | {"edited_at": timezone.now()})
+            mentions.keep(instance)
+        return instance
+
+
+class CommentViewSet(AttachedViewSet):
+    """Comments on records. `@username` tells that user, if they may see the record."""
+
+    model = Comment
+    queryset = Comment.objects.select_related("author").prefetch_related("mentions")
+    serializer_class = CommentSerializer
+    filters = ("author",)
+    orderings = ("id",)
+    access = {"history": Action.VIEW}
+    taking = {"list": None, "history": PAGES}
+
+    @extend_schema(responses={200: page_of(ref("Change"))}, parameters=PAGING, filters=False)
+    @action(methods=["get"], detail=True)
+    def history(self, request: Request, pk: str) -> Response:
+        """Every version of the comment, newest first."""
+        comment = self.get_object()
+        rows = Change.objects.filter(entity="comment", object_id=comment.pk).order_by("-id")
+        return Response(numbered(request, rows, lambda found: presented(found, {})).body())

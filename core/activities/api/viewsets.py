@@ -1,0 +1,43 @@
+"""The viewset of an entity with what hangs on its records: timeline and followers."""
+
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action
+from core.activities.api import timelines
+from core.activities.models import Follow
+from core.api.records import RecordMixin
+from core.api.viewsets import EntityViewSet
+from core.changes.timeline import Subject
+
+
+class TimelineMixin(RecordMixin):
+    """Everything that happened to a record."""
+
+    @action(methods=["get"], detail=True)
+    def timeline(self, request: Request, pk: str) -> Response:
+        """Everything that happened to the record, newest first: changes, activities, comments, tasks, …"""
+        subject = Subject(self.entity, self.seen(request, pk), request.user)
+        return Response(timelines.page(request, subject).body())
+
+
+class FollowMixin(RecordMixin):
+    """Who wants to be notified of what happens to a record."""
+
+    @action(methods=["post", "delete"], detail=True)
+    def follow(self, request: Request, pk: str) -> Response:
+        """POST follows the record, DELETE leaves it."""
+        key = {"user": request.user, "entity": self.entity.name, "object_id": self.seen(request, pk)}
+        if request.method == "DELETE":
+            Follow.objects.filter(**key).delete()
+        else:
+            Follow.objects.get_or_create(**key)
+        return Response({"following": request.method == "POST"})
+
+
+class RecordViewSet(TimelineMixin, FollowMixin, EntityViewSet):
+    """The base of the entities' viewsets."""
+
+    access = {**EntityViewSet.access, "follow": Action.VIEW}
+    taking = {**EntityViewSet.taking, "timeline": timelines.PARAMETERS}

@@ -1,0 +1,88 @@
+"""Searches that look into custom fields as well: what they find, and that an index answers them."""
+
+import pytest
+from django.db import connection
+
+from core.entities.finding import search
+from core.entities.models import CustomField
+from lead_management.models import Lead
+from lead_management.registration import LEAD
+
+pytestmark = pytest.mark.django_db
+MANY = 30_000
+
+
+@pytest.fixture(autouse=True)
+def fields(db):
+    for key, kind, searchable in (
+        ("note", "text", True), ("plan", "choice", True), ("size", "number", True), ("silent", "text", False),
+    ):  # fmt: skip
+        choices = ["Gold", "Silver"] if kind == "choice" else []
+        CustomField.objects.create(
+            entity="lead", key=key, label=key, type=kind, searchable=searchable, choices=choices
+        )
+
+
+def lead(name="Ada", **custom):
+    return Lead.objects.create(first_name=name, custom_fields=custom)
+
+
+def found(text):
+    return sorted(row.first_name for row in search(LEAD, Lead.objects.order_by(), text))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("Blue moon", "mOON"), ('a "quoted" word', '"quoted"'), ("back\\slash", "k\\s"), ("100%", "00%"),
+        ("under_score", "r_s"), ("Łódź", "łódź"), ("straße", "STRAß"), ("new\nline", "line"),
+        ("tab\x01bed", "b\x01b"), ("<b>&amp;", "<B>&"), ("日本語", "本"), ("it's", "t's"),
+        ("{curly: [1]}", "[1]}"),
+    ],
+)  # fmt: skip
+def test_a_word_is_found_in_a_searchable_field_whatever_its_letters(value, text):
+    lead("Ada", note=value)
+    lead("Bob", silent=value)
+    lead("Cy")
+    assert found(text) == ["Ada"]
+
+
+def test_words_may_be_in_different_places():
+    lead("Ada", note="moon", size=41)
+    lead("Bob", note="moon", size=42)
+    assert found("moon") == ["Ada", "Bob"]
+    assert found("bob moon") == found("42 MOON") == ["Bob"]
+    assert found("moon sun") == []
+
+
+def test_names_of_fields_and_what_is_not_searchable_are_not_found():
+    lead("Ada", note="moon", silent="sun", plan="Gold")
+    assert found("note") == found("sun") == found("custom") == []
+    assert found("gold") == ["Ada"]
+
+
+@pytest.fixture
+def many(db):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO lead_management_lead (first_name, company_name, custom_fields)"
+            " SELECT 'Lead ' || n, 'Common Company', CASE WHEN n %% 2 = 0 THEN"
+            " jsonb_build_object('note', 'call of ' || md5(n::text), 'silent', md5((-n)::text))"
+            " ELSE '{}' END FROM generate_series(1, %s) n",
+            [MANY],
+        )
+        cursor.execute("ANALYZE lead_management_lead")
+
+
+@pytest.mark.parametrize("words", ["{}", "call {}"])
+def test_both_indexes_answer_a_search_together(many, words):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT md5('20000'), md5('-20000')")
+        in_note, in_silent = cursor.fetchone()
+    rows = search(LEAD, Lead.objects.order_by(), words.format(in_note))
+    plan = rows.explain(analyze=True)
+    assert "Seq Scan" not in plan, plan
+    assert "Bitmap Index Scan on lead_custom_search" in plan, plan
+    assert "Bitmap Index Scan on lead_search" in plan, plan
+    assert [row.first_name for row in rows] == ["Lead 20000"]
+    assert not search(LEAD, Lead.objects.order_by(), in_silent).exists()

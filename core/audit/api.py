@@ -1,0 +1,98 @@
+"""The change feed over HTTP: `GET /api/v1/changes/?cursor=`."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import ReadAllPolicy
+from core.api import listing, paging
+from core.api.schema.parts import ID, TEXT, page_of, ref
+from core.api.viewsets import CrmViewSet
+from core.changes import feed
+from core.changes.history import presented
+from core.changes.models import Change
+from core.entities import entities
+from core.entities.kinds import Choice, DateTime, Kind, Reference
+from core.errors import ValueRefusedError, refused_as
+from core.models import capture
+
+# Parameter → what it takes and the lookup it stands for; commas mean any of these.
+FILTERS: dict[str, tuple[Kind, str]] = {
+    "entity": (Choice(choices=tuple(capture.NAMES)), "entity__in"),
+    "object_id": (Reference(), "object_id__in"),
+    "kind": (Choice(choices=tuple(Change.Kind.values)), "kind__in"),
+    "source": (Choice(choices=tuple(Change.Source.values)), "source__in"),
+    "actor": (Reference(target="user"), "actor_id__in"),
+    "since": (DateTime(), "at__gte"),
+}
+ABOUT = {
+    "entity": "Changes of these kinds of records, separated by commas.",
+    "object_id": "Changes of records with these ids, separated by commas.",
+    "kind": "What was done, separated by commas: created, updated, archived, restored, deleted.",
+    "source": "Through which door, separated by commas: api, admin, import, bulk, workflow, …",
+    "actor": "What these users did, by their ids.",
+    "since": "From this moment on.",
+}
+SIZE = ID | {"maximum": 500, "default": 50}
+PARAMETERS = [
+    OpenApiParameter("cursor", TEXT, description="Where the page before ended: its `cursor`."),
+    OpenApiParameter("page_size", SIZE, description="Results per page."),
+    *(
+        OpenApiParameter(name, kind.schema() if name == "since" else TEXT, description=ABOUT[name])
+        for name, (kind, _) in FILTERS.items()
+    ),
+]
+PAGE = page_of(ref("Change"))
+PAGE["properties"]["cursor"] = TEXT | {"description": "Ask with it again for what comes next, also later."}
+
+
+class ChangeViewSet(CrmViewSet):
+    """Every change of every record you see, in an order in which nothing is passed over."""
+
+    policy = ReadAllPolicy()
+    taking = {"list": {*FILTERS, "cursor", "page_size"}}
+
+    @extend_schema(
+        operation_id="changes_list", tags=["changes"], parameters=PARAMETERS, responses={200: PAGE}
+    )
+    def list(self, request: Request) -> Response:
+        """Walk the change feed."""
+        params = listing.single_valued(request)
+        size, horizon = paging.page_size(request), feed.horizon()
+        rows = feed.visible(_filtered(feed.settled(horizon), params), request.user)
+        if params.get("cursor"):
+            rows = feed.after(rows, params["cursor"], horizon)
+        return Response(_page(request, list(rows[: size + 1]), size, horizon))
+
+
+def _filtered(rows: QuerySet[Change], params: dict[str, str]) -> QuerySet[Change]:
+    """The rows the parameters name. Raises InvalidError for bad values."""
+    for name in FILTERS.keys() & params.keys():
+        rows = rows.filter(**{FILTERS[name][1]: _value(name, params[name])})
+    return rows
+
+
+def _value(name: str, text: str) -> Any:
+    kind, lookup = FILTERS[name]
+    with refused_as(name):
+        if not text:
+            raise ValueRefusedError("A value is needed.", code="blank")
+        return [kind.clean(part) for part in text.split(",")] if lookup.endswith("__in") else kind.clean(text)
+
+
+def _page(request: Request, rows: list[Change], size: int, horizon: int) -> dict[str, Any]:
+    """A page and where the next one begins: behind its last change, or, when there was nothing more, where
+    the feed ended, so that a quiet filter is not searched again from its beginning."""
+    more = len(rows) > size
+    cursor = feed.encode(rows[size - 1] if more else (horizon, 0))
+    names = {entity.name: entity.public_names for entity in entities}
+    return {
+        "count": None,
+        "next": paging.address(request, cursor=cursor) if more else None,
+        "previous": None,
+        "cursor": cursor,
+        "results": presented(rows[:size], names),
+    }

@@ -1,0 +1,48 @@
+"""Conditions on records as they were: deleted ones, and those of a change long ago.
+
+Django's query names the entity's table; a common table expression of that name, made of states kept as JSON,
+stands before it. So the same condition, compiled by the same code, is asked of the past.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+from django.db import connection
+from django.db.models import F, Q
+from django.db.models.expressions import RawSQL
+
+from core.changes.membership import AnyOf
+from core.changes.models import Change
+from core.entities import Entity
+
+
+def deleted_rows(entity: Entity, ids: Iterable[int], question: Q) -> set[int]:
+    """Those of the deleted records that met a question when they were deleted."""
+    rows = Change.objects.filter(
+        AnyOf(F("object_id"), list(ids)), entity=entity.name, kind=Change.Kind.DELETED
+    )
+    states = [
+        (object_id, {**{name: pair[0] for name, pair in changes.items()}, "id": object_id})
+        for object_id, changes in rows.values_list("object_id", "changes")
+    ]
+    return meeting(entity, states, question)
+
+
+def meeting(entity: Entity, states: Sequence[tuple[int, dict[str, Any]]], question: Q) -> set[int]:
+    """Of (mark, state by column) pairs the marks whose state meets a question about the entity's records."""
+    if not states:
+        return set()
+    table = connection.ops.quote_name(entity.model._meta.db_table)
+    marked = entity.model.objects.annotate(mark=RawSQL("mark", []))
+    rows = marked.filter(question).order_by().values_list("mark", flat=True)
+    sql, parameters = rows.query.sql_with_params()
+    past = (
+        f"WITH {table} AS (SELECT r.*, s.mark"  # noqa: S608 (the entity's own table)
+        " FROM jsonb_to_recordset(%s::jsonb) AS s(mark bigint, state jsonb)"
+        f" CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, s.state) AS r) "
+    )
+    given = orjson.dumps([{"mark": mark, "state": state} for mark, state in states]).decode()
+    with connection.cursor() as cursor:
+        cursor.execute(past + sql, [given, *parameters])
+        return {row[0] for row in cursor.fetchall()}

@@ -1,0 +1,74 @@
+"""What tests of automation share: workflows by a few words, and everything that waits worked off.
+
+Models are imported inside: pytest reads this file before Django is set up.
+"""
+
+import pytest
+
+
+@pytest.fixture
+def make_workflow(admin_user):
+    """make_workflow([("add_tag", {"tag": "x"})], conditions={}) → an active workflow."""
+
+    from core.workflows.models import Workflow
+
+    def make(actions, trigger="record_created", conditions=None, model="lead", **fields):
+        settings = fields.pop("settings", {})
+        given = {"model": model, "conditions": conditions or {}, **settings} if model else settings
+        fields = {"run_as": admin_user, "created_by": admin_user, "status": "active", "name": "Test"} | fields
+        return Workflow.objects.create(
+            trigger_type=trigger,
+            trigger_conditions=given,
+            actions=[{"type": name, "params": params} for name, params in actions],
+            **fields,
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_lead(admin_user):
+    """make_lead(**fields) → a lead, created as by the API."""
+
+    from core.changes import acting_as
+    from core.entities import entities, writing
+
+    def make(user=admin_user, **fields):
+        with acting_as(user, source="api"):
+            data = {"first_name": "Grace", "last_name": "Hopper", "email": "grace@navy.example"}
+            return writing.create(entities["lead"], data | fields, user)
+
+    return make
+
+
+@pytest.fixture
+def change(admin_user):
+    """change(record, field=value) → the record changed, as by the API."""
+
+    from core.changes import acting_as
+    from core.entities import entities, writing
+
+    def make(record, user=admin_user, **fields):
+        entity = entities[record.entity_name]
+        with acting_as(user, source="api"):
+            locked = writing.locked(entity, record.pk, user)
+            return writing.update(entity, locked, fields, user)
+
+    return make
+
+
+@pytest.fixture
+def settle():
+    """Dispatch and run until nothing is due; returns all executions, oldest first."""
+
+    from core.changes.dispatch import dispatch
+    from core.workflows import engine
+    from core.workflows.models import WorkflowExecution
+
+    def run(rounds=30):
+        for _ in range(rounds):
+            if not dispatch() + engine.run_due():
+                break
+        return list(WorkflowExecution.objects.order_by("id"))
+
+    return run

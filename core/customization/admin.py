@@ -1,0 +1,91 @@
+"""Custom fields and saved views in the admin site."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from core.admin.captured import CapturedAdmin, CapturedForm
+from core.admin.forms import OVERRIDES
+from core.conditions.models import SavedView
+from core.conditions.views import check_view
+from core.entities import defining, entities
+from core.entities.models import CustomField
+
+
+class EntityForm(CapturedForm):
+    """`entity` is one of those there are."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "entity" in self.fields:
+            names = [(entity.name, entity.name.capitalize()) for entity in entities]
+            self.fields["entity"] = forms.ChoiceField(choices=names, widget=UnfoldAdminSelectWidget)
+
+
+@admin.register(CustomField)
+class CustomFieldAdmin(CapturedAdmin):
+    form = EntityForm
+    formfield_overrides = OVERRIDES
+    list_display = ("key", "entity", "label", "type", "required", "unique", "searchable", "position")
+    list_filter = ("entity", "type", "required")
+    search_fields = ("key", "label")
+    ordering = ("entity", "position", "id")
+    fields = (
+        "entity",
+        "key",
+        "label",
+        "type",
+        "choices",
+        "default",
+        "help_text",
+        "position",
+        ("required", "unique", "searchable", "scorable"),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What values are stored under stays as it is."""
+        return defining.FIXED if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        defining.check(obj, CustomField.objects.get(pk=obj.pk) if change else None)
+        super().save_model(request, obj, form, change)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        defining.forget_values(obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for definition in queryset:
+            self.delete_model(request, definition)
+
+
+@admin.register(SavedView)
+class SavedViewAdmin(CapturedAdmin):
+    form = EntityForm
+    formfield_overrides = OVERRIDES
+    list_display = ("name", "entity", "owner", "is_shared", "updated_at")
+    list_filter = ("entity", "is_shared")
+    list_select_related = ("owner",)
+    search_fields = ("name",)
+    fields = (
+        "name",
+        "entity",
+        "owner",
+        "is_shared",
+        "conditions",
+        "search",
+        "ordering",
+        "fields",
+        "updated_at",
+    )
+    readonly_fields = ("owner", "updated_at")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            obj.owner = request.user
+        check_view(obj, SavedView.objects.get(pk=obj.pk) if change else None)
+        super().save_model(request, obj, form, change)

@@ -1,0 +1,40 @@
+"""/api/v1/custom-fields/: the fields an organisation adds; everyone reads, administrators write."""
+
+from rest_framework import serializers
+
+from core.api.resources import ResourceViewSet, StrictSerializer
+from core.entities import defining
+from core.entities.models import CustomField
+
+
+class CustomFieldSerializer(StrictSerializer):
+    """`entity`, `key` and `type` are for good; `default` is of the field's own type."""
+
+    default = serializers.JSONField(allow_null=True, required=False)
+
+    class Meta:
+        model = CustomField
+        fields = [
+            "id", "entity", "key", "label", "type", "choices", "required", "unique", "searchable", "scorable",
+            "default", "help_text", "position", "created_at",
+        ]  # fmt: skip
+
+    def check(self, wanted: CustomField) -> None:
+        defining.check(wanted, self.instance)
+
+
+class CustomFieldViewSet(ResourceViewSet):
+    """Custom fields, addressed as `custom_fields.<key>` in filters, orderings and `fields`.
+
+    Deleting one takes its values out of all records.
+    """
+
+    model = CustomField
+    queryset = CustomField.objects.all()
+    serializer_class = CustomFieldSerializer
+    filters = ("entity", "key", "type")
+    orderings = ("entity", "key", "label", "type", "position", "created_at", "id")
+
+    def perform_destroy(self, instance: CustomField) -> None:
+        defining.forget_values(instance)
+        super().perform_destroy(instance)

@@ -1,0 +1,10 @@
+"""What customization registers at start-up."""
+
+from core.api import routes
+from core.customization.api.custom_fields import CustomFieldViewSet
+from core.customization.api.saved_views import SavedViewViewSet
+from core.customization.api.tags import TagViewSet
+
+routes.register("custom-fields", CustomFieldViewSet, "custom_fields")
+routes.register("saved-views", SavedViewViewSet, "saved_views")
+routes.register("tags", TagViewSet)

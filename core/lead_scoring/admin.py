@@ -1,0 +1,104 @@
+"""Lead scoring in the admin site: models with their cards, rule sets, jobs."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.decorators import action
+
+from core.admin import plots
+from core.admin.read_only import ReadOnlyAdmin
+from core.lead_scoring import life, work
+from core.lead_scoring.models import ScoringJob, ScoringModel, ScoringRules
+
+IMPORTANT = 15
+
+
+@admin.register(ScoringModel)
+class ScoringModelAdmin(ReadOnlyAdmin):
+    list_display = ("id", "status", "leads", "wins", "log_loss", "auc", "window_end", "activated_at")
+    list_filter = ("status",)
+    ordering = ("-id",)
+    fields = (
+        "status",
+        "leads",
+        "wins",
+        "window_start",
+        "window_end",
+        "verdict",
+        "hash",
+        "trained_by",
+        "created_at",
+        "activated_at",
+    )
+    actions_detail = ("card", "put_in_force")
+
+    @admin.display(description="Log loss")
+    def log_loss(self, row: ScoringModel) -> str:
+        return _metric(row, "log_loss")
+
+    @admin.display(description="AUC")
+    def auc(self, row: ScoringModel) -> str:
+        return _metric(row, "auc")
+
+    @action(description="Model card", permissions=["end"])
+    def card(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What the model goes by and how good it is on leads it never saw."""
+        row = self.get_queryset(request).get(pk=object_id)
+        context = {**self.admin_site.each_context(request), "title": f"Model {row.pk}", **_shown(row)}
+        return TemplateResponse(request, "admin/core/model_card.html", context)
+
+    @action(description="Put in force", permissions=["end"], url_path="put-in-force")
+    def put_in_force(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Score all leads with this model from now on, whatever the gate said."""
+        back = reverse("admin:core_scoringmodel_change", args=[object_id])
+        return self.excused(request, lambda: self._put_in_force(request, object_id, back), back)
+
+    def _put_in_force(self, request: HttpRequest, object_id: str, back: str) -> HttpResponse:
+        if request.method != "POST":
+            row = self.get_queryset(request).get(pk=object_id)
+            context = {**self.admin_site.each_context(request), "title": f"Put model {row.pk} in force?"}
+            return TemplateResponse(
+                request, "admin/core/put_in_force.html", context | {"row": row, "back": back}
+            )
+        life.activate(self.get_queryset(request).get(pk=object_id))
+        work.start(ScoringJob.Kind.BULK)
+        self.message_user(request, f"Model {object_id} scores; all leads are scored anew.", messages.SUCCESS)
+        return HttpResponseRedirect(back)
+
+
+def _metric(row: ScoringModel, name: str) -> str:
+    value = row.card.get("metrics", {}).get(name)
+    return "" if value is None else f"{value:.4f}"
+
+
+def _shown(row: ScoringModel) -> dict[str, Any]:
+    """The card as the page takes it."""
+    card = row.card
+    return {
+        "row": row,
+        "card": card,
+        "metrics": [
+            (name, value, card.get("incumbent_metrics", {}).get(name))
+            for name, value in card.get("metrics", {}).items()
+        ],
+        "reliability": plots.reliability_line(card),
+        "lift": plots.lift_line(card),
+        "importance": plots.bars(card.get("importance", [])[:IMPORTANT], "log_loss"),
+        "bands": plots.bars(card.get("bands", []), "won"),
+    }
+
+
+@admin.register(ScoringRules)
+class ScoringRulesAdmin(ReadOnlyAdmin):
+    list_display = ("id", "created_by", "created_at")
+    ordering = ("-id",)
+
+
+@admin.register(ScoringJob)
+class ScoringJobAdmin(ReadOnlyAdmin):
+    list_display = ("task_id", "kind", "status", "done", "total", "requested_by", "created_at", "finished_at")
+    list_filter = ("kind", "status")
+    ordering = ("-id",)

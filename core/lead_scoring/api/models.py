@@ -1,0 +1,155 @@
+"""Models, jobs and rules of lead scoring over HTTP."""
+
+from typing import Any
+
+from django.db import transaction
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action
+from core.api.resources import ReadOnlyResourceViewSet
+from core.api.schema.parts import ANYTHING
+from core.api.viewsets import CrmViewSet
+from core.errors import NotVisibleError
+from core.lead_scoring import drifting, life, work
+from core.lead_scoring.models import ScoringJob, ScoringModel, ScoringRules
+from core.lead_scoring.rules import parse_rules
+from core.lead_scoring.ruling import keep_rules, newest_rules, rules_of
+from core.lead_scoring.subject import all_features
+
+
+class ScoringModelSerializer(serializers.ModelSerializer):
+    metrics = serializers.SerializerMethodField()
+    features = serializers.SerializerMethodField()
+    versions = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ScoringModel
+        fields = [
+            "id", "status", "hash", "leads", "wins", "window_start", "window_end", "metrics", "features",
+            "versions", "verdict", "trained_by", "created_at", "activated_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_metrics(self, row: ScoringModel) -> dict[str, Any]:
+        return row.card.get("metrics", {})
+
+    def get_features(self, row: ScoringModel) -> list[str]:
+        return list(dict.fromkeys(one["feature"] for one in row.artefact.get("inputs", [])))
+
+    def get_versions(self, row: ScoringModel) -> dict[str, str]:
+        return row.artefact.get("about", {}).get("versions", {})
+
+
+class ScoringModelPapers(ReadOnlyResourceViewSet):
+    """What is known of a model."""
+
+    @extend_schema(responses={200: ANYTHING})
+    @action(methods=["get"], detail=True)
+    def card(self, request: Request, pk: str) -> Response:
+        """The model card: metrics on leads it never saw, calibration, lift, importance, segments."""
+        row = self.get_object()
+        return Response({"model": self.get_serializer(row).data, **row.card})
+
+    @extend_schema(responses={200: ANYTHING})
+    @action(methods=["get"], detail=False)
+    def drift(self, request: Request) -> Response:
+        """Whether leads and outcomes are still those the active model knows."""
+        return Response(drifting.report())
+
+
+class ScoringModelSwitches(ReadOnlyResourceViewSet):
+    """Which model scores."""
+
+    @extend_schema(request=None)
+    @action(methods=["post"], detail=True)
+    def activate(self, request: Request, pk: str) -> Response:
+        """Put this model in force, whatever the gate said, and score all leads with it."""
+        row = self.get_object()
+        life.activate(row)
+        work.start(ScoringJob.Kind.BULK)
+        return Response(self.get_serializer(row).data)
+
+    @extend_schema(request=None, responses={200: ANYTHING})
+    @action(methods=["post"], detail=False)
+    def rollback(self, request: Request) -> Response:
+        """Put the model before the active one in force again; the rules, when there was none."""
+        row = life.roll_back()
+        work.start(ScoringJob.Kind.BULK)
+        return Response({"success": True, "active": row.pk if row else None})
+
+
+class ScoringModelViewSet(ScoringModelPapers, ScoringModelSwitches):
+    """Every model that was trained: what it learned from, how good it is, and which one scores."""
+
+    model = ScoringModel
+    queryset = ScoringModel.objects.all()
+    serializer_class = ScoringModelSerializer
+    filters = ("status",)
+    orderings = ("created_at", "activated_at", "id")
+    access = dict.fromkeys(("activate", "rollback"), Action.CONFIGURE)
+
+
+class ScoringJobSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ScoringJob
+        fields = [
+            "task_id", "kind", "status", "total", "done", "message", "result", "requested_by", "created_at",
+            "started_at", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class ScoringJobViewSet(ReadOnlyResourceViewSet):
+    """Bulk scorings and retrainings, to be followed by their task_id."""
+
+    model = ScoringJob
+    queryset = ScoringJob.objects.all()
+    serializer_class = ScoringJobSerializer
+    filters = ("kind", "status")
+    orderings = ("created_at", "finished_at")
+    lookup_value_regex = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+    def get_object(self) -> Any:
+        found = self.get_queryset().filter(task_id=self.kwargs["pk"]).first()
+        if found is None:
+            raise NotVisibleError("Not found.")
+        return found
+
+
+RULES = {"application/json": ANYTHING}
+
+
+class ScoringRulesViewSet(CrmViewSet):
+    """The rule set: GET what is in force, PUT a new version (administrators)."""
+
+    policy = ScoringRules.policy
+
+    @extend_schema(operation_id="scoring_rules", tags=["scoring"], responses={200: ANYTHING})
+    @action(methods=["get"], detail=False)
+    def rules(self, request: Request) -> Response:
+        """The rules in force, their version, and the features rules may look at."""
+        return Response(shown_rules())
+
+    @extend_schema(
+        operation_id="scoring_rules_replace", tags=["scoring"], request=RULES, responses={200: ANYTHING}
+    )
+    @rules.mapping.put
+    def replace(self, request: Request) -> Response:
+        """Replace the rules. They score at once, alone or beside a model; all leads are scored anew."""
+        specs = {key: feature.spec for key, feature in all_features().items()}
+        rules = parse_rules(request.data, specs)
+        with transaction.atomic():
+            keep_rules(rules, request.user)
+            work.start(ScoringJob.Kind.BULK)
+        return Response(shown_rules())
+
+
+def shown_rules() -> dict[str, Any]:
+    """The newest rule set with its version and what rules can be made of."""
+    version = newest_rules()
+    features = [vars(feature.spec) for feature in all_features().values()]
+    return {"version": version, **rules_of(version).to_json(), "features": features}

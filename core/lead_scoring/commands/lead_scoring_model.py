@@ -1,0 +1,59 @@
+"""`manage.py lead_scoring_model export|import|activate|rollback|drift`: the model as a file, and in force."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from core.errors import ConflictError
+from core.lead_scoring import drifting, life, work
+from core.lead_scoring.model import DamagedModelError
+from core.lead_scoring.models import ScoringJob, ScoringModel
+
+VERBS = {
+    "export": "write the active model to --path",
+    "import": "keep the model in --path, without putting it in force",
+    "activate": "put --model in force",
+    "rollback": "put the model before the active one in force",
+    "drift": "tell whether leads are still those the active model knows",
+}
+
+
+class Command(BaseCommand):
+    help = "Carry the scoring model to and from a file, put one in force, look for drift."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("verb", choices=list(VERBS), help="; ".join(map(": ".join, VERBS.items())))
+        parser.add_argument("--path", type=Path, help="the file; LEAD_SCORING_MODEL_PATH by default")
+        parser.add_argument("--model", type=int, help="the model to activate")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self.stdout.write(getattr(self, f"_{options['verb']}")(options))
+        except (DamagedModelError, ConflictError, OSError, ScoringModel.DoesNotExist) as error:
+            raise CommandError(str(error)) from error
+
+    def _export(self, options: dict[str, Any]) -> str:
+        return f"written to {life.export_model(options['path'])}"
+
+    def _import(self, options: dict[str, Any]) -> str:
+        row = life.import_model(options["path"])
+        return f"kept as model {row.pk}; activate it with --model {row.pk}"
+
+    def _activate(self, options: dict[str, Any]) -> str:
+        row = ScoringModel.objects.get(pk=options["model"])
+        with transaction.atomic():
+            life.activate(row)
+            work.start(ScoringJob.Kind.BULK)
+        return f"model {row.pk} scores; all leads are scored anew in the background"
+
+    def _rollback(self, options: dict[str, Any]) -> str:
+        row = life.roll_back()
+        work.start(ScoringJob.Kind.BULK)
+        return f"model {row.pk} scores" if row else "the rules score"
+
+    def _drift(self, options: dict[str, Any]) -> str:
+        return json.dumps(drifting.report(), indent=1)

@@ -1,0 +1,15 @@
+"""What lead scoring registers at start-up."""
+
+from core import standalone_runner
+from core.api import routes
+from core.lead_scoring import consuming, tasks, work  # noqa: F401  (a consumer of changes; tasks by name)
+from core.lead_scoring.api.leads import ScoringViewSet
+from core.lead_scoring.api.models import ScoringJobViewSet, ScoringModelViewSet, ScoringRulesViewSet
+
+# Before "scoring", whose addresses end in a lead's id.
+routes.register("scoring/models", ScoringModelViewSet)
+routes.register("scoring/jobs", ScoringJobViewSet)
+routes.register("scoring", ScoringRulesViewSet, "scoring_rules")
+routes.register("scoring", ScoringViewSet)
+
+standalone_runner.background_jobs.register("scoring", work.work_off_all)

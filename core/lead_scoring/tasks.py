@@ -1,0 +1,53 @@
+"""Celery tasks of lead scoring."""
+
+from celery import shared_task
+
+from core.lead_scoring import drifting, work
+from core.lead_scoring.models import ScoringJob
+
+
+@shared_task(name="core.tasks.score_lead")
+def score_lead(lead_id: int) -> int:
+    """Score one lead and store it; 0 when it is not there."""
+    return work.score_ids([lead_id])
+
+
+@shared_task(name="core.tasks.bulk_score_leads")
+def bulk_score_leads(lead_ids: list[int] | None = None) -> int:
+    """Score these leads, or begin a job that scores all of them; how many were scored at once."""
+    if lead_ids is None:
+        work.start(ScoringJob.Kind.BULK)
+        return 0
+    parts = range(0, len(lead_ids), work.SLICE)
+    return sum(work.score_ids(lead_ids[start : start + work.SLICE]) for start in parts)
+
+
+@shared_task(name="core.tasks.retrain_lead_scoring_model", soft_time_limit=270, time_limit=290)
+def retrain_lead_scoring_model() -> str:
+    """Train a challenger and let the gate decide; how the retraining ended."""
+    job = work.start(ScoringJob.Kind.RETRAIN)
+    return work.run_job(str(job.task_id))
+
+
+@shared_task(name="core.tasks.run_scoring_job", soft_time_limit=270, time_limit=290)
+def run_scoring_job(task_id: str) -> str:
+    """One turn of a scoring job; its status afterwards."""
+    return work.run_job(task_id)
+
+
+@shared_task(name="core.tasks.score_pending_leads")
+def score_pending_leads() -> int:
+    """Score the leads that changed in something their score depends on."""
+    return work.score_pending()
+
+
+@shared_task(name="core.tasks.sweep_scoring")
+def sweep_scoring() -> int:
+    """Ring again for scoring jobs and leads whose doorbell was lost."""
+    return work.sweep()
+
+
+@shared_task(name="core.tasks.watch_lead_scoring")
+def watch_lead_scoring() -> list[str]:
+    """Look for drift of the model in force and tell administrators."""
+    return drifting.watch()

@@ -1,0 +1,20 @@
+"""E-mail templates and sent mail in the admin site, to look at."""
+
+from django.contrib import admin
+
+from core.admin.read_only import ReadOnlyAdmin
+from core.mail.models import EmailMessage, EmailTemplate
+
+
+@admin.register(EmailTemplate)
+class EmailTemplateAdmin(ReadOnlyAdmin):
+    list_display = ("key", "name", "entity", "updated_at")
+    search_fields = ("key", "name")
+    ordering = ("name", "id")
+
+
+@admin.register(EmailMessage)
+class EmailMessageAdmin(ReadOnlyAdmin):
+    list_display = ("id", "subject", "to", "status", "attempts", "error", "created_at", "sent_at")
+    list_filter = ("status",)
+    ordering = ("-id",)

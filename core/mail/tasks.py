@@ -1,0 +1,15 @@
+"""Celery tasks of outgoing mail."""
+
+from celery import shared_task
+
+from core import jobs
+from core.mail import sending as mailing
+
+# How long a worker takes up deliveries, so that a slow mail server does not keep it past its time limit.
+SEND_S = 40.0
+
+
+@shared_task(name="core.tasks.send_mail")
+def send_mail() -> int:
+    """Send the mail that waits."""
+    return mailing.send_due(SEND_S, jobs.is_stopping)

@@ -1,0 +1,58 @@
+"""What users were told and what hangs on records: read-only pages for administrators."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from core.admin.read_only import ReadOnlyAdmin
+from core.notifications.models import DeadAddress, Delivery, Notification, PushSubscription
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "recipient", "type", "title", "count", "read_at", "archived_at")
+    list_filter = ("type",)
+    list_select_related = ("recipient",)
+    search_fields = ("=recipient__username",)
+    ordering = ("-id",)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = (
+        "created_at",
+        "notification",
+        "channel",
+        "status",
+        "attempts",
+        "due_at",
+        "sent_at",
+        "error",
+    )
+    list_filter = ("channel", "status")
+    list_select_related = ("notification",)
+    search_fields = ("=notification__recipient__username",)
+    ordering = ("-id",)
+
+
+@admin.register(DeadAddress)
+class DeadAddressAdmin(ReadOnlyAdmin):
+    list_display = ("address", "channel", "reason", "created_at")
+    list_filter = ("channel",)
+    search_fields = ("address",)
+    ordering = ("-id",)
+    actions = ("enable",)
+
+    @admin.action(description="Let these addresses be tried again", permissions=["end"])
+    def enable(self, request: HttpRequest, queryset: QuerySet) -> None:
+        count, _ = DeadAddress.objects.filter(pk__in=queryset.values("pk")).delete()
+        self.message_user(request, f"{count} enabled.")
+
+
+@admin.register(PushSubscription)
+class PushSubscriptionAdmin(ReadOnlyAdmin):
+    list_display = ("user", "user_agent", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("=user__username",)
+    ordering = ("-id",)
+    exclude = ("p256dh", "auth", "endpoint")

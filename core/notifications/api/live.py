@@ -1,0 +1,226 @@
+"""`/ws/notifications/`: new notifications, and changes of the records a client asked for.
+
+Opened with a one-time ticket (`?ticket=`, from `POST /api/v1/notifications/ticket/`) or, outside of browsers,
+with `Authorization: Bearer <access token>`. Closed with 4401 when the session or key has ended.
+"""
+
+import asyncio
+import contextlib
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+from asgiref.typing import Scope
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import DatabaseError
+from django.http.request import validate_host
+
+from core.access import scopes
+from core.accounts import keys, tickets
+from core.accounts.models import User
+from core.accounts.tickets import Speaker
+from core.accounts.tokens import TokenRefusedError, read_access
+from core.conf import conf
+from core.entities import entities
+from core.notifications import inbox
+from core.notifications.live import entity_group, user_group
+
+ENDED = 4401
+MISUSED = 4400
+TRY_AGAIN = 1013
+MAX_MESSAGE = 4_096
+MAX_IDS = 200
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """One open connection of one speaker. `watched` maps entities to ids, or to None for all of them."""
+
+    speaker: Speaker
+    watcher: asyncio.Task | None = None
+
+    async def connect(self) -> None:
+        self.watched: dict[str, set[int] | None] = {}
+        speaker = await who_speaks(self.scope) if origin_allowed(self.scope) else None
+        user = await current_user(speaker) if speaker else None
+        if speaker is None or user is None:
+            await self.close(ENDED)
+            return
+        self.speaker = speaker
+        await self.channel_layer.group_add(user_group(user.pk), self.channel_name)
+        await self.accept()
+        await self._tell({"event": "hello", "unread": await unread_of(user)})
+        self.watcher = asyncio.create_task(self._watch())
+
+    async def disconnect(self, code: int) -> None:
+        if self.watcher:
+            self.watcher.cancel()
+        if hasattr(self, "speaker"):
+            await self.channel_layer.group_discard(user_group(self.speaker.user_id), self.channel_name)
+        for entity in self.watched:
+            await self.channel_layer.group_discard(entity_group(entity), self.channel_name)
+
+    async def _watch(self) -> None:
+        """Close once the session or the key has ended, or cannot be asked about: the client comes back."""
+        with contextlib.suppress(asyncio.CancelledError):
+            try:
+                while await current_user(self.speaker):
+                    await asyncio.sleep(conf.LIVE_CHECK_S)
+            except DatabaseError:
+                await self.close(TRY_AGAIN)
+                return
+            await self.close(ENDED)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """`{"subscribe": {"entity": "lead", "ids": [1, 2]}}`, `{"unsubscribe": {"entity": "lead"}}` or
+        `{"ping": …}`; without `ids` all records of the entity."""
+        if text_data is None or len(text_data) > MAX_MESSAGE:
+            await self.close(MISUSED)
+            return
+        try:
+            answer = await self._obey(orjson.loads(text_data))
+        except ValueError as error:
+            answer = {"event": "error", "detail": str(error)[:200]}
+        await self._tell(answer)
+
+    async def _obey(self, message: Any) -> dict[str, Any]:
+        if not isinstance(message, dict) or len(message) != 1:
+            raise ValueError("Expected an object with one of: subscribe, unsubscribe, ping.")
+        ((verb, body),) = message.items()
+        if verb == "ping":
+            return {"event": "pong"}
+        if verb not in ("subscribe", "unsubscribe"):
+            raise ValueError("Known: subscribe, unsubscribe, ping.")
+        entity, ids = asked_for(body)
+        if verb == "subscribe":
+            if not await may_read(self.speaker, entities[entity].plural):
+                raise ValueError(f"This key may not read {entities[entity].plural}.")
+            self.watched[entity] = ids
+            await self.channel_layer.group_add(entity_group(entity), self.channel_name)
+        else:
+            self.watched.pop(entity, None)
+            await self.channel_layer.group_discard(entity_group(entity), self.channel_name)
+        return {"event": f"{verb}d", "entity": entity}
+
+    async def tell(self, message: dict[str, Any]) -> None:
+        """From the user's group: a notification, if its reader sees it now."""
+        event = message["event"]
+        if await is_shown(self.speaker, event["notification"]["id"]):
+            await self._tell(event)
+
+    async def changed(self, message: dict[str, Any]) -> None:
+        """From an entity's group: told on as far as it was asked for and is visible now."""
+        entity, ids = message["entity"], message["ids"]
+        if entity not in self.watched:
+            return
+        wanted = self.watched[entity]
+        if ids is None and wanted is None:
+            await self._tell({"event": "changed", "entity": entity, "ids": None})
+            return
+        found = wanted if ids is None else [pk for pk in ids if wanted is None or pk in wanted]
+        seen = await visible_ids(self.speaker, entity, found) if found else []
+        if seen:
+            await self._tell({"event": "changed", "entity": entity, "ids": seen})
+
+    async def _tell(self, event: dict[str, Any]) -> None:
+        await self.send(text_data=orjson.dumps(event).decode())
+
+
+def asked_for(body: Any) -> tuple[str, set[int] | None]:
+    """The entity and the ids (None for all) of a subscription. Raises ValueError."""
+    if not isinstance(body, dict) or set(body) - {"entity", "ids"}:
+        raise ValueError('Expected {"entity": …, "ids": […]}.')
+    entity, ids = body.get("entity"), body.get("ids")
+    if not isinstance(entity, str) or entity not in entities:
+        raise ValueError(f"Known entities: {', '.join(entities.keys())}.")
+    if ids is None:
+        return entity, None
+    if not isinstance(ids, list) or len(ids) > MAX_IDS or not all(type(pk) is int for pk in ids):
+        raise ValueError(f"ids: at most {MAX_IDS} whole numbers.")
+    return entity, set(ids)
+
+
+def origin_allowed(scope: Scope) -> bool:
+    """Of browsers only our own pages and those of CORS_ALLOWED_ORIGINS; other clients send no Origin."""
+    origin = _header(scope, b"origin")
+    if not origin:
+        return True
+    if origin in settings.CORS_ALLOWED_ORIGINS:
+        return True
+    host = _header(scope, b"host")
+    parts = urlsplit(origin)
+    same = parts.netloc == host and validate_host(parts.hostname or "", settings.ALLOWED_HOSTS)
+    return parts.scheme in ("http", "https") and same
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+
+
+@database_sync_to_async
+def who_speaks(scope: Scope) -> Speaker | None:
+    """Whoever the ticket or the header stands for."""
+    ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
+    if ticket:
+        return tickets.redeem(ticket)
+    scheme, _, text = _header(scope, b"authorization").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    return _by_key(text.strip()) if text.startswith(keys.MARK) else _by_token(text.strip())
+
+
+def _by_token(text: str) -> Speaker | None:
+    try:
+        token = read_access(text)
+    except TokenRefusedError:
+        return None
+    return Speaker(token.user_id, session_id=token.session_id)
+
+
+def _by_key(text: str) -> Speaker | None:
+    key = keys.find(text)
+    allowed = key is not None and scopes.are_allowing(key.scopes, "notifications", writing=False)
+    return Speaker(key.user_id, key_id=key.pk) if key and allowed else None
+
+
+@database_sync_to_async
+def current_user(speaker: Speaker) -> User | None:
+    return speaker.user()
+
+
+@database_sync_to_async
+def may_read(speaker: Speaker, resource: str) -> bool:
+    return speaker.may_read(resource)
+
+
+@database_sync_to_async
+def is_shown(speaker: Speaker, notification: int) -> bool:
+    """Whether the notification is in the speaker's inbox and about what they see; not once they have gone."""
+    user = speaker.user()
+    return user is not None and inbox.visible(user).filter(pk=notification).exists()
+
+
+@database_sync_to_async
+def unread_of(user: User) -> int:
+    return inbox.counts(user)["unread"]
+
+
+@database_sync_to_async
+def visible_ids(speaker: Speaker, entity: str, ids: Any) -> list[int]:
+    """Those of `ids` that the speaker sees now."""
+    user = speaker.user()
+    rows = entities[entity].visible_to(user).filter(pk__in=list(ids)[: MAX_IDS * 2]) if user else []
+    return sorted(row.pk for row in rows.only("pk")) if user else []
+
+
+_consumer = LiveConsumer.as_asgi()
+
+
+async def websocket(scope: Scope, receive: Any, send: Any) -> None:
+    """The WebSocket half of the application: one address, everything else is refused."""
+    if scope["path"].rstrip("/") == "/ws/notifications":
+        await _consumer(scope, receive, send)
+        return
+    await receive()
+    await send({"type": "websocket.close", "code": 4404})

@@ -1,0 +1,114 @@
+"""Browsers that take web push, over HTTP."""
+
+import base64
+import binascii
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action
+from core.accounts.models import User
+from core.api.resources import ReadOnlyResourceViewSet
+from core.api.schema.parts import ID, TEXT, object_of
+from core.notifications import planning
+from core.notifications.channels import push
+from core.notifications.models import PushSubscription
+from core.outbound.addresses import target_of
+
+# An uncompressed point of P-256, and 16 random bytes (RFC 8291 section 3).
+POINT_BYTES, SECRET_BYTES = 65, 16
+MAX_BROWSERS = 20
+KEYS = object_of({"p256dh": TEXT, "auth": TEXT}, ("p256dh", "auth"))
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _on_curve(point: bytes) -> bool:
+    """Whether nothing can be encrypted for it is known here, and not when something is to be sent."""
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    except ValueError:
+        return False
+    return True
+
+
+class KeysSerializer(serializers.Serializer):
+    p256dh = serializers.CharField(max_length=120)
+    auth = serializers.CharField(max_length=40)
+
+    def validate_p256dh(self, text: str) -> str:
+        point = _bytes_of(text)
+        if len(point) != POINT_BYTES or point[0] != 4 or not _on_curve(point):
+            raise serializers.ValidationError("Not a public key of P-256.", code="invalid")
+        return text
+
+    def validate_auth(self, text: str) -> str:
+        if len(_bytes_of(text)) != SECRET_BYTES:
+            raise serializers.ValidationError("Not 16 bytes in base64url.", code="invalid")
+        return text
+
+
+class PushSubscriptionSerializer(serializers.ModelSerializer):
+    """As the browser's `PushSubscription.toJSON()` gives it; the keys are never shown again."""
+
+    keys = KeysSerializer(write_only=True)
+    expirationTime = serializers.IntegerField(required=False, allow_null=True, write_only=True)
+    endpoint = serializers.CharField(max_length=1_000)
+
+    class Meta:
+        model = PushSubscription
+        fields = ["id", "endpoint", "keys", "expirationTime", "user_agent", "created_at", "last_used_at"]
+        read_only_fields = ["user_agent", "created_at", "last_used_at"]
+
+    def validate_endpoint(self, url: str) -> str:
+        """It is called from here, so it must be one that may be (core.outbound)."""
+        target_of(url)
+        return url
+
+    def create(self, validated_data: dict[str, Any]) -> PushSubscription:
+        """A browser that subscribes again, or for another user, keeps one row."""
+        values = validated_data["keys"] | {
+            "user": self.context["request"].user,
+            "user_agent": self.context["request"].headers.get("User-Agent", "")[:300],
+        }
+        found, _ = PushSubscription.objects.update_or_create(
+            endpoint=validated_data["endpoint"], defaults=values
+        )
+        self._forget_oldest(values["user"])
+        return found
+
+    def _forget_oldest(self, user: User) -> None:
+        """Each message calls every browser there is, so nobody has more of them than a person uses."""
+        newest = PushSubscription.objects.filter(user=user).order_by("-pk").values("pk")[:MAX_BROWSERS]
+        PushSubscription.objects.filter(user=user).exclude(pk__in=newest).delete()
+
+
+class PushSubscriptionViewSet(mixins.CreateModelMixin, mixins.DestroyModelMixin, ReadOnlyResourceViewSet):
+    """Your browsers that take web push."""
+
+    model = PushSubscription
+    queryset = PushSubscription.objects.all()
+    serializer_class = PushSubscriptionSerializer
+    access = {"create": Action.VIEW, "destroy": Action.VIEW, "test": Action.VIEW}
+
+    @extend_schema(responses={200: object_of({"public_key": TEXT})}, filters=False)
+    @action(methods=["get"], detail=False)
+    def key(self, request: Request) -> Response:
+        """The key (VAPID, RFC 8292) that browsers subscribe with."""
+        return Response({"public_key": push.public_key()})
+
+    @extend_schema(request=None, responses={202: object_of({"notification": ID})})
+    @action(methods=["post"], detail=False)
+    def test(self, request: Request) -> Response:
+        """Send yourself a push message, to see that it arrives."""
+        return Response({"notification": planning.push_test(request.user)}, 202)

@@ -1,0 +1,234 @@
+"""What a user is told: one row per recipient and matter, whatever channels it then goes out by."""
+
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models.functions import Now
+
+from core import jobs
+from core.access import OwnPolicy, VisibleManager
+
+# Rung after notifications were inserted: what chooses their channels. A sweep comes by as well.
+PLAN_JOB = "core.tasks.plan_notifications"
+# What counts as waiting in someone's inbox.
+UNREAD = models.Q(read_at=None, archived_at=None, in_inbox=True)
+
+
+class NotificationQuerySet(models.QuerySet):
+    def tell(self, rows: Iterable["Notification"]) -> None:
+        """Insert those that are not there yet (by their key), and have their channels chosen at once."""
+        self.bulk_create(rows, ignore_conflicts=True)
+        jobs.enqueue(PLAN_JOB)
+
+
+class Notification(models.Model):
+    """One message in a user's inbox, about a record or about nothing in particular.
+
+    `key` makes a notification unique for its recipient where its maker may run twice ("" where not).
+    While one with a `group_key` is unread, others of the same matter add to its `count` in place of standing
+    beside it. `planned_at` is when the channels were chosen: until then the row is its own outbox, so whoever
+    inserts one has done enough. What is not `in_inbox` goes out by other channels only.
+    """
+
+    policy = OwnPolicy("recipient")
+
+    recipient = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notifications")
+    type = models.CharField(max_length=40)
+    title = models.CharField(max_length=300)
+    body = models.TextField(blank=True, default="", db_default="")
+    entity = models.CharField(max_length=40, blank=True, default="", db_default="")
+    object_id = models.BigIntegerField(null=True, blank=True)
+    key = models.CharField(max_length=120, blank=True, default="", db_default="")
+    group_key = models.CharField(max_length=120, blank=True, default="", db_default="")
+    count = models.PositiveIntegerField(default=1, db_default=1)
+    # Plain number, not a foreign key: who did it, as in the change table.
+    actor_id = models.BigIntegerField(null=True, blank=True)
+    # What the channels may show beside title and body.
+    data = models.JSONField(
+        blank=True, default=dict, db_default=models.Value({}, models.JSONField()), encoder=DjangoJSONEncoder
+    )
+    in_inbox = models.BooleanField(default=True, db_default=True)
+    planned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    read_at = models.DateTimeField(null=True, blank=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    objects = models.Manager.from_queryset(NotificationQuerySet)()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["recipient", "-created_at", "-id"], name="notification_inbox"),
+            models.Index(
+                fields=["recipient", "-created_at", "-id"], name="notification_unread", condition=UNREAD
+            ),
+            models.Index(fields=["id"], name="notification_unplanned", condition=models.Q(planned_at=None)),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["recipient", "key"], name="notification_once", condition=~models.Q(key="")
+            ),
+            models.UniqueConstraint(
+                fields=["recipient", "group_key"],
+                name="notification_group_once",
+                condition=~models.Q(group_key="") & models.Q(read_at=None, archived_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _days() -> ArrayField:
+    return ArrayField(
+        models.CharField(max_length=3, choices=[(d, d) for d in DAYS]), default=list, blank=True
+    )
+
+
+class NotificationPreference(models.Model):
+    """What a user wants otherwise than the defaults of their role and of the types.
+
+    `channels` switches whole channels, `matrix` single types of them: {type: {channel: bool}}. A digest that
+    is null follows the role. The quiet hours begin on each of `quiet_days` at `quiet_from` in the user's own
+    zone and end at `quiet_until`, the next day where that is earlier; `silent_days` are quiet all day.
+    """
+
+    policy = OwnPolicy("user")
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="notification_preference"
+    )
+    channels = models.JSONField(default=dict, blank=True)
+    matrix = models.JSONField(default=dict, blank=True)
+    daily_digest = models.BooleanField(null=True, blank=True)
+    weekly_digest = models.BooleanField(null=True, blank=True)
+    # Local dates of the last digests: none is sent twice.
+    daily_on = models.DateField(null=True, blank=True, editable=False)
+    weekly_on = models.DateField(null=True, blank=True, editable=False)
+    quiet = models.BooleanField(default=False)
+    quiet_from = models.TimeField(default="22:00")
+    quiet_until = models.TimeField(default="07:00")
+    quiet_days = _days()
+    silent_days = _days()
+    urgent_passes = models.BooleanField(default=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = VisibleManager()
+
+    def __str__(self) -> str:
+        return f"preferences of user {self.user_id}"
+
+    def clean(self) -> None:
+        if self.quiet and self.quiet_days and self.quiet_from == self.quiet_until:
+            raise ValidationError({"quiet_until": "The hours end when they begin."}, code="invalid")
+
+
+class Delivery(models.Model):
+    """One notification by one channel: at most one row of it, which is there before anything is sent.
+
+    `due_at` is when it may be taken up; while it is being sent, the end of the lease. `fence` counts the
+    leases: whoever finds another number there has lost it. `done` are the devices that have it already.
+    """
+
+    class Channel(models.TextChoices):
+        EMAIL = "email"
+        PUSH = "push"
+        SMS = "sms"
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        SENT = "sent"
+        FAILED = "failed"
+        SKIPPED = "skipped"
+
+    notification = models.ForeignKey(Notification, models.CASCADE, related_name="deliveries")
+    channel = models.CharField(max_length=5, choices=Channel.choices)
+    status = models.CharField(
+        max_length=7, choices=Status.choices, default=Status.QUEUED, db_default=Status.QUEUED
+    )
+    due_at = models.DateTimeField(db_default=Now())
+    fence = models.IntegerField(default=0, db_default=0)
+    attempts = models.SmallIntegerField(default=0, db_default=0)
+    done = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    error = models.CharField(max_length=300, blank=True, default="", db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["due_at", "id"], name="delivery_due", condition=models.Q(status="queued")),
+            models.Index(fields=["created_at"], name="delivery_age"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["notification", "channel"], name="delivery_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} of notification {self.notification_id}"
+
+
+class PushSubscription(models.Model):
+    """A browser that takes web push (RFC 8030) for a user."""
+
+    policy = OwnPolicy("user")
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="push_subscriptions")
+    endpoint = models.CharField(max_length=1_000, unique=True)
+    p256dh = models.CharField(max_length=120)
+    auth = models.CharField(max_length=40)
+    user_agent = models.CharField(max_length=300, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.user_agent or f"device {self.pk}"
+
+
+class DeadAddress(models.Model):
+    """An e-mail address or phone number that was refused for good: nothing more goes there until someone
+    takes it off this list."""
+
+    channel = models.CharField(max_length=5, choices=Delivery.Channel.choices)
+    address = models.CharField(max_length=320)
+    reason = models.CharField(max_length=300, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name_plural = "dead addresses"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "address"], name="dead_address_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class PushKey(models.Model):
+    """The installation's VAPID key (RFC 8292), made at its first use; the private one is sealed."""
+
+    private = models.TextField()
+    public = models.CharField(max_length=120)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="push_key_single"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public

@@ -1,0 +1,70 @@
+"""Records and people of these tests. Models can be imported once Django is set up, so inside fixtures."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import uvicorn
+
+
+@pytest.fixture
+def new_lead(db: None) -> Callable[..., Any]:
+    """new_lead(actor, **fields) → a stored lead, its changes not dispatched yet."""
+    from core.changes import acting_as
+    from lead_management.models import Lead
+
+    def make(actor: Any = None, **fields: Any) -> Any:
+        with acting_as(actor):
+            return Lead.objects.create(**{"first_name": "Ada", "last_name": "Byron"} | fields)
+
+    return make
+
+
+@pytest.fixture
+def inbox(db: None) -> Callable[..., list[Any]]:
+    """inbox(user, type=…) → their notifications, newest first, once all changes are dispatched."""
+
+    from core.changes.dispatch import dispatch
+    from core.notifications.models import Notification
+
+    def read(user: Any, **filters: Any) -> list[Any]:
+        dispatch()
+        return list(Notification.objects.filter(recipient=user, **filters).order_by("-id"))
+
+    return read
+
+
+@pytest.fixture
+def team(db: None) -> Any:
+    from core.accounts.models import Team
+
+    return Team.objects.create(name="West")
+
+
+@pytest.fixture
+def server(settings: Any, transactional_db: None) -> Any:
+    """The ASGI application under uvicorn, in a thread; its address as host:port."""
+    from django.db import connection
+
+    from backend.embedded import ports
+    from backend.routing import make_application
+
+    settings.CRM = {"LIVE_CHECK_S": 0.2}
+    config = uvicorn.Config(make_application(), port=ports.any_free(), lifespan="off", log_level="warning")
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not running.started:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield f"127.0.0.1:{config.port}"
+    running.should_exit = True
+    thread.join(10)
+    with connection.cursor() as cursor:  # the server's threads leave theirs open
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )

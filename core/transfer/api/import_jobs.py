@@ -1,0 +1,133 @@
+"""`/api/v1/imports/`: progress, faults, cancelling, undoing."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action
+from core.api.paging import numbered
+from core.api.parameters import PAGES
+from core.api.request_ids import request_id_of
+from core.api.resources import ReadOnlyResourceViewSet
+from core.api.schema.lists import PAGING
+from core.api.schema.parts import TEXT, page_of
+from core.conf import conf
+from core.entities.locks import IMPORTING, try_lock
+from core.errors import ConflictError, InvalidError, NotVisibleError
+from core.transfer import undoing
+from core.transfer.api.answers import import_body, in_words, issues_body
+from core.transfer.api.documented import IMPORT_RESULT, ISSUE
+from core.transfer.api.streaming import streamed
+from core.transfer.guarding import guard, unguard
+from core.transfer.models import ImportIssue, ImportJob
+
+KINDS = ImportIssue.Kind.values
+KIND = OpenApiParameter("kind", TEXT | {"enum": KINDS}, description="Issues of this kind only.")
+
+
+class ImportFaults(ReadOnlyResourceViewSet):
+    """What was wrong, for people and as a file."""
+
+    @extend_schema(responses={200: page_of(ISSUE)}, parameters=[KIND, *PAGING], filters=False)
+    @action(methods=["get"], detail=True)
+    def issues(self, request: Request, pk: str) -> Response:
+        """All rows that did not go in (`kind=error` or `skipped`), and what an undo `kept`."""
+        job = self.get_object()
+        found = issues_asked_for(request, job)
+        return Response(numbered(request, found, lambda part: issues_body(part, job)).body())
+
+    @extend_schema(
+        operation_id="imports_errors_csv", responses={(200, "text/csv"): {"type": "string"}}, filters=False
+    )
+    @action(methods=["get"], detail=True, url_path=r"errors\.csv")
+    def errors(self, request: Request, pk: str) -> Any:
+        """The faulty rows as they stood in the file, with `_row` and `_error`, to correct and resend."""
+        job = self.get_object()
+        if job.kind != ImportJob.Kind.IMPORT:
+            raise NotVisibleError("An undo has no file.")
+        return streamed(request, error_lines(job), "text/csv; charset=utf-8", f"import_{job.pk}_errors.csv")
+
+
+class ImportEndings(ReadOnlyResourceViewSet):
+    """Stopping an import, and taking it back."""
+
+    @extend_schema(request=None, responses={200: IMPORT_RESULT})
+    @action(methods=["post"], detail=True)
+    def cancel(self, request: Request, pk: str) -> Response:
+        """End an import that waits or runs; nothing of it is kept."""
+        job = self.get_object()
+        if not job.is_open:
+            raise ConflictError("This import has ended already; undo it instead.", code="ended")
+        job.cancel_requested = True
+        job.save(update_fields=["cancel_requested"])
+        return Response(import_body(job))
+
+    @extend_schema(request=None, responses={200: IMPORT_RESULT, 202: IMPORT_RESULT})
+    @action(methods=["post"], detail=True)
+    def undo(self, request: Request, pk: str) -> Response:
+        """Take an import back; records changed since stay and are listed. Large ones are jobs."""
+        job = undoing.begin_undo(self.get_object(), request.user, request_id_of(request))
+        if job.rows <= conf.IMPORT_ROWS_AT_ONCE and try_lock(IMPORTING, job.entity):
+            undoing.perform_undo(job)
+            return Response(import_body(job))
+        undoing.postpone(job)
+        body = import_body(job)
+        return Response(body, 202, headers={"Location": body["url"], "Retry-After": "1"})
+
+
+class ImportJobViewSet(ImportFaults, ImportEndings):
+    """Your imports and their undoings, the newest first."""
+
+    model = ImportJob
+    queryset = ImportJob.objects.all()
+    filters = ("status", "kind")
+    taking = {"list": None, "issues": {*PAGES, "kind"}}
+    orderings = ("created_at", "finished_at", "id")
+    access = {"cancel": Action.VIEW, "undo": Action.VIEW}
+
+    def get_queryset(self) -> QuerySet:
+        return super().get_queryset().order_by("-id")
+
+    @extend_schema(responses={200: IMPORT_RESULT})
+    def list(self, request: Request) -> Response:
+        return super().list(request)
+
+    def _shown(self, rows: QuerySet) -> Any:
+        return [import_body(job, details=False) for job in rows]
+
+    @extend_schema(responses={200: IMPORT_RESULT})
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """Progress, figures and the first faulty rows."""
+        return Response(import_body(self.get_object()))
+
+
+def issues_asked_for(request: Request, job: ImportJob) -> QuerySet[ImportIssue]:
+    """The job's issues of the `kind` that the request names. Raises InvalidError."""
+    rows, kind = job.issues.order_by("id"), request.query_params.get("kind")
+    if kind and kind not in KINDS:
+        raise InvalidError.of("kind", f"Expected one of: {', '.join(KINDS)}.", "invalid_choice")
+    return rows.filter(kind=kind) if kind else rows
+
+
+def error_lines(job: ImportJob) -> Iterator[bytes]:
+    """The error file, in blocks."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*map(guard, job.headers), "_row", "_error"])
+    width = len(job.headers)
+    for issue in job.issues.filter(kind=ImportIssue.Kind.ERROR).order_by("id").iterator(1_000):
+        # What the file had disarmed is not disarmed twice: sent again it means the same.
+        cells = [guard(unguard(cell)) for cell in [*issue.cells, *[""] * width][:width]]
+        writer.writerow([*cells, issue.row, guard("; ".join(in_words(issue.errors)))])
+        if out.tell() > 1 << 16:
+            yield out.getvalue().encode()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue().encode()

@@ -1,0 +1,90 @@
+"""`/api/v1/import/{resource_type}/`: template, preview, import."""
+
+import csv
+import io
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import Action
+from core.api.request_ids import request_id_of
+from core.api.viewsets import CrmViewSet
+from core.conf import conf
+from core.entities.locks import IMPORTING, try_lock
+from core.transfer import jobs
+from core.transfer.api.answers import import_body
+from core.transfer.api.documented import IMPORT_FORM, IMPORT_RESULT, PREVIEW_RESULT
+from core.transfer.api.requests import entity_named, options_of, upload_of
+from core.transfer.exporting import header_of
+from core.transfer.importing import Plan, must_be_possible, plan
+from core.transfer.previewing import preview
+from core.transfer.reading import open_table
+
+
+class ImportUploads(CrmViewSet):
+    """Files sent to be imported."""
+
+    @extend_schema(
+        operation_id="import_create",
+        request={"multipart/form-data": IMPORT_FORM},
+        responses={200: IMPORT_RESULT, 202: IMPORT_RESULT},
+    )
+    def create(self, request: Request, resource_type: str) -> Response:
+        """Import a file: small ones are answered at once, large ones with 202 and a job to follow."""
+        made, file, name = self._plan(request, resource_type)
+        must_be_possible(made)
+        job = jobs.begin(made, file, name, request.user, request_id_of(request))
+        if made.table.shape.rows > conf.IMPORT_ROWS_AT_ONCE or not try_lock(IMPORTING, made.entity.name):
+            jobs.postpone(job, file)
+            body = import_body(job)
+            return Response(body, 202, headers={"Location": body["url"], "Retry-After": "1"})
+        jobs.perform(job, made)
+        return Response(import_body(job))
+
+    def _plan(self, request: Request, resource_type: str) -> tuple[Plan, Any, str]:
+        entity = entity_named(resource_type)
+        file, name = upload_of(request)
+        options = options_of(request, entity)
+        return plan(entity, open_table(file, options.asked), options, request.user), file, name
+
+
+class ImportTemplates(CrmViewSet):
+    """Empty files to fill in."""
+
+    @extend_schema(responses={(200, "text/csv"): {"type": "string"}})
+    def template(self, request: Request, resource_type: str) -> HttpResponse:
+        """A CSV file with a header for every field that can be imported."""
+        out = io.StringIO()
+        csv.writer(out).writerow(header_of(entity_named(resource_type)))
+        return csv_answer(out.getvalue().encode(), f"{resource_type}_template.csv")
+
+
+class ImportViewSet(ImportTemplates, ImportUploads):
+    """Import a CSV or XLSX file into leads, contacts, companies, opportunities or tasks."""
+
+    parser_classes = [MultiPartParser]
+    access = {"preview": Action.ADD}
+
+    @property
+    def policy(self) -> Any:
+        return entity_named(self.kwargs["resource_type"]).model.policy
+
+    @extend_schema(
+        operation_id="import_preview",
+        request={"multipart/form-data": IMPORT_FORM},
+        responses={200: PREVIEW_RESULT},
+    )
+    def preview(self, request: Request, resource_type: str) -> Response:
+        """How the file would be read and where its columns would go; nothing is imported."""
+        made, _file, _name = self._plan(request, resource_type)
+        return Response(preview(made))
+
+
+def csv_answer(content: bytes, name: str) -> HttpResponse:
+    """A CSV file to keep."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)

@@ -1,0 +1,18 @@
+"""What imports and exports registers at start-up."""
+
+from core import standalone_runner
+from core.api import routes
+from core.transfer import export_jobs, tasks  # noqa: F401  (tasks are asked for by name)
+from core.transfer import working as importing
+from core.transfer.api.exports import ExportJobViewSet
+from core.transfer.api.import_jobs import ImportJobViewSet
+from core.transfer.api.saved_mappings import SavedMappingViewSet
+from core.transfer.api.urls import urlpatterns
+
+routes.register("imports", ImportJobViewSet)
+routes.register("exports", ExportJobViewSet)
+routes.register("import_mappings", SavedMappingViewSet)
+routes.include_urls("v1/", urlpatterns)
+
+standalone_runner.background_jobs.register("imports", importing.work_off_all)
+standalone_runner.background_jobs.register("exports", export_jobs.work_off_all)

@@ -1,0 +1,13 @@
+"""What outgoing webhooks registers at start-up."""
+
+from core import standalone_runner
+from core.api import routes
+from core.changes import consumers
+from core.webhooks import consuming, sending, tasks  # noqa: F401  (tasks are asked for by name)
+from core.webhooks.api.views import DeliveryViewSet, WebhookViewSet
+
+routes.register("webhooks", WebhookViewSet)
+routes.register("webhook-deliveries", DeliveryViewSet)
+
+consumers.register("webhooks", consuming.consume)
+standalone_runner.background_jobs.register("webhooks", lambda stopped: sending.deliver_due(stopped=stopped))

@@ -1,0 +1,125 @@
+"""Runs of workflows over HTTP."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.accounts.models import User
+from core.api.bodies import only
+from core.api.parameters import moment_parameter
+from core.api.querying import filtered, ordered
+from core.api.resources import ReadOnlyResourceViewSet
+from core.api.schema import parts
+from core.api.schema.lists import list_parameters
+from core.api.schema.parts import ID, JSON, TEXT, object_of
+from core.entities.kinds import BIGINT_MAX, Choice, DateTime, Integer
+from core.errors import InvalidError
+from core.workflows import operations
+from core.workflows.api.serializers import ExecutionSerializer
+from core.workflows.models import WorkflowExecution
+
+BULK_RETRY = object_of(
+    {"workflow": ID, "status": TEXT, "created_after": parts.MOMENT, "created_before": parts.MOMENT}
+)
+MOMENT = DateTime()
+BIG = Integer(minimum=1, maximum=BIGINT_MAX)
+RUN_FILTERS = ("status", "entity", "object_id", "error_code")
+RUN_ORDERINGS = ("id",)
+SINCE = ("created_after", "created_before")
+RUN_PARAMETERS = list_parameters(WorkflowExecution, RUN_FILTERS, SINCE, RUN_ORDERINGS)
+
+
+class ExecutionVerbs(ReadOnlyResourceViewSet):
+    """Going on, and beginning anew."""
+
+    @extend_schema(request=None, responses={200: ExecutionSerializer})
+    @action(methods=["post"], detail=True)
+    def retry(self, request: Request, pk: str) -> Response:
+        """Go on from the step that failed."""
+        run = self.get_object()
+        operations.retry(run)
+        return self._shown_again(run)
+
+    @extend_schema(request=None, responses={201: ExecutionSerializer})
+    @action(methods=["post"], detail=True)
+    def rerun(self, request: Request, pk: str) -> Response:
+        """A new run for the same event, with the workflow's present version."""
+        made = operations.rerun(self.get_object(), request.user)
+        return Response(self.get_serializer(made).data, status=201)
+
+    def _shown_again(self, run: WorkflowExecution) -> Response:
+        return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
+
+
+class ExecutionEnding(ExecutionVerbs):
+    """Ending one."""
+
+    @extend_schema(request=None, responses={200: ExecutionSerializer})
+    @action(methods=["post"], detail=True)
+    def cancel(self, request: Request, pk: str) -> Response:
+        """No further step starts."""
+        run = self.get_object()
+        operations.cancel(run)
+        return self._shown_again(run)
+
+
+class ExecutionBulk(ReadOnlyResourceViewSet):
+    """Many at once."""
+
+    @extend_schema(
+        request={JSON: BULK_RETRY},
+        responses={200: object_of({"retried": {"type": "integer"}})},
+    )
+    @action(methods=["post"], detail=False)
+    def bulk_retry(self, request: Request) -> Response:
+        """Retry the failed runs that the body names: by workflow, status and time."""
+        statuses = Choice(choices=tuple(WorkflowExecution.RETRYABLE))
+        known = {"workflow": BIG, "status": statuses, "created_after": MOMENT, "created_before": MOMENT}
+        given = only(request, known)
+        if not given:
+            raise InvalidError.of("", "Name the runs to retry; nothing would name all.", "required")
+        names = {"created_after": "created_at__gte", "created_before": "created_at__lt"}
+        rows = self.get_queryset().filter(**{names.get(name, name): value for name, value in given.items()})
+        return Response({"retried": operations.retry_many(rows)})
+
+
+class ExecutionViewSet(ExecutionBulk, ExecutionEnding):
+    """Runs of workflows, with every step."""
+
+    model = WorkflowExecution
+    queryset = WorkflowExecution.objects.select_related("version", "workflow").prefetch_related("steps")
+    serializer_class = ExecutionSerializer
+    filters = (*RUN_FILTERS, "workflow")
+    orderings = RUN_ORDERINGS
+    parameters = SINCE
+
+    def filtered(self, rows: QuerySet) -> QuerySet:
+        return narrowed(self.request, super().filtered(rows))
+
+
+def executions_of(user: User) -> QuerySet[WorkflowExecution]:
+    """The runs a user may see."""
+    rows = WorkflowExecution.objects.visible_to(user)
+    return rows.select_related("version").prefetch_related("steps").order_by("-id")
+
+
+def shown_runs(rows: Any) -> Any:
+    return ExecutionSerializer(rows, many=True).data
+
+
+def runs_asked_for(request: Request, workflow: Any) -> QuerySet[WorkflowExecution]:
+    """The runs of a workflow that the request names, in its order."""
+    rows = narrowed(request, executions_of(request.user).filter(workflow=workflow))
+    return ordered(request, filtered(request, rows, RUN_FILTERS, (*SINCE, "ordering")), RUN_ORDERINGS)
+
+
+def narrowed(request: Request, rows: QuerySet) -> QuerySet:
+    """By time; the rest is named by `filters`."""
+    after, before = moment_parameter(request, "created_after"), moment_parameter(request, "created_before")
+    if after:
+        rows = rows.filter(created_at__gte=after)
+    return rows.filter(created_at__lt=before) if before else rows

@@ -1,0 +1,18 @@
+"""What automation registers at start-up."""
+
+from core import standalone_runner
+from core.api import routes
+from core.changes import consumers
+from core.workflows import automation, matching, tasks, timeline  # noqa: F401  (tasks and a timeline source)
+from core.workflows.api.email_templates import EmailTemplateViewSet
+from core.workflows.api.executions import ExecutionViewSet
+from core.workflows.api.urls import urlpatterns
+from core.workflows.api.views import WorkflowViewSet
+
+routes.register("workflows", WorkflowViewSet)
+routes.register("executions", ExecutionViewSet)
+routes.register("email-templates", EmailTemplateViewSet)
+routes.include_urls("v1/", urlpatterns)
+
+consumers.register("workflows", matching.consume)
+standalone_runner.background_jobs.register("workflows", automation.work_turn)

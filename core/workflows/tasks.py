@@ -1,0 +1,57 @@
+"""Celery tasks of automation.
+
+Each looks in PostgreSQL for what is due, so each may run twice or not at all.
+"""
+
+from typing import Any
+
+from celery import current_task, shared_task
+
+from core import jobs
+from core.changes.dispatch import dispatch
+from core.workflows import automation, engine, retention
+from core.workflows.models import Workflow
+
+
+@shared_task(name="core.tasks.dispatch_changes")
+def dispatch_changes() -> int:
+    """Feed waiting changes to the consumers, and take up the first of the runs they start: they have been
+    rung for as well, but somebody waits. Rung after every commit and swept by beat."""
+    fed = dispatch()
+    if fed:
+        engine.run_due(seconds=0)
+    return fed
+
+
+@shared_task(name="core.tasks.run_workflows")
+def run_workflows() -> int:
+    """Work off due runs; rung when some were started and swept by beat."""
+    return engine.run_due(stopped=jobs.is_stopping)
+
+
+@shared_task(name="core.tasks.execute_workflow")
+def execute_workflow(workflow_id: int, trigger_data: dict[str, Any] | None = None) -> int:
+    """Start one run of a workflow by hand and work it off; returns the execution's id.
+
+    A message that is delivered twice starts one run: its id is the run's key.
+    """
+    workflow = Workflow.objects.get(pk=workflow_id)
+    message = getattr(current_task.request, "id", None) if current_task else None
+    run = engine.queue_workflow(workflow, trigger_data, key=f"task:{message}" if message else "")
+    engine.run_now(run)
+    return run.pk
+
+
+@shared_task(name="core.tasks.sweep_automation")
+def sweep_automation() -> int:
+    """What no doorbell announced: dates and schedules, runs that are due, changes left over. Mail and calls
+    are rung for: each is a task of its own, with a time limit of its own."""
+    jobs.enqueue("core.tasks.send_mail")
+    jobs.enqueue("core.tasks.deliver_webhooks")
+    return automation.work_turn(jobs.is_stopping)
+
+
+@shared_task(name="core.tasks.prune_automation")
+def prune_automation() -> int:
+    """Delete the history that is past its time."""
+    return retention.prune()
