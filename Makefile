@@ -19,13 +19,13 @@ help:  ## Say what there is
 	@echo "make clean  stop the servers; remove their data, .venv and caches"
 
 run: $(RUN_STAMP)
-	@exec $(PY) -m backend.stack --stop-with-parent
+	@exec $(PY) -m backend.development.stack --stop-with-parent
 
 test: $(DEV_STAMP)
 	$(PY) -m pytest -n $(WORKERS) --maxschedchunk 8 $(ARGS)
 
 lint: $(DEV_STAMP)
-	$(PY) -m backend.lint
+	$(PY) -m backend.development.lint
 
 schema: $(DEV_STAMP)
 	$(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

@@ -12,7 +12,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
     from django.core.management import execute_from_command_line  # after the settings module is named
 
-    from backend.launch import ensure_services, problems_as_a_sentence
+    from backend.env import problems_as_a_sentence
+    from backend.launch import ensure_services
 
     with problems_as_a_sentence():
         command = sys.argv[1] if len(sys.argv) > 1 else "help"

@@ -5,7 +5,8 @@ from typing import Any
 
 from celery import Celery, signals
 
-from backend.launch import ensure_services, problems_as_a_sentence, refuse_unsafe_start
+from backend.env import problems_as_a_sentence
+from backend.launch import ensure_services, refuse_unsafe_start
 from backend.schedule import SCHEDULE
 from core import jobs
 

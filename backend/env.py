@@ -6,13 +6,17 @@ may be kept in a file instead, as container platforms hand it over: `NAME_FILE` 
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
+
+BASE_DIR = Path(__file__).resolve().parent.parent
 
 T = TypeVar("T")
 Number = TypeVar("Number", int, float)
@@ -32,6 +36,15 @@ DURATION_FORM = re.compile(r"(\d+)\s*(ms|s|m|h|d)?")
 
 class ConfigurationError(Exception):
     """The environment asks for something that cannot be; the message is one sentence for the operator."""
+
+
+@contextmanager
+def problems_as_a_sentence() -> Iterator[None]:
+    """A configuration that cannot be ends the process with one sentence, not a traceback."""
+    try:
+        yield
+    except ConfigurationError as problem:
+        sys.exit(f"Error: {problem}")
 
 
 def load_dotenv(path: Path, environ: MutableMapping[str, str] = os.environ) -> None:

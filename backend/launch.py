@@ -2,39 +2,18 @@
 
 import gc
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeVar
 
-from backend.embedded.services import Services, data_folder
-from backend.env import ConfigurationError, Env, load_dotenv
-
-BASE_DIR = Path(__file__).resolve().parent.parent
+from backend.development.embedded.services import services_of_checkout
+from backend.env import ConfigurationError, problems_as_a_sentence
 
 Application = TypeVar("Application")
 
 
-def services() -> Services:
-    """The embedded servers of this checkout."""
-    load_dotenv(BASE_DIR / ".env")
-    env = Env()
-    return Services(data_folder(BASE_DIR, env), env)
-
-
-@contextmanager
-def problems_as_a_sentence() -> Iterator[None]:
-    """A configuration that cannot be ends the process with one sentence, not a traceback."""
-    try:
-        yield
-    except ConfigurationError as problem:
-        sys.exit(f"Error: {problem}")
-
-
 def ensure_services(tell: Callable[[str], None] = lambda sentence: None) -> None:
     """Start the embedded servers, unless the environment names real ones."""
-    services().ensure_running(tell)
+    services_of_checkout().ensure_running(tell)
 
 
 def start_web(make_application: Callable[[], Application]) -> Application:

@@ -22,7 +22,7 @@ import httpx
 import psutil
 import psycopg
 
-from backend.embedded import ports
+from backend.development.embedded import ports
 from backend.testing.servers import TestServers, start_servers
 
 ROOT = Path(__file__).resolve().parent.parent

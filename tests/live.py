@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 
-from backend.embedded import ports
-from backend.embedded.services import Services
+from backend.development.embedded import ports
+from backend.development.embedded.services import Services
 from backend.env import Env
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,7 +50,7 @@ def running_stack(**environ: str) -> Iterator[str]:
 def _start(folder: str, port: int, log: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     own = {key: value for key, value in os.environ.items() if key not in OURS}
     own |= {"CRM_DATA_DIR": str(Path(folder) / "data"), "CRM_WEB_PORT": str(port), **environ}
-    command = [sys.executable, "-m", "backend.stack", "--stop-with-parent"]
+    command = [sys.executable, "-m", "backend.development.stack", "--stop-with-parent"]
     with log.open("wb") as output:
         return subprocess.Popen(command, cwd=ROOT, env=own, stdout=output, stderr=subprocess.STDOUT)
 

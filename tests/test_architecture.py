@@ -14,9 +14,9 @@ from statistics import median, quantiles
 from django.apps import apps
 from django.conf import settings
 
+from backend.local_apps import LOCAL_APPS
 from core.entities import entities
 
-APPS = ("backend", "core", "contacts", "opportunities", "lead_management", "tasks")
 FUNCTION_MEDIAN, FUNCTION_P90, FUNCTION_MAX = 8, 30, 60
 MODULE_MAX = 500
 # Texts of demo data, and the rules that leads are scored by before there is a model.
@@ -45,7 +45,7 @@ def parsed(text: str) -> ast.Module:
 def modules() -> list[Module]:
     """What runs: all modules of the apps but tests and migrations."""
     base = Path(settings.BASE_DIR)
-    found = [path.relative_to(base) for app in APPS for path in (base / app).rglob("*.py")]
+    found = [path.relative_to(base) for app in LOCAL_APPS for path in (base / app).rglob("*.py")]
     kept = [path for path in found if not {"tests", "migrations", "conftest.py"} & set(path.parts)]
     return [Module(str(path), (base / path).read_text()) for path in sorted(kept)]
 

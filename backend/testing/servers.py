@@ -16,10 +16,10 @@ from pathlib import Path
 
 import psutil
 
-from backend.embedded import placement, ports, postgres, state, valkey
-from backend.embedded.postgres import PostgresServer
-from backend.embedded.services import DEFAULT_SERVICE_USER
-from backend.embedded.valkey import ValkeyServer
+from backend.development.embedded import placement, ports, postgres, state, valkey
+from backend.development.embedded.postgres import PostgresServer
+from backend.development.embedded.services import DEFAULT_SERVICE_USER
+from backend.development.embedded.valkey import ValkeyServer
 from backend.testing import template
 
 PREFIX = "crm-test-"

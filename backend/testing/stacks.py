@@ -15,9 +15,9 @@ from typing import Any
 
 import psutil
 
-from backend.embedded import placement, ports, state
-from backend.embedded.services import DEFAULT_SERVICE_USER
-from backend.launch import BASE_DIR
+from backend.development.embedded import placement, ports, state
+from backend.development.embedded.services import DEFAULT_SERVICE_USER
+from backend.env import BASE_DIR
 from backend.testing import template
 
 START_SECONDS = 180  # some seconds, on a machine that does nothing else
@@ -42,7 +42,7 @@ def bare_environ(data: Path, **variables: str) -> dict[str, str]:
 
 @dataclass
 class Stack:
-    """One `python -m backend.stack`; `data` is its data folder, `port` its web server's."""
+    """One `python -m backend.development.stack`; `data` is its data folder, `port` its web server's."""
 
     data: Path
     port: int = field(default_factory=ports.any_free)
@@ -64,7 +64,7 @@ class Stack:
         choose_ports(self.data)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "backend.stack"],
+                [sys.executable, "-m", "backend.development.stack"],
                 cwd=BASE_DIR,
                 env=bare_environ(self.data, CRM_WEB_PORT=str(self.port), **self.environ),
                 stdin=subprocess.DEVNULL,

@@ -11,17 +11,17 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from backend.embedded import state
-from backend.embedded.postgres import PostgresServer
-from backend.launch import BASE_DIR
+from backend.development.embedded import state
+from backend.development.embedded.postgres import PostgresServer
+from backend.env import BASE_DIR
 
 FOLDER = BASE_DIR / ".data" / "test-template"
 CLUSTER = "cluster"
 SOURCES = (
     "requirements.txt",
     "*/migrations/*.py",
-    "backend/settings.py",
-    "backend/embedded/postgres.py",
+    "backend/settings/*.py",
+    "backend/development/embedded/postgres.py",
     "backend/testing/*.py",
 )
 KEPT = 3  # of earlier migrations: one changes branches

@@ -8,9 +8,8 @@ import sys
 import psycopg
 import pytest
 
-from backend.embedded.services import Services
-from backend.env import Env
-from backend.launch import BASE_DIR
+from backend.development.embedded.services import Services
+from backend.env import BASE_DIR, Env
 from backend.testing.stacks import bare_environ, fill
 
 pytestmark = pytest.mark.timeout(300)

@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from backend.launch import BASE_DIR
+from backend.env import BASE_DIR
 
 READERS = {
     "text": "text",

@@ -1,7 +1,7 @@
 import pytest
 from django.db import connection
 
-from backend.embedded.ports import any_free
+from backend.development.embedded.ports import any_free
 from core.changes.dispatch import dispatch
 
 HEALTHY = {

@@ -15,16 +15,16 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 import yaml
 
-from backend.embedded import ports
-from backend.embedded.services import Services
-from backend.env import Env
-from backend.launch import BASE_DIR
+from backend.development.embedded import ports
+from backend.development.embedded.services import Services
+from backend.env import BASE_DIR, Env
 from backend.testing.stacks import bare_environ, fill
 
 pytestmark = pytest.mark.timeout(300)
@@ -55,6 +55,25 @@ sys.meta_path.insert(0, Missing())
 
 def instructions(name):
     return re.findall(rf"^{name} (.+)$", DOCKERFILE.rpartition("\nFROM ")[2], flags=re.MULTILINE)
+
+
+def left_out(folder, names):
+    """Those of the names in a folder that .dockerignore keeps out of the image."""
+    patterns = [line for line in (BASE_DIR / ".dockerignore").read_text().splitlines() if line[:1] != "#"]
+    below = Path(folder).relative_to(BASE_DIR)
+
+    def is_left_out(name):
+        path = str(below / name)
+        return any(
+            fnmatch(name, pattern.removeprefix("**/"))
+            if pattern.startswith("**/")
+            else path == pattern
+            # A pattern without a folder is about the top of the checkout.
+            or (below == Path() and fnmatch(name, pattern))
+            for pattern in patterns
+        )
+
+    return [name for name in names if is_left_out(name)]
 
 
 @dataclass
@@ -129,8 +148,7 @@ def image(tmp_path_factory, servers, services):
         if line.startswith("--from"):
             continue
         source, target = line.split()
-        copy = shutil.copy if (BASE_DIR / source).is_file() else shutil.copytree
-        copy(BASE_DIR / source, made.app / target)
+        shutil.copytree(BASE_DIR / source, made.app / target, ignore=left_out, dirs_exist_ok=True)
     [given] = instructions("ENV")
     own = dict(word.split("=", 1) for word in given.split())
     own |= {"CRM_DATA_DIR": str(root / "data"), "STATIC_ROOT": str(made.app / "staticfiles")}

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from backend.embedded import placement
-from backend.embedded.leftovers import leftovers
-from backend.embedded.services import Services
+from backend.development.embedded import placement
+from backend.development.embedded.leftovers import leftovers
+from backend.development.embedded.services import Services
 from backend.env import Env
 from backend.testing.stacks import bare_environ
 

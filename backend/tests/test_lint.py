@@ -1,7 +1,7 @@
 import sys
 from pathlib import Path
 
-from backend.lint import Check, offline, production, report, run, schema_differences, shortened
+from backend.development.lint import Check, offline, production, report, run, schema_differences, shortened
 
 
 def python(code: str, **environ: str) -> Check:

@@ -2,7 +2,7 @@ import logging
 
 from django.core.mail import EmailMultiAlternatives, get_connection
 
-BACKEND = "backend.mail_log.EmailBackend"
+BACKEND = "backend.development.mail_log.EmailBackend"
 
 
 def mail(body):

@@ -12,10 +12,9 @@ import psycopg
 import pytest
 import redis
 
-from backend.embedded import placement, ports, state
-from backend.embedded.services import Services
-from backend.env import ConfigurationError, Env
-from backend.launch import BASE_DIR
+from backend.development.embedded import placement, ports, state
+from backend.development.embedded.services import Services
+from backend.env import BASE_DIR, ConfigurationError, Env
 from backend.testing.stacks import bare_environ, choose_ports
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="root alone runs servers as someone else")
@@ -111,7 +110,7 @@ def test_a_busy_port_that_was_asked_for_is_answered_with_a_sentence_that_names_i
 def test_a_busy_port_that_nobody_asked_for_is_passed_over(folder, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as other:
         busy = other.getsockname()[1]
-        monkeypatch.setattr("backend.embedded.services.PREFERRED_VALKEY_PORT", busy)
+        monkeypatch.setattr("backend.development.embedded.services.PREFERRED_VALKEY_PORT", busy)
         found = services(folder, DATABASE_URL="postgresql://db/crm")
         found.ensure_running()
         assert f":{busy}/" not in found.redis_url()
@@ -138,7 +137,7 @@ def test_a_port_that_another_program_takes_just_before_the_start_is_passed_over(
     given = {"POSTGRES": {"REDIS_URL": "redis://cache"}, "VALKEY": {"DATABASE_URL": "postgresql://db/crm"}}
     with socket.create_server(("127.0.0.1", 0)) as other:
         busy = other.getsockname()[1]
-        monkeypatch.setattr(f"backend.embedded.services.PREFERRED_{name}_PORT", busy)
+        monkeypatch.setattr(f"backend.development.embedded.services.PREFERRED_{name}_PORT", busy)
         looks = seen_free_once(monkeypatch, busy)
         found = services(folder, **given[name])
         told = []

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from backend.embedded.services import Services
+from backend.development.embedded.services import Services
+from backend.development.stack import WebAddress, commands, development_defaults, only_one, web_address
 from backend.env import ConfigurationError, Env
-from backend.stack import WebAddress, commands, development_defaults, only_one, web_address
 from backend.testing.stacks import Stack, fill, running_stack
 
 RUNNING = "The CRM is running. Ctrl-C stops it."

@@ -10,7 +10,7 @@ from celery import current_app
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from backend.launch import BASE_DIR
+from backend.env import BASE_DIR
 from core import tasks
 
 FOLDERS = ("backend", "core", "contacts", "opportunities", "lead_management", "tasks")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from backend.launch import BASE_DIR
+from backend.env import BASE_DIR
 
 NAMED = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 

@@ -3,8 +3,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from backend.embedded.leftovers import leftovers
-from backend.launch import services
+from backend.development.embedded.leftovers import leftovers
+from backend.development.embedded.services import services_of_checkout
 
 ACTIONS = {
     "start": "unless they run",
@@ -29,24 +29,24 @@ class Command(BaseCommand):
         getattr(self, action)()
 
     def start(self) -> None:
-        services().ensure_running(self.stdout.write)
+        services_of_checkout().ensure_running(self.stdout.write)
 
     def stop(self) -> None:
-        stopped = services().stop()
+        stopped = services_of_checkout().stop()
         self.stdout.write(f"Stopped {' and '.join(stopped)}." if stopped else "Nothing was running.")
 
     def status(self) -> None:
-        for name, state in services().status().items():
+        for name, state in services_of_checkout().status().items():
             self.stdout.write(f"{name}: {state}")
 
     def remove(self) -> None:
-        services().remove()
+        services_of_checkout().remove()
         self.stdout.write("Stopped, and the data removed.")
 
     def env(self) -> None:
         """For `eval "$(python manage.py services env)"` in a shell that is about to back up."""
-        services().ensure_running(self.stderr.write)
-        for name, value in services().environment().items():
+        services_of_checkout().ensure_running(self.stderr.write)
+        for name, value in services_of_checkout().environment().items():
             self.stdout.write(f"export {name}={quote(value)}")
 
     def tidy(self) -> None:

@@ -48,7 +48,7 @@ def server(settings: Any, transactional_db: None) -> Any:
     """The ASGI application under uvicorn, in a thread; its address as host:port."""
     from django.db import connection
 
-    from backend.embedded import ports
+    from backend.development.embedded import ports
     from backend.routing import make_application
 
     settings.CRM = {"LIVE_CHECK_S": 0.2}

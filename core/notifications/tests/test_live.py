@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from backend.embedded import ports
+from backend.development.embedded import ports
 from core.accounts import keys, sessions, tickets
 from core.accounts.models import Session
 from core.accounts.origin import Origin

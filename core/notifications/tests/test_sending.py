@@ -147,7 +147,7 @@ def mailbox(settings):
 
 
 def _free_port():
-    from backend.embedded import ports
+    from backend.development.embedded import ports
 
     return ports.any_free()
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import pytest
 from AntiSSRF import AntiSSRFPolicy, PolicyConfigOptions
 
-from backend.launch import BASE_DIR
+from backend.env import BASE_DIR
 from core.outbound.addresses import AddressRefusedError, check, is_denied, resolve, target_of
 
 PUBLIC = "93.184.216.34"

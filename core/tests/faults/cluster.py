@@ -21,9 +21,9 @@ import psycopg
 import redis
 from aiosmtpd.controller import Controller
 
-from backend.embedded import ports
-from backend.launch import BASE_DIR
-from backend.stack import WebAddress, commands
+from backend.development.embedded import ports
+from backend.development.stack import WebAddress, commands
+from backend.env import BASE_DIR
 from backend.testing.servers import run_folder, running_postgres, running_valkey
 from core.tests.receiver import receiver
 

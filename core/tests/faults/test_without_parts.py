@@ -8,7 +8,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from backend.embedded.postgres import INSTALL
+from backend.development.embedded.postgres import INSTALL
 from backend.testing.servers import running_postgres
 from core.tests.faults.cluster import await_true
 

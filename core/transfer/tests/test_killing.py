@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from backend.embedded.services import Services
+from backend.development.embedded.services import Services
 from backend.env import Env
 from backend.testing.stacks import fill, running_stack
 

@@ -4,7 +4,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from django.core.management import call_command
 
-from backend.embedded import ports
+from backend.development.embedded import ports
 from core.mail import sending as mailing
 from core.mail.models import EmailMessage, EmailTemplate
 from core.notifications.models import Notification

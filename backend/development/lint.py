@@ -1,4 +1,4 @@
-"""Every check but the tests: `make lint`, which is `python -m backend.lint`. It starts no server.
+"""Every check but the tests: `make lint`, which is `python -m backend.development.lint`. It starts no server.
 
 One line per check; the output of those that failed follows at the end.
 """
@@ -14,7 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+from backend.env import BASE_DIR
+from backend.local_apps import LOCAL_APPS
+
 SCHEMA = Path("docs/openapi.yaml")
 PARALLEL = 2
 SHOWN_LINES = 80
@@ -74,10 +76,10 @@ def checks(data: str) -> list[Check]:
     python = [sys.executable, "-m"]
     manage = [sys.executable, "manage.py"]
     found = [
-        Check("types (mypy)", [*python, "mypy"], offline(data)),
+        Check("types (mypy)", [*python, "mypy", *packages()], offline(data)),
         Check("style (ruff check)", [*python, "ruff", "check", "."]),
         Check("format (ruff format --check)", [*python, "ruff", "format", "--check", "."]),
-        Check("layers (import-linter)", [str(Path(sys.executable).with_name("lint-imports"))]),
+        Check("layers (import-linter)", [*python, "backend.development.layers"]),
         Check(
             "migrations (makemigrations --check)",
             [*manage, "makemigrations", "--check", "--dry-run"],
@@ -90,8 +92,15 @@ def checks(data: str) -> list[Check]:
         ),
     ]
     if (BASE_DIR / SCHEMA).exists():
-        found.append(Check(f"API schema ({SCHEMA})", [*python, "backend.lint", "schema"], offline(data)))
+        found.append(
+            Check(f"API schema ({SCHEMA})", [*python, "backend.development.lint", "schema"], offline(data))
+        )
     return found
+
+
+def packages() -> list[str]:
+    """mypy's arguments that name our apps."""
+    return [argument for app in LOCAL_APPS for argument in ("-p", app)]
 
 
 def schema_differences(committed: Path) -> str:

@@ -1,4 +1,4 @@
-"""The whole CRM on one machine: `make run`, which is `python -m backend.stack`.
+"""The whole CRM on one machine: `make run`, which is `python -m backend.development.stack`.
 
 PostgreSQL and Valkey (unless the environment names real ones), then web, Celery worker and Celery beat with
 merged logs under honcho's manager. One Ctrl-C stops everything. A supervisor that is killed takes web, worker
@@ -24,11 +24,10 @@ from typing import Any
 from honcho import manager, process
 
 from backend.checks import is_loopback
-from backend.embedded import ports
-from backend.embedded.processes import leash
-from backend.embedded.services import Services
-from backend.env import ConfigurationError, Env
-from backend.launch import BASE_DIR, problems_as_a_sentence, services
+from backend.development.embedded import ports
+from backend.development.embedded.processes import leash
+from backend.development.embedded.services import Services, services_of_checkout
+from backend.env import BASE_DIR, ConfigurationError, Env, problems_as_a_sentence
 
 READY_SECONDS = 60
 INTERRUPTED = 130
@@ -170,7 +169,7 @@ def only_one(folder: Path) -> Iterator[None]:
 
 def run(tell: Callable[[str], None]) -> int:
     """Start everything, stay until it ends; the exit code."""
-    servers = services()  # reads .env first
+    servers = services_of_checkout()  # reads .env first
     web = web_address(servers.env)
     development_defaults(os.environ, web)
     with only_one(servers.folder):

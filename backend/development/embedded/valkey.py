@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import redis
 
-from backend.embedded import processes
-from backend.embedded.placement import Identity, Wheel
-from backend.embedded.ports import LOOPBACK
+from backend.development.embedded import processes
+from backend.development.embedded.placement import Identity, Wheel
+from backend.development.embedded.ports import LOOPBACK
 from backend.env import ConfigurationError
 
 START_SECONDS = 15

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from backend.embedded.placement import Identity
+from backend.development.embedded.placement import Identity
 from backend.env import ConfigurationError
 
 PR_SET_PDEATHSIG = 1

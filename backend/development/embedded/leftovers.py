@@ -1,7 +1,8 @@
 """Folders outside their checkouts whose checkouts are gone: found, and removed when one says so.
 
 Under root the servers of a checkout that others cannot enter keep their files elsewhere
-(backend.embedded.placement). Who deletes such a checkout, or kills a test run, leaves those behind.
+(backend.development.embedded.placement). Who deletes such a checkout, or kills a test run, leaves those
+behind.
 """
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from backend.embedded import placement
+from backend.development.embedded import placement
 
 NAME = re.compile(r"crm-[0-9a-f]{16}")
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backend.embedded import placement, ports, postgres, state, valkey
-from backend.embedded.postgres import PostgresServer
-from backend.embedded.state import State
-from backend.embedded.valkey import ValkeyServer
-from backend.env import ConfigurationError, Env
+from backend.development.embedded import placement, ports, postgres, state, valkey
+from backend.development.embedded.postgres import PostgresServer
+from backend.development.embedded.state import State
+from backend.development.embedded.valkey import ValkeyServer
+from backend.env import BASE_DIR, ConfigurationError, Env, load_dotenv
 
 PREFERRED_POSTGRES_PORT = 54329
 PREFERRED_VALKEY_PORT = 63799
@@ -188,3 +188,10 @@ class Services:
             next((port for port in (wished, preferred) if port and ports.is_free(port)), 0)
             or ports.any_free()
         )
+
+
+def services_of_checkout() -> Services:
+    """The embedded servers of this checkout."""
+    load_dotenv(BASE_DIR / ".env")
+    env = Env()
+    return Services(data_folder(BASE_DIR, env), env)

@@ -1,0 +1,66 @@
+"""Installed apps, middleware, templates."""
+
+from backend.env import BASE_DIR
+from backend.local_apps import LOCAL_APPS
+from backend.settings.environment import env
+from core.features import FEATURES
+
+INSTALLED_APPS = [
+    *("backend", *(app for app in reversed(LOCAL_APPS) if app != "backend")),
+    "unfold",  # before the admin, whose templates it replaces
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "pgtrigger",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "corsheaders",
+]
+
+MIDDLEWARE = [
+    "core.api.request_ids.RequestIdMiddleware",
+    "backend.headers.PolicyHeaders",
+    "backend.health.HealthMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "core.accounts.api.throttling.RateLimitHeadersMiddleware",
+]
+
+ROOT_URLCONF = "backend.urls"
+ASGI_APPLICATION = "backend.asgi.application"
+WSGI_APPLICATION = "backend.wsgi.application"
+APPEND_SLASH = False  # every path is routed with and without its slash; a redirect would lose a POST's body
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "core" / feature / "templates" for feature in FEATURES],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+SITE_NAME = env.text("SITE_NAME", "CRM")
+UNFOLD = {"SITE_TITLE": SITE_NAME, "SITE_HEADER": SITE_NAME}  # the admin site
+DEMO_LEADS = env.integer("CRM_DEMO_LEADS", 400, minimum=0)

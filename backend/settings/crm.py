@@ -1,0 +1,17 @@
+"""The product's own settings (core/conf.py holds them all, with their defaults), lead scoring."""
+
+from pathlib import Path
+
+from backend.settings.environment import DATA_DIR, env
+
+CRM = {
+    "RECORD_URL": env.pattern("RECORD_URL", ["base", "plural", "id"], "{base}/api/v1/{plural}/{id}/"),
+    "OUTBOUND_PLAIN_HTTP": env.flag("OUTBOUND_PLAIN_HTTP", False),
+    "OUTBOUND_PORTS": env.integers("OUTBOUND_PORTS", [443, 80], minimum=1, maximum=65535),
+    "OUTBOUND_ALLOWED_HOSTS": env.words("OUTBOUND_ALLOWED_HOSTS", []),
+}
+
+LEAD_SCORING_MODEL_PATH = Path(
+    env.text("LEAD_SCORING_MODEL_PATH", str(DATA_DIR / "models" / "lead_scoring_model.json"))
+)
+LEAD_SCORING_RETRAIN_SCHEDULE = env.text("LEAD_SCORING_RETRAIN_SCHEDULE", "0 2 * * 1")  # Monday 02:00 UTC

@@ -1,0 +1,51 @@
+"""Users, passwords, tokens, cookies, HTTPS, CORS."""
+
+import hashlib
+import hmac
+from datetime import timedelta
+
+from corsheaders.defaults import default_headers
+
+from backend.settings.environment import PRODUCTION, SECRET_KEY, env
+
+AUTH_USER_MODEL = "core.User"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+# A key of their own: what signs cookies and cursors signs no tokens.
+JWT_SIGNING_KEY = env.text(
+    "JWT_SIGNING_KEY", hmac.new(SECRET_KEY.encode(), b"crm.jwt", hashlib.sha512).hexdigest()
+)
+JWT_ISSUER = env.text("JWT_ISSUER", "crm")
+JWT_AUDIENCE = env.text("JWT_AUDIENCE", "crm-api")
+JWT_ACCESS_LIFETIME = env.duration("JWT_ACCESS_LIFETIME", timedelta(minutes=10))
+# How long a session goes on unused, and at most.
+JWT_REFRESH_LIFETIME = env.duration("JWT_REFRESH_LIFETIME", timedelta(days=14))
+JWT_SESSION_LIFETIME = env.duration("JWT_SESSION_LIFETIME", timedelta(days=90))
+
+_https = env.flag("HTTPS_ONLY", PRODUCTION)
+SECURE_SSL_REDIRECT = _https
+SECURE_HSTS_SECONDS = int(env.duration("HSTS_DURATION", timedelta(days=365)).total_seconds()) if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
+SECURE_HSTS_PRELOAD = _https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_PROXY", False) else None
+TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXY_COUNT", 1 if SECURE_PROXY_SSL_HEADER else 0, minimum=0)
+SESSION_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SECURE = _https
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
+X_FRAME_OPTIONS = "DENY"
+
+CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS", [])
+CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-match", "if-none-match", "x-request-id"]
+CORS_EXPOSE_HEADERS = [
+    *("ETag", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed"),
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+]
