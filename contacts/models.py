@@ -7,7 +7,7 @@ from django.db.models.functions import Upper
 
 from contacts.querysets import CompanyQuerySet, ContactQuerySet
 from core.models.fields import Address, email, prose, text, texts, url
-from core.models.record import Record, record_indexes, record_triggers, search_text
+from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 
 
 class Company(Address, Record):
@@ -40,6 +40,7 @@ class Company(Address, Record):
             models.Index(fields=["domain"], name="company_domain", condition=~models.Q(domain="")),
             models.Index(Upper("name"), name="company_name"),
         ]
+        constraints = record_constraints("company")
         triggers = record_triggers("company")
 
     def __str__(self) -> str:
@@ -51,7 +52,7 @@ class Contact(Address, Record):
 
     entity_name = "contact"
 
-    first_name = models.CharField(max_length=100)
+    first_name = text(100)
     last_name = text(100)
     email = email()
     additional_emails = texts(models.EmailField(max_length=254))
@@ -85,7 +86,8 @@ class Contact(Address, Record):
             GinIndex(fields=["additional_emails"], name="contact_emails"),
             GinIndex(fields=["additional_phones"], name="contact_phones"),
         ]
+        constraints = record_constraints("contact")
         triggers = record_triggers("contact")
 
     def __str__(self) -> str:
-        return f"{self.first_name} {self.last_name}".strip()
+        return f"{self.first_name} {self.last_name}".strip() or self.email or self.company_name or self.phone

@@ -8,7 +8,13 @@ from django.db.models import Q
 from contacts.demo import add_contacts
 from contacts.duplicates import same_company, same_person
 from contacts.models import Company, Contact
-from contacts.rules import company_domain, company_named, no_parent_below_itself, one_primary_address
+from contacts.rules import (
+    company_domain,
+    company_named,
+    no_parent_below_itself,
+    one_primary_address,
+    somebody,
+)
 from core.api import routes
 from core.demo import demo_parts
 from core.entities import column, columns
@@ -56,6 +62,7 @@ CONTACT = register(
         plural="contacts",
         model=Contact,
         title=("first_name", "last_name"),
+        title_fallback=("email", "company_name", "phone", "mobile"),
         columns=(
             id_column(Contact),
             *columns(Contact, "first_name", "last_name", "email"),
@@ -73,7 +80,7 @@ CONTACT = register(
             **COMMON_FILTERS,
             "any_email": NamedFilter(Email(), _any_email, "With this address, primary or not."),
         },
-        rules=(company_named, one_primary_address),
+        rules=(company_named, one_primary_address, somebody),
         duplicates=same_person,
         example={"first_name": "Ada", "last_name": "Byron", "email": "ada@engines.example", "company": 1},
     )

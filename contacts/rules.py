@@ -8,9 +8,16 @@ from django.db import connection
 
 from contacts.models import Company
 from core.changes import current
+from core.entities.entity import NeedsAny
 from core.errors import InvalidError
 
 Values = dict[str, Any]
+
+
+somebody = NeedsAny(
+    ("first_name", "last_name", "email", "phone", "mobile", "company_name", "company"),
+    "A contact needs a first name, last name, e-mail address, phone number or company.",
+)
 
 
 def domain_of(text: str) -> str:

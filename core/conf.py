@@ -12,8 +12,9 @@ DEFAULTS: dict[str, Any] = {
     "COUNT_LIMIT": 10_000,
     "BULK_LIMIT": 10_000,
     "DEFAULT_CURRENCY": "USD",
-    # Region for phone numbers written without a country code (ISO 3166-1 alpha-2).
-    "DEFAULT_PHONE_REGION": "US",
+    # Where phone numbers without a country code are from (ISO 3166-1 alpha-2) if neither the record nor its
+    # writer says so; without a region they are kept as they are written.
+    "DEFAULT_PHONE_REGION": "",
     "IDEMPOTENCY_HOURS": 24,
     # Changes handed to the consumers in one transaction.
     "DISPATCH_BATCH": 5_000,

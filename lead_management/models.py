@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from core.models.fields import Address, choice, email, prose, text, url
-from core.models.record import Record, record_indexes, record_triggers, search_text
+from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 from lead_management.querysets import LeadQuerySet
 
 # Written by the system from other tables or by scoring: they leave a lead's version as it is.
@@ -51,7 +51,7 @@ def became(model: str) -> models.ForeignKey:
 class Lead(Address, Record):
     entity_name = "lead"
 
-    first_name = models.CharField(max_length=100)
+    first_name = text(100)
     last_name = text(100)
     email = email()
     phone = text(40)
@@ -112,6 +112,7 @@ class Lead(Address, Record):
             ),
         ]
         constraints = [
+            *record_constraints("lead"),
             models.CheckConstraint(condition=models.Q(lead_score__lte=100), name="lead_score_up_to_100"),
             models.CheckConstraint(
                 condition=models.Q(status__in=LeadStatus.values), name="lead_status_known"
@@ -120,4 +121,4 @@ class Lead(Address, Record):
         triggers = record_triggers("lead", derived=DERIVED, untracked=("scored_at",))
 
     def __str__(self) -> str:
-        return f"{self.first_name} {self.last_name}".strip()
+        return f"{self.first_name} {self.last_name}".strip() or self.email or self.company_name or self.phone

@@ -27,7 +27,7 @@ from lead_management import (
 from lead_management.demo import add_leads
 from lead_management.models import Lead
 from lead_management.querysets import HOT, OPEN
-from lead_management.rules import conversion_is_a_verb, lost_with_a_reason
+from lead_management.rules import conversion_is_a_verb, lost_with_a_reason, somebody
 from lead_management.scoring import first_score
 from lead_management.timeline import CONVERSION
 
@@ -52,6 +52,7 @@ LEAD = register(
         plural="leads",
         model=Lead,
         title=("first_name", "last_name"),
+        title_fallback=("email", "company_name", "phone", "mobile"),
         columns=(
             id_column(Lead),
             *columns(Lead, "first_name", "last_name", "email"),
@@ -80,7 +81,7 @@ LEAD = register(
             "max_score": NamedFilter(SCORE, _max_score, "With at most this score."),
         },
         open=OPEN,
-        rules=(conversion_is_a_verb, lost_with_a_reason, first_score),
+        rules=(somebody, conversion_is_a_verb, lost_with_a_reason, first_score),
         example={
             "first_name": "Ada",
             "last_name": "Byron",

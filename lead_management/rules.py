@@ -5,8 +5,14 @@ from typing import Any
 
 from django.utils import timezone
 
+from core.entities.entity import NeedsAny
 from core.errors import InvalidError
 from lead_management.models import LeadStatus
+
+somebody = NeedsAny(
+    ("first_name", "last_name", "email", "phone", "mobile", "company_name"),
+    "A lead needs a first name, last name, e-mail address, phone number or company.",
+)
 
 
 def conversion_is_a_verb(values: dict[str, Any], before: Mapping[str, Any] | None) -> None:

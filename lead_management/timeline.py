@@ -25,9 +25,8 @@ def conversions(subject: Subject) -> QuerySet:
 
 
 def shown(lead: Lead, subject: Subject) -> dict[str, Any]:
-    name = f"{lead.first_name} {lead.last_name}".strip()
     made = {entity: getattr(lead, column) for entity, column in BECAME.items()}
-    return {"type": "converted", "title": f"{name} was converted", "data": {"lead": lead.pk, **made}}
+    return {"type": "converted", "title": f"{lead} was converted", "data": {"lead": lead.pk, **made}}
 
 
 CONVERSION = Source("conversion", conversions, shown, at="converted_at")

@@ -8,7 +8,7 @@ from django.db import models
 from core.access import Action, ReadAllPolicy, VisibleManager
 from core.models.capture import captured
 from core.models.fields import choice, prose, text
-from core.models.record import Record, record_indexes, record_triggers, search_text
+from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 from opportunities.querysets import OpportunityQuerySet
 
 PERCENT = [MinValueValidator(0), MaxValueValidator(100)]
@@ -168,6 +168,7 @@ class Opportunity(Record):
             models.Index(fields=["contact", "-id"], name="opportunity_contact"),
         ]
         constraints = [
+            *record_constraints("opportunity"),
             models.CheckConstraint(condition=models.Q(amount__gte=0), name="opportunity_amount"),
             models.CheckConstraint(condition=models.Q(probability__lte=100), name="opportunity_probability"),
         ]

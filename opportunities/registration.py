@@ -24,7 +24,7 @@ from opportunities import (
 from opportunities.demo import add_opportunities
 from opportunities.models import Opportunity, Pipeline
 from opportunities.querysets import OPEN, weighted
-from opportunities.rules import company_named, in_a_stage, lost_with_a_reason
+from opportunities.rules import company_named, in_a_stage, lost_with_a_reason, named
 
 targets.register("pipeline", Pipeline)
 
@@ -52,7 +52,8 @@ OPPORTUNITY = register(
         title=("name",),
         columns=(
             id_column(Opportunity),
-            *columns(Opportunity, "name", "company", "contact", "company_name"),
+            column(Opportunity, "name", required=False),
+            *columns(Opportunity, "company", "contact", "company_name"),
             column(Opportunity, "pipeline", required=False),
             column(Opportunity, "stage", kind=StageKey(), required=False),
             *columns(Opportunity, "status", "amount"),
@@ -73,7 +74,7 @@ OPPORTUNITY = register(
             "rotting": NamedFilter(Boolean(), _rotting, "Resting in a stage for longer than it allows."),
         },
         open=OPEN,
-        rules=(in_a_stage, lost_with_a_reason, company_named),
+        rules=(in_a_stage, lost_with_a_reason, company_named, named),
         example={
             "name": "Second engine",
             "company": 1,

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from contacts.models import Company
+from django.db.models import Model
+
+from contacts.models import Company, Contact
+from core.changes import current
+from core.entities.entity import NeedsAny
 from core.errors import InvalidError
 from opportunities.models import OpportunityStatus
 from opportunities.stages import stage_table
@@ -47,4 +51,30 @@ def company_named(values: Values, before: Before) -> None:
     """A deal linked to a company bears its name where none was given."""
     linked = values.get("company_id")
     if linked and not values.get("company_name") and (before is None or before["company_id"] != linked):
-        values["company_name"] = Company.objects.values_list("name", flat=True).get(pk=linked)
+        values["company_name"] = _called(Company, linked)
+
+
+def named(values: Values, before: Before) -> None:
+    """A deal without a name of its own is called by its company or contact; each has a name."""
+    if before is not None and "name" not in values:
+        return
+    kept = before or {}
+    if not values.get("name"):
+        contact = values.get("contact_id", kept.get("contact_id"))
+        company = values.get("company_name", kept.get("company_name"))
+        values["name"] = (company or (_called(Contact, contact) if contact else ""))[:200]
+    something(values, before)
+
+
+something = NeedsAny(
+    ("name", "company_name"), "A deal needs a name, or a company or contact to be called by."
+)
+
+
+def _called(model: type[Model], pk: int) -> str:
+    """How a company or contact is called; asked for once where many deals are of the same."""
+    memo = current().memo
+    key = f"{model._meta.model_name} name", pk
+    if key not in memo:
+        memo[key] = str(model._default_manager.get(pk=pk))
+    return memo[key]

@@ -7,7 +7,7 @@ from django.utils import timezone
 from core.access import OwnPolicy
 from core.accounts.models import check_time_zone
 from core.models.fields import choice, prose, text
-from core.models.record import Record, record_indexes, record_triggers, search_text
+from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 from tasks.querysets import TaskQuerySet
 
 # What a task may be about; at most one of them.
@@ -100,6 +100,7 @@ class Task(Record):
             *(models.Index(fields=[name, "-id"], name=f"task_{name}") for name in SUBJECTS),
         ]
         constraints = [
+            *record_constraints("task"),
             models.CheckConstraint(condition=_at_most_one(), name="task_about_one"),
             models.CheckConstraint(
                 condition=models.Q(status__in=TaskStatus.values), name="task_status_known"

@@ -28,7 +28,10 @@ RIGHTS = ("is_active", "is_staff", "is_superuser")
 BRIEF = ("username", "first_name", "last_name", "team", "is_active")
 # Of people one may know and not change: all but what is told of their password.
 LOOKED_AT = (
-    ("Person", {"fields": ("username", "first_name", "last_name", "email", "phone", "time_zone")}),
+    (
+        "Person",
+        {"fields": ("username", "first_name", "last_name", "email", "phone", "phone_region", "time_zone")},
+    ),
     ("Rights", {"fields": ("role", "team", *RIGHTS)}),
     ("Times", {"fields": ("last_login", "date_joined")}),
 )
@@ -72,7 +75,7 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
     readonly_fields = ("last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email", "phone", "time_zone")}),
+        ("Person", {"fields": ("first_name", "last_name", "email", "phone", "phone_region", "time_zone")}),
         ("Rights", {"fields": ("role", "team", *RIGHTS)}),
         ("Times", {"fields": ("last_login", "date_joined")}),
     )

@@ -2,9 +2,11 @@
 
 import zoneinfo
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, Self
 
 import pgtrigger
+import phonenumbers
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.contrib.postgres.fields import ArrayField
@@ -18,10 +20,22 @@ from core.access import Action, PeoplePolicy, ReadAllPolicy, Role, VisibleManage
 from core.models.capture import captured
 
 
+@cache
+def time_zones() -> frozenset[str]:
+    """The names of the IANA database: listing them reads hundreds of files, so it is done once."""
+    return frozenset(zoneinfo.available_timezones())
+
+
 def check_time_zone(name: str) -> None:
     """Refuse what is not a zone of the IANA database (`Europe/Berlin`)."""
-    if name not in zoneinfo.available_timezones():
+    if name not in time_zones():
         raise ValidationError(f"{name!r} is not an IANA time zone such as Europe/Berlin.", code="invalid")
+
+
+def check_phone_region(code: str) -> None:
+    """Refuse what is no region of the phone numbering plan."""
+    if code not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValidationError(f"{code!r} is not a country code such as DE.", code="invalid")
 
 
 class Team(models.Model):
@@ -106,6 +120,10 @@ class User(AbstractUser):
     team = models.ForeignKey(Team, models.SET_NULL, null=True, blank=True, related_name="members")
     time_zone = models.CharField(max_length=64, default="UTC", db_default="UTC", validators=[check_time_zone])
     phone = models.CharField(max_length=20, blank=True, default="", db_default="")
+    # Where the phone numbers that they write without a country code are from (ISO 3166-1 alpha-2).
+    phone_region = models.CharField(
+        max_length=2, blank=True, default="", db_default="", validators=[check_phone_region]
+    )
 
     objects = CrmUserManager()
 

@@ -15,6 +15,7 @@ from core.api.parameters import flag, record_id
 from core.api.rendering import dumps
 from core.changes.history import of_record, presented
 from core.entities import Entity, writing
+from core.entities.cleaning import warnings_of
 from core.entities.duplicates import possible_duplicates, refuse_duplicates
 from core.entities.reading import Reader
 from core.errors import ForbiddenError, NotVisibleError
@@ -68,13 +69,18 @@ class WriteMixin(RecordMixin):
         refuse_duplicates(request.query_params.get("on_duplicate", ""), twins)
         record = writing.insert(self.entity, values, request.user)
         more = {} if twins is None else {"possible_duplicates": twins}
-        return self.shown(request, record.pk, 201, **more)
+        return self.shown(request, record.pk, 201, **more, **self._warnings(record, request))
 
     def update(self, request: Request, pk: str, *, partial: bool = False) -> Response:
         record = writing.locked(self.entity, record_id(pk), request.user)
         preconditions.check(request, record)
         writing.update(self.entity, record, request.data, request.user, partial=partial)
-        return self.shown(request, record.pk)
+        return self.shown(request, record.pk, **self._warnings(record, request))
+
+    def _warnings(self, record: Any, request: Request) -> dict[str, Any]:
+        """What was taken and is doubtful, such as a phone number that nobody can place."""
+        found = warnings_of(self.entity, record, request.data)
+        return {"warnings": found} if found else {}
 
     def partial_update(self, request: Request, pk: str) -> Response:
         return self.update(request, pk, partial=True)

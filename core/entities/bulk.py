@@ -154,18 +154,21 @@ def clean_shared(entity: Entity, data: Mapping[str, Any], user: Any, ids: Sequen
     try:
         values = clean(replace(entity, rules=()), data, user=user, before=before, partial=True)
         if len(ids) > 1:
-            _refuse_unique(entity, values.get(MERGED, {}))
+            _refuse_unique(entity, values)
     except InvalidError as error:
         raise InvalidError([replace(i, field=f"data.{i.field}") for i in error.issues]) from error
     return values
 
 
-def _refuse_unique(entity: Entity, given: Mapping[str, Any]) -> None:
+def _refuse_unique(entity: Entity, values: Mapping[str, Any]) -> None:
     """Several records cannot get the same value of a unique field."""
-    unique = [d.key for d in custom.definitions(entity) if d.unique and d.key in given] if given else []
+    given = values.get(MERGED) or {}
+    unique = [c.name for c in entity.columns if c.unique and values.get(c.path)]
+    if given:
+        unique += [custom.PREFIX + d.key for d in custom.definitions(entity) if d.unique and d.key in given]
     if unique:
         message = "Several records cannot have the same value of a unique field."
-        raise InvalidError([FieldIssue(custom.PREFIX + key, "unique", message) for key in unique])
+        raise InvalidError([FieldIssue(name, "unique", message) for name in unique])
 
 
 def merging(values: Mapping[str, Any], given: Mapping[str, Any]) -> CombinedExpression:

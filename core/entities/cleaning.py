@@ -4,7 +4,7 @@ All faults are collected and raised together as InvalidError, each under the nam
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.entities import custom, kinds
@@ -12,6 +12,8 @@ from core.entities.columns import Column
 from core.entities.entity import Entity
 from core.entities.locks import UNIQUE_FIELD, lock
 from core.entities.lookups import Lookups
+from core.entities.money import CURRENCY_FIELD, contradiction, read_amount, settled
+from core.entities.regions import COUNTRY_FIELD, region_of
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 
 # A PUT replaces a record's content and leaves who it belongs to.
@@ -48,6 +50,7 @@ class Cleaning:
         lookups: Lookups | None = None,
     ) -> None:
         self.entity, self.before, self.lookups = entity, before, lookups or Lookups(user)
+        self.user, self.region = user, ""
         self.partial = partial and before is not None
         self.values: dict[str, Any] = {}
         self.issues: list[FieldIssue] = []
@@ -56,11 +59,13 @@ class Cleaning:
         if not isinstance(data, Mapping):
             raise InvalidError.of("", "Expected an object.", "not_an_object")
         given = self._known(data)
-        for column, raw in given.values():
+        self.region = self._region(data)
+        for column, raw in sorted(given.values(), key=_currency_first):
             self._clean_one(column, raw, self.values, column.path)
-        self._complete({c.name for c, _ in given.values()})
+        self._complete({c.name for c, _ in given.values()} | self.values.keys() & {CURRENCY_FIELD})
         self._clean_custom_fields(data)
         self._check_references()
+        self._check_unique()
         self._raise_if_any()
         self._apply_rules()
         return self.values
@@ -79,11 +84,32 @@ class Cleaning:
                 known[name] = (column, raw)
         return known
 
+    def _region(self, data: Mapping[str, Any]) -> str:
+        """Where local phone numbers are from: the record's country, else where its writer is."""
+        country = data.get(COUNTRY_FIELD) or (self.before or {}).get(COUNTRY_FIELD)
+        known = region_of(country) if isinstance(country, str) else ""
+        return known or getattr(self.user, "phone_region", "")
+
     def _clean_one(self, column: Column, raw: Any, into: dict[str, Any], key: str) -> None:
         try:
-            into[key] = clean_value(column, raw)
+            into[key] = clean_value(column, self._amount(column, raw), self.region)
         except ValueRefusedError as error:
             self.issues.append(FieldIssue(column.name, error.code, error.message))
+
+    def _amount(self, column: Column, raw: Any) -> Any:
+        """An amount without the currency beside it, which becomes the record's. Raises ValueRefusedError for
+        one that contradicts the record's."""
+        if type(column.kind) is not kinds.Money or not isinstance(raw, str):
+            return raw
+        bare, codes = read_amount(raw)
+        if not codes or CURRENCY_FIELD not in self.entity.by_name:
+            return bare
+        named = self.values.get(CURRENCY_FIELD) or ""
+        found = settled(codes, named)
+        if found is None:
+            raise ValueRefusedError(contradiction(raw, named), code="currency_mismatch")
+        self.values[CURRENCY_FIELD] = found
+        return bare
 
     def _complete(self, given: set[str]) -> None:
         """Fields that were not given: required ones are missed, others fall to their defaults."""
@@ -115,13 +141,22 @@ class Cleaning:
             if isinstance(column.kind, kinds.Reference) and pk is not None and self._is_new(column.path, pk):
                 self._check_reference(column, pk)
 
-    def _is_new(self, path: str, pk: int) -> bool:
-        return self.before is None or self.before.get(path) != pk
+    def _is_new(self, path: str, value: Any) -> bool:
+        return self.before is None or self.before.get(path) != value
 
     def _check_reference(self, column: Column, pk: int) -> None:
         if not self.lookups.may_refer(column.kind.target, pk):
             message = f'Invalid id "{pk}": there is no such {column.kind.target}.'
             self.issues.append(FieldIssue(column.name, "does_not_exist", message))
+
+    def _check_unique(self) -> None:
+        """What no two records may have at once. The constraint has the last word; this names the field."""
+        for column in self.entity.columns:
+            value = self.values.get(column.path)
+            if not (column.unique and value and self._is_new(column.path, value)):
+                continue
+            if _is_held(self.entity, column.path, value, self.before["id"] if self.before else None):
+                self.issues.append(FieldIssue(column.name, "unique", "Another record has this value."))
 
     def _apply_rules(self) -> None:
         for rule in self.entity.rules:
@@ -132,13 +167,30 @@ class Cleaning:
             raise InvalidError(self.issues)
 
 
-def clean_value(column: Column, raw: Any) -> Any:
-    """One value, null and blank ones included. Raises ValueRefusedError."""
+def _currency_first(given: tuple[Column, Any]) -> bool:
+    """Amounts are looked at when the currency of the record is known."""
+    return given[0].name != CURRENCY_FIELD
+
+
+def warnings_of(entity: Entity, record: Any, names: Iterable[str]) -> list[dict[str, str]]:
+    """What is doubtful about those fields of a record that were given, as the API tells it."""
+    columns = {c.name: c for c in (entity.by_input_name.get(name) for name in names) if c is not None}
+    found = ((c, c.kind.warning(getattr(record, c.path, None))) for c in columns.values())
+    return [
+        {"field": column.name, "code": "kept_as_written", "message": message}
+        for column, message in found
+        if message
+    ]
+
+
+def clean_value(column: Column, raw: Any, region: str = "") -> Any:
+    """One value, null and blank ones included; `region` is where it is from. Raises ValueRefusedError."""
     if raw is None or (raw == "" and not isinstance(column.kind, kinds.Json)):
         if column.required:
             raise ValueRefusedError("This field may not be blank.", code="blank")
         return column.cleared
-    value = column.kind.clean(raw)
+    kind = column.kind.in_region(region) if region else column.kind
+    value = kind.clean(raw)
     if column.required and value in ("", []):
         raise ValueRefusedError("This field may not be blank.", code="blank")
     if value == "" and column.nullable:
@@ -174,7 +226,7 @@ class CustomValues:
 
     def _set(self, key: str, column: Column, raw: Any) -> None:
         try:
-            value = clean_value(column, raw)
+            value = clean_value(column, self.cleaning._amount(column, raw))
         except ValueRefusedError as error:
             self._refuse(column.name, error.code, error.message)
             return
@@ -196,18 +248,28 @@ class CustomValues:
 
 
 def unique_values(entity: Entity, records: Sequence[Any]) -> dict[int, set[tuple[str, str]]]:
-    """Record id → (key, value as JSON) of its unique custom fields."""
+    """Record id → (name, value as JSON) of its unique fields, custom ones under `custom_fields.<key>`."""
     some = any(record.custom_fields for record in records)
-    unique = [d.key for d in custom.definitions(entity) if d.unique] if some else []
-    return {
-        r.pk: {(key, json.dumps(r.custom_fields[key])) for key in unique if key in r.custom_fields}
-        for r in records
-    }
+    keys = [d.key for d in custom.definitions(entity) if d.unique] if some else []
+    plain = [column for column in entity.columns if column.unique]
+    found: dict[int, set[tuple[str, str]]] = {}
+    for record in records:
+        given = {c.path: getattr(record, c.path) for c in plain if getattr(record, c.path)}
+        given |= {custom.PREFIX + k: record.custom_fields[k] for k in keys if k in record.custom_fields}
+        found[record.pk] = {(name, json.dumps(value)) for name, value in given.items()}
+    return found
 
 
 def taken(entity: Entity, pk: int, values: set[tuple[str, str]]) -> bool:
     """Whether records other than `pk` have one of these unique values."""
-    return any(is_taken(entity, key, json.loads(value), {"id": pk}) for key, value in sorted(values))
+    return any(_is_held(entity, name, json.loads(value), pk) for name, value in sorted(values))
+
+
+def _is_held(entity: Entity, name: str, value: Any, pk: int | None) -> bool:
+    """Whether a living record other than `pk` has this value of a field."""
+    if name.startswith(custom.PREFIX):
+        return is_taken(entity, name.removeprefix(custom.PREFIX), value, {"id": pk})
+    return entity.model.objects.filter(**{name: value}, archived_at=None).exclude(pk=pk).exists()
 
 
 def is_taken(entity: Entity, key: str, value: Any, before: Mapping[str, Any] | None) -> bool:

@@ -10,11 +10,28 @@ from django.db.models import Q
 
 from core.entities.columns import Column, column, derived
 from core.entities.kinds import BIGINT_MAX, Integer, Kind
+from core.errors import InvalidError
 from core.registry import Registry
 
 # A rule looks at the values about to be written and, on a change, at the record's present ones; it may
 # complete the values and raises InvalidError where they do not fit together.
 Rule = Callable[[dict[str, Any], Mapping[str, Any] | None], None]
+
+
+@dataclass(frozen=True)
+class NeedsAny:
+    """The rule that a record has at least one of some fields: somebody to speak of."""
+
+    names: tuple[str, ...]
+    message: str
+
+    def __call__(self, values: dict[str, Any], before: Mapping[str, Any] | None) -> None:
+        kept = before or {}
+        paths = {path for name in self.names for path in (name, f"{name}_id")}
+        if before is not None and not paths & values.keys():
+            return
+        if not any(values.get(path, kept.get(path)) for path in paths):
+            raise InvalidError.of(self.names[0], self.message, "required")
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,8 @@ class Entity:
     columns: tuple[Column, ...]
     # How a record is called in lists of references, notifications, the timeline: columns joined by blanks.
     title: tuple[str, ...]
+    # What else it is called by where all of them are blank: the first of these that is not.
+    title_fallback: tuple[str, ...] = ()
     filters: dict[str, NamedFilter] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     # Records that may be the same as the values about to be stored; None where duplicates are no matter.
@@ -51,6 +70,11 @@ class Entity:
     @cached_property
     def by_name(self) -> dict[str, Column]:
         return {c.name: c for c in self.columns}
+
+    @property
+    def title_columns(self) -> tuple[str, ...]:
+        """All that must be read to say how a record is called."""
+        return (*self.title, *self.title_fallback)
 
     @cached_property
     def by_input_name(self) -> dict[str, Column]:
@@ -82,7 +106,7 @@ def record_columns(model: Any) -> tuple[Column, ...]:
         column(model, "assigned_to"),
         column(model, "tags"),
         column(model, "custom_fields", filterable=False, orderable=False),
-        column(model, "external_id"),
+        column(model, "external_id", unique=True),
         column(model, "created_by"),
         column(model, "created_at"),
         column(model, "updated_at"),
@@ -108,6 +132,7 @@ def by_plural(plural: str) -> Entity | None:
 __all__ = [
     "Entity",
     "NamedFilter",
+    "NeedsAny",
     "Rule",
     "by_plural",
     "column",

@@ -92,8 +92,9 @@ def converter(column: Column) -> Callable[[Any], Any] | None:
 
 def title_of(entity: Entity, values: dict[str, Any]) -> str:
     """How a record is called, from its values by column path."""
-    parts = [str(values.get(name) or "") for name in entity.title]
-    return " ".join(p for p in parts if p) or f"{entity.name} {values.get('id')}"
+    name = " ".join(str(values[column]) for column in entity.title if values.get(column))
+    others = (str(values[column]) for column in entity.title_fallback if values.get(column))
+    return name or next(others, f"{entity.name} {values.get('id')}")
 
 
 def briefs(target: str, ids: set[int], user: Any) -> dict[int, Row]:
@@ -103,7 +104,7 @@ def briefs(target: str, ids: set[int], user: Any) -> dict[int, Row]:
     rows = target_model(target).objects.visible_to(user).filter(pk__in=ids).order_by()
     entity = entities.get(target)
     if entity:
-        paths = dict.fromkeys(("id", *entity.title))
+        paths = dict.fromkeys(("id", *entity.title_columns))
         return {r["id"]: {"id": r["id"], "name": title_of(entity, r)} for r in rows.values(*paths)}
     if target == "user":
         return {r["id"]: user_brief(r) for r in rows.values("id", "username", "first_name", "last_name")}

@@ -124,7 +124,7 @@ def restore(record: Any) -> None:
     if taken(entity, record.pk, unique_values(entity, [record])[record.pk]):
         raise ConflictError("Another record has one of its unique values by now.", code="unique")
     record.archived_at = None
-    record.save(update_fields=["archived_at"])
+    _save(record.save, update_fields=["archived_at"])
 
 
 def delete(record: Any) -> None:

@@ -128,7 +128,18 @@ def record_indexes(name: str) -> list[models.Index]:
             name=f"{name}_custom_search",
             condition=HAS_CUSTOM_FIELDS,
         ),
-        models.Index(fields=["external_id"], name=f"{name}_external", condition=~models.Q(external_id="")),
+    ]
+
+
+def record_constraints(name: str) -> list[models.BaseConstraint]:
+    """What holds for every entity: no two living records are the same one of another system."""
+    return [
+        models.UniqueConstraint(
+            fields=["external_id"],
+            name=f"{name}_external_unique",
+            condition=~models.Q(external_id="") & models.Q(archived_at=None),
+            violation_error_code="unique",
+        )
     ]
 
 

@@ -27,7 +27,8 @@ _COLUMNS = "(recipient_id, type, title, body, entity, object_id, key, group_key,
 def record_title(entity: Entity, alias: str) -> str:
     """SQL for how a record is called."""
     parts = ", ".join(f"nullif({alias}.{name}, '')" for name in entity.title)
-    return f"coalesce(nullif(concat_ws(' ', {parts}), ''), '{entity.name} ' || {alias}.id)"
+    others = "".join(f" nullif({alias}.{name}, '')," for name in entity.title_fallback)
+    return f"coalesce(nullif(concat_ws(' ', {parts}), ''),{others} '{entity.name} ' || {alias}.id)"
 
 
 def told(entity: Entity, pairs: str, params: Mapping[str, Any]) -> str:

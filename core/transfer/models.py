@@ -76,6 +76,8 @@ class ImportJob(Job):
     unchanged = models.IntegerField(default=0, db_default=0)
     skipped = models.IntegerField(default=0, db_default=0)
     failed = models.IntegerField(default=0, db_default=0)
+    # Rows that came in, with something left out of them or in doubt.
+    warned = models.IntegerField(default=0, db_default=0)
     removed = models.IntegerField(default=0, db_default=0)
     restored = models.IntegerField(default=0, db_default=0)
     kept = models.IntegerField(default=0, db_default=0)
@@ -92,11 +94,11 @@ class ImportJob(Job):
             ),
         ]
         constraints = [
-            # An import is undone once; a failed undoing may be asked for again.
+            # One at a time: a failed undoing may be asked for again, and a finished one for what it kept.
             models.UniqueConstraint(
                 fields=["undoes"],
                 name="import_undone_once",
-                condition=models.Q(status__in=("pending", "running", "finished")),
+                condition=models.Q(status__in=("pending", "running")),
             ),
         ]
 
@@ -105,10 +107,13 @@ class ImportJob(Job):
 
 
 class ImportIssue(models.Model):
-    """A row that was not imported, with all that is wrong with it, or a record an undo left as it was."""
+    """A row that was not imported, with all that is wrong with it; one that came in with warnings; or a
+    record that an undo left as it was."""
 
     class Kind(models.TextChoices):
         ERROR = "error"
+        # The row came in, without or with a doubtful value in some of its fields.
+        WARNING = "warning"
         SKIPPED = "skipped"
         KEPT = "kept"
 

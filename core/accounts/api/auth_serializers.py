@@ -72,7 +72,7 @@ class MeSerializer(StrictSerializer):
         model = User
         fields = [
             "id", "username", "email", "first_name", "last_name", "full_name", "role", "team", "phone",
-            "time_zone", "is_superuser", "last_login", "date_joined",
+            "time_zone", "phone_region", "is_superuser", "last_login", "date_joined",
         ]  # fmt: skip
         read_only_fields = ["username", "email", "team", "is_superuser", "last_login", "date_joined"]
 

@@ -13,7 +13,9 @@ from core.api.resources import StrictSerializer
 # What colleagues need of each other to assign, mention and expand.
 BRIEF = ["id", "username", "first_name", "last_name", "full_name", "team", "is_active"]
 # E-mail and what administration is about: for administrators, managers of the person, and oneself.
-DETAILS = ["email", "role", "phone", "time_zone", "is_superuser", "last_login", "date_joined"]
+DETAILS = [
+    "email", "role", "phone", "phone_region", "time_zone", "is_superuser", "last_login", "date_joined",
+]  # fmt: skip
 
 NAMES = ("username", "email", "first_name", "last_name")
 

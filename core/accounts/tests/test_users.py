@@ -12,7 +12,9 @@ from core.changes.models import Change
 
 pytestmark = pytest.mark.django_db
 BRIEF = {"id", "username", "first_name", "last_name", "full_name", "team", "is_active"}
-FULL = BRIEF | {"email", "role", "phone", "time_zone", "is_superuser", "last_login", "date_joined"}
+FULL = BRIEF | {
+    "email", "role", "phone", "phone_region", "time_zone", "is_superuser", "last_login", "date_joined",
+}  # fmt: skip
 GOOD = "tarnished-plural-octopus"
 ADA = {
     "username": "ada",
@@ -79,6 +81,7 @@ def test_a_user_without_a_password_cannot_sign_in_until_one_is_set(admin, anonym
         ({"team": True}, "team", "incorrect_type"),
         ({"team": "x"}, "team", "incorrect_type"),
         ({"time_zone": "Mars"}, "time_zone", "invalid"),
+        ({"phone_region": "ZZ"}, "phone_region", "invalid"),
         ({"is_superuser": True}, "is_superuser", "read_only"),
         ({"is_staff": True}, "is_staff", "unknown_field"),
         ({"groups": [1]}, "groups", "unknown_field"),

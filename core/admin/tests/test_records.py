@@ -57,7 +57,12 @@ def test_saving_a_page_untouched_changes_nothing(browser, robin, lead):
 def test_a_new_record_belongs_to_who_made_it_and_is_cleaned(browser, robin):
     client = browser(robin)
     response = save(
-        client, f"{LEADS}add/", first_name=" Joan ", email="JOAN@x.example", phone="(415) 555-0123"
+        client,
+        f"{LEADS}add/",
+        first_name=" Joan ",
+        email="JOAN@x.example",
+        phone="(415) 555-0123",
+        country="USA",
     )
     assert response.status_code == 302, refusals(response)
     made = Lead.objects.get()

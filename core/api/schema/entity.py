@@ -26,6 +26,7 @@ from core.entities import Column, Entity, kinds
 IDS = array_of(ID) | {"maxItems": 10_000}
 MODE = TEXT | {"enum": ["partial", "atomic"], "default": "partial"}
 ERROR = object_of({"id": ID, "code": TEXT, "message": TEXT})
+WARNING = object_of({"field": TEXT, "code": TEXT, "message": TEXT})
 PERSON = object_of({"id": ID, "username": TEXT, "full_name": TEXT})
 SHARED: dict[str, Schema] = {
     "BulkRequest": object_of(
@@ -203,6 +204,10 @@ class EntitySchema(CrmSchema):
         }
         if self.entity.duplicates:
             shown["possible_duplicates"] = array_of(object_of({"id": ID, "name": TEXT})) | {"readOnly": True}
+        shown["warnings"] = array_of(WARNING) | {
+            "readOnly": True,
+            "description": "In the answer to a write: what was taken and is doubtful.",
+        }
         return object_of(shown, ("id",))
 
     def _input(self, *, required: bool) -> Schema:

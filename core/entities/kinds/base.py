@@ -39,6 +39,14 @@ class Kind:
         """The value to store. Raises ValueRefusedError."""
         raise refuse("invalid", "This kind takes no value.")
 
+    def in_region(self, region: str) -> "Kind":
+        """This kind for values written in a country (ISO 3166-1 alpha-2), where that makes a difference."""
+        return self
+
+    def warning(self, value: Any) -> str | None:
+        """What is doubtful about a value that was taken all the same."""
+        return None
+
     def schema(self) -> dict[str, Any]:
         """JSON schema of one value, as the API shows it."""
         return {}

@@ -1,6 +1,6 @@
 """Values of a closed set, and lists of values."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from core.entities.kinds.base import Kind, refuse, trimmed
@@ -70,6 +70,13 @@ class TextList(Kind):
         if len(values) > self.max_items:
             raise refuse("max_length", f"Ensure there are no more than {self.max_items} items.")
         return list(dict.fromkeys(value for value in values if value))
+
+    def in_region(self, region: str) -> Kind:
+        return replace(self, item=self.item.in_region(region))
+
+    def warning(self, value: Any) -> str | None:
+        found = (self.item.warning(item) for item in value or ())
+        return next((message for message in found if message), None)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "array", "items": self.item.schema(), "maxItems": self.max_items}

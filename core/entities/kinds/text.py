@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -15,6 +15,9 @@ from core.entities.kinds.base import TEXTUAL, Kind, refuse, trimmed
 from core.entities.kinds.dialling import is_plain_e164
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ABROAD = re.compile(r"^00\s*(?=[1-9])")
+_E164 = re.compile(r"\+\d{7,15}(;ext=\d{1,11})?\Z", re.ASCII)
+_POSSIBLE = phonenumbers.ValidationResult.IS_POSSIBLE
 
 
 def checked_text(raw: Any) -> str:
@@ -82,32 +85,51 @@ class Email(Text):
 
 @dataclass(frozen=True)
 class Phone(Text):
-    """A number in E.164 (`+14155550123`), an extension kept behind `;ext=` (RFC 3966)."""
+    """A number in E.164 (`+14155550123`), an extension kept behind `;ext=` (RFC 3966).
+
+    A number whose country is not known, or that is none in its country, is kept as it is written: to guess
+    would make it somebody else's.
+    """
 
     name: ClassVar[str] = "phone"
     max_length: int | None = 40
     # Where numbers without a country code are from (ISO 3166-1 alpha-2); the installation's setting if none.
-    region: str | None = None
+    region: str = ""
 
     def clean(self, raw: Any) -> str:
-        text = super().clean(raw)
+        text = super().clean(raw.removeprefix("tel:") if isinstance(raw, str) else raw)
         if not text or is_plain_e164(text):
             return text
-        number, _, extension = text.partition(";ext=")
-        parsed = self._parse(f"{number} ext. {extension}" if extension else number)
+        if not any(character.isdigit() for character in text):
+            raise refuse("invalid", "Enter a phone number, best with its country code: +14155550123.")
+        return self._in_e164(text) or text
+
+    def in_region(self, region: str) -> Kind:
+        return replace(self, region=region) if region else self
+
+    def warning(self, value: Any) -> str | None:
+        if not value or is_plain_e164(value) or (_E164.match(value) and self._in_e164(value) == value):
+            return None
+        return f"Kept as it is written, for its country is not known or has no such number: {value}"
+
+    def _in_e164(self, text: str) -> str | None:
+        """The number in E.164; None where it cannot be told which one it is."""
+        # 00 is how most of the world dials abroad; phonenumbers knows it only region by region.
+        number, _, extension = _ABROAD.sub("+", text).partition(";ext=")
+        is_international = number.startswith(("+", "(+", "\uff0b"))
+        region = None if is_international else self.region or conf.DEFAULT_PHONE_REGION or None
+        if not is_international and region is None:
+            return None
+        try:
+            parsed = phonenumbers.parse(f"{number} ext. {extension}" if extension else number, region)
+        except phonenumbers.NumberParseException:
+            return None
+        # That a number has a possible length in its region proves nothing where no country code says so.
+        certain = is_international or phonenumbers.is_valid_number(parsed)
+        if not certain or phonenumbers.is_possible_number_with_reason(parsed) != _POSSIBLE:
+            return None
         e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
         return f"{e164};ext={parsed.extension}" if parsed.extension else e164
-
-    def _parse(self, text: str) -> phonenumbers.PhoneNumber:
-        # 00 is how most of the world dials abroad; phonenumbers knows it only region by region.
-        text = re.sub(r"^00(?=[1-9])", "+", text)
-        try:
-            parsed = phonenumbers.parse(text, self.region or conf.DEFAULT_PHONE_REGION)
-        except phonenumbers.NumberParseException:
-            parsed = None
-        if parsed is None or not phonenumbers.is_possible_number(parsed):
-            raise refuse("invalid", "Enter a phone number, best with its country code: +14155550123.")
-        return parsed
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,13 @@ Backend = Callable[[str, str, str], None]
 
 def send(message: Message) -> None:
     """One text message. Raises PermanentError and TransientError."""
+    kind = Phone()
     try:
-        number = Phone().clean(message.user.phone)
+        number = kind.clean(message.user.phone)
     except ValueRefusedError as error:
         raise PermanentError("This is no phone number.", address=message.user.phone) from error
+    if kind.warning(number):
+        raise PermanentError("This number has no country code.", address=message.user.phone)
     backend: Backend = import_string(settings.SMS_BACKEND)
     backend(number, text_of(message), message.key)
 

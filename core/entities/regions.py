@@ -1,0 +1,54 @@
+"""Countries as people write them, as regions of the phone numbering plan (ISO 3166-1 alpha-2)."""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import phonenumbers
+from babel import Locale, UnknownLocaleError
+from babel.core import get_global
+
+# The field of a record that says where it is.
+COUNTRY_FIELD = "country"
+# Languages whose names of countries are known: the names of territories come from CLDR.
+LANGUAGES = (
+    "en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "nb", "fi", "cs", "hu", "ro", "el", "tr",
+    "ru", "uk", "ar", "he", "ja", "zh", "ko",
+)  # fmt: skip
+_SHORT = {
+    "uk": "GB", "u k": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "northern ireland": "GB",
+    "great britain": "GB", "u s a": "US", "u s": "US", "america": "US", "united states of america": "US",
+    "holland": "NL", "the netherlands": "NL", "uae": "AE", "u a e": "AE", "korea": "KR",
+    "czech republic": "CZ",
+}  # fmt: skip
+_NO_LETTERS = re.compile(r"[\W_]+")
+
+
+@lru_cache(maxsize=4_096)
+def region_of(country: str) -> str:
+    """The region of a country named by its code (two or three letters) or by its name; "" if unknown."""
+    code = country.strip().upper()
+    if len(code) == 3:
+        code = next(iter(get_global("territory_aliases").get(code, [])), code)
+    if code in phonenumbers.SUPPORTED_REGIONS:
+        return code
+    plain = _plain(country)
+    return _SHORT.get(plain) or _regions_by_name().get(plain, "")
+
+
+def _plain(text: str) -> str:
+    return _NO_LETTERS.sub(" ", unicodedata.normalize("NFKC", text)).strip().casefold()
+
+
+@lru_cache(maxsize=1)
+def _regions_by_name() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for language in LANGUAGES:
+        try:
+            territories = Locale.parse(language).territories
+        except UnknownLocaleError:
+            continue
+        for code, name in territories.items():
+            if code in phonenumbers.SUPPORTED_REGIONS:
+                found.setdefault(_plain(name), code)
+    return found
