@@ -4,7 +4,6 @@ DJANGO_SETTINGS_MODULE is named here and not in pytest.ini, because pytest-djang
 before this file has said where the servers are.
 """
 
-import itertools
 import os
 import secrets
 import sys
@@ -24,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from backend.testing.servers import run_folder, running_postgres, running_valkey
 
+pytest.register_assert_rewrite("tests.entity_api")
 collect_ignore = ["tests/contract"]  # speaks to a running server: see tests/test_contract.py
 
 LONG_S = 200
@@ -79,18 +79,21 @@ def django_db_setup() -> None:
     """In place of pytest-django's: the database has its tables already (backend/testing/template.py)."""
 
 
+@pytest.fixture(autouse=True)
+def users_numbered_from_one() -> None:
+    """The first user of each test is rep1 or admin1: names sort alike in whatever order tests run."""
+    from core.accounts.tests.factories import UserFactory  # models can be imported once Django is set up
+
+    UserFactory.reset_sequence(1)
+
+
 @pytest.fixture
 def make_user(db: None) -> Callable[..., Any]:
     """make_user(role="rep", **fields) → a stored user."""
-    from core.accounts.models import User  # models can be imported once Django is set up
-
-    numbers = itertools.count(1)
+    from core.accounts.tests.factories import UserFactory
 
     def make(role: str = "rep", **fields: Any) -> Any:
-        name = fields.pop("username", f"{role}{next(numbers)}")
-        return User.objects.create_user(
-            name, f"{name}@crm.example", "correct horse battery", role=role, **fields
-        )
+        return UserFactory(role=role, **fields)
 
     return make
 

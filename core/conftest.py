@@ -10,17 +10,16 @@ import pytest
 def make_workflow(admin_user):
     """make_workflow([("add_tag", {"tag": "x"})], conditions={}) → an active workflow."""
 
-    from core.workflows.models import Workflow
+    from core.workflows.tests.factories import WorkflowFactory
 
     def make(actions, trigger="record_created", conditions=None, model="lead", **fields):
         settings = fields.pop("settings", {})
         given = {"model": model, "conditions": conditions or {}, **settings} if model else settings
-        fields = {"run_as": admin_user, "created_by": admin_user, "status": "active", "name": "Test"} | fields
-        return Workflow.objects.create(
+        return WorkflowFactory(
             trigger_type=trigger,
             trigger_conditions=given,
             actions=[{"type": name, "params": params} for name, params in actions],
-            **fields,
+            **{"run_as": admin_user, "created_by": admin_user, "name": "Test"} | fields,
         )
 
     return make

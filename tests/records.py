@@ -2,10 +2,19 @@
 
 from typing import Any
 
-from core.entities import entities
-from opportunities.models import Pipeline
+from contacts.tests.factories import CompanyFactory, ContactFactory
+from lead_management.tests.factories import LeadFactory
+from opportunities.tests.factories import OpportunityFactory
+from tasks.tests.factories import TaskFactory
 
-ENTITIES = ("lead", "contact", "company", "opportunity", "task")
+FACTORIES = {
+    "lead": LeadFactory,
+    "contact": ContactFactory,
+    "company": CompanyFactory,
+    "opportunity": OpportunityFactory,
+    "task": TaskFactory,
+}
+ENTITIES = tuple(FACTORIES)
 # The column that each is called by.
 TITLE = {
     "lead": "first_name",
@@ -16,9 +25,6 @@ TITLE = {
 }
 
 
-def unsaved(name: str, title: str, **values: Any) -> Any:
-    """A record called `title`, not stored yet."""
-    given = {TITLE[name]: title, **values}
-    if name == "opportunity":
-        given |= {"pipeline": Pipeline.objects.get(is_default=True), "stage": "proposal"}
-    return entities[name].model(**given)
+def record(name: str, title: str, **values: Any) -> Any:
+    """A stored record called `title`."""
+    return FACTORIES[name](**{TITLE[name]: title}, **values)

@@ -9,10 +9,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core.changes import acting_as
+from core.customization.tests.factories import CustomFieldFactory
 from core.entities import entities
-from core.entities.models import CustomField
 from core.entities.reading import references
-from tests.records import ENTITIES, TITLE, unsaved
+from tests.records import ENTITIES, TITLE, record
 
 pytestmark = pytest.mark.django_db
 
@@ -32,10 +32,8 @@ class Desk:
     def make(self, count: int) -> list[int]:
         """Ids of records of the representative's, made for this."""
         own = {"owner": self.user, "assigned_to": self.user, "custom_fields": {"note": "made"}}
-        model, titles = entities[self.name].model, [f"Number {i}" for i in range(count)]
         with acting_as(self.user, source="api"):
-            made = model.objects.bulk_create(unsaved(self.name, title, **own) for title in titles)
-        return [record.pk for record in made]
+            return [record(self.name, f"Number {i}", **own).pk for i in range(count)]
 
     def get(self, pk: int | str = "", **params: Any) -> Any:
         return self.client.get(f"{self.url}{pk}{'/' if pk else ''}", params)
@@ -81,7 +79,7 @@ REQUESTS: dict[str, tuple[Ask, tuple[int, ...]]] = {
 @pytest.fixture(params=ENTITIES)
 def desk(request, api, rep):
     for name in ENTITIES:
-        CustomField.objects.create(entity=name, key="note", label="Note", type="text", searchable=True)
+        CustomFieldFactory(entity=name, key="note", type="text", searchable=True)
     made = Desk(api(rep), rep, request.param)
     made.client.post(made.url, made.body("First"))  # the process keeps the scoring rules from here on
     return made

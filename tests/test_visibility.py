@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from core.accounts.models import Team, User
+from core.accounts.models import User
+from core.accounts.tests.factories import TeamFactory
 from core.entities import entities
-from tests.records import ENTITIES, unsaved
+from tests.records import ENTITIES, record
 
 pytestmark = pytest.mark.django_db
 ROLES = ("admin", "manager", "rep", "viewer")
@@ -45,17 +46,15 @@ class Scene:
         return {label: self._make(name, label, people) for label, people in wanted.items()}
 
     def _make(self, name: str, label: str, people: dict[str, User]) -> int:
-        record = unsaved(name, f"{WORD} {label}", **people)
-        record.save()
-        return record.pk
+        return record(name, f"{WORD} {label}", **people).pk
 
 
 @pytest.fixture
 def scene(make_user):
     def build(role: str) -> Scene:
-        team = Team.objects.create(name="East")
-        lower = Team.objects.create(name="East, inside sales", parent=team)
-        elsewhere = Team.objects.create(name="West")
+        team = TeamFactory(name="East")
+        lower = TeamFactory(name="East, inside sales", parent=team)
+        elsewhere = TeamFactory(name="West")
         return Scene(
             make_user(role, team=team),
             make_user("rep", team=team),

@@ -11,18 +11,18 @@ from django.test import Client
 def staff(db: None) -> Callable[..., Any]:
     """staff(name, role, **fields) → someone who may open the admin site."""
 
-    from core.accounts.models import User  # models can be imported once Django is set up
+    from core.accounts.tests.factories import UserFactory  # models can be imported once Django is set up
 
     def make(name: str, role: str = "rep", **fields: Any) -> Any:
-        return User.objects.create_user(name, f"{name}@crm.example", "x", role=role, is_staff=True, **fields)
+        return UserFactory(username=name, role=role, is_staff=True, **fields)
 
     return make
 
 
 def team(name: str) -> Any:
-    from core.accounts.models import Team
+    from core.accounts.tests.factories import TeamFactory
 
-    return Team.objects.create(name=name)
+    return TeamFactory(name=name)
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import uvicorn
 def new_lead(db: None) -> Callable[..., Any]:
     """new_lead(actor, **fields) → a stored lead, its changes not dispatched yet."""
     from core.changes import acting_as
-    from lead_management.models import Lead
+    from lead_management.tests.factories import LeadFactory
 
     def make(actor: Any = None, **fields: Any) -> Any:
         with acting_as(actor):
-            return Lead.objects.create(**{"first_name": "Ada", "last_name": "Byron"} | fields)
+            return LeadFactory(**{"first_name": "Ada", "last_name": "Byron"} | fields)
 
     return make
 
@@ -38,9 +38,9 @@ def inbox(db: None) -> Callable[..., list[Any]]:
 
 @pytest.fixture
 def team(db: None) -> Any:
-    from core.accounts.models import Team
+    from core.accounts.tests.factories import TeamFactory
 
-    return Team.objects.create(name="West")
+    return TeamFactory(name="West")
 
 
 @pytest.fixture
