@@ -10,13 +10,13 @@ import pytest
 from django.db import transaction
 from drf_spectacular.generators import EndpointEnumerator
 
-from contacts.models import Company, Contact
-from core.accounts.models import Team
-from core.conditions.models import SavedView
-from core.entities.models import CustomField
-from lead_management.models import Lead
-from opportunities.models import Opportunity, Pipeline, Stage
-from tasks.models import Task
+from contacts.tests.factories import CompanyFactory, ContactFactory
+from core.accounts.tests.factories import TeamFactory
+from core.customization.tests.factories import CustomFieldFactory, SavedViewFactory
+from lead_management.tests.factories import LeadFactory
+from opportunities.models import Stage
+from opportunities.tests.factories import OpportunityFactory, default_pipeline
+from tasks.tests.factories import TaskFactory
 
 TABLE = Path(__file__).with_name("routes.txt")
 ROLES = ("anonymous", "admin", "manager", "rep", "viewer")
@@ -45,27 +45,27 @@ def routes() -> list[tuple[str, str]]:
 def things(admin_user):
     """Ids by the name in the address, all of them the administrator's."""
     own = {"owner": admin_user}
-    pipeline = Pipeline.objects.get(is_default=True)
-    deal = Opportunity.objects.create(name="Deal", pipeline=pipeline, stage="proposal", **own)
-    field = CustomField.objects.create(entity="lead", key="budget", label="Budget", type="money")
+    pipeline = default_pipeline()
+    deal = OpportunityFactory(**own)
+    field = CustomFieldFactory()
     return {
-        "leads": Lead.objects.create(first_name="Ada", **own).pk,
-        "companies": Company.objects.create(name="Engines", **own).pk,
-        "contacts": Contact.objects.create(first_name="Ada", **own).pk,
+        "leads": LeadFactory(**own).pk,
+        "companies": CompanyFactory(**own).pk,
+        "contacts": ContactFactory(**own).pk,
         "opportunities": deal.pk,
-        "tasks": Task.objects.create(title="Call", **own).pk,
+        "tasks": TaskFactory(**own).pk,
         "pipelines": pipeline.pk,
         "stages": Stage.objects.filter(pipeline=pipeline).latest("position").pk,
         "custom-fields": field.pk,
-        "saved-views": SavedView.objects.create(entity="lead", name="Mine", **own).pk,
+        "saved-views": SavedViewFactory(**own).pk,
         "users": admin_user.pk,
-        "teams": Team.objects.create(name="Elsewhere").pk,
+        "teams": TeamFactory().pk,
     }
 
 
 @pytest.fixture
 def clients(api, admin_user, make_user):
-    team = Team.objects.create(name="East")
+    team = TeamFactory()
     users = {role: make_user(role, team=team) for role in ("manager", "rep", "viewer")}
     return [api(), api(admin_user), *(api(users[role]) for role in ROLES[2:])]
 

@@ -3,6 +3,7 @@
 import pytest
 
 from contacts.models import Company
+from contacts.tests.factories import CompanyFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/companies/"
@@ -114,7 +115,7 @@ def test_who_wishes_so_gets_a_conflict(api, rep):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_companies_do_not_become_each_others_parent_at_once(at_once, api, admin_user):
-    one, two = (Company.objects.create(name=name, owner=admin_user) for name in ("One", "Two"))
+    one, two = (CompanyFactory(name=name, owner=admin_user) for name in ("One", "Two"))
 
     def below(child, parent):
         return api(admin_user).patch(f"{URL}{child.pk}/", {"parent": parent.pk}).status_code

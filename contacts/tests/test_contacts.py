@@ -4,7 +4,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from contacts.models import Company, Contact
+from contacts.models import Contact
+from contacts.tests.factories import CompanyFactory, ContactFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/contacts/"
@@ -17,7 +18,7 @@ def create(client, **fields):
 
 
 def test_a_contact_is_created_with_everything_there_is(api, rep):
-    company = Company.objects.create(name="Engines", owner=rep)
+    company = CompanyFactory(name="Engines", owner=rep)
     body = {
         "first_name": "Ada",
         "last_name": "Byron",
@@ -153,7 +154,7 @@ def test_who_wishes_so_gets_a_conflict_in_place_of_a_duplicate(api, rep):
 
 def test_nobody_learns_of_hidden_or_archived_contacts_by_duplicates(api, rep, make_user):
     create(api(make_user("rep")), email="a@x.example")
-    Contact.objects.create(first_name="Gone", email="a@x.example", owner=rep, archived_at=timezone.now())
+    ContactFactory(first_name="Gone", email="a@x.example", owner=rep, archived_at=timezone.now())
     assert create(api(rep), email="a@x.example")["possible_duplicates"] == []
     assert (
         api(make_user("rep"))
@@ -191,7 +192,7 @@ def test_looking_for_duplicates_reads_no_whole_table(rep):
 
 
 def test_the_contacts_of_a_company_are_found_by_filter(api, rep):
-    company = Company.objects.create(name="Engines", owner=rep)
+    company = CompanyFactory(name="Engines", owner=rep)
     made = create(api(rep), company=company.pk)
     create(api(rep), first_name="Other")
     found = api(rep).get(URL, {"company": company.pk, "expand": "company"}).json()["results"]
@@ -200,14 +201,14 @@ def test_the_contacts_of_a_company_are_found_by_filter(api, rep):
 
 
 def test_a_name_that_was_given_stays_beside_the_link(api, rep):
-    company = Company.objects.create(name="Analytical Engines Ltd", owner=rep)
+    company = CompanyFactory(name="Analytical Engines Ltd", owner=rep)
     assert create(api(rep), company=company.pk, company_name="Engines")["company_name"] == "Engines"
 
 
 @pytest.mark.parametrize("state", ["hidden", "archived", "missing"])
 def test_a_company_one_cannot_point_at(api, rep, make_user, state):
     owner = make_user("rep") if state == "hidden" else rep
-    company = Company.objects.create(
+    company = CompanyFactory(
         name="X", owner=owner, archived_at=timezone.now() if state == "archived" else None
     )
     pk = 999_999 if state == "missing" else company.pk
@@ -257,7 +258,7 @@ def test_bad_values_are_refused_at_their_field(api, rep, bad):
 
 
 def test_statistics_are_exact_and_ones_own(api, rep, make_user, django_assert_max_num_queries):
-    company = Company.objects.create(name="Engines", owner=rep)
+    company = CompanyFactory(name="Engines", owner=rep)
     create(api(rep), email="a@x.example", company=company.pk, country="Italy")
     create(api(rep), phone="+14155550123", company_name="Engines", country="Italy", do_not_contact=True)
     create(api(rep), country="France")

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from core.accounts.models import Team
+from core.accounts.tests.factories import TeamFactory
 from core.changes.models import Change
 from lead_management.models import Lead, LeadSource, LeadStatus
 
@@ -373,7 +373,7 @@ def test_to_whoever_has_least_open_work(api, admin, rep, make_user, admin_user):
 
 
 def test_to_a_team(admin, admin_user, make_user):
-    team = Team.objects.create(name="West")
+    team = TeamFactory(name="West")
     one, two = make_user("rep", team=team), make_user("rep", team=team)
     gone = make_user("rep", team=team, is_active=False)
     response = assign(admin, {"ids": leads(admin_user, 4), "team": team.pk})

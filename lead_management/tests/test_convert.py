@@ -3,12 +3,16 @@
 import pytest
 
 from contacts.models import Company, Contact
+from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.activities.models import Follow
+from core.activities.tests.factories import FollowFactory
 from core.changes.models import Change
-from core.entities.models import CustomField
+from core.customization.tests.factories import CustomFieldFactory
 from lead_management.models import Lead
-from opportunities.models import Opportunity, Pipeline
-from tasks.models import Task
+from lead_management.tests.factories import LeadFactory
+from opportunities.models import Opportunity
+from opportunities.tests.factories import PipelineFactory, default_pipeline
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +38,7 @@ ADA = {
 
 @pytest.fixture
 def lead(rep):
-    return Lead.objects.create(owner=rep, **ADA)
+    return LeadFactory(owner=rep, **ADA)
 
 
 def convert(client, lead, body=None):
@@ -107,7 +111,7 @@ def test_status_converted_is_set_by_converting_only(api, rep, lead):
     "known_by", [{"email": "ada@engines.example"}, {"additional_emails": ["ada@engines.example"]}]
 )
 def test_a_contact_of_this_address_is_found(api, rep, lead, known_by):
-    known = Contact.objects.create(first_name="A.", owner=rep, **known_by)
+    known = ContactFactory(first_name="A.", owner=rep, **known_by)
     body = convert(api(rep), lead).json()
     assert body["contact_id"] == known.pk
     assert body["created"]["contact"] is False
@@ -125,14 +129,14 @@ def test_a_contact_of_this_address_is_found(api, rep, lead, known_by):
     ],
 )
 def test_a_company_is_found_by_its_domain_or_a_name_without_one(api, rep, lead, company, found):
-    known = Company.objects.create(owner=rep, **company)
+    known = CompanyFactory(owner=rep, **company)
     body = convert(api(rep), lead).json()
     assert (body["company_id"] == known.pk) is found
     assert body["created"]["company"] is not found
 
 
 def test_free_mail_names_no_company(api, rep):
-    lead = Lead.objects.create(first_name="Joe", email="joe@gmail.com", owner=rep)
+    lead = LeadFactory(first_name="Joe", email="joe@gmail.com", owner=rep)
     body = convert(api(rep), lead).json()
     assert body["company_id"] is None
     assert Contact.objects.get().company is None
@@ -140,7 +144,7 @@ def test_free_mail_names_no_company(api, rep):
 
 
 def test_the_website_says_more_than_the_address(api, rep):
-    lead = Lead.objects.create(
+    lead = LeadFactory(
         first_name="Joe", email="joe@gmail.com", website="https://www.shop.example/about", owner=rep
     )
     convert(api(rep), lead)
@@ -148,9 +152,9 @@ def test_the_website_says_more_than_the_address(api, rep):
 
 
 def test_a_known_contacts_company_is_the_deals(api, rep):
-    company = Company.objects.create(name="Shop", owner=rep)
-    Contact.objects.create(first_name="Joe", email="joe@gmail.com", company=company, owner=rep)
-    lead = Lead.objects.create(first_name="Joe", email="joe@gmail.com", owner=rep)
+    company = CompanyFactory(name="Shop", owner=rep)
+    ContactFactory(first_name="Joe", email="joe@gmail.com", company=company, owner=rep)
+    lead = LeadFactory(first_name="Joe", email="joe@gmail.com", owner=rep)
     assert convert(api(rep), lead).json()["company_id"] == company.pk
     assert Opportunity.objects.get().company == company
 
@@ -164,23 +168,23 @@ def test_what_the_converter_does_not_see_is_not_found(api, rep, make_user, lead,
         if hidden == "owned by another"
         else {"owner": rep, "archived_at": timezone.now()}
     )
-    secret = Contact.objects.create(first_name="Secret", email="ada@engines.example", **where)
-    firm = Company.objects.create(name="Secret", domain="engines.example", **where)
+    secret = ContactFactory(first_name="Secret", email="ada@engines.example", **where)
+    firm = CompanyFactory(name="Secret", domain="engines.example", **where)
     body = convert(api(rep), lead).json()
     assert body["contact_id"] != secret.pk
     assert body["company_id"] != firm.pk
 
 
 def test_records_may_be_named(api, rep, lead):
-    contact = Contact.objects.create(first_name="Named", owner=rep)
-    company = Company.objects.create(name="Named", owner=rep)
+    contact = ContactFactory(first_name="Named", owner=rep)
+    company = CompanyFactory(name="Named", owner=rep)
     body = convert(api(rep), lead, {"contact": contact.pk, "company": company.pk}).json()
     assert (body["contact_id"], body["company_id"]) == (contact.pk, company.pk)
     assert body["created"] == {"contact": False, "company": False, "opportunity": True}
 
 
 def test_naming_a_hidden_record_is_refused_and_undoes_everything(api, rep, make_user, lead):
-    hidden = Contact.objects.create(first_name="Hidden", owner=make_user("rep"))
+    hidden = ContactFactory(first_name="Hidden", owner=make_user("rep"))
     response = convert(api(rep), lead, {"contact": hidden.pk})
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == "contact"
@@ -197,7 +201,7 @@ def test_the_opportunity_is_optional(api, rep, lead):
 
 
 def test_the_opportunity_is_made_as_wished(api, rep, lead):
-    other = Pipeline.objects.create(name="Renewals")
+    other = PipelineFactory(name="Renewals")
     other.stages.create(key="offer", name="Offer", probability=40)
     wish = {
         "pipeline": other.pk,
@@ -239,8 +243,8 @@ def test_bad_wishes_are_refused_and_make_nothing(api, rep, lead, body, field):
 
 
 def test_tasks_and_followers_go_along(api, rep, lead):
-    task = Task.objects.create(title="Call", lead=lead, owner=rep)
-    Follow.objects.create(user=rep, entity="lead", object_id=lead.pk)
+    task = TaskFactory(title="Call", lead=lead, owner=rep)
+    FollowFactory(user=rep, record=lead)
     moved = convert(api(rep), lead).json()["moved"]
     assert (moved["tasks"], moved["followers"]) == (1, 1)
     task.refresh_from_db()
@@ -249,7 +253,7 @@ def test_tasks_and_followers_go_along(api, rep, lead):
 
 
 def test_without_an_opportunity_they_go_to_the_contact(api, rep, lead):
-    task = Task.objects.create(title="Call", lead=lead, owner=rep)
+    task = TaskFactory(title="Call", lead=lead, owner=rep)
     convert(api(rep), lead, {"create_opportunity": False})
     task.refresh_from_db()
     assert task.contact == Contact.objects.get()
@@ -257,8 +261,8 @@ def test_without_an_opportunity_they_go_to_the_contact(api, rep, lead):
 
 def test_custom_fields_both_define_go_along(api, rep, lead):
     for entity in ("lead", "contact"):
-        CustomField.objects.create(entity=entity, key="plan", label="Plan", type="text")
-    CustomField.objects.create(entity="lead", key="only", label="Only", type="text")
+        CustomFieldFactory(entity=entity, key="plan", type="text")
+    CustomFieldFactory(entity="lead", key="only", type="text")
     Lead.objects.filter(pk=lead.pk).update(custom_fields={"plan": "big", "only": "here"})
     convert(api(rep), lead)
     assert Contact.objects.get().custom_fields == {"plan": "big"}
@@ -294,15 +298,12 @@ def test_a_stale_version_is_refused(api, rep, lead):
 @pytest.fixture
 def pipeline(transactional_db):
     """What the migration made, which the emptying of tables between transactional tests took away."""
-    made, new = Pipeline.objects.get_or_create(is_default=True, defaults={"name": "Sales"})
-    if new:
-        made.stages.create(key="prospecting", name="Prospecting", probability=10)
-    return made
+    return default_pipeline()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_eight_conversions_at_once_one_wins(pipeline, at_once, api, admin_user):
-    lead = Lead.objects.create(owner=admin_user, **ADA)
+    lead = LeadFactory(owner=admin_user, **ADA)
     statuses = at_once(*[lambda: convert(api(admin_user), lead).status_code] * 8)
     assert sorted(statuses) == [200] + [409] * 7
     assert (Contact.objects.count(), Company.objects.count(), Opportunity.objects.count()) == (1, 1, 1)
@@ -310,7 +311,7 @@ def test_of_eight_conversions_at_once_one_wins(pipeline, at_once, api, admin_use
 
 @pytest.mark.django_db(transaction=True)
 def test_two_leads_of_one_person_become_one_contact_and_one_company(pipeline, at_once, api, admin_user):
-    leads = [Lead.objects.create(owner=admin_user, **ADA) for _ in range(6)]
+    leads = [LeadFactory(owner=admin_user, **ADA) for _ in range(6)]
     found = at_once(*[lambda one=one: convert(api(admin_user), one).json() for one in leads])
     assert len({body["contact_id"] for body in found}) == 1
     assert len({body["company_id"] for body in found}) == 1
@@ -321,6 +322,6 @@ def test_two_leads_of_one_person_become_one_contact_and_one_company(pipeline, at
 @pytest.mark.django_db(transaction=True)
 def test_a_company_named_with_and_without_its_domain_is_made_once(pipeline, at_once, api, admin_user):
     bare = ADA | {"email": "", "phone": "", "mobile": ""}
-    leads = [Lead.objects.create(owner=admin_user, **body) for body in [ADA, bare] * 3]
+    leads = [LeadFactory(owner=admin_user, **body) for body in [ADA, bare] * 3]
     at_once(*[lambda one=one: convert(api(admin_user), one) for one in leads])
     assert Company.objects.count() == 1

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from core.accounts.models import Team
+from core.accounts.tests.factories import TeamFactory
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
@@ -49,7 +49,7 @@ def test_filters_hold_on_every_page(api, rep, mixed):
 
 
 def test_a_manager_sees_the_same_as_their_team(api, rep, make_user, mixed):
-    team = Team.objects.create(name="West")
+    team = TeamFactory(name="West")
     rep.team = team
     rep.save(update_fields=["team"])
     assert walked(api(make_user("manager", team=team))) == mixed

@@ -8,16 +8,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core import tasks
-from core.activities.models import Activity
+from core.activities.tests.factories import ActivityFactory
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
-from core.entities.models import CustomField
+from core.customization.tests.factories import CustomFieldFactory
 from core.lead_scoring import LeadScoringEngine, work
 from core.lead_scoring.default_rules import DEFAULT_RULES
 from core.lead_scoring.engine import current
 from core.lead_scoring.features import Kind
 from core.lead_scoring.models import LeadScore, ScoringJob, ScoringPending
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 from lead_management.tests.making import closed_leads
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +62,7 @@ def test_scoring_one_lead_gives_reasons_that_add_up(admin):
 
 
 def test_the_engine_scores_a_lead_in_a_shell():
-    lead = Lead.objects.create(**{**STRONG, "estimated_value": 10_000})
+    lead = LeadFactory(**{**STRONG, "estimated_value": 10_000})
     points, factors = LeadScoringEngine().score_lead(lead)
     assert points == 90
     assert {"factor", "importance"} <= set(factors[0])
@@ -69,7 +70,7 @@ def test_the_engine_scores_a_lead_in_a_shell():
 
 
 def test_a_lead_made_in_a_shell_is_scored_in_the_background():
-    lead = Lead.objects.create(**STRONG)
+    lead = LeadFactory(**STRONG)
     dispatch()
     assert ScoringPending.objects.filter(pk=lead.pk).exists()
     assert work.score_pending() == 1
@@ -179,7 +180,7 @@ def test_retraining_is_the_administrators_alone(api, rep):
 
 def test_statistics_count_what_one_sees(admin):
     for points in (10, 30, 31, 70, 71, 100):
-        Lead.objects.create(first_name="A", lead_score=points)
+        LeadFactory(first_name="A", lead_score=points)
     assert admin.get("/api/v1/scoring/").json() == {
         "total_leads": 6, "high_score": 2, "medium_score": 2, "low_score": 2, "average_score": 52.0,
     }  # fmt: skip
@@ -254,11 +255,9 @@ def test_no_column_that_comes_after_the_outcome_is_a_feature(trained):
 def test_custom_fields_are_features_unless_they_opt_out(admin):
     kinds = [("seats", "number"), ("fee", "money"), ("trial", "boolean"), ("since", "date")]
     for key, kind in [*kinds, ("secret", "number"), ("words", "text")]:
-        CustomField.objects.create(entity="lead", key=key, label=key, type=kind, scorable=key != "secret")
-    CustomField.objects.create(entity="lead", key="plan", label="Plan", type="choice", choices=["a", "b"])
-    CustomField.objects.create(
-        entity="lead", key="uses", label="Uses", type="multi_choice", choices=["x", "y"]
-    )
+        CustomFieldFactory(entity="lead", key=key, type=kind, scorable=key != "secret")
+    CustomFieldFactory(entity="lead", key="plan", type="choice", choices=["a", "b"])
+    CustomFieldFactory(entity="lead", key="uses", type="multi_choice", choices=["x", "y"])
     from core.lead_scoring.subject import custom_features
 
     found = {f.spec.key: f.spec.kind for f in custom_features()}
@@ -271,7 +270,7 @@ def test_custom_fields_are_features_unless_they_opt_out(admin):
 
 
 def test_a_custom_field_that_decides_is_learned(admin):
-    CustomField.objects.create(entity="lead", key="plan", label="Plan", type="choice", choices=["a", "b"])
+    CustomFieldFactory(entity="lead", key="plan", type="choice", choices=["a", "b"])
     ids = closed_leads(300)
     won = set(Lead.objects.filter(status="converted").values_list("pk", flat=True))
     for value in ("a", "b"):
@@ -296,7 +295,7 @@ def test_values_are_those_of_the_time_and_not_what_came_later():
     from core.lead_scoring.history import as_of
 
     created = timezone.now() - timedelta(days=40)
-    lead = Lead.objects.create(first_name="A", created_at=created, estimated_value=100, tags=["early"])
+    lead = LeadFactory(first_name="A", created_at=created, estimated_value=100, tags=["early"])
     _backdate()
     lead.estimated_value, lead.tags, lead.company_size = 900, ["early", "late"], 50
     lead.save()
@@ -312,7 +311,7 @@ def test_values_are_those_of_the_time_and_not_what_came_later():
 def test_what_is_filled_in_after_closing_is_named():
     from core.lead_scoring.afterwards import filled_afterwards
 
-    CustomField.objects.create(entity="lead", key="contract", label="Contract", type="number")
+    CustomFieldFactory(entity="lead", key="contract", type="number")
     closed_leads(100)
     _backdate()
     for lead in Lead.objects.filter(status="converted"):
@@ -326,11 +325,9 @@ def test_what_is_filled_in_after_closing_is_named():
 def test_activities_count_as_of_the_moment():
     from lead_management.scoring import _activities
 
-    lead = Lead.objects.create(first_name="A", created_at=timezone.now() - timedelta(days=10))
-    Activity.objects.create(entity="lead", object_id=lead.pk, type="email", subject="Hello")
-    Activity.objects.create(
-        entity="lead", object_id=lead.pk, type="meeting", subject="Lunch", direction="inbound"
-    )
+    lead = LeadFactory(first_name="A", created_at=timezone.now() - timedelta(days=10))
+    ActivityFactory(record=lead, type="email", subject="Hello")
+    ActivityFactory(record=lead, type="meeting", subject="Lunch", direction="inbound")
     lead.refresh_from_db()
     reader = current().reader.__class__(
         [f for f in _features() if f.spec.key in ("emails", "meetings", "inbound", "response_hours")]
@@ -382,6 +379,6 @@ def test_a_rule_with_a_very_large_number_is_kept_told_and_scored_with(admin, bou
     assert admin.put("/api/v1/scoring/rules/", {"base": 50, "rules": [rule]}).status_code == 200
     (kept,) = admin.get("/api/v1/scoring/rules/").json()["rules"]
     assert kept["value"] == bound
-    lead = Lead.objects.create(first_name="Ada", company_size=5)
+    lead = LeadFactory(first_name="Ada", company_size=5)
     found = admin.post("/api/v1/scoring/", {"action": "score", "lead_id": lead.pk}).json()
     assert found["score"] == (55 if bound > 5 else 50)

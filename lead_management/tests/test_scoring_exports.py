@@ -12,6 +12,7 @@ from python_calamine import CalamineWorkbook
 from core.changes.models import Change
 from core.lead_scoring import life, work
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 from lead_management.tests.making import closed_leads
 
 pytestmark = pytest.mark.django_db
@@ -22,9 +23,9 @@ FIELDS = "id,factors,lead_score,first_name"
 def ruled():
     """Three leads that the rules scored, the last without stored reasons yet."""
     made = [
-        Lead.objects.create(first_name='=Ada, "A"', lead_source="referral", company_name="Engines"),
-        Lead.objects.create(first_name="Bob", lead_source="other"),
-        Lead.objects.create(first_name="Cy", lead_source="website"),
+        LeadFactory(first_name='=Ada, "A"', lead_source="referral", company_name="Engines"),
+        LeadFactory(first_name="Bob", lead_source="other"),
+        LeadFactory(first_name="Cy", lead_source="website"),
     ]
     work.score_ids([lead.pk for lead in made[:2]])
     return [lead.pk for lead in made]

@@ -18,6 +18,7 @@ from core.lead_scoring.ruling import newest_rules
 from core.lead_scoring.scorer import Scorer
 from core.notifications.models import Notification
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 from lead_management.tests.making import closed_leads
 
 pytestmark = pytest.mark.django_db
@@ -221,7 +222,7 @@ def test_others_do_not_see_models_in_the_admin_site(client, make_user, trained):
 
 
 def test_a_leads_page_says_why(client, make_user):
-    lead = Lead.objects.create(first_name="Ada", lead_source="referral")
+    lead = LeadFactory(first_name="Ada", lead_source="referral")
     work.score_ids([lead.pk])
     client.force_login(make_user("admin", is_staff=True))
     page = client.get(f"/admin/lead_management/lead/{lead.pk}/change/").content.decode()
@@ -331,7 +332,7 @@ SIZES = {"base": 50, "rules": [{"feature": "company_size", "test": "at_least", "
 def test_a_lead_that_changes_while_it_is_scored_ends_with_its_newest_score(admin, monkeypatch, door):
     admin.put("/api/v1/scoring/rules/", SIZES)
     ScoringJob.objects.all().delete()
-    lead = Lead.objects.create(first_name="Ada", lead_score=3, company_size=5)
+    lead = LeadFactory(first_name="Ada", lead_score=3, company_size=5)
     dispatch()
     work.score_pending()
     Lead.objects.filter(pk=lead.pk).update(scored_at=None)
@@ -355,7 +356,7 @@ def test_a_lead_that_changes_while_it_is_scored_ends_with_its_newest_score(admin
 
 @pytest.mark.django_db(transaction=True)
 def test_rules_edited_while_a_job_runs_have_the_last_word(admin, monkeypatch):
-    lead = Lead.objects.create(first_name="Ada", company_size=500)
+    lead = LeadFactory(first_name="Ada", company_size=500)
     job = work.start("bulk_score")
 
     def edit():

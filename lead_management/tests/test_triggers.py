@@ -6,6 +6,7 @@ from core.changes.dispatch import dispatch
 from core.lead_scoring import work
 from core.workflows.models import Workflow, WorkflowExecution
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 STRONG = {
@@ -41,7 +42,7 @@ def test_a_score_that_crosses_a_threshold_starts_a_workflow_once(admin):
         workflow(admin, "score_crossed", threshold=80),
         workflow(admin, "score_crossed", threshold=60, direction="down"),
     )
-    lead = Lead.objects.create(**STRONG)
+    lead = LeadFactory(**STRONG)
     assert runs(rose) == []
     work.score_ids([lead.pk])  # from 50 to 90
     assert runs(rose) == [lead.pk]
@@ -55,7 +56,7 @@ def test_a_score_that_crosses_a_threshold_starts_a_workflow_once(admin):
 
 def test_scoring_is_no_update_of_a_record(admin):
     made = workflow(admin, "record_updated")
-    lead = Lead.objects.create(**STRONG)
+    lead = LeadFactory(**STRONG)
     dispatch()
     work.score_ids([lead.pk])
     assert runs(made) == []

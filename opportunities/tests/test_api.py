@@ -2,9 +2,10 @@
 
 import pytest
 
-from contacts.models import Company, Contact
+from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.changes.models import Change
 from opportunities.models import Opportunity, Pipeline
+from opportunities.tests.factories import OpportunityFactory, PipelineFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/opportunities/"
@@ -26,13 +27,13 @@ def test_the_weighted_amount_is_to_the_cent(api, rep, pipeline):
 
 
 def test_a_deal_bears_its_companys_name(api, rep, pipeline):
-    company = Company.objects.create(name="Engines", owner=rep)
+    company = CompanyFactory(name="Engines", owner=rep)
     assert api(rep).post(URL, {"name": "Deal", "company": company.pk}).json()["company_name"] == "Engines"
 
 
 def test_references_are_shown_as_objects_on_request(api, rep, make_deal, pipeline):
-    company = Company.objects.create(name="Engines", owner=rep)
-    deal = make_deal(company=company, contact=Contact.objects.create(first_name="Eve"))
+    company = CompanyFactory(name="Engines", owner=rep)
+    deal = make_deal(company=company, contact=ContactFactory(first_name="Eve"))
     shown = api(rep).get(f"{URL}{deal.pk}/", {"expand": "pipeline,company,contact,owner"}).json()
     assert shown["pipeline"] == {"id": pipeline.pk, "name": pipeline.name}
     assert shown["company"] == {"id": company.pk, "name": "Engines"}
@@ -41,8 +42,8 @@ def test_references_are_shown_as_objects_on_request(api, rep, make_deal, pipelin
 
 
 def test_the_deals_of_a_company_and_a_contact_are_found(api, rep, make_deal):
-    company = Company.objects.create(name="Engines", owner=rep)
-    contact = Contact.objects.create(first_name="Ada", owner=rep)
+    company = CompanyFactory(name="Engines", owner=rep)
+    contact = ContactFactory(first_name="Ada", owner=rep)
     one, two = make_deal(company=company), make_deal(contact=contact)
     make_deal()
     ids = lambda **params: [r["id"] for r in api(rep).get(URL, params).json()["results"]]  # noqa: E731
@@ -85,10 +86,9 @@ def test_bad_values_are_refused_at_their_field(api, rep, pipeline, bad):
     assert not Opportunity.objects.exists()
 
 
-@pytest.mark.parametrize(("field", "model"), [("company", Company), ("contact", Contact)])
-def test_what_one_does_not_see_cannot_be_pointed_at(api, rep, make_user, pipeline, field, model):
-    name = "name" if model is Company else "first_name"
-    hidden = model.objects.create(owner=make_user("rep"), **{name: "Hidden"})
+@pytest.mark.parametrize(("field", "factory"), [("company", CompanyFactory), ("contact", ContactFactory)])
+def test_what_one_does_not_see_cannot_be_pointed_at(api, rep, make_user, pipeline, field, factory):
+    hidden = factory(owner=make_user("rep"))
     response = api(rep).post(URL, {"name": "Deal", field: hidden.pk})
     assert response.status_code == 400
     missing = api(rep).post(URL, {"name": "Deal", field: 999_999}).json()["errors"][0]
@@ -138,7 +138,7 @@ def test_two_pipelines_of_one_name_are_a_conflict(admin, pipeline):
 
 
 def test_a_retired_pipeline_takes_no_new_deals(api, rep, pipeline):
-    other = Pipeline.objects.create(name="Old", is_active=False)
+    other = PipelineFactory(name="Old", is_active=False)
     other.stages.create(key="offer", name="Offer")
     response = api(rep).post(URL, {"name": "Deal", "pipeline": other.pk})
     assert response.status_code == 400
@@ -147,7 +147,7 @@ def test_a_retired_pipeline_takes_no_new_deals(api, rep, pipeline):
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_make_a_pipeline_the_default_at_once_one_stays(pipeline, at_once, api, admin_user):
-    others = [Pipeline.objects.create(name=name) for name in ("A", "B", "C")]
+    others = [PipelineFactory(name=name) for name in ("A", "B", "C")]
     statuses = at_once(
         *[
             lambda p=p: api(admin_user).patch(f"/api/v1/pipelines/{p.pk}/", {"is_default": True}).status_code
@@ -161,7 +161,7 @@ def test_of_two_who_make_a_pipeline_the_default_at_once_one_stays(pipeline, at_o
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_changes_to_one_version_one_wins(pipeline, at_once, api, admin_user):
-    deal = Opportunity.objects.create(name="Deal", pipeline=pipeline, stage="prospecting", owner=admin_user)
+    deal = OpportunityFactory(name="Deal", pipeline=pipeline, stage="prospecting", owner=admin_user)
     tag = {"If-Match": f'"{deal.pk}-1"'}
     patch = lambda stage: api(admin_user).patch(f"{URL}{deal.pk}/", {"stage": stage}, headers=tag).status_code  # noqa: E731
     assert sorted(at_once(*[lambda s=s: patch(s) for s in ("proposal", "negotiation")])) == [200, 412]

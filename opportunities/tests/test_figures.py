@@ -5,7 +5,8 @@ from datetime import date, timedelta
 import pytest
 from django.utils import timezone
 
-from opportunities.models import Opportunity, Pipeline
+from opportunities.models import Opportunity
+from opportunities.tests.factories import PipelineFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/opportunities/"
@@ -88,7 +89,7 @@ def test_the_board_takes_the_lists_filters_and_shows_what_one_sees(api, rep, mak
 
 
 def test_another_pipeline_has_its_own_board(api, rep, deals, make_deal):
-    other = Pipeline.objects.create(name="Renewals")
+    other = PipelineFactory(name="Renewals")
     other.stages.create(key="offer", name="Offer", probability=40)
     make_deal(pipeline=other, stage="offer", amount=10)
     found = board(api(rep), pipeline=other.pk)

@@ -8,7 +8,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.changes.models import Change
-from opportunities.models import Opportunity, Pipeline, Stage
+from opportunities.models import Opportunity, Stage
+from opportunities.tests.factories import PipelineFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/opportunities/"
@@ -164,7 +165,7 @@ def test_the_api_names_the_stages_there_are(api, rep, make_deal):
 
 
 def test_moving_to_another_pipeline_starts_at_its_first_stage(api, rep, make_deal):
-    other = Pipeline.objects.create(name="Renewals")
+    other = PipelineFactory(name="Renewals")
     other.stages.create(key="second", name="Second", position=2, probability=70)
     other.stages.create(key="first", name="First", position=1, probability=30)
     deal = make_deal(stage="proposal")

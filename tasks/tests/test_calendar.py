@@ -7,7 +7,8 @@ import pytest
 from icalendar import Calendar
 
 from core.changes import acting_as
-from tasks.models import CalendarFeed, Task
+from tasks.models import CalendarFeed
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/calendar/"
@@ -16,9 +17,7 @@ DUE = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 def task(user, **fields):
     with acting_as(user):
-        return Task.objects.create(
-            **{"title": "Ring; Ada, soon", "assigned_to": user, "due_date": DUE} | fields
-        )
+        return TaskFactory(**{"title": "Ring; Ada, soon", "assigned_to": user, "due_date": DUE} | fields)
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from core.changes.models import Change
-from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 from tasks.models import Task
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/tasks/"
@@ -15,12 +16,12 @@ URL = "/api/v1/tasks/"
 @pytest.fixture
 def weekly(rep):
     """Mondays at nine in Los Angeles, reminded of an hour before."""
-    return Task.objects.create(
+    return TaskFactory(
         title="Report",
         task_type="email",
         priority="high",
         owner=rep,
-        lead=Lead.objects.create(first_name="Ada", owner=rep),
+        lead=LeadFactory(first_name="Ada", owner=rep),
         due_date=datetime(2030, 3, 4, 17, tzinfo=UTC),
         reminder_at=datetime(2030, 3, 4, 16, tzinfo=UTC),
         time_zone="America/Los_Angeles",
@@ -36,7 +37,7 @@ def complete(client, task, body=None):
 
 
 def test_a_task_is_completed_with_its_outcome(api, rep):
-    task = Task.objects.create(title="Call", owner=rep)
+    task = TaskFactory(title="Call", owner=rep)
     response = complete(api(rep), task, {"outcome": "Spoke to Ada"})
     assert response.status_code == 200
     body = response.json()
@@ -49,7 +50,7 @@ def test_a_task_is_completed_with_its_outcome(api, rep):
 
 @pytest.mark.parametrize("status", ["completed", "cancelled"])
 def test_what_is_over_is_not_completed_again(api, rep, status):
-    task = Task.objects.create(title="Call", owner=rep, status=status, recurrence="FREQ=DAILY")
+    task = TaskFactory(title="Call", owner=rep, status=status, recurrence="FREQ=DAILY")
     response = complete(api(rep), task)
     assert response.status_code == 409
     assert response.json()["type"] == "/problems/not-open"
@@ -64,7 +65,7 @@ def test_others_do_not_complete_it(api, make_user, weekly):
 
 def test_the_assignee_completes_it(api, make_user, rep):
     helper = make_user("rep")
-    task = Task.objects.create(title="Call", owner=rep, assigned_to=helper)
+    task = TaskFactory(title="Call", owner=rep, assigned_to=helper)
     assert complete(api(helper), task).status_code == 200
 
 
@@ -112,7 +113,7 @@ def test_no_series_ends_unnoticed_by_a_mere_change_of_status(api, rep, weekly):
 
 
 def test_status_and_completion_time_go_together(api, rep):
-    task = Task.objects.create(title="Call", owner=rep)
+    task = TaskFactory(title="Call", owner=rep)
     url = f"{URL}{task.pk}/"
     assert api(rep).patch(url, {"status": "completed"}).json()["completed_at"]
     assert api(rep).patch(url, {"status": "in_progress"}).json()["completed_at"] is None
@@ -142,7 +143,7 @@ def test_bad_bodies_complete_nothing(api, rep, weekly, body):
 
 @pytest.mark.django_db(transaction=True)
 def test_of_eight_completions_at_once_one_wins_and_one_next_is_made(at_once, api, admin_user):
-    task = Task.objects.create(
+    task = TaskFactory(
         title="Call", owner=admin_user, due_date=datetime(2030, 1, 1, 9, tzinfo=UTC), recurrence="FREQ=DAILY"
     )
     statuses = at_once(*[lambda: complete(api(admin_user), task).status_code] * 8)

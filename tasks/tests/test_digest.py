@@ -9,14 +9,18 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core.accounts.models import User
-from core.activities.models import Comment, Mention
+from core.activities.models import Mention
+from core.activities.tests.factories import CommentFactory
 from core.changes import acting_as
 from core.notifications import preferences, sending
 from core.notifications.digest import send_digests
 from core.notifications.models import Delivery, Notification, NotificationPreference
+from core.notifications.tests.factories import NotificationPreferenceFactory
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 from opportunities.models import Opportunity, Pipeline
-from tasks.models import Task
+from opportunities.tests.factories import OpportunityFactory
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +37,7 @@ def in_zone(user, zone):
 def late_task(user):
     """Something that a digest at any time in these tests has to say."""
     with acting_as():
-        return Task.objects.create(title="Late", assigned_to=user, due_date=utc("2020-01-01T00:00"))
+        return TaskFactory(title="Late", assigned_to=user, due_date=utc("2020-01-01T00:00"))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_nothing_is_sent_when_there_is_nothing_to_say(rep):
 def test_weekly_comes_on_mondays_for_those_who_asked(make_user):
     viewer = make_user("viewer")
     late_task(viewer)
-    NotificationPreference.objects.create(user=viewer, weekly_digest=True)
+    NotificationPreferenceFactory(user=viewer, weekly_digest=True)
     days = [send_digests(utc(f"2026-05-{day:02}T08:00")) for day in range(4, 12)]
     assert days == [1, 0, 0, 0, 0, 0, 0, 1]
     assert Notification.objects.first().title == "Your weekly digest, Monday 11 May"
@@ -89,7 +93,7 @@ def test_weekly_comes_on_mondays_for_those_who_asked(make_user):
 
 def test_quiet_hours_hold_it(rep):
     late_task(rep)
-    NotificationPreference.objects.create(user=rep, quiet=True, quiet_days=["mon"], quiet_until="09:30")
+    NotificationPreferenceFactory(user=rep, quiet=True, quiet_days=["mon"], quiet_until="09:30")
     send_digests(utc("2026-05-05T08:00"))
     assert Delivery.objects.get().due_at == utc("2026-05-05T09:30")
 
@@ -101,24 +105,24 @@ def full_day(rep, make_user):
     boss = make_user("admin", username="boss")
     pipeline = Pipeline.objects.get(is_default=True)
     with acting_as(boss):
-        lead = Lead.objects.create(
+        lead = LeadFactory(
             first_name="Ada",
             company_name="Acme",
             assigned_to=rep,
             lead_score=91,
             created_at=now - timedelta(hours=3),
         )
-        Lead.objects.create(first_name="Old", owner=rep, created_at=now - timedelta(days=3))
-        Lead.objects.create(first_name="Theirs", owner=rep, assigned_to=boss, created_at=now)
-        Task.objects.create(title="Ring", assigned_to=rep, due_date=now + timedelta(hours=3))
-        Task.objects.create(title="Tomorrow", assigned_to=rep, due_date=now + timedelta(days=1))
-        Task.objects.create(title="Late", owner=rep, due_date=now - timedelta(days=2))
+        LeadFactory(first_name="Old", owner=rep, created_at=now - timedelta(days=3))
+        LeadFactory(first_name="Theirs", owner=rep, assigned_to=boss, created_at=now)
+        TaskFactory(title="Ring", assigned_to=rep, due_date=now + timedelta(hours=3))
+        TaskFactory(title="Tomorrow", assigned_to=rep, due_date=now + timedelta(days=1))
+        TaskFactory(title="Late", owner=rep, due_date=now - timedelta(days=2))
         deal = {"pipeline": pipeline, "owner": rep, "created_at": now - timedelta(days=90)}
-        moved = Opportunity.objects.create(
+        moved = OpportunityFactory(
             name="Moved", stage="qualification", expected_close_date="2026-05-09", amount=Decimal(500), **deal
         )
-        Opportunity.objects.create(name="Still", stage="prospecting", **deal)
-        made = Comment.objects.create(entity="lead", object_id=lead.pk, body="@rep look", author=boss)
+        OpportunityFactory(name="Still", stage="prospecting", **deal)
+        made = CommentFactory(record=lead, body="@rep look", author=boss)
         Mention.objects.create(comment=made, user=rep, created_at=now - timedelta(hours=1))
     return now, moved
 
@@ -156,9 +160,7 @@ def test_it_says_what_is_new_hot_due_overdue_moving_and_closing(rep, full_day):
 def test_a_section_shows_the_first_and_counts_the_rest(rep):
     with acting_as():
         for i in range(11):
-            Task.objects.create(
-                title=f"T{i}", assigned_to=rep, due_date=utc("2026-05-01T00:00") + timedelta(hours=i)
-            )
+            TaskFactory(title=f"T{i}", assigned_to=rep, due_date=utc("2026-05-01T00:00") + timedelta(hours=i))
     send_digests(utc("2026-05-05T08:00"))
     (found,) = Notification.objects.get(type="digest").data["sections"]
     assert (found["total"], found["more"], len(found["items"])) == (11, 3, 8)
@@ -182,8 +184,8 @@ def test_the_number_of_statements_does_not_depend_on_the_users(make_user):
 def mentioned(rep, boss, text):
     """A lead of someone else, assigned to the rep, with a comment that names them."""
     with acting_as(boss):
-        lead = Lead.objects.create(first_name="Ada", owner=boss, assigned_to=rep)
-        made = Comment.objects.create(entity="lead", object_id=lead.pk, body=text, author=boss)
+        lead = LeadFactory(first_name="Ada", owner=boss, assigned_to=rep)
+        made = CommentFactory(record=lead, body=text, author=boss)
         Mention.objects.create(comment=made, user=rep, created_at=utc("2026-05-05T07:00"))
     return lead
 
@@ -234,5 +236,5 @@ def test_one_that_waits_is_not_sent_to_who_has_unsubscribed(rep):
 
 def test_who_wants_no_mail_at_all_gets_no_digest(rep):
     late_task(rep)
-    NotificationPreference.objects.create(user=rep, channels={"email": False}, daily_digest=True)
+    NotificationPreferenceFactory(user=rep, channels={"email": False}, daily_digest=True)
     assert send_digests(utc("2026-05-05T08:00")) == 0

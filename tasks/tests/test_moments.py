@@ -9,8 +9,9 @@ from core.changes import acting_as
 from core.changes.dispatch import dispatch
 from core.notifications.models import Notification
 from core.notifications.moments import tell_due
-from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 from tasks.models import Task
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -18,7 +19,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 def task(user, **fields):
     with acting_as(user):
-        return Task.objects.create(**{"title": "Ring", "owner": user, "assigned_to": user} | fields)
+        return TaskFactory(**{"title": "Ring", "owner": user, "assigned_to": user} | fields)
 
 
 def titles(user):
@@ -43,10 +44,10 @@ def test_a_reminder_that_is_moved_comes_again(rep):
 def test_a_lead_to_follow_up_reminds_its_assignee_or_else_its_owner(rep, make_user):
     boss = make_user("manager")
     with acting_as():
-        Lead.objects.create(first_name="Ada", owner=boss, assigned_to=rep, next_follow_up_at=NOON)
-        Lead.objects.create(first_name="Bob", owner=boss, next_follow_up_at=NOON)
-        Lead.objects.create(first_name="Cy", owner=boss, next_follow_up_at=NOON, status="lost")
-        Lead.objects.create(first_name="Di", next_follow_up_at=NOON)
+        LeadFactory(first_name="Ada", owner=boss, assigned_to=rep, next_follow_up_at=NOON)
+        LeadFactory(first_name="Bob", owner=boss, next_follow_up_at=NOON)
+        LeadFactory(first_name="Cy", owner=boss, next_follow_up_at=NOON, status="lost")
+        LeadFactory(first_name="Di", next_follow_up_at=NOON)
     assert tell_due("reminder", NOON) == 2
     assert (titles(rep), titles(boss)) == (["Follow up with Ada"], ["Follow up with Bob"])
 

@@ -6,10 +6,12 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from contacts.models import Company, Contact
-from lead_management.models import Lead
-from opportunities.models import Opportunity, Pipeline
+from contacts.tests.factories import CompanyFactory, ContactFactory
+from lead_management.tests.factories import LeadFactory
+from opportunities.models import Pipeline
+from opportunities.tests.factories import OpportunityFactory
 from tasks.models import Task
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/tasks/"
@@ -19,13 +21,13 @@ SUBJECTS = ("lead", "contact", "company", "opportunity")
 def subject(name, owner, **fields):
     """A record a task may be about."""
     if name == "lead":
-        return Lead.objects.create(first_name="L", owner=owner, **fields)
+        return LeadFactory(first_name="L", owner=owner, **fields)
     if name == "contact":
-        return Contact.objects.create(first_name="C", owner=owner, **fields)
+        return ContactFactory(first_name="C", owner=owner, **fields)
     if name == "company":
-        return Company.objects.create(name="F", owner=owner, **fields)
+        return CompanyFactory(name="F", owner=owner, **fields)
     pipeline = Pipeline.objects.get(is_default=True)
-    return Opportunity.objects.create(name="O", pipeline=pipeline, stage="prospecting", owner=owner, **fields)
+    return OpportunityFactory(name="O", pipeline=pipeline, stage="prospecting", owner=owner, **fields)
 
 
 def create(client, **fields):
@@ -109,7 +111,7 @@ def test_the_database_holds_it_too(rep):
     from django.db import IntegrityError, transaction
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        Task.objects.create(title="x", lead=subject("lead", rep), company=subject("company", rep))
+        TaskFactory(title="x", lead=subject("lead", rep), company=subject("company", rep))
 
 
 def test_who_is_given_a_task_sees_the_task_and_not_its_subject(api, rep, make_user):
@@ -178,9 +180,9 @@ def test_the_day_the_clocks_change_is_a_day_long_anyhow(api, make_user):
 def test_only_open_tasks_are_overdue(api, rep):
     past = timezone.now() - timedelta(hours=1)
     for status in ("pending", "in_progress", "completed", "cancelled"):
-        Task.objects.create(title=status, status=status, due_date=past, owner=rep)
-    Task.objects.create(title="future", due_date=timezone.now() + timedelta(hours=1), owner=rep)
-    Task.objects.create(title="whenever", owner=rep)
+        TaskFactory(title=status, status=status, due_date=past, owner=rep)
+    TaskFactory(title="future", due_date=timezone.now() + timedelta(hours=1), owner=rep)
+    TaskFactory(title="whenever", owner=rep)
     listed = lambda **params: {r["title"] for r in api(rep).get(URL, params).json()["results"]}  # noqa: E731
     assert listed(overdue="true") == {"pending", "in_progress"}
     assert listed(overdue="false") == {"completed", "cancelled", "future", "whenever"}
@@ -200,10 +202,8 @@ def test_statistics_are_exact_and_ones_own(api, rep, make_user, django_assert_ma
         ("in_progress", "urgent", "demo", now + timedelta(days=3)),
     ]
     for status, priority, kind, due in rows:
-        Task.objects.create(
-            title="x", status=status, priority=priority, task_type=kind, due_date=due, owner=rep
-        )
-    Task.objects.create(title="hidden", owner=make_user("rep"))
+        TaskFactory(title="x", status=status, priority=priority, task_type=kind, due_date=due, owner=rep)
+    TaskFactory(title="hidden", owner=make_user("rep"))
     client = api(rep)
     with django_assert_max_num_queries(4):
         found = client.get(f"{URL}statistics/").json()
