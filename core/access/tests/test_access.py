@@ -3,8 +3,10 @@
 import pytest
 
 from core.access import Action
-from core.accounts.models import Team, User
+from core.accounts.models import User
+from core.accounts.tests.factories import TeamFactory
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 from opportunities.models import Pipeline
 
 pytestmark = pytest.mark.django_db
@@ -26,15 +28,15 @@ def allowed(rows, user) -> set[str]:
     ],
 )
 def test_a_record_in_reach_is_open_to_the_actions_of_the_role(make_user, role, actions):
-    user = make_user(role, team=Team.objects.create(name="East"))
-    Lead.objects.create(first_name="Ada", owner=user)
+    user = make_user(role, team=TeamFactory(name="East"))
+    LeadFactory(first_name="Ada", owner=user)
     assert allowed(Lead.objects, user) == actions
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_who_was_deactivated_reaches_nothing(make_user, role):
     user = make_user(role, is_active=False)
-    Lead.objects.create(first_name="Ada", owner=user)
+    LeadFactory(first_name="Ada", owner=user)
     assert allowed(Lead.objects, user) == set()
     assert allowed(Pipeline.objects, user) == set()
 

@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from core.accounts import sessions
 from core.accounts.models import Session, Team, User
 from core.accounts.origin import Origin
+from core.accounts.tests.factories import TeamFactory
 
 HERE = Origin("127.0.0.1", "")
 THREADS = 8
@@ -96,7 +97,7 @@ def test_administrators_who_demote_each_other_leave_one(make_user, api):
 @pytest.mark.django_db(transaction=True)
 def test_teams_put_below_each_other_at_once_make_no_ring(make_user, api):
     admin = make_user("admin")
-    teams = [Team.objects.create(name=name) for name in "AB"]
+    teams = [TeamFactory(name=name) for name in "AB"]
 
     def move(i):
         body = {"parent": teams[1 - i].pk}
@@ -109,7 +110,7 @@ def test_teams_put_below_each_other_at_once_make_no_ring(make_user, api):
 @pytest.mark.django_db(transaction=True)
 def test_nor_do_teams_put_below_each_other_in_the_admin_site(make_user):
     boss = make_user("admin", is_staff=True)
-    teams = [Team.objects.create(name=name) for name in "AB"]
+    teams = [TeamFactory(name=name) for name in "AB"]
 
     def move(i):
         browser = Client()

@@ -5,6 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core.accounts.models import Team
+from core.accounts.tests.factories import TeamFactory
 from core.changes.models import Change
 
 pytestmark = pytest.mark.django_db
@@ -13,9 +14,9 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def tree():
     """East ← North-east ← Harbour."""
-    east = Team.objects.create(name="East")
-    north_east = Team.objects.create(name="North-east", parent=east)
-    return east, north_east, Team.objects.create(name="Harbour", parent=north_east)
+    east = TeamFactory(name="East")
+    north_east = TeamFactory(name="North-east", parent=east)
+    return east, north_east, TeamFactory(name="Harbour", parent=north_east)
 
 
 def errors(response):

@@ -6,8 +6,9 @@ from django.test.utils import CaptureQueriesContext
 
 from core.accounts import sessions
 from core.accounts.api.serializers import UserSerializer
-from core.accounts.models import Session, Team, User
+from core.accounts.models import Session, User
 from core.accounts.origin import Origin
+from core.accounts.tests.factories import TeamFactory
 from core.changes.models import Change
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +37,7 @@ def errors(response, status=400):
 
 
 def test_an_administrator_makes_a_user_who_can_sign_in(admin, admin_user, anonymous_client):
-    team = Team.objects.create(name="East")
+    team = TeamFactory(name="East")
     response = admin.post("/api/v1/users/", ADA | {"role": "manager", "team": team.pk})
     assert response.status_code == 201
     body = response.json()
@@ -125,8 +126,8 @@ def test_colleagues_are_seen_briefly_and_oneself_in_full(api, rep, make_user):
 
 
 def test_a_manager_sees_the_details_of_their_own_people(api, make_user):
-    east = Team.objects.create(name="East")
-    north_east = Team.objects.create(name="North-east", parent=east)
+    east = TeamFactory(name="East")
+    north_east = TeamFactory(name="North-east", parent=east)
     manager, below, elsewhere = make_user("manager", team=east), make_user(team=north_east), make_user()
     listed = {user["id"]: set(user) for user in api(manager).get("/api/v1/users/").json()["results"]}
     assert listed == {manager.pk: FULL, below.pk: FULL, elsewhere.pk: BRIEF}
@@ -150,7 +151,7 @@ def test_lists_show_active_users_and_the_others_on_demand(admin, admin_user, mak
 
 
 def test_users_are_searched_filtered_and_ordered(admin, admin_user, make_user):
-    east = Team.objects.create(name="East")
+    east = TeamFactory(name="East")
     make_user(username="ada", first_name="Ada", last_name="Byron", team=east)
     make_user(username="zoe", first_name="Zoe", last_name="Adams")
     assert names(admin.get("/api/v1/users/?search=ADA")) == ["ada", "zoe"]
@@ -163,7 +164,7 @@ def test_users_are_searched_filtered_and_ordered(admin, admin_user, make_user):
 
 
 def test_a_list_costs_the_same_queries_whatever_its_length(api, make_user):
-    east = Team.objects.create(name="East")
+    east = TeamFactory(name="East")
     manager = make_user("manager", team=east)
 
     def count():
@@ -179,7 +180,7 @@ def test_a_list_costs_the_same_queries_whatever_its_length(api, make_user):
 
 
 def test_an_administrator_changes_role_and_team_and_both_are_kept_in_the_history(admin, admin_user, rep):
-    team = Team.objects.create(name="East")
+    team = TeamFactory(name="East")
     response = admin.patch(f"/api/v1/users/{rep.pk}/", {"role": "manager", "team": team.pk})
     assert response.status_code == 200
     change = Change.objects.get(entity="user", object_id=rep.pk, kind="updated")

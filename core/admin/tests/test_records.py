@@ -4,10 +4,12 @@ import pytest
 
 from core.admin.tests.forms import filled_in
 from core.changes.models import Change
-from core.entities.models import CustomField
+from core.customization.tests.factories import CustomFieldFactory
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 from opportunities.models import Opportunity
 from tasks.models import Task
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 LEADS = "/admin/lead_management/lead/"
@@ -15,7 +17,7 @@ LEADS = "/admin/lead_management/lead/"
 
 @pytest.fixture
 def lead(robin):
-    return Lead.objects.create(first_name="Ada", email="ada@engines.example", owner=robin)
+    return LeadFactory(first_name="Ada", email="ada@engines.example", owner=robin)
 
 
 def page(lead):
@@ -91,8 +93,8 @@ def test_the_rules_of_the_api_hold_and_are_shown_at_their_field(browser, robin, 
 
 
 def test_a_reference_to_what_one_does_not_see_is_refused(browser, robin, nora):
-    hers = Lead.objects.create(first_name="Hers", owner=nora)
-    mine = Task.objects.create(title="Call", owner=robin)
+    hers = LeadFactory(first_name="Hers", owner=nora)
+    mine = TaskFactory(title="Call", owner=robin)
     url = f"/admin/tasks/task/{mine.pk}/change/"
     response = save(browser(robin), url, lead=str(hers.pk))
     assert response.status_code == 200
@@ -119,7 +121,7 @@ def test_a_page_opened_before_somebody_elses_change_is_refused(browser, robin, b
 
 
 def test_staff_see_the_records_of_their_role_only(browser, robin, nora, boss, lead):
-    Lead.objects.create(first_name="Other", owner=nora)
+    LeadFactory(first_name="Other", owner=nora)
     rows = lambda user: {r.first_name for r in browser(user).get(LEADS).context["cl"].result_list}  # noqa: E731
     assert rows(robin) == {"Ada"}
     assert rows(nora) == {"Other"}
@@ -151,7 +153,7 @@ def test_a_viewer_looks_and_changes_nothing(browser, staff, robin, lead):
 
 
 def test_search_finds_what_the_api_finds(browser, boss, lead):
-    Lead.objects.create(first_name="Other", email="other@x.example", owner=boss)
+    LeadFactory(first_name="Other", email="other@x.example", owner=boss)
     found = browser(boss).get(LEADS, {"q": "ENGINES ada"}).context["cl"].result_list
     assert [r.pk for r in found] == [lead.pk]
     assert len(browser(boss).get(LEADS, {"q": "x" * 300}).context["cl"].result_list) == 0
@@ -163,7 +165,7 @@ def test_filters_do_not_walk_to_secrets(browser, robin, lead):
 
 
 def test_assigning_asks_whom_and_shares_in_turn(browser, boss, robin, nora):
-    ids = [Lead.objects.create(first_name=str(i), owner=boss).pk for i in range(4)]
+    ids = [LeadFactory(first_name=str(i), owner=boss).pk for i in range(4)]
     client = browser(boss)
     asked = client.post(LEADS, {"action": "assign", "_selected_action": ids})
     assert asked.status_code == 200
@@ -178,7 +180,7 @@ def test_assigning_asks_whom_and_shares_in_turn(browser, boss, robin, nora):
 
 
 def test_archiving_and_restoring_many(browser, robin, nora, lead):
-    hers = Lead.objects.create(first_name="Hers", owner=nora)
+    hers = LeadFactory(first_name="Hers", owner=nora)
     client = browser(robin)
     sent = {"action": "archive", "_selected_action": [lead.pk, hers.pk]}
     assert said(client.post(LEADS, sent, follow=True)) == ["1 archived."]
@@ -220,7 +222,7 @@ def test_a_lead_is_converted_on_its_page_once(browser, robin, lead):
 
 
 def test_converting_many_tells_which_could_not_be(browser, robin, lead):
-    done = Lead.objects.create(first_name="Done", status="converted", owner=robin)
+    done = LeadFactory(first_name="Done", status="converted", owner=robin)
     client = browser(robin)
     asked = client.post(LEADS, {"action": "convert_selected", "_selected_action": [lead.pk, done.pk]})
     sent = filled_in(asked)
@@ -239,8 +241,8 @@ def test_the_history_shows_every_door(browser, robin, lead):
 
 
 def test_custom_fields_are_replaced_as_shown(browser, robin, lead):
-    CustomField.objects.create(entity="lead", key="budget", label="Budget", type="money")
-    CustomField.objects.create(entity="lead", key="plan", label="Plan", type="text")
+    CustomFieldFactory(entity="lead", key="budget", type="money")
+    CustomFieldFactory(entity="lead", key="plan", type="text")
     client = browser(robin)
     save(client, page(lead), custom_fields='{"budget": "10", "plan": "big"}')
     lead.refresh_from_db()
@@ -263,7 +265,7 @@ def test_possible_duplicates_are_named(browser, robin):
 def test_a_task_is_completed_from_the_list_and_its_series_goes_on(browser, robin):
     from django.utils import timezone
 
-    task = Task.objects.create(title="Call", owner=robin, due_date=timezone.now(), recurrence="FREQ=DAILY")
+    task = TaskFactory(title="Call", owner=robin, due_date=timezone.now(), recurrence="FREQ=DAILY")
     url = "/admin/tasks/task/"
     sent = {"action": "complete", "_selected_action": [task.pk]}
     assert said(browser(robin).post(url, sent, follow=True)) == ["1 completed."]
@@ -277,7 +279,7 @@ def test_the_number_of_queries_of_a_list_does_not_grow_with_it(
     from django.test.utils import CaptureQueriesContext
 
     client = browser(boss)
-    Lead.objects.create(first_name="One", owner=boss, assigned_to=boss)
+    LeadFactory(first_name="One", owner=boss, assigned_to=boss)
     client.get(LEADS)
     with CaptureQueriesContext(
         connection,

@@ -5,12 +5,16 @@ from django.apps import apps
 from django.contrib import admin
 
 from core.accounts.models import Team, User
+from core.accounts.tests.factories import TeamFactory
 from core.admin.tests.forms import filled_in
 from core.changes.models import Change, FailedFeed
 from core.conditions.models import SavedView
+from core.customization.tests.factories import CustomFieldFactory
 from core.entities.models import CustomField
 from lead_management.models import Lead
-from opportunities.models import Opportunity, Pipeline, Stage
+from lead_management.tests.factories import LeadFactory
+from opportunities.models import Pipeline, Stage
+from opportunities.tests.factories import OpportunityFactory
 
 pytestmark = pytest.mark.django_db
 OURS = ("contacts", "opportunities", "lead_management", "tasks")
@@ -101,7 +105,7 @@ def test_a_pipeline_gets_the_usual_stages_and_one_is_the_default(browser, boss):
 
 def test_a_stage_in_use_stays(browser, boss):
     stage = Stage.objects.get(key="proposal")
-    Opportunity.objects.create(name="D", pipeline=stage.pipeline, stage="proposal", owner=boss)
+    OpportunityFactory(name="D", pipeline=stage.pipeline, stage="proposal", owner=boss)
     url = f"/admin/opportunities/stage/{stage.pk}/delete/"
     response = browser(boss).post(url, {"post": "yes"}, follow=True)
     assert "Others still refer to this." in [str(m) for m in response.context["messages"]]
@@ -122,8 +126,8 @@ def test_a_custom_field_is_checked_by_its_own_rules(browser, boss):
 
 
 def test_a_custom_field_deleted_here_takes_its_values_along(browser, boss):
-    field = CustomField.objects.create(entity="lead", key="size", label="Size", type="number")
-    lead = Lead.objects.create(first_name="Ada", custom_fields={"size": 5, "kept": 1})
+    field = CustomFieldFactory(entity="lead", key="size", type="number")
+    lead = LeadFactory(first_name="Ada", custom_fields={"size": 5, "kept": 1})
     browser(boss).post(f"/admin/core/customfield/{field.pk}/delete/", {"post": "yes"})
     assert Lead.objects.get().custom_fields == {"kept": 1}
     change = Change.objects.filter(entity="lead", object_id=lead.pk).latest("id")
@@ -158,7 +162,7 @@ def test_what_a_consumer_could_not_take_is_tried_again(browser, boss):
 
 
 def test_the_trail_cannot_be_changed(browser, boss):
-    Team.objects.create(name="West")
+    TeamFactory(name="West")
     change = Change.objects.get(entity="team")
     client = browser(boss)
     assert client.get(f"/admin/core/change/{change.pk}/change/").status_code == 200
@@ -197,7 +201,7 @@ def test_of_colleagues_staff_see_no_more_than_over_the_api(browser, staff, boss,
 
 
 def test_a_manager_sees_all_of_the_people_of_the_own_team(browser, staff, make_user):
-    team = Team.objects.create(name="North")
+    team = TeamFactory(name="North")
     manager = staff("lead", "manager", team=team)
     member = make_user("rep", team=team)
     shown = browser(manager).get(f"/admin/core/user/{member.pk}/change/").content.decode()

@@ -9,8 +9,9 @@ from rest_framework.test import APIClient
 
 from contacts.models import Contact
 from core.changes.models import Change
-from core.entities.models import CustomField
+from core.customization.tests.factories import CustomFieldFactory
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LEADS = "/api/v1/leads/"
@@ -49,7 +50,7 @@ def statuses(answers):
 
 
 def test_of_two_changes_to_one_version_one_wins(at_once):
-    lead = Lead.objects.create(first_name="Ada")
+    lead = LeadFactory(first_name="Ada")
     etag = f'"{lead.pk}-1"'
     answers = at_once(
         2, lambda c, i: c.patch(f"{LEADS}{lead.pk}/", {"city": f"City {i}"}, headers={"If-Match": etag})
@@ -82,7 +83,7 @@ def test_a_key_that_came_with_another_body_is_refused(at_once):
 
 
 def test_a_lead_is_converted_once(at_once):
-    lead = Lead.objects.create(first_name="Ada", email="ada@engines.example")
+    lead = LeadFactory(first_name="Ada", email="ada@engines.example")
     body = {"create_opportunity": False}
     answers = at_once(2, lambda c, i: c.post(f"{LEADS}{lead.pk}/convert/", body))
     assert statuses(answers) == {200: 1, 409: 1}
@@ -90,7 +91,7 @@ def test_a_lead_is_converted_once(at_once):
 
 
 def test_a_unique_custom_value_is_taken_once(at_once):
-    CustomField.objects.create(entity="lead", key="code", label="Code", type="text", unique=True)
+    CustomFieldFactory(entity="lead", key="code", type="text", unique=True)
     body = {"first_name": "Ada", "custom_fields": {"code": "A"}}
     assert statuses(at_once(6, lambda c, i: c.post(LEADS, body))) == {201: 1, 400: 5}
     assert Lead.objects.count() == 1
@@ -112,7 +113,7 @@ def test_a_request_that_loses_a_deadlock_is_tried_again(at_once, monkeypatch):
     """Two requests that lock two leads crosswise: PostgreSQL ends one, which then succeeds on its own."""
     from core.entities import writing
 
-    one, two = (Lead.objects.create(first_name=name) for name in "ab")
+    one, two = (LeadFactory(first_name=name) for name in "ab")
     both, plain, tries = threading.Barrier(2), writing.update, []
 
     def crosswise(entity, record, *args, **kwargs):

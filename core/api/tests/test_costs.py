@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from core.entities.finding import search
 from lead_management.models import Lead
 from lead_management.registration import LEAD
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 LEADS = "/api/v1/leads/"
@@ -50,7 +51,7 @@ def test_a_bulk_change_costs_the_same_whatever_its_size(admin):
 
 def test_a_search_goes_along_the_trigram_index(admin):
     leads(300, company_name="Common Company", email="someone@common.example")
-    Lead.objects.create(first_name="Ada", email="ada@rare-engines.example")
+    LeadFactory(first_name="Ada", email="ada@rare-engines.example")
     with connection.cursor() as cursor:
         # A table this small is read as a whole; whether the index answers the question is what is asked.
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")

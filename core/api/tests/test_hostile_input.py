@@ -14,6 +14,7 @@ from core.conditions import filters_of
 from core.entities import entities
 from core.errors import InvalidError
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 RESOURCES = ["leads", "contacts", "companies", "opportunities", "tasks"]
@@ -84,7 +85,7 @@ def test_an_object_is_expected(raw, resource, body):
 
 @pytest.mark.parametrize("body", ["[]", '[{"create_opportunity": false}]', "5", '"text"', "true"])
 def test_verbs_expect_objects_too(raw, body):
-    lead = Lead.objects.create(first_name="Ada")
+    lead = LeadFactory(first_name="Ada")
     refused(raw("POST", f"{LEADS}{lead.pk}/convert/", body))
     lead.refresh_from_db()
     assert lead.status == "new"
@@ -294,7 +295,7 @@ def test_an_id_nobody_has_is_not_found(admin, resource, pk):
     ],
 )
 def test_a_query_that_is_wrong_is_named(admin, query, field):
-    Lead.objects.create(first_name="Ada")
+    LeadFactory(first_name="Ada")
     assert refused(admin.get(f"{LEADS}?{query}")) == [field]
 
 
@@ -327,7 +328,7 @@ def test_no_filter_crashes_on_any_text(rep, resource):
     ],
 )
 def test_unknown_parameters_are_refused_at_every_address(admin, method, url):
-    lead = Lead.objects.create(first_name="Ada")
+    lead = LeadFactory(first_name="Ada")
     sent = {"first_name": "Bob"} if method in ("post", "patch") else None
     response = getattr(admin, method)(url.format(pk=lead.pk), sent)
     assert refused(response) == ["nope"]

@@ -8,9 +8,9 @@ from django.urls import get_resolver, reverse
 from django.utils import timezone
 
 from core.accounts.models import Team
+from core.accounts.tests.factories import TeamFactory
 from core.api.resources import RowsMixin
-from core.conditions.models import SavedView
-from core.entities.models import CustomField
+from core.customization.tests.factories import CustomFieldFactory, SavedViewFactory
 from core.lead_scoring.models import ScoringJob
 
 pytestmark = pytest.mark.django_db
@@ -84,7 +84,7 @@ def test_a_filter_of_every_list_refuses_nul_or_finds_nothing(admin):
 
 
 def test_what_is_no_list_takes_no_parameters(admin, admin_user):
-    team, unknown = Team.objects.create(name="North"), [("nope", "unknown")]
+    team, unknown = TeamFactory(name="North"), [("nope", "unknown")]
     for url in (f"/api/v1/teams/{team.pk}/", "/api/auth/me/", "/api/v1/scoring/", "/api/auth/sessions/"):
         assert refused(admin.get(f"{url}?nope=1")) == unknown, url
     assert refused(admin.patch(f"/api/v1/teams/{team.pk}/?nope=1", {"name": "South"})) == unknown
@@ -95,7 +95,7 @@ def test_what_is_no_list_takes_no_parameters(admin, admin_user):
 
 def test_an_ordering_orders_and_ends_with_the_id(admin):
     for name in ("Beta", "Alpha", "Gamma"):
-        Team.objects.create(name=name)
+        TeamFactory(name=name)
     url = "/api/v1/teams/"
     assert names(admin.get(f"{url}?ordering=name")) == ["Alpha", "Beta", "Gamma"]
     assert names(admin.get(f"{url}?ordering=-name")) == ["Gamma", "Beta", "Alpha"]
@@ -108,7 +108,7 @@ def test_an_ordering_orders_and_ends_with_the_id(admin):
 
 def test_pages_of_an_ordering_meet_each_row_once(admin):
     for number in range(7):
-        CustomField.objects.create(entity="lead", key=f"k{number}", label="Same", type="text")
+        CustomFieldFactory(entity="lead", key=f"k{number}", label="Same", type="text")
     seen, url = [], "/api/v1/custom-fields/?ordering=-label&page_size=2"
     while url:
         body = admin.get(url).json()
@@ -120,7 +120,7 @@ def test_pages_of_an_ordering_meet_each_row_once(admin):
 
 def test_a_filter_given_twice_means_any_of_its_values(admin, admin_user):
     for entity in ("lead", "contact", "task"):
-        SavedView.objects.create(owner=admin_user, entity=entity, name=f"of {entity}s")
+        SavedViewFactory(owner=admin_user, entity=entity, name=f"of {entity}s")
     found = admin.get("/api/v1/saved-views/?entity=lead&entity=task&ordering=name")
     assert names(found, "entity") == ["lead", "task"]
 

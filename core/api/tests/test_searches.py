@@ -3,10 +3,11 @@
 import pytest
 from django.db import connection
 
+from core.customization.tests.factories import CustomFieldFactory
 from core.entities.finding import search
-from core.entities.models import CustomField
 from lead_management.models import Lead
 from lead_management.registration import LEAD
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 MANY = 30_000
@@ -18,13 +19,11 @@ def fields(db):
         ("note", "text", True), ("plan", "choice", True), ("size", "number", True), ("silent", "text", False),
     ):  # fmt: skip
         choices = ["Gold", "Silver"] if kind == "choice" else []
-        CustomField.objects.create(
-            entity="lead", key=key, label=key, type=kind, searchable=searchable, choices=choices
-        )
+        CustomFieldFactory(entity="lead", key=key, type=kind, searchable=searchable, choices=choices)
 
 
 def lead(name="Ada", **custom):
-    return Lead.objects.create(first_name=name, custom_fields=custom)
+    return LeadFactory(first_name=name, custom_fields=custom)
 
 
 def found(text):

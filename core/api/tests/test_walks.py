@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.entities.models import CustomField
+from core.customization.tests.factories import CustomFieldFactory
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +50,7 @@ def mixed(i, owner):
 
 @pytest.fixture
 def size_field(db):
-    return CustomField.objects.create(entity="lead", key="size", label="Size", type="number")
+    return CustomFieldFactory(entity="lead", key="size", type="number")
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from django.utils import timezone
 from core.changes import acting_as, retries
 from core.changes.dispatch import ChangeBatch, consumers, dispatch, dispatch_once, oldest_age_s
 from core.changes.models import Change, FailedFeed, Outbox
-from core.notifications.models import Delivery, Notification
+from core.notifications.models import Notification
+from core.notifications.tests.factories import DeliveryFactory, NotificationFactory
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
@@ -159,8 +160,8 @@ def test_what_a_refusing_consumer_wrote_is_undone(only, rep):
 
 @pytest.mark.django_db(transaction=True)
 def test_what_only_the_commit_would_refuse_holds_up_no_other(only, rep):
-    told = Notification.objects.create(recipient=rep, type="mention", title="Hello")
-    Delivery.objects.create(notification=told, channel="email")
+    told = NotificationFactory(recipient=rep, type="mention", title="Hello")
+    DeliveryFactory(notification=told, channel="email")
     sound = Recorder()
 
     def orphaning(batch):

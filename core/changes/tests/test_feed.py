@@ -7,10 +7,11 @@ import pytest
 from django.db import connection, transaction
 from rest_framework.test import APIClient
 
-from core.accounts.models import Team
+from core.accounts.tests.factories import TeamFactory
 from core.changes import acting_as, feed
 from core.changes.models import Change
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/v1/changes/"
@@ -48,7 +49,7 @@ def walk(client, **params):
 
 
 def lead(**fields):
-    return Lead.objects.create(**{"first_name": "Ada", **fields})
+    return LeadFactory(**{"first_name": "Ada", **fields})
 
 
 @pytest.fixture
@@ -218,7 +219,7 @@ def test_what_is_wrong_with_a_query_is_named(admin, params, field):
 
 
 def test_each_role_reads_the_changes_of_what_it_sees(api, boss, make_user):
-    north, south = (Team.objects.create(name=name) for name in ("North", "South"))
+    north, south = (TeamFactory(name=name) for name in ("North", "South"))
     rep, other = make_user("rep", team=north), make_user("rep", team=south)
     manager, viewer = make_user("manager", team=north), make_user("viewer", team=south)
     mine, theirs, nobodys = lead(owner=rep), lead(assigned_to=other), lead()

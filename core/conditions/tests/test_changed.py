@@ -8,13 +8,14 @@ from core.changes.models import Change
 from core.conditions import change_q, parse
 from lead_management.models import Lead
 from lead_management.registration import LEAD
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def lead():
-    return Lead.objects.create(first_name="Ada", city="Turin", estimated_value="10.00", tags=["east"])
+    return LeadFactory(first_name="Ada", city="Turin", estimated_value="10.00", tags=["east"])
 
 
 def update(lead, **values):

@@ -4,7 +4,7 @@ import pytest
 
 from core.conditions import fields_of, filters_of, parse
 from core.conditions.grammar import MAX_DEPTH, MAX_ISSUES, MAX_LEAVES, MAX_LIST
-from core.entities.models import CustomField
+from core.customization.tests.factories import CustomFieldFactory
 from core.errors import InvalidError
 from lead_management.registration import LEAD
 
@@ -139,7 +139,7 @@ def test_a_flood_of_faults_is_answered_with_a_few():
 
 
 def test_unknown_fields_are_answered_with_the_known_ones():
-    CustomField.objects.create(entity="lead", key="size", label="Size", type="number")
+    CustomFieldFactory(entity="lead", key="size", type="number")
     with pytest.raises(InvalidError) as caught:
         parse(LEAD, {"custom_fields.colour": "red"})
     assert "custom_fields.size" in caught.value.issues[0].message
@@ -147,8 +147,8 @@ def test_unknown_fields_are_answered_with_the_known_ones():
 
 
 def test_custom_fields_are_typed_too():
-    CustomField.objects.create(entity="lead", key="size", label="Size", type="number")
-    CustomField.objects.create(entity="contact", key="other", label="Other", type="number")
+    CustomFieldFactory(entity="lead", key="size", type="number")
+    CustomFieldFactory(entity="contact", key="other", type="number")
     assert faults({"custom_fields.size": "big"}) == [("conditions.custom_fields.size", "invalid")]
     assert faults({"custom_fields.other": 1}) == [("conditions.custom_fields.other", "unknown_field")]
     parse(LEAD, {"custom_fields.size": 5})
@@ -196,6 +196,6 @@ def test_a_bad_filter_in_the_query_is_named(name, text, code, rep):
 
 
 def test_a_key_may_hold_two_underscores():
-    CustomField.objects.create(entity="lead", key="net__worth", label="Net worth", type="number")
+    CustomFieldFactory(entity="lead", key="net__worth", label="Net worth", type="number")
     asked = filters_of(LEAD, {"custom_fields.net__worth": "5", "custom_fields.net__worth__gt": "1"}, None)
     assert asked

@@ -9,13 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.conditions import filters_of, parse, record_q
+from core.customization.tests.factories import CustomFieldFactory
 from core.entities.custom import kind_of_type
 from core.entities.kinds.base import DATED, ORDERED, TEXTUAL
 from core.entities.models import CustomField
 from lead_management.models import Lead
 from lead_management.registration import LEAD
-from opportunities.models import Opportunity, Pipeline
+from lead_management.tests.factories import LeadFactory
+from opportunities.models import Opportunity
 from opportunities.registration import OPPORTUNITY
+from opportunities.tests.factories import OpportunityFactory
 
 pytestmark = pytest.mark.django_db
 checked = settings(
@@ -246,10 +249,8 @@ def test_the_guides_equality_map_means_all_of_them(rows):
 
 
 def test_a_derived_column_is_compared_like_a_stored_one(db):
-    pipeline = Pipeline.objects.get(is_default=True)
     deals = [
-        Opportunity.objects.create(name=str(a), pipeline=pipeline, stage="proposal", amount=a, probability=50)
-        for a in (None, 100, 300)
+        OpportunityFactory(name=str(a), stage="proposal", amount=a, probability=50) for a in (None, 100, 300)
     ]
 
     def asked(raw):
@@ -273,8 +274,8 @@ def test_within_spans_and_relative_moments_follow_the_clock(db):
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     offsets = {"now": 0, "-1h": -1, "-25h": -25, "-13h": -13, "+1h": 1, "+13h": 13, "+37h": 37}
     for name, hours in offsets.items():
-        Lead.objects.create(first_name=name, next_follow_up_at=noon + timedelta(hours=hours))
-    Lead.objects.create(first_name="never")
+        LeadFactory(first_name=name, next_follow_up_at=noon + timedelta(hours=hours))
+    LeadFactory(first_name="never")
 
     def asked(op, value):
         raw = {"field": "next_follow_up_at", "op": op, "value": value}
@@ -296,9 +297,9 @@ def test_within_spans_and_relative_moments_follow_the_clock(db):
 
 
 def test_spans_of_days_speak_of_dates_in_a_date_column(db):
-    CustomField.objects.create(entity="lead", key="signed", label="Signed", type="date")
+    CustomFieldFactory(entity="lead", key="signed", type="date")
     for day in (1, 8, 15, 16):
-        Lead.objects.create(first_name=str(day), custom_fields={"signed": f"2026-03-{day:02}"})
+        LeadFactory(first_name=str(day), custom_fields={"signed": f"2026-03-{day:02}"})
     with time_machine.travel(datetime(2026, 3, 15, 23, 30, tzinfo=UTC), tick=False):
         leaf = {"field": "custom_fields.signed", "op": "within_last", "value": {"days": 7}}
         names = Lead.objects.filter(record_q(parse(LEAD, leaf))).values_list("first_name", flat=True)

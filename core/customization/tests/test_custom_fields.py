@@ -3,10 +3,12 @@
 import pytest
 
 from core.changes.models import Change, Outbox
+from core.customization.tests.factories import CustomFieldFactory
 from core.entities.bulk import Bulk
 from core.entities.models import CustomField
 from lead_management.models import Lead
 from lead_management.registration import LEAD
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/custom-fields/"
@@ -20,11 +22,11 @@ def define(key="size", type="number", entity="lead", **more):
 
 
 def defined(**fields):
-    return CustomField.objects.create(**define(**fields))
+    return CustomFieldFactory(**define(**fields))
 
 
 def lead(**custom):
-    return Lead.objects.create(first_name="Ada", custom_fields=custom)
+    return LeadFactory(first_name="Ada", custom_fields=custom)
 
 
 def errors(response):

@@ -3,8 +3,8 @@
 import pytest
 
 from core.conditions.models import SavedView
-from core.entities.models import CustomField
-from lead_management.models import Lead
+from core.customization.tests.factories import CustomFieldFactory, SavedViewFactory
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/saved-views/"
@@ -15,7 +15,7 @@ VIEW = {"entity": "lead", "name": "Hot", "conditions": {"field": "lead_score", "
 def view_of(make_user):
     def make(owner=None, **fields):
         body = {"entity": "lead", "name": f"View {SavedView.objects.count()}", **fields}
-        return SavedView.objects.create(owner=owner or make_user("rep"), **body)
+        return SavedViewFactory(owner=owner or make_user("rep"), **body)
 
     return make
 
@@ -96,7 +96,7 @@ def test_a_list_through_a_view_is_filtered_ordered_and_cut_to_its_columns(api, a
         rep, conditions={"city": "Turin"}, ordering="-first_name", fields=["id", "first_name"], search="ad"
     )
     for name, city in (("Ada", "Turin"), ("Adele", "Turin"), ("Adam", "Rome"), ("Bob", "Turin")):
-        Lead.objects.create(first_name=name, city=city, owner=rep)
+        LeadFactory(first_name=name, city=city, owner=rep)
     client = api(rep)
     found = client.get("/api/v1/leads/", {"view": view.pk}).json()
     assert [row["first_name"] for row in found["results"]] == ["Adele", "Ada"]
@@ -118,7 +118,7 @@ def test_a_view_that_is_not_there_is_a_400(admin, given):
 
 
 def test_a_view_whose_field_is_gone_says_so(api, admin, rep, view_of):
-    field = CustomField.objects.create(entity="lead", key="size", label="Size", type="number")
+    field = CustomFieldFactory(entity="lead", key="size", type="number")
     view = view_of(rep, conditions={"custom_fields.size": 5})
     assert api(rep).get("/api/v1/leads/", {"view": view.pk}).status_code == 200
     admin.delete(f"/api/v1/custom-fields/{field.pk}/")

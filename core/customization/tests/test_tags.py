@@ -4,13 +4,14 @@ import pytest
 
 from core.changes.models import Change, Outbox
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/tags/"
 
 
 def lead(*tags, **fields):
-    return Lead.objects.create(first_name="Ada", tags=list(tags), **fields)
+    return LeadFactory(first_name="Ada", tags=list(tags), **fields)
 
 
 def tags_of(*records):

@@ -13,6 +13,7 @@ from core.changes.models import Change
 from core.entities.carrying import carry_over
 from core.notifications import planning, sending
 from core.notifications.models import Delivery, Notification
+from core.notifications.tests.factories import DeliveryFactory, NotificationFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -182,8 +183,8 @@ def test_what_hung_on_a_record_goes_when_it_is_deleted_for_good(api, admin, admi
     admin.post("/api/v1/activities/", call(lead))
     admin.post("/api/v1/comments/", {"lead": lead.pk, "body": f"@{admin_user.username}"})
     dispatch()
-    told = Notification.objects.create(recipient=admin_user, type="mention", entity="lead", object_id=lead.pk)
-    Delivery.objects.create(notification=told, channel="email")
+    told = NotificationFactory(recipient=admin_user, type="mention", entity="lead", object_id=lead.pk)
+    DeliveryFactory(notification=told, channel="email")
     assert Follow.objects.count() == 1
     assert admin.delete(f"/api/v1/leads/{lead.pk}/?hard=true").status_code == 204
     dispatch()

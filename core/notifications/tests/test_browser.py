@@ -14,10 +14,11 @@ from django.core import mail
 from core.notifications import sending
 from core.notifications.channels import email
 from core.notifications.digest import send_digests
-from core.notifications.models import Delivery, Notification, PushSubscription
+from core.notifications.models import Delivery, PushSubscription
 from core.notifications.tests.browsing import chromium
+from core.notifications.tests.factories import NotificationFactory
 from core.tests.receiver import receiver
-from tasks.models import Task
+from tasks.tests.factories import TaskFactory
 
 
 # Playwright's loop runs in this thread, which Django would call an unsafe place for the database.
@@ -117,7 +118,7 @@ def deliver(context, page, server, body):
 def test_the_digest_reads_well_on_a_phone_and_on_a_desk(rep, width):
     long = "Ring about the annual maintenance contract and its awkward special conditions " * 2
     for title in (long[:200], "<script>document.title = 'hacked'</script>", "Überweisung prüfen"):
-        Task.objects.create(title=title, assigned_to=rep, due_date=datetime(2026, 5, 1, 9, tzinfo=UTC))
+        TaskFactory(title=title, assigned_to=rep, due_date=datetime(2026, 5, 1, 9, tzinfo=UTC))
     send_digests(datetime(2026, 5, 5, 8, tzinfo=UTC))
     row = Delivery.objects.select_related("notification").get()
     message = email.composed(email.Message(row, row.notification, rep, "http://127.0.0.1:8000/"))
@@ -135,7 +136,7 @@ def test_the_digest_reads_well_on_a_phone_and_on_a_desk(rep, width):
 
 
 def test_unsubscribing_in_a_browser_asks_first(server, rep, settings):
-    told = Notification.objects.create(recipient=rep, type="mention", title="x")
+    told = NotificationFactory(recipient=rep, type="mention", title="x")
     settings.PUBLIC_URL = f"http://{server}"
     with chromium() as browser:
         page = browser.new_page()

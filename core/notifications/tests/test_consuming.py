@@ -7,21 +7,23 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core.access import TEAM_REACH
-from core.accounts.models import Team
+from core.accounts.tests.factories import TeamFactory
 from core.activities import mentions
 from core.activities.models import Comment, Follow
+from core.activities.tests.factories import CommentFactory
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
 from core.entities import entities
 from core.notifications.models import Notification
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 
 
 def comment(author, lead, body):
     with acting_as(author):
-        made = Comment.objects.create(entity="lead", object_id=lead.pk, body=body, author=author)
+        made = CommentFactory(record=lead, body=body, author=author)
         mentions.keep(made)
     return made
 
@@ -217,9 +219,9 @@ def seen_by_statement(user, model):
 
 
 def test_both_forms_of_the_policy_agree_for_every_role_and_place(make_user):
-    west = Team.objects.create(name="West")
+    west = TeamFactory(name="West")
     teams = SimpleNamespace(
-        west=west, coast=Team.objects.create(name="Coast", parent=west), east=Team.objects.create(name="East")
+        west=west, coast=TeamFactory(name="Coast", parent=west), east=TeamFactory(name="East")
     )
     people = [
         make_user(role, team=team)
@@ -231,7 +233,7 @@ def test_both_forms_of_the_policy_agree_for_every_role_and_place(make_user):
     with acting_as():
         for owner in (*people, None):
             for assignee in (people[5], people[9], None):
-                Lead.objects.create(first_name="x", owner=owner, assigned_to=assignee)
+                LeadFactory(first_name="x", owner=owner, assigned_to=assignee)
     for user in people:
         expected = set(entities["lead"].visible_to(user).values_list("pk", flat=True))
         assert seen_by_statement(user, Lead) == expected, f"{user.role} in {user.team}"

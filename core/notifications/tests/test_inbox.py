@@ -9,6 +9,7 @@ from core.changes import acting_as
 from core.changes.dispatch import dispatch
 from core.notifications import inbox as core_inbox
 from core.notifications.models import Delivery, Notification
+from core.notifications.tests.factories import DeliveryFactory, NotificationFactory
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
@@ -56,8 +57,8 @@ def test_reading_unreading_archiving(api, rep, told):
 
 def test_read_all_reads_all_some_types_or_what_came_before(api, rep, admin_user):
     for kind in ("mention", "update", "update"):
-        Notification.objects.create(recipient=rep, type=kind, title="x")
-    other = Notification.objects.create(recipient=admin_user, type="update", title="x")
+        NotificationFactory(recipient=rep, type=kind, title="x")
+    other = NotificationFactory(recipient=admin_user, type="update", title="x")
     client = api(rep)
     assert client.post(f"{URL}read_all/", {"until": "2020-01-01T00:00:00Z"}).json() == {"read": 0}
     assert client.post(f"{URL}read_all/", {"types": ["mention"]}).json() == {"read": 1}
@@ -86,10 +87,8 @@ def test_what_one_may_no_longer_see_is_gone_from_the_inbox(api, rep, make_user, 
 
 
 def test_messages_about_no_record_are_shown(api, rep):
-    Notification.objects.create(recipient=rep, type="workflow", title="Hello")
-    Notification.objects.create(
-        recipient=rep, type="import_finished", title="x", entity="import", object_id=5
-    )
+    NotificationFactory(recipient=rep, type="workflow", title="Hello")
+    NotificationFactory(recipient=rep, type="import_finished", title="x", entity="import", object_id=5)
     assert api(rep).get(URL).json()["count"] == 2
 
 
@@ -106,10 +105,8 @@ def test_nothing_is_created_or_deleted_here(api, rep, told):
 
 
 def test_unread_again_makes_no_second_of_its_group(rep, api):
-    old = Notification.objects.create(
-        recipient=rep, type="update", title="x", group_key="g", read_at=timezone.now()
-    )
-    Notification.objects.create(recipient=rep, type="update", title="y", group_key="g")
+    old = NotificationFactory(recipient=rep, type="update", title="x", group_key="g", read_at=timezone.now())
+    NotificationFactory(recipient=rep, type="update", title="y", group_key="g")
     assert api(rep).post(f"{URL}{old.pk}/unread/").status_code == 200
     assert api(rep).get(f"{URL}counts/").json()["unread"] == 2
 
@@ -131,9 +128,9 @@ def test_a_page_costs_the_same_however_long(api, rep, admin_user, django_assert_
 
 def test_old_notifications_are_forgotten_with_their_deliveries(rep):
     for age in (364, 366):
-        row = Notification.objects.create(recipient=rep, type="update", title=str(age))
+        row = NotificationFactory(recipient=rep, type="update", title=str(age))
         Notification.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(days=age))
-        Delivery.objects.create(notification=row, channel="email")
+        DeliveryFactory(notification=row, channel="email")
     assert core_inbox.forget_old() == 1
     assert [n.title for n in Notification.objects.all()] == ["364"]
     assert Delivery.objects.count() == 1

@@ -22,7 +22,9 @@ from core.changes.dispatch import dispatch
 from core.notifications import planning
 from core.notifications.api import live
 from core.notifications.models import Notification
+from core.notifications.tests.factories import NotificationFactory
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,7 +51,7 @@ async def event(ws, seconds=5):
 
 
 def tell(user, title="Hello", **fields):
-    Notification.objects.create(recipient=user, type="mention", title=title, **fields)
+    NotificationFactory(recipient=user, type="mention", title=title, **fields)
     planning.plan()
 
 
@@ -89,7 +91,7 @@ def test_nobody_hears_what_others_are_told(server, rep, make_user):
 
 def make_lead(**fields):
     with acting_as():
-        return Lead.objects.create(first_name="Ada", **fields)
+        return LeadFactory(first_name="Ada", **fields)
 
 
 def change(*leads):
@@ -182,7 +184,7 @@ def test_it_is_closed_when_nobody_can_say_whether_the_session_has_ended(server, 
 def test_nothing_is_told_of_what_went_out_of_sight_before_it_was_planned(server, rep, make_user):
     def made():
         with acting_as():
-            lead = Lead.objects.create(first_name="Ada", owner=make_user("admin"))
+            lead = LeadFactory(first_name="Ada", owner=make_user("admin"))
         tell(rep, "The secret", entity="lead", object_id=lead.pk)
         tell(rep, "Hello")
 

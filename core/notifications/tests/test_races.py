@@ -14,8 +14,8 @@ from core.notifications import planning, sending, wishes
 from core.notifications.digest import send_digests
 from core.notifications.models import Delivery, Notification, NotificationPreference
 from core.notifications.moments import tell_due
-from lead_management.models import Lead
-from tasks.models import Task
+from lead_management.tests.factories import LeadFactory
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WORKERS = 4
@@ -55,7 +55,7 @@ def test_planners_and_senders_at_once_send_each_mail_once(make_user):
 def test_dispatchers_at_once_tell_each_assignment_once(admin_user, rep):
     for i in range(8):
         with acting_as(admin_user):
-            Lead.objects.create(first_name=f"L{i}", assigned_to=rep)
+            LeadFactory(first_name=f"L{i}", assigned_to=rep)
     at_once(dispatch)
     dispatch()
     told = Notification.objects.filter(recipient=rep)
@@ -66,7 +66,7 @@ def test_checks_at_once_remind_once(rep):
     from django.utils import timezone
 
     with acting_as():
-        Task.objects.create(title="Ring", assigned_to=rep, reminder_at=timezone.now())
+        TaskFactory(title="Ring", assigned_to=rep, reminder_at=timezone.now())
     assert sorted(at_once(lambda: tell_due("reminder"))) == [0, 0, 0, 1]
 
 
@@ -74,7 +74,7 @@ def test_digests_made_at_once_are_one_a_user(make_user):
     from datetime import UTC, datetime
 
     for user in [make_user("rep") for _ in range(5)]:
-        Task.objects.create(title="Late", assigned_to=user, due_date=datetime(2020, 1, 1, tzinfo=UTC))
+        TaskFactory(title="Late", assigned_to=user, due_date=datetime(2020, 1, 1, tzinfo=UTC))
     at_once(lambda: send_digests(datetime(2026, 5, 5, 8, tzinfo=UTC)))
     assert Notification.objects.filter(type="digest").count() == 5
     assert Delivery.objects.count() == 5

@@ -28,13 +28,14 @@ from core.notifications.models import (
     NotificationPreference,
     PushSubscription,
 )
+from core.notifications.tests.factories import NotificationFactory, NotificationPreferenceFactory
 from core.tests.receiver import receiver
 
 pytestmark = pytest.mark.django_db
 
 
 def told(user, kind="mention", **fields):
-    return Notification.objects.create(recipient=user, type=kind, title="Ada\nmentioned you", **fields)
+    return NotificationFactory(recipient=user, type=kind, title="Ada\nmentioned you", **fields)
 
 
 def due_again():
@@ -57,7 +58,7 @@ def test_each_channel_that_is_wanted_and_can_be_reached_gets_one_row(rep):
 def test_preferences_and_addresses_choose_the_channels(rep, make_user):
     rep.phone = "+14155550123"
     rep.save()
-    NotificationPreference.objects.create(user=rep, channels={"sms": True, "email": False})
+    NotificationPreferenceFactory(user=rep, channels={"sms": True, "email": False})
     PushSubscription.objects.create(user=rep, endpoint="https://push.example/1", p256dh="x", auth="y")
     told(rep, "reminder")
     nobody = make_user("rep")
@@ -70,7 +71,7 @@ def test_preferences_and_addresses_choose_the_channels(rep, make_user):
 
 
 def test_what_is_not_wanted_in_the_inbox_is_not_there(api, rep):
-    NotificationPreference.objects.create(user=rep, matrix={"update": {"in_app": False}})
+    NotificationPreferenceFactory(user=rep, matrix={"update": {"in_app": False}})
     told(rep, "update")
     told(rep, "mention")
     planning.plan()
@@ -91,7 +92,7 @@ def test_planning_costs_the_same_for_any_number_of_receivers(make_user, django_a
 
 
 def test_quiet_hours_hold_and_do_not_drop(rep):
-    NotificationPreference.objects.create(user=rep, quiet=True, quiet_days=["sat"])
+    NotificationPreferenceFactory(user=rep, quiet=True, quiet_days=["sat"])
     with time_machine.travel(datetime(2026, 1, 10, 23, tzinfo=UTC), tick=False):
         told(rep)
         planning.plan()
@@ -101,7 +102,7 @@ def test_quiet_hours_hold_and_do_not_drop(rep):
 @pytest.mark.parametrize("zone", ["Mars/Phobos", "Europe", "../etc", ""])
 def test_a_zone_that_is_none_is_utc_and_holds_up_nobody(rep, admin_user, zone):
     User.objects.filter(pk=rep.pk).update(time_zone=zone)
-    NotificationPreference.objects.create(user=rep, quiet=True, quiet_days=["sat"])
+    NotificationPreferenceFactory(user=rep, quiet=True, quiet_days=["sat"])
     with time_machine.travel(datetime(2026, 1, 10, 23, tzinfo=UTC), tick=False):
         told(rep)
         told(admin_user)
@@ -195,7 +196,7 @@ def test_who_unsubscribes_is_proven_by_the_signature(rep, forged):
 def test_unsubscribing_from_digests_ends_the_weekly_one_too(rep, make_user):
     other = make_user("rep")
     for user in (rep, other):
-        NotificationPreference.objects.create(user=user, daily_digest=True, weekly_digest=True)
+        NotificationPreferenceFactory(user=user, daily_digest=True, weekly_digest=True)
     link = urlsplit(email.unsubscribe_url(rep.pk, "digest"))
     assert Client().post(f"{link.path}?{link.query}").status_code == 200
     wanted = NotificationPreference.objects.values_list("user", "daily_digest", "weekly_digest", "matrix")
@@ -270,7 +271,7 @@ def test_what_is_settled_by_now_is_not_sent(rep, change):
     elif change == "archived":
         Notification.objects.update(archived_at=timezone.now())
     elif change == "turned off":
-        NotificationPreference.objects.create(user=rep, matrix={"mention": {"email": False}})
+        NotificationPreferenceFactory(user=rep, matrix={"mention": {"email": False}})
     else:
         rep.is_active = False
         rep.save()
@@ -298,7 +299,7 @@ def test_hours_that_became_quiet_hold_it_without_costing_an_attempt(rep):
     told(rep)
     planning.plan()
     days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-    NotificationPreference.objects.create(user=rep, quiet=True, silent_days=days)
+    NotificationPreferenceFactory(user=rep, quiet=True, silent_days=days)
     sending.send_due()
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.attempts) == ("queued", 0)
@@ -332,7 +333,7 @@ def test_mails_go_on_for_who_wants_nothing_of_it_in_the_inbox(rep, new_lead, adm
     from core.activities import mentions
     from core.changes.dispatch import dispatch
 
-    NotificationPreference.objects.create(user=rep, matrix={"comment": {"in_app": False, "email": True}})
+    NotificationPreferenceFactory(user=rep, matrix={"comment": {"in_app": False, "email": True}})
     lead = new_lead(admin_user, owner=rep)
     dispatch()
     for n in range(3):
@@ -407,7 +408,7 @@ def texted(rep):
     """A rep with a phone who wants text messages, and one waiting."""
     rep.phone = "+14155550123"
     rep.save()
-    NotificationPreference.objects.create(user=rep, channels={"sms": True, "email": False})
+    NotificationPreferenceFactory(user=rep, channels={"sms": True, "email": False})
     told(rep, "reminder")
     planning.plan()
     return rep
@@ -504,7 +505,7 @@ def pushed(api, rep, push_service):
     browsers = [Browser(), Browser()]
     for i, browser in enumerate(browsers):
         assert subscribe(api(rep), push_service.url(f"/push/{i}"), browser).status_code == 201
-    NotificationPreference.objects.create(user=rep, channels={"email": False})
+    NotificationPreferenceFactory(user=rep, channels={"email": False})
     told(rep, body="Look")
     planning.plan()
     return browsers

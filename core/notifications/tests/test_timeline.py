@@ -11,7 +11,7 @@ from core.activities.models import Activity
 from core.changes import acting_as
 from core.changes.models import Change
 from lead_management.models import Lead
-from tasks.models import Task
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -99,7 +99,7 @@ def test_a_hidden_record_has_no_timeline_and_a_hidden_task_no_entry(api, make_us
     lead, client = story
     assert api(make_user("rep")).get(url(lead)).status_code == 404
     with acting_as(admin_user):
-        Task.objects.create(title="Secret", lead=lead, owner=admin_user, assigned_to=admin_user)
+        TaskFactory(title="Secret", lead=lead, owner=admin_user, assigned_to=admin_user)
     titles = [e["title"] for e in client.get(url(lead)).json()["results"]]
     assert "Secret" not in titles
     assert "Secret" in [e["title"] for e in api(admin_user).get(url(lead)).json()["results"]]

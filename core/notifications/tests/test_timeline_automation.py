@@ -3,8 +3,9 @@
 import pytest
 from django.db import connection
 
-from core.mail.models import EmailMessage
-from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
+from core.mail.tests.factories import EmailMessageFactory
+from core.workflows.models import WorkflowExecution, WorkflowStep, WorkflowVersion
+from core.workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.django_db
 def run(rep, new_lead):
     """A lead that a workflow ran over: (lead, execution)."""
     lead = new_lead(rep, owner=rep, assigned_to=rep)
-    workflow = Workflow.objects.create(name="Welcome", trigger_type="manual", actions=[], status="active")
+    workflow = WorkflowFactory(name="Welcome", trigger_type="manual", actions=[], status="active")
     version = WorkflowVersion.objects.filter(workflow=workflow).first()
     execution = WorkflowExecution.objects.create(
         workflow=workflow,
@@ -50,7 +51,7 @@ def test_a_run_shows_its_steps_but_not_what_they_were_given(api, rep, run):
 
 def test_a_mail_about_the_record_is_told(api, rep, run):
     lead, _ = run
-    EmailMessage.objects.create(
+    EmailMessageFactory(
         key="m1",
         subject="Welcome!",
         to=["ada@engines.example"],

@@ -7,12 +7,16 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from contacts.models import Company
+from contacts.tests.factories import CompanyFactory
 from core.changes.dispatch import dispatch
 from core.entities import entities
 from core.webhooks import sending
 from core.webhooks.events import _exists, question
 from core.webhooks.models import WebhookDelivery
+from core.webhooks.tests.factories import WebhookDeliveryFactory
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,7 +28,7 @@ def refused_once(api, make_user, peer):
     body = {"name": "Full", "url": peer.url(), "events": ["lead.created"], "payload": "full"}
     assert api(manager).post("/api/v1/webhooks/", body).status_code == 201
     peer.answer = lambda r: (500, {}, b"")
-    lead = Lead.objects.create(first_name="Grace", owner=manager)
+    lead = LeadFactory(first_name="Grace", owner=manager)
     deliver()
     peer.answer = lambda r: (200, {}, b"")
     WebhookDelivery.objects.update(due_at=timezone.now())
@@ -90,15 +94,15 @@ def test_every_event_of_a_changed_field_can_be_heard():
 def test_a_change_of_custom_fields_is_heard(admin, peer):
     body = {"name": "Own", "url": peer.url(), "events": ["company.custom_fields_changed"]}
     assert admin.post("/api/v1/webhooks/", body).status_code == 201
-    entities["company"].model.objects.create(name="Acme")
-    entities["company"].model.objects.update(custom_fields={"tier": "gold"})
+    CompanyFactory(name="Acme")
+    Company.objects.update(custom_fields={"tier": "gold"})
     assert deliver() == ["delivered"]
 
 
 def test_a_flood_to_one_receiver_is_not_read_to_find_what_waits_for_another():
     flood = (WebhookDelivery(key=f"f{i}", event="lead.created", lane="a") for i in range(20_000))
     WebhookDelivery.objects.bulk_create(flood)
-    WebhookDelivery.objects.create(key="other", event="lead.created", lane="b")
+    WebhookDeliveryFactory(key="other", event="lead.created", lane="b")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE core_webhookdelivery")
         given = {"per_lane": 2, "limit": 16, "lease": 60}

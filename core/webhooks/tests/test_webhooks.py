@@ -19,6 +19,7 @@ from core.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookSubscri
 from core.workflows import retention
 from core.workflows.models import WorkflowExecution
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,7 +62,7 @@ def test_retries_keep_the_id_and_take_a_new_time(subscribe, peer):
     answers = iter([500, 500, 200])
     peer.answer = lambda r: (next(answers), {}, b"")
     made = subscribe("lead.created")
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     row = deliver()[0]
     assert (row.status, row.error) == ("queued", "The receiver answered 500.")
     assert timedelta(seconds=3) < row.due_at - timezone.now() < timedelta(seconds=7)
@@ -83,7 +84,7 @@ def test_retries_keep_the_id_and_take_a_new_time(subscribe, peer):
 def test_only_2xx_succeeds(subscribe, peer, status):
     peer.answer = lambda r: (status, {"Location": "/elsewhere"}, b"")
     subscribe("lead.created")
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     assert deliver()[0].status == "queued"
     assert [r.path for r in peer.requests] == ["/hook"]
 
@@ -91,7 +92,7 @@ def test_only_2xx_succeeds(subscribe, peer, status):
 def test_retry_after_is_respected(subscribe, peer):
     peer.answer = lambda r: (429, {"Retry-After": "3600"}, b"")
     subscribe("lead.created")
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     assert timedelta(minutes=59) < deliver()[0].due_at - timezone.now() <= timedelta(hours=1)
 
 
@@ -100,12 +101,12 @@ def test_gone_switches_the_subscription_off_at_once_and_it_can_be_switched_on(
 ):
     peer.answer = lambda r: (410, {}, b"")
     made = subscribe("lead.created")
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     assert deliver()[0].status == "failed"
     shown = admin.get(f"/api/v1/webhooks/{made['id']}/").json()
     assert (shown["is_enabled"], shown["disabled_reason"]) == (False, "The receiver answered 410 Gone.")
     assert Notification.objects.filter(recipient=admin_user, title="Webhook disabled: Test").count() == 1
-    Lead.objects.create(first_name="Two")
+    LeadFactory(first_name="Two")
     assert len(deliver()) == 1, "a disabled one hears nothing"
     assert admin.post(f"/api/v1/webhooks/{made['id']}/enable/").json()["is_enabled"] is True
 
@@ -113,7 +114,7 @@ def test_gone_switches_the_subscription_off_at_once_and_it_can_be_switched_on(
 def test_five_days_of_failures_switch_it_off_and_a_success_clears_the_record(subscribe, peer):
     peer.answer = lambda r: (500, {}, b"")
     made = subscribe("lead.created")
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     deliver()
     rows = WebhookSubscription.objects.filter(pk=made["id"])
     rows.update(failing_since=timezone.now() - timedelta(days=4))
@@ -134,9 +135,9 @@ def test_five_days_of_failures_switch_it_off_and_a_success_clears_the_record(sub
 def test_a_full_payload_holds_what_the_owner_sees_and_no_more(subscribe, peer, api, make_user):
     manager, stranger = make_user("manager"), make_user("rep")
     subscribe("lead.*", client=api(manager), payload="full")
-    Lead.objects.create(first_name="Mine", owner=manager)
-    Lead.objects.create(first_name="Hidden", owner=stranger)
-    moved = Lead.objects.create(first_name="Moved", owner=manager)
+    LeadFactory(first_name="Mine", owner=manager)
+    LeadFactory(first_name="Hidden", owner=stranger)
+    moved = LeadFactory(first_name="Moved", owner=manager)
     dispatch()
     Lead.objects.filter(pk=moved.pk).update(owner=stranger)
     statuses = [d.status for d in deliver()]
@@ -149,7 +150,7 @@ def test_filters_and_named_events(subscribe, admin):
     subscribe("lead.status_changed", conditions={"city": "Oslo"})
     subscribe("lead.converted")
     for city in ("Oslo", "Rome"):
-        lead = Lead.objects.create(first_name=city, city=city)
+        lead = LeadFactory(first_name=city, city=city)
         Lead.objects.filter(pk=lead.pk).update(status="contacted")
         Lead.objects.filter(pk=lead.pk).update(status="converted")
     assert sorted((d.event, d.subscription.events[0]) for d in deliver()) == [
@@ -163,7 +164,7 @@ def test_filters_and_named_events(subscribe, admin):
 def test_during_a_rotation_both_secrets_verify_and_none_is_stored_in_clear(subscribe, peer, admin):
     made = subscribe("lead.created")
     new = admin.post(f"/api/v1/webhooks/{made['id']}/rotate_secret/").json()["secret"]
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     deliver()
     got = peer.requests[0]
     assert Webhook(made["secret"]).verify(got.body, got.headers)
@@ -173,7 +174,7 @@ def test_during_a_rotation_both_secrets_verify_and_none_is_stored_in_clear(subsc
     assert new not in stored
     assert "secret" not in admin.get(f"/api/v1/webhooks/{made['id']}/").json()
     WebhookSubscription.objects.update(old_secret_until=timezone.now())
-    Lead.objects.create(first_name="Two")
+    LeadFactory(first_name="Two")
     deliver()
     assert len(peer.requests[1].headers["webhook-signature"].split()) == 1
 
@@ -191,7 +192,7 @@ def test_one_black_hole_delays_no_other_receiver(subscribe, peer, settings):
         for _ in range(5):
             subscribe("lead.created")
         for n in range(6):
-            Lead.objects.create(first_name=f"L{n}")
+            LeadFactory(first_name=f"L{n}")
         dispatch()
         started = time.monotonic()
         sender = threading.Thread(target=sending.deliver_due)
@@ -207,7 +208,7 @@ def test_one_black_hole_delays_no_other_receiver(subscribe, peer, settings):
 
 def test_redelivery_keeps_the_id_and_is_one_at_a_time(subscribe, peer, admin):
     made = subscribe("lead.created")
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     row = deliver()[0]
     url = f"/api/v1/webhook-deliveries/{row.pk}/redeliver/"
     assert [admin.post(url).status_code, admin.post(url).status_code] == [202, 409]
@@ -246,7 +247,7 @@ def test_a_wrong_subscription_is_refused(admin, peer, change):
 def test_an_address_that_moved_inside_is_refused_when_sent(subscribe, peer, settings):
     subscribe("lead.created")
     settings.CRM = {}
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     row = deliver()[0]
     assert row.status == "queued"
     assert peer.connects == 0
@@ -263,7 +264,7 @@ def test_the_webhook_action_sends_what_was_rendered_and_gives_up_on_a_refusal(pe
         "headers": {"X-Who": "{{ lead.first_name }}"},
     }
     make_workflow([("webhook", params | {"secret": sealing.seal("whsec_" + "QUJD" * 8)})])
-    Lead.objects.create(first_name='Gr"ace', last_name="../x?y", call_attempts=3)
+    LeadFactory(first_name='Gr"ace', last_name="../x?y", call_attempts=3)
     run = settle()[0]
     assert run.status == "completed"
     assert [d.status for d in deliver()] == ["failed"]
@@ -286,7 +287,7 @@ def test_a_signed_request_starts_a_workflow_once(admin, api, settle):
             "status": "active",
         },
     ).json()
-    lead = Lead.objects.create(first_name="Grace", email="g@navy.example")
+    lead = LeadFactory(first_name="Grace", email="g@navy.example")
     body = json.dumps({"email": "g@navy.example", "tag": "vip"})
     path = "/" + made["hook_url"].split("/", 3)[3]
 
@@ -305,7 +306,7 @@ def test_a_signed_request_starts_a_workflow_once(admin, api, settle):
 
 def test_of_ten_redeliveries_at_once_one_is_taken_and_one_attempt_made(subscribe, peer, at_once):
     subscribe("lead.created")
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     row = deliver()[0]
 
     def again():
@@ -323,7 +324,7 @@ def test_of_ten_redeliveries_at_once_one_is_taken_and_one_attempt_made(subscribe
 def test_the_log_keeps_the_beginning_of_an_answer_and_no_credentials(subscribe, peer, admin):
     peer.answer = lambda r: (200, {"Set-Cookie": "a=b", "Cookie": "a=b"}, b"x" * 100_000)
     subscribe("lead.created")
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     row = deliver()[0]
     shown = admin.get(f"/api/v1/webhook-deliveries/{row.pk}/").json()["log"][0]
     assert (shown["response_status"], shown["response_body"]) == (200, "x" * 4_096)
@@ -335,7 +336,7 @@ def test_the_log_keeps_the_beginning_of_an_answer_and_no_credentials(subscribe, 
 def test_deliveries_past_their_time_are_forgotten_with_their_attempts(subscribe, peer):
     subscribe("lead.created")
     for name in ("Old", "New"):
-        Lead.objects.create(first_name=name)
+        LeadFactory(first_name=name)
         deliver()
     old = WebhookDelivery.objects.earliest("pk")
     WebhookDelivery.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=31))
