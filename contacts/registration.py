@@ -19,14 +19,14 @@ from core.api import routes
 from core.demo import demo_parts
 from core.entities import column, columns
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
-from core.entities.kinds import Email, Phone, TextList
+from core.entities.field_types import Email, Phone, TextList
 from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
 from core.models.fields import ADDRESS
 from core.transfer.headers import headers_of, load, people
 
-PHONES = TextList(item=Phone(), max_items=20)
-EMAILS = TextList(item=Email(), max_items=20)
+PHONES = TextList(child=Phone(), max_length=20)
+EMAILS = TextList(child=Email(), max_length=20)
 
 
 def _any_email(value: str, user: Any) -> Q:
@@ -38,12 +38,12 @@ COMPANY = register(
         name="company",
         plural="companies",
         model=Company,
-        title=("name",),
+        display_fields=("name",),
         columns=(
             id_column(Company),
             *columns(Company, "name", "domain", "website", "industry", "company_size", "annual_revenue"),
-            column(Company, "currency", kind=CURRENCY),
-            column(Company, "phone", kind=Phone()),
+            column(Company, "currency", field_type=CURRENCY),
+            column(Company, "phone", field_type=Phone()),
             *columns(Company, "email", "parent", *ADDRESS),
             column(Company, "notes", orderable=False),
             *record_columns(Company),
@@ -51,7 +51,7 @@ COMPANY = register(
         filters=COMMON_FILTERS,
         rules=(company_domain, no_parent_below_itself),
         duplicates=same_company,
-        made_by_name=True,
+        create_by_name=True,
         example={"name": "Analytical Engines", "domain": "engines.example", "industry": "Machinery"},
     )
 )
@@ -61,15 +61,15 @@ CONTACT = register(
         name="contact",
         plural="contacts",
         model=Contact,
-        title=("first_name", "last_name"),
-        title_fallback=("email", "company_name", "phone", "mobile"),
+        display_fields=("first_name", "last_name"),
+        display_fallback=("email", "company_name", "phone", "mobile"),
         columns=(
             id_column(Contact),
             *columns(Contact, "first_name", "last_name", "email"),
-            column(Contact, "additional_emails", kind=EMAILS, orderable=False),
-            column(Contact, "phone", kind=Phone()),
-            column(Contact, "mobile", kind=Phone()),
-            column(Contact, "additional_phones", kind=PHONES, orderable=False),
+            column(Contact, "additional_emails", field_type=EMAILS, orderable=False),
+            column(Contact, "phone", field_type=Phone()),
+            column(Contact, "mobile", field_type=Phone()),
+            column(Contact, "additional_phones", field_type=PHONES, orderable=False),
             *columns(Contact, "job_title", "department", "company", "company_name", "website", *ADDRESS),
             column(Contact, "lead_source", aliases=("source",)),
             *columns(Contact, "last_contacted_at", "do_not_contact"),

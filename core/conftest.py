@@ -35,7 +35,7 @@ def make_lead(admin_user):
     def make(user=admin_user, **fields):
         with acting_as(user, source="api"):
             data = {"first_name": "Grace", "last_name": "Hopper", "email": "grace@navy.example"}
-            return writing.create(entities["lead"], data | fields, user)
+            return writing.create_from_input(entities["lead"], data | fields, user)
 
     return make
 
@@ -51,7 +51,7 @@ def change(admin_user):
         entity = entities[record.entity_name]
         with acting_as(user, source="api"):
             locked = writing.locked(entity, record.pk, user)
-            return writing.update(entity, locked, fields, user)
+            return writing.update_from_input(entity, locked, fields, user)
 
     return make
 

@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import RangeNumericFilter
 from unfold.decorators import action
 from unfold.widgets import UnfoldBooleanWidget
 
-from core.access import Action
+from core.access import Permission
 from core.admin import verbs
 from core.admin.records import RecordAdmin
 from core.entities import writing
@@ -109,8 +109,10 @@ class LeadAdmin(RecordAdmin):
 
     def has_convert_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         if object_id is None:
-            return self.may(request, Action.CHANGE)
-        open_ones = Lead.objects.visible_to(request.user, Action.CHANGE).exclude(status=LeadStatus.CONVERTED)
+            return self.may(request, Permission.CHANGE)
+        open_ones = Lead.objects.visible_to(request.user, Permission.CHANGE).exclude(
+            status=LeadStatus.CONVERTED
+        )
         return str(object_id).isdigit() and open_ones.filter(pk=object_id, archived_at=None).exists()
 
     @action(description="Convert", permissions=["convert"])

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Q
 
 from core.entities import Entity
-from core.entities.kinds import Boolean, Choice, Integer, Text
+from core.entities.field_types import Boolean, Choice, Integer, Text
 from core.webhooks import events
 from core.workflows.actions import Outcome, RecordAction, Step, register
 from core.workflows.params import Param
@@ -40,7 +40,7 @@ register_trigger(
         "score_crossed",
         entities=("lead",),
         settings=(
-            Param("threshold", Integer(minimum=1, maximum=100), template=False),
+            Param("threshold", Integer(min_value=1, max_value=100), template=False),
             Param("direction", Choice(choices=("up", "down")), template=False),
         ),
         narrow=_crossed,

@@ -41,7 +41,7 @@ class Priority(models.TextChoices):
     URGENT = "urgent"
 
 
-def became(model: str) -> models.ForeignKey:
+def converted_into(model: str) -> models.ForeignKey:
     """What a lead was converted into; most leads were not, so the index holds only those that were."""
     return models.ForeignKey(
         model, models.SET_NULL, null=True, editable=False, related_name="leads", db_index=False
@@ -83,9 +83,9 @@ class Lead(Address, Record):
     )
     scored_at = models.DateTimeField(null=True, editable=False)
     converted_at = models.DateTimeField(null=True, editable=False)
-    converted_contact = became("contacts.Contact")
-    converted_company = became("contacts.Company")
-    converted_opportunity = became("opportunities.Opportunity")
+    converted_contact = converted_into("contacts.Contact")
+    converted_company = converted_into("contacts.Company")
+    converted_opportunity = converted_into("opportunities.Opportunity")
     search_text = search_text(
         "first_name", "last_name", "email", "phone", "mobile", "company_name", "job_title"
     )

@@ -9,10 +9,10 @@ from django.utils import timezone
 from contacts.registration import COMPANY, CONTACT
 from contacts.rules import domain_of
 from core.entities import Entity, writing
-from core.entities.carrying import carry_over
 from core.entities.custom import definitions
 from core.entities.locks import MATCHING, lock
 from core.entities.references import existing_ids, referable
+from core.entities.relation_transfer import move_related
 from core.errors import ConflictError, InvalidError
 from core.models.fields import ADDRESS
 from lead_management.mail_domains import business_domain
@@ -60,7 +60,7 @@ class Conversion:
         opportunity = self._opportunity(company, contact) if self.wish.create_opportunity else None
         self._mark(company, contact, opportunity)
         target = ("opportunity", opportunity) if opportunity else ("contact", contact)
-        moved = carry_over((self.entity.name, self.lead.pk), target)
+        moved = move_related((self.entity.name, self.lead.pk), target)
         return {
             "success": True,
             "lead_id": self.lead.pk,
@@ -147,7 +147,7 @@ class Conversion:
         """A new record that belongs to whom the lead belongs to, with what both define as custom fields."""
         whose = {name: self._still_here(name) for name in ("owner", "assigned_to")}
         extra = {"tags": self.lead.tags, "custom_fields": shared_values(self.entity, entity, self.lead)}
-        record = writing.create(entity, data | whose | extra, self.user)
+        record = writing.create_from_input(entity, data | whose | extra, self.user)
         self.created[entity.name] = True
         return record.pk
 
@@ -164,7 +164,7 @@ class Conversion:
             "converted_contact_id": contact,
             "converted_opportunity_id": opportunity,
         }
-        writing.store(self.entity, self.lead, values, self.user)
+        writing.save_clean(self.entity, self.lead, values, self.user)
 
 
 def shared_values(source: Entity, target: Entity, record: Any) -> dict[str, Any]:

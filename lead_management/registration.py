@@ -11,7 +11,7 @@ from core.changes import timeline
 from core.demo import demo_parts
 from core.entities import column, columns, derived
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
-from core.entities.kinds import Boolean, Integer, Phone
+from core.entities.field_types import Boolean, Integer, Phone
 from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
 from core.lead_scoring.answers import reasons_in_words
@@ -31,7 +31,7 @@ from lead_management.rules import conversion_is_a_verb, lost_with_a_reason, some
 from lead_management.scoring import first_score
 from lead_management.timeline import CONVERSION
 
-SCORE = Integer(minimum=0, maximum=100)
+SCORE = Integer(min_value=0, max_value=100)
 
 
 def _hot(wanted: bool, user: Any) -> Q:
@@ -51,21 +51,21 @@ LEAD = register(
         name="lead",
         plural="leads",
         model=Lead,
-        title=("first_name", "last_name"),
-        title_fallback=("email", "company_name", "phone", "mobile"),
+        display_fields=("first_name", "last_name"),
+        display_fallback=("email", "company_name", "phone", "mobile"),
         columns=(
             id_column(Lead),
             *columns(Lead, "first_name", "last_name", "email"),
-            column(Lead, "phone", kind=Phone()),
-            column(Lead, "mobile", kind=Phone()),
+            column(Lead, "phone", field_type=Phone()),
+            column(Lead, "mobile", field_type=Phone()),
             *columns(Lead, "company_name", "company_size", "industry", "job_title", "website", *ADDRESS),
             column(Lead, "lead_source", aliases=("source",)),
             *columns(Lead, "status", "priority", "lost_reason", "estimated_value"),
-            column(Lead, "currency", kind=CURRENCY),
+            column(Lead, "currency", field_type=CURRENCY),
             *columns(Lead, "last_contacted_at", "next_follow_up_at", "call_attempts", "engagement_count"),
             column(Lead, "notes", orderable=False),
             column(Lead, "do_not_contact"),
-            column(Lead, "lead_score", kind=SCORE),
+            column(Lead, "lead_score", field_type=SCORE),
             *columns(Lead, "conversion_probability", "scored_at", "converted_at"),
             *columns(Lead, "converted_contact", "converted_company", "converted_opportunity"),
             derived(
@@ -80,7 +80,7 @@ LEAD = register(
             "min_score": NamedFilter(SCORE, _min_score, "With at least this score."),
             "max_score": NamedFilter(SCORE, _max_score, "With at most this score."),
         },
-        open=OPEN,
+        open_filter=OPEN,
         rules=(somebody, conversion_is_a_verb, lost_with_a_reason, first_score),
         example={
             "first_name": "Ada",

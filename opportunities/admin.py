@@ -14,7 +14,7 @@ from core.admin.forms import RecordForm
 from core.admin.records import RecordAdmin
 from core.errors import ConflictError
 from opportunities.models import Opportunity, Pipeline, Stage
-from opportunities.operations import take_default_mark
+from opportunities.operations import set_default
 from opportunities.querysets import weighted
 from opportunities.stages import default_stages
 
@@ -116,7 +116,7 @@ class PipelineAdmin(CapturedAdmin):
         if queryset.count() != 1:
             raise ConflictError("Select one pipeline.")
         chosen = queryset.get()
-        take_default_mark(chosen)
+        set_default(chosen)
         Pipeline.objects.filter(pk=chosen.pk).update(is_default=True)
 
 

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
-from core.access import Action, ReadAllPolicy, VisibleManager
+from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.models.capture import captured
 from core.models.fields import choice, prose, text
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
@@ -21,7 +21,7 @@ class Pipeline(models.Model):
     """A way of selling: an ordered list of stages. One pipeline is the default."""
 
     entity_name = "pipeline"
-    policy = ReadAllPolicy(write=Action.CONFIGURE)
+    policy = ReadAllPolicy(write=Permission.CONFIGURE)
 
     name = models.CharField(max_length=120)
     is_default = models.BooleanField(default=False)
@@ -47,7 +47,7 @@ class Pipeline(models.Model):
 class Stage(models.Model):
     """A step of a pipeline. `probability` in percent; `rotting_days` is how long a deal may rest here."""
 
-    policy = ReadAllPolicy(write=Action.CONFIGURE)
+    policy = ReadAllPolicy(write=Permission.CONFIGURE)
 
     pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="stages")
     key = models.CharField(max_length=40, validators=[KEY])

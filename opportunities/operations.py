@@ -53,10 +53,10 @@ def named_pipeline(pk: int | None) -> Pipeline:
     return found
 
 
-def take_default_mark(heir: Pipeline | None) -> None:
-    """There is one default pipeline: the present one gives the mark up, unless it is `heir` itself."""
+def set_default(pipeline: Pipeline | None) -> None:
+    """There is one default pipeline: any but `pipeline` (None: one not stored yet) is it no longer."""
     lock(MATCHING, "default pipeline")
-    others = Pipeline.objects.filter(is_default=True).exclude(pk=heir.pk if heir else None)
+    others = Pipeline.objects.filter(is_default=True).exclude(pk=pipeline.pk if pipeline else None)
     others.update(is_default=False)
 
 

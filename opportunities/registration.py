@@ -1,6 +1,5 @@
 """What opportunities hand to core."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from core.api import routes
 from core.demo import demo_parts
 from core.entities import column, columns, derived
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
-from core.entities.kinds import Boolean, Integer, Money, Text
+from core.entities.field_types import Boolean, Integer, Money, Text
 from core.entities.money import CURRENCY
 from core.entities.ownership import COMMON_FILTERS
 from core.entities.references import targets
@@ -29,14 +28,14 @@ from opportunities.rules import company_named, in_a_stage, lost_with_a_reason, n
 targets.register("pipeline", Pipeline)
 
 
-@dataclass(frozen=True)
 class StageKey(Text):
     """The key of a stage; which ones there are is the pipeline's matter."""
 
-    max_length: int | None = 40
+    def __init__(self, max_length: int = 40, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
 
-    def clean(self, raw: Any) -> str:
-        return super().clean(raw).lower()
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(data).lower()
 
 
 def _rotting(wanted: bool, user: Any) -> Q:
@@ -49,15 +48,15 @@ OPPORTUNITY = register(
         name="opportunity",
         plural="opportunities",
         model=Opportunity,
-        title=("name",),
+        display_fields=("name",),
         columns=(
             id_column(Opportunity),
             column(Opportunity, "name", required=False),
             *columns(Opportunity, "company", "contact", "company_name"),
             column(Opportunity, "pipeline", required=False),
-            column(Opportunity, "stage", kind=StageKey(), required=False),
+            column(Opportunity, "stage", field_type=StageKey(), required=False),
             *columns(Opportunity, "status", "amount"),
-            column(Opportunity, "currency", kind=CURRENCY),
+            column(Opportunity, "currency", field_type=CURRENCY),
             column(Opportunity, "probability"),
             derived("weighted_amount", Money(), weighted()),
             *columns(Opportunity, "forecast_category", "expected_close_date", "actual_close_date"),
@@ -73,7 +72,7 @@ OPPORTUNITY = register(
             **COMMON_FILTERS,
             "rotting": NamedFilter(Boolean(), _rotting, "Resting in a stage for longer than it allows."),
         },
-        open=OPEN,
+        open_filter=OPEN,
         rules=(in_a_stage, lost_with_a_reason, company_named, named),
         example={
             "name": "Second engine",

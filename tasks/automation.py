@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core.entities import Entity, entities, writing
-from core.entities.kinds import Boolean, Choice, Integer, Text
+from core.entities.field_types import Boolean, Choice, Integer, Text
 from core.webhooks import events
 from core.workflows.actions import Action, Outcome, Step, register
 from core.workflows.params import Param
@@ -51,12 +51,12 @@ class CreateTask(Action):
     name = "create_task"
     params = (
         Param("title", Text(max_length=200), required=True),
-        Param("description", Text(max_length=20_000, trim=False)),
-        Param("due_days", Integer(minimum=0, maximum=3_650), help_text="Due in so many days."),
+        Param("description", Text(max_length=20_000, trim_whitespace=False)),
+        Param("due_days", Integer(min_value=0, max_value=3_650), help_text="Due in so many days."),
         Param("business_days", Boolean(), help_text="Count working days only."),
         Param("priority", Choice(choices=tuple(Priority.values))),
         Param("task_type", Choice(choices=tuple(TaskType.values))),
-        Param("assigned_to", Integer(minimum=1, maximum=2**63 - 1), help_text="A user's id."),
+        Param("assigned_to", Integer(min_value=1, max_value=2**63 - 1), help_text="A user's id."),
     )
     help_text = "Create a task."
 
@@ -73,7 +73,9 @@ class CreateTask(Action):
         assignee = values.get("assigned_to") or self._assignee(step)
         fields |= {"assigned_to": assignee, "due_date": self._due(step, values, assignee)}
         fields |= self._about(step)
-        task = writing.create(entities["task"], fields, step.user, step.subject.batch.cache.lookups)
+        task = writing.create_from_input(
+            entities["task"], fields, step.user, step.subject.batch.cache.lookups
+        )
         return Outcome({"model": "task", "id": task.pk, "due_date": fields["due_date"]})
 
     def _about(self, step: Step) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from core.entities import Entity, writing
-from core.entities.carrying import Move
+from core.entities.relation_transfer import RelationMove
 from core.errors import ConflictError
 from tasks.models import SUBJECTS, Task, TaskStatus
 from tasks.recurrence import next_due
@@ -24,7 +24,7 @@ def complete(entity: Entity, task: Task, user: Any, outcome: str = "") -> Task |
     if task.status in (TaskStatus.COMPLETED, TaskStatus.CANCELLED):
         raise ConflictError(f"The task is {task.status} already.", code="not_open")
     done = {"status": TaskStatus.COMPLETED, "completed_at": timezone.now()}
-    writing.store(entity, task, done | ({"outcome": outcome} if outcome else {}), user)
+    writing.save_clean(entity, task, done | ({"outcome": outcome} if outcome else {}), user)
     return _next_of_series(entity, task, user)
 
 
@@ -38,10 +38,10 @@ def _next_of_series(entity: Entity, task: Task, user: Any) -> Task | None:
     values = {name: getattr(task, name) for name in COPIED}
     if task.reminder_at is not None:
         values["reminder_at"] = due - (task.due_date - task.reminder_at)
-    return writing.insert(entity, values | {"due_date": due, "series_id": first.pk}, user)
+    return writing.create_clean(entity, values | {"due_date": due, "series_id": first.pk}, user)
 
 
-def move_tasks(move: Move) -> int:
+def move_tasks(move: RelationMove) -> int:
     """The tasks about one record are about the other from now on."""
     (source, source_id), (target, target_id) = move.source, move.target
     if source not in SUBJECTS or target not in SUBJECTS:

@@ -10,10 +10,10 @@ from core.api import routes
 from core.changes import timeline
 from core.demo import demo_parts
 from core.entities import column, columns, derived
-from core.entities.carrying import carry_overs
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
-from core.entities.kinds import Boolean
+from core.entities.field_types import Boolean
 from core.entities.ownership import COMMON_FILTERS
+from core.entities.relation_transfer import relation_movers
 from core.notifications.moments import remind
 from core.notifications.watching import watch
 from core.transfer.headers import headers_of, load, records
@@ -47,14 +47,14 @@ IS_OVERDUE = Case(
     When(OPEN & Q(due_date__lt=Now()), then=Value(True)), default=Value(False), output_field=BooleanField()
 )
 
-carry_overs.register("tasks", move_tasks)
+relation_movers.register("tasks", move_tasks)
 
 TASK = register(
     Entity(
         name="task",
         plural="tasks",
         model=Task,
-        title=("title",),
+        display_fields=("title",),
         columns=(
             id_column(Task),
             column(Task, "title"),
@@ -73,7 +73,7 @@ TASK = register(
             "due_today": NamedFilter(Boolean(), _due_today, "Open and due today, in your time zone."),
             "open": NamedFilter(Boolean(), _open, "Neither completed nor cancelled."),
         },
-        open=OPEN,
+        open_filter=OPEN,
         rules=(about_one, in_a_zone, recurring, series_goes_on, completed_once),
         example={
             "title": "Call Ada",

@@ -13,17 +13,17 @@ from core.access.policies import (
     ReadAllPolicy,
 )
 from core.access.querysets import VisibleManager, VisibleQuerySet
-from core.access.roles import Action, Role, role_allows, role_of
+from core.access.roles import Permission, Role, role_allows, role_of
 
 __all__ = [
     "TEAM_REACH",
-    "Action",
     "AdminPolicy",
     "AttachedPolicy",
     "AutomationPolicy",
     "OwnPolicy",
     "OwnershipPolicy",
     "PeoplePolicy",
+    "Permission",
     "Policy",
     "PrivateOrSharedPolicy",
     "ReadAllPolicy",

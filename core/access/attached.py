@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q
 
 from core.access.policies import NOTHING, Policy
-from core.access.roles import Action, Role, role_of
+from core.access.roles import Permission, Role, role_of
 
 
 class AttachedPolicy(Policy):
@@ -20,7 +20,7 @@ class AttachedPolicy(Policy):
         seen = NOTHING
         for name, model in self.models().items():
             seen |= Q(entity=name) & self._seen(model, user)
-        if action == Action.VIEW or role_of(user) == Role.ADMIN:
+        if action == Permission.VIEW or role_of(user) == Role.ADMIN:
             return seen
         return seen & Q(**{self.author: user.pk})
 

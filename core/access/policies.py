@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from core.access.roles import Action, Role, role_allows, role_of
+from core.access.roles import Permission, Role, role_allows, role_of
 
 EVERYTHING = Q()
 NOTHING = Q(pk__in=[])
@@ -18,14 +18,14 @@ NOTHING = Q(pk__in=[])
 class Policy:
     """Deny by default. Subclasses give `rows`; `scope` puts the role's own limits before it."""
 
-    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+    def scope(self, user: Any, action: str = Permission.VIEW) -> Q:
         """The rows of `action` for `user`; NOTHING when the role lacks the action."""
         return self.rows(user, action) if role_allows(user, action) else NOTHING
 
     def rows(self, user: Any, action: str) -> Q:
         return NOTHING
 
-    def branches(self, user: Any, action: str = Action.VIEW) -> list[Q]:
+    def branches(self, user: Any, action: str = Permission.VIEW) -> list[Q]:
         """`scope` as parts whose union it is: counting them one by one may cost less than their OR."""
         return [self.scope(user, action)]
 
@@ -66,7 +66,7 @@ class OwnershipPolicy(Policy):
     def rows(self, user: Any, action: str) -> Q:
         return reduce(or_, self._parts(user))
 
-    def branches(self, user: Any, action: str = Action.VIEW) -> list[Q]:
+    def branches(self, user: Any, action: str = Permission.VIEW) -> list[Q]:
         return self._parts(user) if role_allows(user, action) else [NOTHING]
 
     def viewers(self, record: str, user: str) -> str:
@@ -97,30 +97,30 @@ class AutomationPolicy(OwnershipPolicy):
     def _parts(self, user: Any) -> list[Q]:
         return super()._parts(user)[:1]
 
-    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+    def scope(self, user: Any, action: str = Permission.VIEW) -> Q:
         return self.rows(user, action) if self.allows(user, action) else NOTHING
 
-    def branches(self, user: Any, action: str = Action.VIEW) -> list[Q]:
+    def branches(self, user: Any, action: str = Permission.VIEW) -> list[Q]:
         return super().branches(user, action) if self.allows(user, action) else [NOTHING]
 
     def allows(self, user: Any, action: str) -> bool:
-        return role_allows(user, Action.AUTOMATE)
+        return role_allows(user, Permission.AUTOMATE)
 
 
 class ReadAllPolicy(Policy):
     """Everyone signed in reads; `write` is the action that changing needs (colleagues, teams, pipelines)."""
 
-    def __init__(self, write: str = Action.CONFIGURE) -> None:
+    def __init__(self, write: str = Permission.CONFIGURE) -> None:
         self.write = write
 
     def rows(self, user: Any, action: str) -> Q:
         return EVERYTHING
 
-    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+    def scope(self, user: Any, action: str = Permission.VIEW) -> Q:
         return EVERYTHING if self.allows(user, action) else NOTHING
 
     def allows(self, user: Any, action: str) -> bool:
-        return role_allows(user, Action.VIEW if action == Action.VIEW else self.write)
+        return role_allows(user, Permission.VIEW if action == Permission.VIEW else self.write)
 
     def viewers(self, record: str, user: str) -> str:
         return f"{user}.is_active"
@@ -129,9 +129,9 @@ class ReadAllPolicy(Policy):
 class PeoplePolicy(ReadAllPolicy):
     """Users: everyone knows their colleagues, administrators change them, and superusers only superusers."""
 
-    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+    def scope(self, user: Any, action: str = Permission.VIEW) -> Q:
         found = super().scope(user, action)
-        if action == Action.VIEW or user.is_superuser:
+        if action == Permission.VIEW or user.is_superuser:
             return found
         return found & Q(is_superuser=False)
 
@@ -146,10 +146,10 @@ class PeoplePolicy(ReadAllPolicy):
 class AdminPolicy(Policy):
     """Seen and changed by those whose role has `action` (administrators, or whoever writes automation)."""
 
-    def __init__(self, action: str = Action.CONFIGURE) -> None:
+    def __init__(self, action: str = Permission.CONFIGURE) -> None:
         self.action = action
 
-    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+    def scope(self, user: Any, action: str = Permission.VIEW) -> Q:
         return EVERYTHING if self.allows(user, action) else NOTHING
 
     def allows(self, user: Any, action: str) -> bool:
@@ -165,11 +165,11 @@ class OwnPolicy(Policy):
     def rows(self, user: Any, action: str) -> Q:
         return Q(**{self.owner: user.pk})
 
-    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
-        return self.rows(user, action) if role_allows(user, Action.VIEW) else NOTHING
+    def scope(self, user: Any, action: str = Permission.VIEW) -> Q:
+        return self.rows(user, action) if role_allows(user, Permission.VIEW) else NOTHING
 
     def allows(self, user: Any, action: str) -> bool:
-        return role_allows(user, Action.VIEW)
+        return role_allows(user, Permission.VIEW)
 
 
 class PrivateOrSharedPolicy(Policy):
@@ -180,15 +180,15 @@ class PrivateOrSharedPolicy(Policy):
 
     def rows(self, user: Any, action: str) -> Q:
         own = Q(**{self.owner: user.pk})
-        if action == Action.VIEW:
+        if action == Permission.VIEW:
             return own | Q(**{self.shared: True})
         if role_of(user) == Role.ADMIN:
             return own | Q(**{self.shared: True})
         return own
 
-    def scope(self, user: Any, action: str = Action.VIEW) -> Q:
+    def scope(self, user: Any, action: str = Permission.VIEW) -> Q:
         # A viewer changes no records but keeps views of their own.
-        return self.rows(user, action) if role_allows(user, Action.VIEW) else NOTHING
+        return self.rows(user, action) if role_allows(user, Permission.VIEW) else NOTHING
 
     def allows(self, user: Any, action: str) -> bool:
-        return role_allows(user, Action.VIEW)
+        return role_allows(user, Permission.VIEW)

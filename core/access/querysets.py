@@ -4,13 +4,13 @@ from typing import Any, Self
 
 from django.db import models
 
-from core.access.roles import Action
+from core.access.roles import Permission
 
 
 class VisibleQuerySet(models.QuerySet):
     """A queryset of a model that has a `policy`."""
 
-    def visible_to(self, user: Any, action: str = Action.VIEW) -> Self:
+    def visible_to(self, user: Any, action: str = Permission.VIEW) -> Self:
         """The rows on which `user` may do `action`; none when their role lacks it."""
         return self.filter(self.model.policy.scope(user, action))
 

@@ -12,7 +12,7 @@ class Role(models.TextChoices):
     VIEWER = "viewer", "Viewer"
 
 
-class Action(models.TextChoices):
+class Permission(models.TextChoices):
     VIEW = "view"
     ADD = "add"
     CHANGE = "change"
@@ -24,12 +24,12 @@ class Action(models.TextChoices):
     CONFIGURE = "configure"
 
 
-_EDIT = {Action.VIEW, Action.ADD, Action.CHANGE, Action.DELETE}
-ALLOWED: dict[str, set[Action]] = {
-    Role.ADMIN: set(Action),
-    Role.MANAGER: _EDIT | {Action.AUTOMATE},
+_EDIT = {Permission.VIEW, Permission.ADD, Permission.CHANGE, Permission.DELETE}
+ALLOWED: dict[str, set[Permission]] = {
+    Role.ADMIN: set(Permission),
+    Role.MANAGER: _EDIT | {Permission.AUTOMATE},
     Role.REP: _EDIT,
-    Role.VIEWER: {Action.VIEW},
+    Role.VIEWER: {Permission.VIEW},
 }
 
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from core.access import Action
+from core.access import Permission
 from core.accounts.admin_login import LoginForm
 from core.accounts.models import ApiKey, Session, Team, User
 from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm
@@ -138,7 +138,7 @@ class TeamAdmin(CapturedAdmin):
 
 def _in_reach(request: HttpRequest) -> QuerySet[User]:
     """Whoever the administrator may change: a superuser's sessions and keys are for superusers to end."""
-    return User.objects.visible_to(request.user, Action.CHANGE)
+    return User.objects.visible_to(request.user, Permission.CHANGE)
 
 
 @admin.register(Session)

@@ -16,7 +16,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
-from core.access import Action, PeoplePolicy, ReadAllPolicy, Role, VisibleManager, VisibleQuerySet
+from core.access import PeoplePolicy, Permission, ReadAllPolicy, Role, VisibleManager, VisibleQuerySet
 from core.models.capture import captured
 
 
@@ -41,7 +41,7 @@ def check_phone_region(code: str) -> None:
 class Team(models.Model):
     """A team; its manager's reach includes the teams below it."""
 
-    policy = ReadAllPolicy(write=Action.CONFIGURE)
+    policy = ReadAllPolicy(write=Permission.CONFIGURE)
 
     name = models.CharField(max_length=120)
     parent = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
@@ -112,7 +112,7 @@ _LAST_ADMINISTRATOR_LOCK = 7_305_000_000
 class User(AbstractUser):
     """Someone who signs in. `role` says what they may do, `team` how far a manager or viewer sees."""
 
-    policy = PeoplePolicy(write=Action.CONFIGURE)
+    policy = PeoplePolicy(write=Permission.CONFIGURE)
     Role: ClassVar = Role
 
     email = models.EmailField(max_length=254, blank=True)

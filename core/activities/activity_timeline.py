@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 
 from core.activities.models import Activity, Comment
 from core.changes.timeline import Source, Subject, register
-from core.entities.carrying import Move, carry_overs
+from core.entities.relation_transfer import RelationMove, relation_movers
 
 ACTIVITY_FIELDS = ("direction", "body", "outcome", "duration", "created_at")
 
@@ -37,19 +37,19 @@ register(Source("activity", _activities, _shown_activity, at="happened_at", acto
 register(Source("comment", _comments, _shown_comment, at="created_at", actor="author_id", by_id=True))
 
 
-def _move(model: Any, move: Move) -> int:
+def _move(model: Any, move: RelationMove) -> int:
     (source, source_id), (target, target_id) = move.source, move.target
     rows = model.objects.filter(entity=source, object_id=source_id)
     return rows.update(entity=target, object_id=target_id)
 
 
-def _move_activities(move: Move) -> int:
+def _move_activities(move: RelationMove) -> int:
     return _move(Activity, move)
 
 
-def _move_comments(move: Move) -> int:
+def _move_comments(move: RelationMove) -> int:
     return _move(Comment, move)
 
 
-carry_overs.register("activities", _move_activities)
-carry_overs.register("comments", _move_comments)
+relation_movers.register("activities", _move_activities)
+relation_movers.register("comments", _move_comments)

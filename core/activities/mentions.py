@@ -23,14 +23,14 @@ def names_in(body: str) -> set[str]:
     return found - {""}
 
 
-def say(**fields: Any) -> Comment:
+def create_comment(**fields: Any) -> Comment:
     """A new comment, whoever writes it, with those whom it mentions."""
     comment = Comment.objects.create(**fields)
-    keep(comment)
+    save_mentions(comment)
     return comment
 
 
-def keep(comment: Comment) -> list[int]:
+def save_mentions(comment: Comment) -> list[int]:
     """Store who the comment mentions and may see its record; returns their ids. Everyone else is text."""
     names = names_in(comment.body)
     ids = _seeing(comment, names) if names else []

@@ -9,7 +9,7 @@ from django.db import IntegrityError, models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin, TabularInline
 
-from core.access import Action
+from core.access import Permission
 from core.changes import acting_as
 from core.errors import ConflictError, DomainError, InvalidError
 
@@ -47,22 +47,22 @@ class PolicyMixin:
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         rows = super().get_queryset(request)  # type: ignore[misc]
-        return rows.filter(self.model.policy.scope(request.user, Action.VIEW))
+        return rows.filter(self.model.policy.scope(request.user, Permission.VIEW))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.may(request, Action.VIEW)
+        return self.may(request, Permission.VIEW)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.may(request, Action.VIEW, obj)
+        return self.may(request, Permission.VIEW, obj)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.may(request, Action.ADD)
+        return self.may(request, Permission.ADD)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.may(request, Action.CHANGE, obj)
+        return self.may(request, Permission.CHANGE, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.may(request, Action.DELETE, obj)
+        return self.may(request, Permission.DELETE, obj)
 
     def may(self, request: HttpRequest, action: str, obj: Any = None) -> bool:
         """Whether the policy lets the signed-in user do `action`, on `obj` (a row or its id) if given."""

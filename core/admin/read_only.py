@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.paginator import InfinitePaginator
 
-from core.access import Action, AdminPolicy
+from core.access import AdminPolicy, Permission
 from core.admin.captured import CapturedAdmin
 
 ADMINISTRATORS = AdminPolicy()
@@ -22,7 +22,7 @@ class ReadOnlyAdmin(CapturedAdmin):
         return self.model._default_manager.order_by(*self.get_ordering(request))
 
     def may(self, request: HttpRequest, action: str, obj: Any = None) -> bool:
-        return action == Action.VIEW and ADMINISTRATORS.allows(request.user, action)
+        return action == Permission.VIEW and ADMINISTRATORS.allows(request.user, action)
 
     def has_end_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return ADMINISTRATORS.allows(request.user, Action.CHANGE)
+        return ADMINISTRATORS.allows(request.user, Permission.CHANGE)

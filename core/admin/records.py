@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 
-from core.access import Action
+from core.access import Permission
 from core.admin import verbs
 from core.admin.captured import CapturedAdmin
 from core.admin.filters import ArchivedFilter, AssignmentFilter, TagFilter
@@ -98,19 +98,19 @@ class RecordAdmin(CapturedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Deleting is for good here; everyone else archives."""
-        return self.may(request, Action.HARD_DELETE, obj)
+        return self.may(request, Permission.HARD_DELETE, obj)
 
     def has_archive_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.may(request, Action.DELETE, obj)
+        return self.may(request, Permission.DELETE, obj)
 
     def save_model(self, request: HttpRequest, obj: Any, form: RecordForm, change: bool) -> None:
         """Store what the form checked. Raises DomainError."""
         if change:
             record = writing.locked(self.entity, obj.pk, request.user)
-            writing.store(self.entity, record, form.values, request.user)
+            writing.save_clean(self.entity, record, form.values, request.user)
         else:
             self._tell_duplicates(request, form)
-            record = writing.insert(self.entity, form.values, request.user)
+            record = writing.create_clean(self.entity, form.values, request.user)
         obj.pk, obj._state.adding = record.pk, False
         obj.refresh_from_db()
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from core.entities.kinds import Kind
+from core.entities.field_types import FieldType
 from core.errors import FieldIssue, InvalidError, ValueRefusedError, unknown
 
 
-def only(request: Request, known: Mapping[str, Kind]) -> dict[str, Any]:
+def only(request: Request, known: Mapping[str, FieldType]) -> dict[str, Any]:
     """The clean values of the body's fields; nothing but `known` may be in it. Null means not given.
 
     Raises InvalidError naming every field that is wrong.
@@ -29,8 +29,8 @@ def only(request: Request, known: Mapping[str, Kind]) -> dict[str, Any]:
     return values
 
 
-def _take(values: dict[str, Any], issues: list[FieldIssue], name: str, kind: Kind, raw: Any) -> None:
+def _take(values: dict[str, Any], issues: list[FieldIssue], name: str, kind: FieldType, raw: Any) -> None:
     try:
-        values[name] = kind.clean(raw)
+        values[name] = kind.to_internal_value(raw)
     except ValueRefusedError as error:
         issues.append(FieldIssue(name, error.code, error.message))

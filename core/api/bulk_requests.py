@@ -7,10 +7,10 @@ from django.contrib.auth import get_user_model
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.conditions import parse, record_q
 from core.conf import conf
-from core.entities import Entity, kinds
+from core.entities import Entity, field_types
 from core.entities.assignment import METHODS, shares
 from core.entities.bulk import Bulk, BulkResult
 from core.entities.references import existing_ids
@@ -34,7 +34,7 @@ def run(entity: Entity, request: Request) -> Response:
         return _assign(entity, request, body, data)
     if word == "delete" and data:
         raise InvalidError.of("data", "Deleting takes no data.", "unknown_field")
-    bulk = _bulk(entity, request, body, Action.DELETE if word == "delete" else Action.CHANGE)
+    bulk = _bulk(entity, request, body, Permission.DELETE if word == "delete" else Permission.CHANGE)
     return _answer(bulk.archive() if word == "delete" else bulk.update(data), ACTIONS[word])
 
 
@@ -50,7 +50,7 @@ def _assign(entity: Entity, request: Request, body: Mapping[str, Any], data: Any
     if method not in METHODS:
         raise InvalidError.of("method", f"Expected one of: {', '.join(METHODS)}.", "invalid_choice")
     users = _assignees(data, request.user)
-    bulk = _bulk(entity, request, body, Action.CHANGE)
+    bulk = _bulk(entity, request, body, Permission.CHANGE)
     return _answer(bulk.assign(shares(entity, bulk.result.order, users, method)), "updated")
 
 
@@ -84,7 +84,7 @@ def ids_of(raw: Any, name: str = "ids") -> list[int]:
     if len(raw) > conf.BULK_LIMIT:
         raise InvalidError.of(name, f"At most {conf.BULK_LIMIT} ids.", "max_length")
     with refused_as(name):
-        return [kinds.Reference().clean(item) for item in raw]
+        return [field_types.Reference().to_internal_value(item) for item in raw]
 
 
 def _matching(entity: Entity, user: Any, raw: Any, action: str) -> list[int]:

@@ -5,7 +5,7 @@ from functools import partial
 from django.db.models import QuerySet
 from rest_framework.request import Request
 
-from core.access import Action
+from core.access import Permission
 from core.api import paging, walking
 from core.conditions.listings import Listing, archived, listing_of, names_in
 from core.conf import reading_database
@@ -15,7 +15,7 @@ from core.errors import InvalidError
 
 
 def listing(
-    entity: Entity, request: Request, action: str = Action.VIEW, reserved: frozenset[str] = frozenset()
+    entity: Entity, request: Request, action: str = Permission.VIEW, reserved: frozenset[str] = frozenset()
 ) -> Listing:
     """The rows that `request` names and its user may do `action` on. Raises InvalidError."""
     return listing_of(entity, single_valued(request), request.user, action, reserved)

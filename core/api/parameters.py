@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from core.entities.kinds import BIGINT_MAX, Boolean, Date, DateTime, Integer, Kind
+from core.entities.field_types import BIGINT_MAX, Boolean, Date, DateTime, FieldType, Integer
 from core.errors import InvalidError, NotVisibleError, refused_as
 
 
@@ -50,7 +50,7 @@ def flag(request: Request, name: str) -> bool:
 
 def whole_parameter(request: Request, name: str, minimum: int = 1, maximum: int = BIGINT_MAX) -> int | None:
     """A whole number in [minimum, maximum]; None when it is not given. Raises InvalidError."""
-    return _given(request, name, Integer(minimum=minimum, maximum=maximum))
+    return _given(request, name, Integer(min_value=minimum, max_value=maximum))
 
 
 def date_parameter(request: Request, name: str) -> date | None:
@@ -63,7 +63,7 @@ def moment_parameter(request: Request, name: str) -> datetime | None:
     return _given(request, name, DateTime())
 
 
-def _given(request: Request, name: str, kind: Kind) -> Any:
+def _given(request: Request, name: str, kind: FieldType) -> Any:
     text = request.query_params.get(name, "")
     with refused_as(name):
-        return kind.clean(text) if text else None
+        return kind.to_internal_value(text) if text else None

@@ -7,9 +7,14 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from core.access import Action, scopes
+from core.access import Permission, scopes
 
-METHOD_ACTIONS = {"POST": Action.ADD, "PUT": Action.CHANGE, "PATCH": Action.CHANGE, "DELETE": Action.DELETE}
+METHOD_PERMISSIONS = {
+    "POST": Permission.ADD,
+    "PUT": Permission.CHANGE,
+    "PATCH": Permission.CHANGE,
+    "DELETE": Permission.DELETE,
+}
 # Importing leads is writing leads, exporting them is reading them.
 _RESOURCE = re.compile(r"/api/v\d+/(?:(?:import|export)/)?([^/]+)")
 
@@ -72,7 +77,7 @@ def action_of(request: Request, view: Any) -> str:
     if named:
         return named
     if request.method in SAFE_METHODS:
-        return Action.VIEW
-    if request.method not in METHOD_ACTIONS:
+        return Permission.VIEW
+    if request.method not in METHOD_PERMISSIONS:
         raise MethodNotAllowed(str(request.method))
-    return METHOD_ACTIONS[request.method]
+    return METHOD_PERMISSIONS[request.method]

@@ -51,4 +51,4 @@ def _order(model: Any, name: str, orderings: Sequence[str]) -> Any:
 
 def _value(model: Any, name: str, text: str) -> Any:
     with refused_as(name):
-        return column(model, name).kind.clean(text)
+        return column(model, name).field_type.to_internal_value(text)

@@ -8,7 +8,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action, role_allows
+from core.access import Permission, role_allows
 from core.api import bulk_requests, listing, preconditions
 from core.api.paging import numbered
 from core.api.parameters import flag, record_id
@@ -67,14 +67,14 @@ class WriteMixin(RecordMixin):
         values = writing.clean(self.entity, request.data, user=request.user)
         twins = possible_duplicates(self.entity, values, request.user)
         refuse_duplicates(request.query_params.get("on_duplicate", ""), twins)
-        record = writing.insert(self.entity, values, request.user)
+        record = writing.create_clean(self.entity, values, request.user)
         more = {} if twins is None else {"possible_duplicates": twins}
         return self.shown(request, record.pk, 201, **more, **self._warnings(record, request))
 
     def update(self, request: Request, pk: str, *, partial: bool = False) -> Response:
         record = writing.locked(self.entity, record_id(pk), request.user)
         preconditions.check(request, record)
-        writing.update(self.entity, record, request.data, request.user, partial=partial)
+        writing.update_from_input(self.entity, record, request.data, request.user, partial=partial)
         return self.shown(request, record.pk, **self._warnings(record, request))
 
     def _warnings(self, record: Any, request: Request) -> dict[str, Any]:
@@ -88,10 +88,12 @@ class WriteMixin(RecordMixin):
     def destroy(self, request: Request, pk: str) -> Response:
         """Archive; with `hard=true` an administrator deletes for good."""
         hard = flag(request, "hard")
-        if hard and not role_allows(request.user, Action.HARD_DELETE):
+        if hard and not role_allows(request.user, Permission.HARD_DELETE):
             raise ForbiddenError("Only administrators delete for good.")
         archived = hard and listing.wants_archived(request)
-        record = writing.locked(self.entity, record_id(pk), request.user, Action.DELETE, archived=archived)
+        record = writing.locked(
+            self.entity, record_id(pk), request.user, Permission.DELETE, archived=archived
+        )
         preconditions.check(request, record)
         writing.delete(record) if hard else writing.archive(record)
         return Response(status=204)

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from core.access import Action
+from core.access import Permission
 from core.api.paging import numbered
 from core.api.parameters import KnownParametersMixin, record_id
 from core.api.permissions import PolicyPermission, action_of
@@ -79,7 +79,7 @@ class RowsMixin:
 
     def get_queryset(self) -> QuerySet:
         rows = super().get_queryset()  # type: ignore[misc]
-        return rows.filter(self.policy.scope(self.request.user, Action.VIEW))
+        return rows.filter(self.policy.scope(self.request.user, Permission.VIEW))
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         rows = self.filtered(self.get_queryset())
@@ -97,7 +97,7 @@ class RowsMixin:
         """The row in the address; for a change, under lock and within what the user may change."""
         action = action_of(self.request, self)
         rows = self.get_queryset()
-        if action != Action.VIEW:
+        if action != Permission.VIEW:
             rows = rows.select_for_update(of=("self",))
         found = rows.filter(pk=record_id(self.kwargs["pk"])).first()
         if found is None:

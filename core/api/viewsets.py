@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from rest_framework.viewsets import ViewSet
 
-from core.access import Action
+from core.access import Permission
 from core.api.parameters import PAGES, KnownParametersMixin
 from core.api.permissions import PolicyPermission
 from core.api.records import BulkMixin, HistoryMixin, ReadMixin, WriteMixin
@@ -40,8 +40,8 @@ class EntityViewSet(ReadMixin, WriteMixin, BulkMixin, HistoryMixin, CrmViewSet):
 
     schema = EntitySchema()
     access = {
-        "bulk_update": Action.CHANGE,
-        "assign": Action.CHANGE,
-        "restore": Action.CHANGE,
+        "bulk_update": Permission.CHANGE,
+        "assign": Permission.CHANGE,
+        "restore": Permission.CHANGE,
     }
     taking = TAKING

@@ -15,12 +15,12 @@ from core.changes import feed
 from core.changes.history import presented
 from core.changes.models import Change
 from core.entities import entities
-from core.entities.kinds import Choice, DateTime, Kind, Reference
+from core.entities.field_types import Choice, DateTime, FieldType, Reference
 from core.errors import ValueRefusedError, refused_as
 from core.models import capture
 
 # Parameter → what it takes and the lookup it stands for; commas mean any of these.
-FILTERS: dict[str, tuple[Kind, str]] = {
+FILTERS: dict[str, tuple[FieldType, str]] = {
     "entity": (Choice(choices=tuple(capture.NAMES)), "entity__in"),
     "object_id": (Reference(), "object_id__in"),
     "kind": (Choice(choices=tuple(Change.Kind.values)), "kind__in"),
@@ -41,7 +41,7 @@ PARAMETERS = [
     OpenApiParameter("cursor", TEXT, description="Where the page before ended: its `cursor`."),
     OpenApiParameter("page_size", SIZE, description="Results per page."),
     *(
-        OpenApiParameter(name, kind.schema() if name == "since" else TEXT, description=ABOUT[name])
+        OpenApiParameter(name, kind.json_schema() if name == "since" else TEXT, description=ABOUT[name])
         for name, (kind, _) in FILTERS.items()
     ),
 ]
@@ -80,7 +80,11 @@ def _value(name: str, text: str) -> Any:
     with refused_as(name):
         if not text:
             raise ValueRefusedError("A value is needed.", code="blank")
-        return [kind.clean(part) for part in text.split(",")] if lookup.endswith("__in") else kind.clean(text)
+        return (
+            [kind.to_internal_value(part) for part in text.split(",")]
+            if lookup.endswith("__in")
+            else kind.to_internal_value(text)
+        )
 
 
 def _page(request: Request, rows: list[Change], size: int, horizon: int) -> dict[str, Any]:

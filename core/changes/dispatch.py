@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from core.changes import retries
-from core.changes.membership import AnyOf
+from core.changes.expressions import EqualsAny
 from core.changes.models import Change, Outbox
 from core.conf import conf
 from core.entities.locks import DISPATCHING, try_lock
@@ -42,7 +42,7 @@ class ChangeBatch:
     @property
     def changes(self):
         """The change rows, in the order they were made."""
-        return Change.objects.filter(AnyOf(F("id"), self.ids)).order_by("id")
+        return Change.objects.filter(EqualsAny(F("id"), self.ids)).order_by("id")
 
     def halves(self) -> "tuple[ChangeBatch, ChangeBatch]":
         middle = len(self.ids) // 2

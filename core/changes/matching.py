@@ -12,7 +12,7 @@ from django.contrib.postgres.aggregates import ArrayAgg
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import BooleanField, Case, F, Func, Q, QuerySet, Value, When
 
-from core.changes.membership import AnyOf
+from core.changes.expressions import EqualsAny
 from core.changes.models import Change
 from core.changes.past_states import deleted_rows
 from core.entities import Entity
@@ -62,7 +62,7 @@ def _triggered(ids: Sequence[int], found: Sequence[Candidate]) -> list[Triggered
     answers = {question: Triggered() for question in questions}
     deleted = Q(kind=Change.Kind.DELETED)
     asked = [*questions, deleted]
-    rows = Change.objects.filter(AnyOf(F("id"), list(ids)))
+    rows = Change.objects.filter(EqualsAny(F("id"), list(ids)))
     for flags, changes, records in _flagged(rows, asked, "id", "object_id"):
         for question, flag in zip(questions, flags, strict=False):
             if flag:
@@ -79,7 +79,7 @@ def _met(entity: Entity, found: Sequence[Candidate], triggered: Sequence[Trigger
     if not asked:
         return met
     records = sorted({record for i in asked for record in triggered[i].records})
-    rows = entity.model.objects.filter(AnyOf(F("id"), records))
+    rows = entity.model.objects.filter(EqualsAny(F("id"), records))
     for flags, pks in _flagged(rows, [found[i].of_record for i in asked], "id"):
         for i, flag in zip(asked, flags, strict=True):
             if flag:

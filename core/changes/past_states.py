@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import F, Q
 from django.db.models.expressions import RawSQL
 
-from core.changes.membership import AnyOf
+from core.changes.expressions import EqualsAny
 from core.changes.models import Change
 from core.entities import Entity
 
@@ -20,7 +20,7 @@ from core.entities import Entity
 def deleted_rows(entity: Entity, ids: Iterable[int], question: Q) -> set[int]:
     """Those of the deleted records that met a question when they were deleted."""
     rows = Change.objects.filter(
-        AnyOf(F("object_id"), list(ids)), entity=entity.name, kind=Change.Kind.DELETED
+        EqualsAny(F("object_id"), list(ids)), entity=entity.name, kind=Change.Kind.DELETED
     )
     states = [
         (object_id, {**{name: pair[0] for name, pair in changes.items()}, "id": object_id})

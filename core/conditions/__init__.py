@@ -5,11 +5,11 @@ A condition is an equality map (`{"state": "CA"}`) or a tree of `all`, `any`, `n
 """
 
 from core.conditions.compiling import change_q, record_q
-from core.conditions.grammar import Change, Condition, Group, Leaf, Negation, fields_of, parse
+from core.conditions.grammar import ChangedPredicate, Condition, Group, Leaf, Negation, fields_of, parse
 from core.conditions.query import filters_of
 
 __all__ = [
-    "Change",
+    "ChangedPredicate",
     "Condition",
     "Group",
     "Leaf",

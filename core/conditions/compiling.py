@@ -15,9 +15,9 @@ from django.db.models.functions import Cast
 from django.db.models.lookups import IsNull
 from django.utils import timezone
 
-from core.conditions.grammar import Change, Condition, Group, Leaf, Negation, fields_of
-from core.conditions.moments import Moment
-from core.entities import kinds
+from core.conditions.grammar import ChangedPredicate, Condition, Group, Leaf, Negation, fields_of
+from core.conditions.relative_dates import RelativeDate
+from core.entities import field_types
 from core.entities.columns import Column
 from core.entities.entity import Entity
 
@@ -51,7 +51,7 @@ def change_q(entity: Entity, condition: Condition) -> Q:
 
     Parts that speak of the record alone become one EXISTS over its table.
     """
-    if not any(isinstance(leaf, Change) for leaf in fields_of(condition)):
+    if not any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
         return _record_exists(entity, condition)
     if isinstance(condition, Negation):
         return ~change_q(entity, condition.child)
@@ -77,25 +77,25 @@ def _changed_q(leaf: Leaf) -> Q:
     if leaf.op == "changed":
         return changed
     side, other = (1, 0) if leaf.op == "changed_to" else (0, 1)
-    if isinstance(leaf.column.kind, kinds.TextList):
+    if isinstance(leaf.column.field_type, field_types.TextList):
         holds = {f"changes__{path}__{i}__contains": [leaf.value] for i in (side, other)}
         here, there = holds.items()
         return changed & Q(here) & ~Q(there)
     text = KeyTextTransform(str(side), KeyTransform(path, "changes"))
-    return changed & _known(Cast(text, _sql_type(leaf.column.kind)), "exact", _resolved(leaf.value))
+    return changed & _known(Cast(text, _sql_type(leaf.column.field_type)), "exact", _resolved(leaf.value))
 
 
 _SQL_TYPES: list[tuple[Any, models.Field]] = [
-    (kinds.Integer | kinds.Reference, models.BigIntegerField()),
-    (kinds.Money, models.DecimalField(max_digits=30, decimal_places=6)),
-    (kinds.Float, models.FloatField()),
-    (kinds.Boolean, models.BooleanField()),
-    (kinds.Date, models.DateField()),
-    (kinds.DateTime, models.DateTimeField()),
+    (field_types.Integer | field_types.Reference, models.BigIntegerField()),
+    (field_types.Money, models.DecimalField(max_digits=30, decimal_places=6)),
+    (field_types.Float, models.FloatField()),
+    (field_types.Boolean, models.BooleanField()),
+    (field_types.Date, models.DateField()),
+    (field_types.DateTime, models.DateTimeField()),
 ]
 
 
-def _sql_type(kind: kinds.Kind) -> models.Field:
+def _sql_type(kind: field_types.FieldType) -> models.Field:
     """What JSON text of a change is compared as."""
     return next((made for found, made in _SQL_TYPES if isinstance(kind, found)), models.TextField())
 
@@ -116,7 +116,7 @@ def leaf_q(leaf: Leaf) -> Q:
 
 
 def _resolved(value: Any) -> Any:
-    return value.resolve() if isinstance(value, Moment) else value
+    return value.resolve() if isinstance(value, RelativeDate) else value
 
 
 def _lookup(column: Column, lookup: str, value: Any) -> Q:
@@ -136,7 +136,7 @@ def _known(expression: Any, lookup: str, value: Any) -> Q:
 
 def _contains_key(column: Column, value: Any) -> Q:
     """Equality on a custom field by containment, which the GIN index answers."""
-    return Q(custom_fields__contains={column.path: column.kind.to_json(value)})
+    return Q(custom_fields__contains={column.path: column.field_type.to_representation(value)})
 
 
 def _is_empty(column: Column, wanted: bool) -> Q:
@@ -183,7 +183,7 @@ def _within_next(column: Column, span: Any) -> Q:
 
 
 def _as(column: Column, moment: Any) -> Any:
-    return moment.date() if isinstance(column.kind, kinds.Date) else moment
+    return moment.date() if isinstance(column.field_type, field_types.Date) else moment
 
 
 _SPECIAL: dict[str, Callable[[Column, Any], Q]] = {

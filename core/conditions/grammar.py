@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.conditions.moments import moment_of, span_of
-from core.entities import kinds
+from core.conditions.relative_dates import relative_or_absolute, time_span
+from core.entities import field_types
 from core.entities.columns import Column
 from core.entities.custom import PREFIX, schema
 from core.entities.entity import Entity
@@ -31,7 +31,7 @@ class Leaf:
 
 
 @dataclass(frozen=True)
-class Change(Leaf):
+class ChangedPredicate(Leaf):
     """A leaf about the change itself: changed, changed_to, changed_from."""
 
 
@@ -134,7 +134,7 @@ class _Parser:
             value = operand(column, op, raw.get("value"), given="value" in raw)
         except ValueRefusedError as error:
             return self._fault(path, error.code, error.message)
-        return Change(column, op, value) if op in CHANGE_OPERATORS else Leaf(column, op, value)
+        return ChangedPredicate(column, op, value) if op in CHANGE_OPERATORS else Leaf(column, op, value)
 
     def _column(self, name: Any, path: str) -> Column | None:
         found = self._named(name) if isinstance(name, str) else None
@@ -152,7 +152,7 @@ class _Parser:
         return self.columns.get(name) or self.entity.by_input_name.get(name)
 
     def _operator(self, column: Column, op: Any, path: str) -> str | None:
-        allowed = column.kind.operators
+        allowed = column.field_type.operators
         if self.changes and not column.custom and column.expression is None:
             allowed += CHANGE_OPERATORS
         if op in allowed:
@@ -168,7 +168,7 @@ class _Parser:
 
 def _equality(column: Column, value: Any) -> str:
     """The operator that is meant where none is named."""
-    if "has_any" in column.kind.operators:
+    if "has_any" in column.field_type.operators:
         return "has_any"
     return "in" if isinstance(value, list) else "eq"
 
@@ -178,21 +178,21 @@ def operand(column: Column, op: str, raw: Any, *, given: bool = True) -> Any:
     if op == "changed":
         return None
     if op == "is_empty":
-        return kinds.Boolean().clean(raw) if given else True
+        return field_types.Boolean().to_internal_value(raw) if given else True
     if raw is None or raw in ("", []):
         raise ValueRefusedError('A value is needed; to match empty fields use "is_empty".', code="blank")
     if op in LISTS or op == "between":
         return _list(column, op, raw)
     if op in SPANS:
-        return span_of(raw)
+        return time_span(raw)
     return _single(column, op, raw)
 
 
 def _single(column: Column, op: str, raw: Any) -> Any:
-    if isinstance(column.kind, kinds.Date | kinds.DateTime):
-        return moment_of(column.kind, raw)
+    if isinstance(column.field_type, field_types.Date | field_types.DateTime):
+        return relative_or_absolute(column.field_type, raw)
     if op in ("contains", "starts_with", "ends_with"):
-        return kinds.Text(max_length=500, trim=False).clean(raw)
+        return field_types.Text(max_length=500, trim_whitespace=False).to_internal_value(raw)
     return _clean(column, raw)
 
 
@@ -210,10 +210,10 @@ def _list(column: Column, op: str, raw: Any) -> list[Any]:
 
 def _clean(column: Column, raw: Any) -> Any:
     """One value; of list kinds, one item. What is blank, or becomes so, is no value to compare with."""
-    if isinstance(column.kind, kinds.TextList | kinds.MultiChoice):
-        value = next(iter(column.kind.clean([raw])), "")
+    if isinstance(column.field_type, field_types.TextList | field_types.MultiChoice):
+        value = next(iter(column.field_type.to_internal_value([raw])), "")
     else:
-        value = "" if raw is None else column.kind.clean(raw)
+        value = "" if raw is None else column.field_type.to_internal_value(raw)
     if value == "":
         raise ValueRefusedError("An empty value is no value to compare with.", code="blank")
     return value

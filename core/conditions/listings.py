@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 from django.db.models import Q, QuerySet
 
-from core.access import Action
+from core.access import Permission
 from core.conditions.compiling import record_q
 from core.conditions.grammar import parse
 from core.conditions.models import SavedView
 from core.conditions.query import filters_of
-from core.entities import Entity, kinds
+from core.entities import Entity, field_types
 from core.entities.finding import Order, ordering, search
 from core.errors import InvalidError, ValueRefusedError
 
@@ -58,7 +58,7 @@ def listing_of(
     entity: Entity,
     params: Mapping[str, str],
     user: Any,
-    action: str = Action.VIEW,
+    action: str = Permission.VIEW,
     reserved: frozenset[str] = frozenset(),
 ) -> Listing:
     """The rows that a list's parameters name and `user` may do `action` on. Raises InvalidError.
@@ -89,7 +89,7 @@ def archived(params: Mapping[str, str]) -> dict[str, Any]:
     if text == "any":
         return {}
     try:
-        return {"archived_at__isnull": not kinds.Boolean().clean(text)}
+        return {"archived_at__isnull": not field_types.Boolean().to_internal_value(text)}
     except ValueRefusedError as error:
         raise InvalidError.of("archived", "Expected true, false or any.") from error
 

@@ -7,8 +7,8 @@ from django.db.models import Q
 
 from core.conditions.compiling import leaf_q
 from core.conditions.grammar import LISTS, Leaf, operand
-from core.conditions.moments import UNITS
-from core.entities import kinds
+from core.conditions.relative_dates import UNITS
+from core.entities import field_types
 from core.entities.columns import Column
 from core.entities.custom import schema
 from core.entities.entity import Entity
@@ -42,7 +42,7 @@ def _filter(entity: Entity, columns: Mapping[str, Column], name: str, text: str,
         raise ValueRefusedError("Too long, or with null characters.", code="invalid")
     special = entity.filters.get(name)
     if special:
-        return special.build(_special_value(special.kind, text), user)
+        return special.build(_special_value(special.field_type, text), user)
     column, op = _named(entity, columns, name)
     if column is None or not column.filterable:
         known = ", ".join(known_filters(entity, columns))
@@ -59,9 +59,9 @@ def _named(entity: Entity, columns: Mapping[str, Column], name: str) -> tuple[Co
     return known.get(field), op
 
 
-def _special_value(kind: kinds.Kind, text: str) -> Any:
-    listed = isinstance(kind, kinds.TextList | kinds.MultiChoice)
-    value = kind.clean(text.split(",") if listed else text)
+def _special_value(kind: field_types.FieldType, text: str) -> Any:
+    listed = isinstance(kind, field_types.TextList | field_types.MultiChoice)
+    value = kind.to_internal_value(text.split(",") if listed else text)
     if value in ("", []):
         raise ValueRefusedError("A value is needed.", code="blank")
     return value
@@ -69,17 +69,17 @@ def _special_value(kind: kinds.Kind, text: str) -> Any:
 
 def _leaf(column: Column, op: str | None, text: str) -> Leaf:
     op = _default_operator(column, text) if op is None else op
-    if op not in column.kind.operators:
-        known = ", ".join(column.kind.operators)
+    if op not in column.field_type.operators:
+        known = ", ".join(column.field_type.operators)
         raise ValueRefusedError(f"Unknown operator {op[:40]!r}. Known: {known}.", code="unknown_operator")
     return Leaf(column, op, operand(column, op, _operand_text(op, text)))
 
 
 def _default_operator(column: Column, text: str) -> str:
     """Commas mean any of these; a list field given values means any of them."""
-    if "has_any" in column.kind.operators:
+    if "has_any" in column.field_type.operators:
         return "has_any"
-    return "in" if "," in text and "in" in column.kind.operators else "eq"
+    return "in" if "," in text and "in" in column.field_type.operators else "eq"
 
 
 def _operand_text(op: str, text: str) -> Any:

@@ -12,7 +12,7 @@ from core.admin.captured import CapturedAdmin, CapturedForm
 from core.admin.forms import OVERRIDES
 from core.conditions.models import SavedView
 from core.conditions.views import check_view
-from core.entities import defining, entities
+from core.entities import custom_field_definitions, entities
 from core.entities.models import CustomField
 
 
@@ -48,14 +48,14 @@ class CustomFieldAdmin(CapturedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What values are stored under stays as it is."""
-        return defining.FIXED if obj else ()
+        return custom_field_definitions.FIXED if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        defining.check(obj, CustomField.objects.get(pk=obj.pk) if change else None)
+        custom_field_definitions.check(obj, CustomField.objects.get(pk=obj.pk) if change else None)
         super().save_model(request, obj, form, change)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        defining.forget_values(obj)
+        custom_field_definitions.forget_values(obj)
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -21,7 +21,9 @@ def shares(entity: Entity, ids: Sequence[int], users: Sequence[int], method: str
 
 def open_work(entity: Entity, users: Sequence[int]) -> dict[int, int]:
     """Open, unarchived records assigned to each of `users`, in one query."""
-    rows = entity.model.objects.filter(entity.open or Q(), archived_at=None, assigned_to__in=users).order_by()
+    rows = entity.model.objects.filter(
+        entity.open_filter or Q(), archived_at=None, assigned_to__in=users
+    ).order_by()
     counts = dict(rows.values_list("assigned_to").annotate(Count("pk")))
     return {user: counts.get(user, 0) for user in users}
 

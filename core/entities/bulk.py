@@ -10,7 +10,7 @@ from django.db.models import F, JSONField, TextField, Value
 from django.db.models.expressions import CombinedExpression
 from django.utils import timezone
 
-from core.access import Action
+from core.access import Permission
 from core.entities import custom
 from core.entities.cleaning import clean, taken, unique_values
 from core.entities.entity import Entity
@@ -48,24 +48,24 @@ class Bulk:
         shared = clean_shared(self.entity, data, self.user, self.result.order)
         if MERGED in shared:
             self.merged = {MERGED: merging(shared.pop(MERGED), data[MERGED] or {})}
-        self._write({r.pk: self._values(r, shared) for r in self._locked(Action.CHANGE)})
+        self._write({r.pk: self._values(r, shared) for r in self._locked(Permission.CHANGE)})
         return self.result
 
     def assign(self, assignees: Mapping[int, int]) -> BulkResult:
         """Give each record (id) to a user (id)."""
-        rows = self._locked(Action.CHANGE)
+        rows = self._locked(Permission.CHANGE)
         self._write({r.pk: {"assigned_to_id": assignees[r.pk]} for r in rows})
         return self.result
 
     def archive(self) -> BulkResult:
-        rows = self._locked(Action.DELETE)
+        rows = self._locked(Permission.DELETE)
         now = timezone.now()
         self._write({r.pk: {"archived_at": now} for r in rows}, check=False)
         return self.result
 
     def restore(self) -> BulkResult:
         """Bring archived records back."""
-        rows = self._locked(Action.CHANGE, archived=True)
+        rows = self._locked(Permission.CHANGE, archived=True)
         self._write({pk: {"archived_at": None} for pk in self._free(rows)})
         return self.result
 
@@ -131,7 +131,7 @@ class Bulk:
                 self.entity.model.objects.filter(pk__in=pks).update(**row, **self.merged)
 
     def _lost(self, values: Mapping[int, Any]) -> set[int]:
-        reached = self.entity.visible_to(self.user, Action.CHANGE).filter(pk__in=values)
+        reached = self.entity.visible_to(self.user, Permission.CHANGE).filter(pk__in=values)
         return set(values) - set(reached.values_list("pk", flat=True))
 
     def _stop_if_atomic(self) -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.entities import custom, kinds
+from core.entities import custom, field_types
 from core.entities.columns import Column
 from core.entities.entity import Entity
 from core.entities.locks import UNIQUE_FIELD, lock
@@ -99,7 +99,7 @@ class Cleaning:
     def _amount(self, column: Column, raw: Any) -> Any:
         """An amount without the currency beside it, which becomes the record's. Raises ValueRefusedError for
         one that contradicts the record's."""
-        if type(column.kind) is not kinds.Money or not isinstance(raw, str):
+        if type(column.field_type) is not field_types.Money or not isinstance(raw, str):
             return raw
         bare, codes = read_amount(raw)
         if not codes or CURRENCY_FIELD not in self.entity.by_name:
@@ -138,15 +138,19 @@ class Cleaning:
         """Ids in the body must be visible to the writer; hidden and missing ones look alike."""
         for column in self.entity.columns:
             pk = self.values.get(column.path)
-            if isinstance(column.kind, kinds.Reference) and pk is not None and self._is_new(column.path, pk):
+            if (
+                isinstance(column.field_type, field_types.Reference)
+                and pk is not None
+                and self._is_new(column.path, pk)
+            ):
                 self._check_reference(column, pk)
 
     def _is_new(self, path: str, value: Any) -> bool:
         return self.before is None or self.before.get(path) != value
 
     def _check_reference(self, column: Column, pk: int) -> None:
-        if not self.lookups.may_refer(column.kind.target, pk):
-            message = f'Invalid id "{pk}": there is no such {column.kind.target}.'
+        if not self.lookups.may_refer(column.field_type.target, pk):
+            message = f'Invalid id "{pk}": there is no such {column.field_type.target}.'
             self.issues.append(FieldIssue(column.name, "does_not_exist", message))
 
     def _check_unique(self) -> None:
@@ -175,7 +179,7 @@ def _currency_first(given: tuple[Column, Any]) -> bool:
 def warnings_of(entity: Entity, record: Any, names: Iterable[str]) -> list[dict[str, str]]:
     """What is doubtful about those fields of a record that were given, as the API tells it."""
     columns = {c.name: c for c in (entity.by_input_name.get(name) for name in names) if c is not None}
-    found = ((c, c.kind.warning(getattr(record, c.path, None))) for c in columns.values())
+    found = ((c, c.field_type.warning(getattr(record, c.path, None))) for c in columns.values())
     return [
         {"field": column.name, "code": "kept_as_written", "message": message}
         for column, message in found
@@ -185,12 +189,12 @@ def warnings_of(entity: Entity, record: Any, names: Iterable[str]) -> list[dict[
 
 def clean_value(column: Column, raw: Any, region: str = "") -> Any:
     """One value, null and blank ones included; `region` is where it is from. Raises ValueRefusedError."""
-    if raw is None or (raw == "" and not isinstance(column.kind, kinds.Json)):
+    if raw is None or (raw == "" and not isinstance(column.field_type, field_types.Json)):
         if column.required:
             raise ValueRefusedError("This field may not be blank.", code="blank")
         return column.cleared
-    kind = column.kind.in_region(region) if region else column.kind
-    value = kind.clean(raw)
+    kind = column.field_type.in_region(region) if region else column.field_type
+    value = kind.to_internal_value(raw)
     if column.required and value in ("", []):
         raise ValueRefusedError("This field may not be blank.", code="blank")
     if value == "" and column.nullable:
@@ -233,12 +237,12 @@ class CustomValues:
         if value is None or value in ([], ""):
             self.kept.pop(key, None)
             return
-        self.kept[key] = column.kind.to_json(value)
+        self.kept[key] = column.field_type.to_representation(value)
         self._check_stored(key, column, value)
 
     def _check_stored(self, key: str, column: Column, value: Any) -> None:
         """What only the database can answer: does the user exist, is the value still free."""
-        if isinstance(column.kind, kinds.Reference):
+        if isinstance(column.field_type, field_types.Reference):
             self.cleaning._check_reference(column, value)
         if column.unique and is_taken(self.cleaning.entity, key, self.kept[key], self.cleaning.before):
             self._refuse(column.name, "unique", "Another record has this value.")

@@ -1,4 +1,4 @@
-"""Columns: the fields of an entity under their public names, each with its kind."""
+"""Columns: the fields of an entity under their public names, each with its field type."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from core.entities import kinds
-from core.entities.kinds import Kind
+from core.entities import field_types
+from core.entities.field_types import FieldType
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    field_type: FieldType
     path: str
     label: str = ""
     required: bool = False
@@ -46,9 +46,9 @@ class Column:
     @property
     def empty(self) -> Any:
         """What "no value" is stored as."""
-        if isinstance(self.kind, kinds.TextList | kinds.MultiChoice):
+        if isinstance(self.field_type, field_types.TextList | field_types.MultiChoice):
             return []
-        return None if self.nullable else self.kind.empty
+        return None if self.nullable else self.field_type.empty_value
 
     @property
     def cleared(self) -> Any:
@@ -62,7 +62,7 @@ def column(model: type[models.Model], name: str, **overrides: Any) -> Column:
     source = model._meta.get_field(name)
     made = Column(
         name=name,
-        kind=overrides.pop("kind", None) or kind_of(source),
+        field_type=overrides.pop("field_type", None) or field_type_of(source),
         path=source.attname,
         label=str(source.verbose_name).capitalize(),
         required=_is_required(source),
@@ -80,11 +80,17 @@ def columns(model: type[models.Model], *names: str) -> tuple[Column, ...]:
     return tuple(column(model, name) for name in names)
 
 
-def derived(name: str, kind: Kind, expression: Any, **overrides: Any) -> Column:
+def derived(name: str, field_type: FieldType, expression: Any, **overrides: Any) -> Column:
     """A read-only column computed by the database."""
     label = name.replace("_", " ").capitalize()
     return Column(
-        name=name, kind=kind, path=name, label=label, writable=False, expression=expression, **overrides
+        name=name,
+        field_type=field_type,
+        path=name,
+        label=label,
+        writable=False,
+        expression=expression,
+        **overrides,
     )
 
 
@@ -96,57 +102,57 @@ def _default_of(source: models.Field) -> Any:
     return source.get_default() if source.has_default() and not callable(source.default) else None
 
 
-def _text_kind(source: Any) -> Kind:
+def _text(source: Any) -> FieldType:
     if source.choices:
-        return kinds.Choice(choices=tuple(str(value) for value, _ in source.flatchoices))
-    return kinds.Text(max_length=source.max_length)
+        return field_types.Choice(choices=tuple(str(value) for value, _ in source.flatchoices))
+    return field_types.Text(max_length=source.max_length)
 
 
 def _bounds(source: Any) -> dict[str, Any]:
     """The bounds that the field's own validators state."""
-    limits = {v.code: v.limit_value for v in source.validators if getattr(v, "code", "") in _LIMITS}
-    return {_LIMITS[code]: value for code, value in limits.items()}
+    return {v.code: v.limit_value for v in source.validators if getattr(v, "code", "") in _BOUNDS}
 
 
-_LIMITS = {"min_value": "minimum", "max_value": "maximum"}
+_BOUNDS = ("min_value", "max_value")
 
 
-def _reference(source: Any) -> Kind:
+def _reference(source: Any) -> FieldType:
     target = source.related_model
-    return kinds.Reference(target=getattr(target, "entity_name", target._meta.model_name))
+    return field_types.Reference(target=getattr(target, "entity_name", target._meta.model_name))
 
 
-def _money(source: Any) -> Kind:
-    return kinds.Money(max_digits=source.max_digits, places=source.decimal_places, **_bounds(source))
+def _money(source: Any) -> FieldType:
+    return field_types.Money(source.max_digits, source.decimal_places, **_bounds(source))
+
+
+def _id(source: Any) -> FieldType:
+    return field_types.Integer(max_value=field_types.BIGINT_MAX)
 
 
 # The first that fits: subclasses stand before their bases.
-_KINDS: list[tuple[type[models.Field], Callable[[Any], Kind]]] = [
-    (models.GeneratedField, lambda f: kind_of(f.output_field)),
+_FIELD_TYPES: list[tuple[type[models.Field], Callable[[Any], FieldType]]] = [
+    (models.GeneratedField, lambda f: field_type_of(f.output_field)),
     (models.ForeignKey, _reference),
-    (models.EmailField, lambda f: kinds.Email(max_length=f.max_length)),
-    (models.URLField, lambda f: kinds.Url(max_length=f.max_length)),
-    (models.CharField, _text_kind),
-    (models.TextField, lambda f: kinds.Text(max_length=f.max_length or 50_000, trim=False)),
-    (models.BooleanField, lambda f: kinds.Boolean()),
-    (models.FloatField, lambda f: kinds.Float(**_bounds(f))),
-    (
-        models.DecimalField,
-        lambda f: kinds.Money(max_digits=f.max_digits, places=f.decimal_places, **_bounds(f)),
-    ),
-    (models.BigIntegerField, lambda f: kinds.Integer(maximum=kinds.BIGINT_MAX)),
-    (models.IntegerField, lambda f: kinds.Integer(**_bounds(f))),
-    (models.AutoField, lambda f: kinds.Integer(maximum=kinds.BIGINT_MAX)),
-    (models.DateTimeField, lambda f: kinds.DateTime()),
-    (models.DateField, lambda f: kinds.Date()),
-    (ArrayField, lambda f: kinds.TextList(item=kind_of(f.base_field))),
-    (models.JSONField, lambda f: kinds.Json()),
+    (models.EmailField, lambda f: field_types.Email(max_length=f.max_length)),
+    (models.URLField, lambda f: field_types.Url(max_length=f.max_length)),
+    (models.CharField, _text),
+    (models.TextField, lambda f: field_types.Text(max_length=f.max_length or 50_000, trim_whitespace=False)),
+    (models.BooleanField, lambda f: field_types.Boolean()),
+    (models.FloatField, lambda f: field_types.Float(**_bounds(f))),
+    (models.DecimalField, _money),
+    (models.BigIntegerField, _id),
+    (models.IntegerField, lambda f: field_types.Integer(**_bounds(f))),
+    (models.AutoField, _id),
+    (models.DateTimeField, lambda f: field_types.DateTime()),
+    (models.DateField, lambda f: field_types.Date()),
+    (ArrayField, lambda f: field_types.TextList(child=field_type_of(f.base_field))),
+    (models.JSONField, lambda f: field_types.Json()),
 ]
 
 
-def kind_of(source: Any) -> Kind:
-    """The kind of a model field. Raises TypeError for a field no kind stands for."""
-    for field_type, make in _KINDS:
-        if isinstance(source, field_type):
+def field_type_of(source: Any) -> FieldType:
+    """The field type of a model field. Raises TypeError for a field that none stands for."""
+    for model_field, make in _FIELD_TYPES:
+        if isinstance(source, model_field):
             return make(source)
-    raise TypeError(f"no kind for {source!r}")
+    raise TypeError(f"no field type for {source!r}")

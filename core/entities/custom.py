@@ -1,6 +1,7 @@
 """Custom fields as columns: defined in a table, stored in `custom_fields`, used like any other."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection, models
@@ -8,10 +9,10 @@ from django.db.models import Case, Func, Value, When
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast
 
-from core.entities import kinds
+from core.entities import field_types
 from core.entities.columns import Column
 from core.entities.entity import Entity
-from core.entities.kinds import Kind
+from core.entities.field_types import FieldType
 from core.entities.models import CustomField
 
 PREFIX = "custom_fields."
@@ -27,21 +28,28 @@ _OUTPUT: dict[str, models.Field] = {
 }
 
 
-def kind_of_type(definition: CustomField) -> Kind:
-    """The kind that checks values of a custom field."""
-    made: dict[str, Kind] = {
-        Type.TEXT: kinds.Text(max_length=5_000),
-        Type.NUMBER: kinds.Number(max_digits=21, places=6),
-        Type.MONEY: kinds.Money(),
-        Type.DATE: kinds.Date(),
-        Type.DATETIME: kinds.DateTime(),
-        Type.BOOLEAN: kinds.Boolean(),
-        Type.CHOICE: kinds.Choice(choices=tuple(definition.choices)),
-        Type.MULTI_CHOICE: kinds.MultiChoice(choices=tuple(definition.choices)),
-        Type.USER: kinds.Reference(target="user"),
-        Type.URL: kinds.Url(),
-    }
-    return made[definition.type]
+def field_type_of(definition: CustomField) -> FieldType:
+    """The field type that checks values of a custom field; equal definitions share one."""
+    return _field_type(definition.type, tuple(definition.choices))
+
+
+@lru_cache(maxsize=1_000)
+def _field_type(word: str, choices: tuple[str, ...]) -> FieldType:
+    return _FIELD_TYPES[word](choices)
+
+
+_FIELD_TYPES: dict[str, Callable[[tuple[str, ...]], FieldType]] = {
+    Type.TEXT: lambda _: field_types.Text(max_length=5_000),
+    Type.NUMBER: lambda _: field_types.Number(max_digits=21, decimal_places=6),
+    Type.MONEY: lambda _: field_types.Money(),
+    Type.DATE: lambda _: field_types.Date(),
+    Type.DATETIME: lambda _: field_types.DateTime(),
+    Type.BOOLEAN: lambda _: field_types.Boolean(),
+    Type.CHOICE: field_types.Choice,
+    Type.MULTI_CHOICE: field_types.MultiChoice,
+    Type.USER: lambda _: field_types.Reference(target="user"),
+    Type.URL: lambda _: field_types.Url(),
+}
 
 
 def _expression(definition: CustomField) -> Any:
@@ -69,7 +77,7 @@ def custom_column(definition: CustomField) -> Column:
     """The column of a custom field, named `custom_fields.<key>`."""
     return Column(
         name=PREFIX + definition.key,
-        kind=kind_of_type(definition),
+        field_type=field_type_of(definition),
         path=definition.key,
         label=definition.label,
         required=definition.required,

@@ -17,7 +17,7 @@ def possible_duplicates(entity: Entity, values: dict[str, Any], user: Any) -> li
     if not condition:
         return []
     rows = entity.visible_to(user).filter(archived_at=None).filter(condition).order_by("id")
-    paths = dict.fromkeys(("id", *entity.title_columns))
+    paths = dict.fromkeys(("id", *entity.display_columns))
     return [{"id": r["id"], "name": title_of(entity, r)} for r in rows.values(*paths)[:NAMED]]
 
 

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.entities.columns import Column, column, derived
-from core.entities.kinds import BIGINT_MAX, Integer, Kind
+from core.entities.field_types import BIGINT_MAX, FieldType, Integer
 from core.errors import InvalidError
 from core.registry import Registry
 
@@ -38,7 +38,7 @@ class NeedsAny:
 class NamedFilter:
     """A filter with a name of its own (`overdue=true`): what it takes, and the Q it stands for."""
 
-    kind: Kind
+    field_type: FieldType
     build: Callable[[Any, Any], Q]  # (value, user) → Q
     help_text: str = ""
 
@@ -52,18 +52,18 @@ class Entity:
     model: type[Any]
     columns: tuple[Column, ...]
     # How a record is called in lists of references, notifications, the timeline: columns joined by blanks.
-    title: tuple[str, ...]
+    display_fields: tuple[str, ...]
     # What else it is called by where all of them are blank: the first of these that is not.
-    title_fallback: tuple[str, ...] = ()
+    display_fallback: tuple[str, ...] = ()
     filters: dict[str, NamedFilter] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     # Records that may be the same as the values about to be stored; None where duplicates are no matter.
     duplicates: Callable[[dict[str, Any]], Q] | None = None
     # Which records are still somebody's work, for levelling it; None: all of them.
-    open: Q | None = None
+    open_filter: Q | None = None
     ordering: str = "-id"
     # Whether a name that nothing is called may make a record, where an import says so.
-    made_by_name: bool = False
+    create_by_name: bool = False
     # A record as one would send it, for the documentation.
     example: dict[str, Any] = field(default_factory=dict)
 
@@ -72,9 +72,9 @@ class Entity:
         return {c.name: c for c in self.columns}
 
     @property
-    def title_columns(self) -> tuple[str, ...]:
+    def display_columns(self) -> tuple[str, ...]:
         """All that must be read to say how a record is called."""
-        return (*self.title, *self.title_fallback)
+        return (*self.display_fields, *self.display_fallback)
 
     @cached_property
     def by_input_name(self) -> dict[str, Column]:
@@ -116,7 +116,7 @@ def record_columns(model: Any) -> tuple[Column, ...]:
 
 
 def id_column(model: Any) -> Column:
-    return column(model, "id", writable=False, kind=Integer(maximum=BIGINT_MAX))
+    return column(model, "id", writable=False, field_type=Integer(max_value=BIGINT_MAX))
 
 
 def register(entity: Entity) -> Entity:

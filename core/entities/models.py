@@ -6,14 +6,14 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import RegexValidator
 from django.db import models
 
-from core.access import Action, ReadAllPolicy, VisibleManager
+from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.models.capture import captured
 
 
 class CustomField(models.Model):
     """A typed field of one entity, addressed as `custom_fields.<key>`."""
 
-    policy = ReadAllPolicy(write=Action.CONFIGURE)
+    policy = ReadAllPolicy(write=Permission.CONFIGURE)
 
     class Type(models.TextChoices):
         TEXT = "text"

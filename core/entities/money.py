@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from babel.numbers import list_currencies
 
-from core.entities.kinds import Choice
+from core.entities.field_types import Choice
 
 CURRENCY = Choice(choices=tuple(sorted(list_currencies("en"))))
 CURRENCY_FIELD = "currency"

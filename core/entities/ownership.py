@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Q
 
 from core.entities.entity import NamedFilter
-from core.entities.kinds import Boolean, DateTime
+from core.entities.field_types import Boolean, DateTime
 
 
 def _mine(wanted: bool, user: Any) -> Q:

@@ -7,10 +7,10 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 
-from core.entities import custom, kinds
+from core.entities import custom, field_types
 from core.entities.columns import Column
-from core.entities.documents import documents, texts
 from core.entities.entity import Entity, entities
+from core.entities.json_sql import rows_as_json, rows_as_text
 from core.entities.references import target_model
 from core.errors import InvalidError
 
@@ -33,8 +33,8 @@ class Reader:
     def documents(self, ids: Sequence[int], user: Any, using: str = DEFAULT_DB_ALIAS) -> list[Any]:
         """The records of `ids` ready for orjson, references expanded where that is asked for."""
         if not self.expanded:
-            return documents(self.entity, self.columns, ids, using)
-        found = [orjson.loads(text) for text in texts(self.entity, self.columns, ids, using)]
+            return rows_as_json(self.entity, self.columns, ids, using)
+        found = [orjson.loads(text) for text in rows_as_text(self.entity, self.columns, ids, using)]
         for column in self.expanded:
             self._expand(found, column, user)
         return found
@@ -64,7 +64,7 @@ class Reader:
         }
 
     def _expand(self, rows: list[Row], column: Column, user: Any) -> None:
-        known = briefs(column.kind.target, {row.get(column.name) for row in rows} - {None}, user)
+        known = nested_refs(column.field_type.target, {row.get(column.name) for row in rows} - {None}, user)
         for row in rows:
             if column.name in row:
                 # A reference to something hidden stays its bare id: the id was visible before.
@@ -82,29 +82,29 @@ def pick(columns: dict[str, Column], names: Iterable[str], parameter: str) -> li
 
 
 def references(entity: Entity) -> dict[str, Column]:
-    return {c.name: c for c in entity.columns if isinstance(c.kind, kinds.Reference)}
+    return {c.name: c for c in entity.columns if isinstance(c.field_type, field_types.Reference)}
 
 
 def converter(column: Column) -> Callable[[Any], Any] | None:
     """What turns a database value into JSON where orjson would not by itself."""
-    return column.kind.to_json if isinstance(column.kind, kinds.Money) else None
+    return column.field_type.to_representation if isinstance(column.field_type, field_types.Money) else None
 
 
 def title_of(entity: Entity, values: dict[str, Any]) -> str:
     """How a record is called, from its values by column path."""
-    name = " ".join(str(values[column]) for column in entity.title if values.get(column))
-    others = (str(values[column]) for column in entity.title_fallback if values.get(column))
+    name = " ".join(str(values[column]) for column in entity.display_fields if values.get(column))
+    others = (str(values[column]) for column in entity.display_fallback if values.get(column))
     return name or next(others, f"{entity.name} {values.get('id')}")
 
 
-def briefs(target: str, ids: set[int], user: Any) -> dict[int, Row]:
+def nested_refs(target: str, ids: set[int], user: Any) -> dict[int, Row]:
     """Short forms `{id, name, …}` of those of `ids` that `user` sees, in one query."""
     if not ids:
         return {}
     rows = target_model(target).objects.visible_to(user).filter(pk__in=ids).order_by()
     entity = entities.get(target)
     if entity:
-        paths = dict.fromkeys(("id", *entity.title_columns))
+        paths = dict.fromkeys(("id", *entity.display_columns))
         return {r["id"]: {"id": r["id"], "name": title_of(entity, r)} for r in rows.values(*paths)}
     if target == "user":
         return {r["id"]: user_brief(r) for r in rows.values("id", "username", "first_name", "last_name")}

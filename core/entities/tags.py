@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Count, F, Func, QuerySet, TextField
 from django.db.models.expressions import RawSQL
 
-from core.access import Action
+from core.access import Permission
 from core.entities.entity import Entity
 
 # The first place of each tag counts, so that a merged one stands where the first of them stood.
@@ -46,4 +46,4 @@ def remove(entity: Entity, user: Any, tags: Sequence[str]) -> int:
 
 def _having(entity: Entity, user: Any, tags: Iterable[str]) -> QuerySet:
     """Records with one of the tags that `user` may change, archived ones too."""
-    return entity.visible_to(user, Action.CHANGE).filter(tags__overlap=list(tags))
+    return entity.visible_to(user, Permission.CHANGE).filter(tags__overlap=list(tags))

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
 from django.utils import timezone
 
-from core.access import Action
+from core.access import Permission
 from core.entities.cleaning import clean, taken, unique_values
 from core.entities.entity import Entity, entity_of
 from core.entities.lookups import Lookups
@@ -22,13 +22,15 @@ def values_of(record: Any) -> dict[str, Any]:
     return {f.attname: getattr(record, f.attname) for f in record._meta.concrete_fields if not f.generated}
 
 
-def create(entity: Entity, data: Mapping[str, Any], user: Any, lookups: Lookups | None = None) -> Any:
+def create_from_input(
+    entity: Entity, data: Mapping[str, Any], user: Any, lookups: Lookups | None = None
+) -> Any:
     """A new record from client input, owned by `user` unless they say otherwise. Raises InvalidError."""
     values = clean(entity, data, user=user, lookups=lookups)
-    return insert(entity, values, user)
+    return create_clean(entity, values, user)
 
 
-def insert(entity: Entity, values: dict[str, Any], user: Any) -> Any:
+def create_clean(entity: Entity, values: dict[str, Any], user: Any) -> Any:
     """Store clean values as a new record."""
     if user is not None:
         values["created_by_id"] = user.pk
@@ -36,18 +38,20 @@ def insert(entity: Entity, values: dict[str, Any], user: Any) -> Any:
             values["owner_id"] = user.pk
     record = entity.model(**values)
     _save(record.save, force_insert=True)
-    check_still_reached(entity, [record.pk], user)
+    ensure_still_permitted(entity, [record.pk], user)
     return record
 
 
-def update(entity: Entity, record: Any, data: Mapping[str, Any], user: Any, *, partial: bool = True) -> Any:
+def update_from_input(
+    entity: Entity, record: Any, data: Mapping[str, Any], user: Any, *, partial: bool = True
+) -> Any:
     """Change a record that the caller has locked. Raises InvalidError; ForbiddenError when the change would
     put it out of the user's own reach."""
     values = clean(entity, data, user=user, before=values_of(record), partial=partial)
-    return store(entity, record, values, user)
+    return save_clean(entity, record, values, user)
 
 
-def store(entity: Entity, record: Any, values: Mapping[str, Any], user: Any) -> Any:
+def save_clean(entity: Entity, record: Any, values: Mapping[str, Any], user: Any) -> Any:
     """Write those of the clean values that differ."""
     changed = {name: value for name, value in values.items() if getattr(record, name) != value}
     if not changed:
@@ -55,7 +59,7 @@ def store(entity: Entity, record: Any, values: Mapping[str, Any], user: Any) -> 
     for name, value in changed.items():
         setattr(record, name, value)
     _save(record.save, update_fields=list(changed))
-    reached = _reach(entity, user).filter(pk=record.pk).values_list("version", "updated_at").first()
+    reached = _permitted(entity, user).filter(pk=record.pk).values_list("version", "updated_at").first()
     if reached is None:
         raise _out_of_reach()
     record.version, record.updated_at = reached
@@ -73,7 +77,9 @@ def _save(save: Callable[..., None], **options: Any) -> None:
         raise ConflictError("Another record already has this value.", code="unique") from error
 
 
-def locked(entity: Entity, pk: int, user: Any, action: str = Action.CHANGE, *, archived: bool = False) -> Any:
+def locked(
+    entity: Entity, pk: int, user: Any, action: str = Permission.CHANGE, *, archived: bool = False
+) -> Any:
     """The record under a row lock, if `user` may do `action` on it.
 
     Raises NotVisibleError where it does not exist for them and ForbiddenError where it may only be seen.
@@ -83,7 +89,7 @@ def locked(entity: Entity, pk: int, user: Any, action: str = Action.CHANGE, *, a
     record = allowed.select_for_update(of=("self",)).filter(pk=pk).first()
     if record is not None:
         return record
-    if user is not None and rows.visible_to(user, Action.VIEW).filter(pk=pk).exists():
+    if user is not None and rows.visible_to(user, Permission.VIEW).filter(pk=pk).exists():
         raise ForbiddenError("You may see this record but not do this with it.")
     raise NotVisibleError("Not found.")
 
@@ -91,21 +97,21 @@ def locked(entity: Entity, pk: int, user: Any, action: str = Action.CHANGE, *, a
 def locked_many(entity: Entity, pks: Iterable[int], user: Any) -> dict[int, Any]:
     """Those of the records that `user` may change, under their rows' locks, taken in order of ids."""
     rows = entity.model.objects.filter(archived_at=None, pk__in=pks)
-    allowed = rows.visible_to(user, Action.CHANGE) if user is not None else rows
+    allowed = rows.visible_to(user, Permission.CHANGE) if user is not None else rows
     return {record.pk: record for record in allowed.order_by("pk").select_for_update(of=("self",))}
 
 
-def check_still_reached(entity: Entity, pks: list[int], user: Any) -> None:
+def ensure_still_permitted(entity: Entity, pks: list[int], user: Any) -> None:
     """What a write leaves must still be the writer's to change. Who reaches everything is not asked."""
-    reached = _reach(entity, user)
+    reached = _permitted(entity, user)
     if reached.query.where and reached.filter(pk__in=pks).count() != len(pks):
         raise _out_of_reach()
 
 
-def _reach(entity: Entity, user: Any) -> QuerySet:
+def _permitted(entity: Entity, user: Any) -> QuerySet:
     """What `user` may change, the system everything; in no order."""
     rows = entity.model.objects.order_by()
-    return rows if user is None else rows.visible_to(user, Action.CHANGE)
+    return rows if user is None else rows.visible_to(user, Permission.CHANGE)
 
 
 def _out_of_reach() -> ForbiddenError:

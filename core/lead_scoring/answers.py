@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from core.access import Action
+from core.access import Permission
 from core.changes import acting_as
 from core.errors import ForbiddenError, NotVisibleError
 from core.lead_scoring import engine
@@ -22,10 +22,10 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
     by, about = engine.current(), subject().definition
     rows = about.model.objects.filter(pk=lead, archived_at=None)
     known = ("lead_score", "conversion_probability", "scored_at")
-    found = rows.filter(about.model.policy.scope(user, Action.CHANGE))
+    found = rows.filter(about.model.policy.scope(user, Permission.CHANGE))
     row = found.values_list("pk", *by.reader.columns, *known).first()
     if row is None:
-        seen = rows.filter(about.model.policy.scope(user, Action.VIEW)).exists()
+        seen = rows.filter(about.model.policy.scope(user, Permission.VIEW)).exists()
         raise (
             ForbiddenError("You may see this lead but not score it.")
             if seen

@@ -8,7 +8,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Now
 
-from core.access import Action, Policy, ReadAllPolicy, Role, VisibleManager, role_of
+from core.access import Permission, Policy, ReadAllPolicy, Role, VisibleManager, role_of
 from core.access.policies import EVERYTHING
 
 
@@ -19,7 +19,7 @@ class ScoringModel(models.Model):
     challenger is judged.
     """
 
-    policy = ReadAllPolicy(write=Action.CONFIGURE)
+    policy = ReadAllPolicy(write=Permission.CONFIGURE)
 
     class Status(models.TextChoices):
         ACTIVE = "active"
@@ -61,7 +61,7 @@ class ScoringRules(models.Model):
     made: what a model takes off, so that a typical lead stays at its base.
     """
 
-    policy = ReadAllPolicy(write=Action.CONFIGURE)
+    policy = ReadAllPolicy(write=Permission.CONFIGURE)
 
     content = models.JSONField()
     means = models.JSONField(null=True, editable=False)

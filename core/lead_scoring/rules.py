@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from core.entities.kinds.text import checked_texts
+from core.entities.field_types.text import checked_texts
 from core.errors import FieldIssue, InvalidError, refused_as
 from core.lead_scoring.features import FeatureSpec, Frame, Kind, level
 from core.lead_scoring.inputs import short

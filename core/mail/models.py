@@ -6,14 +6,14 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Now
 
-from core.access import Action, ReadAllPolicy, VisibleManager
+from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.models.capture import captured
 
 
 class EmailTemplate(models.Model):
     """A mail with `{{ … }}` in it, called by its `key`; `entity` is what it is about, if fixed."""
 
-    policy = ReadAllPolicy(write=Action.AUTOMATE)
+    policy = ReadAllPolicy(write=Permission.AUTOMATE)
 
     key = models.CharField(
         max_length=80,

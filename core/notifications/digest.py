@@ -87,7 +87,7 @@ def of_records(
         mine = Q(assigned_to__in=period.user_ids) | Q(assigned_to=None, owner__in=period.user_ids)
         rows = found.model.objects.filter(mine, condition(period), archived_at=None)
         rows = rows.annotate(reader=Coalesce("assigned_to_id", "owner_id"))
-        columns = dict.fromkeys(("id", *found.title_columns, *details))
+        columns = dict.fromkeys(("id", *found.display_columns, *details))
 
         def item(row: dict[str, Any]) -> dict[str, Any]:
             shown = {name: row[name] for name in details if row[name] not in (None, "")}

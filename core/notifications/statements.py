@@ -26,8 +26,8 @@ _COLUMNS = "(recipient_id, type, title, body, entity, object_id, key, group_key,
 
 def record_title(entity: Entity, alias: str) -> str:
     """SQL for how a record is called."""
-    parts = ", ".join(f"nullif({alias}.{name}, '')" for name in entity.title)
-    others = "".join(f" nullif({alias}.{name}, '')," for name in entity.title_fallback)
+    parts = ", ".join(f"nullif({alias}.{name}, '')" for name in entity.display_fields)
+    others = "".join(f" nullif({alias}.{name}, '')," for name in entity.display_fallback)
     return f"coalesce(nullif(concat_ws(' ', {parts}), ''),{others} '{entity.name} ' || {alias}.id)"
 
 

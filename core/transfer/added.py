@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import F, TextField, Value
 from django.db.models.functions import Cast, Concat
 
-from core.entities import Column, Entity, kinds
+from core.entities import Column, Entity, field_types
 from core.registry import Registry
 
 # By id for many records, read from a database.
@@ -38,7 +38,7 @@ class Added:
         """What stands in the export's statement: the mark."""
         parts = Value(f"{_SECRET}:{self.name}:"), Cast(F("pk"), TextField()), Value(":")
         mark = Concat(*parts, output_field=TextField())
-        return Column(self.name, kinds.Text(), self.name, writable=False, expression=mark)
+        return Column(self.name, field_types.Text(), self.name, writable=False, expression=mark)
 
 
 added: Registry[Added] = Registry("added cell")

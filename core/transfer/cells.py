@@ -6,7 +6,7 @@ from django.db.models import CharField, F, Func, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
-from core.entities import Column, kinds
+from core.entities import Column, field_types
 
 # First characters a spreadsheet would run: = + - @ tab CR LF and the full-width forms of the first four.
 _CODES = "61,43,45,64,9,13,10,65309,65291,65293,65312"
@@ -80,11 +80,18 @@ def cell(column: Column, *, guarded: bool = True) -> Any:
 
 
 def _guard(plain: Any, column: Column) -> Any:
-    numeric = (kinds.Integer, kinds.Float, kinds.Money, kinds.Boolean, kinds.Date, kinds.DateTime)
-    ours = isinstance(column.kind, kinds.Choice) and not column.custom
-    if ours or isinstance(column.kind, numeric):
+    numeric = (
+        field_types.Integer,
+        field_types.Float,
+        field_types.Money,
+        field_types.Boolean,
+        field_types.Date,
+        field_types.DateTime,
+    )
+    ours = isinstance(column.field_type, field_types.Choice) and not column.custom
+    if ours or isinstance(column.field_type, numeric):
         return plain
-    if isinstance(column.kind, kinds.Reference) and column.kind.target != "user":
+    if isinstance(column.field_type, field_types.Reference) and column.field_type.target != "user":
         return plain
     if isinstance(plain, Listed):
         return GuardedList(column.target)
@@ -92,17 +99,17 @@ def _guard(plain: Any, column: Column) -> Any:
 
 
 def _plain(column: Column) -> Any:
-    kind = column.kind
+    kind = column.field_type
     if column.custom:
         return KeyTextTransform(column.path, "custom_fields")
-    if isinstance(kind, kinds.Reference) and kind.target == "user":
+    if isinstance(kind, field_types.Reference) and kind.target == "user":
         return F(f"{column.name}__username")
-    if isinstance(kind, kinds.DateTime):
+    if isinstance(kind, field_types.DateTime):
         return Moment(column.target)
-    if isinstance(kind, kinds.Boolean):
+    if isinstance(kind, field_types.Boolean):
         return Word(column.target)
-    if isinstance(kind, kinds.TextList):
+    if isinstance(kind, field_types.TextList):
         return Listed(column.target)
-    if isinstance(kind, kinds.Json):
+    if isinstance(kind, field_types.Json):
         return Cast(column.target, TextField())
     return column.target

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.entities import Column, kinds
+from core.entities import Column, field_types
 from core.entities.cleaning import clean_value
-from core.entities.kinds import trimmed
+from core.entities.field_types import trimmed
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 from core.transfer import notations
 from core.transfer.guarding import unguard
@@ -63,7 +63,7 @@ class _Source:
     @property
     def is_list(self) -> bool:
         column = self.target.column
-        return column is not None and isinstance(column.kind, kinds.TextList)
+        return column is not None and isinstance(column.field_type, field_types.TextList)
 
 
 class Checker:
@@ -112,9 +112,9 @@ class Checker:
     def _notation(self, column: Column, header: str, cells: Sequence[str], zone: Any) -> Notation:
         asked = self._words.get(column.name, {})
         said = {trimmed(word).casefold(): value for word, value in asked.items()}
-        if isinstance(column.kind, kinds.Date | kinds.DateTime):
+        if isinstance(column.field_type, field_types.Date | field_types.DateTime):
             return Notation(dates=self._dates(header, cells), zone=zone, words=said)
-        if isinstance(column.kind, kinds.Integer | kinds.Float | kinds.Money):
+        if isinstance(column.field_type, field_types.Integer | field_types.Float | field_types.Money):
             return Notation(decimal=self._decimal(header, cells), words=said)
         words = {**self.targets.headers.values.get(column.name, {}), **_folded(asked)}
         return Notation(words=words or None)
@@ -168,7 +168,11 @@ class Checker:
             self._store(source, place, cells, values, checked)
 
     def _read(self, source: _Source, cells: list[str], rows: Sequence[Values]) -> list[Any]:
-        if self.regions and source.reader is not None and isinstance(source.reader.column.kind, kinds.Phone):
+        if (
+            self.regions
+            and source.reader is not None
+            and isinstance(source.reader.column.field_type, field_types.Phone)
+        ):
             return self.regions.read(source.reader, cells, rows)
         if source.target.is_reference:
             return self._resolved(source.target, cells)
@@ -214,7 +218,7 @@ class Checker:
             elif column is None:
                 _add_names(rows[row], value)
             else:
-                rows[row][path] = column.kind.to_json(value) if column.custom else value
+                rows[row][path] = column.field_type.to_representation(value) if column.custom else value
 
     def _take_list(self, source: _Source, chunk: Chunk, checked: Checked) -> None:
         """Several columns of the file make up one list."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DataError, IntegrityError, transaction
 
-from core.access import Action
+from core.access import Permission
 from core.errors import InvalidError
 from core.transfer.checking import Checked, Fault
 from core.transfer.lookups import reached
@@ -189,7 +189,7 @@ class ChunkRun:
         entity, user = self.parent.plan.entity, self.parent.plan.user
         if user is None:
             return []
-        seen = reached(entity, user, Action.CHANGE, [p.pk for p in pendings])
+        seen = reached(entity, user, Permission.CHANGE, [p.pk for p in pendings])
         return [p for p in pendings if p.pk not in seen]
 
     # ---- Telling ----

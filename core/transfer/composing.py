@@ -101,7 +101,7 @@ def _defaults_asked(targets: Targets, options: Options, user: Any) -> tuple[Valu
             issues.append(FieldIssue(f"default_values.{name}", value.code, value.message))
         elif value is not BLANK:
             into = custom if column.custom else plain
-            into[column.path] = column.kind.to_json(value) if column.custom else value
+            into[column.path] = column.field_type.to_representation(value) if column.custom else value
     if issues:
         raise InvalidError(issues)
     return plain, custom

@@ -19,10 +19,10 @@ from django.db import connections
 from django.db.models import QuerySet
 
 from core.conditions.listings import Listing, listing_of
-from core.entities import Column, Entity, kinds
+from core.entities import Column, Entity, field_types
 from core.entities.custom import PREFIX, schema
-from core.entities.documents import texts
-from core.entities.kinds import Boolean
+from core.entities.field_types import Boolean
+from core.entities.json_sql import rows_as_text
 from core.entities.reading import pick
 from core.errors import InvalidError, refused_as
 from core.transfer.added import Filler, columns_of
@@ -94,7 +94,7 @@ def _choice(params: Mapping[str, str], name: str, allowed: tuple[str, ...], defa
 
 def _flag(params: Mapping[str, str], name: str) -> bool:
     with refused_as(name):
-        return Boolean().clean(params.get(name) or "false")
+        return Boolean().to_internal_value(params.get(name) or "false")
 
 
 def stream(
@@ -167,7 +167,7 @@ def _jsonl(export: Export, using: str, counted: Callable[[int], None]) -> Genera
     rows, filler = 0, Filler(export.entity, export.columns, using)
     with closing(_read(export.rows(using).values_list("pk", flat=True))) as wanted:
         while ids := list(islice(wanted, AT_ONCE)):
-            found = texts(export.entity, export.columns, ids, using)
+            found = rows_as_text(export.entity, export.columns, ids, using)
             rows += len(found)
             lines = "".join(f"{text}\n" for text in found)
             yield filler.text(lines, lambda words: json.dumps(words, ensure_ascii=False)[1:-1]).encode()
@@ -191,7 +191,10 @@ def _write_book(export: Export, using: str, counted: Callable[[int], None], file
     cells = {f"_c{i}": cell(column, guarded=False) for i, column in enumerate(export.columns)}
     found = _read(export.rows(using).annotate(**cells).values_list(*cells))
     with xlsxwriter.Workbook(file, options) as book, closing(found):
-        numeric = [isinstance(c.kind, kinds.Integer | kinds.Float | kinds.Money) for c in export.columns]
+        numeric = [
+            isinstance(c.field_type, field_types.Integer | field_types.Float | field_types.Money)
+            for c in export.columns
+        ]
         sheet, number = None, 0
         for number, values in enumerate(Filler(export.entity, export.columns, using).rows(found)):
             if number % AT_ONCE == 0:

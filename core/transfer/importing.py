@@ -18,7 +18,7 @@ from core.transfer.matching import Matcher, match_columns, prefer_indexes
 from core.transfer.options import Options, zone_of
 from core.transfer.reading import Table
 from core.transfer.report import Report
-from core.transfer.resolving import Resolver, made_by_name
+from core.transfer.resolving import Resolver, create_by_name
 from core.transfer.targets import FULL_NAME, ID, Targets
 from core.transfer.values import says_nothing
 from core.transfer.writing import Writer
@@ -68,7 +68,7 @@ def _sensible(
     cells = [c for c in table.head(REFERENCE_SAMPLE).column(mapped.position) if not says_nothing(c)]
     if target.name == FULL_NAME:
         return mapped if mapped.reason != "alias" or _are_names(cells) else replace(mapped, **NO_NAMES)
-    if not cells or (options.create_missing and made_by_name(target.column.kind.target)):
+    if not cells or (options.create_missing and create_by_name(target.column.field_type.target)):
         return mapped
     if target.column.name in by_column(targets, options.value_mapping):
         return mapped
@@ -77,7 +77,9 @@ def _sensible(
     as_name = f"{target.column.name}_name"
     if as_name in targets.columns and as_name not in taken:
         return replace(mapped, target=targets.by_name[as_name])
-    return replace(mapped, target=None, reason=f"none of its values is a {target.column.kind.target} here")
+    return replace(
+        mapped, target=None, reason=f"none of its values is a {target.column.field_type.target} here"
+    )
 
 
 NO_NAMES: dict[str, Any] = {"target": None, "reason": "none of its values seems to be a name"}

@@ -10,9 +10,9 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Upper
 
-from core.access import Action
-from core.changes.membership import AnyOf
-from core.entities import Column, Entity, kinds
+from core.access import Permission
+from core.changes.expressions import EqualsAny
+from core.entities import Column, Entity, field_types
 from core.errors import InvalidError
 from core.transfer.checking import Values
 from core.transfer.lookups import holders_of, reached
@@ -88,7 +88,7 @@ class Matcher:
         rows = self.entity.model.objects.all()
         if column.custom:
             return holders(rows, column, values)
-        if column.kind.empty == "":
+        if column.field_type.empty_value == "":
             # Says what the partial index on the column says.
             rows = rows.exclude(**{column.path: ""})
         if case_blind(column):
@@ -98,14 +98,14 @@ class Matcher:
 
     def _seen(self, ids: set[int]) -> set[int]:
         """Those that the importer may see, or change."""
-        action = Action.CHANGE if self.for_update else Action.VIEW
+        action = Permission.CHANGE if self.for_update else Permission.VIEW
         return ids if self.user is None else reached(self.entity, self.user, action, ids)
 
     def _records(self, ids: set[int]) -> dict[int, Values]:
         """The records that are not archived, by id."""
         if not ids:
             return {}
-        rows = self.entity.model.objects.filter(AnyOf(F("pk"), ids)).order_by("pk")
+        rows = self.entity.model.objects.filter(EqualsAny(F("pk"), ids)).order_by("pk")
         if self.for_update:
             rows = rows.select_for_update(of=("self",))
         found = (dict(zip(self.attnames, row, strict=True)) for row in rows.values_list(*self.attnames))
@@ -134,7 +134,7 @@ def batched(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
 def case_blind(column: Column) -> bool:
     """Names are compared without regard to case; foreign ids (Salesforce's) differ by nothing else. E-mail
     addresses are stored in lower case."""
-    return type(column.kind) is kinds.Text and column.name != "external_id" and not column.custom
+    return type(column.field_type) is field_types.Text and column.name != "external_id" and not column.custom
 
 
 def folded(column: Column, value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import re
 
-from core.entities.kinds import trimmed
+from core.entities.field_types import trimmed
 from core.transfer.guarding import unguard
 
 # Chinese, Japanese and Korean names have no blank to tell by.

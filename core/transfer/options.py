@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import orjson
 
-from core.entities.kinds import Boolean, Integer
-from core.entities.kinds.text import checked_texts
+from core.entities.field_types import Boolean, Integer
+from core.entities.field_types.text import checked_texts
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 from core.transfer import notations
 from core.transfer.reading import Asked, dialect, encoding
@@ -142,13 +142,13 @@ def _date_format(raw: Any) -> str:
     return raw
 
 
-_FLAG = Boolean().clean
+_FLAG = Boolean().to_internal_value
 _READERS: dict[str, Callable[[Any], Any]] = {
     "mapping": _mapping,
     "encoding": lambda raw: encoding.check(_text(raw)),
     "delimiter": lambda raw: dialect.check(_text(raw)),
-    "header_row": Integer(minimum=0, maximum=1_000).clean,
-    "skip_rows": Integer(minimum=0, maximum=1_000).clean,
+    "header_row": Integer(min_value=0, max_value=1_000).to_internal_value,
+    "skip_rows": Integer(min_value=0, max_value=1_000).to_internal_value,
     "sheet": _text,
     "duplicates": _one_of(*DUPLICATES),
     "update_existing": _FLAG,

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import phonenumbers
 from babel import Locale
 
-from core.entities.kinds import Phone
 from core.transfer.headers import normalised
 from core.transfer.values import CellReader
 
@@ -36,7 +35,7 @@ class PhoneRegions:
         if key not in self.readers:
             column = plain.column
             self.readers[key] = CellReader(
-                replace(column, kind=replace(cast(Phone, column.kind), region=region)), plain.notation
+                replace(column, field_type=column.field_type.copy(region=region)), plain.notation
             )
         return self.readers[key]
 

@@ -64,7 +64,7 @@ def _column(made: Plan, position: int, sample: Chunk) -> dict[str, Any]:
     mapped = made.mapped[position]
     cells = (cell.strip()[:200] for cell in sample.column(position))
     target = mapped.target
-    kind = target.column.kind.name if target is not None and target.column is not None else None
+    kind = target.column.field_type.type_name if target is not None and target.column is not None else None
     return {
         "header": mapped.header,
         "field": target.name if target else None,

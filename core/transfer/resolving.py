@@ -13,9 +13,9 @@ from django.db.models.functions import Concat, Upper
 
 from core.entities import Entity, entities
 from core.entities.cleaning import clean
-from core.entities.kinds import trimmed
+from core.entities.field_types import trimmed
 from core.entities.references import referable, target_model
-from core.entities.writing import insert
+from core.entities.writing import create_clean
 from core.errors import InvalidError
 from core.transfer.guarding import unguard
 from core.transfer.targets import Target
@@ -37,7 +37,7 @@ class Resolver:
 
     def read(self, target: Target, cells: Sequence[str]) -> list[Any]:
         """Ids, BLANK or Refusal, cell by cell."""
-        kind = target.column.kind.target
+        kind = target.column.field_type.target
         known = self.known.setdefault((kind, target.part), {"": BLANK})
         names = [trimmed(unguard(cell)) for cell in cells]
         missing = {name for name in names if name not in known}
@@ -81,7 +81,7 @@ class Resolver:
         return {name: [pk] for name, pk in ids.items() if pk in there}
 
     def _missing(self, kind: str, part: str, name: str) -> Any:
-        if self.create_missing and made_by_name(kind) and part in ("", "name"):
+        if self.create_missing and create_by_name(kind) and part in ("", "name"):
             key = kind, name.upper()
             if key not in self.made:
                 self.made[key] = self._make(entities[kind], name)
@@ -90,7 +90,9 @@ class Resolver:
 
     def _make(self, entity: Entity, name: str) -> Any:
         try:
-            record = insert(entity, clean(entity, {entity.title[0]: name}, user=self.user), self.user)
+            record = create_clean(
+                entity, clean(entity, {entity.display_fields[0]: name}, user=self.user), self.user
+            )
         except InvalidError as error:
             issue = error.issues[0]
             return Refusal(
@@ -99,10 +101,10 @@ class Resolver:
         return record.pk
 
 
-def made_by_name(kind: str) -> bool:
+def create_by_name(kind: str) -> bool:
     """Whether a name that nothing is called may make one of this kind."""
     entity = entities.get(kind)
-    return entity is not None and entity.made_by_name
+    return entity is not None and entity.create_by_name
 
 
 def _single(kind: str, name: str, ids: list[int]) -> Any:

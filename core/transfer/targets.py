@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from core.entities import Column, Entity, kinds
+from core.entities import Column, Entity, field_types
 from core.entities.custom import PREFIX, schema
 from core.transfer.headers import Headers, headers_of, normalised
 
@@ -24,7 +24,7 @@ class Target:
 
     @property
     def is_reference(self) -> bool:
-        return self.column is not None and isinstance(self.column.kind, kinds.Reference)
+        return self.column is not None and isinstance(self.column.field_type, field_types.Reference)
 
 
 class Targets:
@@ -47,7 +47,7 @@ class Targets:
                 found.setdefault(alias, found[column.name])
             if column.custom:
                 found.setdefault(column.path, found[column.name])
-            if isinstance(column.kind, kinds.Reference):
+            if isinstance(column.field_type, field_types.Reference):
                 for part in REFERENCE_PARTS:
                     found[f"{column.name}.{part}"] = Target(f"{column.name}.{part}", column, part)
         if self._has_names:

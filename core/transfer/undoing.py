@@ -13,10 +13,10 @@ from django.db.models import F, ForeignKey
 from django.utils import timezone
 
 from core import jobs
-from core.access import Action
+from core.access import Permission
 from core.activities.models import Activity, Comment
 from core.changes import acting_as
-from core.changes.membership import AnyOf
+from core.changes.expressions import EqualsAny
 from core.changes.models import Change
 from core.conf import conf
 from core.entities import Entity, entities
@@ -179,7 +179,7 @@ class Undoing:
         return {pk for (pk,) in self._rows(_CHANGED_SINCE, params)}
 
     def _reached(self, ids: set[int]) -> set[int]:
-        return reached(self.entity, self.undo.user, Action.DELETE, ids)
+        return reached(self.entity, self.undo.user, Permission.DELETE, ids)
 
     def _referred_to(self, ids: set[int]) -> dict[int, str]:
         """Record → what refers to it, over all foreign keys to its table."""
@@ -187,11 +187,11 @@ class Undoing:
         for relation in self.entity.model._meta.related_objects:
             if isinstance(relation.field, ForeignKey):
                 name = relation.field.attname
-                rows = relation.related_model._base_manager.filter(AnyOf(F(name), ids))
+                rows = relation.related_model._base_manager.filter(EqualsAny(F(name), ids))
                 word = relation.related_model._meta.verbose_name
                 found |= dict.fromkeys(rows.order_by().values_list(name, flat=True).distinct(), str(word))
         for model in (Activity, Comment):
-            rows = model.objects.filter(AnyOf(F("object_id"), ids), entity=self.entity.name).order_by()
+            rows = model.objects.filter(EqualsAny(F("object_id"), ids), entity=self.entity.name).order_by()
             word = str(model._meta.verbose_name)
             found |= dict.fromkeys(rows.values_list("object_id", flat=True).distinct(), word)
         return found

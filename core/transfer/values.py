@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from core.entities import Column, kinds
+from core.entities import Column, field_types
 from core.entities.cleaning import clean_value
-from core.entities.kinds import trimmed
+from core.entities.field_types import trimmed
 from core.errors import ValueRefusedError
 from core.transfer.guarding import unguard
 from core.transfer.headers import looked_up, normalised
@@ -33,7 +33,7 @@ _WORDS = {
 }
 MEMO = 10_000
 # Kinds whose cells are read: their words are not what a column says but how it says it.
-_READ = kinds.Integer | kinds.Float | kinds.Money | kinds.DateTime | kinds.Date
+_READ = field_types.Integer | field_types.Float | field_types.Money | field_types.DateTime | field_types.Date
 
 
 class Blank:
@@ -77,8 +77,8 @@ class CellReader:
 
     def __init__(self, column: Column, notation: Notation) -> None:
         self.column, self.notation = column, notation
-        self.prepare = _preparing(column.kind, notation)
-        self.is_text = type(column.kind) is kinds.Text
+        self.prepare = _preparing(column.field_type, notation)
+        self.is_text = type(column.field_type) is field_types.Text
         self.memo: dict[str, Any] = {}
 
     def read(self, cells: Iterable[str]) -> list[Any]:
@@ -110,7 +110,7 @@ class CellReader:
             return clean_value(self.column, self.prepare(text))
         except ValueRefusedError:
             other = (self.notation.words or {}).get("*")
-            if other is None or not isinstance(self.column.kind, _READ | kinds.Boolean):
+            if other is None or not isinstance(self.column.field_type, _READ | field_types.Boolean):
                 raise
             return clean_value(self.column, self.prepare(other))
 
@@ -121,17 +121,17 @@ class CellReader:
         return not text or text.casefold() in _NOTHING
 
 
-def _preparing(kind: kinds.Kind, notation: Notation) -> Callable[[str], Any]:
+def _preparing(kind: field_types.FieldType, notation: Notation) -> Callable[[str], Any]:
     """What turns text in the file's notation into what the kind reads."""
     words = notation.words or {}
-    if isinstance(kind, kinds.Boolean):
+    if isinstance(kind, field_types.Boolean):
         return lambda text: _boolean(trimmed(text), words)
-    if isinstance(kind, kinds.Choice):
+    if isinstance(kind, field_types.Choice):
         return lambda text: _choice(kind, trimmed(text), words)
-    if isinstance(kind, kinds.MultiChoice):
-        one = kinds.Choice(choices=kind.choices)
+    if isinstance(kind, field_types.MultiChoice):
+        one = field_types.Choice(choices=kind.choices)
         return lambda text: [_choice(one, item, words) for item in _items(text)]
-    if isinstance(kind, kinds.TextList):
+    if isinstance(kind, field_types.TextList):
         return lambda text: [_word(item, words) for item in _items(text)]
     if isinstance(kind, _READ):
         return _reading(kind, notation, words)
@@ -140,11 +140,13 @@ def _preparing(kind: kinds.Kind, notation: Notation) -> Callable[[str], Any]:
     return _as_it_is
 
 
-def _reading(kind: kinds.Kind, notation: Notation, words: Mapping[str, str]) -> Callable[[str], Any]:
+def _reading(
+    kind: field_types.FieldType, notation: Notation, words: Mapping[str, str]
+) -> Callable[[str], Any]:
     """Numbers and times as the file writes them."""
-    if isinstance(kind, kinds.DateTime):
+    if isinstance(kind, field_types.DateTime):
         return lambda text: iso_moment(_said(text, words), notation.dates, notation.zone)
-    if isinstance(kind, kinds.Date):
+    if isinstance(kind, field_types.Date):
         return lambda text: iso_date(_said(text, words), notation.dates)
     return lambda text: plain_number(_said(text, words), notation.decimal)
 
@@ -163,7 +165,7 @@ def _boolean(text: str, words: Mapping[str, str]) -> str:
     return looked_up(words, text) or _WORDS.get(folded, text)
 
 
-def _choice(kind: kinds.Choice, text: str, words: Mapping[str, str]) -> str:
+def _choice(kind: field_types.Choice, text: str, words: Mapping[str, str]) -> str:
     """One of our choices: as it is, in our spelling, or as another program says it ("*" is anything else)."""
     if text.casefold() in kind.folded:
         return text

@@ -10,8 +10,7 @@ from core import jobs
 from core.changes import ChangeBatch
 from core.changes.matching import Candidate, matched
 from core.conditions import change_q, parse, record_q
-from core.conditions.grammar import Change as ChangeLeaf
-from core.conditions.grammar import fields_of
+from core.conditions.grammar import ChangedPredicate, fields_of
 from core.entities import Entity, entities
 from core.errors import InvalidError
 from core.webhooks.events import question
@@ -53,7 +52,7 @@ def conditions_of(entity: Entity, subscription: WebhookSubscription) -> tuple[Q,
     if not subscription.conditions:
         return Q(), seen
     condition = parse(entity, subscription.conditions, changes=True)
-    if any(isinstance(leaf, ChangeLeaf) for leaf in fields_of(condition)):
+    if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
         return change_q(entity, condition), seen
     return Q(), seen & record_q(condition)
 

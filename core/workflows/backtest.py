@@ -13,8 +13,7 @@ from core.accounts.models import User
 from core.changes.models import Change
 from core.changes.past_states import meeting
 from core.conditions import change_q, parse, record_q
-from core.conditions.grammar import Change as ChangeLeaf
-from core.conditions.grammar import fields_of
+from core.conditions.grammar import ChangedPredicate, fields_of
 from core.entities import Entity
 from core.errors import ConflictError
 from core.workflows import definition
@@ -74,7 +73,7 @@ def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User 
     question = entity.model.policy.scope(user) if user is not None else record_q(parse(entity, {}))
     if conditions:
         condition = parse(entity, conditions, changes=True)
-        if any(isinstance(leaf, ChangeLeaf) for leaf in fields_of(condition)):
+        if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
             asked = Change.objects.filter(change_q(entity, condition), pk__in=[c.pk for c in changes])
             kept = set(asked.values_list("pk", flat=True))
             changes = [change for change in changes if change.pk in kept]

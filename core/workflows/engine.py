@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from core import jobs
 from core.changes.context import DISPATCH_JOB
 from core.entities import entities
-from core.entities.kinds import Integer
+from core.entities.field_types import Integer
 from core.errors import ConflictError, InvalidError, refused_as
 from core.mail.models import EmailMessage
 from core.webhooks.models import WebhookDelivery
@@ -25,7 +25,7 @@ from core.workflows.stepping import Worker
 
 # A worker that has run this long hands over to the next message, so that one task never meets a time limit.
 TURN_S = 45.0
-BIG = Integer(minimum=1, maximum=2**63 - 1)
+BIG = Integer(min_value=1, max_value=2**63 - 1)
 
 
 def worker_name() -> str:
@@ -137,4 +137,4 @@ def record_named(data: Mapping[str, Any], model: str) -> tuple[str, int | None]:
     if model and name != model:
         raise InvalidError.of(key, f"This workflow is about a {model}.", "wrong_model")
     with refused_as(key):
-        return name, BIG.clean(data[key])
+        return name, BIG.to_internal_value(data[key])

@@ -1,12 +1,10 @@
-"""Kinds of values that only automation has."""
+"""Field types that only automation has."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Any, ClassVar
 
-from core.entities.kinds import Integer, Kind
-from core.errors import ValueRefusedError
+from core.entities.field_types import FieldType, Integer, refuse
 from core.workflows.schedule import WEEKDAYS, WorkingHours, zone
 
 UNITS = ("seconds", "minutes", "hours", "days", "weeks")
@@ -14,97 +12,99 @@ UNITS = ("seconds", "minutes", "hours", "days", "weeks")
 LONGEST = timedelta(days=1_100)
 
 
-@dataclass(frozen=True)
-class Span(Kind):
+class Span(FieldType):
     """A length of time such as `{"days": -3, "hours": 2}`; negative only where before is meant."""
 
-    name: ClassVar[str] = "span"
-    signed: bool = False
+    type_name: ClassVar[str] = "span"
 
-    def clean(self, raw: Any) -> timedelta:
-        if not isinstance(raw, Mapping) or not raw or set(raw) - set(UNITS):
-            raise ValueRefusedError(f"Expected numbers under {', '.join(UNITS)}.")
+    def __init__(self, signed: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.signed = signed
+
+    def to_internal_value(self, data: Any) -> timedelta:
+        if not isinstance(data, Mapping) or not data or set(data) - set(UNITS):
+            raise refuse("invalid", f"Expected numbers under {', '.join(UNITS)}.")
         low = None if self.signed else 0
-        length = timedelta(**{unit: Integer(minimum=low, maximum=10**8).clean(n) for unit, n in raw.items()})
+        length = timedelta(
+            **{unit: Integer(min_value=low, max_value=10**8).to_internal_value(n) for unit, n in data.items()}
+        )
         if abs(length) > LONGEST:
-            raise ValueRefusedError(f"At most {LONGEST.days} days.")
+            raise refuse("invalid", f"At most {LONGEST.days} days.")
         return length
 
 
-@dataclass(frozen=True)
-class ClockTime(Kind):
+class ClockTime(FieldType):
     """A time of day as HH:MM."""
 
-    name: ClassVar[str] = "time"
+    type_name: ClassVar[str] = "time"
 
-    def clean(self, raw: Any) -> time:
+    def to_internal_value(self, data: Any) -> time:
         try:
-            found = time.fromisoformat(raw)
+            found = time.fromisoformat(data)
         except (TypeError, ValueError):
-            raise ValueRefusedError("Expected a time of day as HH:MM.") from None
+            raise refuse("invalid", "Expected a time of day as HH:MM.") from None
         return found.replace(second=0, microsecond=0, tzinfo=None)
 
 
-@dataclass(frozen=True)
-class ZoneName(Kind):
+class ZoneName(FieldType):
     """An IANA time zone."""
 
-    name: ClassVar[str] = "time_zone"
+    type_name: ClassVar[str] = "time_zone"
 
-    def clean(self, raw: Any) -> str:
-        return zone(raw).key
+    def to_internal_value(self, data: Any) -> str:
+        return zone(data).key
 
 
-@dataclass(frozen=True)
-class Hours(Kind):
+class Hours(FieldType):
     """Working hours: true for nine to five on weekdays in UTC, or
     `{"start": "09:00", "end": "17:00", "days": [1, 2], "time_zone": "Europe/Berlin"}`."""
 
-    name: ClassVar[str] = "working_hours"
+    type_name: ClassVar[str] = "working_hours"
 
-    def clean(self, raw: Any) -> WorkingHours | None:
-        if isinstance(raw, bool):
-            return WorkingHours() if raw else None
-        if not isinstance(raw, Mapping) or set(raw) - {"start", "end", "days", "time_zone"}:
-            raise ValueRefusedError("Expected true, or an object with start, end, days and time_zone.")
-        start = ClockTime().clean(raw.get("start", "09:00"))
-        end = ClockTime().clean(raw.get("end", "17:00"))
+    def to_internal_value(self, data: Any) -> WorkingHours | None:
+        if isinstance(data, bool):
+            return WorkingHours() if data else None
+        if not isinstance(data, Mapping) or set(data) - {"start", "end", "days", "time_zone"}:
+            raise refuse("invalid", "Expected true, or an object with start, end, days and time_zone.")
+        start = ClockTime().to_internal_value(data.get("start", "09:00"))
+        end = ClockTime().to_internal_value(data.get("end", "17:00"))
         if start >= end:
-            raise ValueRefusedError("Working hours end after they start.")
+            raise refuse("invalid", "Working hours end after they start.")
         return WorkingHours(
-            start, end, _days(raw.get("days", WEEKDAYS)), zone(raw.get("time_zone", "UTC")).key
+            start, end, _days(data.get("days", WEEKDAYS)), zone(data.get("time_zone", "UTC")).key
         )
 
 
 def _days(raw: Any) -> tuple[int, ...]:
     if not isinstance(raw, list | tuple) or not raw or any(d not in range(1, 8) for d in raw):
-        raise ValueRefusedError("Expected weekdays from 1 (Monday) to 7.")
+        raise refuse("invalid", "Expected weekdays from 1 (Monday) to 7.")
     return tuple(raw)
 
 
-@dataclass(frozen=True)
-class Words(Kind):
+class Words(FieldType):
     """One text or a list of texts; commas separate too."""
 
-    name: ClassVar[str] = "texts"
-    maximum: int = 50
+    type_name: ClassVar[str] = "texts"
 
-    def clean(self, raw: Any) -> list[str]:
-        items = raw.split(",") if isinstance(raw, str) else raw
+    def __init__(self, maximum: int = 50, **options: Any) -> None:
+        super().__init__(**options)
+        self.maximum = maximum
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        items = data.split(",") if isinstance(data, str) else data
         if not isinstance(items, list) or not all(isinstance(item, str | int) for item in items):
-            raise ValueRefusedError("Expected a text or a list of texts.")
+            raise refuse("invalid", "Expected a text or a list of texts.")
         found = [str(item).strip() for item in items if str(item).strip()]
         if len(found) > self.maximum:
-            raise ValueRefusedError(f"At most {self.maximum}.")
+            raise refuse("invalid", f"At most {self.maximum}.")
         return found
 
 
-@dataclass(frozen=True)
-class Ids(Kind):
+class Ids(FieldType):
     """Ids of users."""
 
-    name: ClassVar[str] = "ids"
+    type_name: ClassVar[str] = "ids"
 
-    def clean(self, raw: Any) -> list[int]:
-        items = raw if isinstance(raw, list) else [raw]
-        return [Integer(minimum=1, maximum=2**63 - 1).clean(item) for item in items]
+    def to_internal_value(self, data: Any) -> list[int]:
+        items = data if isinstance(data, list) else [data]
+        return [Integer(min_value=1, max_value=2**63 - 1).to_internal_value(item) for item in items]

@@ -13,8 +13,7 @@ from core import jobs
 from core.changes import ChangeBatch
 from core.changes.matching import Candidate, matched
 from core.conditions import change_q, parse, record_q
-from core.conditions.grammar import Change as ChangeLeaf
-from core.conditions.grammar import Condition, fields_of
+from core.conditions.grammar import ChangedPredicate, Condition, fields_of
 from core.entities import Entity, entities
 from core.errors import InvalidError
 from core.workflows import definition, limits
@@ -89,7 +88,7 @@ def candidate(entity: Entity, version: WorkflowVersion) -> Candidate | None:
 
 
 def _looks_at_change(condition: Condition) -> bool:
-    return any(isinstance(leaf, ChangeLeaf) for leaf in fields_of(condition))
+    return any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition))
 
 
 def _visible(entity: Entity, workflow: Workflow) -> Q:

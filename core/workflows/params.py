@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.entities import Entity
-from core.entities.kinds import Kind, Text
+from core.entities.field_types import FieldType, Text
 from core.errors import FieldIssue, InvalidError, ValueRefusedError, unknown
 from core.workflows import templating
 from core.workflows.templating import TEXT, Names
@@ -17,7 +17,7 @@ class Param:
     goes. `kind` checks what is written out at once, and what was rendered when the step runs."""
 
     name: str
-    kind: Kind | None = None
+    kind: FieldType | None = None
     required: bool = False
     template: bool = True
     landing: str = TEXT
@@ -54,7 +54,7 @@ def _check_one(param: Param, raw: Any, scope: Scope, path: str) -> list[FieldIss
         if param.template and templating.names_are_read(raw):
             templating.check_value(raw, scope.names, param.landing)
         elif param.kind is not None:
-            param.kind.clean(raw)
+            param.kind.to_internal_value(raw)
     except ValueRefusedError as error:
         return [FieldIssue(path, error.code, error.message)]
     return []
@@ -87,7 +87,9 @@ def _rendered(param: Param, raw: Any, context: Mapping[str, Any]) -> Any:
         found = templating.render(raw, context, param.landing)
     else:
         found = templating.value(raw, context)
-    return found if param.kind is None or found is None or found == "" else param.kind.clean(found)
+    return (
+        found if param.kind is None or found is None or found == "" else param.kind.to_internal_value(found)
+    )
 
 
 def merge(*found: list[FieldIssue]) -> None:

@@ -8,8 +8,7 @@ from django.db import connection, transaction
 
 from core.accounts.models import User
 from core.conditions import parse, record_q
-from core.conditions.grammar import Change as ChangeLeaf
-from core.conditions.grammar import fields_of
+from core.conditions.grammar import ChangedPredicate, fields_of
 from core.entities import Entity
 from core.errors import DomainError
 from core.workflows import definition
@@ -70,7 +69,7 @@ def _parts(conditions: Any) -> list[Any]:
 
 def _judged(entity: Entity, part: Any, subject: Subject) -> dict[str, Any]:
     parsed = parse(entity, part, changes=True)
-    if any(isinstance(leaf, ChangeLeaf) for leaf in fields_of(parsed)):
+    if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(parsed)):
         return {"condition": part, "met": True, "note": "about a change: taken as met"}
     return {"condition": part, "met": subject.rows.filter(record_q(parsed)).exists()}
 

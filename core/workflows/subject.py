@@ -12,7 +12,7 @@ from django.utils import timezone
 from core.accounts.models import User
 from core.changes.models import Change
 from core.conditions import change_q, parse, record_q
-from core.entities import Entity, entities, kinds
+from core.entities import Entity, entities, field_types
 from core.errors import NotVisibleError
 from core.workflows.batch import RecordBatch, TransactionCache
 from core.workflows.models import WorkflowExecution
@@ -35,7 +35,10 @@ def names_for(entity: Entity | None, *, changes: bool = False) -> Names:
     found: dict[str, Any] = dict(ALWAYS)
     if entity is None:
         return found
-    record = {c.name: None if isinstance(c.kind, kinds.Json | kinds.TextList) else {} for c in entity.columns}
+    record = {
+        c.name: None if isinstance(c.field_type, field_types.Json | field_types.TextList) else {}
+        for c in entity.columns
+    }
     found |= {entity.name: record, "record": record, "user": PERSON}
     found |= {c.name: PERSON for c in person_columns(entity)}
     if changes:
@@ -45,7 +48,11 @@ def names_for(entity: Entity | None, *, changes: bool = False) -> Names:
 
 def person_columns(entity: Entity) -> list[Any]:
     """The columns that name a user, under whose names templates find that user."""
-    return [c for c in entity.columns if isinstance(c.kind, kinds.Reference) and c.kind.target == "user"]
+    return [
+        c
+        for c in entity.columns
+        if isinstance(c.field_type, field_types.Reference) and c.field_type.target == "user"
+    ]
 
 
 def columns_read(entity: Entity | None, raw: Any) -> frozenset[str] | None:

@@ -12,7 +12,7 @@ from django.db.models import F, Q, QuerySet
 
 from core import jobs
 from core.conditions import parse, record_q
-from core.entities import Entity, kinds
+from core.entities import Entity, field_types
 from core.errors import InvalidError
 from core.workflows import definition, operations
 from core.workflows.alerts import alert
@@ -155,7 +155,7 @@ def _near(column: Any, low: datetime, high: datetime) -> Q:
     """Narrows by the column's index; a date may be a day off either way until its zone is known, a moment by
     the hour that its clocks are put forward or back."""
     day = timedelta(days=1)
-    if isinstance(column.kind, kinds.DateTime):
+    if isinstance(column.field_type, field_types.DateTime):
         return Q(**{f"{column.path}__gt": low - day, f"{column.path}__lte": high + day})
     return Q(
         **{f"{column.path}__gte": (low - 2 * day).date(), f"{column.path}__lte": (high + 2 * day).date()}
@@ -167,8 +167,8 @@ def _moment(column: Any, at: Any, days: int, clock: timedelta) -> str:
     field = f"r.{connection.ops.quote_name(column.path)}"
     zone = "coalesce(assignee.time_zone, owner.time_zone, 'UTC')"
     local = f"({field} AT TIME ZONE {zone})"
-    if not isinstance(column.kind, kinds.DateTime):
-        hour: time = ClockTime().clean(at) if at else time(0)
+    if not isinstance(column.field_type, field_types.DateTime):
+        hour: time = ClockTime().to_internal_value(at) if at else time(0)
         local = f"({field} + time '{hour:%H:%M}')"
     elif not days:
         # By way of local time the hour that comes twice would be lost.

@@ -6,14 +6,14 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.activities.api.viewsets import RecordViewSet
 from core.api import preconditions
 from core.api.bodies import only
 from core.api.parameters import record_id
 from core.api.schema.parts import ANYTHING, FLAG, ID, TEXT, nullable, object_of, of_kinds
 from core.entities import writing
-from core.entities.kinds import Boolean, Date, Money, Reference, Text
+from core.entities.field_types import Boolean, Date, Money, Reference, Text
 from lead_management.models import Lead
 from lead_management.operations import Wish, convert
 from lead_management.registration import LEAD
@@ -25,7 +25,7 @@ CONVERT = {
     "pipeline": Reference(target="pipeline"),
     "stage": Text(max_length=40),
     "opportunity_name": Text(max_length=200),
-    "amount": Money(minimum=0),
+    "amount": Money(min_value=0),
     "expected_close_date": Date(),
 }
 CONVERTED = object_of(
@@ -59,7 +59,7 @@ class LeadViewSet(LeadFigures):
     """Leads, their conversion and their figures."""
 
     entity = LEAD
-    access = {**RecordViewSet.access, "convert": Action.CHANGE}
+    access = {**RecordViewSet.access, "convert": Permission.CHANGE}
     taking = {**RecordViewSet.taking, "stats": None}
 
     @extend_schema(request={"application/json": of_kinds(CONVERT)}, responses={200: CONVERTED})

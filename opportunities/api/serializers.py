@@ -4,7 +4,7 @@ from typing import Any
 
 from core.api.resources import StrictSerializer
 from opportunities.models import Pipeline, Stage
-from opportunities.operations import take_default_mark
+from opportunities.operations import set_default
 from opportunities.stages import default_stages
 
 STAGE_FIELDS = ["id", "key", "name", "position", "probability", "is_won", "is_lost", "rotting_days"]
@@ -33,7 +33,7 @@ class PipelineSerializer(StrictSerializer):
 
     def save(self, **kwargs: Any) -> Pipeline:
         if self.validated_data.get("is_default"):
-            take_default_mark(self.instance)
+            set_default(self.instance)
         return super().save(**kwargs)
 
     def create(self, validated_data: dict[str, Any]) -> Pipeline:

@@ -11,7 +11,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.api.schema.parts import FLAG, MOMENT, TEXT, nullable, object_of
 from core.api.viewsets import CrmViewSet
 from core.errors import NotVisibleError
@@ -60,7 +60,7 @@ class CalendarViewSet(CalendarRemoval, CalendarDownload):
     """Your tasks as a calendar that other programs subscribe to."""
 
     policy = CalendarFeed.policy
-    access = {"create": Action.VIEW, "remove": Action.VIEW}
+    access = {"create": Permission.VIEW, "remove": Permission.VIEW}
     lookup_value_regex = r"[A-Za-z0-9_\-]{43}"
 
     @extend_schema(responses={200: FEED})

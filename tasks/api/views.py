@@ -5,7 +5,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.activities.api.viewsets import RecordViewSet
 from core.api import listing, preconditions
 from core.api.bodies import only
@@ -13,7 +13,7 @@ from core.api.parameters import record_id
 from core.api.schema import ref
 from core.api.schema.parts import of_kinds
 from core.entities import writing
-from core.entities.kinds import Text
+from core.entities.field_types import Text
 from tasks.operations import complete
 from tasks.registration import TASK
 
@@ -24,7 +24,7 @@ class TaskViewSet(RecordViewSet):
     """Tasks: calls, meetings and whatever else has to be done."""
 
     entity = TASK
-    access = {**RecordViewSet.access, "complete": Action.CHANGE}
+    access = {**RecordViewSet.access, "complete": Permission.CHANGE}
 
     @extend_schema(request={"application/json": of_kinds(COMPLETE)}, responses={200: ref("Task")})
     @action(methods=["post"], detail=True)

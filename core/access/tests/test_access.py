@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.access import Action
+from core.access import Permission
 from core.accounts.models import User
 from core.accounts.tests.factories import TeamFactory
 from lead_management.models import Lead
@@ -15,13 +15,13 @@ ROLES = ("admin", "manager", "rep", "viewer")
 
 def allowed(rows, user) -> set[str]:
     """The actions that `user` may do on some of the rows."""
-    return {str(action) for action in Action if rows.visible_to(user, action).exists()}
+    return {str(action) for action in Permission if rows.visible_to(user, action).exists()}
 
 
 @pytest.mark.parametrize(
     ("role", "actions"),
     [
-        ("admin", set(Action.values)),
+        ("admin", set(Permission.values)),
         ("manager", {"view", "add", "change", "delete", "automate"}),
         ("rep", {"view", "add", "change", "delete"}),
         ("viewer", {"view"}),
@@ -44,11 +44,11 @@ def test_who_was_deactivated_reaches_nothing(make_user, role):
 @pytest.mark.parametrize("role", ROLES)
 def test_settings_are_read_by_everyone_and_changed_by_administrators(make_user, role):
     found = allowed(Pipeline.objects, make_user(role))
-    assert found == (set(Action.values) if role == "admin" else {"view"})
+    assert found == (set(Permission.values) if role == "admin" else {"view"})
 
 
 def test_superusers_are_changed_by_superusers_alone(make_user, admin_user):
     root = make_user("rep", is_superuser=True)
-    changeable = {user.pk for user in User.objects.visible_to(admin_user, Action.CHANGE)}
+    changeable = {user.pk for user in User.objects.visible_to(admin_user, Permission.CHANGE)}
     assert changeable == {admin_user.pk}
-    assert {user.pk for user in User.objects.visible_to(root, Action.CHANGE)} == {admin_user.pk, root.pk}
+    assert {user.pk for user in User.objects.visible_to(root, Permission.CHANGE)} == {admin_user.pk, root.pk}

@@ -10,12 +10,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action, Role, role_of
+from core.access import Permission, Role, role_of
 from core.accounts.api.auth_serializers import EndedAnswer
 from core.accounts.api.serializers import TeamSerializer, UserSerializer
 from core.accounts.models import Session, Team, User
 from core.api.resources import ResourceViewSet
-from core.entities.kinds import Boolean
+from core.entities.field_types import Boolean
 from core.entities.locks import TEAM_TREE, lock
 from core.errors import ConflictError, ForbiddenError, InvalidError, ValueRefusedError
 
@@ -52,7 +52,7 @@ class UserViewSet(UserEndings):
     filters = ("team", "role", "email", "username")
     parameters = ("is_active", "search")
     orderings = ("username", "last_name", "first_name", "id")
-    access = {"end_sessions": Action.CONFIGURE}
+    access = {"end_sessions": Permission.CONFIGURE}
 
     def filtered(self, rows: QuerySet) -> QuerySet:
         params = self.request.query_params
@@ -92,7 +92,7 @@ def _active(rows: QuerySet, text: str) -> QuerySet:
     if text == "any":
         return rows
     try:
-        return rows.filter(is_active=Boolean().clean(text))
+        return rows.filter(is_active=Boolean().to_internal_value(text))
     except ValueRefusedError as error:
         raise InvalidError.of("is_active", "Expected true, false or any.") from error
 

@@ -11,7 +11,7 @@ from core.accounts.models import User
 from core.api.resources import ResourceViewSet, StrictSerializer
 from core.api.schema.parts import ID, TEXT, object_of
 from core.entities import entities
-from core.entities.kinds import Reference
+from core.entities.field_types import Reference
 from core.entities.reading import user_brief
 from core.errors import refused_as
 
@@ -105,4 +105,4 @@ class AttachedViewSet(ResourceViewSet):
 
 def _id(name: str, text: str) -> int:
     with refused_as(name):
-        return Reference().clean(text)
+        return Reference().to_internal_value(text)

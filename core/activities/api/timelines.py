@@ -10,7 +10,7 @@ from core.api.listing import single_valued
 from core.api.parameters import whole_parameter
 from core.changes import timeline
 from core.changes.timeline import Question, Subject
-from core.entities.kinds import DateTime, Text
+from core.entities.field_types import DateTime, Text
 from core.errors import InvalidError, refused_as
 
 SALT = "crm.timeline"
@@ -44,13 +44,13 @@ def _question(request: Request) -> Question:
 
 def _words(params: dict[str, str], name: str) -> frozenset[str]:
     with refused_as(name):
-        return frozenset(WORD.clean(word) for word in params.get(name, "").split(",") if word)
+        return frozenset(WORD.to_internal_value(word) for word in params.get(name, "").split(",") if word)
 
 
 def _moment(params: dict[str, str], name: str) -> Any:
     text = params.get(name, "")
     with refused_as(name):
-        return DateTime().clean(text) if text else None
+        return DateTime().to_internal_value(text) if text else None
 
 
 def _positions(request: Request) -> dict[str, Any]:

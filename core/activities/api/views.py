@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.activities import mentions
 from core.activities.api.attached import AttachedSerializer, AttachedViewSet
 from core.activities.models import Activity, Comment
@@ -56,13 +56,13 @@ class CommentSerializer(AttachedSerializer):
         return sorted(m.user_id for m in comment.mentions.all())
 
     def create(self, validated_data: dict[str, Any]) -> Comment:
-        return mentions.say(**validated_data)
+        return mentions.create_comment(**validated_data)
 
     def update(self, instance: Comment, validated_data: dict[str, Any]) -> Comment:
         changed = validated_data.get("body", instance.body) != instance.body
         if changed:
             instance = super().update(instance, validated_data | {"edited_at": timezone.now()})
-            mentions.keep(instance)
+            mentions.save_mentions(instance)
         return instance
 
 
@@ -74,7 +74,7 @@ class CommentViewSet(AttachedViewSet):
     serializer_class = CommentSerializer
     filters = ("author",)
     orderings = ("id",)
-    access = {"history": Action.VIEW}
+    access = {"history": Permission.VIEW}
     taking = {"list": None, "history": PAGES}
 
     @extend_schema(responses={200: page_of(ref("Change"))}, parameters=PAGING, filters=False)

@@ -4,7 +4,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.activities.api import timelines
 from core.activities.models import Follow
 from core.api.records import RecordMixin
@@ -39,5 +39,5 @@ class FollowMixin(RecordMixin):
 class RecordViewSet(TimelineMixin, FollowMixin, EntityViewSet):
     """The base of the entities' viewsets."""
 
-    access = {**EntityViewSet.access, "follow": Action.VIEW}
+    access = {**EntityViewSet.access, "follow": Permission.VIEW}
     taking = {**EntityViewSet.taking, "timeline": timelines.PARAMETERS}

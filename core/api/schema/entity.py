@@ -21,7 +21,7 @@ from core.api.schema.parts import (
     parameter,
     ref,
 )
-from core.entities import Column, Entity, kinds
+from core.entities import Column, Entity, field_types
 
 IDS = array_of(ID) | {"maxItems": 10_000}
 MODE = TEXT | {"enum": ["partial", "atomic"], "default": "partial"}
@@ -189,7 +189,7 @@ class EntitySchema(CrmSchema):
     def _filters(self) -> list[Schema]:
         """One parameter per filterable column; each also with `__operator` (docs/api.md)."""
         fields = [_filter(c) for c in self.entity.columns if c.filterable]
-        named = [parameter(n, _asked(f.kind), f.help_text) for n, f in self.entity.filters.items()]
+        named = [parameter(n, _asked(f.field_type), f.help_text) for n, f in self.entity.filters.items()]
         general = [
             parameter("search", TEXT | {"maxLength": 200}, "Words that must all occur."),
             parameter("archived", ARCHIVED, "Archived records instead of the others; any for both."),
@@ -226,16 +226,16 @@ class EntitySchema(CrmSchema):
 
 def _filter(column: Column) -> Schema:
     """A filter by a column, with the operators it takes after two underscores."""
-    operators = ", ".join(column.kind.operators)
+    operators = ", ".join(column.field_type.operators)
     about = f"{column.help_text} " if column.help_text else ""
     return parameter(
-        column.name, _asked(column.kind), f"{about}Also `{column.name}__` and one of: {operators}."
+        column.name, _asked(column.field_type), f"{about}Also `{column.name}__` and one of: {operators}."
     )
 
 
-def _asked(kind: kinds.Kind) -> Schema:
+def _asked(kind: field_types.FieldType) -> Schema:
     """A filter's value: several with commas are any of these, so it is text wherever it is no flag."""
-    if isinstance(kind, kinds.Boolean):
+    if isinstance(kind, field_types.Boolean):
         return FLAG
-    allowed = kind.schema().get("enum")
+    allowed = kind.json_schema().get("enum")
     return TEXT | ({"description": f"Any of: {', '.join(a for a in allowed if a)}"} if allowed else {})

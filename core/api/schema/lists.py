@@ -27,7 +27,7 @@ def query_parameters(
     model: Any, filters: Collection[str] = (), others: Collection[str] = (), orderings: Collection[str] = ()
 ) -> list[Schema]:
     """What a list of `model` can be asked, without its pages."""
-    made = [parameter(name, column(model, name).kind.schema(), EXACTLY) for name in filters]
+    made = [parameter(name, column(model, name).field_type.json_schema(), EXACTLY) for name in filters]
     made += [parameter(name, TEXT, _about(name)) for name in others]
     if orderings:
         known = ", ".join(orderings)

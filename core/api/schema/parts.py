@@ -3,7 +3,7 @@
 from typing import Any
 
 from core.entities.columns import Column
-from core.entities.kinds import Kind
+from core.entities.field_types import FieldType
 
 Schema = dict[str, Any]
 JSON = "application/json"
@@ -51,14 +51,14 @@ def page_of(item: Schema) -> Schema:
 
 def of_column(column: Column) -> Schema:
     """A field of a record as the API shows it."""
-    made = dict(column.kind.schema())
+    made = dict(column.field_type.json_schema())
     about = {"description": column.help_text} if column.help_text else {}
     return made | ({"nullable": True} if column.empty is None else {}) | about
 
 
-def of_kinds(known: dict[str, Kind]) -> Schema:
+def of_kinds(known: dict[str, FieldType]) -> Schema:
     """The body of a verb, from the kinds that check it (core.api.bodies)."""
-    return object_of({name: kind.schema() | {"nullable": True} for name, kind in known.items()})
+    return object_of({name: kind.json_schema() | {"nullable": True} for name, kind in known.items()})
 
 
 def parameter(

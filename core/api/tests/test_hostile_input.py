@@ -307,7 +307,7 @@ def test_no_filter_crashes_on_any_text(rep, resource):
     """Every operator of every column with texts of all kinds: refused by its name, or good SQL."""
     entity = next(e for e in entities if e.plural == resource)
     plain = [(name, "") for name in (*entity.by_name, *entity.filters)]
-    named = [(c.name, f"__{op}") for c in entity.columns for op in c.kind.operators]
+    named = [(c.name, f"__{op}") for c in entity.columns for op in c.field_type.operators]
     accepted = Q()
     for (name, op), text in product([*plain, *named], TEXTS):
         with suppress(InvalidError):

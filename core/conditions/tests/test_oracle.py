@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from core.conditions import filters_of, parse, record_q
 from core.customization.tests.factories import CustomFieldFactory
-from core.entities.custom import kind_of_type
-from core.entities.kinds.base import DATED, ORDERED, TEXTUAL
+from core.entities.custom import field_type_of
+from core.entities.field_types.base import DATED, ORDERED, TEXTUAL
 from core.entities.models import CustomField
 from lead_management.models import Lead
 from lead_management.registration import LEAD
@@ -105,9 +105,9 @@ def operators(field):
 
 def schema_kind(field):
     if field in LEAD.by_name:
-        return LEAD.by_name[field].kind
+        return LEAD.by_name[field].field_type
     choices = ["red", "blue"] if field == "custom_fields.colours" else []
-    return kind_of_type(CustomField(type=DEFINED[field.partition(".")[2]], choices=choices))
+    return field_type_of(CustomField(type=DEFINED[field.partition(".")[2]], choices=choices))
 
 
 def plain(value):
@@ -191,7 +191,7 @@ def rows(db):
 
 
 def stored_json(key, value):
-    return schema_kind(f"custom_fields.{key}").to_json(value)
+    return schema_kind(f"custom_fields.{key}").to_representation(value)
 
 
 def found(raw):

@@ -3,7 +3,7 @@
 from rest_framework import serializers
 
 from core.api.resources import ResourceViewSet, StrictSerializer
-from core.entities import defining
+from core.entities import custom_field_definitions
 from core.entities.models import CustomField
 
 
@@ -20,7 +20,7 @@ class CustomFieldSerializer(StrictSerializer):
         ]  # fmt: skip
 
     def check(self, wanted: CustomField) -> None:
-        defining.check(wanted, self.instance)
+        custom_field_definitions.check(wanted, self.instance)
 
 
 class CustomFieldViewSet(ResourceViewSet):
@@ -36,5 +36,5 @@ class CustomFieldViewSet(ResourceViewSet):
     orderings = ("entity", "key", "label", "type", "position", "created_at", "id")
 
     def perform_destroy(self, instance: CustomField) -> None:
-        defining.forget_values(instance)
+        custom_field_definitions.forget_values(instance)
         super().perform_destroy(instance)

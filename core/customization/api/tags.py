@@ -7,7 +7,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action, Policy
+from core.access import Permission, Policy
 from core.api import listing, paging
 from core.api.bodies import only
 from core.api.parameters import PAGES
@@ -15,15 +15,15 @@ from core.api.schema.lists import PAGING
 from core.api.schema.parts import TEXT, Schema, object_of, of_kinds, page_of
 from core.api.viewsets import CrmViewSet
 from core.entities import Entity, entities, tags
+from core.entities.field_types import FieldType, Text, TextList
 from core.entities.finding import check_search
-from core.entities.kinds import Kind, Text, TextList
 from core.errors import InvalidError
 
 ENTITY = Text(max_length=40)
 TAG = Text(max_length=60)
-RENAME: dict[str, Kind] = {"entity": ENTITY, "tag": TAG, "to": TAG}
-MERGE: dict[str, Kind] = {"entity": ENTITY, "tags": TextList(), "to": TAG}
-DELETE: dict[str, Kind] = {"entity": ENTITY, "tags": TextList()}
+RENAME: dict[str, FieldType] = {"entity": ENTITY, "tag": TAG, "to": TAG}
+MERGE: dict[str, FieldType] = {"entity": ENTITY, "tags": TextList(), "to": TAG}
+DELETE: dict[str, FieldType] = {"entity": ENTITY, "tags": TextList()}
 COUNT: Schema = {"type": "integer"}
 UPDATED = object_of({"updated": COUNT})
 IN_USE = page_of(object_of({"entity": TEXT, "tag": TEXT, "count": COUNT}))
@@ -63,7 +63,7 @@ class TagViewSet(TagChanges):
     """Tags in use on the records you see; changed on all records that are yours to change."""
 
     policy = Policy()
-    access = dict.fromkeys(("rename", "merge", "remove"), Action.CHANGE)
+    access = dict.fromkeys(("rename", "merge", "remove"), Permission.CHANGE)
     taking = {"list": {"entity", "search", *PAGES}}
 
     @extend_schema(operation_id="tags_list", tags=["tags"], parameters=PARAMETERS, responses={200: IN_USE})
@@ -78,7 +78,7 @@ class TagViewSet(TagChanges):
         return Response(paging.listed(request, found).body())
 
 
-def _body(request: Request, known: dict[str, Kind]) -> dict[str, Any]:
+def _body(request: Request, known: dict[str, FieldType]) -> dict[str, Any]:
     body = only(request, known)
     for name in known:
         if not body.get(name):

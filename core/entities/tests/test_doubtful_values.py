@@ -4,7 +4,7 @@ import pytest
 
 from contacts.models import Company, Contact
 from core.changes.models import Change
-from core.entities.kinds import Phone
+from core.entities.field_types import Phone
 from core.entities.money import read_amount, settled, split_currency
 from core.entities.regions import region_of
 from core.errors import ValueRefusedError
@@ -35,14 +35,14 @@ LEADS = "/api/v1/leads/"
 )
 def test_a_phone_number_is_placed_by_its_region_and_never_becomes_another(region, text, stored):
     kind = Phone(region=region)
-    assert kind.clean(text) == stored
-    assert kind.clean(stored) == stored
+    assert kind.to_internal_value(text) == stored
+    assert kind.to_internal_value(stored) == stored
     assert (kind.warning(stored) is None) == (stored != text or stored.startswith("+33"))
 
 
 def test_a_text_without_digits_is_no_phone_number():
     with pytest.raises(ValueRefusedError):
-        Phone().clean("call me")
+        Phone().to_internal_value("call me")
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action, ReadAllPolicy, role_allows
+from core.access import Permission, ReadAllPolicy, role_allows
 from core.api.bulk_requests import ids_of
 from core.api.parameters import record_id
 from core.api.schema.parts import FLAG, ID, TEXT, array_of, nullable, object_of
 from core.api.viewsets import CrmViewSet
 from core.conditions import parse
-from core.entities import kinds
+from core.entities import field_types
 from core.errors import ForbiddenError, InvalidError, NotVisibleError, ValueRefusedError, refused_as
 from core.lead_scoring import work
 from core.lead_scoring.answers import score_one, stored_reasons
@@ -95,7 +95,7 @@ class ScoringWork(CrmViewSet):
     def _start(self, request: Request, body: Mapping[str, Any]) -> ScoringJob:
         if body["action"] == "bulk_score":
             return work.start(ScoringJob.Kind.BULK, request.user, _selection(body))
-        if not role_allows(request.user, Action.CONFIGURE):
+        if not role_allows(request.user, Permission.CONFIGURE):
             raise ForbiddenError("Only administrators retrain the model.")
         return work.start(ScoringJob.Kind.RETRAIN, request.user)
 
@@ -115,7 +115,7 @@ class ScoringReasons(CrmViewSet):
 class ScoringViewSet(ScoringReasons, ScoringWork):
     """Scores of the leads you see, and having them made anew."""
 
-    policy = ReadAllPolicy(write=Action.CHANGE)
+    policy = ReadAllPolicy(write=Permission.CHANGE)
     writes_in_transaction = False  # one lead is read, and written only when its score moved
 
     @extend_schema(operation_id="scoring_statistics", tags=["scoring"], responses={200: STATISTICS})
@@ -152,7 +152,7 @@ def _id(raw: Any) -> int:
     with refused_as("lead_id"):
         if raw is None:
             raise ValueRefusedError("This field is required.", code="required")
-        return kinds.Reference().clean(raw)
+        return field_types.Reference().to_internal_value(raw)
 
 
 def _selection(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.parts import ANYTHING
 from core.api.viewsets import CrmViewSet
@@ -90,7 +90,7 @@ class ScoringModelViewSet(ScoringModelPapers, ScoringModelSwitches):
     serializer_class = ScoringModelSerializer
     filters = ("status",)
     orderings = ("created_at", "activated_at", "id")
-    access = dict.fromkeys(("activate", "rollback"), Action.CONFIGURE)
+    access = dict.fromkeys(("activate", "rollback"), Permission.CONFIGURE)
 
 
 class ScoringJobSerializer(serializers.ModelSerializer):

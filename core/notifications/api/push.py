@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.accounts.models import User
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.parts import ID, TEXT, object_of
@@ -99,7 +99,7 @@ class PushSubscriptionViewSet(mixins.CreateModelMixin, mixins.DestroyModelMixin,
     model = PushSubscription
     queryset = PushSubscription.objects.all()
     serializer_class = PushSubscriptionSerializer
-    access = {"create": Action.VIEW, "destroy": Action.VIEW, "test": Action.VIEW}
+    access = {"create": Permission.VIEW, "destroy": Permission.VIEW, "test": Permission.VIEW}
 
     @extend_schema(responses={200: object_of({"public_key": TEXT})}, filters=False)
     @action(methods=["get"], detail=False)

@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.accounts import tickets
 from core.api.bodies import only
 from core.api.parameters import flag
@@ -18,7 +18,7 @@ from core.api.querying import filtered
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.parts import FLAG, MOMENT, TEXT, array_of, object_of, of_kinds
 from core.changes.history import actors_of
-from core.entities.kinds import DateTime, Text, TextList
+from core.entities.field_types import DateTime, Text, TextList
 from core.errors import ForbiddenError
 from core.notifications import inbox, preferences, sending, wishes
 from core.notifications.models import DAYS, Notification
@@ -52,7 +52,7 @@ CHANNEL = [OpenApiParameter("channel", str, description="Addresses of this chann
 DISABLED = object_of(
     {"results": array_of(object_of({"channel": TEXT, "address": TEXT, "reason": TEXT, "created_at": MOMENT}))}
 )
-READ_ALL = {"types": TextList(item=Text(max_length=40)), "until": DateTime()}
+READ_ALL = {"types": TextList(child=Text(max_length=40)), "until": DateTime()}
 
 
 class NotificationSerializer(serializers.ModelSerializer):
@@ -199,7 +199,7 @@ class NotificationViewSet(InboxRows, InboxWishes, InboxDoors, InboxMarks, InboxA
     # One's own inbox and settings need no role beyond seeing.
     access = dict.fromkeys(
         ("read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses"),
-        Action.VIEW,
+        Permission.VIEW,
     )
 
     def get_queryset(self) -> QuerySet:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from core.entities.kinds import Phone
+from core.entities.field_types import Phone
 from core.errors import ValueRefusedError
 from core.notifications.channels import Message, PermanentError, TransientError, channels
 from core.outbound import client
@@ -30,7 +30,7 @@ def send(message: Message) -> None:
     """One text message. Raises PermanentError and TransientError."""
     kind = Phone()
     try:
-        number = kind.clean(message.user.phone)
+        number = kind.to_internal_value(message.user.phone)
     except ValueRefusedError as error:
         raise PermanentError("This is no phone number.", address=message.user.phone) from error
     if kind.warning(number):

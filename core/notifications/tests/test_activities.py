@@ -10,7 +10,7 @@ from core.activities.models import Activity, Comment, Follow, Mention
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
-from core.entities.carrying import carry_over
+from core.entities.relation_transfer import move_related
 from core.notifications import planning, sending
 from core.notifications.models import Delivery, Notification
 from core.notifications.tests.factories import DeliveryFactory, NotificationFactory
@@ -170,7 +170,7 @@ def test_moving_to_another_record_takes_activities_and_comments_along(api, rep, 
     api(rep).post("/api/v1/activities/", call(lead))
     api(rep).post("/api/v1/comments/", {"lead": lead.pk, "body": "Hello"})
     with acting_as(rep):
-        moved = carry_over(("lead", lead.pk), ("lead", target.pk))
+        moved = move_related(("lead", lead.pk), ("lead", target.pk))
     assert (moved["activities"], moved["comments"]) == (1, 1)
     assert Comment.objects.get().object_id == target.pk
     lead.refresh_from_db()

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 def comment(author, lead, body):
     with acting_as(author):
         made = CommentFactory(record=lead, body=body, author=author)
-        mentions.keep(made)
+        mentions.save_mentions(made)
     return made
 
 
@@ -171,7 +171,7 @@ def test_an_edit_tells_only_those_newly_mentioned(admin_user, rep, make_user, ne
     with acting_as(rep):
         made.body = "@boss @other look"
         made.save(update_fields=["body"])
-        mentions.keep(made)
+        mentions.save_mentions(made)
     assert len(inbox(boss, type="mention")) == 1
     assert len(inbox(other, type="mention")) == 1
     assert len(inbox(admin_user, type="comment")) == 1

@@ -337,7 +337,7 @@ def test_mails_go_on_for_who_wants_nothing_of_it_in_the_inbox(rep, new_lead, adm
     lead = new_lead(admin_user, owner=rep)
     dispatch()
     for n in range(3):
-        mentions.say(entity="lead", object_id=lead.pk, body=f"Call {n}", author=admin_user)
+        mentions.create_comment(entity="lead", object_id=lead.pk, body=f"Call {n}", author=admin_user)
         dispatch()
         planning.plan()
         sending.send_due()

@@ -12,7 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action, scopes
+from core.access import Permission, scopes
 from core.accounts.models import ApiKey
 from core.api.bodies import only
 from core.api.listing import single_valued
@@ -21,7 +21,7 @@ from core.api.viewsets import CrmViewSet
 from core.conf import reading_database
 from core.entities import entities
 from core.entities.entity import by_plural
-from core.entities.kinds import Choice, Json, Text
+from core.entities.field_types import Choice, Json, Text
 from core.errors import ForbiddenError, InvalidError, NotVisibleError
 from core.transfer import export_jobs
 from core.transfer.api.documented import EXPORT_FORM, EXPORT_JOB
@@ -113,7 +113,7 @@ class ExportJobViewSet(ExportEndings):
     serializer_class = ExportJobSerializer
     filters = ("status",)
     orderings = ("created_at", "finished_at", "id")
-    access = {"create": Action.VIEW, "cancel": Action.VIEW}
+    access = {"create": Permission.VIEW, "cancel": Permission.VIEW}
 
     def get_queryset(self) -> QuerySet:
         return super().get_queryset().order_by("-id")

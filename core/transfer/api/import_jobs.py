@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.api.paging import numbered
 from core.api.parameters import PAGES
 from core.api.request_ids import request_id_of
@@ -90,7 +90,7 @@ class ImportJobViewSet(ImportFaults, ImportEndings):
     filters = ("status", "kind")
     taking = {"list": None, "issues": {*PAGES, "kind"}}
     orderings = ("created_at", "finished_at", "id")
-    access = {"cancel": Action.VIEW, "undo": Action.VIEW}
+    access = {"cancel": Permission.VIEW, "undo": Permission.VIEW}
 
     def get_queryset(self) -> QuerySet:
         return super().get_queryset().order_by("-id")

@@ -10,7 +10,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.api.request_ids import request_id_of
 from core.api.viewsets import CrmViewSet
 from core.conf import conf
@@ -67,7 +67,7 @@ class ImportViewSet(ImportTemplates, ImportUploads):
     """Import a CSV or XLSX file into leads, contacts, companies, opportunities or tasks."""
 
     parser_classes = [MultiPartParser]
-    access = {"preview": Action.ADD}
+    access = {"preview": Permission.ADD}
 
     @property
     def policy(self) -> Any:

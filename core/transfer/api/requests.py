@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from core.conf import conf
 from core.entities import Entity
 from core.entities.entity import by_plural
-from core.entities.kinds.text import checked_text
+from core.entities.field_types.text import checked_text
 from core.errors import InvalidError, NotVisibleError, refused_as
 from core.transfer.models import SavedMapping
 from core.transfer.options import Options, parse

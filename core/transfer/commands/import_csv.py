@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from core.access import Action
+from core.access import Permission
 from core.accounts.models import User
 from core.errors import DomainError, ForbiddenError
 from core.transfer import jobs
@@ -78,7 +78,7 @@ class Command(BaseCommand):
 
 def _plan(given: dict[str, Any], file: Any, user: User) -> Plan:
     entity = resource_named(given["resource"])
-    if not entity.model.policy.allows(user, Action.ADD):
+    if not entity.model.policy.allows(user, Permission.ADD):
         raise ForbiddenError(f"{user.get_username()} may not add {entity.plural}.")
     asked = parse(settings_in(given["set"]) | ({"dry_run": "true"} if given["dry_run"] else {}))
     return plan(entity, open_table(file, asked.asked), asked, user)

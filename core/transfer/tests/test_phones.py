@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.entities.kinds.dialling import is_plain_e164
+from core.entities.field_types.dialling import is_plain_e164
 from core.transfer.phones import region_of
 
 

@@ -8,7 +8,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action, Role, role_of
+from core.access import Permission, Role, role_of
 from core.accounts.models import User
 from core.api.bodies import only
 from core.api.paging import numbered
@@ -17,7 +17,7 @@ from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet, StrictS
 from core.api.schema.lists import list_parameters
 from core.api.schema.parts import JSON, MOMENT, TEXT, array_of, object_of, page_of, ref
 from core.conditions import parse
-from core.entities.kinds import DateTime
+from core.entities.field_types import DateTime
 from core.errors import ForbiddenError, InvalidError
 from core.outbound import addresses
 from core.webhooks import events, operations
@@ -170,7 +170,7 @@ class WebhookViewSet(WebhookFacts, WebhookSwitches, WebhookSending):
     filters = ("is_enabled", "name", "owner")
     orderings = ("name", "created_at", "updated_at", "id")
     taking = {"list": None, "deliveries": None}
-    access = {"deliveries": Action.VIEW, "events": Action.VIEW}
+    access = {"deliveries": Permission.VIEW, "events": Permission.VIEW}
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The secret is in this answer and in no other."""

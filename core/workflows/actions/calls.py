@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from core.entities import Entity
-from core.entities.kinds import Choice, Text
+from core.entities.field_types import Choice, Text
 from core.errors import FieldIssue, ValueRefusedError
 from core.outbound import addresses, sealing
 from core.outbound.client import RESERVED_HEADERS

@@ -9,14 +9,14 @@ from django.utils import timezone
 
 from core.conditions import parse
 from core.entities import Entity
-from core.entities.kinds import Date, DateTime, Integer, Text
+from core.entities.field_types import Date, DateTime, Integer, Text
 from core.errors import FieldIssue, InvalidError
 from core.workflows.actions.base import Action, Outcome, Step, StepRefusedError, register
 from core.workflows.kinds import LONGEST, UNITS, Hours
 from core.workflows.params import Param, Scope
 from core.workflows.schedule import zone
 
-AMOUNT = Integer(minimum=0, maximum=10**8)
+AMOUNT = Integer(min_value=0, max_value=10**8)
 
 
 @register
@@ -40,7 +40,11 @@ class Wait(Action):
             return [FieldIssue(path, "max_value", f"At most {LONGEST.days} days.")]
         name = given.get("until_field")
         column = scope.entity.by_name.get(name) if scope.entity and name else None
-        dated = column is not None and column.expression is None and isinstance(column.kind, Date | DateTime)
+        dated = (
+            column is not None
+            and column.expression is None
+            and isinstance(column.field_type, Date | DateTime)
+        )
         if name and not dated:
             return [FieldIssue(f"{path}.until_field", "unknown_field", "Not a date field of the record.")]
         return []

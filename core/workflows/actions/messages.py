@@ -9,7 +9,7 @@ from django.core.validators import validate_email
 from core.access import Role
 from core.accounts.models import User
 from core.entities import Entity
-from core.entities.kinds import Choice, Text
+from core.entities.field_types import Choice, Text
 from core.errors import FieldIssue, InvalidError
 from core.mail.models import EmailMessage, EmailTemplate
 from core.notifications.models import Notification
@@ -19,7 +19,7 @@ from core.workflows.kinds import Ids, Words
 from core.workflows.params import Param, Scope
 from core.workflows.templating import HEADER, HTML, TEXT
 
-LONG = Text(max_length=100_000, trim=False)
+LONG = Text(max_length=100_000, trim_whitespace=False)
 PARTS = (("subject", HEADER), ("text", TEXT), ("html", HTML))
 
 
@@ -58,7 +58,7 @@ class SendEmail(Action):
         return [
             FieldIssue(f"{path}.{name}", "invalid", f"Not an e-mail address: {address[:100]}.")
             for name in ("to", "cc", "bcc")
-            for address in Words().clean(given.get(name) or [])
+            for address in Words().to_internal_value(given.get(name) or [])
             if not templating.is_template(address) and not is_address(address)
         ]
 
@@ -138,7 +138,7 @@ class SendNotification(Action):
 
     name = "send_notification"
     params = (
-        Param("message", Text(max_length=5_000, trim=False), required=True),
+        Param("message", Text(max_length=5_000, trim_whitespace=False), required=True),
         Param("title", Text(max_length=300)),
         Param("user_id", Ids(), help_text="One user or several."),
         Param("to", Choice(choices=("assignee", "owner", "principal", "admins")), template=False),

@@ -10,7 +10,7 @@ from core.entities.assignment import METHODS, open_work
 from core.entities.cleaning import clean_value
 from core.entities.columns import Column
 from core.entities.custom import PREFIX, schema
-from core.entities.kinds import Choice, Integer, Text, TextList
+from core.entities.field_types import Choice, Integer, Text, TextList
 from core.entities.references import existing_ids
 from core.errors import FieldIssue, NotVisibleError, ValueRefusedError
 from core.workflows import templating
@@ -26,7 +26,7 @@ from core.workflows.kinds import Ids
 from core.workflows.models import Rotation
 from core.workflows.params import Param, Scope
 
-BIG = Integer(minimum=1, maximum=2**63 - 1)
+BIG = Integer(min_value=1, max_value=2**63 - 1)
 
 
 def writable(entity: Entity, name: Any) -> Column | None:
@@ -80,7 +80,7 @@ class UpdateField(RecordAction):
         name, value = values["field"], values.get("value")
         column = writable(step.subject.entity, name)
         before = getattr(step.record, column.path, None) if column and not column.custom else None
-        writing.update(step.subject.entity, step.record, as_data(name, value), step.user)
+        writing.update_from_input(step.subject.entity, step.record, as_data(name, value), step.user)
         after = getattr(step.record, column.path, None) if column and not column.custom else value
         return Outcome({"field": name, "old": _shown(before), "new": _shown(after)})
 
@@ -109,7 +109,9 @@ class AssignRecord(RecordAction):
         ids = given.get("users", given.get("user_id"))
         if whom == ["team_id"] or templating.names_are_read(ids):
             return []
-        missing = set(Ids().clean(ids)) - existing_ids("user", Ids().clean(ids), scope.author)
+        missing = set(Ids().to_internal_value(ids)) - existing_ids(
+            "user", Ids().to_internal_value(ids), scope.author
+        )
         if missing:
             shown = ", ".join(map(str, sorted(missing)))
             return [FieldIssue(f"{path}.{whom[0]}", "does_not_exist", f"No active user: {shown}.")]
@@ -119,7 +121,7 @@ class AssignRecord(RecordAction):
         record = step.record
         user_id = self._chosen(step, self.values(step))
         before = record.assigned_to_id
-        writing.update(step.subject.entity, record, {"assigned_to": user_id}, step.user)
+        writing.update_from_input(step.subject.entity, record, {"assigned_to": user_id}, step.user)
         return Outcome({"assigned_to": user_id, "old": before})
 
     def _chosen(self, step: Step, values: Mapping[str, Any]) -> int:
@@ -179,7 +181,9 @@ class CreateRecord(Action):
     def run(self, step: Step) -> Outcome:
         values = self.values(step)
         entity = entities[values["model"]]
-        record = writing.create(entity, values["fields"], step.user, step.subject.batch.cache.lookups)
+        record = writing.create_from_input(
+            entity, values["fields"], step.user, step.subject.batch.cache.lookups
+        )
         return Outcome({"model": entity.name, "id": record.pk})
 
 
@@ -188,7 +192,7 @@ class AddComment(Action):
     """Writes a comment on the record, by whom the workflow acts as."""
 
     name = "add_comment"
-    params = (Param("body", Text(max_length=20_000, trim=False), required=True),)
+    params = (Param("body", Text(max_length=20_000, trim_whitespace=False), required=True),)
     needs_record = True
     help_text = "Comment on the record."
 
@@ -196,7 +200,7 @@ class AddComment(Action):
         if step.subject.batch.row(step.subject.pk) is None:
             raise NotVisibleError("The record is not there.")
         body = self.values(step)["body"]
-        comment = mentions.say(
+        comment = mentions.create_comment(
             entity=step.run.entity, object_id=step.run.object_id, body=body, author=step.user
         )
         return Outcome({"comment_id": comment.pk})
@@ -205,13 +209,13 @@ class AddComment(Action):
 class _Tags(RecordAction):
     """Base of adding and removing tags."""
 
-    params = (Param("tag", TextList(item=Text(max_length=60)), help_text="One tag or several."),)
+    params = (Param("tag", TextList(child=Text(max_length=60)), help_text="One tag or several."),)
 
     def values(self, step: Step) -> dict[str, Any]:
         given = step.given.get("tag")
         tags = given if isinstance(given, list) else [given]
         rendered = templating.value([t for t in tags if t not in (None, "")], step.subject.context)
-        return {"tag": self.params[0].kind.clean(rendered)}
+        return {"tag": self.params[0].kind.to_internal_value(rendered)}
 
     def check(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
         listed = {
@@ -225,7 +229,7 @@ class _Tags(RecordAction):
     def run(self, step: Step) -> Outcome:
         record = step.record
         tags = self.changed(list(record.tags), self.values(step)["tag"])
-        writing.update(step.subject.entity, record, {"tags": tags}, step.user)
+        writing.update_from_input(step.subject.entity, record, {"tags": tags}, step.user)
         return Outcome({"tags": tags})
 
     def changed(self, tags: list[str], given: list[str]) -> list[str]:

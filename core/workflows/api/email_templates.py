@@ -7,7 +7,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Action
+from core.access import Permission
 from core.api.resources import ResourceViewSet
 from core.api.schema.parts import ANYTHING, JSON, TEXT, array_of, object_of
 from core.entities import entities
@@ -52,7 +52,7 @@ class EmailTemplateViewSet(EmailTemplateTrials):
     serializer_class = EmailTemplateSerializer
     filters = ("key", "entity", "name")
     orderings = ("key", "entity", "name", "created_at", "updated_at", "id")
-    access = {"preview": Action.VIEW, "variables": Action.VIEW}
+    access = {"preview": Permission.VIEW, "variables": Permission.VIEW}
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, created_by=self.request.user)

@@ -16,7 +16,7 @@ from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema import parts
 from core.api.schema.lists import list_parameters
 from core.api.schema.parts import ID, JSON, TEXT, object_of
-from core.entities.kinds import BIGINT_MAX, Choice, DateTime, Integer
+from core.entities.field_types import BIGINT_MAX, Choice, DateTime, Integer
 from core.errors import InvalidError
 from core.workflows import operations
 from core.workflows.api.serializers import ExecutionSerializer
@@ -26,7 +26,7 @@ BULK_RETRY = object_of(
     {"workflow": ID, "status": TEXT, "created_after": parts.MOMENT, "created_before": parts.MOMENT}
 )
 MOMENT = DateTime()
-BIG = Integer(minimum=1, maximum=BIGINT_MAX)
+BIG = Integer(min_value=1, max_value=BIGINT_MAX)
 RUN_FILTERS = ("status", "entity", "object_id", "error_code")
 RUN_ORDERINGS = ("id",)
 SINCE = ("created_after", "created_before")

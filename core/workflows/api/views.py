@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import jobs
-from core.access import Action
+from core.access import Permission
 from core.accounts.models import User
 from core.api.bodies import only
 from core.api.paging import numbered
@@ -18,7 +18,7 @@ from core.api.resources import ResourceViewSet
 from core.api.schema.lists import PAGING
 from core.api.schema.parts import ANYTHING, ID, JSON, TEXT, object_of, page_of, ref
 from core.entities import entities
-from core.entities.kinds import Integer
+from core.entities.field_types import Integer
 from core.errors import ConflictError, InvalidError, NotVisibleError
 from core.workflows import backtest, definition, engine, inbound, operations, preview
 from core.workflows.actions import actions
@@ -168,7 +168,7 @@ class WorkflowTrials(WorkflowQuestions):
     def backtest(self, request: Request, pk: str) -> Response:
         """How often it would have run over the last days of real changes, on which records, doing what."""
         workflow = self._asked(pk)
-        days = only(request, {"days": Integer(minimum=1, maximum=backtest.MAX_DAYS)}).get("days", 7)
+        days = only(request, {"days": Integer(min_value=1, max_value=backtest.MAX_DAYS)}).get("days", 7)
         return Response(backtest.backtest(workflow, self._definition(workflow), workflow.run_as, days))
 
 
@@ -194,7 +194,7 @@ class WorkflowViewSet(
     orderings = ("name", "status", "created_at", "updated_at", "id")
     taking = {"list": None, "executions": None, "versions": PAGES}
     _secret = ""
-    access = {"executions": Action.VIEW, "versions": Action.VIEW, "vocabulary": Action.VIEW}
+    access = {"executions": Permission.VIEW, "versions": Permission.VIEW, "vocabulary": Permission.VIEW}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # A dry run keeps nothing, not even an answer: it opens its own transaction, which is read-only.

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from core.conditions import change_q, parse
 from core.entities import Entity
-from core.entities.kinds import Text
+from core.entities.field_types import Text
 from core.errors import FieldIssue, InvalidError
 from core.registry import Registry
 from core.workflows.params import Param

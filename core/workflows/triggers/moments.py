@@ -11,7 +11,7 @@ from django.db.models import Q
 from core.entities import Entity
 from core.entities.columns import Column
 from core.entities.custom import PREFIX
-from core.entities.kinds import Choice, Date, DateTime, Text
+from core.entities.field_types import Choice, Date, DateTime, Text
 from core.errors import FieldIssue, ValueRefusedError
 from core.workflows.kinds import ClockTime, Span, ZoneName
 from core.workflows.params import Param
@@ -38,7 +38,9 @@ class DateTrigger(Trigger):
     def column(self, entity: Entity, settings: Settings) -> Column | None:
         """The date it is about; None where the entity has none of that name."""
         found = entity.by_name.get(self.field or str(settings.get("field", "")))
-        dated = found is not None and found.expression is None and isinstance(found.kind, Date | DateTime)
+        dated = (
+            found is not None and found.expression is None and isinstance(found.field_type, Date | DateTime)
+        )
         return found if dated else None
 
     def offset(self, settings: Settings) -> tuple[int, timedelta]:
@@ -52,13 +54,15 @@ class DateTrigger(Trigger):
         if entity is None or self.column(entity, settings):
             return []
         dates = [
-            c.name for c in entity.columns if isinstance(c.kind, Date | DateTime) and c.expression is None
+            c.name
+            for c in entity.columns
+            if isinstance(c.field_type, Date | DateTime) and c.expression is None
         ]
         return [FieldIssue("field", "unknown_field", f"Not a date field. Known: {', '.join(dates)}.")]
 
 
 def _span(given: Mapping[str, Any]) -> timedelta:
-    return Span(signed=True).clean(given) if given else timedelta()
+    return Span(signed=True).to_internal_value(given) if given else timedelta()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from django.db.models import Count, F, JSONField, QuerySet, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.fields.json import KeyTransform
 
-from core.entities.custom import kind_of_type
+from core.entities.custom import field_type_of
 from core.entities.entity import entities
 from core.entities.locks import CUSTOM_FIELDS, lock
 from core.entities.models import CustomField
@@ -83,9 +83,9 @@ def _default(wanted: CustomField) -> list[FieldIssue]:
     if wanted.default in (None, "", []):
         wanted.default = None
         return []
-    kind = kind_of_type(wanted)
+    field_type = field_type_of(wanted)
     try:
-        wanted.default = kind.to_json(kind.clean(wanted.default))
+        wanted.default = field_type.to_representation(field_type.to_internal_value(wanted.default))
     except ValueRefusedError as error:
         return [FieldIssue("default", error.code, error.message)]
     return []

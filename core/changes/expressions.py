@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import BooleanField, Func
 
 
-class AnyOf(Func):
+class EqualsAny(Func):
     """`column = ANY(array)`: thousands of ids as one parameter, where `IN` would take one each, and Django
     would look at each."""
 

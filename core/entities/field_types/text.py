@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import phonenumbers
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from rest_framework import serializers
 
 from core.conf import conf
-from core.entities.kinds.base import TEXTUAL, Kind, refuse, trimmed
-from core.entities.kinds.dialling import is_plain_e164
+from core.entities.field_types.base import TEXTUAL, FieldType, refuse, trimmed
+from core.entities.field_types.dialling import is_plain_e164
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ABROAD = re.compile(r"^00\s*(?=[1-9])")
@@ -39,22 +40,19 @@ def checked_texts(raw: Any) -> Any:
     return raw
 
 
-@dataclass(frozen=True)
-class Text(Kind):
-    name: ClassVar[str] = "text"
+class Text(FieldType, serializers.CharField):
+    type_name: ClassVar[str] = "text"
     operators: ClassVar[tuple[str, ...]] = TEXTUAL
-    empty: ClassVar[Any] = ""
-    max_length: int | None = None
-    trim: bool = True
+    empty_value: ClassVar[Any] = ""
 
-    def clean(self, raw: Any) -> str:
-        text = checked_text(raw)
-        text = trimmed(text) if self.trim else text
+    def to_internal_value(self, data: Any) -> str:
+        text = checked_text(data)
+        text = trimmed(text) if self.trim_whitespace else text
         if self.max_length is not None and len(text) > self.max_length:
             raise refuse("max_length", f"Ensure this field has no more than {self.max_length} characters.")
         return text
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         limit = {"maxLength": self.max_length} if self.max_length else {}
         return {"type": "string", **limit}
 
@@ -63,15 +61,16 @@ class Text(Kind):
 _PLAIN_EMAIL = re.compile(r"[a-z0-9]+([._+-][a-z0-9]+)*@([a-z0-9]{1,60}\.)+[a-z]{2,60}\Z", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Email(Text):
+class Email(Text, serializers.EmailField):
     """An address, stored in lower case: matching is case-blind everywhere."""
 
-    name: ClassVar[str] = "email"
-    max_length: int | None = 254
+    type_name: ClassVar[str] = "email"
 
-    def clean(self, raw: Any) -> str:
-        text = super().clean(raw).lower()
+    def __init__(self, max_length: int | None = 254, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data).lower()
         if text and not _PLAIN_EMAIL.match(text):
             try:
                 validate_email(text)
@@ -79,33 +78,34 @@ class Email(Text):
                 raise refuse("invalid", "Enter a valid e-mail address.") from None
         return text
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         return {"type": "string", "format": "email", "maxLength": self.max_length}
 
 
-@dataclass(frozen=True)
 class Phone(Text):
     """A number in E.164 (`+14155550123`), an extension kept behind `;ext=` (RFC 3966).
 
     A number whose country is not known, or that is none in its country, is kept as it is written: to guess
-    would make it somebody else's.
+    would make it somebody else's. `region` is where numbers without a country code are from (ISO 3166-1
+    alpha-2); the installation's setting if none.
     """
 
-    name: ClassVar[str] = "phone"
-    max_length: int | None = 40
-    # Where numbers without a country code are from (ISO 3166-1 alpha-2); the installation's setting if none.
-    region: str = ""
+    type_name: ClassVar[str] = "phone"
 
-    def clean(self, raw: Any) -> str:
-        text = super().clean(raw.removeprefix("tel:") if isinstance(raw, str) else raw)
+    def __init__(self, region: str = "", max_length: int | None = 40, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+        self.region = region
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data.removeprefix("tel:") if isinstance(data, str) else data)
         if not text or is_plain_e164(text):
             return text
         if not any(character.isdigit() for character in text):
             raise refuse("invalid", "Enter a phone number, best with its country code: +14155550123.")
         return self._in_e164(text) or text
 
-    def in_region(self, region: str) -> Kind:
-        return replace(self, region=region) if region else self
+    def in_region(self, region: str) -> FieldType:
+        return _in_region(self, region) if region else self
 
     def warning(self, value: Any) -> str | None:
         if not value or is_plain_e164(value) or (_E164.match(value) and self._in_e164(value) == value):
@@ -132,21 +132,27 @@ class Phone(Text):
         return f"{e164};ext={parsed.extension}" if parsed.extension else e164
 
 
-@dataclass(frozen=True)
+@lru_cache(maxsize=2_000)
+def _in_region(field_type: Phone, region: str) -> Phone:
+    return field_type.copy(region=region)
+
+
 class Url(Text):
     """An http(s) address; without a scheme, https is meant."""
 
-    name: ClassVar[str] = "url"
-    max_length: int | None = 500
+    type_name: ClassVar[str] = "url"
 
-    def clean(self, raw: Any) -> str:
-        text = super().clean(raw)
+    def __init__(self, max_length: int | None = 500, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
         if not text:
             return ""
         address = text if "://" in text else f"https://{text}"
         if not self._is_web_address(address):
             raise refuse("invalid", "Enter a web address such as https://example.com.")
-        return super().clean(address)
+        return super().to_internal_value(address)
 
     @staticmethod
     def _is_web_address(address: str) -> bool:
@@ -159,5 +165,5 @@ class Url(Text):
         clean = not re.search(r"[\s\x00-\x1f<>\"]", address)
         return clean and parts.scheme in ("http", "https") and "." in host.strip(".") and not parts.username
 
-    def schema(self) -> dict[str, Any]:
+    def json_schema(self) -> dict[str, Any]:
         return {"type": "string", "maxLength": self.max_length}

@@ -19,17 +19,17 @@ from core.entities.entity import Entity, entities
 Statement = tuple[str, tuple[Any, ...]]
 
 
-def documents(
+def rows_as_json(
     entity: Entity, columns: Sequence[Column], ids: Iterable[int], using: str = DEFAULT_DB_ALIAS
 ) -> list[orjson.Fragment]:
     """One JSON object per id, in the order of the ids; ids that are gone are left out."""
-    return [orjson.Fragment(text) for text in texts(entity, columns, ids, using)]
+    return [orjson.Fragment(text) for text in rows_as_text(entity, columns, ids, using)]
 
 
-def texts(
+def rows_as_text(
     entity: Entity, columns: Sequence[Column], ids: Iterable[int], using: str = DEFAULT_DB_ALIAS
 ) -> list[str]:
-    """As `documents`, still as text."""
+    """As `rows_as_json`, still as text."""
     wanted = list(ids)
     if not wanted:
         return []
@@ -75,7 +75,7 @@ def statement(entity: Entity, columns: Sequence[Column]) -> Statement:
 
 def _pattern(column: Column) -> str:
     """A custom value is stored as it is shown."""
-    return "{}" if column.custom else column.kind.json_sql
+    return "{}" if column.custom else column.field_type.json_sql
 
 
 def _source(column: Column) -> Any:

@@ -9,7 +9,7 @@ from core.registry import Registry
 
 
 @dataclass(frozen=True)
-class Move:
+class RelationMove:
     """From a record to a record, each as (entity name, id)."""
 
     source: tuple[str, int]
@@ -17,14 +17,14 @@ class Move:
 
 
 # Name of what is moved → a function that moves it, set at a time, and says how many there were.
-carry_overs: Registry[Callable[[Move], int]] = Registry("carry-over")
+relation_movers: Registry[Callable[[RelationMove], int]] = Registry("relation mover")
 
 
-def carry_over(source: tuple[str, int], target: tuple[str, int]) -> dict[str, int]:
+def move_related(source: tuple[str, int], target: tuple[str, int]) -> dict[str, int]:
     """Move everything registered from one record to the other; how many of each."""
-    move = Move(source, target)
-    names = carry_overs.keys()
-    return {name: carry_overs[name](move) for name in names}
+    move = RelationMove(source, target)
+    names = relation_movers.keys()
+    return {name: relation_movers[name](move) for name in names}
 
 
 _FOLLOW = """
@@ -34,11 +34,11 @@ ON CONFLICT DO NOTHING
 """
 
 
-def _followers(move: Move) -> int:
+def _followers(move: RelationMove) -> int:
     """Who followed the one follows the other too."""
     with connection.cursor() as cursor:
         cursor.execute(_FOLLOW, [*move.target, *move.source])
         return cursor.rowcount
 
 
-carry_overs.register("followers", _followers)
+relation_movers.register("followers", _followers)

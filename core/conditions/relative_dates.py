@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.utils import timezone
 
-from core.entities import kinds
+from core.entities import field_types
 from core.errors import ValueRefusedError
 
 UNITS = ("minutes", "hours", "days", "weeks")
@@ -16,44 +16,44 @@ LIMIT = timedelta(days=36_525)
 
 
 @dataclass(frozen=True)
-class Moment:
+class RelativeDate:
     """A point in time told relative to now, resolved when the condition is compiled."""
 
     WORDS: ClassVar[dict[str, int]] = {"now": 0, "today": 0, "yesterday": -1, "tomorrow": 1}
-    kind: kinds.Kind
+    kind: field_types.FieldType
     offset: timedelta
     midnight: bool = False
 
     def resolve(self) -> date | datetime:
         """The moment as the column's type, in the current time zone."""
         moment = timezone.localtime() + self.offset
-        if isinstance(self.kind, kinds.Date):
+        if isinstance(self.kind, field_types.Date):
             return moment.date()
         return moment.replace(hour=0, minute=0, second=0, microsecond=0) if self.midnight else moment
 
 
 @dataclass(frozen=True)
-class Span:
+class TimeSpan:
     """A length of time before or after now."""
 
     length: timedelta
 
 
-def moment_of(kind: kinds.Kind, raw: Any) -> Any:
-    """A Moment for relative input, else the absolute value. Raises ValueRefusedError."""
-    if isinstance(raw, str) and raw in Moment.WORDS:
-        return Moment(kind, timedelta(days=Moment.WORDS[raw]), midnight=raw != "now")
+def relative_or_absolute(kind: field_types.FieldType, raw: Any) -> Any:
+    """A RelativeDate for relative input, else the absolute value. Raises ValueRefusedError."""
+    if isinstance(raw, str) and raw in RelativeDate.WORDS:
+        return RelativeDate(kind, timedelta(days=RelativeDate.WORDS[raw]), midnight=raw != "now")
     if isinstance(raw, Mapping):
-        return Moment(kind, _delta(raw))
-    return kind.clean(raw)
+        return RelativeDate(kind, _delta(raw))
+    return kind.to_internal_value(raw)
 
 
-def span_of(raw: Any) -> Span:
+def time_span(raw: Any) -> TimeSpan:
     """The span in `{"days": 7}`. Raises ValueRefusedError."""
     length = _delta(raw) if isinstance(raw, Mapping) else None
     if length is None or length <= timedelta(0):
         raise ValueRefusedError('Expected a length such as {"days": 7}.', code="invalid")
-    return Span(length)
+    return TimeSpan(length)
 
 
 def _delta(raw: Mapping[str, Any]) -> timedelta:

@@ -1,0 +1,78 @@
+"""The base of all field types and what several of them share."""
+
+import re
+from typing import Any, ClassVar, Self
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+from core.errors import ValueRefusedError
+
+ORDERED = ("eq", "ne", "in", "not_in", "lt", "lte", "gt", "gte", "between", "is_empty")
+TEXTUAL = ("eq", "ne", "in", "not_in", "contains", "starts_with", "ends_with", "is_empty")
+DATED = (*ORDERED, "before", "after", "within_last", "within_next")
+# Blanks of every kind, among them zero-width ones, which files from other systems carry.
+BLANKS = " \t\r\n\v\f\u00a0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+# The same written out: str.strip is six times as fast as a pattern.
+_EDGES = "".join(c for c in map(chr, range(0x10000)) if re.match(f"[{BLANKS}]", c))
+
+
+def trimmed(text: str) -> str:
+    """`text` without blanks of any kind at its ends."""
+    return text.strip(_EDGES)
+
+
+class RefusedByTypeError(ValueRefusedError, serializers.ValidationError):
+    """A value that a field type refuses: a domain error for our own code, a validation error for DRF's."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        self.message, self.code = message, code
+        self.detail = [ErrorDetail(message, code)]
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def refuse(code: str, message: str) -> RefusedByTypeError:
+    return RefusedByTypeError(message, code=code)
+
+
+class FieldType(serializers.Field):
+    """Base: a serializer field that also knows its operators and its SQL.
+
+    Instances are shared by everything that looks at a column and stay as they were made; `copy` gives a
+    serializer one of its own.
+    """
+
+    # How mappings, previews and the vocabulary of workflows name the type.
+    type_name: ClassVar[str] = ""
+    # The operators of the condition language.
+    operators: ClassVar[tuple[str, ...]] = ("eq", "ne", "in", "not_in", "is_empty")
+    # What stands for "nothing" in the column: "" for text, None elsewhere.
+    empty_value: ClassVar[Any] = None
+    # How SQL writes a value of this type into JSON, around the column.
+    json_sql: ClassVar[str] = "{}"
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The value to store. Raises ValueRefusedError."""
+        raise refuse("invalid", "This type takes no value.")
+
+    def to_representation(self, value: Any) -> Any:
+        """The value as conditions, custom fields and change rows keep it."""
+        return value
+
+    def in_region(self, region: str) -> "FieldType":
+        """This type for values written in a country (ISO 3166-1 alpha-2), where that makes a difference."""
+        return self
+
+    def warning(self, value: Any) -> str | None:
+        """What is doubtful about a value that was taken all the same."""
+        return None
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON schema of one value, as the API shows it."""
+        return {}
+
+    def copy(self, **options: Any) -> Self:
+        """Another one like this, with some options of its own."""
+        return type(self)(*self._args, **{**self._kwargs, **options})
