@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Q
 
-NOBODY = Q(pk__in=[])
+from core.entities.duplicates import NOBODY
 
 
 def same_person(values: dict[str, Any]) -> Q | None:

@@ -1,12 +1,14 @@
 """Companies and the people who work there."""
 
+from typing import ClassVar
+
 from django.contrib.postgres.indexes import GinIndex
-from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Upper
 
 from contacts.querysets import CompanyQuerySet, ContactQuerySet
 from core.models.fields import Address, email, prose, text, texts, url
+from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 
 
@@ -20,17 +22,15 @@ class Company(Address, Record):
     website = url()
     industry = text(100)
     company_size = models.PositiveIntegerField(null=True, blank=True)
-    annual_revenue = models.DecimalField(
-        max_digits=17, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
-    )
-    currency = models.CharField(max_length=3, default="USD", db_default="USD")
+    annual_revenue = amount_field(whole_digits=15)
+    currency = models.CharField(max_length=3, default=DEFAULT_CURRENCY, db_default=DEFAULT_CURRENCY)
     phone = text(40)
     email = email()
     parent = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="subsidiaries")
     notes = prose()
     search_text = search_text("name", "domain", "email", "phone", "city")
 
-    objects = models.Manager.from_queryset(CompanyQuerySet)()
+    objects: ClassVar = models.Manager.from_queryset(CompanyQuerySet)()
 
     class Meta:
         verbose_name_plural = "companies"
@@ -41,7 +41,7 @@ class Company(Address, Record):
             models.Index(Upper("name"), name="company_name"),
         ]
         constraints = record_constraints("company")
-        triggers = record_triggers("company")
+        triggers = [*record_triggers("company"), rounds_amount("annual_revenue")]
 
     def __str__(self) -> str:
         return self.name
@@ -73,7 +73,7 @@ class Contact(Address, Record):
         "first_name", "last_name", "email", "phone", "mobile", "company_name", "job_title"
     )
 
-    objects = models.Manager.from_queryset(ContactQuerySet)()
+    objects: ClassVar = models.Manager.from_queryset(ContactQuerySet)()
 
     class Meta:
         ordering = ["-id"]

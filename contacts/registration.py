@@ -18,6 +18,7 @@ from contacts.rules import (
 from core.api import routes
 from core.demo import demo_parts
 from core.entities import column, columns
+from core.entities.amounts import fits_currency
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
 from core.entities.field_types import Email, Phone, TextList
 from core.entities.money import CURRENCY
@@ -49,7 +50,7 @@ COMPANY = register(
             *record_columns(Company),
         ),
         filters=COMMON_FILTERS,
-        rules=(company_domain, no_parent_below_itself),
+        rules=(company_domain, no_parent_below_itself, fits_currency("annual_revenue")),
         duplicates=same_company,
         create_by_name=True,
         example={"name": "Analytical Engines", "domain": "engines.example", "industry": "Machinery"},

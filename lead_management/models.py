@@ -1,9 +1,11 @@
 """Leads: someone who may become a customer, before they are a contact."""
 
+import pgtrigger
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from core.models.fields import Address, choice, email, prose, text, url
+from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 from lead_management.querysets import LeadQuerySet
 
@@ -65,10 +67,8 @@ class Lead(Address, Record):
     status = choice(LeadStatus.choices, LeadStatus.NEW)
     priority = choice(Priority.choices, Priority.MEDIUM)
     lost_reason = text(300)
-    estimated_value = models.DecimalField(
-        max_digits=15, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
-    )
-    currency = models.CharField(max_length=3, default="USD", db_default="USD")
+    estimated_value = amount_field()
+    currency = models.CharField(max_length=3, default=DEFAULT_CURRENCY, db_default=DEFAULT_CURRENCY)
     last_contacted_at = models.DateTimeField(null=True, blank=True)
     next_follow_up_at = models.DateTimeField(null=True, blank=True)
     call_attempts = models.PositiveIntegerField(default=0, db_default=0)
@@ -105,6 +105,8 @@ class Lead(Address, Record):
                 for name in ("converted_contact", "converted_company", "converted_opportunity")
             ),
             models.Index(fields=["email"], name="lead_email", condition=~models.Q(email="")),
+            models.Index(fields=["phone"], name="lead_phone", condition=~models.Q(phone="")),
+            models.Index(fields=["mobile"], name="lead_mobile", condition=~models.Q(mobile="")),
             models.Index(
                 fields=["next_follow_up_at"],
                 name="lead_follow_up",
@@ -118,7 +120,18 @@ class Lead(Address, Record):
                 condition=models.Q(status__in=LeadStatus.values), name="lead_status_known"
             ),
         ]
-        triggers = record_triggers("lead", derived=DERIVED, untracked=("scored_at",))
+        triggers = [
+            *record_triggers("lead", derived=DERIVED, untracked=("scored_at",)),
+            rounds_amount("estimated_value"),
+            pgtrigger.Trigger(
+                name="clear_lost_reason",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("status"),
+                condition=pgtrigger.Condition("OLD.status = 'lost' AND NEW.status <> 'lost'"),
+                func="NEW.lost_reason := ''; RETURN NEW;",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.first_name} {self.last_name}".strip() or self.email or self.company_name or self.phone

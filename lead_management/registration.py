@@ -10,6 +10,7 @@ from core.api import routes
 from core.changes import timeline
 from core.demo import demo_parts
 from core.entities import column, columns, derived
+from core.entities.amounts import fits_currency
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
 from core.entities.field_types import Boolean, Integer, Phone
 from core.entities.money import CURRENCY
@@ -25,6 +26,7 @@ from lead_management import (
     digest,  # noqa: F401  (its sections register themselves)
 )
 from lead_management.demo import add_leads
+from lead_management.duplicates import same_lead
 from lead_management.models import Lead
 from lead_management.querysets import HOT, OPEN
 from lead_management.rules import conversion_is_a_verb, lost_with_a_reason, somebody
@@ -81,7 +83,14 @@ LEAD = register(
             "max_score": NamedFilter(SCORE, _max_score, "With at most this score."),
         },
         open_filter=OPEN,
-        rules=(somebody, conversion_is_a_verb, lost_with_a_reason, first_score),
+        rules=(
+            somebody,
+            conversion_is_a_verb,
+            lost_with_a_reason,
+            fits_currency("estimated_value"),
+            first_score,
+        ),
+        duplicates=same_lead,
         example={
             "first_name": "Ada",
             "last_name": "Byron",

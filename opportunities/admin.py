@@ -105,6 +105,10 @@ class PipelineAdmin(CapturedAdmin):
     inlines = (StageInline,)
     actions = ("make_default",)
 
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for pipeline in queryset:
+            self.delete_model(request, pipeline)
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         if not form.instance.stages.exists():
@@ -115,9 +119,7 @@ class PipelineAdmin(CapturedAdmin):
         """There is one default: the mark is taken from the present one."""
         if queryset.count() != 1:
             raise ConflictError("Select one pipeline.")
-        chosen = queryset.get()
-        set_default(chosen)
-        Pipeline.objects.filter(pk=chosen.pk).update(is_default=True)
+        set_default(queryset.get())
 
 
 @admin.register(Stage)
@@ -128,3 +130,7 @@ class StageAdmin(CapturedAdmin):
     search_fields = ("key", "name")
     ordering = ("pipeline", "position", "id")
     fields = ("pipeline", "key", "name", "position", "probability", "is_won", "is_lost", "rotting_days")
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for stage in queryset:
+            self.delete_model(request, stage)

@@ -16,6 +16,7 @@ WHERE = {
     "closed_lost": (4, ["qualification", "closed_lost"]),
 }
 REASONS = ("Price", "Competitor", "No budget", "Bad timing", "No answer")
+ESTIMATES = (ForecastCategory.PIPELINE, ForecastCategory.BEST_CASE, ForecastCategory.COMMIT)
 PLANS = ("starter", "team", "enterprise")
 
 
@@ -24,18 +25,30 @@ def add_opportunities(demo: Demo) -> str:
     pipeline = Pipeline.objects.get(is_default=True)
     rows = [_deal(demo, pipeline) for _ in range(max(20, demo.leads // 5))]
     demo.made["opportunities"] = Opportunity.objects.bulk_create(rows, batch_size=BATCH)
-    for stage, ids in _destinations(demo).items():
+    for stage, deals in _destinations(demo).items():
         for passed in WHERE[stage][1]:
-            extra = {"lost_reason": demo.pick(REASONS)} if passed == "closed_lost" else {}
-            Opportunity.objects.filter(pk__in=ids).update(stage=passed, **extra)
+            _move(demo, deals, passed)
     return f"{len(rows)} opportunities"
 
 
-def _destinations(demo: Demo) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+def _move(demo: Demo, deals: list[Opportunity], stage: str) -> None:
+    """Into a stage; closed ones were closed some time between their creation and now."""
+    for deal in deals:
+        deal.stage = stage
+        if stage in ("closed_won", "closed_lost"):
+            later = deal.created_at + (demo.now - deal.created_at) * demo.random.random()
+            deal.actual_close_date = later.date()
+        if stage == "closed_lost":
+            deal.lost_reason = demo.pick(REASONS)
+    written = ["stage", "actual_close_date", "lost_reason"]
+    Opportunity.objects.bulk_update(deals, written, batch_size=BATCH)
+
+
+def _destinations(demo: Demo) -> dict[str, list[Opportunity]]:
+    found: dict[str, list[Opportunity]] = {}
     for deal in demo.made["opportunities"]:
         stage = demo.pick(list(WHERE), [weight for weight, _ in WHERE.values()])
-        found.setdefault(stage, []).append(deal.pk)
+        found.setdefault(stage, []).append(deal)
     return found
 
 
@@ -51,7 +64,7 @@ def _deal(demo: Demo, pipeline: Pipeline) -> Opportunity:
         stage="prospecting",
         amount=demo.random.randint(10, 900) * 100,
         currency=demo.pick(("USD", "USD", "USD", "EUR")),
-        forecast_category=demo.pick(ForecastCategory.values, (5, 3, 2, 0)),
+        forecast_category=demo.pick(ESTIMATES, (5, 3, 2)),
         expected_close_date=(created + timedelta(days=demo.random.randint(60, 240))).date(),
         owner=contact.owner,
         created_at=created,

@@ -1,17 +1,23 @@
 """Pipelines, their stages, and the deals that move through them."""
 
+from typing import Any, ClassVar
+
 import pgtrigger
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
+from core.errors import ConflictError
 from core.models.capture import captured
 from core.models.fields import choice, prose, text
+from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 from opportunities.querysets import OpportunityQuerySet
 
 PERCENT = [MinValueValidator(0), MaxValueValidator(100)]
+# Percent, by what a deal in a closed stage is.
+CERTAIN = {"won": 100, "lost": 0}
 # Of a stage with deals in it.
 FIXED = ("pipeline", "key", "is_won", "is_lost")
 KEY = RegexValidator(r"^[a-z][a-z0-9_]*\Z", "Use lower-case letters, digits and underscores.")
@@ -43,6 +49,22 @@ class Pipeline(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """There is always a default pipeline, and it takes deals."""
+        super().clean()
+        was_default = self.pk is not None and Pipeline.objects.filter(pk=self.pk, is_default=True).exists()
+        if was_default and not self.is_default:
+            message = "There is always a default pipeline; make another one the default instead."
+            raise ValidationError({"is_default": message}, code="required")
+        if self.is_default and not self.is_active:
+            raise ValidationError({"is_active": "The default pipeline is active."}, code="default")
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Raises ConflictError for the default pipeline."""
+        if self.is_default:
+            raise ConflictError("This is the default pipeline; make another one the default first.")
+        return super().delete(*args, **kwargs)
+
 
 class Stage(models.Model):
     """A step of a pipeline. `probability` in percent; `rotting_days` is how long a deal may rest here."""
@@ -68,22 +90,62 @@ class Stage(models.Model):
                 condition=~models.Q(is_won=True, is_lost=True), name="stage_not_won_and_lost"
             ),
             models.CheckConstraint(condition=models.Q(probability__lte=100), name="stage_probability"),
+            models.CheckConstraint(
+                condition=models.Q(is_won=False, is_lost=False)
+                | models.Q(is_won=True, probability=100)
+                | models.Q(is_lost=True, probability=0),
+                name="stage_closed_probability",
+            ),
         ]
         triggers = captured("stage")
 
     def __str__(self) -> str:
         return f"{self.pipeline}: {self.name}"
 
+    @property
+    def outcome(self) -> str:
+        """What a deal in this stage is: open, won or lost."""
+        return "won" if self.is_won else "lost" if self.is_lost else "open"
+
     def clean(self) -> None:
-        """What a stage means to the deals in it stays as it is."""
+        """A closed stage is certain, and what a stage means to the deals in it stays as it is."""
         super().clean()
         if self.is_won and self.is_lost:
             raise ValidationError({"is_lost": "A stage is won or lost, not both."}, code="won_and_lost")
+        certain = CERTAIN.get(self.outcome, self.probability)
+        if self.probability != certain:
+            message = f"A {self.outcome} stage has a probability of {certain}."
+            raise ValidationError({"probability": message}, code="certain")
         before = Stage.objects.filter(pk=self.pk).first() if self.pk else None
-        changed = [name for name in FIXED if before and getattr(before, name) != getattr(self, name)]
-        if changed and Opportunity.objects.filter(pipeline=before.pipeline_id, stage=before.key).exists():
+        if before is not None:
+            self._check_change(before)
+
+    def _check_change(self, before: "Stage") -> None:
+        changed = [name for name in FIXED if getattr(before, name) != getattr(self, name)]
+        if changed and before.is_in_use():
             message = "Opportunities are in this stage; make another one and move them."
             raise ValidationError(dict.fromkeys(changed, message), code="in_use")
+        meaning = set(changed) - {"key"}
+        if meaning and before.is_last_of_its_kind():
+            message = f"This is the last {before.outcome} stage of {before.pipeline}."
+            raise ValidationError(dict.fromkeys(meaning, message), code="last_of_its_kind")
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Raises ConflictError for a stage with deals in it, and for the last open, won or lost one."""
+        if self.is_in_use():
+            raise ConflictError("Opportunities are in this stage; move them first.")
+        if self.is_last_of_its_kind():
+            raise ConflictError(f"This is the last {self.outcome} stage of {self.pipeline}.")
+        return super().delete(*args, **kwargs)
+
+    def is_in_use(self) -> bool:
+        """Whether there are deals in this stage."""
+        return Opportunity.objects.filter(pipeline=self.pipeline_id, stage=self.key).exists()
+
+    def is_last_of_its_kind(self) -> bool:
+        """Whether its pipeline has no other open (or won, or lost) stage."""
+        alike = Stage.objects.filter(pipeline=self.pipeline_id, is_won=self.is_won, is_lost=self.is_lost)
+        return not alike.exclude(pk=self.pk).exists()
 
 
 class ForecastCategory(models.TextChoices):
@@ -91,6 +153,7 @@ class ForecastCategory(models.TextChoices):
     BEST_CASE = "best_case"
     COMMIT = "commit"
     OMITTED = "omitted"
+    CLOSED = "closed"  # of a won deal; a lost one is omitted
 
 
 class OpportunityStatus(models.TextChoices):
@@ -99,23 +162,61 @@ class OpportunityStatus(models.TextChoices):
     LOST = "lost"
 
 
-# The stage decides about probability, status and closing date, whoever writes the row.
+# The stage decides about all of these, whoever writes the row.
+FOLLOWING = (
+    "stage", "pipeline_id", "probability", "status", "actual_close_date", "forecast_category", "lost_reason",
+)  # fmt: skip
+# A deal is closed on the day that it is where its closer is: their zone, in automation that of whom the deal
+# is assigned to. One that comes closed, or that an import closes, was closed when it was expected to be.
 _FOLLOW_STAGE = """
 SELECT s.probability, s.is_won, s.is_lost INTO st
   FROM opportunities_stage s WHERE s.pipeline_id = NEW.pipeline_id AND s.key = NEW.stage;
 IF NOT FOUND THEN RETURN NEW; END IF;
+was := CASE WHEN TG_OP = 'UPDATE' THEN OLD.status ELSE '' END;
+NEW.status := CASE WHEN st.is_won THEN 'won' WHEN st.is_lost THEN 'lost' ELSE 'open' END;
 IF TG_OP = 'INSERT' THEN
     NEW.stage_changed_at := coalesce(NEW.stage_changed_at, clock_timestamp());
-    NEW.probability := coalesce(NEW.probability, st.probability);
-ELSIF (NEW.pipeline_id, NEW.stage) IS DISTINCT FROM (OLD.pipeline_id, OLD.stage) THEN
-    NEW.stage_changed_at := clock_timestamp();
-    IF NEW.probability IS NOT DISTINCT FROM OLD.probability THEN NEW.probability := st.probability; END IF;
+ELSE
+    IF (NEW.pipeline_id, NEW.stage) IS DISTINCT FROM (OLD.pipeline_id, OLD.stage) THEN
+        NEW.stage_changed_at := clock_timestamp();
+        IF NEW.probability IS NOT DISTINCT FROM OLD.probability THEN
+            NEW.probability := st.probability;
+        END IF;
+    END IF;
+    IF was <> NEW.status AND was <> 'open' AND NEW.forecast_category = OLD.forecast_category THEN
+        NEW.forecast_category := 'pipeline';
+    END IF;
+    IF was = 'lost' AND NEW.status <> 'lost' THEN NEW.lost_reason := ''; END IF;
 END IF;
-NEW.probability := CASE WHEN st.is_won THEN 100 WHEN st.is_lost THEN 0
-                        ELSE coalesce(NEW.probability, st.probability) END;
-NEW.status := CASE WHEN st.is_won THEN 'won' WHEN st.is_lost THEN 'lost' ELSE 'open' END;
-NEW.actual_close_date := CASE WHEN st.is_won OR st.is_lost
-                              THEN coalesce(NEW.actual_close_date, current_date) END;
+IF NEW.status = 'open' THEN
+    NEW.probability := coalesce(NEW.probability, st.probability);
+    NEW.actual_close_date := NULL;
+    IF NEW.forecast_category = 'closed' THEN NEW.forecast_category := 'pipeline'; END IF;
+    RETURN NEW;
+END IF;
+NEW.probability := CASE WHEN st.is_won THEN 100 ELSE 0 END;
+NEW.forecast_category := CASE WHEN st.is_won AND NEW.forecast_category <> 'omitted' THEN 'closed'
+                         ELSE 'omitted' END;
+IF NEW.actual_close_date IS NULL AND was IN ('won', 'lost') THEN
+    NEW.actual_close_date := OLD.actual_close_date;
+END IF;
+IF NEW.actual_close_date IS NULL THEN
+    ctx := coalesce(nullif(current_setting('crm.context', true), ''), '{}')::jsonb;
+    BEGIN
+        today := timezone(coalesce(
+            ctx->>'time_zone',
+            (SELECT time_zone FROM core_user WHERE id = NEW.assigned_to_id),
+            ctx->>'schedule_zone',
+            (SELECT time_zone FROM core_user WHERE id = NEW.owner_id),
+            ctx->>'site_zone', 'UTC'
+        ), clock_timestamp())::date;
+    EXCEPTION WHEN invalid_parameter_value THEN
+        today := current_date;  -- a zone that went out of the database
+    END;
+    NEW.actual_close_date := CASE
+        WHEN TG_OP = 'INSERT' OR ctx->>'source' = 'import' THEN least(NEW.expected_close_date, today)
+        ELSE today END;
+END IF;
 RETURN NEW;
 """
 
@@ -139,10 +240,8 @@ class Opportunity(Record):
     status = models.CharField(
         max_length=4, choices=OpportunityStatus.choices, default="open", db_default="open", editable=False
     )
-    amount = models.DecimalField(
-        max_digits=15, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
-    )
-    currency = models.CharField(max_length=3, default="USD", db_default="USD")
+    amount = amount_field()
+    currency = models.CharField(max_length=3, default=DEFAULT_CURRENCY, db_default=DEFAULT_CURRENCY)
     probability = models.PositiveSmallIntegerField(null=True, blank=True, validators=PERCENT)
     forecast_category = choice(ForecastCategory.choices, ForecastCategory.PIPELINE)
     expected_close_date = models.DateField(null=True, blank=True)
@@ -155,7 +254,7 @@ class Opportunity(Record):
     stage_changed_at = models.DateTimeField(null=True, editable=False)
     search_text = search_text("name", "company_name", "next_step")
 
-    objects = models.Manager.from_queryset(OpportunityQuerySet)()
+    objects: ClassVar = models.Manager.from_queryset(OpportunityQuerySet)()
 
     class Meta:
         verbose_name_plural = "opportunities"
@@ -174,13 +273,13 @@ class Opportunity(Record):
         ]
         triggers = [
             *record_triggers("opportunity", derived=("stage_changed_at",), untracked=("stage_changed_at",)),
+            rounds_amount("amount"),
             pgtrigger.Trigger(
                 name="follow_stage",
                 level=pgtrigger.Row,
                 when=pgtrigger.Before,
-                operation=pgtrigger.Insert
-                | pgtrigger.UpdateOf("stage", "pipeline_id", "probability", "status", "actual_close_date"),
-                declare=[("st", "record")],
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf(*FOLLOWING),
+                declare=[("st", "record"), ("was", "text"), ("ctx", "jsonb"), ("today", "date")],
                 func=_FOLLOW_STAGE,
             ),
         ]

@@ -1,46 +1,49 @@
 """Figures that put several questions together."""
 
-from datetime import date
+from datetime import MAXYEAR, date
 from typing import Any
 
 from dateutil.relativedelta import relativedelta
-from django.db.models import QuerySet
 
 from core.changes.models import Change
 from core.entities import Entity
 from core.entities.locks import MATCHING, lock
-from core.errors import NotVisibleError
+from core.errors import ConflictError, InvalidError, NotVisibleError
 from opportunities.models import Pipeline, Stage
-from opportunities.querysets import ZERO
+from opportunities.querysets import OpportunityQuerySet
+from opportunities.totals import Totals
+
+BOARD = ("total_value", "total_weighted_value")
+FORECAST = ("won", "commit", "best_case", "pipeline", "weighted")
 
 
-def pipeline_figures(rows: QuerySet, pipeline: Pipeline) -> dict[str, Any]:
+def pipeline_figures(rows: OpportunityQuerySet, pipeline: Pipeline) -> dict[str, Any]:
     """The board of one pipeline: every stage with its figures, and totals of what is still open."""
-    rows = rows.filter(pipeline=pipeline)
-    found = rows.by_stage()
-    currencies = rows.by_currency()
+    found = rows.filter(pipeline=pipeline).by_stage()
+    stages = list(pipeline.stages.all())
+    still_open = [row for stage in stages if stage.outcome == "open" for row in found.get(stage.key, ())]
+    totals = Totals(BOARD, still_open)
     return {
         "pipeline": {"id": pipeline.pk, "name": pipeline.name},
-        "by_stage": {stage.key: _column(stage, found.get(stage.key)) for stage in pipeline.stages.all()},
-        "count": sum(c["count"] for c in currencies.values()),
-        "total_value": sum((c["total_value"] for c in currencies.values()), ZERO),
-        "total_weighted_value": sum((c["total_weighted_value"] for c in currencies.values()), ZERO),
-        "mixed_currencies": len(currencies) > 1,
-        "by_currency": currencies,
+        "by_stage": {
+            stage.key: _column(stage, found.get(stage.key, []), totals.currency) for stage in stages
+        },
+        "count": sum(row["deals"] for row in still_open),
+        **totals.shown(),
     }
 
 
-def _column(stage: Stage, figures: dict[str, Any] | None) -> dict[str, Any]:
-    figures = figures or {"count": 0, "total_value": ZERO, "total_weighted_value": ZERO}
-    age = figures.get("average_age_days")
+def _column(stage: Stage, rows: list[dict[str, Any]], currency: str) -> dict[str, Any]:
+    deals = sum(row["deals"] for row in rows)
     return {
         "name": stage.name,
         "position": stage.position,
         "probability": stage.probability,
         "is_won": stage.is_won,
         "is_lost": stage.is_lost,
-        **figures,
-        "average_age_days": None if age is None else round(float(age), 1),
+        "count": deals,
+        **Totals(BOARD, rows).shown(currency),
+        "average_age_days": round(sum(row["age_days"] for row in rows) / deals, 1) if deals else None,
     }
 
 
@@ -53,27 +56,44 @@ def named_pipeline(pk: int | None) -> Pipeline:
     return found
 
 
-def set_default(pipeline: Pipeline | None) -> None:
-    """There is one default pipeline: any but `pipeline` (None: one not stored yet) is it no longer."""
+def set_default(pipeline: Pipeline) -> None:
+    """Make a stored pipeline the default one. Raises ConflictError where it is not active."""
+    if not pipeline.is_active:
+        raise ConflictError("A pipeline that is not active cannot be the default.")
+    unset_default(other_than=pipeline)
+    Pipeline.objects.filter(pk=pipeline.pk).update(is_default=True)
+
+
+def unset_default(other_than: Pipeline | None) -> None:
+    """No pipeline but this one is the default any more; one transaction at a time."""
     lock(MATCHING, "default pipeline")
-    others = Pipeline.objects.filter(is_default=True).exclude(pk=pipeline.pk if pipeline else None)
+    others = Pipeline.objects.filter(is_default=True)
+    if other_than is not None:
+        others = others.exclude(pk=other_than.pk)
     others.update(is_default=False)
 
 
-def forecast_figures(rows: QuerySet, start: date, months: int) -> dict[str, Any]:
-    """`months` months from that of `start`; months without deals are there with zeros."""
+def forecast_figures(rows: OpportunityQuerySet, start: date, months: int) -> dict[str, Any]:
+    """`months` months from that of `start`; months without deals are there with zeros. Raises InvalidError
+    where they would go beyond the calendar."""
     first = start.replace(day=1)
-    found = {row["month"]: row for row in rows.forecast(first, first + relativedelta(months=months))}
-    series = [_month(found, first + relativedelta(months=i)) for i in range(months)]
-    keys = ("won", "commit", "best_case", "pipeline", "weighted")
-    totals = {key: sum((row[key] for row in series), ZERO) for key in keys}
-    return {"months": series, "totals": totals, "mixed_currencies": len(rows.by_currency()) > 1}
+    if first.year * 12 + first.month + months - 1 > MAXYEAR * 12 + 12:
+        raise InvalidError.of("start", f"So many months would go beyond the year {MAXYEAR}.", "max_value")
+    series = [first + relativedelta(months=i) for i in range(months)]
+    found = rows.forecast(first, series[-1])
+    totals = Totals(FORECAST, found)
+    shown = totals.shown()
+    return {
+        "months": [_month(month, found, totals.currency) for month in series],
+        "totals": {name: shown.pop(name) for name in FORECAST},
+        **shown,
+    }
 
 
-def _month(found: dict[date, dict[str, Any]], month: date) -> dict[str, Any]:
-    zeros = dict.fromkeys(("won", "commit", "best_case", "pipeline", "weighted"), ZERO)
-    row = found.get(month, {"count": 0, **zeros})
-    return {**row, "month": f"{month:%Y-%m}"}
+def _month(month: date, found: list[dict[str, Any]], currency: str) -> dict[str, Any]:
+    rows = [row for row in found if row["month"] == month]
+    deals = sum(row["deals"] for row in rows)
+    return {"month": f"{month:%Y-%m}", "count": deals, **Totals(FORECAST, rows).shown(currency)}
 
 
 def stage_history(entity: Entity, record: Any) -> list[dict[str, Any]]:

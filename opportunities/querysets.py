@@ -1,22 +1,37 @@
-"""Questions about opportunities. Money is summed as given; mixed currencies are said to be mixed."""
+"""Questions about opportunities. Money is summed for each currency."""
 
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Avg, Count, DecimalField, F, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Coalesce, Extract, Now, Round, TruncMonth
+from django.db.models import (
+    Avg,
+    Count,
+    DecimalField,
+    F,
+    FloatField,
+    Func,
+    IntegerField,
+    OuterRef,
+    Q,
+    Subquery,
+    Sum,
+)
+from django.db.models.functions import Coalesce, Extract, Now, TruncMonth
 
 from core.models.record import RecordQuerySet
+from opportunities.totals import Totals
 
-MONEY = DecimalField(max_digits=19, decimal_places=2)
-ZERO = Decimal("0.00")
-OPEN = Q(status="open")
+MONEY = DecimalField(max_digits=21, decimal_places=4)
+ZERO = Decimal(0)
+OPEN, WON = Q(status="open"), Q(status="won")
 
 
 def weighted() -> Any:
-    """amount * probability / 100, to the cent."""
-    return Round(F("amount") * F("probability") / Decimal(100), precision=2, output_field=MONEY)
+    """amount * probability / 100, to the smallest unit of the amount's currency."""
+    places = Func(F("amount"), function="scale", output_field=IntegerField())
+    exact = F("amount") * F("probability") / Decimal(100)
+    return Func(exact, places, function="ROUND", output_field=MONEY)
 
 
 def total(expression: Any, only: Q | None = None) -> Any:
@@ -38,65 +53,69 @@ class OpportunityQuerySet(RecordQuerySet):
         )
 
     def statistics(self) -> dict[str, Any]:
-        """Totals, win rate (won of closed ones, 0 to 1) and breakdowns."""
-        totals = self.aggregate(
-            total=Count("pk"),
-            open=Count("pk", filter=OPEN),
-            won=Count("pk", filter=Q(status="won")),
-            lost=Count("pk", filter=Q(status="lost")),
-            total_value=total("amount", OPEN),
-            total_weighted_value=total(weighted(), OPEN),
-            won_value=total("amount", Q(status="won")),
-            average_amount=Coalesce(Avg("amount"), ZERO, output_field=MONEY),
-        )
-        closed = totals["won"] + totals["lost"]
-        totals["average_amount"] = round(totals["average_amount"], 2)
-        return totals | {
-            "win_rate": round(totals["won"] / closed, 4) if closed else 0,
-            "by_status": self.counts("status"),
+        """Counts, win rate (won of closed ones, 0 to 1), breakdowns and totals by currency."""
+        counts = self.counts("status")
+        closed = counts["won"] + counts["lost"]
+        return {
+            "total": sum(counts.values()),
+            **counts,
+            "win_rate": round(counts["won"] / closed, 4) if closed else 0,
+            **self._amounts(),
+            "by_status": counts,
             "by_stage": self.counts("stage"),
-            "by_currency": self.by_currency(),
         }
 
-    def by_currency(self) -> dict[str, dict[str, Any]]:
-        """Count, value and weighted value of the open ones in each currency."""
-        rows = (
-            self.open()
-            .order_by()
-            .values("currency")
-            .annotate(count=Count("pk"), total_value=total("amount"), total_weighted_value=total(weighted()))
-        )
-        return {row.pop("currency"): row for row in rows.order_by("currency")}
-
-    def by_stage(self) -> dict[str, dict[str, Any]]:
-        """Count, value, weighted value and mean age in days of the deals in each stage that has any."""
+    def _amounts(self) -> dict[str, Any]:
+        """What is open and won in each currency, and the mean of all amounts."""
         rows = (
             self.order_by()
-            .values("stage")
+            .values("currency")
             .annotate(
-                count=Count("pk"),
-                total_value=total("amount"),
-                total_weighted_value=total(weighted()),
-                average_age_days=Avg(Extract(Now() - F("created_at"), "epoch") / 86_400),
+                count=Count("amount"),
+                total_value=total("amount", OPEN),
+                total_weighted_value=total(weighted(), OPEN),
+                won_value=total("amount", WON),
+                average_amount=Coalesce(Avg("amount"), ZERO, output_field=MONEY),
             )
         )
-        return {row.pop("stage"): row for row in rows}
+        names = ("total_value", "total_weighted_value", "won_value", "average_amount")
+        return Totals(names, rows).shown()
+
+    def by_stage(self) -> dict[str, list[dict[str, Any]]]:
+        """Of each stage that has deals, by currency: deals, those with an amount (`count`), value, weighted
+        value and the sum of ages in days."""
+        age = Extract(Now() - F("created_at"), "epoch", output_field=FloatField()) / 86_400
+        rows = (
+            self.order_by()
+            .values("stage", "currency")
+            .annotate(
+                deals=Count("pk"),
+                count=Count("amount"),
+                total_value=total("amount"),
+                total_weighted_value=total(weighted()),
+                age_days=Sum(age),
+            )
+        )
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            found.setdefault(row.pop("stage"), []).append(row)
+        return found
 
     def forecast(self, start: date, end: date) -> list[dict[str, Any]]:
-        """Deals expected to close, or closed, in [start, end), by month."""
+        """Deals expected to close, or closed, in [start, end], by month and currency."""
         month = TruncMonth(Coalesce("actual_close_date", "expected_close_date"))
-        counted = self.exclude(forecast_category="omitted").annotate(month=month)
-        rows = counted.filter(month__gte=start, month__lt=end).order_by().values("month")
-        committed = Q(status="open", forecast_category="commit")
-        hoped = Q(status="open", forecast_category__in=("commit", "best_case"))
-        won = Q(status="won")
+        counted = self.exclude(forecast_category="omitted").filter(OPEN | WON).annotate(month=month)
+        rows = counted.filter(month__gte=start, month__lte=end).order_by().values("month", "currency")
+        committed = OPEN & Q(forecast_category="commit")
+        hoped = OPEN & Q(forecast_category__in=("commit", "best_case"))
         return list(
             rows.annotate(
-                count=Count("pk", filter=OPEN | won),
-                won=total("amount", won),
-                commit=total("amount", committed | won),
-                best_case=total("amount", hoped | won),
-                pipeline=total("amount", OPEN | won),
-                weighted=total(weighted(), OPEN | won),
+                deals=Count("pk"),
+                count=Count("amount"),
+                won=total("amount", WON),
+                commit=total("amount", committed | WON),
+                best_case=total("amount", hoped | WON),
+                pipeline=total("amount"),
+                weighted=total(weighted()),
             ).order_by("month")
         )

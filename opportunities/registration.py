@@ -9,6 +9,7 @@ from django.db.models.functions import Extract, Now
 from core.api import routes
 from core.demo import demo_parts
 from core.entities import column, columns, derived
+from core.entities.amounts import fits_currency
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
 from core.entities.field_types import Boolean, Integer, Money, Text
 from core.entities.money import CURRENCY
@@ -23,7 +24,7 @@ from opportunities import (
 from opportunities.demo import add_opportunities
 from opportunities.models import Opportunity, Pipeline
 from opportunities.querysets import OPEN, weighted
-from opportunities.rules import company_named, in_a_stage, lost_with_a_reason, named
+from opportunities.rules import company_named, in_a_stage, lost_with_a_reason, named, stage_decides
 
 targets.register("pipeline", Pipeline)
 
@@ -58,7 +59,7 @@ OPPORTUNITY = register(
             *columns(Opportunity, "status", "amount"),
             column(Opportunity, "currency", field_type=CURRENCY),
             column(Opportunity, "probability"),
-            derived("weighted_amount", Money(), weighted()),
+            derived("weighted_amount", Money(max_digits=17, decimal_places=4), weighted()),
             *columns(Opportunity, "forecast_category", "expected_close_date", "actual_close_date"),
             column(Opportunity, "lost_reason"),
             column(Opportunity, "lead_source", aliases=("source",)),
@@ -73,7 +74,14 @@ OPPORTUNITY = register(
             "rotting": NamedFilter(Boolean(), _rotting, "Resting in a stage for longer than it allows."),
         },
         open_filter=OPEN,
-        rules=(in_a_stage, lost_with_a_reason, company_named, named),
+        rules=(
+            in_a_stage,
+            stage_decides,
+            lost_with_a_reason,
+            fits_currency("amount"),
+            company_named,
+            named,
+        ),
         example={
             "name": "Second engine",
             "company": 1,

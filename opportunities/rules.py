@@ -9,7 +9,7 @@ from contacts.models import Company, Contact
 from core.changes import current
 from core.entities.entity import NeedsAny
 from core.errors import InvalidError
-from opportunities.models import OpportunityStatus
+from opportunities.models import ForecastCategory, OpportunityStatus
 from opportunities.stages import stage_table
 
 Values = dict[str, Any]
@@ -30,6 +30,29 @@ def in_a_stage(values: Values, before: Before) -> None:
     if table.get(pipeline, values["stage"]) is None:
         known = ", ".join(table.stages.get(pipeline, {}))
         raise InvalidError.of("stage", f"Not a stage of this pipeline. Known: {known}.", "invalid_choice")
+
+
+def stage_decides(values: Values, before: Before) -> None:
+    """What the database derives from the stage is no change when a writer says otherwise, and the day on
+    which a deal was closed is not emptied while it is closed."""
+    where = {**(before or {}), **values}
+    stage = stage_table().get(where["pipeline_id"], where["stage"])
+    if stage is None:
+        return
+    closed = stage.outcome != OpportunityStatus.OPEN
+    if closed and before is not None and values.get("actual_close_date", "") is None:
+        del values["actual_close_date"]
+    if "probability" in values and (closed or values["probability"] is None):
+        values["probability"] = stage.probability
+    if "forecast_category" in values:
+        values["forecast_category"] = _category(values["forecast_category"], stage.outcome)
+
+
+def _category(given: str, outcome: str) -> str:
+    if outcome == OpportunityStatus.OPEN:
+        return ForecastCategory.PIPELINE if given == ForecastCategory.CLOSED else given
+    won = outcome == OpportunityStatus.WON and given != ForecastCategory.OMITTED
+    return ForecastCategory.CLOSED if won else ForecastCategory.OMITTED
 
 
 def lost_with_a_reason(values: Values, before: Before) -> None:

@@ -1,10 +1,15 @@
-"""The stages of all pipelines, read once per transaction."""
+"""Stages: those of all pipelines, read once per transaction, and what those of a new one must be."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.text import slugify
 
 from core.changes import current
-from opportunities.models import Pipeline, Stage
+from opportunities.models import CERTAIN, Pipeline, Stage
 
+STAGES_AT_MOST = 50
 DEFAULT_STAGES = (
     # key, name, probability, days until rotting
     ("prospecting", "Prospecting", 10, 30),
@@ -60,3 +65,37 @@ def default_stages(pipeline: Pipeline) -> list[Stage]:
         )
         for position, (key, name, probability, rotting) in enumerate(DEFAULT_STAGES)
     ]
+
+
+def key_of(name: str) -> str:
+    """The key of a stage with this name: `Legal review` is legal_review; a name without Latin letters gives
+    no more than "stage"."""
+    key = slugify(name).replace("-", "_").strip("_")
+    return (key if key[:1].isalpha() else f"stage_{key}".strip("_"))[:40]
+
+
+def keyed(stages: Sequence[Stage]) -> list[Stage]:
+    """New stages of one pipeline; of those whose names give the same key the later ones are numbered."""
+    seen: dict[str, int] = {}
+    for stage in stages:
+        seen[stage.key] = seen.get(stage.key, 0) + 1
+        if seen[stage.key] > 1 and stage.key == key_of(stage.name):
+            stage.key = f"{stage.key[:36]}_{seen[stage.key]}"
+    return list(stages)
+
+
+def certain_if_closed(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Input for a stage; a won or lost one without a probability gets the only one that it can have."""
+    outcome = "won" if data.get("is_won") is True else "lost" if data.get("is_lost") is True else ""
+    return {"probability": CERTAIN[outcome], **data} if outcome else data
+
+
+def check_stages(stages: Sequence[Stage]) -> str:
+    """What is wrong with all stages of a pipeline together; empty where nothing is."""
+    if {stage.outcome for stage in stages} != {"open", "won", "lost"}:
+        return "A pipeline needs an open, a won and a lost stage."
+    if len({stage.key for stage in stages}) < len(stages):
+        return "Each key is there once."
+    if min(stages, key=lambda stage: stage.position).outcome != "open":
+        return "Deals begin in the first stage, so it is an open one."
+    return ""

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from core import jobs
@@ -18,6 +19,8 @@ DISPATCH_JOB = "core.tasks.dispatch_changes"
 class Context:
     """What every change row of the transaction carries. `automation` False asks for no workflows.
 
+    `time_zone` is where a person acts: the day that it is there is today. Automation has none of its own;
+    what it does happens where the record's assignee is, else in the zone of the schedule that started it.
     `memo` keeps what rules read once per transaction (stages, say); nested contexts share it.
     """
 
@@ -28,11 +31,16 @@ class Context:
     execution_id: int | None = None
     depth: int = 0
     automation: bool = True
+    time_zone: str = ""
+    schedule_zone: str = ""
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def declared(self) -> dict[str, Any]:
         """What the triggers read."""
-        return {key: value for key, value in vars(self).items() if key != "memo" and value not in (None, "")}
+        given = {key: value for key, value in vars(self).items() if key != "memo" and value not in (None, "")}
+        if settings.TIME_ZONE != "UTC":
+            given["site_zone"] = settings.TIME_ZONE
+        return given
 
 
 _current: ContextVar[Context | None] = ContextVar("crm_change_context", default=None)
@@ -51,8 +59,7 @@ def acting_as(actor: Any = None, *, ring: bool = True, **fields: Any) -> Iterato
     `acting_as` the fields not given are inherited. After the commit the dispatcher is rung, unless `ring` is
     false: whoever writes many transactions in a row rings once behind them.
     """
-    given = {"actor_id": getattr(actor, "pk", actor), **fields} if actor is not None else fields
-    context = replace(current(), **given)
+    context = _context(actor, fields)
     with transaction.atomic():
         outer = _current.get()
         token = _current.set(context)
@@ -71,8 +78,7 @@ def acting_as(actor: Any = None, *, ring: bool = True, **fields: Any) -> Iterato
 def in_turn(actor: Any = None, **fields: Any) -> Iterator[Context]:
     """As `acting_as`, for a transaction in which many act one after the other: a savepoint takes back what
     ends in an exception, and who comes next declares themselves, so nobody puts back the one before."""
-    given = {"actor_id": getattr(actor, "pk", actor), **fields} if actor is not None else fields
-    context = replace(current(), **given)
+    context = _context(actor, fields)
     with transaction.atomic():
         token = _current.set(context)
         try:
@@ -80,6 +86,15 @@ def in_turn(actor: Any = None, **fields: Any) -> Iterator[Context]:
             yield context
         finally:
             _current.reset(token)
+
+
+def _context(actor: Any, fields: dict[str, Any]) -> Context:
+    """The present context with `actor`, who acts in a zone of their own, and with `fields`."""
+    given = {}
+    if actor is not None:
+        zone = getattr(actor, "zone", None)
+        given = {"actor_id": getattr(actor, "pk", actor), "time_zone": zone.key if zone else ""}
+    return replace(current(), **{**given, **fields})
 
 
 def _declare(context: Context | None) -> None:

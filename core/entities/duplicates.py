@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from django.db.models import Q
+
 from core.entities.entity import Entity
 from core.entities.reading import title_of
 from core.errors import ConflictError, InvalidError
 
 NAMED = 5
+NOBODY = Q(pk__in=[])
 
 
 def possible_duplicates(entity: Entity, values: dict[str, Any], user: Any) -> list[dict[str, Any]] | None:

@@ -58,7 +58,7 @@ class Entity:
     filters: dict[str, NamedFilter] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     # Records that may be the same as the values about to be stored; None where duplicates are no matter.
-    duplicates: Callable[[dict[str, Any]], Q] | None = None
+    duplicates: Callable[[dict[str, Any]], Q | None] | None = None
     # Which records are still somebody's work, for levelling it; None: all of them.
     open_filter: Q | None = None
     ordering: str = "-id"

@@ -453,3 +453,45 @@ def test_a_viewer_assigns_nothing(api, rep, make_user):
     ids = leads(rep, 1)
     assert assign(api(make_user("viewer")), {"ids": ids, "assigned_to": rep.pk}).status_code == 403
     assert work_of(rep) == [0]
+
+
+# -- possible duplicates, and leaving "lost" ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"email": "ADA@engines.example"}, {"phone": "+14155550123"}, {"mobile": "+1 415 555 0123"}],
+)
+def test_a_lead_that_is_there_already_is_refused_on_request(api, rep, make_user, body):
+    first = api(rep).post(URL, {"first_name": "Ada", "email": "ada@engines.example", "phone": "+14155550123"})
+    twin = {"first_name": "A.", **body}
+    refused = api(rep).post(f"{URL}?on_duplicate=reject", twin)
+    assert refused.status_code == 409
+    assert refused.json()["type"] == "/problems/possible-duplicate"
+    assert Lead.objects.count() == 1
+    made = api(rep).post(URL, twin).json()
+    assert [d["id"] for d in made["possible_duplicates"]] == [first.json()["id"]]
+    # What one does not see is no duplicate that one is told of.
+    assert api(make_user("rep")).post(f"{URL}?on_duplicate=reject", twin).status_code == 201
+
+
+def test_a_lead_without_address_or_number_is_nobodys_duplicate(api, rep):
+    for _ in range(2):
+        assert api(rep).post(f"{URL}?on_duplicate=reject", {"first_name": "Ada"}).status_code == 201
+
+
+@pytest.mark.parametrize("through", ["api", "bulk", "orm"])
+def test_a_lead_that_is_taken_up_again_forgets_why_it_was_lost(api, rep, through):
+    lead = Lead.objects.create(first_name="Ada", owner=rep, status="lost", lost_reason="Price")
+    if through == "api":
+        assert api(rep).patch(f"{URL}{lead.pk}/", {"status": "contacted"}).json()["lost_reason"] == ""
+    elif through == "bulk":
+        body = {"ids": [lead.pk], "action": "update", "data": {"status": "contacted"}}
+        assert api(rep).post(f"{URL}bulk_update/", body).json()["updated"] == 1
+    else:
+        Lead.objects.filter(pk=lead.pk).update(status="contacted")
+    lead.refresh_from_db()
+    assert (lead.status, lead.lost_reason) == ("contacted", "")
+    change = Change.objects.get(entity="lead", kind="updated").changes
+    assert change["lost_reason"] == ["Price", ""]
+    assert api(rep).patch(f"{URL}{lead.pk}/", {"status": "lost"}).status_code == 400

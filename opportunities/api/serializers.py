@@ -1,42 +1,85 @@
 """Pipelines and stages as JSON."""
 
+from collections.abc import Mapping
 from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 
 from core.api.resources import StrictSerializer
 from opportunities.models import Pipeline, Stage
-from opportunities.operations import set_default
-from opportunities.stages import default_stages
+from opportunities.operations import unset_default
+from opportunities.stages import (
+    STAGES_AT_MOST,
+    certain_if_closed,
+    check_stages,
+    default_stages,
+    key_of,
+    keyed,
+)
 
 STAGE_FIELDS = ["id", "key", "name", "position", "probability", "is_won", "is_lost", "rotting_days"]
+KEY_DERIVED = {"key": {"required": False, "help_text": "Derived from the name where it is not given."}}
 
 
 class StageSerializer(StrictSerializer):
     class Meta:
         model = Stage
         fields = ["pipeline", *STAGE_FIELDS]
+        extra_kwargs = KEY_DERIVED
+
+    def to_internal_value(self, data: Any) -> Any:
+        """What follows from the rest where it is not given: a new stage's key, a closed one's probability."""
+        if isinstance(data, Mapping):
+            data = certain_if_closed(data)
+            if self.instance is None and isinstance(data.get("name"), str) and not data.get("key"):
+                data = {**data, "key": key_of(data["name"])}
+        return super().to_internal_value(data)
 
 
-class NestedStageSerializer(StrictSerializer):
+class NestedStageSerializer(StageSerializer):
     class Meta:
         model = Stage
         fields = STAGE_FIELDS
+        extra_kwargs = KEY_DERIVED
 
 
 class PipelineSerializer(StrictSerializer):
-    stages = NestedStageSerializer(many=True, read_only=True)
+    stages: Any = serializers.ListSerializer(
+        child=NestedStageSerializer(), required=False, max_length=STAGES_AT_MOST
+    )
 
     class Meta:
         model = Pipeline
         fields = ["id", "name", "is_default", "is_active", "stages", "created_at"]
         # "One default" would refuse another one; `save` takes the mark from the present one instead.
-        extra_kwargs = {"is_default": {"validators": []}}
+        extra_kwargs: dict[str, Any] = {"is_default": {"validators": []}}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Stages come with a new pipeline; those of a stored one have an address of their own."""
+        if self.instance is not None and isinstance(data, Mapping):
+            data = {name: value for name, value in data.items() if name != "stages"}
+        return super().to_internal_value(data)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        stages = attrs.pop("stages", None)
+        found = super().validate(attrs)
+        if stages is None:
+            return found
+        made = keyed([Stage(**{"position": place, **values}) for place, values in enumerate(stages)])
+        if message := check_stages(made):
+            raise ValidationError({"stages": [message]})
+        return {**found, "stages": made}
 
     def save(self, **kwargs: Any) -> Pipeline:
         if self.validated_data.get("is_default"):
-            set_default(self.instance)
+            unset_default(other_than=self.instance)
         return super().save(**kwargs)
 
     def create(self, validated_data: dict[str, Any]) -> Pipeline:
+        stages = validated_data.pop("stages", None)
         pipeline = super().create(validated_data)
-        Stage.objects.bulk_create(default_stages(pipeline))
+        for stage in stages or ():
+            stage.pipeline = pipeline
+        Stage.objects.bulk_create(stages or default_stages(pipeline))
         return pipeline

@@ -17,30 +17,40 @@ from core.api.schema.parts import FLAG, ID, MOMENT, TEXT, array_of, nullable, ob
 from core.errors import NotVisibleError
 from opportunities import operations
 from opportunities.api.serializers import PipelineSerializer, StageSerializer
-from opportunities.models import Opportunity, Pipeline, Stage
+from opportunities.models import Pipeline, Stage
 from opportunities.registration import OPPORTUNITY
 
 FORECAST_MONTHS = 6
 COUNT = {"type": "integer"}
 MONEY = {"type": "string", "format": "decimal"}
 
-AMOUNTS = object_of({"count": COUNT, "total_value": MONEY, "total_weighted_value": MONEY})
+BOARD_SUMS = dict.fromkeys(operations.BOARD, MONEY)
+FORECAST_SUMS = dict.fromkeys(operations.FORECAST, MONEY)
+
+
+def by_currency(sums: dict[str, Any]) -> dict[str, Any]:
+    """Figures of one currency, and the same of each."""
+    each = object_of({"count": COUNT, **sums})
+    return {
+        "currency": TEXT,
+        "mixed_currencies": FLAG,
+        "by_currency": {"type": "object", "additionalProperties": each},
+    }
+
+
+COLUMN = object_of({"count": COUNT, **BOARD_SUMS, **by_currency(BOARD_SUMS)})
 BOARD = object_of(
     {
         "pipeline": object_of({"id": ID, "name": TEXT}),
-        "by_stage": {"type": "object", "additionalProperties": AMOUNTS},
-        "by_currency": {"type": "object", "additionalProperties": AMOUNTS},
-        **AMOUNTS["properties"],
-        "mixed_currencies": FLAG,
+        "by_stage": {"type": "object", "additionalProperties": COLUMN},
+        "count": COUNT,
+        **BOARD_SUMS,
+        **by_currency(BOARD_SUMS),
     }
 )
-SERIES = dict.fromkeys(("won", "commit", "best_case", "pipeline", "weighted"), MONEY)
+MONTH = object_of({"month": TEXT, "count": COUNT, **FORECAST_SUMS, **by_currency(FORECAST_SUMS)})
 FORECAST = object_of(
-    {
-        "months": array_of(object_of({"month": TEXT, "count": COUNT, **SERIES})),
-        "totals": object_of(SERIES),
-        "mixed_currencies": FLAG,
-    }
+    {"months": array_of(MONTH), "totals": object_of(FORECAST_SUMS), **by_currency(FORECAST_SUMS)}
 )
 FORECAST_PARAMETERS = [
     OpenApiParameter("start", date, description="Begins with the month of this date; today without it."),
@@ -65,16 +75,17 @@ class OpportunityFigures(RecordViewSet):
     def pipeline(self, request: Request) -> Response:
         """One pipeline (`pipeline=`, else the default) by stage; takes the filters of the list."""
         named = operations.named_pipeline(whole_parameter(request, "pipeline"))
-        rows = listing.figures(self.entity, request)
+        rows: Any = listing.figures(self.entity, request)
         return Response(operations.pipeline_figures(rows, named))
 
     @extend_schema(responses={200: FORECAST}, parameters=FORECAST_PARAMETERS)
     @action(methods=["get"], detail=False)
     def forecast(self, request: Request) -> Response:
         """What is expected by month: `start` (a date, default today) and `months` (1 to 36, default 6)."""
-        start = date_parameter(request, "start") or timezone.localdate()
+        user: Any = request.user
+        start = date_parameter(request, "start") or timezone.localdate(timezone=user.zone)
         months = whole_parameter(request, "months", 1, 36) or FORECAST_MONTHS
-        rows = listing.figures(self.entity, request, reserved=frozenset(("start", "months")))
+        rows: Any = listing.figures(self.entity, request, reserved=frozenset(("start", "months")))
         return Response(operations.forecast_figures(rows, start, months))
 
 
@@ -112,8 +123,3 @@ class StageViewSet(ResourceViewSet):
     serializer_class = StageSerializer
     filters = ("pipeline", "key")
     orderings = ("pipeline", "position", "name", "probability", "id")
-
-    def perform_destroy(self, instance: Any) -> None:
-        in_use = Opportunity.objects.filter(pipeline=instance.pipeline_id, stage=instance.key)
-        self.refuse_if(in_use.exists(), "Opportunities are in this stage; move them first.")
-        super().perform_destroy(instance)

@@ -165,3 +165,78 @@ def test_of_two_changes_to_one_version_one_wins(pipeline, at_once, api, admin_us
     tag = {"If-Match": f'"{deal.pk}-1"'}
     patch = lambda stage: api(admin_user).patch(f"{URL}{deal.pk}/", {"stage": stage}, headers=tag).status_code  # noqa: E731
     assert sorted(at_once(*[lambda s=s: patch(s) for s in ("proposal", "negotiation")])) == [200, 412]
+
+
+@pytest.mark.parametrize("change", [{"is_default": False}, {"is_active": False}])
+def test_the_default_pipeline_stays_the_default_and_at_work(admin, pipeline, change):
+    url = f"/api/v1/pipelines/{pipeline.pk}/"
+    response = admin.patch(url, change)
+    assert response.status_code == 400
+    assert [e["field"] for e in response.json()["errors"]] == [next(iter(change))]
+    assert admin.delete(url).status_code == 409
+    pipeline.refresh_from_db()
+    assert (pipeline.is_default, pipeline.is_active) == (True, True)
+
+
+def test_a_retired_pipeline_does_not_become_the_default(admin, pipeline):
+    old = Pipeline.objects.create(name="Old", is_active=False)
+    assert admin.patch(f"/api/v1/pipelines/{old.pk}/", {"is_default": True}).status_code == 400
+    assert list(Pipeline.objects.filter(is_default=True)) == [pipeline]
+
+
+STAGES = [
+    {"name": "Legal review", "probability": 30},
+    {"name": "Prüfung"},
+    {"name": "契約"},
+    {"name": "Signed", "is_won": True},
+    {"name": "Gone", "key": "gone_for_good", "is_lost": True},
+]
+
+
+def test_a_pipeline_is_made_whole_in_one_call(api, admin, rep):
+    response = admin.post("/api/v1/pipelines/", {"name": "Renewals", "stages": STAGES})
+    assert response.status_code == 201, response.json()
+    stages = response.json()["stages"]
+    assert [(s["key"], s["position"], s["probability"]) for s in stages] == [
+        ("legal_review", 0, 30),
+        ("prufung", 1, 0),
+        ("stage", 2, 0),
+        ("signed", 3, 100),
+        ("gone_for_good", 4, 0),
+    ]
+    deal = api(rep).post(URL, {"name": "Deal", "pipeline": response.json()["id"]}).json()
+    assert deal["stage"] == "legal_review"
+
+
+def test_stages_of_one_name_are_numbered(admin):
+    twice = [STAGES[0], STAGES[0], *STAGES[3:]]
+    stages = admin.post("/api/v1/pipelines/", {"name": "Renewals", "stages": twice}).json()["stages"]
+    assert [s["key"] for s in stages][:2] == ["legal_review", "legal_review_2"]
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        [],
+        STAGES[:3],
+        STAGES[:4],
+        [STAGES[3], STAGES[0], STAGES[4]],
+        [*STAGES, {"name": "x", "key": "signed"}],
+        [*STAGES, {"name": "x", "probability": 101}],
+        [*STAGES, {"name": "x", "surprise": 1}],
+        [*STAGES, {"name": ""}],
+        "many",
+    ],
+)
+def test_bad_stages_make_no_pipeline(admin, pipeline, stages):
+    response = admin.post("/api/v1/pipelines/", {"name": "Renewals", "stages": stages})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"].startswith("stages")
+    assert list(Pipeline.objects.all()) == [pipeline]
+
+
+def test_a_pipeline_that_was_read_can_be_sent_back(admin, pipeline):
+    url = f"/api/v1/pipelines/{pipeline.pk}/"
+    stages = admin.get(url).json()["stages"]
+    response = admin.patch(url, {"name": "Deals", "stages": stages})
+    assert (response.status_code, response.json()["stages"]) == (200, stages)

@@ -1,6 +1,7 @@
 """The stage decides about probability, status and closing date, whoever writes the row, and how."""
 
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -281,3 +282,143 @@ def test_bad_stages_are_refused(admin, pipeline, bad):
     response = admin.post("/api/v1/stages/", body)
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == next(iter(bad))
+
+
+# -- what the stage decides about besides ----------------------------------------------------------
+
+
+@door
+def test_reopening_forgets_why_it_was_lost(api, rep, make_deal, write):
+    deal = make_deal(stage="closed_lost", lost_reason="Price")
+    write(api(rep), deal, {"stage": "proposal"})
+    deal.refresh_from_db()
+    assert (deal.status, deal.lost_reason, deal.forecast_category) == ("open", "", "pipeline")
+    change = Change.objects.filter(entity="opportunity", kind="updated").latest("id").changes
+    assert (change["lost_reason"], change["forecast_category"]) == (["Price", ""], ["omitted", "pipeline"])
+    # The next loss needs a reason of its own.
+    assert api(rep).patch(f"{URL}{deal.pk}/", {"stage": "closed_lost"}).status_code == 400
+
+
+@door
+def test_closing_sets_the_forecast_category(api, rep, make_deal, write):
+    won, lost = make_deal(forecast_category="best_case"), make_deal(forecast_category="commit")
+    write(api(rep), won, {"stage": "closed_won"})
+    write(api(rep), lost, {"stage": "closed_lost", "lost_reason": "Price"})
+    won.refresh_from_db()
+    lost.refresh_from_db()
+    assert (won.forecast_category, lost.forecast_category) == ("closed", "omitted")
+    change = Change.objects.filter(entity="opportunity", object_id=won.pk, kind="updated").get().changes
+    assert change["forecast_category"] == ["best_case", "closed"]
+
+
+@door
+def test_a_lost_deal_that_is_won_after_all_counts(api, rep, make_deal, write):
+    deal = make_deal(stage="closed_lost", lost_reason="Price")
+    write(api(rep), deal, {"stage": "closed_won"})
+    deal.refresh_from_db()
+    assert (deal.forecast_category, deal.lost_reason) == ("closed", "")
+
+
+def test_a_deal_left_out_of_the_forecast_is_left_out_when_won(api, rep, make_deal):
+    deal = make_deal(forecast_category="omitted")
+    assert through_the_api(api(rep), deal, {"stage": "closed_won"}) is None
+    deal.refresh_from_db()
+    assert deal.forecast_category == "omitted"
+
+
+def test_an_open_deal_is_not_in_the_closed_category(api, rep, make_deal):
+    deal = make_deal()
+    through_the_api(api(rep), deal, {"forecast_category": "closed"})
+    deal.refresh_from_db()
+    assert deal.forecast_category == "pipeline"
+
+
+# -- the day on which it was closed ----------------------------------------------------------------
+
+
+@pytest.fixture
+def on_kiritimati(rep):
+    rep.time_zone = "Pacific/Kiritimati"
+    rep.save()
+
+
+def day_there():
+    return timezone.now().astimezone(ZoneInfo("Pacific/Kiritimati")).date()
+
+
+@door
+def test_a_deal_is_closed_on_the_day_that_it_is_where_its_closer_is(
+    api, rep, make_deal, on_kiritimati, write
+):
+    deal = make_deal(expected_close_date=date(2020, 1, 1))
+    write(api(rep), deal, {"stage": "closed_won"})
+    assert outcome(deal) == ("won", 100, day_there())
+
+
+def test_the_zone_is_the_closers_and_not_the_owners(api, make_user, rep, make_deal, on_kiritimati):
+    helper = make_user("rep", time_zone="Pacific/Pago_Pago")
+    deal = make_deal(assigned_to=helper)
+    through_the_api(api(helper), deal, {"stage": "closed_won"})
+    assert outcome(deal)[2] == timezone.now().astimezone(ZoneInfo("Pacific/Pago_Pago")).date()
+
+
+def test_without_anybody_acting_it_is_the_assignees_day(make_user, make_deal):
+    helper = make_user("rep", time_zone="Pacific/Kiritimati")
+    deal = make_deal(assigned_to=helper)
+    through_the_orm(None, deal, {"stage": "closed_won"})
+    assert outcome(deal)[2] == day_there()
+
+
+def test_a_deal_that_comes_closed_was_closed_when_it_was_to_be(api, rep, pipeline):
+    body = {"name": "Old", "stage": "closed_won", "expected_close_date": "2005-05-31"}
+    made = api(rep).post(URL, body).json()
+    assert (made["status"], made["actual_close_date"]) == ("won", "2005-05-31")
+    lost = Opportunity.objects.create(
+        name="Old", pipeline=pipeline, stage="closed_lost", expected_close_date=date(2005, 6, 1)
+    )
+    assert outcome(lost)[2] == date(2005, 6, 1)
+
+
+def test_a_deal_that_comes_closed_was_not_closed_in_the_future(api, rep, pipeline):
+    body = {"name": "New", "stage": "closed_won", "expected_close_date": "2999-01-01"}
+    assert api(rep).post(URL, body).json()["actual_close_date"] == str(timezone.now().date())
+
+
+def test_sending_a_closed_deal_back_without_its_day_keeps_the_day(api, rep, make_deal):
+    deal = make_deal(stage="closed_won", actual_close_date=date(2005, 5, 31))
+    assert api(rep).put(f"{URL}{deal.pk}/", {"name": "Deal"}).json()["actual_close_date"] == "2005-05-31"
+    through_sql(None, deal, {"actual_close_date": None})
+    assert outcome(deal)[2] == date(2005, 5, 31)
+
+
+# -- what a pipeline cannot do without --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["closed_won", "closed_lost"])
+def test_the_last_won_or_lost_stage_stays(admin, pipeline, key):
+    stage = Stage.objects.get(pipeline=pipeline, key=key)
+    url = f"/api/v1/stages/{stage.pk}/"
+    assert admin.delete(url).status_code == 409
+    response = admin.patch(url, {"is_won": False, "is_lost": False})
+    assert response.status_code == 400
+    assert {e["field"] for e in response.json()["errors"]} <= {"is_won", "is_lost"}
+    assert Stage.objects.filter(pk=stage.pk, key=key, is_won=stage.is_won, is_lost=stage.is_lost).exists()
+
+
+def test_one_of_two_won_stages_may_go(admin, pipeline):
+    pipeline.stages.create(key="renewed", name="Renewed", position=9, is_won=True, probability=100)
+    stage = Stage.objects.get(pipeline=pipeline, key="closed_won")
+    assert admin.delete(f"/api/v1/stages/{stage.pk}/").status_code == 204
+
+
+@pytest.mark.parametrize(("flag", "certain"), [("is_won", 100), ("is_lost", 0)])
+def test_a_closed_stage_is_certain(admin, pipeline, flag, certain):
+    body = {"pipeline": pipeline.pk, "name": "The end", flag: True}
+    refused = admin.post("/api/v1/stages/", body | {"probability": 5})
+    assert refused.status_code == 400
+    assert [e["field"] for e in refused.json()["errors"]] == ["probability"]
+    made = admin.post("/api/v1/stages/", body).json()
+    assert (made["key"], made["probability"]) == ("the_end", certain)
+    assert admin.patch(f"/api/v1/stages/{made['id']}/", {"probability": 5}).status_code == 400
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Stage.objects.filter(pk=made["id"]).update(probability=5)

@@ -1,0 +1,28 @@
+"""The rule that amounts fit their currency."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.entities.entity import Rule
+from core.errors import InvalidError
+from core.models.money import DEFAULT_CURRENCY, decimal_places, rounded
+
+
+def fits_currency(field: str) -> Rule:
+    """The rule that the amount in `field` has no more decimal places than the record's currency."""
+
+    def rule(values: dict[str, Any], before: Mapping[str, Any] | None) -> None:
+        if not {field, "currency"} & values.keys():
+            return
+        kept = before or {field: None, "currency": DEFAULT_CURRENCY}
+        amount, currency = values.get(field, kept[field]), values.get("currency") or kept["currency"]
+        if amount is None:
+            return
+        if rounded(amount, currency) != amount:
+            places = decimal_places(currency)
+            message = f"{currency} has {places or 'no'} decimal places; {amount:f} has more."
+            raise InvalidError.of(field, message, "max_decimal_places")
+        if field in values:
+            values[field] = rounded(amount, currency)
+
+    return rule
