@@ -1,25 +1,42 @@
 """One's tasks as a calendar (RFC 5545), under an address that nobody guesses and that can be taken back."""
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
-from icalendar import Alarm, Calendar, Event
+from icalendar import Alarm, Calendar, Event, vText
 
 from core.accounts.models import User
 from tasks.models import CalendarFeed, Task, TaskStatus
+from tasks.rules import END_OF_DAY
 
 # How long a task takes in the calendar, how long completed ones stay there, and how many it holds at most.
 LENGTH = timedelta(minutes=30)
 KEPT = timedelta(days=30)
 MAX_TASKS = 2_000
 USE_NOTED_EVERY = timedelta(minutes=10)
+# Within these bounds a moment has a date in every zone, and an end.
+CALENDAR = (datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC))
+# What RFC 5545 lets no text hold; the tab and line breaks are no such.
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class PlainText(vText):
+    """Text as RFC 5545 section 3.3.11 escapes it. The library's own takes a backslash before an N, as in
+    C:\\New, for a line break."""
+
+    def to_ical(self) -> bytes:
+        text = CONTROLS.sub("", re.sub(r"\r\n?", "\n", self))
+        escaped = re.sub(r"([\\;,])", r"\\\1", text)
+        return escaped.replace("\n", "\\n").encode()
 
 
 def open_feed(user: User) -> str:
@@ -46,11 +63,13 @@ def _digest(secret: str) -> str:
 
 
 def tasks_of(user: User) -> Iterable[Task]:
-    """The user's tasks with a due time: open ones, and those completed of late."""
+    """The user's tasks with a due time: open ones, and those completed of late. A task is for whom it is
+    assigned to, else for its owner."""
     recent = Q(status=TaskStatus.COMPLETED, completed_at__gte=timezone.now() - KEPT)
     open_ones = Q(status__in=(TaskStatus.PENDING, TaskStatus.IN_PROGRESS))
-    mine = Task.objects.visible_to(user).filter(open_ones | recent, assigned_to=user, archived_at=None)
-    return mine.filter(due_date__isnull=False).order_by("due_date", "pk")[:MAX_TASKS]
+    whose = Q(assigned_to=user) | Q(assigned_to=None, owner=user)
+    mine = Task.objects.visible_to(user).filter(open_ones | recent, whose, archived_at=None)
+    return mine.filter(due_date__range=CALENDAR).order_by("due_date", "pk")[:MAX_TASKS]
 
 
 def calendar(user: User) -> bytes:
@@ -59,7 +78,7 @@ def calendar(user: User) -> bytes:
     made.add("prodid", f"-//{settings.SITE_NAME}//tasks//EN")
     made.add("version", "2.0")
     made.add("method", "PUBLISH")
-    made.add("x-wr-calname", f"{settings.SITE_NAME} tasks")
+    made.add("x-wr-calname", PlainText(f"{settings.SITE_NAME} tasks"))
     made.add("refresh-interval", timedelta(minutes=15), parameters={"value": "DURATION"})
     for task in tasks_of(user):
         made.add_component(_event(task))
@@ -73,22 +92,34 @@ def _event(task: Task) -> Event:
     event.add("sequence", task.version)
     event.add("dtstamp", task.updated_at)
     event.add("last-modified", task.updated_at)
-    event.add("dtstart", task.due_date)
-    event.add("dtend", task.due_date + LENGTH)  # type: ignore[operator]  # dated ones only
-    event.add("summary", f"✓ {task.title}" if task.status == TaskStatus.COMPLETED else task.title)
+    _add_times(event, task)
+    done = task.status == TaskStatus.COMPLETED
+    event.add("summary", PlainText(f"✓ {task.title}" if done else task.title))
     if task.description:
-        event.add("description", task.description)
+        event.add("description", PlainText(task.description))
     event.add("url", f"{base}/api/v1/tasks/{task.pk}/")
     event.add("categories", [task.task_type])
     event.add("transp", "TRANSPARENT")
-    if task.reminder_at and task.status != TaskStatus.COMPLETED:
+    if task.reminder_at and not done:
         event.add_component(_alarm(task))
     return event
+
+
+def _add_times(event: Event, task: Task) -> None:
+    """When it is; a task that is due on a day, without a time, takes that day."""
+    due: datetime = task.due_date  # type: ignore[assignment]  # dated ones only
+    local = due.astimezone(ZoneInfo(task.time_zone))
+    if local.time() == END_OF_DAY:
+        event.add("dtstart", local.date())
+        return
+    event.add("dtstart", due)
+    event.add("dtend", due + LENGTH)
 
 
 def _alarm(task: Task) -> Alarm:
     alarm = Alarm()
     alarm.add("action", "DISPLAY")
-    alarm.add("description", task.title)
-    alarm.add("trigger", task.reminder_at)
+    alarm.add("description", PlainText(task.title))
+    # The default type of a trigger is a duration.
+    alarm.add("trigger", task.reminder_at, parameters={"VALUE": "DATE-TIME"})
     return alarm

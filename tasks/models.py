@@ -1,5 +1,8 @@
 """Tasks: what someone has to do, by when, and about whom."""
 
+from typing import ClassVar
+
+import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -36,6 +39,27 @@ class Priority(models.TextChoices):
     MEDIUM = "medium"
     HIGH = "high"
     URGENT = "urgent"
+
+
+# Kept by the database beside the fields that people write.
+SERIES = ("series_start", "reminder_before", "series_values")
+# A rule begins with the task that is given it; moving an occurrence moves neither the series nor its
+# reminders.
+_PLACE_IN_SERIES = """
+IF NEW.recurrence = '' OR NEW.due_date IS NULL THEN
+    NEW.series_start := NULL; NEW.recurrence_id := NULL; NEW.reminder_before := NULL;
+    RETURN NEW;
+END IF;
+IF TG_OP = 'UPDATE' THEN
+    IF NEW.recurrence <> OLD.recurrence AND NEW.series_start IS NOT DISTINCT FROM OLD.series_start THEN
+        NEW.series_start := NULL; NEW.recurrence_id := NULL;
+    END IF;
+END IF;
+NEW.series_start := coalesce(NEW.series_start, NEW.due_date);
+NEW.recurrence_id := coalesce(NEW.recurrence_id, NEW.due_date);
+IF NEW.due_date = NEW.recurrence_id THEN NEW.reminder_before := NEW.due_date - NEW.reminder_at; END IF;
+RETURN NEW;
+"""
 
 
 def _at_most_one() -> models.Q:
@@ -75,13 +99,24 @@ class Task(Record):
     )
     # RFC 5545 section 3.3.10, without its name: FREQ=WEEKLY;BYDAY=MO
     recurrence = text(300)
-    # The first task of the series this one came from.
-    series = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="followers")
+    # The first task of the series this one came from; the number stays when that one is deleted.
+    series = models.ForeignKey(
+        "self", models.DO_NOTHING, null=True, editable=False, related_name="followers", db_constraint=False
+    )
+    # Where the series begins and which of its occurrences this one is (RECURRENCE-ID of RFC 5545), however
+    # `due_date` is moved; how long before an occurrence there is a reminder. The database keeps all three.
+    series_start = models.DateTimeField(null=True, editable=False)
+    recurrence_id = models.DateTimeField(null=True, editable=False)
+    reminder_before = models.DurationField(null=True, editable=False)
+    # What the series has where this occurrence alone was changed: values by table column.
+    series_values = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()), editable=False
+    )
     completed_at = models.DateTimeField(null=True, editable=False)
     outcome = text(500)
     search_text = search_text("title", "description")
 
-    objects = models.Manager.from_queryset(TaskQuerySet)()
+    objects: ClassVar = models.Manager.from_queryset(TaskQuerySet)()
 
     class Meta:
         ordering = ["-id"]
@@ -106,7 +141,17 @@ class Task(Record):
                 condition=models.Q(status__in=TaskStatus.values), name="task_status_known"
             ),
         ]
-        triggers = record_triggers("task")
+        triggers = [
+            *record_triggers("task", derived=SERIES, untracked=SERIES),
+            pgtrigger.Trigger(
+                name="place_in_series",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("recurrence", "due_date", "reminder_at"),
+                condition=pgtrigger.Condition("NEW.recurrence <> '' OR NEW.series_start IS NOT NULL"),
+                func=_PLACE_IN_SERIES,
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title

@@ -4,6 +4,7 @@ dateutil looks for an occurrence until the year 9999, and for ever with INTERVAL
 here first and never followed further than a horizon.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
@@ -24,7 +25,7 @@ LAST_YEAR = 9_999
 
 
 @dataclass(frozen=True)
-class Rule:
+class RecurrenceRule:
     """A rule taken apart; `until` is a moment if it was written with a Z, else wall-clock time."""
 
     parts: tuple[tuple[str, str], ...]
@@ -92,7 +93,7 @@ def checked(text: str, first: datetime | None = None) -> str:
     if "\n" in rule or "DTSTART" in rule:
         raise ValueRefusedError("One rule without DTSTART: the due date is the start.")
     start = first or datetime(2030, 1, 1, 9)  # noqa: DTZ001  (a wall-clock time)
-    parsed = Rule.parse(rule)
+    parsed = RecurrenceRule.parse(rule)
     late = _as_late_as_can_be(start, HORIZON_YEARS * parsed.interval)
     if parsed._endless(late, parsed._horizon(late)).after(late, inc=True) is None:
         raise ValueRefusedError("No day fits this rule.")
@@ -105,12 +106,35 @@ def next_due(text: str, first: datetime, last: datetime, zone: str) -> datetime 
     Reckoned in wall-clock time of `zone`, so that nine o'clock stays nine o'clock over a change of clocks.
     """
     place = ZoneInfo(zone)
-    following = Rule.parse(text).after(_wall(first, place), _wall(last, place), place)
+    following = RecurrenceRule.parse(text).after(wall_time(first, place), wall_time(last, place), place)
     return following.replace(tzinfo=place) if following else None
 
 
-def _wall(moment: datetime, place: ZoneInfo) -> datetime:
-    return moment.astimezone(place).replace(tzinfo=None)
+def rest_of(text: str, first: datetime, occurrence: datetime, start: datetime, zone: str) -> str:
+    """The rule of a series that begins at `start` in the place of `occurrence`, which is one of the series
+    that began at `first`: of a COUNT what is left of it.
+
+    Raises ValueRefusedError where `start` is no day of the rule.
+    """
+    place = ZoneInfo(zone)
+    rule, began = RecurrenceRule.parse(text), wall_time(start, place)
+    if rule._endless(began, rule._horizon(began)).after(began, inc=True) != began:
+        raise ValueRefusedError(f"{text} does not come on the new date: give the rule that does.")
+    if rule.count is None:
+        return text
+    last = wall_time(occurrence, place)
+    passed = (
+        len(rule._endless(wall_time(first, place), last).between(wall_time(first, place), last, inc=True)) - 1
+    )
+    return re.sub(r"COUNT=\d+", f"COUNT={rule.count - max(passed, 0)}", text)
+
+
+def wall_time(moment: datetime, place: ZoneInfo) -> datetime:
+    """What clocks at `place` show. Raises ValueRefusedError at the very ends of the calendar."""
+    try:
+        return moment.astimezone(place).replace(tzinfo=None)
+    except OverflowError:
+        raise ValueRefusedError("A series cannot begin at the end of the calendar.") from None
 
 
 def _whole(named: dict[str, str], name: str) -> int | None:

@@ -1,5 +1,6 @@
 """What tasks hand to core."""
 
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from core.changes import timeline
 from core.demo import demo_parts
 from core.entities import column, columns, derived
 from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
-from core.entities.field_types import Boolean
+from core.entities.field_types import Boolean, Date, DateTime, trimmed
 from core.entities.ownership import COMMON_FILTERS
 from core.entities.relation_transfer import relation_movers
 from core.notifications.moments import remind
@@ -26,8 +27,36 @@ from tasks.demo_automation import add_workflows
 from tasks.models import Task
 from tasks.operations import move_tasks
 from tasks.querysets import OPEN, due_today, overdue
-from tasks.rules import about_one, completed_once, in_a_zone, recurring, series_goes_on
+from tasks.rules import (
+    about_one,
+    completed_once,
+    due_by_the_end_of_the_day,
+    in_a_zone,
+    recurring,
+    series_goes_on,
+)
 from tasks.timeline import TASKS
+
+DAY = Date()
+
+
+class DueDate(DateTime):
+    """A moment, or a date alone, which stands for that whole day (rules.due_by_the_end_of_the_day)."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        day = isinstance(data, date) and not isinstance(data, datetime)
+        return (
+            data
+            if day
+            else Date().to_internal_value(data)
+            if _is_date(data)
+            else super().to_internal_value(data)
+        )
+
+
+def _is_date(data: Any) -> bool:
+    text = isinstance(data, str) and len(trimmed(data)) == len("2030-01-31")
+    return text or (isinstance(data, date) and not isinstance(data, datetime))
 
 
 def _overdue(wanted: bool, user: Any) -> Q:
@@ -59,10 +88,14 @@ TASK = register(
             id_column(Task),
             column(Task, "title"),
             column(Task, "description", orderable=False),
-            *columns(Task, "task_type", "status", "priority", "due_date", "reminder_at"),
+            *columns(Task, "task_type", "status", "priority"),
+            column(Task, "due_date", field_type=DueDate()),
+            column(Task, "reminder_at"),
             # Not given means the writer's (rules.in_a_zone); the model's own default is for plain SQL.
             column(Task, "time_zone", default=""),
-            *columns(Task, "lead", "contact", "company", "opportunity", "recurrence", "series"),
+            *columns(
+                Task, "lead", "contact", "company", "opportunity", "recurrence", "series", "recurrence_id"
+            ),
             *columns(Task, "completed_at", "outcome"),
             derived("is_overdue", Boolean(), IS_OVERDUE),
             *record_columns(Task),
@@ -74,7 +107,7 @@ TASK = register(
             "open": NamedFilter(Boolean(), _open, "Neither completed nor cancelled."),
         },
         open_filter=OPEN,
-        rules=(about_one, in_a_zone, recurring, series_goes_on, completed_once),
+        rules=(about_one, in_a_zone, due_by_the_end_of_the_day, recurring, series_goes_on, completed_once),
         example={
             "title": "Call Ada",
             "task_type": "call",

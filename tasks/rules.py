@@ -1,6 +1,7 @@
 """What must hold between the fields of a task, whoever writes it."""
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,10 @@ from core.accounts.models import User, check_time_zone
 from core.changes import current
 from core.errors import FieldIssue, InvalidError, refused_as
 from tasks.models import SUBJECTS, TaskStatus
-from tasks.recurrence import checked
+from tasks.recurrence import checked, wall_time
+
+# A day ends with the last second that it has for itself.
+END_OF_DAY = time(23, 59, 59)
 
 Values = dict[str, Any]
 Before = Mapping[str, Any] | None
@@ -46,6 +50,20 @@ def _zone_of_writer() -> str:
     return memo["writer_zone"]
 
 
+def due_by_the_end_of_the_day(values: Values, before: Before) -> None:
+    """A due date without a time is the end of that day, where the writer is."""
+    day = values.get("due_date")
+    if not isinstance(day, date) or isinstance(day, datetime):
+        return
+    kept = before["time_zone"] if before else "UTC"
+    name: str = current().time_zone or values.get("time_zone") or kept
+    zone = ZoneInfo(name)
+    try:
+        values["due_date"] = datetime.combine(day, END_OF_DAY, zone).astimezone(UTC)
+    except OverflowError:  # the last day of the calendar
+        values["due_date"] = datetime.combine(day, END_OF_DAY, UTC)
+
+
 def recurring(values: Values, before: Before) -> None:
     """A series has a rule that can be read and names a day, and a first due date to count from."""
     if not {"recurrence", "due_date", "time_zone"} & values.keys():
@@ -56,8 +74,12 @@ def recurring(values: Values, before: Before) -> None:
         return
     if not due:
         raise InvalidError.of("due_date", "A recurring task needs a due date.", "required")
+    # An occurrence that is moved moves neither the series nor its start.
+    start = before.get("series_start") or due if before and rule == before["recurrence"] else due
+    with refused_as("due_date"):
+        first = wall_time(start, ZoneInfo(str(zone)))
     with refused_as("recurrence"):
-        rule = checked(rule, due.astimezone(ZoneInfo(zone)).replace(tzinfo=None))
+        rule = checked(rule, first)
     if "recurrence" in values:
         values["recurrence"] = rule
 

@@ -52,7 +52,8 @@ class CalendarRemoval(CrmViewSet):
     @action(methods=["post"], detail=False)
     def remove(self, request: Request) -> Response:
         """Take the address back."""
-        CalendarFeed.objects.filter(user=request.user).delete()
+        user: Any = request.user
+        CalendarFeed.objects.filter(user=user).delete()
         return Response(status=204)
 
 
@@ -66,13 +67,15 @@ class CalendarViewSet(CalendarRemoval, CalendarDownload):
     @extend_schema(responses={200: FEED})
     def list(self, request: Request) -> Response:
         """Whether there is a feed, and when it was read last."""
-        found = CalendarFeed.objects.filter(user=request.user).first()
+        user: Any = request.user
+        found = CalendarFeed.objects.filter(user=user).first()
         names = ("created_at", "last_used_at")
         return Response({"enabled": found is not None, **{n: getattr(found, n, None) for n in names}})
 
     @extend_schema(request=None, responses={201: object_of({"url": TEXT})})
     def create(self, request: Request) -> Response:
         """A new address, shown this once; the one before stops working."""
-        secret = calendar.open_feed(request.user)
+        user: Any = request.user
+        secret = calendar.open_feed(user)
         url = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/calendar/{secret}/tasks.ics"
         return Response({"url": url}, 201)

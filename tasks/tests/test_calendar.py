@@ -89,3 +89,51 @@ def test_the_secret_is_not_kept_and_nobody_reads_anothers(api, rep, make_user, f
     assert api(make_user("viewer")).get(URL).json()["enabled"] is False
     assert api().get(URL).status_code == 401
     assert api().get(f"{URL}{'x' * 43}/tasks.ics").status_code == 404
+
+
+def lines(api, feed):
+    """The feed's content lines, unfolded."""
+    return api().get(feed).content.decode().replace("\r\n ", "").split("\r\n")
+
+
+def test_texts_come_back_as_they_were(api, rep, feed):
+    task(rep, title=r"C:\New\notes, a; b \n \; \,", description="one\r\ntwo\rthree\\N")
+    found = lines(api, feed)
+    assert r"SUMMARY:C:\\New\\notes\, a\; b \\n \\\; \\\," in found
+    assert r"DESCRIPTION:one\ntwo\nthree\\N" in found
+
+
+def test_control_characters_stay_out(api, rep, feed):
+    task(rep, title="bell\x07 esc\x1b vt\x0b tab\t.")
+    assert "SUMMARY:bell esc vt tab\t." in lines(api, feed)
+
+
+def test_a_reminder_is_a_moment(api, rep, feed):
+    task(rep, reminder_at=datetime(2026, 10, 24, 23, 30, tzinfo=UTC))
+    assert "TRIGGER;VALUE=DATE-TIME:20261024T233000Z" in lines(api, feed)
+
+
+def test_ones_own_tasks_that_nobody_else_has_are_in_it(api, rep, make_user, feed):
+    task(None, title="Mine", owner=rep, assigned_to=None)
+    task(None, title="Given away", owner=rep, assigned_to=make_user("rep"))
+    task(None, title="Nobody's", assigned_to=None)
+    assert set(events(api, feed)) == {"Mine"}
+
+
+def test_a_task_due_on_a_day_takes_the_day(api, rep, feed):
+    body = {"title": "Pay", "due_date": "2026-10-25", "time_zone": "Europe/Berlin", "assigned_to": rep.pk}
+    rep.time_zone = "Europe/Berlin"
+    rep.save()
+    assert api(rep).post("/api/v1/tasks/", body).status_code == 201
+    assert "DTSTART;VALUE=DATE:20261025" in lines(api, feed)
+
+
+def test_the_ends_of_the_calendar_break_no_feed(api, rep, feed):
+    for year in (1, 9999):
+        task(
+            rep,
+            title="Never",
+            due_date=datetime(year, 12 if year > 1 else 1, 31 if year > 1 else 1, 23, 59, tzinfo=UTC),
+        )
+    task(rep)
+    assert set(events(api, feed)) == {"Ring; Ada, soon"}
