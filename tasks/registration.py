@@ -44,14 +44,7 @@ class DueDate(DateTime):
     """A moment, or a date alone, which stands for that whole day (rules.due_by_the_end_of_the_day)."""
 
     def to_internal_value(self, data: Any) -> Any:
-        day = isinstance(data, date) and not isinstance(data, datetime)
-        return (
-            data
-            if day
-            else Date().to_internal_value(data)
-            if _is_date(data)
-            else super().to_internal_value(data)
-        )
+        return DAY.to_internal_value(data) if _is_date(data) else super().to_internal_value(data)
 
 
 def _is_date(data: Any) -> bool:

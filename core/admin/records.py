@@ -152,8 +152,9 @@ class RecordAdmin(CapturedAdmin):
             hidden = verbs.selection(request, "assign")
             return verbs.page(self, request, f"Assign {len(bulk.result.order)} records", form, [], hidden)
         users = [user.pk for user in form.cleaned_data["users"]]
-        given = shares(self.entity, bulk.result.order, users, form.cleaned_data["method"])
-        verbs.report(self, request, "assigned", bulk.assign(given))
+        method = form.cleaned_data["method"]
+        given = bulk.assign(lambda ids: shares(self.entity, ids, users, method))
+        verbs.report(self, request, "assigned", given)
         return None
 
     @admin.action(description="Archive", permissions=["archive"])

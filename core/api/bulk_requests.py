@@ -50,8 +50,9 @@ def _assign(entity: Entity, request: Request, body: Mapping[str, Any], data: Any
     if method not in METHODS:
         raise InvalidError.of("method", f"Expected one of: {', '.join(METHODS)}.", "invalid_choice")
     users = _assignees(data, request.user)
+    team = int(data["team"]) if "team" in data else None
     bulk = _bulk(entity, request, body, Permission.CHANGE)
-    return _answer(bulk.assign(shares(entity, bulk.result.order, users, method)), "updated")
+    return _answer(bulk.assign(lambda ids: shares(entity, ids, users, method, team)), "updated")
 
 
 def _body(request: Request, keys: set[str]) -> Mapping[str, Any]:

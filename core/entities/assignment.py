@@ -1,22 +1,49 @@
 """Who gets which record: one user, several in turn, or whoever has least open work."""
 
+import hashlib
 from collections.abc import Sequence
-from itertools import cycle
 
 from django.db.models import Count, Q
 
 from core.entities.entity import Entity
+from core.entities.models import AssignmentTurn
 
 METHODS = ("round_robin", "least_busy")
 
 
-def shares(entity: Entity, ids: Sequence[int], users: Sequence[int], method: str) -> dict[int, int]:
-    """Record id → user id. `method` is one of METHODS; "least_busy" levels what is open."""
+def shares(
+    entity: Entity, ids: Sequence[int], users: Sequence[int], method: str, team: int | None = None
+) -> dict[int, int]:
+    """Record id → user id. `method` is one of METHODS: "least_busy" levels what is open, "round_robin" goes
+    on with whoever comes after the last one. `users` are those of `team`, if one is given.
+
+    Call inside a transaction.
+    """
     if len(users) == 1:
         return dict.fromkeys(ids, users[0])
     if method == "least_busy":
         return _levelled(ids, open_work(entity, users))
-    return dict(zip(ids, cycle(users), strict=False))
+    return dict(zip(ids, take_turns(entity, users, len(ids), team), strict=True))
+
+
+def take_turns(entity: Entity, users: Sequence[int], count: int, team: int | None = None) -> list[int]:
+    """The next `count` users in turn; whose turn it was is kept, one transaction at a time."""
+    key = {"entity": entity.name, "people": f"team:{team}" if team else _named(users)}
+    AssignmentTurn.objects.bulk_create([AssignmentTurn(**key)], ignore_conflicts=True)
+    turn = AssignmentTurn.objects.select_for_update().get(**key)
+    order = list(users)
+    first = order.index(turn.last_user_id) + 1 if turn.last_user_id in order else 0
+    taken = [order[(first + i) % len(order)] for i in range(count)]
+    if taken:
+        turn.last_user_id = taken[-1]
+        turn.save(update_fields=["last_user_id"])
+    return taken
+
+
+def _named(users: Sequence[int]) -> str:
+    """The key of a set of users, whatever their order."""
+    listed = ",".join(str(user) for user in sorted(set(users)))
+    return f"users:{listed}" if len(listed) <= 80 else f"users:{hashlib.sha256(listed.encode()).hexdigest()}"
 
 
 def open_work(entity: Entity, users: Sequence[int]) -> dict[int, int]:

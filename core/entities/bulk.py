@@ -1,6 +1,6 @@
 """Changing many records in one transaction, with an answer for each."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,10 +51,11 @@ class Bulk:
         self._write({r.pk: self._values(r, shared) for r in self._locked(Permission.CHANGE)})
         return self.result
 
-    def assign(self, assignees: Mapping[int, int]) -> BulkResult:
-        """Give each record (id) to a user (id)."""
-        rows = self._locked(Permission.CHANGE)
-        self._write({r.pk: {"assigned_to_id": assignees[r.pk]} for r in rows})
+    def assign(self, shares: Callable[[list[int]], Mapping[int, int]]) -> BulkResult:
+        """Give each record to a user: `shares` says whom each of these records (ids) goes to (ids)."""
+        found = {row.pk for row in self._locked(Permission.CHANGE)}
+        assignees = shares([pk for pk in self.result.order if pk in found])
+        self._write({pk: {"assigned_to_id": assignees[pk]} for pk in sorted(found)})
         return self.result
 
     def archive(self) -> BulkResult:

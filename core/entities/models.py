@@ -1,4 +1,4 @@
-"""Definitions of the fields an organisation adds to an entity; values live in `custom_fields`."""
+"""Tables of what is the same for all entities: their custom fields, and whose turn it is to be given one."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -61,3 +61,21 @@ class CustomField(models.Model):
         if takes_choices != bool(self.choices):
             word = "needs" if takes_choices else "takes no"
             raise ValidationError({"choices": f"A field of type {self.type} {word} choices."})
+
+
+class AssignmentTurn(models.Model):
+    """Whose turn it was last among `people` that an entity's records are given to one after the other.
+
+    `people` names a team ("team:5") or a set of users ("users:4,5", in order of their ids; a digest of it
+    where that would be long).
+    """
+
+    entity = models.CharField(max_length=40)
+    people = models.CharField(max_length=100)
+    last_user_id = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["entity", "people"], name="assignment_turn_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.entity}: {self.people}"
