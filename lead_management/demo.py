@@ -54,7 +54,7 @@ def _lead(demo: Demo) -> Lead:
 
 def _progress(demo: Demo, values: dict[str, Any], created: datetime) -> dict[str, Any]:
     """How far the lead came: the older it is, the more likely it is decided."""
-    decided = demo.random.random() < min(0.9, (demo.now - created).days / 120)
+    decided = demo.random.random() < min(0.8, (demo.now - created).days / 200)
     contacted = min(created + timedelta(days=demo.random.random() * 6), demo.now)
     if not decided:
         status = demo.pick(OPEN, (6, 5, 3, 3, 2))

@@ -28,6 +28,7 @@ def _task(demo: Demo) -> Task:
     kind = demo.pick(list(TITLES))
     due = demo.now + timedelta(days=demo.random.uniform(*DAYS))
     done = due < demo.now and demo.random.random() < 0.7
+    noted = due - timedelta(days=demo.random.uniform(1, 10))
     return Task(
         **{record.entity_name: record},
         title=TITLES[kind].format(record)[:200],
@@ -39,5 +40,5 @@ def _task(demo: Demo) -> Task:
         reminder_at=due - timedelta(hours=1),
         owner=record.owner,
         assigned_to=record.owner,
-        created_at=due - timedelta(days=demo.random.randint(1, 10)),
+        created_at=min(noted, demo.past(7)),
     )

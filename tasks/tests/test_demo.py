@@ -76,6 +76,35 @@ def test_one_seed_gives_the_same_leads_and_another_gives_others(seed):
     assert list(Lead.objects.order_by("id").values_list("email", flat=True)[120:]) != first
 
 
+def test_seeding_twice_makes_other_people(seed):
+    seed()
+    first = set(Lead.objects.values_list("email", flat=True))
+    seed()
+    again = set(Lead.objects.order_by("id").values_list("email", flat=True)[60:])
+    assert len(again) == 60
+    assert not first & again
+
+
+def test_nothing_in_it_happened_in_the_future(seed):
+    seed()
+    now = timezone.now()
+    for entity in entities:
+        assert not entity.model.objects.filter(created_at__gt=now).exists(), entity.name
+    assert not Task.objects.filter(completed_at__gt=now).exists()
+    closed = Opportunity.objects.exclude(status="open")
+    assert not closed.filter(actual_close_date__gt=now.date()).exists()
+    assert len(set(closed.values_list("actual_close_date", flat=True))) > 1
+
+
+def test_the_leads_of_a_year_are_in_every_state(seed):
+    seed(seed=1)
+    counts = Lead.objects.statistics()["by_status"]
+    assert all(counts.values()), counts
+    decided = sum(counts[status] for status in ("converted", "unqualified", "lost"))
+    assert 0.3 < decided / 60 < 0.7
+    assert counts["converted"] < decided / 2
+
+
 def test_no_workflow_is_asked_to_run_for_demo_data(seed):
     seed()
     records = Outbox.objects.filter(entity__in=("lead", "contact", "company", "opportunity", "task"))

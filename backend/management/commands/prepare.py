@@ -45,4 +45,4 @@ class Command(BaseCommand):
         self.stdout.write(f"Created the demo administrator {DEMO_NAME} / {DEMO_PASSWORD}.")
         if settings.DEMO_LEADS:
             self.stdout.write("Adding demo data.")
-            call_command("seed_demo", leads=settings.DEMO_LEADS, stdout=self.stdout)
+            call_command("seed_demo", leads=settings.DEMO_LEADS, seed=1, stdout=self.stdout)

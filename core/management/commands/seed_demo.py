@@ -14,10 +14,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--leads", type=int, default=400, help="How many leads; the rest in proportion.")
-        parser.add_argument("--seed", type=int, default=1, help="The same seed gives the same data.")
+        parser.add_argument(
+            "--seed", type=int, help="The same seed gives the same data; by default new ones."
+        )
         parser.add_argument("--force", action="store_true", help="Also without DEBUG: known passwords!")
 
-    def handle(self, *args: Any, leads: int, seed: int, force: bool, **options: Any) -> None:
+    def handle(self, *args: Any, leads: int, seed: int | None, force: bool, **options: Any) -> None:
         if not (settings.DEBUG or force):
             raise CommandError("Demo users have a known password: only with DEBUG, or with --force.")
         if leads < 0:
