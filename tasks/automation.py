@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 from django.utils import timezone
@@ -67,7 +66,7 @@ class CreateTask(Action):
 
     def run(self, step: Step) -> Outcome:
         values = self.values(step)
-        fields = {
+        fields: dict[str, Any] = {
             name: values[name] for name in ("title", "description", "priority", "task_type") if name in values
         }
         assignee = values.get("assigned_to") or self._assignee(step)
@@ -92,7 +91,7 @@ class CreateTask(Action):
         if values.get("due_days") is None:
             return None
         user = step.subject.batch.cache.users.get(assignee)
-        zone = ZoneInfo(user.time_zone if user else "UTC")
+        zone = user.zone if user else step.subject.zone
         today = timezone.now().astimezone(zone).date()
         days = values["due_days"]
         day = add_business_days(today, days) if values.get("business_days") else today + timedelta(days=days)

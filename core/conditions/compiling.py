@@ -4,6 +4,7 @@ Every leaf is true or false, never null: "not" gives what "is" leaves over, rows
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import reduce
 from operator import and_, or_
 from typing import Any
@@ -13,9 +14,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast
 from django.db.models.lookups import IsNull
-from django.utils import timezone
 
-from core.conditions.grammar import ChangedPredicate, Condition, Group, Leaf, Negation, fields_of
+from core.conditions.grammar import SPANS, ChangedPredicate, Condition, Group, Leaf, Negation, fields_of
 from core.conditions.relative_dates import RelativeDate
 from core.entities import field_types
 from core.entities.columns import Column
@@ -37,33 +37,37 @@ LOOKUPS = {
 NEGATED = {"ne": "eq", "not_in": "in", "has_none": "has_any"}
 
 
-def record_q(condition: Condition) -> Q:
-    """The records that meet a condition without change operators."""
+def record_q(condition: Condition, zone: Any = None) -> Q:
+    """The records that meet a condition without change operators.
+
+    `zone` is SQL that names the time zone in which days are meant for each record; without it they are meant
+    in the current one.
+    """
     if isinstance(condition, Negation):
-        return ~record_q(condition.child)
+        return ~record_q(condition.child, zone)
     if isinstance(condition, Group):
-        return _joined(condition.word, [record_q(child) for child in condition.children])
-    return leaf_q(condition)
+        return _joined(condition.word, [record_q(child, zone) for child in condition.children])
+    return leaf_q(condition, zone)
 
 
-def change_q(entity: Entity, condition: Condition) -> Q:
+def change_q(entity: Entity, condition: Condition, zone: Any = None) -> Q:
     """The rows of the change table whose change, and whose record as it is now, meet the condition.
 
-    Parts that speak of the record alone become one EXISTS over its table.
+    Parts that speak of the record alone become one EXISTS over its table; `zone` is as for `record_q`.
     """
     if not any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
-        return _record_exists(entity, condition)
+        return _record_exists(entity, condition, zone)
     if isinstance(condition, Negation):
-        return ~change_q(entity, condition.child)
+        return ~change_q(entity, condition.child, zone)
     if isinstance(condition, Group):
-        return _joined(condition.word, [change_q(entity, child) for child in condition.children])
+        return _joined(condition.word, [change_q(entity, child, zone) for child in condition.children])
     return _changed_q(condition)
 
 
-def _record_exists(entity: Entity, condition: Condition) -> Q:
+def _record_exists(entity: Entity, condition: Condition, zone: Any) -> Q:
     if not list(fields_of(condition)):
         return Q()
-    rows = entity.model.objects.filter(pk=OuterRef("object_id")).filter(record_q(condition))
+    rows = entity.model.objects.filter(pk=OuterRef("object_id")).filter(record_q(condition, zone))
     return Q(Exists(rows))
 
 
@@ -104,19 +108,21 @@ def _joined(word: str, parts: list[Q]) -> Q:
     return reduce(and_ if word == "all" else or_, parts, Q())
 
 
-def leaf_q(leaf: Leaf) -> Q:
-    """One leaf as a Q."""
+def leaf_q(leaf: Leaf, zone: Any = None) -> Q:
+    """One leaf as a Q; `zone` is as for `record_q`."""
     if leaf.op in NEGATED:
         positive = Leaf(leaf.column, NEGATED[leaf.op], leaf.value)
-        return ~leaf_q(positive) | _empty(leaf.column)
+        return ~leaf_q(positive, zone) | _empty(leaf.column)
+    if leaf.op in SPANS:
+        return _within(leaf, zone)
     special = _SPECIAL.get(leaf.op)
     if special:
         return special(leaf.column, leaf.value)
-    return _lookup(leaf.column, LOOKUPS[leaf.op], _resolved(leaf.value))
+    return _lookup(leaf.column, LOOKUPS[leaf.op], _resolved(leaf.value, zone))
 
 
-def _resolved(value: Any) -> Any:
-    return value.resolve() if isinstance(value, RelativeDate) else value
+def _resolved(value: Any, zone: Any = None) -> Any:
+    return value.resolve(zone) if isinstance(value, RelativeDate) else value
 
 
 def _lookup(column: Column, lookup: str, value: Any) -> Q:
@@ -172,18 +178,13 @@ def _has_all(column: Column, items: list[Any]) -> Q:
     return Q(**{f"{column.path}__contains": items})
 
 
-def _within_last(column: Column, span: Any) -> Q:
-    now = timezone.localtime()
-    return _between(column, [_as(column, now - span.length), _as(column, now)])
-
-
-def _within_next(column: Column, span: Any) -> Q:
-    now = timezone.localtime()
-    return _between(column, [_as(column, now), _as(column, now + span.length)])
-
-
-def _as(column: Column, moment: Any) -> Any:
-    return moment.date() if isinstance(column.field_type, field_types.Date) else moment
+def _within(leaf: Leaf, zone: Any) -> Q:
+    """Between now and as far from now as the span is long."""
+    length = leaf.value.length
+    offsets = (-length, timedelta(0)) if leaf.op == "within_last" else (timedelta(0), length)
+    return _between(
+        leaf.column, [RelativeDate(leaf.column.field_type, offset).resolve(zone) for offset in offsets]
+    )
 
 
 _SPECIAL: dict[str, Callable[[Column, Any], Q]] = {
@@ -191,6 +192,4 @@ _SPECIAL: dict[str, Callable[[Column, Any], Q]] = {
     "between": _between,
     "has_any": _has_any,
     "has_all": _has_all,
-    "within_last": _within_last,
-    "within_next": _within_next,
 }

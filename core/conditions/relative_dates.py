@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 
+from django.db import models
+from django.db.models import Func, Value
 from django.utils import timezone
 
 from core.entities import field_types
@@ -24,12 +26,29 @@ class RelativeDate:
     offset: timedelta
     midnight: bool = False
 
-    def resolve(self) -> date | datetime:
-        """The moment as the column's type, in the current time zone."""
+    def resolve(self, zone: Any = None) -> Any:
+        """The moment as the column's type: in the current time zone, or as SQL in the zone that `zone` (SQL)
+        names for each row."""
+        if zone is not None and (self.midnight or isinstance(self.kind, field_types.Date)):
+            return self._expression(zone)
         moment = timezone.localtime() + self.offset
         if isinstance(self.kind, field_types.Date):
             return moment.date()
         return moment.replace(hour=0, minute=0, second=0, microsecond=0) if self.midnight else moment
+
+    def _expression(self, zone: Any) -> Func:
+        now = Value(timezone.now(), models.DateTimeField())
+        shift = f"make_interval(secs => {self.offset.total_seconds():.0f})"
+        if isinstance(self.kind, field_types.Date):
+            day = f"(timezone(%(expressions)s) + {shift})::date"
+            return Func(zone, now, template=day, output_field=models.DateField())
+        midnight = Func(
+            zone,
+            now,
+            template=f"date_trunc('day', timezone(%(expressions)s) + {shift})",
+            output_field=models.DateTimeField(),
+        )
+        return Func(zone, midnight, function="timezone", output_field=models.DateTimeField())
 
 
 @dataclass(frozen=True)

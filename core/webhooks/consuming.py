@@ -12,6 +12,7 @@ from core.changes.matching import Candidate, matched
 from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import ChangedPredicate, fields_of
 from core.entities import Entity, entities
+from core.entities.zones import record_zone
 from core.errors import InvalidError
 from core.webhooks.events import question
 from core.webhooks.models import WebhookSubscription
@@ -53,8 +54,8 @@ def conditions_of(entity: Entity, subscription: WebhookSubscription) -> tuple[Q,
         return Q(), seen
     condition = parse(entity, subscription.conditions, changes=True)
     if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
-        return change_q(entity, condition), seen
-    return Q(), seen & record_q(condition)
+        return change_q(entity, condition, record_zone()), seen
+    return Q(), seen & record_q(condition, record_zone())
 
 
 _INSERT = """

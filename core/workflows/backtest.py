@@ -15,6 +15,7 @@ from core.changes.past_states import meeting
 from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import ChangedPredicate, fields_of
 from core.entities import Entity
+from core.entities.zones import record_zone
 from core.errors import ConflictError
 from core.workflows import definition
 from core.workflows.models import Workflow, WorkflowExecution
@@ -74,11 +75,13 @@ def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User 
     if conditions:
         condition = parse(entity, conditions, changes=True)
         if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
-            asked = Change.objects.filter(change_q(entity, condition), pk__in=[c.pk for c in changes])
+            asked = Change.objects.filter(
+                change_q(entity, condition, record_zone()), pk__in=[c.pk for c in changes]
+            )
             kept = set(asked.values_list("pk", flat=True))
             changes = [change for change in changes if change.pk in kept]
         else:
-            question &= record_q(condition)
+            question &= record_q(condition, record_zone())
     found = meeting(entity, states_after(entity, changes), question)
     return [change for change in changes if change.pk in found]
 

@@ -46,6 +46,11 @@ class Compiled:
     conditions: Any
     program: tuple[Instruction, ...]
 
+    @property
+    def schedule_zone(self) -> str:
+        """The zone of the schedule that starts it; empty where that is something else."""
+        return str(self.settings.get("time_zone") or "")
+
 
 def check(definition: Mapping[str, Any], author: Any) -> None:
     """Raises InvalidError naming every fault of `trigger_type`, `trigger_conditions` and `actions`."""

@@ -11,6 +11,7 @@ from django.conf import settings
 from core import jobs
 from core.conditions import parse, record_q
 from core.entities import Entity
+from core.entities.zones import record_zone
 from core.errors import InvalidError, NotVisibleError
 from core.outbound import sealing, signing
 from core.workflows import definition, storable, templating
@@ -95,4 +96,9 @@ def _record(
         return None
     wanted = templating.value(match, {"payload": payload})
     rows = meeting(entity, workflow, conditions).filter(archived_at=None)
-    return rows.filter(record_q(parse(entity, wanted))).order_by("-pk").values_list("pk", flat=True).first()
+    return (
+        rows.filter(record_q(parse(entity, wanted), record_zone()))
+        .order_by("-pk")
+        .values_list("pk", flat=True)
+        .first()
+    )

@@ -15,6 +15,7 @@ from core.changes.matching import Candidate, matched
 from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import ChangedPredicate, Condition, fields_of
 from core.entities import Entity, entities
+from core.entities.zones import record_zone
 from core.errors import InvalidError
 from core.workflows import definition, limits
 from core.workflows.alerts import alert
@@ -81,9 +82,9 @@ def candidate(entity: Entity, version: WorkflowVersion) -> Candidate | None:
     if compiled.conditions:
         condition = parse(entity, compiled.conditions, changes=True)
         if _looks_at_change(condition):
-            of_change &= change_q(entity, condition)
+            of_change &= change_q(entity, condition, record_zone())
         else:
-            of_record &= record_q(condition)
+            of_record &= record_q(condition, record_zone())
     return Candidate(version, of_change, of_record)
 
 

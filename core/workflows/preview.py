@@ -10,6 +10,7 @@ from core.accounts.models import User
 from core.conditions import parse, record_q
 from core.conditions.grammar import ChangedPredicate, fields_of
 from core.entities import Entity
+from core.entities.zones import record_zone
 from core.errors import DomainError
 from core.workflows import definition
 from core.workflows.actions import Step
@@ -44,7 +45,7 @@ def dry_run(
         workflow=workflow, entity=name, object_id=object_id, trigger_data=payload or {}, version_id=0
     )
     with read_only():
-        subject = Subject(run, user, compiled.trigger.name)
+        subject = Subject(run, user, compiled.trigger.name, schedule_zone=compiled.schedule_zone)
         conditions = conditions_of(compiled, subject)
         steps = previewed(compiled, subject)
     return {"would_run": all(c["met"] for c in conditions), "conditions": conditions, "actions": steps}
@@ -71,7 +72,10 @@ def _judged(entity: Entity, part: Any, subject: Subject) -> dict[str, Any]:
     parsed = parse(entity, part, changes=True)
     if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(parsed)):
         return {"condition": part, "met": True, "note": "about a change: taken as met"}
-    return {"condition": part, "met": subject.rows.filter(record_q(parsed)).exists()}
+    return {
+        "condition": part,
+        "met": subject.rows.filter(record_q(parsed, record_zone(subject.schedule_zone))).exists(),
+    }
 
 
 def previewed(compiled: Compiled, subject: Subject) -> list[dict[str, Any]]:

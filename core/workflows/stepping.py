@@ -195,7 +195,7 @@ class Transaction:
         steps = [
             Step(
                 run,
-                Subject(run, self.user, self.compiled.trigger.name, batch),
+                Subject(run, self.user, self.compiled.trigger.name, batch, self.compiled.schedule_zone),
                 instruction.given,
                 instruction.position,
                 instruction.path,
@@ -210,8 +210,9 @@ class Transaction:
     def _do(self, instruction: Instruction, step: Step) -> None:
         run, started = step.run, timezone.now()
         depth = min(run.depth + 1, 1_000)
+        zones = {"time_zone": "", "schedule_zone": self.compiled.schedule_zone}
         try:
-            with in_turn(self.user, execution_id=run.pk, depth=depth):
+            with in_turn(self.user, execution_id=run.pk, depth=depth, **zones):
                 outcome = instruction.action.run(step)
         except Exception as error:
             if isinstance(error, OperationalError) and not _passes(error):

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils import timezone
@@ -13,6 +14,7 @@ from core.accounts.models import User
 from core.changes.models import Change
 from core.conditions import change_q, parse, record_q
 from core.entities import Entity, entities, field_types
+from core.entities.zones import record_zone, zone_among
 from core.errors import NotVisibleError
 from core.workflows.batch import RecordBatch, TransactionCache
 from core.workflows.models import WorkflowExecution
@@ -113,8 +115,10 @@ class Subject:
         user: User | None,
         trigger_type: str = "",
         batch: RecordBatch | None = None,
+        schedule_zone: str = "",
     ) -> None:
         self.run, self.user, self.trigger_type = run, user, trigger_type
+        self.schedule_zone = schedule_zone
         self.entity = entities.get(run.entity)
         self.pk = run.object_id
         self.batch = batch or RecordBatch(self.entity, [self.pk] if self.pk else [], TransactionCache(user))
@@ -131,6 +135,12 @@ class Subject:
         """Whom the record is assigned to, and its owner."""
         row = self.batch.row(self.pk) or {}
         return row.get("assigned_to"), row.get("owner")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Where "today" is for this run."""
+        assignee, owner = (self.batch.cache.users.get(pk) for pk in self.belonging)
+        return zone_among(assignee, self.schedule_zone, owner)
 
     @cached_property
     def change(self) -> Change | None:
@@ -160,15 +170,17 @@ class Subject:
             return True
         condition = parse(self.entity, conditions, changes=changes and self.run.change_id is not None)
         if changes and self.run.change_id is not None:
-            return Change.objects.filter(change_q(self.entity, condition), pk=self.run.change_id).exists()
-        return self.rows.filter(record_q(condition)).exists()
+            return Change.objects.filter(
+                change_q(self.entity, condition, record_zone(self.schedule_zone)), pk=self.run.change_id
+            ).exists()
+        return self.rows.filter(record_q(condition, record_zone(self.schedule_zone))).exists()
 
     @cached_property
     def context(self) -> Lazy:
         """The names of `names_for`, each read when first asked for."""
         makers: dict[str, Callable[[], Any]] = {
             "now": lambda: timezone.now().isoformat(),
-            "today": lambda: timezone.localdate().isoformat(),
+            "today": lambda: timezone.localdate(timezone=self.zone).isoformat(),
             "workflow": lambda: {"id": self.run.workflow_id, "name": self.run.workflow.name},
             "run": lambda: {"id": self.run.pk},
             "site": lambda: {"name": settings.SITE_NAME, "url": settings.PUBLIC_URL},

@@ -6,13 +6,16 @@ every tick and date has its own key, so any number of sweepers start each run on
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 
 from core import jobs
 from core.conditions import parse, record_q
 from core.entities import Entity, field_types
+from core.entities.zones import record_zone
 from core.errors import InvalidError
 from core.workflows import definition, operations
 from core.workflows.alerts import alert
@@ -89,19 +92,23 @@ def _start_tick(workflow: Workflow, version: WorkflowVersion, compiled: Compiled
         data = {"scheduled_for": tick.isoformat()}
         _, made = start(workflow, f"tick:{stamp}", priority=Priority.EVENT, data=data)
         return int(made)
-    rows = meeting(compiled.entity, workflow, compiled.conditions).filter(archived_at=None)
+    rows = meeting(compiled.entity, workflow, compiled.conditions, compiled.schedule_zone).filter(
+        archived_at=None
+    )
     sql, parameters = rows.order_by().values_list("pk").query.sql_with_params()
     ids = f"SELECT wanted.id, '' FROM ({sql}) AS wanted(id)"  # noqa: S608
     return _insert(version, compiled.entity, f"tick:{stamp}:", Priority.BULK, ids, parameters)
 
 
-def meeting(entity: Entity, workflow: Workflow, conditions: Any) -> QuerySet:
+def meeting(entity: Entity, workflow: Workflow, conditions: Any, schedule_zone: str = "") -> QuerySet:
     """Records that the workflow's principal sees and that meet its conditions."""
     rows = entity.model.objects.all()
     if workflow.run_as is not None:
         workflow.run_as.is_active = True
         rows = entity.visible_to(workflow.run_as)
-    return rows.filter(record_q(parse(entity, conditions))) if conditions else rows
+    if not conditions:
+        return rows
+    return rows.filter(record_q(parse(entity, conditions), record_zone(schedule_zone)))
 
 
 _INSERT = """
@@ -165,7 +172,7 @@ def _near(column: Any, low: datetime, high: datetime) -> Q:
 def _moment(column: Any, at: Any, days: int, clock: timedelta) -> str:
     """SQL of the moment a row stands for. Built from checked numbers and the registry's column only."""
     field = f"r.{connection.ops.quote_name(column.path)}"
-    zone = "coalesce(assignee.time_zone, owner.time_zone, 'UTC')"
+    zone = f"coalesce(assignee.time_zone, owner.time_zone, '{ZoneInfo(settings.TIME_ZONE).key}')"
     local = f"({field} AT TIME ZONE {zone})"
     if not isinstance(column.field_type, field_types.DateTime):
         hour: time = ClockTime().to_internal_value(at) if at else time(0)

@@ -14,7 +14,6 @@ from core.errors import FieldIssue, InvalidError
 from core.workflows.actions.base import Action, Outcome, Step, StepRefusedError, register
 from core.workflows.kinds import LONGEST, UNITS, Hours
 from core.workflows.params import Param, Scope
-from core.workflows.schedule import zone
 
 AMOUNT = Integer(min_value=0, max_value=10**8)
 
@@ -68,7 +67,10 @@ class Wait(Action):
             raise StepRefusedError(f"There is no {unknown[0]} to wait for.", code="no_date")
         now = timezone.now()
         start = values.get("until") or self._field(step, values.get("until_field")) or now
-        found = start + min(timedelta(**{u: values[u] for u in UNITS if values.get(u)}), LONGEST)
+        try:
+            found = start + min(timedelta(**{u: values[u] for u in UNITS if values.get(u)}), LONGEST)
+        except OverflowError:
+            raise StepRefusedError("That is beyond the end of the calendar.", code="no_date") from None
         hours = values.get("business_hours")
         return hours.next_open(max(found, now)) if hours else max(found, now)
 
@@ -81,15 +83,7 @@ class Wait(Action):
         moment = isoparse(value)
         if len(value) > 10:
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return datetime.combine(moment.date(), time(), zone(_zone_of(step)))
-
-
-def _zone_of(step: Step) -> str:
-    """Where the record lives: the zone of whom it is assigned to, else of its owner."""
-    record = step.subject.context["record"]
-    ids = [record.get("assigned_to"), record.get("owner")]
-    users = step.subject.batch.cache.users.find([i for i in ids if i])
-    return next((users[i].time_zone for i in ids if i in users), "UTC")
+        return datetime.combine(moment.date(), time(), step.subject.zone)
 
 
 @register

@@ -287,6 +287,13 @@ def test_waiting_until_a_date_of_the_record_and_for_working_hours(make_workflow,
     assert due == ["2030-01-01T11:00:00+00:00", "2030-06-03T07:00:00+00:00"]
 
 
+def test_a_wait_beyond_the_calendar_says_so(make_workflow, make_lead, settle):
+    make_workflow([("wait", {"until": "9999-12-31T00:00:00Z", "days": 30}), TAG])
+    make_lead()
+    [run] = settle()
+    assert (run.status, run.error_code) == ("failed", "no_date")
+
+
 def test_a_wait_that_has_passed_goes_on_at_once(make_workflow, make_lead, settle):
     make_workflow([("wait", {"until": "2020-01-01T00:00:00Z"}), TAG])
     make_lead()
