@@ -5,6 +5,7 @@ them. A digest is a notification that goes out by e-mail only, unique per user a
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -91,7 +92,9 @@ def of_records(
 
         def item(row: dict[str, Any]) -> dict[str, Any]:
             shown = {name: row[name] for name in details if row[name] not in (None, "")}
-            shown = {name.replace("_", " "): told(value, period.zone) for name, value in shown.items()}
+            shown = {
+                name.replace("_", " "): format_value(value, period.zone) for name, value in shown.items()
+            }
             return {"entity": entity, "id": row["id"], "title": title_of(found, row), "details": shown}
 
         return parts(rows, order, tuple(columns), item)
@@ -99,10 +102,11 @@ def of_records(
     return collect
 
 
-def told(value: Any, zone: ZoneInfo) -> str:
-    """A value as a person reads it, moments by the reader's clock."""
+def format_value(value: Any, zone: ZoneInfo) -> str:
+    """A value as a person reads it, moments by the reader's clock (in UTC where that has no such year)."""
     if isinstance(value, datetime):
-        value = value.astimezone(zone)
+        with suppress(OverflowError):
+            value = value.astimezone(zone)
         return f"{value:%a} {value.day} {value:%b %H:%M}"
     if isinstance(value, date):
         return f"{value:%a} {value.day} {value:%b}"

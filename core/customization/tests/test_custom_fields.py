@@ -292,3 +292,24 @@ def test_custom_fields_order_search_and_filter(admin):
     assert ids(search="blue") == [a.pk]
     assert ids(**{"custom_fields.size__gte": "9.5"}) == [b.pk]
     assert ids(**{"custom_fields.size__is_empty": "true"}) == [c.pk]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("999999999.123456", 999999999.123456), ("999999999999999", 999999999999999), ("-0.000001", -0.000001)],
+)
+def test_a_number_is_kept_exactly(admin, given, kept):
+    defined()
+    made = admin.post(LEADS, {"first_name": "Ada", "custom_fields": {"size": given}})
+    assert made.json()["custom_fields"] == {"size": kept}
+    found = admin.get(LEADS, {"custom_fields.size": given}).json()["results"]
+    assert [lead["id"] for lead in found] == [made.json()["id"]]
+
+
+@pytest.mark.parametrize("given", ["999999999999999.123456", "9007199254740993.5", 0.1234567])
+def test_a_number_with_more_digits_than_are_kept_is_refused_and_not_rounded(admin, given):
+    defined()
+    made = admin.post(LEADS, {"first_name": "Ada", "custom_fields": {"size": given}})
+    [(field, code)] = errors(made)
+    assert (field, code in ("max_digits", "max_decimal_places")) == ("custom_fields.size", True)
+    assert not Lead.objects.exists()

@@ -124,13 +124,24 @@ class Money(_Bounded, serializers.DecimalField):
 
 
 class Number(Money):
-    """A custom number: a decimal without a currency, with up to six places."""
+    """A custom number: a decimal without a currency, with up to six places.
+
+    In JSON it is a number, of which programs keep no more digits than these; more are refused, not rounded.
+    """
 
     type_name: ClassVar[str] = "number"
     json_sql: ClassVar[str] = "{}"
+    DIGITS: ClassVar[int] = 15
 
     def __init__(self, max_digits: int = 15, decimal_places: int = 2, **options: Any) -> None:
         super().__init__(max_digits, decimal_places, **{"coerce_to_string": False, **options})
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        value = super().to_internal_value(data)
+        count = len(value.normalize().as_tuple().digits)
+        if count > self.DIGITS:
+            raise refuse("max_digits", f"A number keeps {self.DIGITS} digits; this one has {count}.")
+        return value
 
     def to_representation(self, value: Any) -> Any:
         if value is None:
