@@ -39,8 +39,6 @@ ROUTES = {
 
 # A doorbell, never the state (docs/architecture.md): what is due is a row in PostgreSQL.
 HABITS = {
-    "result_backend": None,
-    "task_ignore_result": True,
     "task_serializer": "json",
     "accept_content": ["json"],
     "task_acks_late": True,

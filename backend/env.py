@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 
@@ -130,6 +131,10 @@ class Env:
         """A length of time: `90` and `90s` are seconds; ms, m, h and d are understood as well."""
         return self._read(name, default, "a length of time such as 30s, 10m, 12h or 7d", parse_duration)
 
+    def time_zone(self, name: str, default: str | None = None) -> str:
+        """The name of a zone of the IANA database."""
+        return self._read(name, default, "an IANA time zone such as Europe/Berlin", _parse_zone)
+
     def rate(self, name: str, default: str | None = None) -> str:
         """Requests per period as `100/hour`; a bare number counts requests per hour."""
         return self._read(name, default, "a rate such as 100/hour, 1200/minute or 20/second", parse_rate)
@@ -178,6 +183,13 @@ def parse_rate(text: str) -> str:
     if int(count) < 1 or period not in RATE_PERIODS:
         raise ValueError(text)
     return f"{int(count)}/{period}"
+
+
+def _parse_zone(text: str) -> str:
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(str(error)) from error
 
 
 def _parse_bool(text: str) -> bool:

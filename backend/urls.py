@@ -17,6 +17,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("", RedirectView.as_view(pattern_name="docs"), name="root"),
+    re_path(r"^docs/?$", RedirectView.as_view(pattern_name="docs")),
+    re_path(r"^redoc/?$", RedirectView.as_view(pattern_name="redoc")),
 ]
 
 handler400 = "core.api.problems.bad_request"

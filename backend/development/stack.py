@@ -13,9 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -23,43 +22,14 @@ from typing import Any
 
 from honcho import manager, process
 
-from backend.checks import is_loopback
+from backend.development.defaults import WebAddress, development_defaults, web_address
 from backend.development.embedded import ports
 from backend.development.embedded.processes import leash
 from backend.development.embedded.services import Services, services_of_checkout
-from backend.env import BASE_DIR, ConfigurationError, Env, problems_as_a_sentence
+from backend.env import BASE_DIR, ConfigurationError, problems_as_a_sentence
 
 READY_SECONDS = 60
 INTERRUPTED = 130
-
-
-@dataclass(frozen=True)
-class WebAddress:
-    """Where the web server listens."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """What to type into a browser on this machine."""
-        return f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
-
-
-def web_address(env: Env) -> WebAddress:
-    """CRM_WEB_HOST and CRM_WEB_PORT (or PORT); 127.0.0.1:8000 by default."""
-    port = env.integer("CRM_WEB_PORT", env.integer("PORT", 8000, 1, 65535), 1, 65535)
-    return WebAddress(env.text("CRM_WEB_HOST", ports.LOOPBACK), port)
-
-
-def development_defaults(environ: MutableMapping[str, str], web: WebAddress) -> None:
-    """A stack that only this machine reaches is a development one, unless the environment says otherwise."""
-    environ.setdefault("CRM_ENV", "development")
-    if environ["CRM_ENV"] == "development" and is_loopback(web.host):
-        environ.setdefault("DEBUG", "1")
-    environ.setdefault("CRM_WEB_PORT", str(web.port))
-    environ.setdefault("PYTHONUNBUFFERED", "1")
-    environ.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser privileges")
 
 
 def commands(web: WebAddress) -> dict[str, list[str]]:

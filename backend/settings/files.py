@@ -4,7 +4,7 @@ from pathlib import Path
 
 from backend.settings.environment import DATA_DIR, PRODUCTION, env
 
-TIME_ZONE = "UTC"
+TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 
 STATIC_URL = "/static/"

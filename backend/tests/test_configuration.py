@@ -20,6 +20,7 @@ READERS = {
     "url": "URL",
     "duration": "time",
     "rate": "rate",
+    "time_zone": "time zone",
     "pattern": "pattern",
 }
 # Read to be handed on, not to be set for the CRM.

@@ -27,6 +27,7 @@ def read(reader, text, *args, **kwargs):
         ("duration", "12h", timedelta(hours=12)),
         ("duration", "7D", timedelta(days=7)),
         ("rate", "100", "100/hour"),
+        ("time_zone", " Europe/Berlin ", "Europe/Berlin"),
         ("rate", "1200 / Minute", "1200/minute"),
     ],
 )
@@ -45,6 +46,8 @@ def test_a_reader_turns_text_into_its_type(reader, text, value):
         ("number", "one", "a number"),
         ("duration", "5 weeks", "a length of time such as 30s, 10m, 12h or 7d"),
         ("duration", "-5s", "a length of time such as 30s, 10m, 12h or 7d"),
+        ("time_zone", "Europe/Bonn", "an IANA time zone such as Europe/Berlin"),
+        ("time_zone", "../etc/passwd", "an IANA time zone such as Europe/Berlin"),
         ("rate", "0/hour", "a rate such as 100/hour, 1200/minute or 20/second"),
         ("rate", "10/week", "a rate such as 100/hour, 1200/minute or 20/second"),
     ],

@@ -108,7 +108,7 @@ def test_a_stage_in_use_stays(browser, boss):
     OpportunityFactory(name="D", pipeline=stage.pipeline, stage="proposal", owner=boss)
     url = f"/admin/opportunities/stage/{stage.pk}/delete/"
     response = browser(boss).post(url, {"post": "yes"}, follow=True)
-    assert "Others still refer to this." in [str(m) for m in response.context["messages"]]
+    assert "Opportunities are in this stage; move them first." in [str(m) for m in response.context["messages"]]
     assert Stage.objects.filter(pk=stage.pk).exists()
 
 
