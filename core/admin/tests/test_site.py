@@ -108,7 +108,8 @@ def test_a_stage_in_use_stays(browser, boss):
     OpportunityFactory(name="D", pipeline=stage.pipeline, stage="proposal", owner=boss)
     url = f"/admin/opportunities/stage/{stage.pk}/delete/"
     response = browser(boss).post(url, {"post": "yes"}, follow=True)
-    assert "Opportunities are in this stage; move them first." in [str(m) for m in response.context["messages"]]
+    said = [str(message) for message in response.context["messages"]]
+    assert "Opportunities are in this stage; move them first." in said
     assert Stage.objects.filter(pk=stage.pk).exists()
 
 
