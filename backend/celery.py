@@ -86,6 +86,13 @@ def prepare_process(**kwargs: Any) -> None:
     with problems_as_a_sentence():
         ensure_services()
         refuse_unsafe_start()
+    limit_statements()
+
+
+def limit_statements() -> None:
+    from backend.postgresql import time_limits  # reads the settings, which must be named first
+
+    time_limits.for_jobs()
 
 
 @signals.worker_shutting_down.connect

@@ -12,9 +12,13 @@ import orjson
 
 LINE, JSON = "line", "json"
 HIDDEN = "[hidden]"
-# Signed tokens, API keys, webhook secrets, and the password inside a URL.
+# Signed tokens, API keys, webhook secrets, the password inside a URL, the secret in the address of a
+# calendar, and what an address names as one: tickets of the live channel, tokens that end mails.
 CREDENTIALS = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bcrm_[\w-]{16,}|\bwhsec_[\w+/=-]{8,}|(?<=://)[^\s/:@]*:[^\s/@]+(?=@)"
+    r"|(?<=/calendar/)[\w-]{16,}"
+    r"|(?<=[?&]ticket=)[^\s&\"']+|(?<=[?&]token=)[^\s&\"']+|(?<=[?&]code=)[^\s&\"']+"
+    r"|(?<=[?&]secret=)[^\s&\"']+|(?<=[?&]password=)[^\s&\"']+|(?<=[?&]api_key=)[^\s&\"']+"
 )
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
 

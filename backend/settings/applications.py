@@ -28,6 +28,7 @@ MIDDLEWARE = [
     "core.api.request_ids.RequestIdMiddleware",
     "backend.headers.PolicyHeaders",
     "backend.health.HealthMiddleware",
+    "backend.request_limits.RequestLimitsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",

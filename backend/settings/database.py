@@ -1,10 +1,16 @@
 """PostgreSQL."""
 
+from datetime import timedelta
+
 from backend.database import database_settings
 from backend.settings.environment import embedded, env
 
 # Each has a connection of its own.
 WEB_THREADS = env.integer("WEB_THREADS", 16, minimum=1, maximum=1000)
+# How long one statement may take: what a request reads, what it writes, what a worker does.
+DATABASE_READ_TIMEOUT = env.duration("DATABASE_READ_TIMEOUT", timedelta(seconds=15)).total_seconds()
+DATABASE_WRITE_TIMEOUT = env.duration("DATABASE_WRITE_TIMEOUT", timedelta(seconds=60)).total_seconds()
+DATABASE_JOB_TIMEOUT = env.duration("DATABASE_JOB_TIMEOUT", timedelta(minutes=15)).total_seconds()
 _pgbouncer = env.flag("DATABASE_PGBOUNCER", False)
 _postgres_schemes = ["postgresql", "postgres"]
 DATABASES = {

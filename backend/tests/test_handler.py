@@ -1,4 +1,5 @@
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -143,3 +144,84 @@ def test_a_stream_to_a_client_that_goes_away_is_ended():
         return client
 
     assert asyncio.run(run()).status == 200
+
+
+def scope_with(*headers, path="/api/auth/login/"):
+    made = scope(path) | {"method": "POST"}
+    return made | {"headers": [*made["headers"], *headers]}
+
+
+class Keeping(ThreadedHandler):
+    """Keeps the requests it is given and their bodies."""
+
+    def __init__(self, **options):
+        super().__init__(1, **options)
+        self.requests = []
+
+    def get_response(self, request: HttpRequest) -> HttpResponse:
+        self.requests.append((request.META.get("CONTENT_LENGTH"), request.body))
+        return HttpResponse()
+
+
+def sent(handler, client, *headers):
+    asked_for = scope_with(*headers)
+    asyncio.run(asyncio.wait_for(handler(asked_for, client.receive, client.send), 20))
+    return client
+
+
+def block(text, more=True):
+    return {"type": "http.request", "body": text, "more_body": more}
+
+
+def test_a_body_without_a_declared_length_is_read_whole():
+    handler = Keeping()
+    sent(handler, Client(block(b'{"a":'), block(b" 1}", False)), (b"transfer-encoding", b"chunked"))
+    assert handler.requests == [("8", b'{"a": 1}')]
+
+
+def test_no_body_stays_one_without_a_length():
+    handler = Keeping()
+    sent(handler, Client(WHOLE))
+    assert handler.requests == [(None, b"")]
+
+
+def problem_of(client):
+    head = client.sent[0]
+    headers = dict(head["headers"])
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert headers[b"connection"] == b"close"
+    assert headers[b"content-length"] == str(len(client.sent[1]["body"])).encode()
+    return head["status"], json.loads(client.sent[1]["body"])["type"]
+
+
+def test_a_declared_length_beyond_the_limit_is_refused_before_any_of_it_is_read():
+    handler = Keeping()
+    client = Client(block(b"x", False))
+    sent(handler, client, (b"content-length", b"16385"), (b"expect", b"100-continue"))
+    assert problem_of(client) == (413, "/problems/request-entity-too-large")
+    assert client.incoming.qsize() == 1
+    assert handler.requests == []
+
+
+def test_a_body_that_grows_beyond_the_limit_is_refused_and_read_away():
+    handler = Keeping()
+    client = Client(*[block(b"x" * 8_192)] * 5, block(b"", False))
+    sent(handler, client, (b"transfer-encoding", b"chunked"))
+    assert problem_of(client) == (413, "/problems/request-entity-too-large")
+    assert client.incoming.qsize() == 0
+    assert handler.requests == []
+
+
+def test_a_body_that_does_not_arrive_in_time_is_a_408():
+    handler = Keeping(body_seconds=0.05)
+    client = Client(BEGUN)
+    sent(handler, client, (b"content-length", b"100"))
+    assert problem_of(client) == (408, "/problems/request-timeout")
+    assert handler.requests == []
+
+
+def test_a_query_that_is_no_text_is_a_problem_too():
+    client = Client(WHOLE)
+    asyncio.run(ThreadedHandler(1)(scope() | {"query_string": b"\xff"}, client.receive, client.send))
+    assert client.status == 400
+    assert json.loads(client.sent[1]["body"])["type"] == "/problems/bad-request"

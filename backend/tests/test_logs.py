@@ -64,7 +64,11 @@ def test_an_error_brings_its_traceback(formatter):
         ("signed with whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "signed with [hidden]"),
         ("postgresql://crm:hunter2@db:5432/crm refused", "postgresql://[hidden]@db:5432/crm refused"),
         ("redis://:hunter2@cache/0 refused", "redis://[hidden]@cache/0 refused"),
+        (f"GET /api/v1/calendar/{'a' * 43}/tasks.ics", "GET /api/v1/calendar/[hidden]/tasks.ics"),
+        ("GET /ws/notifications/?ticket=aB-c_9 HTTP", "GET /ws/notifications/?ticket=[hidden] HTTP"),
+        ('"GET /unsubscribe/?x=1&token=a:b:c" 200', '"GET /unsubscribe/?x=1&token=[hidden]" 200'),
         ("GET http://127.0.0.1:8000/api/v1/leads/?search=ann@example.com", None),
+        ("GET /api/v1/calendar/remove/ POST /api/v1/calendar/", None),
         ("table core_change, role crm_app", None),
     ],
 )

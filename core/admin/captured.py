@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.db import IntegrityError, models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -98,7 +99,8 @@ class CapturedAdmin(PolicyMixin, ModelAdmin):
         """`work` as the signed-in user's doing; raises DomainError after undoing it."""
         if request.method in SAFE_METHODS:
             return work()
-        with acting_as(request.user, source="admin", request_id=getattr(request, "request_id", "")):
+        request_id, limit = getattr(request, "request_id", ""), settings.DATABASE_WRITE_TIMEOUT
+        with acting_as(request.user, source="admin", request_id=request_id, statement_seconds=limit):
             return work()
 
     def excused(self, request: HttpRequest, work: Callable[[], HttpResponse], back: str = "") -> HttpResponse:

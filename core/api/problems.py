@@ -1,11 +1,12 @@
 """Every error as an RFC 9457 problem document, whatever raised it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 # Relative, so that it holds wherever the server stands; each is explained in docs/errors.md.
 TYPE_BASE = "/problems/"
+# An answer tells no more than so many errors, so many characters of each and of all of them.
+MAX_ERRORS = 50
+MAX_NAME, MAX_MESSAGE, MAX_TEXT = 200, 2_000, 32_000
 
 _STATUS: list[tuple[type[Exception], int]] = [
     (errors.InvalidError, 400),
@@ -33,6 +37,8 @@ _STATUS: list[tuple[type[Exception], int]] = [
     (Http404, 404),
     (PermissionDenied, 403),
     (RequestDataTooBig, 413),
+    # Django's own limits: too many fields or files, a host that is not ours.
+    (SuspiciousOperation, 400),
 ]
 
 
@@ -42,11 +48,36 @@ def problem(status: int, code: str, detail: str, request: Any, **more: Any) -> d
         "type": TYPE_BASE + code.replace("_", "-"),
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
-        "instance": getattr(request, "path", ""),
+        "detail": _cut(detail, MAX_MESSAGE),
+        "instance": _cut(getattr(request, "path", ""), MAX_MESSAGE),
         "request_id": request_id_of(request),
         **more,
     }
+
+
+def listed(errors: Iterable[dict[str, str]]) -> dict[str, Any]:
+    """The member `errors` of a document, cut to what an answer tells; where more was wrong than that,
+    `errors_truncated` says so."""
+    found, left = [], MAX_TEXT
+    remaining = iter(errors)
+    for error in islice(remaining, MAX_ERRORS):
+        cut = error | {
+            "field": _cut(error["field"], MAX_NAME),
+            "message": _cut(error["message"], MAX_MESSAGE),
+        }
+        left -= len(cut["field"]) + len(cut["message"])
+        if left < 0:
+            return {"errors": found, "errors_truncated": True}
+        found.append(cut)
+    more = next(remaining, None) is not None
+    return {"errors": found, **({"errors_truncated": True} if more else {})}
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+_CODES = {status: HTTPStatus(status).name.lower() for _, status in _STATUS}
 
 
 def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
@@ -67,26 +98,27 @@ def _of_domain(exception: Exception, request: Any) -> Response | None:
     status = next((s for kind, s in _STATUS if isinstance(exception, kind)), None)
     if status is None:
         return None
-    code = getattr(exception, "code", HTTPStatus(status).name.lower())
+    code = getattr(exception, "code", _CODES[status])
     detail = getattr(exception, "message", "") or HTTPStatus(status).phrase
     headers = {"ETag": exception.current_etag} if isinstance(exception, errors.StaleVersionError) else None
-    return _response(problem(status, code, detail, request, errors=_issues(exception)), headers)
+    return _response(problem(status, code, detail, request, **listed(_issues(exception))), headers)
 
 
-def _issues(exception: Exception) -> list[dict[str, str]]:
-    found = getattr(exception, "issues", [])
-    return [{"field": i.field, "code": i.code, "message": i.message} for i in found]
+def _issues(exception: Exception) -> Iterator[dict[str, str]]:
+    for issue in getattr(exception, "issues", []):
+        yield {"field": issue.field, "code": issue.code, "message": issue.message}
 
 
 def _of_drf(exception: Exception, request: Any) -> Response | None:
     if not isinstance(exception, exceptions.APIException):
         return None
-    found = list(_flattened(exception.get_full_details()))
+    errors_found = listed(_flattened(exception.get_full_details()))
+    found = errors_found["errors"]
     single = found[0] if len(found) == 1 and not found[0]["field"] else None
     code = single["code"] if single else getattr(exception, "default_code", "error")
     detail = single["message"] if single else str(exception.default_detail)
-    document = problem(exception.status_code, code, detail, request, errors=[] if single else found)
-    return _response(document, _drf_headers(exception))
+    more = {"errors": []} if single else errors_found
+    return _response(problem(exception.status_code, code, detail, request, **more), _drf_headers(exception))
 
 
 def _drf_headers(exception: exceptions.APIException) -> dict[str, str]:
@@ -119,16 +151,34 @@ def _of_database(exception: Exception, request: Any) -> Response | None:
         return _response(problem(409, "conflict", "Something it refers to was changed meanwhile.", request))
     if not isinstance(exception, OperationalError):
         return None
+    if is_timeout(exception):
+        return _response(problem(503, "timeout", TOOK_TOO_LONG, request), {"Retry-After": "30"})
     log.error("database unavailable: %s", exception)
     document = problem(503, "unavailable", "The database cannot be reached right now.", request)
     return _response(document, {"Retry-After": "5"})
 
 
+TOOK_TOO_LONG = "This took longer than a request may. Narrow what is asked for, or try again later."
+QUERY_CANCELED = "57014"
+
+
+def is_timeout(exception: BaseException) -> bool:
+    """Whether the database ended a statement that took longer than it may (statement_timeout)."""
+    return getattr(exception.__cause__, "sqlstate", "") == QUERY_CANCELED
+
+
+def took_too_long(request: HttpRequest) -> HttpResponse:
+    """A statement's time was over, outside of the API's views."""
+    made = plain(503, "timeout", TOOK_TOO_LONG, request)
+    made["Retry-After"] = "30"
+    return made
+
+
 def plain(status: int, code: str, detail: str, request: HttpRequest) -> HttpResponse:
     """A problem from outside DRF (unknown address, crash before a view was found)."""
-    return HttpResponse(
-        dumps(problem(status, code, detail, request)), status=status, content_type=CONTENT_TYPE
-    )
+    body = dumps(problem(status, code, detail, request))
+    headers = {"X-Request-ID": request_id_of(request), "Content-Length": str(len(body))}
+    return HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

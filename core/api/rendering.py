@@ -11,6 +11,8 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
+from core.api.body_limits import JSON, BodyLimit, body_limit
+
 # More than any request needs; deep input would end in the recursion limits of what handles it.
 MAX_NESTING = 64
 OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
@@ -68,7 +70,9 @@ class JSONParser(BaseParser):
     renderer_class = JSONRenderer
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        text = _bounded(stream)
+        request = (parser_context or {}).get("request")
+        limit = body_limit(request.path) if request is not None else JSON
+        text = _bounded(stream, limit.size)
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as error:
@@ -76,16 +80,31 @@ class JSONParser(BaseParser):
         # Cheap for nearly every body: what opens few brackets cannot nest deeply.
         if text.count(b"[") + text.count(b"{") > MAX_NESTING and is_deeper(value, MAX_NESTING):
             raise ParseError(f"JSON may nest {MAX_NESTING} levels deep.")
+        # As cheap: so many keys or items are separated by as many commas.
+        if text.count(b",") >= min(limit.keys, limit.items):
+            _check_width(value, limit)
         return value
 
 
-def _bounded(stream: Any) -> bytes:
-    """All of the body. Raises RequestDataTooBig before more than Django's limit is in memory."""
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    text = stream.read() if limit is None else stream.read(limit + 1)
-    if limit is not None and len(text) > limit:
+def _bounded(stream: Any, limit: int) -> bytes:
+    """All of the body. Raises RequestDataTooBig before more than the limit, or Django's, is in memory."""
+    limit = min(limit, settings.DATA_UPLOAD_MAX_MEMORY_SIZE or limit)
+    text = stream.read(limit + 1)
+    if len(text) > limit:
         raise RequestDataTooBig(f"At most {limit} bytes.")
     return text
+
+
+def _check_width(value: Any, limit: BodyLimit) -> None:
+    """Raises ParseError where an object or list in `value` has more members than the limit."""
+    layer = [value]
+    while layer:
+        for outer in layer:
+            if isinstance(outer, dict) and len(outer) > limit.keys:
+                raise ParseError(f"A JSON object may have {limit.keys} keys.")
+            if isinstance(outer, list) and len(outer) > limit.items:
+                raise ParseError(f"A JSON list may have {limit.items} items.")
+        layer = [item for outer in layer for item in _items(outer) if isinstance(item, dict | list)]
 
 
 def is_deeper(value: Any, levels: int) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db import OperationalError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -49,5 +50,6 @@ class TransactionMixin:
     def _transact(self, request: Request, work: Callable[[], Response]) -> Response:
         user = request.user if request.user.is_authenticated else None
         source = self.sources.get(getattr(self, "action", ""), "api")
-        with acting_as(user, source=source, request_id=request_id_of(request)):
+        limit = settings.DATABASE_WRITE_TIMEOUT
+        with acting_as(user, source=source, request_id=request_id_of(request), statement_seconds=limit):
             return once(request, work) if user and self.keeps_answers else work()

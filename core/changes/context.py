@@ -52,18 +52,21 @@ def current() -> Context:
 
 
 @contextmanager
-def acting_as(actor: Any = None, *, ring: bool = True, **fields: Any) -> Iterator[Context]:
+def acting_as(
+    actor: Any = None, *, ring: bool = True, statement_seconds: float | None = None, **fields: Any
+) -> Iterator[Context]:
     """Everything written inside is `actor`'s doing: opens a transaction and declares who and why.
 
     `actor` is a user, a user's id or None (the system); `fields` are those of Context. Inside another
     `acting_as` the fields not given are inherited. After the commit the dispatcher is rung, unless `ring` is
-    false: whoever writes many transactions in a row rings once behind them.
+    false: whoever writes many transactions in a row rings once behind them. `statement_seconds` is how long
+    each statement of the transaction may take, where that is not what the connection has.
     """
     context = _context(actor, fields)
     with transaction.atomic():
         outer = _current.get()
         token = _current.set(context)
-        _declare(context)
+        _declare(context, statement_seconds)
         try:
             yield context
         finally:
@@ -97,7 +100,11 @@ def _context(actor: Any, fields: dict[str, Any]) -> Context:
     return replace(current(), **{**given, **fields})
 
 
-def _declare(context: Context | None) -> None:
+def _declare(context: Context | None, statement_seconds: float | None = None) -> None:
     given = context.declared() if context else {}
+    sql, params = "SELECT set_config('crm.context', %s, true)", [json.dumps(given) if given else ""]
+    if statement_seconds is not None:
+        sql += ", set_config('statement_timeout', %s, true)"
+        params.append(str(round(statement_seconds * 1000)))
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('crm.context', %s, true)", [json.dumps(given) if given else ""])
+        cursor.execute(sql, params)

@@ -8,14 +8,14 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
 
 import xlsxwriter
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.models import QuerySet
 
 from core.conditions.listings import Listing, listing_of
@@ -101,7 +101,28 @@ def stream(
     export: Export, using: str, counted: Callable[[int], None] = lambda rows: None
 ) -> Generator[bytes]:
     """The export's bytes; `counted` is told how many rows are out so far."""
-    return _WRITERS[export.format](export, using, counted)
+    with _no_time_limit(using):
+        yield from _WRITERS[export.format](export, using, counted)
+
+
+@contextmanager
+def _no_time_limit(using: str) -> Iterator[None]:
+    """An export takes as long as who reads it: its one statement has not the limit that others have."""
+    connection = connections[using]
+    if not connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]:
+        _set_time_limit(connection, "SET statement_timeout = 0")
+    try:
+        yield
+    finally:
+        if connection.connection is not None and not connection.connection.closed:
+            # In a transaction that failed it is taken back with everything else.
+            with suppress(DatabaseError):
+                _set_time_limit(connection, "RESET statement_timeout")
+
+
+def _set_time_limit(connection: Any, statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 # ---- CSV ----

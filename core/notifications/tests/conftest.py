@@ -1,12 +1,9 @@
 """Records and people of these tests. Models can be imported once Django is set up, so inside fixtures."""
 
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import uvicorn
 
 
 @pytest.fixture
@@ -46,25 +43,9 @@ def team(db: None) -> Any:
 @pytest.fixture
 def server(settings: Any, transactional_db: None) -> Any:
     """The ASGI application under uvicorn, in a thread; its address as host:port."""
-    from django.db import connection
-
-    from backend.development.embedded import ports
     from backend.routing import make_application
+    from backend.testing.web import serving
 
     settings.CRM = {"LIVE_CHECK_S": 0.2}
-    config = uvicorn.Config(make_application(), port=ports.any_free(), lifespan="off", log_level="warning")
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not running.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    yield f"127.0.0.1:{config.port}"
-    running.should_exit = True
-    thread.join(10)
-    with connection.cursor() as cursor:  # the server's threads leave theirs open
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+    with serving(make_application()) as address:
+        yield address
