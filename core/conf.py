@@ -20,6 +20,10 @@ DEFAULTS: dict[str, Any] = {
     "DISPATCH_BATCH": 5_000,
     # Failed attempts to prove a password, before the next has to wait.
     "SIGN_IN_FAILURES": {"account_and_address": "5/minute", "address": "30/minute", "account": "50/hour"},
+    # Tokens, keys and tickets that are refused, from one address.
+    "CREDENTIAL_FAILURES": "100/minute",
+    # Open WebSockets of one user.
+    "LIVE_CONNECTIONS": 20,
     # Imports: the largest file in megabytes, and up to how many rows one is answered at once.
     "IMPORT_MAX_MB": 512,
     "IMPORT_ROWS_AT_ONCE": 2_000,

@@ -12,7 +12,7 @@ from core.workflows.actions import Outcome, RecordAction, Step, register
 from core.workflows.params import Param
 from core.workflows.triggers import ChangeTrigger
 from core.workflows.triggers import register as register_trigger
-from lead_management.operations import Wish, convert
+from lead_management.operations import CONVERSION_WRITES, Wish, convert
 
 DEFAULT_THRESHOLD = 80
 
@@ -62,6 +62,9 @@ class ConvertLead(RecordAction):
         Param("opportunity_name", Text(max_length=200)),
     )
     help_text = "Convert the lead."
+
+    def writes(self, entity: Entity | None, given: Mapping[str, Any]) -> tuple[str, ...]:
+        return CONVERSION_WRITES
 
     def run(self, step: Step) -> Outcome:
         values = self.values(step)

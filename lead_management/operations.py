@@ -22,6 +22,10 @@ from opportunities.registration import OPPORTUNITY
 PERSON = ("first_name", "last_name", "email", "phone", "mobile", "job_title", "company_name", "website")
 
 
+# The resources that a conversion writes, as scopes name them.
+CONVERSION_WRITES = ("leads", "contacts", "companies", "opportunities")
+
+
 @dataclass(frozen=True)
 class Wish:
     """What a conversion should make; ids name records to use instead of finding or making them."""

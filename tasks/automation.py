@@ -59,6 +59,9 @@ class CreateTask(Action):
     )
     help_text = "Create a task."
 
+    def writes(self, entity: Entity | None, given: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("tasks",)
+
     def prepare(self, steps: Sequence[Step]) -> None:
         first = steps[0]
         if first.run.entity in SUBJECTS:

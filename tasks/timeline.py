@@ -24,4 +24,13 @@ def shown(task: Task, subject: Subject) -> dict[str, Any]:
     }
 
 
-TASKS = Source("task", tasks, shown, at="created_at", actor="created_by_id", type="task_type", by_id=True)
+TASKS = Source(
+    "task",
+    tasks,
+    shown,
+    at="created_at",
+    actor="created_by_id",
+    type="task_type",
+    by_id=True,
+    resource="tasks",
+)

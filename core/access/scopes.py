@@ -2,18 +2,31 @@
 
 `read` and `write` (which includes reading) hold for every resource, `<resource>:read` and `<resource>:write`
 for one. Users and teams are written only by a key that names them: a key that leaks makes no administrators.
+
+The address says which resource a request is sent to (core.api.permissions). What it shows or does besides (an
+expanded reference, the rows of an export, the records a workflow writes) is asked for here, by the user, who
+carries the scopes of the key that speaks for them: `covers` and `require`.
 """
 
 import re
 from collections.abc import Iterable
 from typing import Any
 
+from core.errors import ForbiddenError
+
 READ, WRITE = "read", "write"
 NAMED_ONLY = frozenset({"users", "teams"})
 FORM = re.compile(r"(?:[a-z][a-z0-9_]{0,50}:)?(?:read|write)\Z")
+MESSAGE = "The scopes of this API key do not cover this."
 
 
-def are_allowing(scopes: Iterable[str], resource: str, *, writing: bool) -> bool:
+class ScopeMissingError(ForbiddenError):
+    """The user might, and the API key that speaks for them may not."""
+
+    code = "scope_missing"
+
+
+def scope_allows(scopes: Iterable[str], resource: str, *, writing: bool) -> bool:
     """Whether a key with these scopes may read, or write, the resource."""
     held = set(scopes)
     if writing:
@@ -22,6 +35,25 @@ def are_allowing(scopes: Iterable[str], resource: str, *, writing: bool) -> bool
     return bool(held & {READ, WRITE, f"{resource}:{READ}", f"{resource}:{WRITE}"})
 
 
-def of(request: Any) -> list[str] | None:
-    """The scopes that a request is bound by; None where no API key speaks for the user."""
-    return getattr(request.auth, "scopes", None)
+def limit_to(user: Any, scopes: Iterable[str]) -> None:
+    """From here on this instance of the user is spoken for by a key with these scopes."""
+    user.key_scopes = frozenset(scopes)
+
+
+def is_limited(user: Any) -> bool:
+    """Whether an API key speaks for this instance of the user."""
+    return getattr(user, "key_scopes", None) is not None
+
+
+def covers(user: Any, resource: str, *, writing: bool = False) -> bool:
+    """Whether the key that speaks for `user` may read, or write, the resource; true where no key does."""
+    held = getattr(user, "key_scopes", None)
+    return held is None or scope_allows(held, resource, writing=writing)
+
+
+def require(user: Any, *resources: str, writing: bool = False) -> None:
+    """Raises ScopeMissingError naming the scopes that the key lacks."""
+    missing = [r for r in resources if not covers(user, r, writing=writing)]
+    if missing:
+        wanted = " and ".join(f"{resource}:{WRITE if writing else READ}" for resource in missing)
+        raise ScopeMissingError(f"{MESSAGE} It takes {wanted}.")

@@ -12,7 +12,7 @@ from core.accounts.sessions import ALL, sessions_kept
 
 class LoginForm(AuthenticationForm):
     def clean(self) -> dict[str, Any]:
-        attempt = Attempt(self.cleaned_data.get("username", ""), origin_of(self.request))
+        attempt = Attempt.by(self.cleaned_data.get("username", ""), origin_of(self.request))
         try:
             attempt.admit()
         except TooManyAttemptsError as error:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from core.accounts import limits
 from core.accounts.limits import Rate, rate_of
-from core.accounts.models import Session
+from core.accounts.models import Session, User
 from core.accounts.origin import Origin
 from core.conf import conf
 from core.errors import DomainError
@@ -31,12 +31,28 @@ class TooManyAttemptsError(DomainError):
         self.wait_s = wait_s
 
 
+def count_refused_credential(origin: Origin) -> None:
+    """Count a token, key or ticket that was refused, by address. Raises TooManyAttemptsError beyond a limit.
+
+    What is valid is never counted: others behind the same address go on.
+    """
+    rate = rate_of(conf.CREDENTIAL_FAILURES)
+    verdict = limits.hit(f"credential:{origin.network}", rate, local=True)
+    if verdict and not verdict.allowed:
+        raise TooManyAttemptsError(verdict.reset_s)
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One attempt to prove a password, counted before it is looked at."""
 
     username: str
     origin: Origin
+
+    @classmethod
+    def by(cls, name: str, origin: Origin) -> "Attempt":
+        """An attempt by whoever gave this user name or e-mail address: both count against one account."""
+        return cls(User.objects.username_of(name), origin)
 
     def admit(self) -> None:
         """Count it. Raises TooManyAttemptsError where a limit is reached."""

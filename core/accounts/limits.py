@@ -91,6 +91,39 @@ def give_back(key: str, rate: Rate) -> None:
         log.warning("Valkey is away: %s", error)
 
 
+_HOLD = """
+local now = tonumber(ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+if not redis.call('ZSCORE', KEYS[1], ARGV[2]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then
+  return 0
+end
+redis.call('ZADD', KEYS[1], now + tonumber(ARGV[4]), ARGV[2])
+redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[4]))
+return 1
+"""
+
+
+def hold(key: str, holder: str, places: int, seconds: float) -> bool:
+    """Take, or keep, one of so many places for so long; exact however many ask at once, over all processes.
+
+    True without Valkey, where nothing is counted.
+    """
+    arguments = [int(time.time() * 1000), holder, places, int(seconds * 1000)]
+    try:
+        return bool(_hold_script()(keys=[f"crm:places:{key}"], args=arguments))
+    except redis.RedisError as error:
+        log.warning("Valkey is away, places are not counted: %s", error)
+        return True
+
+
+def leave(key: str, holder: str) -> None:
+    """Give a place back."""
+    try:
+        _client().zrem(f"crm:places:{key}", holder)
+    except redis.RedisError as error:
+        log.warning("Valkey is away: %s", error)
+
+
 def _hit_locally(key: str, rate: Rate) -> Verdict:
     """The same by this process alone; its windows are the clock's own periods."""
     _local().add(_local_key(key, rate), 0, rate.seconds * 2)
@@ -125,3 +158,8 @@ def _client() -> redis.Redis:
 @lru_cache(maxsize=1)
 def _script():
     return _client().register_script(_SCRIPT)
+
+
+@lru_cache(maxsize=1)
+def _hold_script():
+    return _client().register_script(_HOLD)

@@ -1,6 +1,7 @@
 """Users, their roles and the tree of teams."""
 
 import zoneinfo
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar, Self
@@ -80,11 +81,26 @@ def subtree_ids(team_id: int) -> list[int]:
 
 
 class CrmUserManager(UserManager.from_queryset(VisibleQuerySet)):
-    """Django's own, with `visible_to`, and signing in whatever the case of the name."""
+    """Django's own, with `visible_to`, and signing in by name or e-mail address, whatever its case."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """The user of this name in any case, found by the index that keeps names unique."""
-        return self.alias(lowered=Lower("username")).get(lowered=Lower(Value(username)))
+        """The user of this name in any case, or else of this e-mail address, found by the indexes that keep
+        both unique."""
+        lowered = Lower(Value(username))
+        found = self.alias(lowered=Lower("username")).filter(lowered=lowered).first()
+        if found is None and "@" in (username or ""):
+            found = self.alias(lowered=Lower("email")).filter(lowered=lowered).first()
+        if found is None:
+            raise self.model.DoesNotExist
+        return found
+
+    def username_of(self, name: str) -> str:
+        """The user name behind an e-mail address; what else was given is taken for a user name."""
+        if "@" not in name or "\x00" in name:
+            return name
+        with suppress(self.model.DoesNotExist):
+            return self.get_by_natural_key(name).username
+        return name
 
     def create_superuser(
         self, username: str, email: str | None = None, password: str | None = None, **fields: Any
@@ -205,7 +221,8 @@ class SessionQuerySet(models.QuerySet):
 
 
 class Session(models.Model):
-    """One sign-in: the family of all refresh tokens that followed from it.
+    """One sign-in: to the API the family of all refresh tokens that followed from it, to the admin site the
+    cookie that was given out.
 
     Only the digest of the newest refresh token's `jti` is kept. Any other token of the family that comes
     back was used before, and ends the session.
@@ -219,7 +236,12 @@ class Session(models.Model):
         DEACTIVATED = "deactivated"
         REFRESH_REUSED = "refresh_reused"
 
+    class Kind(models.TextChoices):
+        API = "api", "API"
+        ADMIN = "admin", "Admin site"
+
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="sessions")
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.API, db_default=Kind.API)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     last_used_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField()
@@ -227,7 +249,8 @@ class Session(models.Model):
     ended_because = models.CharField(
         max_length=20, choices=Ending.choices, blank=True, default="", db_default=""
     )
-    refresh_digest = models.CharField(max_length=64)
+    # Of the newest refresh token; a cookie's session has none.
+    refresh_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     generation = models.IntegerField(default=1, db_default=1)
     ip = models.GenericIPAddressField("IP address", null=True, blank=True)
     user_agent = models.CharField(max_length=300, blank=True, default="", db_default="")

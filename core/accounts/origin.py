@@ -29,16 +29,20 @@ class Origin:
 def origin_of(request: HttpRequest) -> Origin:
     """The origin of a request; behind proxies the address that the outermost trusted one saw."""
     agent = request.META.get("HTTP_USER_AGENT", "").replace("\x00", "")[:300]
-    return Origin(_checked(_named(request)), agent)
+    meta = request.META
+    return origin_of_address(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""), agent)
 
 
-def _named(request: HttpRequest) -> str:
+def origin_of_address(address: str, forwarded: str, user_agent: str = "") -> Origin:
+    """The origin of who is connected from `address`, with what the header `X-Forwarded-For` says."""
+    return Origin(_checked(_named(address, forwarded)), user_agent)
+
+
+def _named(address: str, forwarded: str) -> str:
     """Each trusted proxy added one address on the right; what stands left of these anyone can write."""
     count = settings.TRUSTED_PROXY_COUNT
-    passed = [a.strip() for a in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if a.strip()]
-    if count and len(passed) >= count:
-        return passed[-count]
-    return request.META.get("REMOTE_ADDR", "")
+    passed = [a.strip() for a in forwarded.split(",") if a.strip()]
+    return passed[-count] if count and len(passed) >= count else address
 
 
 def _checked(text: str) -> str:

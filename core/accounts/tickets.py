@@ -40,7 +40,7 @@ class Speaker:
         if self.session_id is not None:
             return True
         key = ApiKey.objects.filter(pk=self.key_id).first()
-        return key is not None and scopes.are_allowing(key.scopes, resource, writing=False)
+        return key is not None and scopes.scope_allows(key.scopes, resource, writing=False)
 
 
 def speaker_of(request: HttpRequest, auth: object) -> Speaker | None:

@@ -33,8 +33,28 @@ def _shown_comment(row: Comment, subject: Subject) -> dict[str, Any]:
     return {"type": "comment", "title": "commented", "data": {"body": row.body, "edited_at": row.edited_at}}
 
 
-register(Source("activity", _activities, _shown_activity, at="happened_at", actor="author_id", type="type"))
-register(Source("comment", _comments, _shown_comment, at="created_at", actor="author_id", by_id=True))
+register(
+    Source(
+        "activity",
+        _activities,
+        _shown_activity,
+        at="happened_at",
+        actor="author_id",
+        type="type",
+        resource="activities",
+    )
+)
+register(
+    Source(
+        "comment",
+        _comments,
+        _shown_comment,
+        at="created_at",
+        actor="author_id",
+        by_id=True,
+        resource="comments",
+    )
+)
 
 
 def _move(model: Any, move: RelationMove) -> int:

@@ -1,6 +1,7 @@
 """Small request bodies of verbs, checked by kinds."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 from rest_framework.request import Request
@@ -27,6 +28,17 @@ def only(request: Request, known: Mapping[str, FieldType]) -> dict[str, Any]:
     if issues:
         raise InvalidError(issues)
     return values
+
+
+def takes_no_body(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler of requests without a body: what stands in one is refused, not passed over."""
+
+    @wraps(handler)
+    def run(view: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
+        only(request, {})
+        return handler(view, request, *args, **kwargs)
+
+    return run
 
 
 def _take(values: dict[str, Any], issues: list[FieldIssue], name: str, kind: FieldType, raw: Any) -> None:

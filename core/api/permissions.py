@@ -29,13 +29,10 @@ class SignedIn(BasePermission):
         return bool(request.user and request.user.is_authenticated) and self._covers(request)
 
     def _covers(self, request: Request) -> bool:
-        key_scopes = scopes.of(request)
-        if key_scopes is None:
-            return True
         writing = request.method not in SAFE_METHODS
-        if scopes.are_allowing(key_scopes, resource_of(request), writing=writing):
+        if scopes.covers(request.user, resource_of(request), writing=writing):
             return True
-        self.message = "The scopes of this API key do not cover this."
+        self.message = scopes.MESSAGE
         self.code = "scope_missing"
         return False
 
@@ -55,7 +52,7 @@ class SignedInByPassword(SignedIn):
     message = "An API key cannot be used for this: sign in."
 
     def _covers(self, request: Request) -> bool:
-        return scopes.of(request) is None
+        return not scopes.is_limited(request.user)
 
 
 class OwnAccount(SignedInByPassword):

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from core.access import Permission, role_allows
 from core.api import bulk_requests, listing, preconditions
+from core.api.bodies import takes_no_body
 from core.api.paging import numbered
 from core.api.parameters import flag, record_id
 from core.api.rendering import dumps
@@ -99,8 +100,10 @@ class WriteMixin(RecordMixin):
         return Response(status=204)
 
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def restore(self, request: Request, pk: str) -> Response:
         record = writing.locked(self.entity, record_id(pk), request.user, archived=True)
+        preconditions.check(request, record)
         writing.restore(record)
         return self.shown(request, record.pk)
 

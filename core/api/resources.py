@@ -8,11 +8,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
 from rest_framework import mixins, serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from core.access import Permission
+from core.api import preconditions
 from core.api.paging import numbered
 from core.api.parameters import KnownParametersMixin, record_id
 from core.api.permissions import PolicyPermission, action_of
@@ -104,7 +106,17 @@ class RowsMixin:
             raise NotVisibleError("Not found.")
         if not self.model.objects.filter(self.policy.scope(self.request.user, action), pk=found.pk).exists():
             raise ForbiddenError("You may see this but not do this with it.")
+        if self.request.method not in SAFE_METHODS:
+            preconditions.check_tag(self.request, lambda: self.etag(found))
         return found
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        found = self.get_object()
+        return Response(self.get_serializer(found).data, headers={"ETag": self.etag(found)})  # type: ignore[attr-defined]
+
+    def etag(self, row: Any) -> str:
+        """Names the state of what can be changed about a row."""
+        return preconditions.tag_shown(self.get_serializer(row))  # type: ignore[attr-defined]
 
 
 class SavingMixin:
@@ -112,6 +124,14 @@ class SavingMixin:
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer)
+
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = super().update(request, *args, **kwargs)  # type: ignore[misc]
+        # As whoever reads it next will find it: a trigger may have completed it.
+        row = self.get_queryset().filter(pk=record_id(self.kwargs["pk"])).first()  # type: ignore[attr-defined]
+        if row is not None:
+            response["ETag"] = self.etag(row)  # type: ignore[attr-defined]
+        return response
 
     def perform_update(self, serializer: Any) -> None:
         self.saved(serializer)

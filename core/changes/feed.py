@@ -12,10 +12,12 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from core.access import Role, role_of
+from core.access import Role, role_of, scopes
 from core.changes.models import Change
 from core.entities import entities
+from core.entities.reading import resource_named
 from core.errors import InvalidError
+from core.models import capture
 
 Position = tuple[int, int]
 
@@ -34,7 +36,13 @@ def settled(before: int | None = None) -> QuerySet[Change]:
 
 
 def visible(changes: QuerySet[Change], user: Any) -> QuerySet[Change]:
-    """Changes of records that `user` sees now; administrators also see those of deleted and other things."""
+    """Changes of records that `user` sees now; administrators also see those of deleted and other things.
+
+    An API key is shown those of the resources that its scopes cover.
+    """
+    covered = [name for name in capture.NAMES if scopes.covers(user, resource_named(name))]
+    if len(covered) < len(capture.NAMES):
+        changes = changes.filter(entity__in=covered)
     if role_of(user) == Role.ADMIN:
         return changes
     seen: Any = Q(pk__in=[])

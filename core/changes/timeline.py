@@ -16,6 +16,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db.models import F, Func, JSONField, Q, QuerySet, TextField, Value
 from django.utils.dateparse import parse_datetime
 
+from core.access import scopes
 from core.changes.history import actors_of
 from core.changes.models import Change
 from core.entities import Entity
@@ -51,6 +52,8 @@ class Source:
     by_id: bool = False
     # Values of the rows' own types by which `type=` narrows them; "" where there are none.
     type: str = ""
+    # The resource its entries are, as scopes name it; "" where they are a part of the record.
+    resource: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,15 @@ def register(source: Source) -> Source:
 def page(
     subject: Subject, question: Question, positions: dict[str, Position], size: int
 ) -> tuple[list[dict[str, Any]], dict[str, Position] | None]:
-    """`size` entries behind the positions, and the positions behind them (None at the end)."""
-    wanted = [s for s in sources if not question.kinds or s.kind in question.kinds]
+    """`size` entries behind the positions, and the positions behind them (None at the end).
+
+    An API key is shown the kinds that its scopes cover. Raises ScopeMissingError for others that it names.
+    """
+    if question.kinds:
+        wanted = [s for s in sources if s.kind in question.kinds]
+        scopes.require(subject.user, *(s.resource for s in wanted if s.resource))
+    else:
+        wanted = [s for s in sources if not s.resource or scopes.covers(subject.user, s.resource)]
     parts = [_part(s, subject, question, positions.get(s.kind), size) for s in wanted if _asked(s, question)]
     merged = merge(*parts, key=lambda entry: entry.at, reverse=True)
     entries = list(islice(merged, size + 1))

@@ -7,6 +7,7 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 
+from core.access import scopes
 from core.entities import custom, field_types
 from core.entities.columns import Column
 from core.entities.entity import Entity, entities
@@ -64,6 +65,9 @@ class Reader:
         }
 
     def _expand(self, rows: list[Row], column: Column, user: Any) -> None:
+        """Put short forms for ids. Raises ScopeMissingError for an API key that may not read what is
+        referred to."""
+        scopes.require(user, resource_named(column.field_type.target))
         known = nested_refs(column.field_type.target, {row.get(column.name) for row in rows} - {None}, user)
         for row in rows:
             if column.name in row:
@@ -88,6 +92,12 @@ def references(entity: Entity) -> dict[str, Column]:
 def converter(column: Column) -> Callable[[Any], Any] | None:
     """What turns a database value into JSON where orjson would not by itself."""
     return column.field_type.to_representation if isinstance(column.field_type, field_types.Money) else None
+
+
+def resource_named(target: str) -> str:
+    """What references point at, as scopes and addresses name it: `lead` is of `leads`."""
+    entity = entities.get(target)
+    return entity.plural if entity else f"{target}s"
 
 
 def title_of(entity: Entity, values: dict[str, Any]) -> str:

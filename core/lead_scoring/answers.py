@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from core.access import Permission
+from core.access import Permission, scopes
 from core.changes import acting_as
 from core.errors import ForbiddenError, NotVisibleError
 from core.lead_scoring import engine
@@ -20,6 +20,7 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
     Raises NotVisibleError, or ForbiddenError for one they only see.
     """
     by, about = engine.current(), subject().definition
+    scopes.require(user, about.plural)
     rows = about.model.objects.filter(pk=lead, archived_at=None)
     known = ("lead_score", "conversion_probability", "scored_at")
     found = rows.filter(about.model.policy.scope(user, Permission.CHANGE))

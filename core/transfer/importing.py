@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.entities import Entity
+from core.access import scopes
+from core.entities import Entity, entities
 from core.entities.locks import UNIQUE_FIELD, lock
 from core.errors import InvalidError
 from core.transfer import mapping
@@ -54,6 +55,10 @@ def plan(entity: Entity, table: Table, options: Options, user: Any) -> Plan:
         mapped = [_sensible(targets, taken, m, table, options, user) for m in found]
     else:
         mapped = mapping.given(targets, headers, options.mapping)
+    if options.create_missing:
+        made = {m.target.column.kind.target for m in mapped if m.target and m.target.is_reference}
+        named = [entities[kind].plural for kind in sorted(made) if made_by_name(kind)]
+        scopes.require(user, *named, writing=True)
     return Plan(table, targets, mapped, options, user)
 
 

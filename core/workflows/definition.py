@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from core.access import scopes
 from core.conditions import parse
 from core.entities import Entity, entities
 from core.errors import FieldIssue, InvalidError
@@ -16,6 +17,7 @@ from core.workflows.params import Scope
 from core.workflows.subject import names_for
 from core.workflows.triggers import Trigger, triggers
 
+PARTS = ("trigger_type", "trigger_conditions", "actions")
 MAX_ACTIONS = 100
 MAX_DEPTH = 5
 BRANCH = "branch"
@@ -54,7 +56,7 @@ class Compiled:
 
 def check(definition: Mapping[str, Any], author: Any) -> None:
     """Raises InvalidError naming every fault of `trigger_type`, `trigger_conditions` and `actions`."""
-    for part in ("trigger_type", "trigger_conditions", "actions"):
+    for part in PARTS:
         storable.check(definition.get(part), part)
     trigger = triggers.get(str(definition.get("trigger_type")))
     if trigger is None:
@@ -105,6 +107,25 @@ def _check_conditions(conditions: Any, scope: Scope) -> list[FieldIssue]:
     except InvalidError as error:
         return error.issues
     return []
+
+
+def definition_of(row: Any) -> dict[str, Any]:
+    """What a workflow, or a version of one, is checked and run from."""
+    return {name: getattr(row, name) for name in PARTS}
+
+
+def require_scopes(given: Mapping[str, Any], user: Any) -> None:
+    """An API key makes and starts only workflows that read and write what it may itself.
+
+    Raises ScopeMissingError; `given` was checked.
+    """
+    if not scopes.is_limited(user):
+        return
+    program = compile_definition(given)
+    entity = program.entity
+    scopes.require(user, *([entity.plural] if entity else []))
+    written = {name for step in program.program for name in step.action.writes(entity, step.given)}
+    scopes.require(user, *sorted(written), writing=True)
 
 
 def check_actions(given: Any, scope: Scope) -> list[FieldIssue]:

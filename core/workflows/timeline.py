@@ -41,5 +41,14 @@ def _shown_run(run: WorkflowExecution, subject: Subject) -> dict[str, Any]:
 # Both by id: created_at of rows of one record follows it, and the indexes end in it.
 register(Source("email", _mails, _shown, at="created_at", actor="sender_id", by_id=True))
 register(
-    Source("workflow", _runs, _shown_run, at="created_at", actor="requested_by_id", by_id=True, type="status")
+    Source(
+        "workflow",
+        _runs,
+        _shown_run,
+        at="created_at",
+        actor="requested_by_id",
+        by_id=True,
+        type="status",
+        resource="executions",
+    )
 )

@@ -6,7 +6,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission
+from core.access import Permission, scopes
 from core.activities.api.viewsets import RecordViewSet
 from core.api import preconditions
 from core.api.bodies import only
@@ -15,7 +15,7 @@ from core.api.schema.parts import ANYTHING, FLAG, ID, TEXT, nullable, object_of,
 from core.entities import writing
 from core.entities.field_types import Boolean, Date, Money, Reference, Text
 from lead_management.models import Lead
-from lead_management.operations import Wish, convert
+from lead_management.operations import CONVERSION_WRITES, Wish, convert
 from lead_management.registration import LEAD
 
 CONVERT = {
@@ -67,6 +67,7 @@ class LeadViewSet(LeadFigures):
     def convert(self, request: Request, pk: str) -> Response:
         """Make a contact, its company and an opportunity of the lead, once; 409 afterwards."""
         wish = Wish(**only(request, CONVERT))
+        scopes.require(request.user, *CONVERSION_WRITES, writing=True)
         lead = writing.locked(self.entity, record_id(pk), request.user)
         preconditions.check(request, lead)
         return Response(convert(self.entity, lead, request.user, wish))

@@ -11,7 +11,8 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission
+from core.access import Permission, scopes
+from core.api.bodies import takes_no_body
 from core.api.schema.parts import FLAG, MOMENT, TEXT, nullable, object_of
 from core.api.viewsets import CrmViewSet
 from core.errors import NotVisibleError
@@ -50,6 +51,7 @@ class CalendarRemoval(CrmViewSet):
 
     @extend_schema(request=None, responses={204: None})
     @action(methods=["post"], detail=False)
+    @takes_no_body
     def remove(self, request: Request) -> Response:
         """Take the address back."""
         user: Any = request.user
@@ -73,9 +75,11 @@ class CalendarViewSet(CalendarRemoval, CalendarDownload):
         return Response({"enabled": found is not None, **{n: getattr(found, n, None) for n in names}})
 
     @extend_schema(request=None, responses={201: object_of({"url": TEXT})})
+    @takes_no_body
     def create(self, request: Request) -> Response:
         """A new address, shown this once; the one before stops working."""
         user: Any = request.user
+        scopes.require(user, "tasks")
         secret = calendar.open_feed(user)
         url = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/calendar/{secret}/tasks.ics"
         return Response({"url": url}, 201)

@@ -7,7 +7,9 @@ switch triggers off for the length of the flush.
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.backends.postgresql import base, operations
+from django.db.backends.postgresql import operations
+
+from backend.postgresql import base
 
 
 class DatabaseOperations(operations.DatabaseOperations):

@@ -45,7 +45,7 @@ def _password(**options: Any) -> serializers.CharField:
 
 
 class LoginBody(StrictBody):
-    username = serializers.CharField(max_length=150)
+    username = serializers.CharField(max_length=254, help_text="The user name or the e-mail address.")
     password = _password()
 
 
@@ -98,7 +98,7 @@ class SessionSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Session
-        fields = ["id", "created_at", "last_used_at", "expires_at", "ip", "user_agent", "current"]
+        fields = ["id", "kind", "created_at", "last_used_at", "expires_at", "ip", "user_agent", "current"]
 
     def get_current(self, session: Session) -> bool:
         mine = self.context["request"].auth

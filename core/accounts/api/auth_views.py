@@ -27,12 +27,13 @@ from core.accounts.api.auth_serializers import (
     TokensAnswer,
     check_password,
 )
-from core.accounts.api.authentication import CHALLENGE, bearer
+from core.accounts.api.authentication import CHALLENGE, bearer, count_refused
 from core.accounts.attempts import Attempt, TooManyAttemptsError
-from core.accounts.models import Session
+from core.accounts.models import Session, User
 from core.accounts.origin import origin_of
 from core.accounts.sessions import Issued
 from core.accounts.tokens import CrmToken, TokenRefusedError, read_access, read_refresh
+from core.api import preconditions
 from core.api.paging import numbered
 from core.api.parameters import PAGES, KnownParametersMixin, record_id
 from core.api.permissions import OwnAccount, SignedInByPassword
@@ -76,9 +77,9 @@ class _OpenView(AuthView):
 class LoginView(_OpenView):
     @extend_schema(operation_id="auth_login", request=LoginBody, responses=LoginAnswer)
     def post(self, request: Request) -> Response:
-        """Sign in with name and password."""
+        """Sign in with name, or e-mail address, and password."""
         body, origin = self.checked(LoginBody), origin_of(request._request)
-        attempt = admitted(Attempt(body["username"], origin))
+        attempt = admitted(Attempt.by(body["username"], origin))
         user = sessions.proven(request._request, body["username"], body["password"])
         if user is None:
             raise AuthenticationFailed(REFUSED, "no_such_sign_in")
@@ -94,6 +95,7 @@ class RefreshView(_OpenView):
         try:
             return Response(tokens(sessions.renew(self.checked(RefreshBody)["refresh"])))
         except TokenRefusedError as error:
+            count_refused(request)
             raise AuthenticationFailed(error.message, error.code) from error
 
 
@@ -114,6 +116,8 @@ class LogoutView(_OpenView):
                     return read(text)
             except TokenRefusedError as error:
                 refusal = AuthenticationFailed(error.message, error.code)
+        if isinstance(refusal, AuthenticationFailed):
+            count_refused(self.request)
         raise refusal
 
 
@@ -123,14 +127,20 @@ class MeView(AuthView):
     @extend_schema(operation_id="auth_me", responses=MeSerializer)
     def get(self, request: Request) -> Response:
         """One's own account."""
-        return Response(MeSerializer(request.user).data)
+        return self._shown(request.user)
 
     @extend_schema(operation_id="auth_me_update", request=MeSerializer(partial=True), responses=MeSerializer)
     def patch(self, request: Request) -> Response:
         """Change one's own name, phone or time zone."""
-        body = MeSerializer(request.user, data=request.data, partial=True)
+        user = User.objects.select_for_update().get(pk=request.user.pk)
+        preconditions.check_tag(request, lambda: self._shown(user)["ETag"])
+        body = MeSerializer(user, data=request.data, partial=True)
         body.is_valid(raise_exception=True)
-        return Response(MeSerializer(body.save()).data)
+        return self._shown(body.save())
+
+    def _shown(self, user: User) -> Response:
+        shown = MeSerializer(user)
+        return Response(shown.data, headers={"ETag": preconditions.tag_shown(shown)})
 
 
 class PasswordView(AuthView):

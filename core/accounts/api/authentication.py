@@ -3,11 +3,14 @@
 from typing import Any
 
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
+from core.access import scopes
 from core.accounts import keys, sessions
+from core.accounts.attempts import TooManyAttemptsError, count_refused_credential
 from core.accounts.models import ApiKey, Session, User
+from core.accounts.origin import origin_of
 from core.accounts.tokens import TokenRefusedError, read_access
 
 SCHEME = "bearer"
@@ -21,7 +24,11 @@ class _BearerAuthentication(BaseAuthentication):
         text = bearer(request)
         if text is None or text.startswith(keys.MARK) != self.takes_keys:
             return None
-        return self.signed_in(text)
+        try:
+            return self.signed_in(text)
+        except AuthenticationFailed:
+            count_refused(request)
+            raise
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE
@@ -57,7 +64,16 @@ class ApiKeyAuthentication(_BearerAuthentication):
         if key is None:
             raise AuthenticationFailed("This API key is not valid, expired or revoked.", "api_key_not_valid")
         keys.note_use(key)
+        scopes.limit_to(key.user, key.scopes)
         return key.user, key
+
+
+def count_refused(request: Request) -> None:
+    """Count a credential that was refused. Raises Throttled where an address sent too many of them."""
+    try:
+        count_refused_credential(origin_of(request._request))
+    except TooManyAttemptsError as error:
+        raise Throttled(wait=error.wait_s, detail=error.message) from error
 
 
 def bearer(request: Request) -> str | None:

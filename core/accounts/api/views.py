@@ -14,6 +14,7 @@ from core.access import Permission, Role, role_of
 from core.accounts.api.auth_serializers import EndedAnswer
 from core.accounts.api.serializers import TeamSerializer, UserSerializer
 from core.accounts.models import Session, Team, User
+from core.api.bodies import takes_no_body
 from core.api.resources import ResourceViewSet
 from core.entities.field_types import Boolean
 from core.entities.locks import TEAM_TREE, lock
@@ -38,6 +39,7 @@ class UserEndings(ResourceViewSet):
 
     @extend_schema(request=None, responses=EndedAnswer)
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def end_sessions(self, request: Request, pk: str) -> Response:
         """Sign the user out everywhere."""
         return Response({"ended": self.get_object().sessions.end(Session.Ending.BY_ADMINISTRATOR)})

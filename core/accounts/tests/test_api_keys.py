@@ -7,7 +7,7 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from core.access.scopes import are_allowing
+from core.access.scopes import scope_allows
 from core.accounts import keys
 from core.accounts.models import ApiKey, Team, User
 from core.api.models import IdempotencyKey
@@ -139,8 +139,8 @@ def test_a_key_with_another_secret_is_refused(rep, bearing):
     ],
 )
 def test_scopes_cover_what_they_name(held, resource, reads, writes):
-    assert are_allowing(held, resource, writing=False) is reads
-    assert are_allowing(held, resource, writing=True) is writes
+    assert scope_allows(held, resource, writing=False) is reads
+    assert scope_allows(held, resource, writing=True) is writes
 
 
 def test_scopes_bind_at_every_door(admin_user, make_key):

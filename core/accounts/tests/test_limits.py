@@ -237,3 +237,36 @@ def test_only_trusted_proxies_say_where_a_request_comes_from(rf, settings, proxi
     settings.TRUSTED_PROXY_COUNT = proxies
     request = rf.get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded)
     assert origin_of(request).ip == address
+
+
+def test_refused_tokens_and_keys_are_limited_by_address_and_valid_ones_are_not(
+    rep, log_in, bearing, anonymous, settings
+):
+    settings.CRM = {"CREDENTIAL_FAILURES": "4/minute"}
+    issued = log_in(rep)
+    me = "/api/auth/me/"
+    bad = f"crm_{'0' * 12}_{'a' * 43}"
+    statuses = [bearing(text).get(me).status_code for text in ("nonsense", bad)]
+    statuses.append(anonymous.post("/api/auth/refresh/", {"refresh": "nonsense"}).status_code)
+    statuses.append(anonymous.post("/api/auth/logout/", {"refresh": "nonsense"}).status_code)
+    assert statuses == [401] * 4
+    for refused in (bearing("x").get(me), anonymous.post("/api/auth/refresh/", {"refresh": "x"})):
+        assert refused.status_code == 429
+        assert 0 < int(refused["Retry-After"]) <= 61
+    assert bearing(issued["access"]).get(me).status_code == 200
+    assert anonymous.post("/api/auth/refresh/", {"refresh": issued["refresh"]}).status_code == 200
+    elsewhere = bearing("x")
+    assert elsewhere.get(me, REMOTE_ADDR="198.51.100.7").status_code == 401
+
+
+def test_places_are_counted_exactly_and_come_back():
+    with ThreadPoolExecutor(20) as pool:
+        taken = list(pool.map(lambda i: limits.hold("desk", str(i), 5, 60), range(20)))
+    assert sum(taken) == 5
+    holder = str(taken.index(True))
+    assert limits.hold("desk", holder, 5, 60)
+    assert not limits.hold("desk", "late", 5, 60)
+    limits.leave("desk", holder)
+    assert limits.hold("desk", "late", 5, 0.05)
+    time.sleep(0.1)
+    assert limits.hold("desk", "later", 5, 60)

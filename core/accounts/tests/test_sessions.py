@@ -241,7 +241,7 @@ def test_one_lists_and_ends_ones_own_sessions(rep, make_user, log_in, bearing):
         (other["session"], False),
     }
     assert set(body["results"][0]) == {
-        "id", "created_at", "last_used_at", "expires_at", "ip", "user_agent", "current",
+        "id", "kind", "created_at", "last_used_at", "expires_at", "ip", "user_agent", "current",
     }  # fmt: skip
     assert client.delete(f"/api/auth/sessions/{strangers['session']}/").status_code == 404
     assert client.delete(f"/api/auth/sessions/{other['session']}/").status_code == 204
@@ -304,3 +304,34 @@ def test_a_cookie_of_the_admin_site_signs_nobody_in_to_the_api(client, make_user
     client.force_login(make_user("admin"))
     assert client.get("/api/v1/users/").status_code == 401
     assert client.post("/api/v1/teams/", {"name": "x"}, content_type="application/json").status_code == 401
+
+
+# -- by e-mail address --------------------------------------------------------------------------
+
+
+def sign_in(client, name, password=PASSWORD):
+    return client.post("/api/auth/login/", {"username": name, "password": password})
+
+
+def test_an_e_mail_address_signs_in_as_well_whatever_its_case(anonymous, rep):
+    assert sign_in(anonymous, rep.email.upper()).json()["user"]["id"] == rep.pk
+    assert sign_in(anonymous, rep.email, "wrong").status_code == 401
+    assert sign_in(anonymous, "nobody@crm.example").status_code == 401
+
+
+def test_a_user_name_that_is_anothers_address_is_the_user_name(anonymous, make_user):
+    named = make_user(username="bob@crm.example")
+    User.objects.filter(pk=named.pk).update(email="")
+    other = make_user()
+    User.objects.filter(pk=other.pk).update(email="bob@crm.example")
+    assert sign_in(anonymous, "bob@crm.example").json()["user"]["id"] == named.pk
+
+
+def test_no_address_is_nobodys(anonymous, make_user):
+    User.objects.filter(pk=make_user().pk).update(email="")
+    assert sign_in(anonymous, "@").status_code == 401
+
+
+def test_guesses_by_name_and_by_address_count_against_one_account(anonymous, rep):
+    statuses = [sign_in(anonymous, name, "wrong").status_code for name in [rep.username, rep.email] * 3]
+    assert statuses == [401] * 5 + [429]

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 from core.access import Permission
 from core.activities.api import timelines
 from core.activities.models import Follow
+from core.api.bodies import takes_no_body
 from core.api.records import RecordMixin
 from core.api.viewsets import EntityViewSet
 from core.changes.timeline import Subject
@@ -26,6 +27,7 @@ class FollowMixin(RecordMixin):
     """Who wants to be notified of what happens to a record."""
 
     @action(methods=["post", "delete"], detail=True)
+    @takes_no_body
     def follow(self, request: Request, pk: str) -> Response:
         """POST follows the record, DELETE leaves it."""
         key = {"user": request.user, "entity": self.entity.name, "object_id": self.seen(request, pk)}

@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission, ReadAllPolicy, role_allows
+from core.access import Permission, ReadAllPolicy, role_allows, scopes
 from core.api.bulk_requests import ids_of
 from core.api.parameters import record_id
 from core.api.schema.parts import FLAG, ID, TEXT, array_of, nullable, object_of
@@ -107,6 +107,7 @@ class ScoringReasons(CrmViewSet):
     def retrieve(self, request: Request, pk: str) -> Response:
         """The score a lead has, and why."""
         lead = record_id(pk)
+        scopes.require(request.user, subject().definition.plural)
         if not subject().definition.visible_to(request.user).filter(pk=lead).exists():
             raise NotVisibleError("Not found.")
         return Response({"success": True, "lead_id": lead} | stored_reasons(lead))

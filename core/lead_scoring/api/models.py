@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission
+from core.api.bodies import takes_no_body
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.parts import ANYTHING
 from core.api.viewsets import CrmViewSet
@@ -66,6 +67,7 @@ class ScoringModelSwitches(ReadOnlyResourceViewSet):
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def activate(self, request: Request, pk: str) -> Response:
         """Put this model in force, whatever the gate said, and score all leads with it."""
         row = self.get_object()
@@ -75,6 +77,7 @@ class ScoringModelSwitches(ReadOnlyResourceViewSet):
 
     @extend_schema(request=None, responses={200: ANYTHING})
     @action(methods=["post"], detail=False)
+    @takes_no_body
     def rollback(self, request: Request) -> Response:
         """Put the model before the active one in force again; the rules, when there was none."""
         row = life.roll_back()

@@ -1,15 +1,18 @@
 """`/ws/notifications/`: new notifications, and changes of the records a client asked for.
 
 Opened with a one-time ticket (`?ticket=`, from `POST /api/v1/notifications/ticket/`) or, outside of browsers,
-with `Authorization: Bearer <access token>`. Closed with 4401 when the session or key has ended.
+with `Authorization: Bearer <access token>`. Closed with 4401 when the session or key has ended, and with 4429
+where its user has as many open already as one may have, or an address sent too many wrong credentials.
 """
 
 import asyncio
 import contextlib
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import orjson
+from asgiref.sync import sync_to_async
 from asgiref.typing import Scope
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -18,8 +21,10 @@ from django.db import DatabaseError
 from django.http.request import validate_host
 
 from core.access import scopes
-from core.accounts import keys, tickets
+from core.accounts import keys, limits, tickets
+from core.accounts.attempts import TooManyAttemptsError, count_refused_credential
 from core.accounts.models import User
+from core.accounts.origin import origin_of_address
 from core.accounts.tickets import Speaker
 from core.accounts.tokens import TokenRefusedError, read_access
 from core.conf import conf
@@ -29,6 +34,7 @@ from core.notifications.live import entity_group, user_group
 
 ENDED = 4401
 MISUSED = 4400
+TOO_MANY = 4429
 TRY_AGAIN = 1013
 MAX_MESSAGE = 4_096
 MAX_IDS = 200
@@ -38,6 +44,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
     """One open connection of one speaker. `watched` maps entities to ids, or to None for all of them."""
 
     speaker: Speaker
+    place: str
     watcher: asyncio.Task | None = None
 
     async def connect(self) -> None:
@@ -45,7 +52,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
         speaker = await who_speaks(self.scope) if origin_allowed(self.scope) else None
         user = await current_user(speaker) if speaker else None
         if speaker is None or user is None:
-            await self.close(ENDED)
+            await self.close(ENDED if await may_try_again(self.scope) else TOO_MANY)
+            return
+        self.place = uuid4().hex
+        if not await held(user.pk, self.place):
+            await self.close(TOO_MANY)
             return
         self.speaker = speaker
         await self.channel_layer.group_add(user_group(user.pk), self.channel_name)
@@ -57,6 +68,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if self.watcher:
             self.watcher.cancel()
         if hasattr(self, "speaker"):
+            await left(self.speaker.user_id, self.place)
             await self.channel_layer.group_discard(user_group(self.speaker.user_id), self.channel_name)
         for entity in self.watched:
             await self.channel_layer.group_discard(entity_group(entity), self.channel_name)
@@ -66,6 +78,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         with contextlib.suppress(asyncio.CancelledError):
             try:
                 while await current_user(self.speaker):
+                    await held(self.speaker.user_id, self.place)
                     await asyncio.sleep(conf.LIVE_CHECK_S)
             except DatabaseError:
                 await self.close(TRY_AGAIN)
@@ -180,8 +193,34 @@ def _by_token(text: str) -> Speaker | None:
 
 def _by_key(text: str) -> Speaker | None:
     key = keys.find(text)
-    allowed = key is not None and scopes.are_allowing(key.scopes, "notifications", writing=False)
+    allowed = key is not None and scopes.scope_allows(key.scopes, "notifications", writing=False)
     return Speaker(key.user_id, key_id=key.pk) if key and allowed else None
+
+
+@database_sync_to_async
+def may_try_again(scope: Scope) -> bool:
+    """Count a connection that nobody was let in by; false where its address made too many of them."""
+    try:
+        count_refused_credential(origin_of_address((scope.get("client") or ("",))[0], _forwarded(scope)))
+    except TooManyAttemptsError:
+        return False
+    return True
+
+
+def _forwarded(scope: Scope) -> str:
+    """What proxies wrote, in one header or in several."""
+    return ",".join(v.decode("latin-1") for key, v in scope["headers"] if key == b"x-forwarded-for")
+
+
+@sync_to_async
+def held(user_id: int, place: str) -> bool:
+    """Whether the connection is one of those that its user may have open; kept by asking again and again."""
+    return limits.hold(f"live:{user_id}", place, conf.LIVE_CONNECTIONS, conf.LIVE_CHECK_S * 3)
+
+
+@sync_to_async
+def left(user_id: int, place: str) -> None:
+    limits.leave(f"live:{user_id}", place)
 
 
 @database_sync_to_async

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from core.access import Permission
 from core.accounts.models import User
+from core.api.bodies import takes_no_body
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.parts import ID, TEXT, object_of
 from core.notifications import planning
@@ -109,6 +110,7 @@ class PushSubscriptionViewSet(mixins.CreateModelMixin, mixins.DestroyModelMixin,
 
     @extend_schema(request=None, responses={202: object_of({"notification": ID})})
     @action(methods=["post"], detail=False)
+    @takes_no_body
     def test(self, request: Request) -> Response:
         """Send yourself a push message, to see that it arrives."""
         return Response({"notification": planning.push_test(request.user)}, 202)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from core.access import Permission
 from core.accounts import tickets
-from core.api.bodies import only
+from core.api.bodies import only, takes_no_body
 from core.api.parameters import flag
 from core.api.querying import filtered
 from core.api.resources import ReadOnlyResourceViewSet
@@ -110,6 +110,7 @@ class InboxDoors(ReadOnlyResourceViewSet):
         request=None, responses={201: object_of({"ticket": TEXT, "expires_in": COUNT, "url": TEXT})}
     )
     @action(methods=["post"], detail=False)
+    @takes_no_body
     def ticket(self, request: Request) -> Response:
         """A ticket that opens the WebSocket once, within the next 30 seconds."""
         speaker = tickets.speaker_of(request, request.auth)
@@ -124,12 +125,14 @@ class InboxMarks(ReadOnlyResourceViewSet):
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def read(self, request: Request, pk: str) -> Response:
         """Mark as read."""
         return self._marked(read_at=timezone.now())
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def unread(self, request: Request, pk: str) -> Response:
         """Mark as not read."""
         return self._marked(read_at=None)
@@ -140,12 +143,14 @@ class InboxArchive(ReadOnlyResourceViewSet):
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def archive(self, request: Request, pk: str) -> Response:
         """Take out of the list; `archived=true` still shows it."""
         return self._marked(archived_at=timezone.now())
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def unarchive(self, request: Request, pk: str) -> Response:
         """Bring back into the list."""
         return self._marked(archived_at=None)

@@ -13,8 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission, scopes
-from core.accounts.models import ApiKey
-from core.api.bodies import only
+from core.api.bodies import only, takes_no_body
 from core.api.listing import single_valued
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.viewsets import CrmViewSet
@@ -22,7 +21,7 @@ from core.conf import reading_database
 from core.entities import entities
 from core.entities.entity import by_plural
 from core.entities.field_types import Choice, Json, Text
-from core.errors import ForbiddenError, InvalidError, NotVisibleError
+from core.errors import InvalidError, NotVisibleError
 from core.transfer import export_jobs
 from core.transfer.api.documented import EXPORT_FORM, EXPORT_JOB
 from core.transfer.api.requests import AnyFormat, entity_named
@@ -85,6 +84,7 @@ class ExportEndings(ReadOnlyResourceViewSet):
 
     @extend_schema(request=None, responses={200: EXPORT_JOB})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def cancel(self, request: Request, pk: str) -> Response:
         """End it, between two batches of rows if it runs; nothing of it is kept."""
         job = self.get_object()
@@ -97,6 +97,7 @@ class ExportEndings(ReadOnlyResourceViewSet):
     def download(self, request: Request, pk: str) -> Any:
         """The file, for whoever asked for it and until it expires."""
         job = self.get_object()
+        scopes.require(request.user, entities[job.entity].plural)
         if not job.stored_as or job.expires_at is None or job.expires_at < timezone.now():
             raise NotVisibleError("There is no file (any more).")
         file = default_storage.open(job.stored_as)
@@ -125,19 +126,11 @@ class ExportJobViewSet(ExportEndings):
         entity = by_plural(body.get("resource", ""))
         if entity is None:
             raise InvalidError.of("resource", "Name what to export, such as leads.", "invalid_choice")
-        _check_scope(request, entity.plural)
+        scopes.require(request.user, entity.plural)
         params = {**_params(body.get("params")), **({"format": body["format"]} if "format" in body else {})}
         job = export_jobs.begin(entity, params, request.user)
         shown = self.get_serializer(job).data
         return Response(shown, 202, headers={"Location": shown["url"], "Retry-After": "1"})
-
-
-def _check_scope(request: Request, resource: str) -> None:
-    """An API key exports only what it may read."""
-    if isinstance(request.auth, ApiKey) and not scopes.are_allowing(
-        request.auth.scopes, resource, writing=False
-    ):
-        raise ForbiddenError("The scopes of this API key do not cover this.", code="scope_missing")
 
 
 def _params(raw: Any) -> dict[str, str]:

@@ -11,7 +11,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission
+from core.access import Permission, scopes
+from core.api import preconditions
+from core.api.bodies import takes_no_body
 from core.api.paging import numbered
 from core.api.parameters import PAGES
 from core.api.request_ids import request_id_of
@@ -19,6 +21,7 @@ from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.lists import PAGING
 from core.api.schema.parts import TEXT, page_of
 from core.conf import conf
+from core.entities import entities
 from core.entities.locks import IMPORTING, try_lock
 from core.errors import ConflictError, InvalidError, NotVisibleError
 from core.transfer import undoing
@@ -32,14 +35,28 @@ KINDS = ImportIssue.Kind.values
 KIND = OpenApiParameter("kind", TEXT | {"enum": KINDS}, description="Issues of this kind only.")
 
 
-class ImportFaults(ReadOnlyResourceViewSet):
+class ImportJobs(ReadOnlyResourceViewSet):
+    """Jobs, whose rows are those of the resource that was imported."""
+
+    def etag(self, row: ImportJob) -> str:
+        return preconditions.tag_of([row.pk, row.status, row.cancel_requested])
+
+    def get_covered(self, *, writing: bool = False) -> ImportJob:
+        """The job in the address. Raises ScopeMissingError for an API key that may not read, or write, what
+        was imported."""
+        job = self.get_object()
+        scopes.require(self.request.user, entities[job.entity].plural, writing=writing)
+        return job
+
+
+class ImportFaults(ImportJobs):
     """What was wrong, for people and as a file."""
 
     @extend_schema(responses={200: page_of(ISSUE)}, parameters=[KIND, *PAGING], filters=False)
     @action(methods=["get"], detail=True)
     def issues(self, request: Request, pk: str) -> Response:
         """All rows that did not go in (`kind=error` or `skipped`), and what an undo `kept`."""
-        job = self.get_object()
+        job = self.get_covered()
         found = issues_asked_for(request, job)
         return Response(numbered(request, found, lambda part: issues_body(part, job)).body())
 
@@ -49,20 +66,21 @@ class ImportFaults(ReadOnlyResourceViewSet):
     @action(methods=["get"], detail=True, url_path=r"errors\.csv")
     def errors(self, request: Request, pk: str) -> Any:
         """The faulty rows as they stood in the file, with `_row` and `_error`, to correct and resend."""
-        job = self.get_object()
+        job = self.get_covered()
         if job.kind != ImportJob.Kind.IMPORT:
             raise NotVisibleError("An undo has no file.")
         return streamed(request, error_lines(job), "text/csv; charset=utf-8", f"import_{job.pk}_errors.csv")
 
 
-class ImportEndings(ReadOnlyResourceViewSet):
+class ImportEndings(ImportJobs):
     """Stopping an import, and taking it back."""
 
     @extend_schema(request=None, responses={200: IMPORT_RESULT})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def cancel(self, request: Request, pk: str) -> Response:
         """End an import that waits or runs; nothing of it is kept."""
-        job = self.get_object()
+        job = self.get_covered(writing=True)
         if not job.is_open:
             raise ConflictError("This import has ended already; undo it instead.", code="ended")
         job.cancel_requested = True
@@ -71,9 +89,10 @@ class ImportEndings(ReadOnlyResourceViewSet):
 
     @extend_schema(request=None, responses={200: IMPORT_RESULT, 202: IMPORT_RESULT})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def undo(self, request: Request, pk: str) -> Response:
         """Take an import back; records changed since stay and are listed. Large ones are jobs."""
-        job = undoing.begin_undo(self.get_object(), request.user, request_id_of(request))
+        job = undoing.begin_undo(self.get_covered(writing=True), request.user, request_id_of(request))
         if job.rows <= conf.IMPORT_ROWS_AT_ONCE and try_lock(IMPORTING, job.entity):
             undoing.perform_undo(job)
             return Response(import_body(job))
@@ -105,7 +124,7 @@ class ImportJobViewSet(ImportFaults, ImportEndings):
     @extend_schema(responses={200: IMPORT_RESULT})
     def retrieve(self, request: Request, pk: str) -> Response:
         """Progress, figures and the first faulty rows."""
-        return Response(import_body(self.get_object()))
+        return Response(import_body(self.get_covered()))
 
 
 def issues_asked_for(request: Request, job: ImportJob) -> QuerySet[ImportIssue]:

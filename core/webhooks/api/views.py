@@ -8,9 +8,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission, Role, role_of
+from core.access import Permission, Role, role_of, scopes
 from core.accounts.models import User
-from core.api.bodies import only
+from core.api.bodies import only, takes_no_body
 from core.api.paging import numbered
 from core.api.querying import filtered, ordered
 from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet, StrictSerializer
@@ -53,6 +53,7 @@ class WebhookSerializer(StrictSerializer):
         user = self.context["request"].user
         names = attrs.get("events", getattr(self.instance, "events", []))
         about = {events.entity_of_event(name).name: events.entity_of_event(name) for name in names}
+        scopes.require(user, *(entity.plural for entity in about.values()))
         conditions = attrs.get("conditions", getattr(self.instance, "conditions", {}))
         if conditions and len(about) > 1:
             raise InvalidError.of("conditions", "Conditions need events of one model only.")
@@ -117,12 +118,14 @@ class WebhookSwitches(ResourceViewSet):
 
     @extend_schema(request=None, responses={200: SECRET})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def rotate_secret(self, request: Request, pk: str) -> Response:
         """A new secret, shown this once; the old one signs beside it for 24 hours."""
         return Response({"secret": operations.rotate(self.get_object())})
 
     @extend_schema(request=None, responses={200: WebhookSerializer})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def enable(self, request: Request, pk: str) -> Response:
         """Switch it on again."""
         row = self.get_object()
@@ -131,6 +134,7 @@ class WebhookSwitches(ResourceViewSet):
 
     @extend_schema(request=None, responses={200: WebhookSerializer})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def disable(self, request: Request, pk: str) -> Response:
         """Switch it off; what waits is cancelled when its turn comes."""
         row = self.get_object()
@@ -144,6 +148,7 @@ class WebhookSending(ResourceViewSet):
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def test(self, request: Request, pk: str) -> Response:
         """Send a test event."""
         return Response(DeliverySerializer(operations.send_test(self.get_object())).data, status=202)
@@ -195,6 +200,7 @@ class DeliveryViewSet(ReadOnlyResourceViewSet):
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def redeliver(self, request: Request, pk: str) -> Response:
         """Send it again, under the same webhook-id."""
         row = self.get_object()

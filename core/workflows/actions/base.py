@@ -101,6 +101,10 @@ class Action:
         """The columns of the record that its steps look at; None stands for all."""
         return columns_read(entity, given)
 
+    def writes(self, entity: Entity | None, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """The resources its steps write, as scopes name them: `leads`."""
+        return ()
+
     def prepare(self, steps: Sequence[Step]) -> None:
         """Read at once what `run` will ask for each of these steps, which are taken one after the other."""
 
@@ -136,6 +140,9 @@ class RecordAction(Action):
     """Base of actions that change the record itself, which all their steps lock together."""
 
     needs_record = True
+
+    def writes(self, entity: Entity | None, given: Mapping[str, Any]) -> tuple[str, ...]:
+        return (entity.plural,) if entity else ()
 
     def prepare(self, steps: Sequence[Step]) -> None:
         steps[0].subject.batch.lock()

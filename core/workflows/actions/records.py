@@ -165,6 +165,9 @@ class CreateRecord(Action):
     )
     help_text = "Create a record."
 
+    def writes(self, entity: Entity | None, given: Mapping[str, Any]) -> tuple[str, ...]:
+        return (entities[given["model"]].plural,)
+
     def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
         entity, fields = entities.get(given["model"]), given["fields"]
         if entity is None:
@@ -195,6 +198,9 @@ class AddComment(Action):
     params = (Param("body", Text(max_length=20_000, trim_whitespace=False), required=True),)
     needs_record = True
     help_text = "Comment on the record."
+
+    def writes(self, entity: Entity | None, given: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("comments",)
 
     def run(self, step: Step) -> Outcome:
         if step.subject.batch.row(step.subject.pk) is None:

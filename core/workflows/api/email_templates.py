@@ -7,7 +7,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission
+from core.access import Permission, scopes
 from core.api.resources import ResourceViewSet
 from core.api.schema.parts import ANYTHING, JSON, TEXT, array_of, object_of
 from core.entities import entities
@@ -65,6 +65,7 @@ def trial_run(template: EmailTemplate, request: Request) -> WorkflowExecution:
     if object_id is None:
         missing = name or entities.keys()[0]
         raise InvalidError.of(f"{missing}_id", "Name a record to render the mail for.", "required")
+    scopes.require(request.user, entities[name].plural)
     if not entities[name].visible_to(request.user).filter(pk=object_id).exists():
         raise NotVisibleError(f"There is no such {name}.")
     preview = Workflow(name="preview")

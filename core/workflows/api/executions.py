@@ -8,19 +8,21 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.access import scopes
 from core.accounts.models import User
-from core.api.bodies import only
+from core.api.bodies import only, takes_no_body
 from core.api.parameters import moment_parameter
 from core.api.querying import filtered, ordered
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema import parts
 from core.api.schema.lists import list_parameters
 from core.api.schema.parts import ID, JSON, TEXT, object_of
+from core.entities import entities
 from core.entities.field_types import BIGINT_MAX, Choice, DateTime, Integer
 from core.errors import InvalidError
-from core.workflows import operations
+from core.workflows import definition, operations
 from core.workflows.api.serializers import ExecutionSerializer
-from core.workflows.models import WorkflowExecution
+from core.workflows.models import WorkflowExecution, WorkflowVersion
 
 BULK_RETRY = object_of(
     {"workflow": ID, "status": TEXT, "created_after": parts.MOMENT, "created_before": parts.MOMENT}
@@ -38,18 +40,28 @@ class ExecutionVerbs(ReadOnlyResourceViewSet):
 
     @extend_schema(request=None, responses={200: ExecutionSerializer})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def retry(self, request: Request, pk: str) -> Response:
         """Go on from the step that failed."""
-        run = self.get_object()
+        run = self._runnable()
         operations.retry(run)
         return self._shown_again(run)
 
     @extend_schema(request=None, responses={201: ExecutionSerializer})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def rerun(self, request: Request, pk: str) -> Response:
         """A new run for the same event, with the workflow's present version."""
-        made = operations.rerun(self.get_object(), request.user)
+        run = self._runnable()
+        definition.require_scopes(definition.definition_of(run.workflow), request.user)
+        made = operations.rerun(run, request.user)
         return Response(self.get_serializer(made).data, status=201)
+
+    def _runnable(self) -> WorkflowExecution:
+        """The run in the address. Raises ScopeMissingError for an API key that may not do what it does."""
+        run = self.get_object()
+        definition.require_scopes(run.version.definition, self.request.user)
+        return run
 
     def _shown_again(self, run: WorkflowExecution) -> Response:
         return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
@@ -60,6 +72,7 @@ class ExecutionEnding(ExecutionVerbs):
 
     @extend_schema(request=None, responses={200: ExecutionSerializer})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def cancel(self, request: Request, pk: str) -> Response:
         """No further step starts."""
         run = self.get_object()
@@ -84,6 +97,9 @@ class ExecutionBulk(ReadOnlyResourceViewSet):
             raise InvalidError.of("", "Name the runs to retry; nothing would name all.", "required")
         names = {"created_after": "created_at__gte", "created_before": "created_at__lt"}
         rows = self.get_queryset().filter(**{names.get(name, name): value for name, value in given.items()})
+        if scopes.is_limited(request.user):
+            for version in WorkflowVersion.objects.filter(pk__in=rows.order_by().values("version")):
+                definition.require_scopes(version.definition, request.user)
         return Response({"retried": operations.retry_many(rows)})
 
 
@@ -97,14 +113,24 @@ class ExecutionViewSet(ExecutionBulk, ExecutionEnding):
     orderings = RUN_ORDERINGS
     parameters = SINCE
 
+    def get_queryset(self) -> QuerySet:
+        return covered(super().get_queryset(), self.request.user)
+
     def filtered(self, rows: QuerySet) -> QuerySet:
         return narrowed(self.request, super().filtered(rows))
 
 
 def executions_of(user: User) -> QuerySet[WorkflowExecution]:
     """The runs a user may see."""
-    rows = WorkflowExecution.objects.visible_to(user)
+    rows = covered(WorkflowExecution.objects.visible_to(user), user)
     return rows.select_related("version").prefetch_related("steps").order_by("-id")
+
+
+def covered(rows: QuerySet[WorkflowExecution], user: User) -> QuerySet[WorkflowExecution]:
+    """The runs about records that an API key may read; what a run was given and did tells of its record."""
+    if not scopes.is_limited(user):
+        return rows
+    return rows.filter(entity__in=["", *(e.name for e in entities if scopes.covers(user, e.plural))])
 
 
 def shown_runs(rows: Any) -> Any:

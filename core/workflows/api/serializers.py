@@ -16,8 +16,6 @@ from core.workflows.inbound import hook_url
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
 from core.workflows.subject import names_for
 
-DEFINITION = ("trigger_type", "trigger_conditions", "actions")
-
 
 class WorkflowSerializer(StrictSerializer):
     """A workflow. Its definition is checked as a whole; secrets in it are sealed and shown as a mask."""
@@ -45,10 +43,10 @@ class WorkflowSerializer(StrictSerializer):
         if "actions" in attrs:
             before = self.instance.actions if self.instance else None
             attrs["actions"] = definition.sealed(attrs["actions"], before)
-        if any(name in attrs for name in DEFINITION):
-            definition.check(
-                {name: attrs.get(name, getattr(self.instance, name, None)) for name in DEFINITION}, user
-            )
+        given = {name: attrs.get(name, getattr(self.instance, name, None)) for name in definition.PARTS}
+        if any(name in attrs for name in definition.PARTS):
+            definition.check(given, user)
+        definition.require_scopes(given, user)
         return self._principal(attrs, user)
 
     def _principal(self, attrs: dict[str, Any], user: User) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import jobs
-from core.access import Permission
+from core.access import Permission, scopes
 from core.accounts.models import User
-from core.api.bodies import only
+from core.api.bodies import only, takes_no_body
 from core.api.paging import numbered
 from core.api.parameters import PAGES
 from core.api.resources import ResourceViewSet
@@ -64,6 +64,7 @@ class WorkflowRuns(ResourceViewSet):
     def execute(self, request: Request, pk: str) -> Response:
         """Start a run by hand: `{"lead_id": 123}`; anything else in the body is its payload."""
         workflow = self.get_object()
+        definition.require_scopes(definition.definition_of(workflow), request.user)
         data = _object(request)
         record_seen(request.user, workflow, data)
         run = engine.queue_workflow(workflow, data, requested_by=request.user.pk)
@@ -99,6 +100,7 @@ class WorkflowPast(ResourceViewSet):
 
     @extend_schema(request=None, responses={200: object_of({"url": TEXT, "secret": TEXT})})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def rotate_secret(self, request: Request, pk: str) -> Response:
         """A new secret for an inbound webhook, shown this once."""
         workflow = self.get_object()
@@ -113,6 +115,7 @@ class WorkflowSwitches(ResourceViewSet):
 
     @extend_schema(request=None, responses={200: WorkflowSerializer})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def pause(self, request: Request, pk: str) -> Response:
         """Start no new runs; those under way rest before their next step."""
         workflow = self.get_object()
@@ -121,9 +124,11 @@ class WorkflowSwitches(ResourceViewSet):
 
     @extend_schema(request=None, responses={200: WorkflowSerializer})
     @action(methods=["post"], detail=True)
+    @takes_no_body
     def resume(self, request: Request, pk: str) -> Response:
         """Activate; runs that rested go on."""
         workflow = self.get_object()
+        definition.require_scopes(definition.definition_of(workflow), request.user)
         operations.resume(workflow)
         return Response(self.get_serializer(workflow).data)
 
@@ -142,7 +147,9 @@ class WorkflowQuestions(ResourceViewSet):
         return found
 
     def _definition(self, workflow: Workflow) -> dict[str, Any]:
-        given = {name: getattr(workflow, name) for name in ("trigger_type", "trigger_conditions", "actions")}
+        if workflow.entity:
+            scopes.require(self.request.user, entities[workflow.entity].plural)
+        given = definition.definition_of(workflow)
         definition.check(given, workflow.run_as)
         return given
 
@@ -212,8 +219,10 @@ class WorkflowViewSet(
 def record_seen(user: User, workflow: Workflow, data: dict[str, Any]) -> int | None:
     """The id of the record named in the body, if whoever asks may see it. Raises NotVisibleError."""
     name, object_id = engine.record_named(data, workflow.entity)
-    if object_id is not None and not entities[name].visible_to(user).filter(pk=object_id).exists():
-        raise NotVisibleError(f"There is no such {name}.")
+    if object_id is not None:
+        scopes.require(user, entities[name].plural)
+        if not entities[name].visible_to(user).filter(pk=object_id).exists():
+            raise NotVisibleError(f"There is no such {name}.")
     return object_id
 
 
