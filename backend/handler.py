@@ -127,7 +127,11 @@ class ThreadedHandler(ASGIHandler):
         set_script_prefix(get_script_prefix(scope))
         request_started.send(sender=self.__class__, scope=scope)
         request, refusal = self.create_request(scope, body)
-        response: Any = _as_problem(refusal, scope) if request is None else self.get_response(request)
+        response: Any
+        if request is not None:
+            response = self.get_response(request)
+        else:
+            response = _as_problem(refusal.status_code if refusal else 400, scope)
         response._handler_class = self.__class__
         if not response.streaming:
             response.close()
@@ -189,9 +193,9 @@ def _too_large(limit: int) -> BodyRefusedError:
     return BodyRefusedError(413, TOO_LARGE, f"At most {limit} bytes may be sent here.")
 
 
-def _as_problem(refusal: HttpResponseBase, scope: Scope) -> HttpResponseBase:
+def _as_problem(status: int, scope: Scope) -> HttpResponseBase:
     """What Django refuses before there is a request (a query that is no UTF-8), as everything is refused."""
-    if refusal.status_code == 413:
+    if status == 413:
         return problems.plain(413, TOO_LARGE, "The request is too large.", _nameless(scope))
     return problems.bad_request(_nameless(scope))
 
@@ -199,5 +203,6 @@ def _as_problem(refusal: HttpResponseBase, scope: Scope) -> HttpResponseBase:
 def _nameless(scope: Scope) -> HttpRequest:
     """What a problem says of a request that never became one of Django's."""
     request = HttpRequest()
-    request.path, request.request_id = scope["path"], uuid4().hex
+    request.path = scope["path"]
+    request.request_id = uuid4().hex  # type: ignore[attr-defined]
     return request

@@ -30,7 +30,8 @@ class CookieSessionMiddleware(AuthenticationMiddleware):
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
-        request.user = request.cookie_user = SimpleLazyObject(lambda: signed_in(request))
+        lazy: Any = SimpleLazyObject(lambda: signed_in(request))
+        request.user = request.cookie_user = lazy  # type: ignore[attr-defined]
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Give a sign-in its row, and end that of a sign-out."""

@@ -56,8 +56,8 @@ def plan(entity: Entity, table: Table, options: Options, user: Any) -> Plan:
     else:
         mapped = mapping.given(targets, headers, options.mapping)
     if options.create_missing:
-        made = {m.target.column.kind.target for m in mapped if m.target and m.target.is_reference}
-        named = [entities[kind].plural for kind in sorted(made) if made_by_name(kind)]
+        made = {m.target.column.field_type.target for m in mapped if m.target and m.target.is_reference}
+        named = [entities[target].plural for target in sorted(made) if create_by_name(target)]
         scopes.require(user, *named, writing=True)
     return Plan(table, targets, mapped, options, user)
 

@@ -15,6 +15,8 @@ from core.transfer.reading import Asked, dialect, encoding
 
 DUPLICATES = ("skip", "update", "create", "error")
 AUTOMATION = ("run", "suppress")
+# Headers of a mapping, or words of a table of values.
+MAX_WORDS = 2_000
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ def _object(raw: Any) -> dict[str, Any]:
             raise ValueRefusedError(f"Not JSON: {error}.", code="invalid_json") from None
     if not isinstance(raw, Mapping):
         raise ValueRefusedError("Expected a JSON object.", code="not_an_object")
+    if len(raw) > MAX_WORDS:
+        raise ValueRefusedError(f"At most {MAX_WORDS} keys.", code="max_length")
     return checked_texts({str(key): value for key, value in raw.items()})
 
 

@@ -1,7 +1,7 @@
 """References named in a file: found set by set, inside what the importer may see.
 
-A user is named by username, e-mail or full name, a record by id, external id, e-mail, domain or name. None or
-several are a fault of the row; hidden and missing look alike.
+A user is named by username, full name or, by whoever may know it, e-mail address; a record by id, external
+id, e-mail, domain or name. None or several are a fault of the row; hidden and missing look alike.
 """
 
 from collections.abc import Iterable, Sequence
@@ -60,6 +60,8 @@ class Resolver:
         if not names:
             return {}
         rows = referable(kind, self.user).order_by()
+        if kind == "user" and part == "email":
+            rows = self._with_known_address(rows)
         if part == "id":
             return self._by_id(rows, names)
         key = _key(kind, part)
@@ -74,6 +76,11 @@ class Resolver:
             for name in asked[shown]:
                 hits.setdefault(name, []).append(pk)
         return hits
+
+    def _with_known_address(self, rows: QuerySet) -> QuerySet:
+        """Whose e-mail address the importer may know: for others known and unknown addresses look alike."""
+        known = rows.model.policy.details_of(self.user)
+        return rows if known is None else rows.filter(pk__in=known)
 
     def _by_id(self, rows: QuerySet, names: Iterable[str]) -> dict[str, list[int]]:
         ids = {n: int(n) for n in names if n.isascii() and n.isdigit() and len(n) <= ID_DIGITS}

@@ -12,6 +12,8 @@ from core.transfer.undoing import undone_by
 
 # Faulty rows shown with a job; all of them are in its error file and its `issues`.
 SHOWN = 500
+# Characters of a cell.
+CELL_SHOWN = 500
 
 
 def import_body(job: ImportJob, *, details: bool = True) -> dict[str, Any]:
@@ -96,8 +98,13 @@ def issue_body(issue: ImportIssue, headers: list[str]) -> dict[str, Any]:
         "error": "; ".join(in_words(issue.errors)),
         "errors": issue.errors,
         "record": issue.object_id,
-        "data": dict(zip(headers, issue.cells, strict=False)),
+        "data": {header: _short(cell) for header, cell in zip(headers, issue.cells, strict=False)},
     }
+
+
+def _short(cell: str) -> str:
+    """A cell as an answer shows it; the error file has it whole."""
+    return cell if len(cell) <= CELL_SHOWN else f"{cell[: CELL_SHOWN - 1]}…"
 
 
 def in_words(errors: Iterable[dict[str, Any]]) -> list[str]:

@@ -117,7 +117,7 @@ def records(file: BinaryIO, codec: str, delimiter: str, errors: str = "strict") 
         message = f"Not {codec} somewhere from line {line} on ({reason}); name the encoding."
         raise InvalidError.of("encoding", message, "wrong_encoding") from error
     except csv.Error:
-        message = f'A cell beginning on line {line} is larger than 16 MB: is a quote (") left open there?'
+        message = f'A cell beginning on line {line} is larger than 1 MiB: is a quote (") left open there?'
         raise InvalidError.of("file", message, "cell_too_large") from None
     finally:
         if not file.closed:

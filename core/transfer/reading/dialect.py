@@ -14,8 +14,8 @@ DELIMITERS = (",", ";", "\t", "|")
 # "\t" is how a form sends a tab.
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 _SEP = re.compile(r"^\ufeff?\"?sep=(.)\"?\s*$", re.IGNORECASE)
-# Cells of megabytes are taken; a quote that never closes must not swallow the machine.
-FIELD_LIMIT = 16 << 20
+# No field takes more; a quote that never closes must not swallow the machine.
+FIELD_LIMIT = 1 << 20
 SAMPLE_ROWS = 200
 
 

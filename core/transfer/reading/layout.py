@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from core.errors import InvalidError
+
 Row = Sequence[str]
 
 _VALUE = re.compile(r"^[\s$€£¥+-]*[\d.,:/\sTZ%-]*\d[\d.,:/\sTZ%-]*$|@[^\s@]+\.\w+|^https?://")
@@ -12,7 +14,10 @@ _FOOTER = re.compile(
     r"^-+$|end of (file|report|list)|summe|gesamt|total général",
     re.IGNORECASE,
 )
+MAX_COLUMNS = 1_000
 LOOKED_AT = 50
+# Of a cell; an honest header or value tells by then what it is.
+LOOKED_AT_CHARS = 200
 
 
 def width_of(rows: Sequence[Row]) -> int:
@@ -48,6 +53,7 @@ def header_index(rows: Sequence[Row]) -> int | None:
 
 def looks_like_values(cells: Row) -> bool:
     """Whether the cells are data: an e-mail address, a web address, or mostly numbers and dates."""
+    cells = [cell[:LOOKED_AT_CHARS] for cell in cells]
     if any("@" in cell and _VALUE.search(cell) for cell in cells):
         return True
     values = sum(1 for cell in cells if _VALUE.search(cell))
@@ -55,7 +61,12 @@ def looks_like_values(cells: Row) -> bool:
 
 
 def names_of(cells: Row, width: int) -> list[str]:
-    """Column names that address every column: blank ones by position, repeated ones with a number."""
+    """Column names that address every column: blank ones by position, repeated ones with a number.
+
+    Raises InvalidError for more columns than a table may have.
+    """
+    if max(width, len(cells)) > MAX_COLUMNS:
+        raise InvalidError.of("file", f"A table may have {MAX_COLUMNS} columns.", "too_many_columns")
     names: list[str] = []
     taken: Counter[str] = Counter()
     used = set()
@@ -75,4 +86,4 @@ def names_of(cells: Row, width: int) -> list[str]:
 def is_footer(cells: Row) -> bool:
     """Whether a lone cell under the table is a remark and no record."""
     filled = [cell for cell in cells if cell.strip()]
-    return len(filled) == 1 and bool(_FOOTER.search(filled[0]))
+    return len(filled) == 1 and bool(_FOOTER.search(filled[0][:LOOKED_AT_CHARS]))

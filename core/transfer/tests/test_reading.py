@@ -85,10 +85,10 @@ def test_trailing_delimiters_and_short_rows_are_no_fault_but_long_ones_are():
     assert chunk.ragged == {2: ["4"]}
 
 
-def test_cells_of_megabytes_are_read():
-    big = b"x" * 3_000_000
+def test_a_cell_of_a_megabyte_is_read():
+    big = b"x" * 1_000_000
     _, rows = read(b'name,notes\nA,"' + big + b'"\n')
-    assert len(rows[0][1]) == 3_000_000
+    assert len(rows[0][1]) == 1_000_000
 
 
 def test_a_quote_left_open_is_named():

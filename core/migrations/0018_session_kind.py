@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('core', '0016_import_warnings'),
+        ('core', '0017_assignment_turns'),
     ]
 
     operations = [
