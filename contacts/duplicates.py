@@ -24,8 +24,8 @@ def same_person(values: dict[str, Any]) -> Q | None:
 
 
 def same_company(values: dict[str, Any]) -> Q | None:
-    """By domain, or by name in any case."""
-    found = Q(name__iexact=values["name"])
+    """By domain, or by name, whatever its case, accents and width."""
+    found = Q(name__folded=values["name"])
     if values.get("domain"):
         found |= Q(domain=values["domain"])
     return found

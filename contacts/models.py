@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models.functions import Upper
 
 from contacts.querysets import CompanyQuerySet, ContactQuerySet
 from core.models.fields import Address, email, prose, text, texts, url
+from core.models.folding import Fold
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 
@@ -28,7 +28,7 @@ class Company(Address, Record):
     email = email()
     parent = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="subsidiaries")
     notes = prose()
-    search_text = search_text("name", "domain", "email", "phone", "city")
+    search_text = search_text("name", "domain", "email", "city", phones=["phone"])
 
     objects: ClassVar = models.Manager.from_queryset(CompanyQuerySet)()
 
@@ -38,7 +38,7 @@ class Company(Address, Record):
         indexes = [
             *record_indexes("company"),
             models.Index(fields=["domain"], name="company_domain", condition=~models.Q(domain="")),
-            models.Index(Upper("name"), name="company_name"),
+            models.Index(Fold("name"), "id", name="company_name"),
         ]
         constraints = record_constraints("company")
         triggers = [*record_triggers("company"), rounds_amount("annual_revenue")]
@@ -70,7 +70,14 @@ class Contact(Address, Record):
     do_not_contact = models.BooleanField(default=False, db_default=False)
     notes = prose()
     search_text = search_text(
-        "first_name", "last_name", "email", "phone", "mobile", "company_name", "job_title"
+        "first_name",
+        "last_name",
+        "email",
+        "company_name",
+        "job_title",
+        "city",
+        lists=["additional_emails"],
+        phones=["phone", "mobile", "additional_phones"],
     )
 
     objects: ClassVar = models.Manager.from_queryset(ContactQuerySet)()
@@ -79,6 +86,7 @@ class Contact(Address, Record):
         ordering = ["-id"]
         indexes = [
             *record_indexes("contact"),
+            models.Index(Fold("last_name"), "id", name="contact_last_name"),
             models.Index(fields=["company", "-id"], name="contact_company"),
             models.Index(fields=["email"], name="contact_email", condition=~models.Q(email="")),
             models.Index(fields=["phone"], name="contact_phone", condition=~models.Q(phone="")),

@@ -9,6 +9,7 @@ from contacts.demo import add_contacts
 from contacts.duplicates import same_company, same_person
 from contacts.models import Company, Contact
 from contacts.rules import (
+    Domain,
     company_domain,
     company_named,
     no_parent_below_itself,
@@ -42,7 +43,9 @@ COMPANY = register(
         display_fields=("name",),
         columns=(
             id_column(Company),
-            *columns(Company, "name", "domain", "website", "industry", "company_size", "annual_revenue"),
+            column(Company, "name"),
+            column(Company, "domain", field_type=Domain()),
+            *columns(Company, "website", "industry", "company_size", "annual_revenue"),
             column(Company, "currency", field_type=CURRENCY),
             column(Company, "phone", field_type=Phone()),
             *columns(Company, "email", "parent", *ADDRESS),

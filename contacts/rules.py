@@ -9,6 +9,7 @@ from django.db import connection
 from contacts.models import Company
 from core.changes import current
 from core.entities.entity import NeedsAny
+from core.entities.field_types import Text, refuse
 from core.errors import InvalidError
 
 Values = dict[str, Any]
@@ -30,13 +31,23 @@ def domain_of(text: str) -> str:
     return host.removeprefix("www.").strip(".")
 
 
+class Domain(Text):
+    """A bare domain, so that every way of writing it is one value."""
+
+    def __init__(self, max_length: int | None = 253, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        domain = domain_of(text)
+        if text and "." not in domain:
+            raise refuse("invalid", "Enter a domain such as example.com.")
+        return domain
+
+
 def company_domain(values: Values, before: Mapping[str, Any] | None) -> None:
-    """`domain` is kept bare, and taken from the website where none is given."""
-    if values.get("domain"):
-        values["domain"] = domain_of(values["domain"])
-        if "." not in values["domain"]:
-            raise InvalidError.of("domain", "Enter a domain such as example.com.")
-    elif values.get("website") and not (before and before["domain"]):
+    """`domain` is taken from the website where none is given."""
+    if values.get("website") and not values.get("domain") and not (before and before["domain"]):
         values["domain"] = domain_of(values["website"])
 
 

@@ -5,6 +5,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from core.models.fields import Address, choice, email, prose, text, url
+from core.models.folding import Fold
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 from lead_management.querysets import LeadQuerySet
@@ -87,7 +88,7 @@ class Lead(Address, Record):
     converted_company = converted_into("contacts.Company")
     converted_opportunity = converted_into("opportunities.Opportunity")
     search_text = search_text(
-        "first_name", "last_name", "email", "phone", "mobile", "company_name", "job_title"
+        "first_name", "last_name", "email", "company_name", "job_title", "city", phones=["phone", "mobile"]
     )
 
     objects = models.Manager.from_queryset(LeadQuerySet)()
@@ -98,6 +99,7 @@ class Lead(Address, Record):
             *record_indexes("lead"),
             models.Index(fields=["status", "-id"], name="lead_status"),
             models.Index(fields=["-lead_score", "-id"], name="lead_score_order"),
+            models.Index(Fold("last_name"), "id", name="lead_last_name"),
             *(
                 models.Index(
                     fields=[name], name=f"lead_{name}", condition=models.Q(**{f"{name}__isnull": False})

@@ -15,6 +15,7 @@ from core.entities.references import existing_ids, referable
 from core.entities.relation_transfer import move_related
 from core.errors import ConflictError, InvalidError
 from core.models.fields import ADDRESS
+from core.models.folding import fold
 from lead_management.mail_domains import business_domain
 from lead_management.models import Lead, LeadStatus
 from opportunities.registration import OPPORTUNITY
@@ -81,7 +82,7 @@ class Conversion:
         domain = domain_of(self.lead.website) or business_domain(self.lead.email)
         if not domain and not self.lead.company_name:
             return None
-        for name in sorted({domain, self.lead.company_name.upper()} - {""}):
+        for name in sorted({domain, fold(self.lead.company_name)} - {""}):
             lock(MATCHING, f"company {name}")
         found = self._first("company", self._same_company(domain))
         return found or self._make(COMPANY, self._company_data(domain))
@@ -93,7 +94,7 @@ class Conversion:
         return self._first("company", Q(contacts=contact))
 
     def _same_company(self, domain: str) -> Q:
-        by_name = Q(name__iexact=self.lead.company_name) if self.lead.company_name else Q(pk__in=[])
+        by_name = Q(name__folded=self.lead.company_name) if self.lead.company_name else Q(pk__in=[])
         # A company of the same name with another domain is another company.
         return Q(domain=domain) | (by_name & Q(domain="")) if domain else by_name
 

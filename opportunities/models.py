@@ -11,6 +11,7 @@ from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.errors import ConflictError
 from core.models.capture import captured
 from core.models.fields import choice, prose, text
+from core.models.folding import Fold
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 from opportunities.querysets import OpportunityQuerySet
@@ -263,6 +264,7 @@ class Opportunity(Record):
             *record_indexes("opportunity"),
             models.Index(fields=["pipeline", "stage", "-id"], name="opportunity_stage"),
             models.Index(fields=["status", "expected_close_date"], name="opportunity_closing"),
+            models.Index(Fold("name"), "id", name="opportunity_name"),
             models.Index(fields=["company", "-id"], name="opportunity_company"),
             models.Index(fields=["contact", "-id"], name="opportunity_contact"),
         ]

@@ -12,6 +12,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
 from core.api.body_limits import JSON, BodyLimit, body_limit
+from core.models.folding import nfc
 
 # More than any request needs; deep input would end in the recursion limits of what handles it.
 MAX_NESTING = 64
@@ -83,7 +84,17 @@ class JSONParser(BaseParser):
         # As cheap: so many keys or items are separated by as many commas.
         if text.count(b",") >= min(limit.keys, limit.items):
             _check_width(value, limit)
-        return value
+        # Only what is not plain ASCII can hold letters that are composed differently.
+        return value if text.isascii() and b"\\u" not in text else composed(value)
+
+
+def composed(value: Any) -> Any:
+    """A JSON value, all texts of which are in Unicode's composed form (NFC), as text is stored."""
+    if isinstance(value, str):
+        return nfc(value)
+    if isinstance(value, dict):
+        return {nfc(name): composed(item) for name, item in value.items()}
+    return [composed(item) for item in value] if isinstance(value, list) else value
 
 
 def _bounded(stream: Any, limit: int) -> bytes:

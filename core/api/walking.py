@@ -26,7 +26,7 @@ def page(request: Request, rows: QuerySet, orders: Sequence[Order], read: Callab
     """The page of `rows` behind the request's cursor; `read` makes results of ids. Raises InvalidError."""
     size = page_size(request)
     names = [f"_k{i}" for i in range(len(orders))]
-    keyed = rows.annotate(**{name: order.column.target for name, order in zip(names, orders, strict=True)})
+    keyed = rows.annotate(**{name: order.column.sort_key for name, order in zip(names, orders, strict=True)})
     found: list[Any] = []
     for part in stretches(keyed, orders, _keys(request, len(orders))):
         found += part.values_list("pk", *names)[: size + 1 - len(found)]
@@ -57,7 +57,7 @@ def stretches(rows: QuerySet, orders: Sequence[Order], keys: Keys, start: int = 
 def _stretch(rows: QuerySet, orders: Sequence[Order], keys: Keys, start: int) -> QuerySet:
     """The rows behind `keys`, in order; every one has a value in the first column."""
     first, *others = orders
-    by = OrderBy(first.column.target, descending=first.descending)
+    by = OrderBy(first.column.sort_key, descending=first.descending)
     rows = rows.order_by(by, *(order.by() for order in others))
     if keys is None:
         return rows

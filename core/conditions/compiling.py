@@ -10,16 +10,18 @@ from operator import and_, or_
 from typing import Any
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast
-from django.db.models.lookups import IsNull
+from django.db.models.lookups import Contains, EndsWith, IsNull, StartsWith
 
 from core.conditions.grammar import SPANS, ChangedPredicate, Condition, Group, Leaf, Negation, fields_of
 from core.conditions.relative_dates import RelativeDate
 from core.entities import field_types
 from core.entities.columns import Column
 from core.entities.entity import Entity
+from core.entities.finding import could_be_phone, phone_digits
+from core.models.folding import Digits, Fold
 
 LOOKUPS = {
     "eq": "exact",
@@ -30,10 +32,11 @@ LOOKUPS = {
     "gte": "gte",
     "before": "lt",
     "after": "gt",
-    "contains": "icontains",
-    "starts_with": "istartswith",
-    "ends_with": "iendswith",
 }
+# Fewer digits than a subscriber's number has would be the end of many.
+LOCAL_NUMBER = 7
+# Of text, whatever its case, accents and width; of phone numbers, their digits.
+PARTS = {"contains": Contains, "starts_with": StartsWith, "ends_with": EndsWith}
 NEGATED = {"ne": "eq", "not_in": "in", "has_none": "has_any"}
 
 
@@ -115,6 +118,10 @@ def leaf_q(leaf: Leaf, zone: Any = None) -> Q:
         return ~leaf_q(positive, zone) | _empty(leaf.column)
     if leaf.op in SPANS:
         return _within(leaf, zone)
+    if leaf.op == "eq" and isinstance(leaf.column.field_type, field_types.Phone):
+        return _same_number(leaf.column, leaf.value)
+    if leaf.op in PARTS:
+        return _part(leaf.column, leaf.op, leaf.value)
     special = _SPECIAL.get(leaf.op)
     if special:
         return special(leaf.column, leaf.value)
@@ -132,6 +139,30 @@ def _lookup(column: Column, lookup: str, value: Any) -> Q:
     if column.custom and lookup == "exact":
         return _contains_key(column, value)
     return _known(column.expression, lookup, value)
+
+
+def _part(column: Column, op: str, value: str) -> Q:
+    """That a text holds, begins or ends with `value`."""
+    number = number_in(column, value)
+    sides = (Digits(column.target), number) if number else (Fold(column.target), Fold(Value(value)))
+    found = Q(PARTS[op](*sides))
+    return found if column.expression is None else found & Q(IsNull(column.expression, False))
+
+
+def _same_number(column: Column, value: str) -> Q:
+    """That a number is `value`: as it is stored, or, without a country's code, ending in its digits."""
+    found = _lookup(column, "exact", value)
+    number = "" if value.startswith("+") else number_in(column, value)
+    return found | _part(column, "ends_with", value) if len(number) >= LOCAL_NUMBER else found
+
+
+def number_in(column: Column, value: str) -> str:
+    """The digits that are compared where part of a phone number is asked for; "" of anything else."""
+    return (
+        phone_digits(value)
+        if isinstance(column.field_type, field_types.Phone) and could_be_phone(value)
+        else ""
+    )
 
 
 def _known(expression: Any, lookup: str, value: Any) -> Q:

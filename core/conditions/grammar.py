@@ -161,9 +161,11 @@ class _Parser:
             path, "unknown_operator", f"Unknown operator {str(op)[:40]!r}. Known: {', '.join(allowed)}."
         )
 
-    def _fault(self, path: str, code: str, message: str) -> None:
+    def _fault(self, path: str, code: str, message: str) -> Any:
+        """Note a fault; None, which stands for what could not be read."""
         if len(self.issues) < MAX_ISSUES:
             self.issues.append(FieldIssue(path, code, message))
+        return None
 
 
 def _equality(column: Column, value: Any) -> str:

@@ -12,6 +12,7 @@ from core.access import Permission
 from core.conditions.compiling import record_q
 from core.conditions.grammar import parse
 from core.conditions.models import SavedView
+from core.conditions.narrowing import narrowing_q
 from core.conditions.query import filters_of
 from core.entities import Entity, field_types
 from core.entities.finding import Order, ordering, search
@@ -72,7 +73,8 @@ def listing_of(
     asked = {"conditions": _conditions(params), "view": view and view.conditions}
     for name, condition in asked.items():
         if condition is not None:
-            rows = rows.filter(record_q(parse(entity, condition, name=name)))
+            parsed = parse(entity, condition, name=name)
+            rows = rows.filter(record_q(parsed), narrowing_q(entity, parsed))
     texts = [text for text in (params.get("search"), view and view.search) if text]
     for text in texts:
         rows = search(entity, rows, text)

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from core.conditions.compiling import leaf_q
 from core.conditions.grammar import LISTS, Leaf, operand
+from core.conditions.narrowing import narrowing_q
 from core.conditions.relative_dates import UNITS
 from core.entities import field_types
 from core.entities.columns import Column
@@ -47,7 +48,8 @@ def _filter(entity: Entity, columns: Mapping[str, Column], name: str, text: str,
     if column is None or not column.filterable:
         known = ", ".join(known_filters(entity, columns))
         raise ValueRefusedError(f"Unknown filter. Known: {known}; each with __operator.", code="unknown")
-    return leaf_q(_leaf(column, op, text))
+    leaf = _leaf(column, op, text)
+    return leaf_q(leaf) & narrowing_q(entity, leaf)
 
 
 def _named(entity: Entity, columns: Mapping[str, Column], name: str) -> tuple[Column | None, str | None]:

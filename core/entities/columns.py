@@ -9,6 +9,7 @@ from django.db import models
 
 from core.entities import field_types
 from core.entities.field_types import FieldType
+from core.models.folding import Fold
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Column:
     custom: bool = False
     unique: bool = False
     searchable: bool = False
+    # Text that says the same only letter by letter: an id of another system.
+    exact: bool = False
     default: Any = None
     aliases: tuple[str, ...] = ()
     expression: Any = field(default=None, compare=False)
@@ -42,6 +45,17 @@ class Column:
     def target(self) -> Any:
         """What lookups and orderings are built on: the expression, or the path."""
         return self.expression if self.expression is not None else models.F(self.path)
+
+    @property
+    def folded(self) -> bool:
+        """Whether its text is compared and ordered without regard to case, accents and width: names and words
+        are, codes are not."""
+        return type(self.field_type) is field_types.Text and not self.exact
+
+    @property
+    def sort_key(self) -> Any:
+        """What orderings are built on."""
+        return Fold(self.target) if self.folded else self.target
 
     @property
     def empty(self) -> Any:

@@ -14,6 +14,7 @@ from core.entities.entity import entities
 from core.entities.locks import CUSTOM_FIELDS, lock
 from core.entities.models import CustomField
 from core.errors import ConflictError, FieldIssue, InvalidError, ValueRefusedError
+from core.models.folding import nfc
 
 FIXED = ("entity", "key", "type")
 # Of these two records may well have the same value, and lists overlap rather than equal each other.
@@ -61,7 +62,7 @@ def _identity(wanted: CustomField, before: CustomField | None) -> list[FieldIssu
 
 def _choices(wanted: CustomField) -> list[FieldIssue]:
     """They are matched in any case, so they must differ in more than that."""
-    folded = [choice.strip().casefold() for choice in wanted.choices]
+    folded = [nfc(choice).strip().casefold() for choice in wanted.choices]
     if "" in folded:
         return [FieldIssue("choices", "blank", "A choice may not be blank.")]
     if len(set(folded)) < len(folded):

@@ -1,37 +1,56 @@
 """Full-text-like search and ordering of an entity's rows, as lists and exports use them."""
 
 import json
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import or_
+from itertools import groupby
+from operator import and_, or_
+from typing import Any
 
-from django.db.models import Q, QuerySet, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.expressions import OrderBy
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Upper
-from django.db.models.lookups import Contains, IContains
+from django.db.models.lookups import Contains, Regex
 
 from core.entities import custom
 from core.entities.columns import Column
 from core.entities.entity import Entity
 from core.entities.reading import pick
 from core.errors import InvalidError
+from core.models.folding import Fold, digits, fold
 from core.models.record import HAS_CUSTOM_FIELDS, custom_text
 
 MAX_SEARCH = 200
 MAX_TERMS = 10
+# A trigram index answers nothing shorter, but knows where words begin.
+TRIGRAM = 3
+# What stands before the beginning of a word: blanks and punctuation, those of ASCII alone. With any other
+# character in the class, PostgreSQL takes no trigrams from the expression.
+_WORD_START = r"[\t\n -/:-@\[-`{-~]"
+# Words of these scripts follow each other without blanks.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
+)
+_PHONE = re.compile(r"[\d()+./\s-]+")
+MIN_PHONE = 3
+# So much is left of a number without the zeros it is dialled with inside its country or out of it.
+MIN_WITHOUT_ZEROS = 5
 
 
 def search(entity: Entity, rows: QuerySet, text: str) -> QuerySet:
-    """Rows that hold every word of `text` somewhere in their searched columns, whatever the case.
+    """Rows that hold every word of `text` in their searched columns, whatever its case, accents or width.
 
-    A trigram index answers words of three letters and more. Raises InvalidError for over-long input.
+    A trigram index answers. Words of one or two letters are looked for where words begin. Phone numbers are
+    found however they are written: their digits are compared. Raises InvalidError for over-long input.
     """
     terms = check_search(text)
     searchable = [d.key for d in custom.definitions(entity) if d.searchable] if terms else []
-    for term in terms:
-        rows = rows.filter(_holds(term, searchable))
+    for is_phone, group in groupby(terms, could_be_phone):
+        for condition in _conditions(list(group), searchable, is_phone=is_phone):
+            rows = rows.filter(condition)
     return rows
 
 
@@ -44,15 +63,61 @@ def check_search(text: str) -> list[str]:
     return terms
 
 
+def _conditions(terms: Sequence[str], custom_keys: Sequence[str], *, is_phone: bool) -> Iterator[Q]:
+    held = [_holds(term, custom_keys) for term in terms]
+    number = phone_digits("".join(terms)) if is_phone else ""
+    if number:
+        yield reduce(and_, held) | Q(search_text__contains=number)
+    else:
+        yield from held
+
+
+def could_be_phone(text: str) -> bool:
+    """Whether a text is digits and what stands between those of phone numbers."""
+    return _PHONE.fullmatch(unicodedata.normalize("NFKC", text)) is not None
+
+
+def phone_digits(text: str) -> str:
+    """The digits that a stored number holds which somebody writes as `text`; "" for what is no number.
+
+    Numbers are stored with their country's code, so the zeros before a number dialled inside its country
+    ("030…") or abroad ("0049…"), and the one in "+44 (0)20…", are left out.
+    """
+    plain = unicodedata.normalize("NFKC", text)
+    found = digits(plain.replace("(0)", ""))
+    without = found.lstrip("0")
+    found = without if len(without) >= MIN_WITHOUT_ZEROS else found
+    return found if len(found) >= MIN_PHONE else ""
+
+
 def _holds(term: str, custom_keys: Sequence[str]) -> Q:
-    # PostgreSQL upper-cases the term as it did the column; Python's rules differ for some letters.
-    found = Q(search_text__contains=Upper(Value(term)))
+    found = _within(F("search_text"), term, _WORD_START)
     if not custom_keys:
         return found
-    in_one = reduce(or_, (Q(IContains(KeyTextTransform(key, "custom_fields"), term)) for key in custom_keys))
+    values = [Fold(KeyTextTransform(key, "custom_fields")) for key in custom_keys]
+    in_one = reduce(or_, (_within(value, term, f"^|{_WORD_START}") for value in values))
     # The index is of the whole JSON: what holds the word there, written as JSON writes it, is few.
     as_json = json.dumps(term, ensure_ascii=False)[1:-1]
-    return found | (HAS_CUSTOM_FIELDS & Q(Contains(custom_text(), Upper(Value(as_json)))) & in_one)
+    return found | (HAS_CUSTOM_FIELDS & _within(custom_text(), as_json, rf"{_WORD_START}|\\[NRT]") & in_one)
+
+
+def _within(folded: Any, term: str, word_start: str) -> Q:
+    """That a folded text holds the term or, of few letters, a word that begins with it."""
+    if is_short(term):
+        return Q(Regex(folded, f"({word_start}){_quoted(fold(term))}"))
+    # PostgreSQL folds the term as it did the column.
+    return Q(Contains(folded, Fold(Value(term))))
+
+
+def is_short(term: str) -> bool:
+    """Whether a term is looked for where words begin, rather than anywhere in them."""
+    folded = fold(term)
+    return len(folded) < TRIGRAM and not _UNSPACED.search(folded)
+
+
+def _quoted(text: str) -> str:
+    """The regular expression of PostgreSQL that means `text`."""
+    return re.sub(r"[^\w\s]", r"\\\g<0>", text)
 
 
 @dataclass(frozen=True)
@@ -63,7 +128,7 @@ class Order:
     descending: bool
 
     def by(self) -> OrderBy:
-        return OrderBy(self.column.target, descending=self.descending, nulls_last=self._nulls_last())
+        return OrderBy(self.column.sort_key, descending=self.descending, nulls_last=self._nulls_last())
 
     def _nulls_last(self) -> bool | None:
         """Only where nulls can be: NULLS LAST on a plain index's descending scan would force a sort."""

@@ -11,6 +11,7 @@ from django.db.models.expressions import RawSQL
 
 from core.access import Permission
 from core.entities.entity import Entity
+from core.models.folding import fold
 
 # The first place of each tag counts, so that a merged one stands where the first of them stood.
 _RENAMED = """
@@ -26,12 +27,12 @@ ARRAY(SELECT t FROM unnest(tags) WITH ORDINALITY AS u(t, n) WHERE t <> ALL(%s::t
 
 def in_use(entity: Entity, user: Any, search: str = "") -> list[dict[str, Any]]:
     """`{entity, tag, count}` of every tag on records that `user` sees, the commonest first; `search` is text
-    in the tag, whatever the case."""
+    in the tag, whatever its case, accents and width."""
     rows = entity.visible_to(user).filter(archived_at=None).exclude(tags=[]).order_by()
     each = rows.annotate(tag=Func(F("tags"), function="unnest", output_field=TextField()))
     counted = each.values("tag").annotate(count=Count("pk")).order_by("-count", "tag")
-    wanted = search.casefold()
-    return [{"entity": entity.name, **row} for row in counted if wanted in row["tag"].casefold()]
+    wanted = fold(search)
+    return [{"entity": entity.name, **row} for row in counted if wanted in fold(row["tag"])]
 
 
 def merge(entity: Entity, user: Any, tags: Sequence[str], to: str) -> int:

@@ -5,8 +5,11 @@ compared as jsonb by column name: a column added later is captured without touch
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
 
 # Who and why: one transaction-local setting, a JSON object (core.changes.context). Django's connections
 # call themselves "crm…", so what comes in any other way without a context is "sql".
@@ -78,7 +81,32 @@ def captured(entity: str, *, untracked: Iterable[str] = (), archivable: bool = F
         _capture(f"capture_{name}", operation, tables, entity, rows.format(untracked=names, kind=kind))
         for name, operation, tables, rows in parts
     ]
-    return [*triggers, *_REFUSED]
+    return [*triggers, *_REFUSED, _COMPOSED]
+
+
+class _IsNotComposed(pgtrigger.Condition):
+    """Whether any text of the new row has letters in another form than Unicode's composed one (NFC)."""
+
+    def __init__(self) -> None:
+        super().__init__("resolved for each model")
+
+    def resolve(self, model: Any) -> str:
+        texts = models.CharField | models.TextField | models.JSONField | ArrayField
+        columns = [f.column for f in model._meta.local_fields if isinstance(f, texts) and not f.primary_key]
+        values = ", ".join(f'NEW."{column}"' for column in columns)
+        return f"concat({values}) IS NOT NFC NORMALIZED"
+
+
+# Two spellings of one name must not be two names, whoever wrote them: what comes through psql, a shell or
+# COPY is composed here. What is structure in JSON is not changed by composing.
+_COMPOSED = pgtrigger.Trigger(
+    name="compose_text",
+    level=pgtrigger.Row,
+    when=pgtrigger.Before,
+    operation=pgtrigger.Insert | pgtrigger.Update,
+    condition=_IsNotComposed(),
+    func="RETURN jsonb_populate_record(NEW, normalize(to_jsonb(NEW)::text, NFC)::jsonb);",
+)
 
 
 def _capture(name: str, operation, tables, entity: str, rows: str) -> pgtrigger.Trigger:

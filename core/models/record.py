@@ -1,5 +1,6 @@
 """The base of every entity: who owns it, its version, archive mark, tags and custom fields."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -8,12 +9,13 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models.functions import Cast, Now, Upper
+from django.db.models.functions import Cast, Now
 from django.utils import timezone
 
 from core.access import OwnershipPolicy, VisibleQuerySet
 from core.models.capture import captured, versioned
 from core.models.fields import text, texts
+from core.models.folding import Digits, Fold
 
 # Written by the system beside every change; not changes themselves.
 UNTRACKED = ("version", "updated_at", "search_text")
@@ -27,7 +29,8 @@ class RecordQuerySet(VisibleQuerySet):
     def counts(self, field: str) -> dict[str, int]:
         """How many rows have each value of `field`; every choice is there, also with none."""
         rows = self.order_by().values_list(field).annotate(n=models.Count("pk"))
-        choices = self.model._meta.get_field(field).choices or ()
+        source: Any = self.model._meta.get_field(field)
+        choices = source.choices or ()
         return {str(value): 0 for value, _ in choices} | dict(rows)
 
     def top(self, field: str, limit: int) -> dict[str, int]:
@@ -80,7 +83,8 @@ class Record(models.Model):
 @cache
 def record_models() -> dict[str, Any]:
     """The models of records by entity name; only once all models are loaded."""
-    return {m.entity_name: m for m in apps.get_models() if issubclass(m, Record)}
+    found: list[Any] = [m for m in apps.get_models() if issubclass(m, Record)]
+    return {model.entity_name: model for model in found}
 
 
 def etag_of(pk: int, version: int) -> str:
@@ -89,7 +93,7 @@ def etag_of(pk: int, version: int) -> str:
 
 
 class SearchText(models.Func):
-    """Upper-case text of several columns, as an immutable expression an index can be made of."""
+    """Several texts, blanks between them, as an immutable expression an index can be made of."""
 
     arity = None
     template = "%(expressions)s"
@@ -97,16 +101,21 @@ class SearchText(models.Func):
     output_field = models.TextField()
 
 
-def search_text(*columns: str) -> models.GeneratedField:
-    """A stored column of all searched text, upper-cased once; `record_indexes` puts a trigram index on it."""
+def search_text(
+    *columns: str, lists: Sequence[str] = (), phones: Sequence[str] = ()
+) -> models.GeneratedField:
+    """A stored column of all searched text, folded once, a blank before and behind each column, and of
+    `phones` the digits; `record_indexes` puts a trigram index on it."""
+    texts = [Fold(SearchText(*columns)), *map(Fold, lists), *map(Digits, phones)]
+    parts = [models.Value(""), *texts, models.Value("")]
     return models.GeneratedField(
-        expression=Upper(SearchText(*columns)), output_field=models.TextField(), db_persist=True
+        expression=SearchText(*parts), output_field=models.TextField(), db_persist=True
     )
 
 
-def custom_text() -> Upper:
-    """All custom fields of a record as one upper-cased text, which `record_indexes` has an index of."""
-    return Upper(Cast("custom_fields", models.TextField()))
+def custom_text() -> Fold:
+    """All custom fields of a record as one folded text, which `record_indexes` has an index of."""
+    return Fold(Cast("custom_fields", models.TextField()))
 
 
 HAS_CUSTOM_FIELDS = ~models.Q(custom_fields={})

@@ -8,12 +8,12 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
-from django.db.models.functions import Upper
 
 from core.access import Permission
 from core.changes.expressions import EqualsAny
-from core.entities import Column, Entity, field_types
+from core.entities import Column, Entity
 from core.errors import InvalidError
+from core.models.folding import Fold, fold
 from core.transfer.checking import Values
 from core.transfer.lookups import holders_of, reached
 from core.transfer.mapping import Mapped
@@ -91,8 +91,11 @@ class Matcher:
         if column.field_type.empty_value == "":
             # Says what the partial index on the column says.
             rows = rows.exclude(**{column.path: ""})
-        if case_blind(column):
-            return holders_of(rows, Upper(column.path), "text", values)
+        if column.unique:
+            # So does this: the constraint holds among the living, and its index has no others.
+            rows = rows.filter(archived_at=None)
+        if is_folded(column):
+            return holders_of(rows, Fold(column.path), "text", values)
         field = self.entity.model._meta.get_field(column.name)
         return holders_of(rows, F(column.path), field.rel_db_type(connection), values)
 
@@ -131,14 +134,13 @@ def batched(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield part
 
 
-def case_blind(column: Column) -> bool:
-    """Names are compared without regard to case; foreign ids (Salesforce's) differ by nothing else. E-mail
-    addresses are stored in lower case."""
-    return type(column.field_type) is field_types.Text and column.name != "external_id" and not column.custom
+def is_folded(column: Column) -> bool:
+    """Names are compared without regard to case, accents and width; custom values exactly, by their index."""
+    return column.folded and not column.custom
 
 
 def folded(column: Column, value: Any) -> Any:
-    return value.upper() if case_blind(column) and isinstance(value, str) else value
+    return fold(value) if is_folded(column) and isinstance(value, str) else value
 
 
 def prefer_indexes() -> None:

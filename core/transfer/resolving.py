@@ -4,19 +4,22 @@ A user is named by username, full name or, by whoever may know it, e-mail addres
 id, e-mail, domain or name. None or several are a fault of the row; hidden and missing look alike.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import F, QuerySet, Value
-from django.db.models.functions import Concat, Upper
+from django.db.models.functions import Concat
 
-from core.entities import Entity, entities
+from core.entities import Column, Entity, entities
 from core.entities.cleaning import clean
 from core.entities.field_types import trimmed
 from core.entities.references import referable, target_model
 from core.entities.writing import create_clean
-from core.errors import InvalidError
+from core.errors import InvalidError, ValueRefusedError
+from core.models.folding import Fold, fold
 from core.transfer.guarding import unguard
 from core.transfer.targets import Target
 from core.transfer.values import BLANK, Refusal
@@ -69,9 +72,13 @@ class Resolver:
             return {}
         asked: dict[str, list[str]] = {}
         for name in names:
-            asked.setdefault(name.upper(), []).append(name)
+            asked.setdefault(key.of(name), []).append(name)
+        asked.pop("", None)
         hits: dict[str, list[int]] = {}
-        pairs = rows.annotate(_key=key).filter(_key__in=list(asked)).values_list("_key", "pk")
+        if key.skips_blank:
+            # Says what the partial index on the column says.
+            rows = rows.exclude(**{part: ""})
+        pairs = rows.annotate(_key=key.expression).filter(_key__in=list(asked)).values_list("_key", "pk")
         for shown, pk in pairs:
             for name in asked[shown]:
                 hits.setdefault(name, []).append(pk)
@@ -89,7 +96,7 @@ class Resolver:
 
     def _missing(self, kind: str, part: str, name: str) -> Any:
         if self.create_missing and create_by_name(kind) and part in ("", "name"):
-            key = kind, name.upper()
+            key = kind, fold(name)
             if key not in self.made:
                 self.made[key] = self._make(entities[kind], name)
             return self.made[key]
@@ -121,14 +128,34 @@ def _single(kind: str, name: str, ids: list[int]) -> Any:
     return Refusal("ambiguous", f"{len(unique)} records of {kind} are called {name[:80]!r}; name its id.")
 
 
-def _key(kind: str, part: str) -> Any:
-    """The expression a name is compared with, in upper case; None where the target has no such thing."""
-    model = target_model(kind)
-    fields = {f.name: f for f in model._meta.concrete_fields}
+@dataclass(frozen=True)
+class _Key:
+    """What a name is compared with, and how it is written to be compared."""
+
+    expression: Any
+    of: Callable[[str], str] = fold
+    skips_blank: bool = False
+
+
+def _key(kind: str, part: str) -> _Key | None:
+    """None where the target has no such thing."""
+    fields = {f.name: f for f in target_model(kind)._meta.concrete_fields}
     if part == "name" and "name" not in fields:
         if not {"first_name", "last_name"} <= set(fields):
-            return Upper(F("title")) if "title" in fields else None
-        return Upper(Concat(F("first_name"), Value(" "), F("last_name")))
+            return _Key(Fold("title")) if "title" in fields else None
+        return _Key(Fold(Concat(F("first_name"), Value(" "), F("last_name"))))
     if part not in fields or isinstance(fields[part], ArrayField):
         return None
-    return Upper(F(part))
+    entity = entities.get(kind)
+    column = entity.by_name.get(part) if entity else None
+    if column is None or column.folded:
+        return _Key(Fold(part))
+    return _Key(F(part), partial(_as_stored, column), skips_blank=column.field_type.empty_value == "")
+
+
+def _as_stored(column: Column, name: str) -> str:
+    """A name as the column would have it; "" where it would not."""
+    try:
+        return column.field_type.to_internal_value(name)
+    except ValueRefusedError:
+        return ""

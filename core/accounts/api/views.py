@@ -105,6 +105,8 @@ def _searched(rows: QuerySet, text: str) -> QuerySet:
         raise InvalidError.of("search", f"Expected at most {SEARCH_LENGTH} characters, none of them null.")
     for word in text.split():
         rows = rows.filter(
-            Q(username__icontains=word) | Q(first_name__icontains=word) | Q(last_name__icontains=word)
+            Q(username__folded__contains=word)
+            | Q(first_name__folded__contains=word)
+            | Q(last_name__folded__contains=word)
         )
     return rows

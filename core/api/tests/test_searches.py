@@ -33,7 +33,10 @@ def found(text):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("Blue moon", "mOON"), ('a "quoted" word', '"quoted"'), ("back\\slash", "k\\s"), ("100%", "00%"),
+        ("Blue moon", "mOON"),
+        ("Blue moon", "mo"), ("new\nline", "li"), ("naïve Ångström", "angstrom"),
+        ("\uff26\uff35\uff2c\uff2c width", "full"), ("grand opening", "GR"),
+        ('a "quoted" word', '"quoted"'), ("back\\slash", "k\\s"), ("100%", "00%"),
         ("under_score", "r_s"), ("Łódź", "łódź"), ("straße", "STRAß"), ("new\nline", "line"),
         ("tab\x01bed", "b\x01b"), ("<b>&amp;", "<B>&"), ("日本語", "本"), ("it's", "t's"),
         ("{curly: [1]}", "[1]}"),

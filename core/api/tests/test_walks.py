@@ -98,8 +98,10 @@ def many(db):
     """Thirty thousand leads: 101 scores, a tenth of them with a date to follow up."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO lead_management_lead (first_name, lead_score, created_at, next_follow_up_at)"
-            " SELECT 'Lead', n %% 101, %s + (n / 3) * interval '1 second',"
+            "INSERT INTO lead_management_lead"
+            " (first_name, last_name, lead_score, created_at, next_follow_up_at)"
+            " SELECT 'Lead', (ARRAY['Ask', 'apt', 'Åre'])[n %% 3 + 1] || n / 9,"
+            " n %% 101, %s + (n / 3) * interval '1 second',"
             " CASE WHEN n %% 10 = 0 THEN %s + n * interval '1 minute' END FROM generate_series(1, %s) n",
             [MOMENT, MOMENT, MANY],
         )
@@ -132,6 +134,8 @@ def deep_page(client, ordering, depth):
         ("-created_at", "lead_recent", 20_000, 501),
         ("created_at", "lead_recent", 20_000, 501),
         ("-lead_score", "lead_score_order", 20_000, 501),
+        ("last_name", "lead_last_name", 20_000, 501),
+        ("-last_name", "lead_last_name", 20_000, 501),
         # Ties of the score behind it and before it (300 of each) are read and sorted out.
         ("-lead_score,first_name", "lead_score_order", 20_000, 1_500),
         ("-created_at,id", "lead_recent", 20_000, 520),

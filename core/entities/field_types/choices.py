@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from core.entities.field_types.base import FieldType, refuse, trimmed
 from core.entities.field_types.text import Text, checked_text
+from core.models.folding import nfc
 
 
 class Choice(FieldType, serializers.ChoiceField):
@@ -19,7 +20,7 @@ class Choice(FieldType, serializers.ChoiceField):
     def __init__(self, choices: Any, **options: Any) -> None:
         super().__init__(choices=choices, **options)
         # Case-folded → as defined.
-        self.folded: dict[str, str] = {choice.casefold(): choice for choice in self.choices}
+        self.folded: dict[str, str] = {nfc(choice).casefold(): choice for choice in self.choices}
 
     def to_internal_value(self, data: Any) -> str:
         text = trimmed(checked_text(data)) if isinstance(data, str) else None

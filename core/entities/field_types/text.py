@@ -14,6 +14,7 @@ from rest_framework import serializers
 from core.conf import conf
 from core.entities.field_types.base import TEXTUAL, FieldType, refuse, trimmed
 from core.entities.field_types.dialling import is_plain_e164
+from core.models.folding import nfc
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ABROAD = re.compile(r"^00\s*(?=[1-9])")
@@ -22,22 +23,25 @@ _POSSIBLE = phonenumbers.ValidationResult.IS_POSSIBLE
 
 
 def checked_text(raw: Any) -> str:
+    """A text that PostgreSQL takes, its letters composed (NFC). Raises ValueRefusedError."""
     if not isinstance(raw, str):
         raise refuse("invalid", "Not a valid string.")
     if "\x00" in raw:
         raise refuse("null_characters_not_allowed", "Null characters are not allowed.")
-    if not raw.isascii() and _SURROGATE.search(raw):
+    if raw.isascii():
+        return raw
+    if _SURROGATE.search(raw):
         raise refuse("invalid", "Lone surrogates are not text.")
-    return raw
+    return nfc(raw)
 
 
 def checked_texts(raw: Any) -> Any:
-    """Any JSON value, all texts of which PostgreSQL takes, names too. Raises ValueRefusedError."""
+    """Any JSON value, its texts as `checked_text` has them, names too. Raises ValueRefusedError."""
     if isinstance(raw, str):
         return checked_text(raw)
-    for inner in [*raw, *raw.values()] if isinstance(raw, Mapping) else raw if isinstance(raw, list) else ():
-        checked_texts(inner)
-    return raw
+    if isinstance(raw, Mapping):
+        return {checked_texts(name): checked_texts(inner) for name, inner in raw.items()}
+    return [checked_texts(inner) for inner in raw] if isinstance(raw, list) else raw
 
 
 class Text(FieldType, serializers.CharField):
