@@ -10,7 +10,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from unfold.contrib.filters.admin import RangeNumericFilter
 from unfold.decorators import action
-from unfold.widgets import UnfoldBooleanWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanWidget
 
 from core.access import Permission
 from core.admin import verbs
@@ -28,8 +28,17 @@ class ConvertForm(verbs.VerbForm):
 
     create_opportunity = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget)
 
+    custom_fields = forms.JSONField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget,
+        help_text='What new records need beyond what the lead has: {"contact": {"region": "EMEA"}}.',
+    )
+
     def wish(self) -> Wish:
-        return Wish(create_opportunity=self.cleaned_data["create_opportunity"])
+        given = self.cleaned_data
+        return Wish(
+            create_opportunity=given["create_opportunity"], custom_fields=given["custom_fields"] or {}
+        )
 
 
 class HotFilter(admin.SimpleListFilter):

@@ -1,18 +1,26 @@
 """What leads add to automation: their own triggers and actions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import Q
 
 from core.entities import Entity
 from core.entities.field_types import Boolean, Choice, Integer, Text
+from core.errors import FieldIssue, InvalidError
 from core.webhooks import events
 from core.workflows.actions import Outcome, RecordAction, Step, register
-from core.workflows.params import Param
+from core.workflows.params import Param, Scope
 from core.workflows.triggers import ChangeTrigger
 from core.workflows.triggers import register as register_trigger
-from lead_management.operations import CONVERSION_WRITES, Wish, convert
+from lead_management.operations import (
+    CONVERSION_WRITES,
+    Wish,
+    check_custom_fields,
+    convert,
+    missing_for_conversion,
+)
 
 DEFAULT_THRESHOLD = 80
 
@@ -60,16 +68,29 @@ class ConvertLead(RecordAction):
     params = (
         Param("create_opportunity", Boolean(), help_text="True by default."),
         Param("opportunity_name", Text(max_length=200)),
+        Param("custom_fields", help_text="Custom field → value, of what is made; values are templates."),
     )
     help_text = "Convert the lead."
 
     def writes(self, entity: Entity | None, given: Mapping[str, Any]) -> tuple[str, ...]:
         return CONVERSION_WRITES
 
+    def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
+        custom_fields = given.get("custom_fields") or {}
+        try:
+            check_custom_fields(custom_fields)
+        except InvalidError as error:
+            return [replace(issue, field=f"{path}.{issue.field}") for issue in error.issues]
+        wanted = given.get("create_opportunity", True) not in (False, "false")
+        missing = missing_for_conversion(scope.entity, custom_fields, create_opportunity=wanted)
+        message = "Every new record needs it, and leads do not bring it along."
+        return [FieldIssue(f"{path}.{name}", "required", message) for name in missing]
+
     def run(self, step: Step) -> Outcome:
         values = self.values(step)
         wish = Wish(
             create_opportunity=values.get("create_opportunity", True),
             opportunity_name=values.get("opportunity_name", ""),
+            custom_fields=values.get("custom_fields", {}),
         )
         return Outcome(convert(step.subject.entity, step.record, step.user, wish))

@@ -1,6 +1,8 @@
 """Converting a lead: into a contact, its company and, if wanted, an opportunity."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -9,17 +11,19 @@ from django.utils import timezone
 from contacts.registration import COMPANY, CONTACT
 from contacts.rules import domain_of
 from core.entities import Entity, writing
-from core.entities.custom import definitions
+from core.entities.custom import PREFIX, definitions
 from core.entities.locks import MATCHING, lock
 from core.entities.references import existing_ids, referable
 from core.entities.relation_transfer import move_related
-from core.errors import ConflictError, InvalidError
+from core.errors import ConflictError, FieldIssue, InvalidError
 from core.models.fields import ADDRESS
 from core.models.folding import fold
 from lead_management.mail_domains import business_domain
 from lead_management.models import Lead, LeadStatus
 from opportunities.registration import OPPORTUNITY
 
+# What a conversion makes where it is not there.
+MADE = (COMPANY, CONTACT, OPPORTUNITY)
 PERSON = ("first_name", "last_name", "email", "phone", "mobile", "job_title", "company_name", "website")
 
 
@@ -39,6 +43,8 @@ class Wish:
     opportunity_name: str = ""
     amount: Any = None
     expected_close_date: Any = None
+    # Of what is made: by key, for every record that defines it, or by the record's entity and then by key.
+    custom_fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 def convert(entity: Entity, lead: Lead, user: Any, wish: Wish) -> dict[str, Any]:
@@ -59,6 +65,7 @@ class Conversion:
         self.created: dict[str, bool] = {}
 
     def run(self) -> dict[str, Any]:
+        check_custom_fields(self.wish.custom_fields)
         company = self._company()
         contact = self._contact(company)
         company = company or self._employer(contact)
@@ -151,8 +158,12 @@ class Conversion:
     def _make(self, entity: Entity, data: dict[str, Any]) -> int:
         """A new record that belongs to whom the lead belongs to, with what both define as custom fields."""
         whose = {name: self._still_here(name) for name in ("owner", "assigned_to")}
-        extra = {"tags": self.lead.tags, "custom_fields": shared_values(self.entity, entity, self.lead)}
-        record = writing.create_from_input(entity, data | whose | extra, self.user)
+        custom_fields = shared_values(self.entity, entity, self.lead) | given_for(
+            entity, self.wish.custom_fields
+        )
+        extra = {"tags": self.lead.tags, "custom_fields": custom_fields}
+        with custom_fields_of(entity):
+            record = writing.create_from_input(entity, data | whose | extra, self.user)
         self.created[entity.name] = True
         return record.pk
 
@@ -170,6 +181,69 @@ class Conversion:
             "converted_opportunity_id": opportunity,
         }
         writing.save_clean(self.entity, self.lead, values, self.user)
+
+
+@contextmanager
+def custom_fields_of(entity: Entity) -> Iterator[None]:
+    """Custom fields that a new record lacks are named as one sends them, below the record's entity."""
+    try:
+        yield
+    except InvalidError as error:
+        below = f"{PREFIX}{entity.name}."
+        raise InvalidError(
+            [replace(i, field=i.field.replace(PREFIX, below, 1)) for i in error.issues]
+        ) from error
+
+
+def check_custom_fields(given: Any) -> None:
+    """Raises InvalidError for a custom field that nothing made by a conversion defines."""
+    if not isinstance(given, Mapping):
+        raise InvalidError.of("custom_fields", "Expected an object.", "not_an_object")
+    known = {entity.name: {d.key for d in definitions(entity)} for entity in MADE} if given else {}
+    everywhere = set().union(*known.values()) if known else set()
+    issues = []
+    for key, value in given.items():
+        wanted = {f"{key}.{inner}": inner in known[key] for inner in value} if _is_of_one(key, value) else {}
+        names = wanted or {key: key in everywhere}
+        issues += [
+            FieldIssue(f"{PREFIX}{name}"[:120], "unknown_field", "No such custom field is defined.")
+            for name, is_known in names.items()
+            if not is_known
+        ]
+    if issues:
+        raise InvalidError(issues)
+
+
+def given_for(entity: Entity, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the given custom values that a new record of the entity takes."""
+    if not given:
+        return {}
+    keys = {d.key for d in definitions(entity)}
+    for_all = {key: value for key, value in given.items() if key in keys and not _is_of_one(key, value)}
+    own = given.get(entity.name)
+    return for_all | (dict(own) if isinstance(own, Mapping) else {})
+
+
+def _is_of_one(key: str, value: Any) -> bool:
+    return isinstance(value, Mapping) and key in {entity.name for entity in MADE}
+
+
+def missing_for_conversion(
+    source: Entity, given: Mapping[str, Any], *, create_opportunity: bool
+) -> list[str]:
+    """The required custom fields that a conversion would lack, as one gives them: what `given` does not have
+    and a record of `source` does not carry along."""
+    along = {d.key: d.type for d in definitions(source) if d.required}
+    made = MADE if create_opportunity else MADE[:2]
+    return [
+        f"{PREFIX}{entity.name}.{d.key}"
+        for entity in made
+        for d in definitions(entity)
+        if d.required
+        and d.default is None
+        and along.get(d.key) != d.type
+        and d.key not in given_for(entity, given)
+    ]
 
 
 def shared_values(source: Entity, target: Entity, record: Any) -> dict[str, Any]:

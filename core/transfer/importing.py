@@ -8,6 +8,7 @@ from typing import Any
 
 from core.access import scopes
 from core.entities import Entity, entities
+from core.entities.custom import custom_column, definitions
 from core.entities.locks import UNIQUE_FIELD, lock
 from core.errors import InvalidError
 from core.transfer import mapping
@@ -116,6 +117,25 @@ def must_be_possible(made: Plan) -> None:
     missing = missing_required(made)
     if missing and not match_columns(made.targets, made.mapped, made.options):
         raise _hopeless(made, missing)
+
+
+def unmakeable(made: Plan) -> list[dict[str, str]]:
+    """A warning for each entity that `create_missing` is to make of a name, where a name alone makes none."""
+    if not made.options.create_missing:
+        return []
+    found = []
+    named = {m.target.column.field_type.target for m in made.mapped if m.target and m.target.is_reference}
+    for entity in (entities[kind] for kind in sorted(named) if create_by_name(kind)):
+        columns = [*entity.columns, *map(custom_column, definitions(entity))]
+        lacking = [
+            c.name for c in columns if c.required and c.default is None and c.name != entity.display_fields[0]
+        ]
+        if lacking:
+            message = f"A new {entity.name} needs {' and '.join(lacking)} too"
+            found.append(
+                {"code": "create_missing", "message": f"{message}: rows fail that name none that is there."}
+            )
+    return found
 
 
 def missing_required(made: Plan) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from core.entities import Entity
 from core.errors import InvalidError
 from core.transfer.checking import Checker
-from core.transfer.importing import Plan, missing_required, resolved
+from core.transfer.importing import Plan, missing_required, resolved, unmakeable
 from core.transfer.matching import match_columns
 from core.transfer.options import zone_of
 from core.transfer.reading import Chunk
@@ -44,7 +44,7 @@ def preview(made: Plan) -> dict[str, Any]:
         "match_on": _match_on(made),
         "duplicates": options.duplicates,
         "problems": _problems(checker, sample),
-        "warnings": [*checker.notes, *_warnings(made)],
+        "warnings": [*checker.notes, *_warnings(made), *unmakeable(made)],
         "automation": options.automation,
         "workflows": fed_workflows(made.entity, options.duplicates),
         "settings": options.shown(),

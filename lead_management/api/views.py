@@ -13,7 +13,7 @@ from core.api.bodies import only
 from core.api.parameters import record_id
 from core.api.schema.parts import ANYTHING, FLAG, ID, TEXT, nullable, object_of, of_kinds
 from core.entities import writing
-from core.entities.field_types import Boolean, Date, Money, Reference, Text
+from core.entities.field_types import Boolean, Date, Json, Money, Reference, Text
 from lead_management.models import Lead
 from lead_management.operations import CONVERSION_WRITES, Wish, convert
 from lead_management.registration import LEAD
@@ -27,6 +27,7 @@ CONVERT = {
     "opportunity_name": Text(max_length=200),
     "amount": Money(min_value=0),
     "expected_close_date": Date(),
+    "custom_fields": Json(),
 }
 CONVERTED = object_of(
     {

@@ -325,3 +325,45 @@ def test_a_company_named_with_and_without_its_domain_is_made_once(pipeline, at_o
     leads = [LeadFactory(owner=admin_user, **body) for body in [ADA, bare] * 3]
     at_once(*[lambda one=one: convert(api(admin_user), one) for one in leads])
     assert Company.objects.count() == 1
+
+
+# ---- Required custom fields ----
+
+
+@pytest.fixture
+def required(db):
+    """A field that every contact needs, and one that every opportunity needs and leads bring along."""
+    CustomFieldFactory(entity="contact", key="region", type="text", required=True)
+    for entity in ("lead", "opportunity"):
+        CustomFieldFactory(entity=entity, key="size", type="number", required=True)
+    return LeadFactory(first_name="Ada", last_name="", custom_fields={"size": 5})
+
+
+def test_required_custom_fields_are_named_and_can_be_given(admin, required):
+    address = f"/api/v1/leads/{required.pk}/convert/"
+    answer = admin.post(address, {}, format="json")
+    assert answer.status_code == 400
+    assert [i["field"] for i in answer.json()["errors"]] == ["custom_fields.contact.region"]
+    assert not Contact.objects.exists()
+    for given in ({"nothing": 1}, {"contact": {"size": 1}}, "text"):
+        assert admin.post(address, {"custom_fields": given}, format="json").status_code == 400
+    given = {"region": "EMEA", "opportunity": {"size": 7}}
+    assert admin.post(address, {"custom_fields": given}, format="json").status_code == 200
+    assert Contact.objects.get().custom_fields == {"region": "EMEA"}
+    assert Opportunity.objects.get().custom_fields == {"size": 7}
+
+
+def test_automation_is_refused_without_what_a_conversion_needs(admin, required):
+    def saved(**params):
+        body = {
+            "name": "Convert", "trigger_type": "record_created", "trigger_conditions": {"model": "lead"},
+            "actions": [{"type": "convert_lead", "params": params}],
+        }  # fmt: skip
+        return admin.post("/api/v1/workflows/", body, format="json")
+
+    answer = saved()
+    assert answer.status_code == 400
+    found = {issue["field"] for issue in answer.json()["errors"]}
+    assert found == {"actions[0].params.custom_fields.contact.region"}
+    assert saved(custom_fields={"contact": {"region": "{{ lead.city }}"}}).status_code == 201
+    assert saved(custom_fields={"regoin": "x"}).status_code == 400

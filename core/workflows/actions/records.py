@@ -9,7 +9,7 @@ from core.entities import Entity, entities, writing
 from core.entities.assignment import METHODS, open_work
 from core.entities.cleaning import clean_value
 from core.entities.columns import Column
-from core.entities.custom import PREFIX, schema
+from core.entities.custom import PREFIX, custom_column, definitions, schema
 from core.entities.field_types import Choice, Integer, Text, TextList
 from core.entities.references import existing_ids
 from core.errors import FieldIssue, NotVisibleError, ValueRefusedError
@@ -59,6 +59,15 @@ def as_data(name: str, value: Any) -> dict[str, Any]:
     if name.startswith(PREFIX):
         return {"custom_fields": {name.removeprefix(PREFIX): value}}
     return {name: value}
+
+
+def all_as_data(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Several fields as client input, custom ones named either way together in `custom_fields`."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        for key, part in as_data(name, value).items():
+            found[key] = found.get(key, {}) | part if isinstance(part, dict) else part
+    return found
 
 
 @register
@@ -175,7 +184,7 @@ class CreateRecord(Action):
             return [FieldIssue(f"{path}.model", "unknown_model", message)]
         if not isinstance(fields, Mapping):
             return [FieldIssue(f"{path}.fields", "not_an_object", "Expected an object.")]
-        missing = [c.name for c in entity.columns if c.required and c.name not in fields]
+        missing = _missing(entity, fields)
         issues = [FieldIssue(f"{path}.fields.{n}", "required", "This field is required.") for n in missing]
         for name, raw in fields.items():
             issues += check_value(entity, name, raw, scope, f"{path}.fields.{name}"[:120])
@@ -185,9 +194,18 @@ class CreateRecord(Action):
         values = self.values(step)
         entity = entities[values["model"]]
         record = writing.create_from_input(
-            entity, values["fields"], step.user, step.subject.batch.cache.lookups
+            entity, all_as_data(values["fields"]), step.user, step.subject.batch.cache.lookups
         )
         return Outcome({"model": entity.name, "id": record.pk})
+
+
+def _missing(entity: Entity, fields: Mapping[str, Any]) -> list[str]:
+    """The required fields that are not given, custom ones too."""
+    custom_fields = fields.get("custom_fields")
+    inside = [f"{PREFIX}{key}" for key in custom_fields] if isinstance(custom_fields, Mapping) else []
+    given = {*fields, *inside}
+    columns = [*entity.columns, *map(custom_column, definitions(entity))]
+    return [c.name for c in columns if c.required and c.default is None and c.name not in given]
 
 
 @register
