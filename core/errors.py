@@ -78,9 +78,14 @@ class ForbiddenError(DomainError):
 
 
 class ConflictError(DomainError):
-    """The state of the record does not allow this (converted twice, completed twice, a duplicate)."""
+    """The state of the record does not allow this (converted twice, completed twice, a duplicate); `issues`
+    name what stands against it, one by one."""
 
     code = "conflict"
+
+    def __init__(self, message: str, *, code: str | None = None, issues: Iterable[FieldIssue] = ()) -> None:
+        super().__init__(message, code=code)
+        self.issues = list(issues)
 
 
 class StaleVersionError(DomainError):

@@ -18,7 +18,11 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from core.access import PeoplePolicy, Permission, ReadAllPolicy, Role, VisibleManager, VisibleQuerySet
+from core.entities.usage import PRINCIPAL, Target
 from core.models.capture import captured
+
+# The fields by which conditions, actions and settings name a user.
+USER_FIELDS = frozenset(("owner", "assigned_to", "created_by", "user", "user_id", "users", PRINCIPAL))
 
 
 @cache
@@ -57,6 +61,10 @@ class Team(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def usage_target(self) -> Target:
+        """How definitions name this team."""
+        return Target(f"Team {self}", frozenset(("team", "team_id")), frozenset((str(self.pk),)))
 
     def clean(self) -> None:
         """A team is not below itself."""
@@ -189,6 +197,10 @@ class User(AbstractUser):
 
     def has_module_perms(self, app_label: str) -> bool:
         return (self.is_active and self.role == Role.ADMIN) or super().has_module_perms(app_label)
+
+    def usage_target(self) -> Target:
+        """How definitions name this user."""
+        return Target(f"User {self}", USER_FIELDS, frozenset((str(self.pk),)))
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:

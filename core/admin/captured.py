@@ -12,6 +12,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from core.access import Permission
 from core.changes import acting_as
+from core.entities.usage import release_row
 from core.errors import ConflictError, DomainError, InvalidError
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
@@ -129,9 +130,12 @@ class CapturedAdmin(PolicyMixin, ModelAdmin):
         return self.excused(request, lambda: view(request, object_id, extra_context))
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        release_row(obj)
         _refusing_what_is_in_use(lambda: super(CapturedAdmin, self).delete_model(request, obj))
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet) -> None:
+        for row in queryset:
+            release_row(row)
         _refusing_what_is_in_use(lambda: super(CapturedAdmin, self).delete_queryset(request, queryset))
 
 

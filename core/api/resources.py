@@ -16,10 +16,11 @@ from rest_framework.viewsets import GenericViewSet
 from core.access import Permission
 from core.api import preconditions
 from core.api.paging import numbered
-from core.api.parameters import KnownParametersMixin, record_id
+from core.api.parameters import KnownParametersMixin, flag, record_id
 from core.api.permissions import PolicyPermission, action_of
 from core.api.querying import filtered, ordered
 from core.api.transactions import TransactionMixin
+from core.entities.usage import release_row
 from core.errors import ConflictError, ForbiddenError, NotVisibleError
 
 
@@ -147,6 +148,7 @@ class SavingMixin:
             raise ConflictError("There is one like this already.", code="unique") from error
 
     def perform_destroy(self, instance: Any) -> None:
+        release_row(instance, force=flag(self.request, "force"))  # type: ignore[attr-defined]
         try:
             instance.delete()
         except ProtectedError as error:
@@ -175,6 +177,10 @@ class ReadOnlyResourceViewSet(
     permission_classes = [PolicyPermission]
     access: dict[str, str] = {}
     taking: Mapping[str, Collection[str] | None] = {"list": None}
+
+
+# What deleting takes of whatever definitions may name: `force` pauses those that do.
+FORCE = {"list": None, "destroy": frozenset(("force",))}
 
 
 class ResourceViewSet(

@@ -17,6 +17,8 @@ def check_view(wanted: SavedView, before: SavedView | None = None) -> None:
     entity = _entity(wanted, before)
     issues: list[FieldIssue] = []
     for name in ("conditions", "search", "ordering", "fields"):
+        if before is not None and getattr(before, name) == getattr(wanted, name):
+            continue  # what it names may have gone since; it can be renamed all the same
         try:
             _CHECKS[name](entity, getattr(wanted, name))
         except InvalidError as error:

@@ -1,6 +1,7 @@
 """What customization registers at start-up."""
 
 from core.api import routes
+from core.customization import usage  # noqa: F401  (a source of references)
 from core.customization.api.custom_fields import CustomFieldViewSet
 from core.customization.api.saved_views import SavedViewViewSet
 from core.customization.api.tags import TagViewSet

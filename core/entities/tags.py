@@ -11,6 +11,7 @@ from django.db.models.expressions import RawSQL
 
 from core.access import Permission
 from core.entities.entity import Entity
+from core.entities.usage import Target
 from core.models.folding import fold
 
 # The first place of each tag counts, so that a merged one stands where the first of them stood.
@@ -33,6 +34,11 @@ def in_use(entity: Entity, user: Any, search: str = "") -> list[dict[str, Any]]:
     counted = each.values("tag").annotate(count=Count("pk")).order_by("-count", "tag")
     wanted = fold(search)
     return [{"entity": entity.name, **row} for row in counted if wanted in fold(row["tag"])]
+
+
+def target_of(entity: Entity, tag: str) -> Target:
+    """How definitions name a tag."""
+    return Target(f"The tag {tag}", frozenset(("tag", "tags")), frozenset((tag,)), entity=entity.name)
 
 
 def merge(entity: Entity, user: Any, tags: Sequence[str], to: str) -> int:

@@ -2,7 +2,12 @@
 
 from core import standalone_runner
 from core.api import routes
-from core.lead_scoring import consuming, tasks, work  # noqa: F401  (a consumer of changes; tasks by name)
+from core.lead_scoring import (
+    consuming,  # noqa: F401  (a consumer of changes)
+    tasks,  # noqa: F401  (tasks are asked for by name)
+    usage,  # noqa: F401  (a source of references)
+    work,
+)
 from core.lead_scoring.api.leads import ScoringViewSet
 from core.lead_scoring.api.models import ScoringJobViewSet, ScoringModelViewSet, ScoringRulesViewSet
 

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
+from core.entities.usage import Target
 from core.models.capture import captured
 
 
@@ -39,6 +40,12 @@ class EmailTemplate(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def usage_target(self) -> Target:
+        """How definitions name this template."""
+        return Target(
+            f"The template {self.key}", frozenset(("template_id",)), frozenset((self.key, str(self.pk)))
+        )
 
 
 def _addresses() -> ArrayField:

@@ -2,7 +2,11 @@
 
 from core import standalone_runner
 from core.demo import demo_parts
-from core.mail import sending, tasks
+from core.mail import (
+    sending,
+    tasks,
+    usage,  # noqa: F401  (a source of references)
+)
 from core.mail.demo import add_templates
 
 standalone_runner.background_jobs.register("mail", lambda stopped: sending.send_due(tasks.SEND_S, stopped))

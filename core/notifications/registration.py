@@ -7,6 +7,7 @@ from core.notifications import (
     live,  # noqa: F401  (a consumer of changes)
     sweeping,
     tasks,  # noqa: F401  (tasks are asked for by name, so every process must know them)
+    usage,  # noqa: F401  (a listener)
 )
 from core.notifications.api.push import PushSubscriptionViewSet
 from core.notifications.api.urls import urlpatterns

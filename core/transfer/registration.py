@@ -2,7 +2,11 @@
 
 from core import standalone_runner
 from core.api import routes
-from core.transfer import export_jobs, tasks  # noqa: F401  (tasks are asked for by name)
+from core.transfer import (
+    export_jobs,
+    tasks,  # noqa: F401  (tasks are asked for by name)
+    usage,  # noqa: F401  (a source of references)
+)
 from core.transfer import working as importing
 from core.transfer.api.exports import ExportJobViewSet
 from core.transfer.api.import_jobs import ImportJobViewSet

@@ -3,7 +3,12 @@
 from core import standalone_runner
 from core.api import routes
 from core.changes import consumers
-from core.webhooks import consuming, sending, tasks  # noqa: F401  (tasks are asked for by name)
+from core.webhooks import (
+    consuming,
+    sending,
+    tasks,  # noqa: F401  (tasks are asked for by name)
+    usage,  # noqa: F401  (a source of references)
+)
 from core.webhooks.api.views import DeliveryViewSet, WebhookViewSet
 
 routes.register("webhooks", WebhookViewSet)

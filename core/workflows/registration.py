@@ -3,7 +3,13 @@
 from core import standalone_runner
 from core.api import routes
 from core.changes import consumers
-from core.workflows import automation, matching, tasks, timeline  # noqa: F401  (tasks and a timeline source)
+from core.workflows import (
+    automation,
+    matching,
+    tasks,  # noqa: F401  (tasks are asked for by name)
+    timeline,  # noqa: F401  (a source of the timeline)
+    usage,  # noqa: F401  (a source of references)
+)
 from core.workflows.api.email_templates import EmailTemplateViewSet
 from core.workflows.api.executions import ExecutionViewSet
 from core.workflows.api.urls import urlpatterns

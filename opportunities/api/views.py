@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from core.activities.api.viewsets import RecordViewSet
 from core.api import listing
 from core.api.parameters import date_parameter, record_id, whole_parameter
-from core.api.resources import ResourceViewSet
+from core.api.resources import FORCE, ResourceViewSet
 from core.api.schema.parts import FLAG, ID, MOMENT, TEXT, array_of, nullable, object_of
 from core.errors import NotVisibleError
 from opportunities import operations
@@ -111,6 +111,7 @@ class PipelineViewSet(ResourceViewSet):
     model = Pipeline
     queryset = Pipeline.objects.prefetch_related("stages")
     serializer_class = PipelineSerializer
+    taking = FORCE
     filters = ("is_active", "is_default")
     orderings = ("name", "created_at", "id")
 
@@ -121,5 +122,6 @@ class StageViewSet(ResourceViewSet):
     model = Stage
     queryset = Stage.objects.all()
     serializer_class = StageSerializer
+    taking = FORCE
     filters = ("pipeline", "key")
     orderings = ("pipeline", "position", "name", "probability", "id")

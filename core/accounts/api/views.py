@@ -10,32 +10,69 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission, Role, role_of
+from core.access import Permission, Role, role_of, scopes
 from core.accounts.api.auth_serializers import EndedAnswer
 from core.accounts.api.serializers import TeamSerializer, UserSerializer
+from core.accounts.hand_over import hand_over, let_go
 from core.accounts.models import Session, Team, User
-from core.api.bodies import takes_no_body
-from core.api.resources import ResourceViewSet
-from core.entities.field_types import Boolean
+from core.api.bodies import only, takes_no_body
+from core.api.parameters import flag
+from core.api.resources import FORCE, ResourceViewSet
+from core.api.schema.parts import ID, TEXT, array_of, object_of, of_kinds
+from core.entities import entities
+from core.entities.field_types import Boolean, FieldType, Reference
 from core.entities.locks import TEAM_TREE, lock
 from core.errors import ConflictError, ForbiddenError, InvalidError, ValueRefusedError
 
 # A filter by what one may not see would tell it.
 SECRET_FILTERS = {"role", "email"}
 SEARCH_LENGTH = 200
+RECEIVERS: dict[str, FieldType] = {"to": Reference(target="user"), "team": Reference(target="team")}
+_COUNTS = {"type": "object", "additionalProperties": {"type": "integer"}}
+HANDED_OVER = object_of(
+    {
+        "records": _COUNTS,
+        "changed": {"type": "object", "additionalProperties": array_of(ID)},
+        "kept": _COUNTS,
+        "left": array_of(object_of({"field": TEXT, "code": TEXT, "message": TEXT})),
+    }
+)
 
 
 class UserEndings(ResourceViewSet):
     """Deactivation instead of deletion, and the end of sessions."""
 
     def perform_destroy(self, instance: User) -> None:
-        """Deactivate: what the user did and owns stays theirs."""
+        """Deactivate, once they have handed over what they have; `force=true` leaves it with them."""
+        if instance.is_active:
+            let_go(instance, force=flag(self.request, "force"))
         instance.is_active = False
         try:
             instance.clean()
         except ModelError as error:
             raise ConflictError(error.messages[0], code="last_administrator") from error
         instance.save(update_fields=["is_active"])
+
+    def perform_update(self, serializer: Any) -> None:
+        user = serializer.instance
+        if user.is_active and serializer.validated_data.get("is_active") is False:
+            let_go(user, force=flag(self.request, "force"))
+        super().perform_update(serializer)
+
+    @extend_schema(request={"application/json": of_kinds(RECEIVERS)}, responses={200: HANDED_OVER})
+    @action(methods=["post"], detail=True)
+    def hand_over(self, request: Request, pk: str) -> Response:
+        """Give all that a user has to another (`to`), or to the active members of a `team` in turn.
+
+        Records by owner and assignee, tasks, leads and deals while they are open; workflows and webhooks
+        that act in their name or name them; shared views. `kept` counts the closed records, `left` names what
+        could not go.
+        """
+        written = [*(entity.plural for entity in entities), "workflows", "webhooks", "saved_views"]
+        scopes.require(request.user, *written, writing=True)
+        user = self.get_object()
+        done = hand_over(user, _receivers(only(request, RECEIVERS), user))
+        return Response({**vars(done), "left": [vars(issue) for issue in done.left]})
 
     @extend_schema(request=None, responses=EndedAnswer)
     @action(methods=["post"], detail=True)
@@ -54,7 +91,8 @@ class UserViewSet(UserEndings):
     filters = ("team", "role", "email", "username")
     parameters = ("is_active", "search")
     orderings = ("username", "last_name", "first_name", "id")
-    access = {"end_sessions": Permission.CONFIGURE}
+    taking = FORCE | dict.fromkeys(("update", "partial_update"), frozenset(("force",)))
+    access = {"end_sessions": Permission.CONFIGURE, "hand_over": Permission.CONFIGURE}
 
     def filtered(self, rows: QuerySet) -> QuerySet:
         params = self.request.query_params
@@ -76,6 +114,7 @@ class TeamViewSet(ResourceViewSet):
     model = Team
     queryset = Team.objects.annotate(active_members=Coalesce(Subquery(_MEMBERS), 0))
     serializer_class = TeamSerializer
+    taking = FORCE
     filters = ("parent", "name")
     orderings = ("name", "created_at", "id")
 
@@ -88,6 +127,18 @@ class TeamViewSet(ResourceViewSet):
         members = instance.members.filter(is_active=True)
         self.refuse_if(members.exists(), "Move the members of the team first.")
         super().perform_destroy(instance)
+
+
+def _receivers(body: dict[str, Any], user: User) -> list[User]:
+    """The active users that a hand-over names. Raises InvalidError."""
+    if ("to" in body) == ("team" in body):
+        raise InvalidError.of("to", "Give one of to and team.", "required")
+    rows = User.objects.filter(is_active=True).exclude(pk=user.pk).order_by("pk")
+    found = list(rows.filter(pk=body["to"]) if "to" in body else rows.filter(team=body["team"]))
+    if not found:
+        name = "to" if "to" in body else "team"
+        raise InvalidError.of(name, "There is no other active user there.", "does_not_exist")
+    return found
 
 
 def _active(rows: QuerySet, text: str) -> QuerySet:

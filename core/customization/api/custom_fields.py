@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from core.api.resources import ResourceViewSet, StrictSerializer
+from core.api.resources import FORCE, ResourceViewSet, StrictSerializer
 from core.entities import custom_field_definitions
 from core.entities.models import CustomField
 
@@ -26,15 +26,16 @@ class CustomFieldSerializer(StrictSerializer):
 class CustomFieldViewSet(ResourceViewSet):
     """Custom fields, addressed as `custom_fields.<key>` in filters, orderings and `fields`.
 
-    Deleting one takes its values out of all records.
+    Deleting one takes its values out of all records. One that is in use goes with `force=true` only.
     """
 
     model = CustomField
     queryset = CustomField.objects.all()
     serializer_class = CustomFieldSerializer
     filters = ("entity", "key", "type")
+    taking = FORCE
     orderings = ("entity", "key", "label", "type", "position", "created_at", "id")
 
     def perform_destroy(self, instance: CustomField) -> None:
-        custom_field_definitions.forget_values(instance)
         super().perform_destroy(instance)
+        custom_field_definitions.forget_values(instance)

@@ -15,15 +15,17 @@ from core.api.schema.lists import PAGING
 from core.api.schema.parts import TEXT, Schema, object_of, of_kinds, page_of
 from core.api.viewsets import CrmViewSet
 from core.entities import Entity, entities, tags
-from core.entities.field_types import FieldType, Text, TextList
+from core.entities.field_types import Boolean, FieldType, Text, TextList
 from core.entities.finding import check_search
+from core.entities.usage import release
 from core.errors import InvalidError
 
 ENTITY = Text(max_length=40)
 TAG = Text(max_length=60)
 RENAME: dict[str, FieldType] = {"entity": ENTITY, "tag": TAG, "to": TAG}
 MERGE: dict[str, FieldType] = {"entity": ENTITY, "tags": TextList(), "to": TAG}
-DELETE: dict[str, FieldType] = {"entity": ENTITY, "tags": TextList()}
+DELETE: dict[str, FieldType] = {"entity": ENTITY, "tags": TextList(), "force": Boolean()}
+OPTIONAL = ("force",)
 COUNT: Schema = {"type": "integer"}
 UPDATED = object_of({"updated": COUNT})
 IN_USE = page_of(object_of({"entity": TEXT, "tag": TEXT, "count": COUNT}))
@@ -54,9 +56,12 @@ class TagChanges(CrmViewSet):
     @extend_schema(tags=["tags"], request={"application/json": of_kinds(DELETE)}, responses={200: UPDATED})
     @action(methods=["post"], detail=False, url_path="delete")
     def remove(self, request: Request) -> Response:
-        """Take tags from every record."""
+        """Take tags from every record; those that workflows or views name with `force` only."""
         body = _body(request, DELETE)
-        return _updated(tags.remove(_entity(body["entity"]), request.user, body["tags"]))
+        entity = _entity(body["entity"])
+        for tag in body["tags"]:
+            release(tags.target_of(entity, tag), force=bool(body.get("force")))
+        return _updated(tags.remove(entity, request.user, body["tags"]))
 
 
 class TagViewSet(TagChanges):
@@ -81,7 +86,7 @@ class TagViewSet(TagChanges):
 def _body(request: Request, known: dict[str, FieldType]) -> dict[str, Any]:
     body = only(request, known)
     for name in known:
-        if not body.get(name):
+        if name not in OPTIONAL and not body.get(name):
             raise InvalidError.of(name, "This field is required.", "required")
     return body
 

@@ -121,7 +121,7 @@ def test_a_view_whose_field_is_gone_says_so(api, admin, rep, view_of):
     field = CustomFieldFactory(entity="lead", key="size", type="number")
     view = view_of(rep, conditions={"custom_fields.size": 5})
     assert api(rep).get("/api/v1/leads/", {"view": view.pk}).status_code == 200
-    admin.delete(f"/api/v1/custom-fields/{field.pk}/")
+    assert admin.delete(f"/api/v1/custom-fields/{field.pk}/?force=true").status_code == 204
     response = api(rep).get("/api/v1/leads/", {"view": view.pk})
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == "view.custom_fields.size"

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission, scopes
-from core.api.resources import ResourceViewSet
+from core.api.resources import FORCE, ResourceViewSet
 from core.api.schema.parts import ANYTHING, JSON, TEXT, array_of, object_of
 from core.entities import entities
 from core.errors import InvalidError, NotVisibleError
@@ -52,6 +52,7 @@ class EmailTemplateViewSet(EmailTemplateTrials):
     serializer_class = EmailTemplateSerializer
     filters = ("key", "entity", "name")
     orderings = ("key", "entity", "name", "created_at", "updated_at", "id")
+    taking = FORCE
     access = {"preview": Permission.VIEW, "variables": Permission.VIEW}
 
     def perform_create(self, serializer: Any) -> None:

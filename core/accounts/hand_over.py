@@ -1,0 +1,119 @@
+"""Handing over what a user has to others, before they are deactivated.
+
+Records go by owner and assignee, those that are somebody's work only while they are open: who closed a deal
+keeps it. What acts in the user's name, or names them, goes on with a receiver. Call inside `acting_as`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connection
+from django.db.models import Q, QuerySet
+
+from core.access import role_allows
+from core.accounts.models import User
+from core.entities.entity import Entity, entities
+from core.entities.usage import Source, release, replaced, sources, usages
+from core.errors import ConflictError, FieldIssue, InvalidError
+
+MAX_NAMED = 50
+# Both columns of a record that is the user's in both ways go to one receiver.
+_GIVE = """
+UPDATE {table} SET
+    owner_id = CASE WHEN owner_id = %s THEN given.receiver ELSE owner_id END,
+    assigned_to_id = CASE WHEN assigned_to_id = %s THEN given.receiver ELSE assigned_to_id END
+FROM (
+    SELECT theirs.id,
+        (%s::bigint[])[(1 + (row_number() OVER (ORDER BY theirs.id) - 1) %% %s)::int] AS receiver
+    FROM ({rows}) AS theirs (id)
+) AS given
+WHERE {table}.id = given.id
+"""
+
+
+@dataclass
+class HandOver:
+    """What went over, records by the plural of their entity and other things by their kind; how many closed
+    records the user keeps; and what could not go."""
+
+    records: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, list[int]] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
+    left: list[FieldIssue] = field(default_factory=list)
+
+
+def hand_over(user: User, receivers: Sequence[User]) -> HandOver:
+    """Give everything of `user` to the receivers, in turn. Raises InvalidError where there is none."""
+    if not receivers:
+        raise InvalidError.of("to", "There is no active user to hand over to.", "nobody")
+    done = HandOver()
+    for entity in entities:
+        done.records[entity.plural] = _give(entity, user, [receiver.pk for receiver in receivers])
+        done.kept[entity.plural] = _all(entity, user).count()
+    turns = cycle(receivers)
+    for source in sources:
+        named = [row for row in source.rows() if source.where(row, user.usage_target())]
+        ids = [row.pk for row in named if _rename(source, row, user, next(turns), receivers)]
+        done.changed |= {source.name: ids} if ids else {}
+    done.left = left(user)
+    return done
+
+
+def left(user: User) -> list[FieldIssue]:
+    """What is the user's still: records, and what acts in their name or names them."""
+    counts = {entity.plural: _theirs(entity, user).count() for entity in entities}
+    records = [
+        FieldIssue(plural, "in_use", f"{count} belong or are assigned to {user}.")
+        for plural, count in counts.items()
+        if count
+    ]
+    return [*records, *(usage.issue for usage in usages(user.usage_target()))][:MAX_NAMED]
+
+
+def let_go(user: User, *, force: bool = False) -> None:
+    """Make sure that a user has nothing any more, before they are deactivated.
+
+    With `force` it stays where it is, and what acts in their name is paused. Raises ConflictError that names
+    it.
+    """
+    found = [] if force else left(user)
+    if found:
+        message = f"{user} still has something: hand it over, or send force=true."
+        raise ConflictError(message, code="hand_over_needed", issues=found)
+    release(user.usage_target(), force=force)
+
+
+def _all(entity: Entity, user: User) -> QuerySet:
+    """Live records that the user owns or is assigned."""
+    return entity.model.objects.filter(Q(owner=user) | Q(assigned_to=user), archived_at=None)
+
+
+def _theirs(entity: Entity, user: User) -> QuerySet:
+    """Of these, what is to be handed over: of what is somebody's work, the open ones."""
+    return _all(entity, user).filter(entity.open_filter or Q())
+
+
+def _give(entity: Entity, user: User, receivers: list[int]) -> int:
+    rows = _theirs(entity, user).order_by("pk").select_for_update(of=("self",)).values_list("pk")
+    sql, params = rows.query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
+    statement = _GIVE.format(table=entity.model._meta.db_table, rows=sql)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [user.pk, user.pk, receivers, len(receivers), *params])
+        return cursor.rowcount
+
+
+def _rename(source: Source, row: Any, user: User, receiver: User, receivers: Sequence[User]) -> bool:
+    """Put a receiver in the user's place; what acts in someone's name goes to one whose role allows it."""
+    target = user.usage_target()
+    values = {part: replaced(target, getattr(row, part), receiver.pk) for part in source.parts}
+    if source.principal_of(row) == user.pk:
+        able = (r for r in (receiver, *receivers) if not source.action or role_allows(r, source.action))
+        values[f"{source.principal}_id"] = getattr(next(able, user), "pk", None)
+    changed = {name: value for name, value in values.items() if getattr(row, name) != value}
+    for name, value in changed.items():
+        setattr(row, name, value)
+    if changed:
+        row.save(update_fields=list(changed))
+    return bool(changed)

@@ -1,0 +1,241 @@
+"""Handing over what somebody has before they go, and what is in use before it goes."""
+
+import pytest
+
+from contacts.models import Company, Contact
+from core.accounts.models import Team
+from core.conditions.models import SavedView
+from core.entities.models import CustomField
+from core.mail.models import EmailTemplate
+from core.notifications.models import Notification
+from core.webhooks.models import WebhookSubscription
+from core.workflows.models import Workflow
+from lead_management.models import Lead
+from opportunities.models import Opportunity, Pipeline, Stage
+from tasks.models import Task
+
+pytestmark = pytest.mark.django_db
+USERS = "/api/v1/users/"
+
+
+def workflow(user, **fields):
+    fields = {"name": "Welcome", "status": "active", "run_as": user, "created_by": user} | fields
+    fields.setdefault("trigger_type", "record_created")
+    fields.setdefault("trigger_conditions", {"model": "lead", "conditions": {}})
+    fields.setdefault("actions", [{"type": "add_tag", "params": {"tag": "new"}}])
+    return Workflow.objects.create(**fields)
+
+
+def issues(answer):
+    return {issue["field"] for issue in answer.json()["errors"]}
+
+
+@pytest.fixture
+def leaver(make_user):
+    """A manager with records, open and closed, with automation, and named by somebody else's."""
+    user, other = make_user("manager"), make_user("admin")
+    pipeline = Pipeline.objects.get(is_default=True)
+    Lead.objects.create(first_name="own", owner=user, assigned_to=user)
+    Lead.objects.create(first_name="assigned", owner=other, assigned_to=user)
+    Lead.objects.create(first_name="lost", owner=user, status="lost", lost_reason="price")
+    Contact.objects.create(first_name="c", owner=user)
+    Company.objects.create(name="co", owner=user)
+    Opportunity.objects.create(name="open", owner=user, pipeline=pipeline, stage="proposal")
+    Opportunity.objects.create(name="won", owner=user, pipeline=pipeline, stage="closed_won")
+    Task.objects.create(title="todo", assigned_to=user, owner=other)
+    Task.objects.create(title="done", assigned_to=user, owner=other, status="completed")
+    workflow(user, name="own")
+    assign = {"type": "assign_record", "params": {"users": [user.pk, other.pk]}}
+    workflow(
+        other,
+        name="names",
+        actions=[assign],
+        trigger_conditions={"model": "lead", "conditions": {"owner": user.pk}},
+    )
+    WebhookSubscription.objects.create(
+        name="hook", url="https://x.example", events=["lead.created"], owner=user, secret="s"
+    )
+    SavedView.objects.create(owner=user, entity="lead", name="shared", is_shared=True)
+    SavedView.objects.create(owner=user, entity="lead", name="private")
+    return user
+
+
+def test_everything_open_is_handed_over_and_the_rest_is_named(admin, leaver, make_user):
+    receiver = make_user("manager")
+    answer = admin.post(f"{USERS}{leaver.pk}/hand_over/", {"to": receiver.pk}, format="json")
+    assert answer.status_code == 200, answer.json()
+    body = answer.json()
+    assert body["records"] == {"leads": 2, "contacts": 1, "companies": 1, "opportunities": 1, "tasks": 1}
+    assert body["kept"] == {"leads": 1, "contacts": 0, "companies": 0, "opportunities": 1, "tasks": 1}
+    assert {kind: len(ids) for kind, ids in body["changed"].items()} == {
+        "workflow": 2,
+        "webhook": 1,
+        "saved_view": 1,
+    }
+    assert body["left"] == []
+    both = Lead.objects.get(first_name="own")
+    assert both.owner == both.assigned_to == receiver
+    assert Lead.objects.get(first_name="assigned").owner != receiver
+    assert Workflow.objects.get(name="own").run_as == receiver
+    named = Workflow.objects.get(name="names")
+    assert named.trigger_conditions["conditions"] == {"owner": receiver.pk}
+    assert named.actions[0]["params"]["users"][0] == receiver.pk
+    assert SavedView.objects.get(name="private").owner == leaver
+    assert admin.delete(f"{USERS}{leaver.pk}/").status_code == 204
+
+
+def test_a_team_shares_in_turn(admin, leaver, make_user):
+    team = Team.objects.create(name="Heirs")
+    members = [make_user(team=team), make_user(team=team), make_user("manager", team=team)]
+    Lead.objects.bulk_create(Lead(first_name="x", owner=leaver) for _ in range(7))
+    body = admin.post(f"{USERS}{leaver.pk}/hand_over/", {"team": team.pk}, format="json").json()
+    assert body["records"]["leads"] == 9
+    counts = [Lead.objects.filter(owner=member).count() for member in members]
+    assert sorted(counts) == [2, 3, 3]
+    # A rep may not have what acts in their name: it goes to the one who may.
+    assert Workflow.objects.get(name="own").run_as == members[2]
+
+
+def test_what_nobody_may_have_is_left_and_said(admin, leaver, rep):
+    body = admin.post(f"{USERS}{leaver.pk}/hand_over/", {"to": rep.pk}, format="json").json()
+    left = {issue["field"].split()[0] for issue in body["left"]}
+    assert left == {"workflow", "webhook"}
+    assert admin.delete(f"{USERS}{leaver.pk}/").status_code == 409
+
+
+@pytest.mark.parametrize("leave", ["delete", "patch"])
+def test_nobody_goes_who_has_something_unless_forced(admin, leaver, leave):
+    def go(query=""):
+        address = f"{USERS}{leaver.pk}/{query}"
+        return (
+            admin.delete(address)
+            if leave == "delete"
+            else admin.patch(address, {"is_active": False}, format="json")
+        )
+
+    answer = go()
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "/problems/hand-over-needed"
+    assert {"leads", "contacts", "companies", "opportunities", "tasks"} <= issues(answer)
+    leaver.refresh_from_db()
+    assert leaver.is_active
+    assert Workflow.objects.get(name="own").status == "active"
+    assert go("?force=true").status_code in (200, 204)
+    leaver.refresh_from_db()
+    assert not leaver.is_active
+    assert Workflow.objects.get(name="own").status == Workflow.objects.get(name="names").status == "paused"
+    assert not WebhookSubscription.objects.get().is_enabled
+    assert Lead.objects.filter(owner=leaver).count() == 2
+
+
+def test_bad_receivers_are_refused_and_others_may_not_hand_over(admin, api, leaver, rep, make_user):
+    gone = make_user(is_active=False)
+    for body in (
+        {},
+        {"to": gone.pk},
+        {"to": leaver.pk},
+        {"to": 10**9},
+        {"team": 10**9},
+        {"to": rep.pk, "team": 1},
+    ):
+        answer = admin.post(f"{USERS}{leaver.pk}/hand_over/", body, format="json")
+        assert answer.status_code == 400, body
+    for user in (rep, leaver):
+        assert (
+            api(user).post(f"{USERS}{leaver.pk}/hand_over/", {"to": rep.pk}, format="json").status_code == 403
+        )
+    assert Lead.objects.filter(owner=leaver).count() == 2
+
+
+# ---- In use ----
+
+
+def custom_field(user):
+    field = CustomField.objects.create(entity="lead", key="size", label="Size", type="number")
+    workflow(user, trigger_conditions={"model": "lead", "conditions": {"custom_fields.size": 5}})
+    SavedView.objects.create(owner=user, entity="lead", name="v", ordering="-custom_fields.size")
+    SavedView.objects.create(owner=user, entity="lead", name="other", ordering="-custom_fields.size_2")
+    SavedView.objects.create(owner=user, entity="contact", name="v", fields=["custom_fields.size"])
+    EmailTemplate.objects.create(
+        key="m", name="m", entity="lead", subject="{{ lead.custom_fields.size }}", created_by=user
+    )
+    return f"/api/v1/custom-fields/{field.pk}/", {"workflow", "saved_view", "email_template"}
+
+
+def template(user):
+    made = EmailTemplate.objects.create(key="welcome", name="Welcome", subject="Hi")
+    workflow(
+        user, actions=[{"type": "send_email", "params": {"template_id": "welcome", "to": ["a@x.example"]}}]
+    )
+    return f"/api/v1/email-templates/{made.pk}/", {"workflow"}
+
+
+def stage(user):
+    pipeline = Pipeline.objects.create(name="Two")
+    made = Stage.objects.create(pipeline=pipeline, key="legal_check", name="Legal")
+    given = {"model": "opportunity", "to": "legal_check"}
+    workflow(user, trigger_type="stage_changed", trigger_conditions=given)
+    return f"/api/v1/stages/{made.pk}/", {"workflow"}
+
+
+def pipeline(user):
+    made = Pipeline.objects.create(name="Two")
+    SavedView.objects.create(owner=user, entity="opportunity", name="v", conditions={"pipeline": made.pk})
+    return f"/api/v1/pipelines/{made.pk}/", {"saved_view"}
+
+
+def team(user):
+    made = Team.objects.create(name="West")
+    workflow(user, actions=[{"type": "assign_record", "params": {"team_id": made.pk}}])
+    return f"/api/v1/teams/{made.pk}/", {"workflow"}
+
+
+@pytest.mark.parametrize("used", [custom_field, template, stage, pipeline, team])
+def test_what_is_in_use_is_refused_with_who_uses_it(admin, admin_user, used):
+    address, users = used(admin_user)
+    answer = admin.delete(address)
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "/problems/in-use"
+    assert {name.split()[0] for name in issues(answer)} == users
+    assert len(issues(answer)) == len(users)
+    assert admin.get(address).status_code == 200
+    assert set(Workflow.objects.values_list("status", flat=True)) <= {"active"}
+    assert admin.delete(f"{address}?force=true").status_code == 204
+    assert set(Workflow.objects.values_list("status", flat=True)) <= {"paused"}
+    told = Notification.objects.filter(type="in_use_deleted", recipient=admin_user)
+    assert told.count() == len(users)
+
+
+def test_a_tag_in_use_is_refused_too(admin, admin_user):
+    workflow(admin_user, actions=[{"type": "add_tag", "params": {"tag": "vip"}}])
+    workflow(
+        admin_user,
+        trigger_conditions={"model": "contact", "conditions": {}},
+        actions=[{"type": "add_tag", "params": {"tag": "vip"}}],
+    )
+    Lead.objects.create(first_name="x", tags=["vip"])
+    body = {"entity": "lead", "tags": ["vip"]}
+    answer = admin.post("/api/v1/tags/delete/", body, format="json")
+    assert (answer.status_code, len(issues(answer))) == (409, 1)
+    assert Lead.objects.get().tags == ["vip"]
+    assert admin.post("/api/v1/tags/delete/", body | {"force": True}, format="json").json() == {"updated": 1}
+
+
+def test_the_admin_site_refuses_what_is_in_use(client, admin_user):
+    admin_user.is_staff = True
+    admin_user.save()
+    client.force_login(admin_user)
+    custom_field(admin_user)
+    pk = CustomField.objects.get().pk
+    answer = client.post(f"/admin/core/customfield/{pk}/delete/", {"post": "yes"}, follow=True)
+    assert b"is in use by 3" in answer.content
+    assert CustomField.objects.filter(pk=pk).exists()
+
+
+def test_a_view_of_what_is_gone_can_still_be_renamed(admin, admin_user):
+    address, _ = custom_field(admin_user)
+    admin.delete(f"{address}?force=true")
+    view = SavedView.objects.get(name="v", entity="lead")
+    answer = admin.patch(f"/api/v1/saved-views/{view.pk}/", {"name": "renamed"}, format="json")
+    assert (answer.status_code, answer.json()["name"]) == (200, "renamed")
+    assert admin.get("/api/v1/leads/", {"view": view.pk}).status_code == 400

@@ -1,0 +1,169 @@
+"""Who uses what: whoever keeps references to users, teams, stages, templates, custom fields or tags outside
+of foreign keys registers where, and is asked before one of these goes.
+
+Definitions of workflows, conditions of saved views, settings of imports are JSON. They name a thing either as
+the value of a field ({"field": "owner", "op": "eq", "value": 5}, {"owner": 5}, {"template_id": "welcome"})
+or, a custom field, by its own name; both are found wherever they stand.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+
+from core.errors import ConflictError, FieldIssue
+from core.registry import Registry
+
+MAX_NAMED = 50
+# The name under which whom a row acts for is compared.
+PRINCIPAL = "principal"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is about to go. It is meant where one of `fields` has one of `values`, or where a text holds
+    `name`; `entity`, if given, is whose definitions alone can mean it."""
+
+    label: str
+    fields: frozenset[str] = frozenset()
+    values: frozenset[str] = frozenset()
+    name: str = ""
+    entity: str = ""
+
+    def is_value(self, field_name: str, value: Any) -> bool:
+        """Whether a field's value names it."""
+        return field_name in self.fields and not isinstance(value, bool) and str(value) in self.values
+
+    def is_named(self, text: Any) -> bool:
+        """Whether a text holds its name as a whole word."""
+        pattern = rf"(?<!\w){re.escape(self.name)}(?![\w-])"
+        return bool(self.name) and isinstance(text, str) and re.search(pattern, text) is not None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One thing that uses a target, and where in it."""
+
+    source: str
+    pk: int
+    name: str
+    where: tuple[str, ...]
+    owners: tuple[int, ...] = ()
+
+    @property
+    def issue(self) -> FieldIssue:
+        """For the answer that refuses."""
+        places = f" in {', '.join(self.where[:5])}" if self.where else ""
+        return FieldIssue(f"{self.source} {self.pk}", "in_use", f"{self.name!r} uses it{places}.")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model whose rows may use targets.
+
+    `parts` are its attributes that hold definitions; `principal` is the foreign key to the user in whose name
+    a row acts, if it does. `pause` stops those that would fail or fall silent without the target; without it
+    others only find out.
+    """
+
+    name: str
+    rows: Callable[[], QuerySet]
+    parts: tuple[str, ...]
+    principal: str = ""
+    acts: Callable[[Any], bool] = lambda row: True
+    # What the role of that user must allow.
+    action: str | None = None
+    entities: Callable[[Any], Iterable[str]] = lambda row: (row.entity,)
+    owners: Callable[[Any], Iterable[int | None]] = lambda row: (row.owner_id,)
+    pause: Callable[[Sequence[int], Target], None] | None = None
+
+    def principal_of(self, row: Any) -> int | None:
+        """The id of the user in whose name a row acts."""
+        return getattr(row, f"{self.principal}_id") if self.principal and self.acts(row) else None
+
+    def where(self, row: Any, target: Target) -> list[str]:
+        """The paths in a row at which it uses the target."""
+        if target.entity and target.entity not in self.entities(row):
+            return []
+        found = [path for part in self.parts for path in places(target, getattr(row, part), part)]
+        return [*found, *places(target, self.principal_of(row), self.principal, PRINCIPAL)]
+
+
+sources: Registry[Source] = Registry("usage source")
+# Whom to tell of what was paused: (target, usages), registered by what can reach people.
+listeners: Registry[Callable[[Target, Sequence[Usage]], None]] = Registry("usage listener")
+
+
+def usages(target: Target) -> list[Usage]:
+    """Everything registered that uses the target."""
+    return [usage for source in sources for usage in _of_source(source, target)]
+
+
+def release(target: Target, *, force: bool = False) -> None:
+    """Make sure that nothing uses the target any more, before it is deleted.
+
+    With `force` whatever uses it is paused and its owners are told. Raises ConflictError, which names
+    everything that uses it. Call inside `acting_as`.
+    """
+    found = usages(target)
+    if found and not force:
+        raise in_use(target, found)
+    for source in sources:
+        ids = [usage.pk for usage in found if usage.source == source.name]
+        if source.pause is not None and ids:
+            source.pause(ids, target)
+    for tell in listeners if found else ():
+        tell(target, found)
+
+
+def release_row(row: Any, *, force: bool = False) -> None:
+    """`release` for a row whose model says how it is used, by `usage_target()`."""
+    usage_target = getattr(row, "usage_target", None)
+    if usage_target is not None:
+        release(usage_target(), force=force)
+
+
+def in_use(target: Target, found: Sequence[Usage]) -> ConflictError:
+    """The refusal that names who uses the target."""
+    message = f"{target.label} is in use by {len(found)}: change these first, or send force=true."
+    return ConflictError(message, code="in_use", issues=[usage.issue for usage in found[:MAX_NAMED]])
+
+
+def _of_source(source: Source, target: Target) -> Iterator[Usage]:
+    for row in source.rows():
+        where = source.where(row, target)
+        if where:
+            owners = tuple(dict.fromkeys(pk for pk in source.owners(row) if pk))
+            yield Usage(source.name, row.pk, str(row), tuple(where), owners)
+
+
+def places(target: Target, value: Any, path: str, field_name: str = "") -> Iterator[str]:
+    """The paths in a JSON value at which it names the target."""
+    if isinstance(value, Mapping):
+        named = value.get("field") if isinstance(value.get("field"), str) else None
+        for key, inner in value.items():
+            below = f"{path}.{key}"
+            if target.is_named(key):
+                yield below
+            yield from places(target, inner, below, named if named and key == "value" else key)
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            yield from places(target, inner, f"{path}[{i}]", field_name)
+    elif target.is_value(field_name, value) or target.is_named(value):
+        yield path
+
+
+def replaced(target: Target, value: Any, by: Any, field_name: str = "") -> Any:
+    """A JSON value in which `by` stands wherever a field names the target."""
+    if isinstance(value, Mapping):
+        named = value.get("field") if isinstance(value.get("field"), str) else None
+        return {
+            key: replaced(target, inner, by, named if named and key == "value" else key)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        found = [replaced(target, inner, by, field_name) for inner in value]
+        return [item for i, item in enumerate(found) if item != by or by not in found[:i]]
+    return type(value)(by) if target.is_value(field_name, value) else value
