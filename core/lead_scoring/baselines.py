@@ -14,7 +14,7 @@ from core.lead_scoring.linear import fit_naive_bayes
 from core.lead_scoring.model import rules_only
 from core.lead_scoring.rules import RuleSet
 from core.lead_scoring.scorer import Scorer, sigmoid
-from core.lead_scoring.training import RECIPE, Training, rule_calibration
+from core.lead_scoring.training import rule_calibration, training_of
 
 # (past, outcomes of the past, future) → probabilities of the future.
 Baseline = Callable[[Frame, np.ndarray, Frame], np.ndarray]
@@ -29,8 +29,8 @@ def ruled(rules: RuleSet) -> Baseline:
     """The rules alone, Platt-scaled."""
 
     def foretell(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
-        job = Training(past, won, rules, RECIPE, np.ones(len(won)))
-        return Scorer(rules_only(rules, *rule_calibration(job), {})).probabilities(future)
+        calibration = rule_calibration(training_of(past, won, rules))
+        return Scorer(rules_only(rules, *calibration, {})).probabilities(future)
 
     return foretell
 

@@ -4,8 +4,9 @@ A tree whose every path looks at no more than two inputs is a sum of indicator p
 leaf is added into the table of its inputs. (Lou, Caruana, Gehrke and Hooker 2013 for the model class.)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -55,12 +56,42 @@ def empty_tables(inputs: list[Input]) -> Tables:
 class Boosting:
     """Settings of the booster, found on rolling origins (docs/scoring.md)."""
 
-    trees: int = 150
-    learning_rate: float = 0.05
+    trees: int = 75
+    learning_rate: float = 0.1
     leaves: int = 8
     leaf_size: int = 40
     l2: float = 5.0
     seed: int = 7
+
+
+def prior_tables(inputs: list[Input], won: np.ndarray, weights: np.ndarray) -> Tables:
+    """The share won and nothing else: what can be learned where outcomes or inputs do not differ."""
+    tables = empty_tables(inputs)
+    wins, total = float(weights @ won), float(weights.sum())
+    tables.intercept = float(np.log((wins + 0.5) / (total - wins + 0.5)))
+    return tables
+
+
+def fit_boosted_tables(
+    inputs: list[Input], codes: np.ndarray, won: np.ndarray, weights: np.ndarray, settings: Boosting
+) -> Tables:
+    """The booster fitted on the inputs that differ among these leads, as tables over all inputs.
+
+    An input that is empty or constant in this part of the leads says nothing here, and scikit-learn refuses
+    a column without any value.
+    """
+    varying = np.flatnonzero((codes != codes[:1]).any(axis=0)).tolist()
+    if not varying or won.min() == won.max():
+        return prior_tables(inputs, won, weights)
+    chosen, chosen_codes = [inputs[i] for i in varying], codes[:, varying]
+    booster = fit_booster(chosen, chosen_codes, won, weights, settings)
+    compiled = compile_booster(booster, chosen, chosen_codes)
+    tables = empty_tables(inputs)
+    tables.intercept = compiled.intercept
+    for i, table in zip(varying, compiled.one, strict=True):
+        tables.one[i] = table
+    tables.two = {(varying[i], varying[j]): matrix for (i, j), matrix in compiled.two.items()}
+    return tables
 
 
 def is_categorical(one: Input) -> bool:
@@ -98,22 +129,35 @@ def fit_booster(
 def compile_booster(booster: Any, inputs: list[Input], codes: np.ndarray) -> Tables:
     """The booster's trees as tables: equal to its `decision_function` on every lead it was trained on."""
     tables = empty_tables(inputs)
-    tables.intercept = float(np.ravel(booster._baseline_prediction)[0])
-    columns = _columns(inputs, codes)
+    add_trees(booster, _columns(inputs, codes), tables)
+    return tables
+
+
+class Column(Protocol):
+    """One column as the trees see it: which input it is, or which pair of inputs, and the value that each of
+    its bins (or of its cells, row by row) has; NaN for missing."""
+
+    @property
+    def index(self) -> int | Pair: ...
+
+    @property
+    def values(self) -> np.ndarray: ...
+
+
+def add_trees(booster: Any, columns: Sequence[Column], tables: Tables) -> None:
+    """Add a fitted booster to tables. A column that is a pair must interact with no other."""
+    tables.intercept += float(np.ravel(booster._baseline_prediction)[0])
     for (tree,) in booster._predictors:
         _TreeWalk(tree, columns, tables).run()
-    return tables
 
 
 @dataclass(frozen=True)
 class _Column:
-    """One column as the trees see it: which input it is, its size, and each bin's value (NaN for missing)."""
-
     index: int
     values: np.ndarray
 
 
-def _columns(inputs: list[Input], codes: np.ndarray) -> list[_Column]:
+def _columns(inputs: list[Input], codes: np.ndarray) -> Sequence[Column]:
     """scikit-learn puts categorical columns first and numbers the categories it met from 0."""
     order = sorted(range(len(inputs)), key=lambda i: not is_categorical(inputs[i]))
     return [_Column(i, _values(inputs[i], codes[:, i])) for i in order]
@@ -132,14 +176,14 @@ def _values(one: Input, codes: np.ndarray) -> np.ndarray:
 class _TreeWalk:
     """Adds one tree's leaves to the tables."""
 
-    def __init__(self, tree: Any, columns: list[_Column], tables: Tables) -> None:
+    def __init__(self, tree: Any, columns: Sequence[Column], tables: Tables) -> None:
         self.tree, self.nodes = tree, tree.nodes
         self.columns, self.tables = columns, tables
 
     def run(self) -> None:
         self._visit(0, {})
 
-    def _visit(self, at: int, masks: dict[int, np.ndarray]) -> None:
+    def _visit(self, at: int, masks: dict[int | Pair, np.ndarray]) -> None:
         node = self.nodes[at]
         if node["is_leaf"]:
             self._add(float(node["value"]), masks)
@@ -161,21 +205,28 @@ class _TreeWalk:
             left = np.where(missing, 0, values) <= node["num_threshold"]
         return np.where(missing, bool(node["missing_go_to_left"]), left)
 
-    def _add(self, value: float, masks: dict[int, np.ndarray]) -> None:
+    def _add(self, value: float, masks: dict[int | Pair, np.ndarray]) -> None:
         if not masks:
             self.tables.intercept += value
             return
         if len(masks) == 1:
-            ((i, mask),) = masks.items()
-            self.tables.one[i] += value * mask
+            ((index, mask),) = masks.items()
+            if isinstance(index, tuple):
+                matrix = self._matrix(index)
+                matrix += value * mask.reshape(matrix.shape)
+            else:
+                self.tables.one[index] += value * mask
             return
-        low, high = sorted(masks)
-        pair = (low, high)
-        matrix = self.tables.two.get(pair)
-        if matrix is None:
+        low, high = sorted(index for index in masks if not isinstance(index, tuple))
+        matrix = self._matrix((low, high))
+        matrix += value * np.outer(masks[low], masks[high])
+
+    def _matrix(self, pair: Pair) -> np.ndarray:
+        found = self.tables.two.get(pair)
+        if found is None:
             shape = tuple(self.tables.one[i].size for i in pair)
-            matrix = self.tables.two[pair] = np.zeros(shape)
-        matrix += value * np.outer(masks[pair[0]], masks[pair[1]])
+            found = self.tables.two[pair] = np.zeros(shape)
+        return found
 
 
 def centred(tables: Tables, codes: np.ndarray, weights: np.ndarray) -> Tables:

@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 from django.utils import timezone
 
-from core.access import Role
-from core.accounts.models import User
+from core.lead_scoring import notices
 from core.lead_scoring.drift import calibration_drift, input_drift, score_drift, warnings
 from core.lead_scoring.engine import current
 from core.lead_scoring.models import LeadScore, ScoringModel
 from core.lead_scoring.subject import subject
-from core.notifications.models import Notification
 
 RECENT = 2_000
 TYPE = "scoring_drift"
@@ -61,14 +59,6 @@ def watch() -> list[str]:
     """Tell administrators what has drifted, once a month and model at most; returns the warnings."""
     found = report()
     if found["warnings"]:
-        month = f"{timezone.now():%Y-%m}"
-        key = f"{TYPE}:{found['model_version']}:{month}"
-        told = User.objects.filter(role=Role.ADMIN, is_active=True)
-        rows = [_notification(user, key, found["warnings"]) for user in told]
-        Notification.objects.bulk_create(rows, ignore_conflicts=True)
+        key = f"{found['model_version']}:{timezone.now():%Y-%m}"
+        notices.send(TYPE, key, "Lead scores may no longer hold", "\n".join(found["warnings"]))
     return found["warnings"]
-
-
-def _notification(user: Any, key: str, sentences: list[str]) -> Notification:
-    title = "Lead scores may no longer hold"
-    return Notification(recipient=user, type=TYPE, title=title, body="\n".join(sentences), key=key)

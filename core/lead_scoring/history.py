@@ -33,6 +33,8 @@ class Looks:
     frame: Frame
     won: np.ndarray
     weight: np.ndarray
+    # Which lead each look is at, by its place among them.
+    group: np.ndarray
     leads: int
     start: datetime | None
     end: datetime | None
@@ -88,6 +90,7 @@ def looks(reader: FeatureReader, most: int = MOST_LEADS) -> Looks:
         frame=_joined(reader, parts),
         won=np.array([float(won) for *_, won in plan]),
         weight=np.array([1 / counts[i] for i, *_ in plan]),
+        group=np.array([i for i, *_ in plan], dtype=np.int64),
         leads=len(leads),
         start=leads[0][1] if leads else None,
         end=leads[-1][1] if leads else None,

@@ -14,14 +14,16 @@ PRIOR = 2.0
 SEED = 7
 
 
-def leaks(frame: Frame, won: np.ndarray) -> dict[str, str]:
+def leaks(frame: Frame, won: np.ndarray, groups: np.ndarray | None = None) -> dict[str, str]:
     """Feature → why it is taken for a leak: its value, or whether it is filled, foretells alone."""
     if min(won.sum(), len(won) - won.sum()) < MIN_CLASS:
         return {}
     found = {}
     inputs, _ = learn_inputs(frame)
     for spec in frame.specs:
-        alone = max((_alone(one, frame, won) for one in inputs if one.feature == spec.key), default=0.5)
+        alone = max(
+            (_alone(one, frame, won, groups) for one in inputs if one.feature == spec.key), default=0.5
+        )
         presence = _presence(frame.columns[spec.key], won)
         if max(alone, presence) > LIMIT:
             what = "whether it is filled" if presence >= alone else "its value"
@@ -29,10 +31,11 @@ def leaks(frame: Frame, won: np.ndarray) -> dict[str, str]:
     return found
 
 
-def _alone(one: Input, frame: Frame, won: np.ndarray) -> float:
-    """AUC of the share won in each bin, learned on the other folds."""
+def _alone(one: Input, frame: Frame, won: np.ndarray, groups: np.ndarray | None) -> float:
+    """AUC of the share won in each bin, learned on the other folds; rows of one group share a fold."""
     codes = one.encode(frame.columns[one.feature])
-    fold = np.random.default_rng(SEED).permutation(len(won)) % FOLDS
+    number = np.arange(len(won)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    fold = (np.random.default_rng(SEED).permutation(number.max() + 1) % FOLDS)[number]
     rates = np.empty(len(won))
     for k in range(FOLDS):
         rest = fold != k

@@ -17,7 +17,7 @@ from core.lead_scoring.history import Looks, looks
 from core.lead_scoring.model import DamagedModelError, Model, model_from_json
 from core.lead_scoring.models import ScoringModel
 from core.lead_scoring.reading import training_reader
-from core.lead_scoring.retraining import retrain
+from core.lead_scoring.retraining import Retrained, retrain
 from core.lead_scoring.ruling import newest_rules, rules_of, under_rules
 
 Status = ScoringModel.Status
@@ -39,27 +39,46 @@ def retrain_model(user_id: int | None = None) -> ScoringModel | None:
         rules_of(newest_rules()),
         champion,
         weights=seen.weight,
+        groups=seen.group,
         allowed=conf.SCORING_ALLOWED_FEATURES,
     )
     if not made.model.learned:
         return None
     dropped = made.model.about["dropped"] | afterwards
+    goes_live = _goes_live(made)
     row = ScoringModel(
         status=Status.REJECTED,
         artefact=made.model.to_json(),
         twin=made.twin.to_json(),
         card=made.card | {"dropped": dropped},
-        verdict=made.verdict.to_json(),
+        verdict=_verdict(made, goes_live),
         trained_by_id=user_id,
         **_described(made.model, seen),
     )
-    return _put_down(row, live=made.verdict.passed)
+    return _put_down(row, live=goes_live)
+
+
+def _goes_live(made: Retrained) -> bool:
+    """Whether a judged model takes over. One that had to leave out the newest leads only does where the live
+    model did not learn from more."""
+    if not made.verdict.passed or not made.suspicion:
+        return made.verdict.passed
+    live = ScoringModel.objects.filter(status=Status.ACTIVE).values_list("leads", flat=True).first()
+    return live is None or live < made.model.about["leads"]
+
+
+def _verdict(made: Retrained, goes_live: bool) -> dict[str, Any]:
+    found = made.verdict.to_json() | {"suspicion": made.suspicion}
+    if made.suspicion:
+        lives = "this model, which did not learn from them, scores" if goes_live else "the live model stays"
+        found["reason"] += f". The newest leads are left out and {lives}: {made.suspicion}"
+    return found
 
 
 def _described(model: Model, seen: Looks) -> dict[str, Any]:
-    window = {"window_start": seen.start, "window_end": seen.end, "leads": seen.leads}
-    wins = round(float((seen.won * seen.weight).sum()))
-    return window | {"wins": wins, "hash": model.to_json()["hash"]}
+    window = {"window_start": seen.start, "window_end": seen.end}
+    counts = {"leads": model.about["leads"], "wins": model.about["wins"]}
+    return window | counts | {"hash": model.to_json()["hash"]}
 
 
 def _champion() -> Model | None:

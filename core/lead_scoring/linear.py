@@ -52,7 +52,10 @@ def _number_block(
     one: Input, codes: np.ndarray, values: np.ndarray, weights: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:
     known = codes != one.missing
-    low, high = np.quantile(values[known], [0.005, 0.995])
+    if not known.any():
+        return np.zeros((one.size, 0))
+    # Squares of what is larger would overflow.
+    low, high = np.clip(np.quantile(values[known], [0.005, 0.995]), -1e100, 1e100)
     clipped = np.clip(np.where(known, values, 0.0), low, high)
     sums = np.bincount(codes, weights=weights * clipped * known, minlength=one.size)
     centres = np.divide(sums, counts, out=np.zeros(one.size), where=counts > 0)

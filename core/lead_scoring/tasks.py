@@ -7,9 +7,9 @@ from core.lead_scoring.models import ScoringJob
 
 
 @shared_task(name="core.tasks.score_lead")
-def score_lead(lead_id: int) -> int:
-    """Score one lead and store it; 0 when it is not there."""
-    return work.score_ids([lead_id])
+def score_lead(lead_id: int) -> int | None:
+    """Score one lead and store it; its score, or None when it is not there."""
+    return work.score_ids([lead_id]).get(lead_id)
 
 
 @shared_task(name="core.tasks.bulk_score_leads")
@@ -19,7 +19,7 @@ def bulk_score_leads(lead_ids: list[int] | None = None) -> int:
         work.start(ScoringJob.Kind.BULK)
         return 0
     parts = range(0, len(lead_ids), work.SLICE)
-    return sum(work.score_ids(lead_ids[start : start + work.SLICE]) for start in parts)
+    return sum(len(work.score_ids(lead_ids[start : start + work.SLICE])) for start in parts)
 
 
 @shared_task(name="core.tasks.retrain_lead_scoring_model", soft_time_limit=270, time_limit=290)

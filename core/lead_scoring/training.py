@@ -1,8 +1,9 @@
 """From leads with outcomes to a model: rules, members, blend, tables. Deterministic for the same input."""
 
 import platform
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,29 +14,41 @@ from core.lead_scoring.boosting import Boosting, Tables
 from core.lead_scoring.features import Frame
 from core.lead_scoring.inputs import Input, encode_all, learn_inputs
 from core.lead_scoring.leaks import leaks
+from core.lead_scoring.metrics import log_losses
 from core.lead_scoring.model import Model, rules_only
 from core.lead_scoring.reference import reference
 from core.lead_scoring.rules import POINTS_PER_LOGIT, RuleSet
+from core.lead_scoring.scorer import sigmoid
 
 
 @dataclass(frozen=True)
 class Member:
-    """One learner of the blend; `half_life` is a share of the history, None weighs all leads alike."""
+    """One learner of the blend; `half_life` is a share of the history, None weighs all leads alike.
+
+    `prior` is its share of what was learned before anything is known of it, `prior_of_few` the same while
+    leads are few: then members without one are left out.
+    """
 
     name: str
     half_life: float | None
     booster: Boosting | None = None
     prior: float = 0.0
+    prior_of_few: float = 0.0
 
 
 MEMBERS = (
     Member("booster, recent", 0.2, Boosting(), 0.25),
-    Member("logistic, recent", 0.2, None, 0.25),
-    Member("booster", None, Boosting(), 0.25),
-    Member("logistic", None, None, 0.25),
-    Member("deep booster", None, Boosting(trees=300, learning_rate=0.1, leaves=16, leaf_size=20)),
+    Member("logistic, recent", 0.2, None, 0.25, 0.25),
+    Member("booster", None, Boosting(), 0.25, 0.5),
+    Member("logistic", None, None, 0.25, 0.25),
+    Member("deep booster", None, Boosting(trees=100, learning_rate=0.15, leaves=16, leaf_size=20)),
     Member("naive Bayes", None),
 )
+# Where the stretches begin that members predict from all leads before them, as shares of the leads; few leads
+# are worth one.
+STEPS, FEW_STEPS = (0.7, 0.85), (0.7,)
+# (part of its share that what was learned may get, how probable that part is before it was tried)
+TRUST = ((0.0, 0.1), (0.25, 0.1), (0.5, 0.2), (1.0, 0.6))
 # (of the prior only members that weigh all leads alike, spread of weights, of the intercept, half-life)
 WAYS = (
     (True, 0.02, 0.02, 10.0),
@@ -82,6 +95,10 @@ class Training:
     rules: RuleSet
     recipe: Recipe
     weights: np.ndarray
+    # Which lead each row is about: rows of one lead have the same number and stand together.
+    groups: np.ndarray
+    # Rows of the whole training, of which these may be a part.
+    size: int
     inputs: list[Input] = field(default_factory=list)
     dropped: dict[str, str] = field(default_factory=dict)
     codes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int16))
@@ -102,13 +119,28 @@ class Training:
     @property
     def members(self) -> tuple[Member, ...]:
         """With few leads only members that count from the start: the others would not be heard."""
-        few = len(self.won) < self.recipe.forward_from
-        return tuple(m for m in self.recipe.members if m.prior or not few)
+        return tuple(m for m in self.recipe.members if m.prior_of_few or not self.few)
+
+    @property
+    def few(self) -> bool:
+        """Whether members are judged by folds and not by how they predicted later leads alone."""
+        return self.size < self.recipe.forward_from
 
     @property
     def strength(self) -> float:
         """How little logistic regression is held back (scikit-learn's C): less so with more evidence."""
         return min(1.0, self.smaller_class / 200)
+
+    def rows(self, rows: np.ndarray) -> "Training":
+        """The same training of some of the leads (indices in time order)."""
+        return replace(
+            self,
+            frame=self.frame.take(rows),
+            won=self.won[rows],
+            weights=self.weights[rows],
+            groups=self.groups[rows],
+            codes=self.codes[rows] if len(self.codes) else self.codes,
+        )
 
 
 def train(
@@ -117,37 +149,47 @@ def train(
     rules: RuleSet,
     *,
     weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
     allowed: Collection[str] = (),
     recipe: Recipe = RECIPE,
 ) -> Model:
     """A model of leads in time order with outcomes (0 or 1).
 
-    `weights` are the leads' own (1 by default); `allowed` features are kept whatever the leak check says.
+    `weights` are the rows' own (1 by default), `groups` say which rows are about the same lead (none by
+    default); `allowed` features are kept whatever the leak check says.
     """
     import sklearn.ensemble  # noqa: F401  heavy; its thread pools must be there to be limited
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     # Two workers on two cores spend more time on waiting for each other's threads than they save.
     with threadpool_limits(1):
-        return _train(frame, won, rules, weights, allowed, recipe)
+        return _train(training_of(frame, won, rules, weights, groups, recipe), allowed)
 
 
-def _train(
+def training_of(
     frame: Frame,
     won: np.ndarray,
     rules: RuleSet,
-    weights: np.ndarray | None,
-    allowed: Collection[str],
-    recipe: Recipe,
-) -> Model:
+    weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    recipe: Recipe = RECIPE,
+) -> Training:
+    """A training before anything was learned."""
     weighed = np.ones(len(won)) if weights is None else weights
-    job = Training(frame, won.astype(np.float64), rules, recipe, weighed)
+    grouped = np.arange(len(won)) if groups is None else groups
+    return Training(frame, won.astype(np.float64), rules, recipe, weighed, grouped, len(won))
+
+
+def _train(job: Training, allowed: Collection[str]) -> Model:
+    rules, recipe = job.rules, job.recipe
     intercept, slope = rule_calibration(job)
     # The sum of thirds of a lead may lack the last bit of a whole one.
     if job.leads + 0.5 < recipe.least_leads or job.smaller_class + 0.5 < recipe.least_wins:
         return rules_only(rules, intercept, slope, about(job, {}))
-    job.dropped = {key: why for key, why in leaks(frame, job.won).items() if key not in allowed}
-    job.frame = frame.without(job.dropped)
+    job.dropped = {
+        key: why for key, why in leaks(job.frame, job.won, job.groups).items() if key not in allowed
+    }
+    job.frame = job.frame.without(job.dropped)
     job.inputs, without = learn_inputs(job.frame)
     job.dropped |= without
     if not job.inputs:
@@ -175,22 +217,20 @@ def _logit(p: float) -> float:
     return float(np.log(p / (1 - p)))
 
 
-def member_tables(job: Training, rows: np.ndarray) -> list[Tables]:
-    """Every member fitted on some of the leads (indices in time order)."""
-    codes, won, frame = job.codes[rows], job.won[rows], job.frame.take(rows)
-    return [_fit(job, member, codes, won, frame, job.weights[rows]) for member in job.members]
+def member_tables(job: Training) -> list[Tables]:
+    """Every member fitted on the leads of a training."""
+    return [_fit(job, member) for member in job.members]
 
 
-def _fit(
-    job: Training, member: Member, codes: np.ndarray, won: np.ndarray, frame: Frame, own: np.ndarray
-) -> Tables:
-    weights = own * recency(len(won), member.half_life)
+def _fit(job: Training, member: Member) -> Tables:
+    weights = job.weights * recency(len(job.won), member.half_life)
     if member.booster:
-        booster = boosting.fit_booster(job.inputs, codes, won, weights, member.booster)
-        return boosting.compile_booster(booster, job.inputs, codes)
+        return boosting.fit_boosted_tables(job.inputs, job.codes, job.won, weights, member.booster)
+    if job.won.min() == job.won.max():
+        return boosting.prior_tables(job.inputs, job.won, weights)
     if member.name == "naive Bayes":
-        return linear.fit_naive_bayes(job.inputs, codes, won, weights)
-    return linear.fit_logistic(job.inputs, codes, frame, won, weights, job.strength)
+        return linear.fit_naive_bayes(job.inputs, job.codes, job.won, weights)
+    return linear.fit_logistic(job.inputs, job.codes, job.frame, job.won, weights, job.strength)
 
 
 def recency(n: int, half_life: float | None) -> np.ndarray:
@@ -201,49 +241,94 @@ def recency(n: int, half_life: float | None) -> np.ndarray:
     return weights * n / weights.sum()
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """Rows of a training with the log-odds that members, and the rules calibrated on the same leads as these,
+    gave them without having seen them."""
+
+    rows: np.ndarray
+    members: np.ndarray
+    ruled: np.ndarray
+
+
 def blend_of(job: Training, intercept: float, slope: float) -> Blend:
     """Weights of the members and, last, of the rules."""
-    rows, logits = _folded(job) if len(job.won) < job.recipe.forward_from else _foretold(job)
-    points = job.rules.points(job.frame.take(rows)).sum(axis=1) / POINTS_PER_LOGIT
-    members = np.c_[logits, intercept + slope * points]
-    heard = max(job.smaller_class - job.recipe.unheard, 0.0)
-    share = heard / (heard + job.recipe.evidence)
-    if len(job.won) < job.recipe.forward_from:
+    later = _predict_later(job, FEW_STEPS if job.few else STEPS)
+    share = learned_share(job) * trust(job, later)
+    found = _predict_folds(job) if job.few else later
+    points = job.rules.points(job.frame.take(found.rows)).sum(axis=1) / POINTS_PER_LOGIT
+    members = np.c_[found.members, intercept + slope * points]
+    won, weights = job.won[found.rows], job.weights[found.rows]
+    if job.few:
         way = Way(_prior(job, False, share), 0.3 * share + 1e-3, 0.3 * share + 1e-3)
-        return fit_way(way, members, job.won[rows], job.weights[rows])
+        return fit_way(way, members, won, weights)
     ways = [Way(_prior(job, alike, share), *spread) for alike, *spread in WAYS]
-    return average(ways, members, job.won[rows], job.weights[rows])
+    return average(ways, members, won, weights)
+
+
+def learned_share(job: Training) -> float:
+    """How much what was learned may weigh beside the rules, from how much evidence there is."""
+    heard = max(job.smaller_class - job.recipe.unheard, 0.0)
+    return heard / (heard + job.recipe.evidence)
+
+
+def trust(job: Training, later: Predicted) -> float:
+    """How much of its share what was learned has earned: 0 to 1, by how it predicted later leads.
+
+    Several parts of the share are tried on leads that came after those learned from, and averaged by their
+    likelihood. Where the world drifts and the newest leads are predicted worse than by the rules alone, the
+    weight of what was learned grows more slowly.
+    """
+    share, won, weights = learned_share(job), job.won[later.rows], job.weights[later.rows]
+    columns = np.c_[later.members, later.ruled]
+    parts = np.array([part for part, _ in TRUST])
+    losses = np.array(
+        [weights @ log_losses(won, sigmoid(columns @ _prior(job, False, share * part))) for part in parts]
+    )
+    odds = np.array([prior for _, prior in TRUST]) * np.exp(losses.min() - losses)
+    return float(parts @ odds / odds.sum())
 
 
 def _prior(job: Training, alike: bool, share: float) -> np.ndarray:
     """Prior weights: `share` divided among the members, the rest on the rules."""
-    priors = np.array([m.prior * (m.half_life is None or not alike) for m in job.members])
+    priors = np.array(
+        [(m.prior_of_few if job.few else m.prior) * (m.half_life is None or not alike) for m in job.members]
+    )
     return np.r_[priors / priors.sum() * share, 1 - share]
 
 
-def _folded(job: Training, folds: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """All leads, each with the log-odds of members that were fitted without it."""
-    n = len(job.won)
+def _predict_folds(job: Training, folds: int = 5) -> Predicted:
+    """All rows, each predicted by members that were fitted without its lead."""
     # Every fold gets its part of the wins: leads are dealt out by outcome, in time order.
-    fold = np.empty(n, dtype=int)
-    fold[np.argsort(job.won, kind="stable")] = np.arange(n) % folds
-    logits = np.empty((n, len(job.members)))
+    _, first, lead = np.unique(job.groups, return_index=True, return_inverse=True)
+    dealt = np.empty(len(first), dtype=int)
+    dealt[np.argsort(job.won[first], kind="stable")] = np.arange(len(first)) % folds
+    fold = dealt[lead]
+    members, ruled = np.empty((len(fold), len(job.members))), np.empty(len(fold))
     for k in range(folds):
-        tables = member_tables(job, np.flatnonzero(fold != k))
-        logits[fold == k] = np.column_stack([t.logits(job.codes[fold == k]) for t in tables])
-    return np.arange(n), logits
+        members[fold == k], ruled[fold == k] = _predict(job, fold != k, fold == k)
+    return Predicted(np.arange(len(fold)), members, ruled)
 
 
-def _foretold(job: Training) -> tuple[np.ndarray, np.ndarray]:
-    """The newest three tenths, each half with the log-odds of members fitted on what was before it."""
+def _predict_later(job: Training, steps: Sequence[float]) -> Predicted:
+    """The leads after the first of `steps`, each stretch predicted by members that know what came before."""
     n = len(job.won)
-    halves = [(int(n * 0.7), int(n * 0.85)), (int(n * 0.85), n)]
+    edges = [int(n * step) for step in steps] + [n]
     parts = []
-    for start, end in halves:
-        step = max(1, -(-start // job.recipe.inner_limit))
-        tables = member_tables(job, np.arange(start)[::-1][::step][::-1])
-        parts.append(np.column_stack([t.logits(job.codes[start:end]) for t in tables]))
-    return np.arange(halves[0][0], n), np.vstack(parts)
+    for start, end in pairwise(edges):
+        thinned = np.arange(start)[::-1][:: max(1, -(-start // job.recipe.inner_limit))][::-1]
+        parts.append(_predict(job, thinned, np.arange(start, end)))
+    members, ruled = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Predicted(np.arange(edges[0], n), members, ruled)
+
+
+def _predict(job: Training, past: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log-odds of some rows by members, and by the rules, that know only the past."""
+    known = job.rows(np.arange(len(job.won))[past])
+    intercept, slope = rule_calibration(known)
+    points = job.rules.points(job.frame.take(rows)).sum(axis=1) / POINTS_PER_LOGIT
+    members = np.column_stack([tables.logits(job.codes[rows]) for tables in member_tables(known)])
+    return members, intercept + slope * points
 
 
 def _assemble(job: Training, blend: Blend, intercept: float, slope: float) -> Model:
@@ -252,8 +337,7 @@ def _assemble(job: Training, blend: Blend, intercept: float, slope: float) -> Mo
     total = boosting.empty_tables(job.inputs)
     for weight, member in zip(blend.weights, job.members, strict=False):
         if weight > UNHEARD:
-            fitted = _fit(job, member, job.codes, job.won, job.frame, job.weights)
-            total = total.plus(fitted.scaled(float(weight)))
+            total = total.plus(_fit(job, member).scaled(float(weight)))
     tables = boosting.centred(total, job.codes, job.weights)
     rule_weight = float(blend.weights[-1] * slope)
     points = job.rules.points(job.frame)

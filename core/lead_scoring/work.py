@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -14,7 +14,7 @@ from core import jobs
 from core.changes import acting_as
 from core.conditions import parse, record_q
 from core.errors import DomainError
-from core.lead_scoring import drifting, life
+from core.lead_scoring import drifting, life, notices
 from core.lead_scoring.models import ScoringJob, ScoringPending
 from core.lead_scoring.rescoring import rescore
 from core.lead_scoring.subject import subject
@@ -25,6 +25,7 @@ PENDING_SLICE = 2_000
 # A task gives way after so long; the row says where the next one goes on.
 TURN_S = 40.0
 MAX_ATTEMPTS = 3
+MESSAGE_LENGTH = 2_000
 RUN_JOB = "core.tasks.run_scoring_job"
 PENDING_JOB = "core.tasks.score_pending_leads"
 Kind, Status = ScoringJob.Kind, ScoringJob.Status
@@ -32,11 +33,11 @@ OPEN = (Status.PENDING, Status.RUNNING)
 BUSY = "busy"
 
 
-def score_ids(ids: list[int], *, always: bool = True) -> int:
-    """Score some leads now and store it, in one transaction; how many there were."""
+def score_ids(ids: list[int], *, always: bool = True) -> dict[int, int]:
+    """Score some leads now and store it, in one transaction; the scores of those there were, by id."""
     with acting_as(None, source="system"):
-        found, _, _ = rescore(subject().model.objects.filter(pk__in=ids), always=always)
-    return len(found)
+        found, scored, _ = rescore(subject().model.objects.filter(pk__in=ids), always=always)
+    return dict(zip(found, scored.score.tolist(), strict=True))
 
 
 _TAKE = """
@@ -112,6 +113,12 @@ def _slice(task_id: uuid.UUID) -> str:
     except DomainError as error:
         _fail(task_id, str(error))
         return Status.FAILED
+    except OperationalError:
+        raise  # the database is away or chose a victim: the next turn tries again
+    except Exception as error:  # the outermost edge: what it was is recorded, and the live model scores on
+        log.exception("scoring job %s failed", task_id)
+        _fail(task_id, f"{type(error).__name__}: {error}")
+        return Status.FAILED
 
 
 def _open(task_id: uuid.UUID) -> ScoringJob | None:
@@ -131,13 +138,25 @@ def _count_attempt(task_id: uuid.UUID) -> bool:
             job.status, job.message = Status.FAILED, "The worker died several times; see the server's log."
             job.finished_at = timezone.now()
         job.save()
+        if job.status == Status.FAILED:
+            _tell_of_failure(job)
         return job.status == Status.RUNNING
 
 
 def _fail(task_id: uuid.UUID, message: str) -> None:
-    now = timezone.now()
-    found = ScoringJob.objects.filter(task_id=task_id)
-    found.update(status=Status.FAILED, message=message, finished_at=now)
+    with transaction.atomic():
+        job = ScoringJob.objects.select_for_update().get(task_id=task_id)
+        job.status, job.message, job.finished_at = Status.FAILED, message[:MESSAGE_LENGTH], timezone.now()
+        job.save(update_fields=["status", "message", "finished_at"])
+        _tell_of_failure(job)
+
+
+def _tell_of_failure(job: ScoringJob) -> None:
+    """Administrators hear of a training that failed: until one succeeds, scores age."""
+    if job.kind == Kind.RETRAIN:
+        title = "Training the lead scores has failed"
+        body = f"What scored before goes on scoring. {job.message}"
+        notices.send("scoring_failed", f"{job.task_id}", title, body)
 
 
 def _score_slice(job: ScoringJob) -> None:
@@ -178,6 +197,9 @@ def _retrain(job: ScoringJob) -> None:
     finish(job, {"trained": True, "model_version": row.pk, "live": live, "reason": row.verdict["reason"]})
     if live:
         start(Kind.BULK)
+    if row.verdict["suspicion"]:
+        title = "The newest outcomes of leads look wrong"
+        notices.send("scoring_suspicion", str(row.pk), title, row.verdict["suspicion"])
     drifting.watch()
 
 

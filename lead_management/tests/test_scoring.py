@@ -71,6 +71,8 @@ def test_the_engine_scores_a_lead_in_a_shell():
 
 def test_a_lead_made_in_a_shell_is_scored_in_the_background():
     lead = LeadFactory(**STRONG)
+    assert tasks.score_lead(lead.pk) == 90
+    assert tasks.score_lead(0) is None
     dispatch()
     assert ScoringPending.objects.filter(pk=lead.pk).exists()
     assert work.score_pending() == 1

@@ -7,6 +7,7 @@ import threading
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
+from django.utils import timezone
 
 from core import tasks
 from core.changes.dispatch import dispatch
@@ -120,7 +121,7 @@ def test_a_challenger_taught_by_poisoned_labels_stays_out(trained):
     row = life.retrain_model()
     assert len(newest) == 250
     assert row.status == "rejected"
-    assert row.verdict["reason"].startswith("may be worse")
+    assert row.verdict["reason"].startswith(("Worse: log loss", "Possibly worse: log loss", "No signal:"))
     assert current().origin.model_id == trained.pk
 
 
@@ -163,12 +164,12 @@ def test_files_are_written_whole_and_read_back(trained, settings, tmp_path):
 
 
 def test_commands_retrain_and_score(capsys):
-    closed_leads(60)
+    closed_leads(100)
     call_command("retrain_lead_scoring")
     assert "trained: True" in capsys.readouterr().out
     call_command("score_leads")
-    assert "60 leads scored" in capsys.readouterr().out
-    assert LeadScore.objects.count() == 60
+    assert "100 leads scored" in capsys.readouterr().out
+    assert LeadScore.objects.count() == 100
 
 
 def test_drift_is_seen_and_told_to_administrators_once(admin, admin_user, rep, trained):
@@ -180,6 +181,38 @@ def test_drift_is_seen_and_told_to_administrators_once(admin, admin_user, rep, t
     assert {"lead_source", "company_size"} <= {one["feature"] for one in found["inputs"] if one["psi"] > 0.25}
     assert drifting.watch() == drifting.watch() == found["warnings"] != []
     assert [n.recipient_id for n in Notification.objects.filter(type="scoring_drift")] == [admin_user.pk]
+
+
+def test_newest_leads_with_impossible_outcomes_are_left_out_and_administrators_are_told(admin_user):
+    ids = closed_leads(500)
+    newest = Lead.objects.filter(pk__in=ids[-40:])
+    newest.update(status="converted", lost_reason="", converted_at=timezone.now())
+    assert tasks.retrain_lead_scoring_model() == "finished"
+    row = ScoringModel.objects.get()
+    assert (row.status, row.leads, row.artefact) == ("active", 400, row.twin)
+    assert (
+        "The newest leads are left out and this model, which did not learn from them, scores"
+        in (row.verdict["reason"])
+    )
+    told = Notification.objects.get(type="scoring_suspicion")
+    assert (told.recipient_id, told.body) == (admin_user.pk, row.verdict["suspicion"])
+
+
+def test_a_training_that_fails_is_recorded_and_told_and_leaves_the_live_model(
+    admin_user, trained, monkeypatch
+):
+    def fail(*args, **kwargs):
+        raise ValueError("window shape cannot be larger than input array shape")
+
+    monkeypatch.setattr(life, "retrain", fail)
+    assert tasks.retrain_lead_scoring_model() == "failed"
+    job = ScoringJob.objects.get(kind="retrain")
+    assert job.message == "ValueError: window shape cannot be larger than input array shape"
+    assert job.finished_at is not None
+    told = Notification.objects.get(type="scoring_failed")
+    assert (told.recipient_id, job.message in told.body) == (admin_user.pk, True)
+    assert current().origin.model_id == trained.pk
+    assert ScoringModel.objects.count() == 1
 
 
 def test_a_job_that_kills_its_workers_is_given_up():

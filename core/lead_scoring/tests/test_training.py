@@ -16,7 +16,6 @@ from core.lead_scoring.boosting import (
 from core.lead_scoring.default_rules import DEFAULT_RULES
 from core.lead_scoring.evaluation import models
 from core.lead_scoring.features import FeatureSpec, Frame, Kind, frame_of
-from core.lead_scoring.gate import judge
 from core.lead_scoring.inputs import encode_all, learn_inputs
 from core.lead_scoring.leaks import leaks
 from core.lead_scoring.metrics import auc, ece, ece_by_chance, lift, log_loss, pr_auc
@@ -68,6 +67,53 @@ def test_centred_tables_have_mean_zero_and_pairs_without_main_effects(world):
     cells = matrix[codes[:, i], codes[:, j]]
     for code in np.unique(codes[:, i]):
         assert abs(cells[codes[:, i] == code].mean()) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Kind.NUMBER, lambda i: i % 7),
+        (Kind.NUMBER, lambda i: 1e300),
+        (Kind.DATE, lambda i: i % 9 - 4),
+        (Kind.BOOLEAN, lambda i: i % 2),
+        (Kind.BOOLEAN, lambda i: 1),
+        (Kind.CATEGORY, lambda i: "ab"[i % 2]),
+        (Kind.MULTI, lambda i: ("a", "b")[: i % 3]),
+    ],
+)
+def test_a_field_that_only_the_newest_leads_have_is_learned_from(world, kind, value):
+    frame, won = world
+    spec = FeatureSpec("new", "New", kind)
+    fresh = with_feature(head(frame, 300), spec, [None if i < 250 else value(i) for i in range(300)])
+    model = train(fresh, won[:300], DEFAULT_RULES)
+    assert "new" in {one.feature for one in model.inputs}
+    assert np.isfinite(Scorer(model).logits(fresh)).all()
+
+
+def test_outcomes_that_are_all_alike_among_the_older_leads_are_borne(world):
+    frame, won = world
+    late = np.where(np.arange(400) < 300, 0.0, won[:400])
+    assert train(head(frame, 400), late, DEFAULT_RULES).learned
+
+
+def test_rows_of_one_lead_share_a_fold(world):
+    """Looks at one lead are alike and have one outcome: a fold that separates them would know it."""
+    frame, _ = world
+    twice = np.repeat(np.arange(150), 2)
+    coin = np.random.default_rng(9).integers(0, 2, 150).astype(float)
+    weights, groups = np.full(300, 0.5), twice
+    model = train(frame.take(twice), coin[twice], DEFAULT_RULES, weights=weights, groups=groups)
+    future = np.arange(2_000, 3_000)
+    spread = np.std(Scorer(model).logits(frame.take(future)))
+    apart = train(frame.take(twice), coin[twice], DEFAULT_RULES, weights=weights)
+    assert spread < np.std(Scorer(apart).logits(frame.take(future)))
+
+
+def test_what_was_learned_weighs_less_where_the_newest_leads_went_another_way(world):
+    frame, won = world
+    turned = np.where(np.arange(600) < 400, 1 - won[:600], won[:600])
+    shares = [train(head(frame, 600), outcomes, DEFAULT_RULES).rule_share for outcomes in (won[:600], turned)]
+    assert shares[1] > shares[0] + 0.2
 
 
 def test_training_twice_gives_the_same_artefact(world):
@@ -181,32 +227,14 @@ def test_useless_features_are_named(world):
     }
 
 
-def test_poisoned_labels_never_go_live():
-    passed = {"true": 0, "flipped": 0, "shuffled": 0}
-    for seed in (21, 22):
-        frame, won = leads(3_000, seed)
-        champion = train(head(frame, 2_000), won[:2_000], DEFAULT_RULES)
-        newest, outcomes = frame.take(np.arange(2_500, 3_000)), won[2_500:]
-        shuffled = np.random.default_rng(seed).permutation(won[:2_500])
-        labels = {"true": won[:2_500], "flipped": 1 - won[:2_500], "shuffled": shuffled}
-        for name, taught in labels.items():
-            challenger = train(head(frame, 2_500), taught, DEFAULT_RULES)
-            verdict = judge(
-                outcomes, Scorer(champion).probabilities(newest), Scorer(challenger).probabilities(newest)
-            )
-            passed[name] += verdict.passed
-    assert passed["flipped"] == passed["shuffled"] == 0
-    assert passed["true"] == 2
-
-
 def test_a_retraining_is_judged_on_leads_it_never_saw(world):
     frame, won = world
     made = retrain(head(frame, 3_000), won[:3_000], DEFAULT_RULES, None)
     assert made.verdict.passed, made.verdict.reason
-    assert made.twin.about["leads"] == 2_700
+    assert made.twin.about["leads"] == 2_400
     assert made.model.about["leads"] == 3_000
-    assert made.card["held_out"]["leads"] == 300
-    assert sum(band["leads"] for band in made.card["bands"]) == 300
+    assert made.card["held_out"]["leads"] == 600
+    assert sum(band["leads"] for band in made.card["bands"]) == 600
     assert made.card["importance"][0]["log_loss"] > 0
 
 
