@@ -3,17 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminSelectMultipleWidget
 
 from core.access import Permission
 from core.accounts.admin_login import LoginForm
+from core.accounts.hand_over import hand_over, let_go
 from core.accounts.models import ApiKey, Session, Team, User
+from core.admin import verbs
 from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm
 from core.admin.read_only import ReadOnlyAdmin
 from core.entities.locks import TEAM_TREE, lock
@@ -51,6 +55,15 @@ class NewPersonForm(UserCreationForm, CapturedForm):
     pass
 
 
+class HandOverForm(verbs.VerbForm):
+    """To whom; several take turns."""
+
+    to = forms.ModelMultipleChoiceField(
+        queryset=User.objects.filter(is_active=True).order_by("username"),
+        widget=UnfoldAdminSelectMultipleWidget,
+    )
+
+
 @admin.register(User)
 class UserAdmin(CapturedAdmin, DjangoUserAdmin):
     form = PersonForm
@@ -70,6 +83,7 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
     list_select_related = ("team",)
     search_fields = ("username", "first_name", "last_name", "email")
     ordering = ("username",)
+    actions = ("hand_over",)
     autocomplete_fields = ("team",)
     filter_horizontal = ()
     readonly_fields = ("last_login", "date_joined")
@@ -103,6 +117,28 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
         """Only superusers make superusers."""
         more = () if request.user.is_superuser else ("is_superuser",)
         return (*self.readonly_fields, *more)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Whoever has something hands it over before they are deactivated. Raises ConflictError."""
+        if change and not obj.is_active and "is_active" in form.changed_data:
+            let_go(obj)
+        super().save_model(request, obj, form, change)
+
+    @admin.action(description="Hand over to …", permissions=["change"])
+    def hand_over(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        """All that the selected users have, to others."""
+        users = list(_in_reach(request).filter(pk__in=queryset.values("pk")).order_by("pk"))
+        form = HandOverForm(request)
+        if not form.is_valid():
+            hidden = verbs.selection(request, "hand_over")
+            return verbs.page(self, request, f"Hand over what {len(users)} have", form, [], hidden)
+        for user in users:
+            receivers = [receiver for receiver in form.cleaned_data["to"] if receiver != user]
+            left = hand_over(user, receivers).left
+            named = "; ".join(f"{issue.field}: {issue.message}" for issue in left[: verbs.NAMED])
+            level = messages.WARNING if left else messages.SUCCESS
+            self.message_user(request, f"{user} has handed over. {named}", level)
+        return None
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Users are deactivated: what they did keeps its author."""

@@ -80,7 +80,7 @@ def let_go(user: User, *, force: bool = False) -> None:
     """
     found = [] if force else left(user)
     if found:
-        message = f"{user} still has something: hand it over, or send force=true."
+        message = f"{user} still has something: hand it over first (or, over the API, send force=true)."
         raise ConflictError(message, code="hand_over_needed", issues=found)
     release(user.usage_target(), force=force)
 

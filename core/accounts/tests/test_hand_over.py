@@ -221,6 +221,28 @@ def test_a_tag_in_use_is_refused_too(admin, admin_user):
     assert admin.post("/api/v1/tags/delete/", body | {"force": True}, format="json").json() == {"updated": 1}
 
 
+def test_the_admin_site_asks_for_a_hand_over_too(client, admin_user, leaver, make_user):
+    admin_user.is_staff = admin_user.is_superuser = True
+    admin_user.save()
+    client.force_login(admin_user)
+    receiver = make_user("manager")
+    address = f"/admin/core/user/{leaver.pk}/change/"
+    form = {
+        "username": leaver.username, "email": leaver.email, "time_zone": "UTC", "role": "manager",
+        "first_name": "", "last_name": "", "phone": "", "team": "",
+    }  # fmt: skip
+    assert b"still has something" in client.post(address, form).content
+    leaver.refresh_from_db()
+    assert leaver.is_active
+    chosen = {"action": "hand_over", "_selected_action": [leaver.pk], "select_across": "0"}
+    assert b"Hand over what 1 have" in client.post("/admin/core/user/", chosen).content
+    client.post("/admin/core/user/", chosen | {"verb_sent": "1", "to": [receiver.pk]})
+    assert Lead.objects.get(first_name="own").owner == receiver
+    client.post(address, form)
+    leaver.refresh_from_db()
+    assert not leaver.is_active
+
+
 def test_the_admin_site_refuses_what_is_in_use(client, admin_user):
     admin_user.is_staff = True
     admin_user.save()
