@@ -7,6 +7,10 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 from core.notifications.api import push_page
 
+SIGN_IN = [
+    path("login/", admin.site.login, name="login"),
+    path("logout/", admin.site.logout, name="logout"),
+]
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
@@ -14,6 +18,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^push/?$", push_page.page, name="push"),
     re_path(r"^push/worker\.js$", push_page.worker, name="push-worker"),
     path("api/", include("core.api.urls")),
+    # Where the API's pages send people to sign in and out.
+    path("pages/", include((SIGN_IN, "rest_framework"))),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("", RedirectView.as_view(pattern_name="docs"), name="root"),

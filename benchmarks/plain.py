@@ -13,8 +13,8 @@ from rest_framework.routers import DefaultRouter
 from rest_framework.serializers import ModelSerializer, ReadOnlyField
 from rest_framework.viewsets import ModelViewSet
 
+from lead_management.entity import LEAD
 from lead_management.models import Lead
-from lead_management.registration import LEAD
 
 DERIVED = ("is_hot", "days_since_created")
 

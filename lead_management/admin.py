@@ -19,7 +19,7 @@ from core.entities import writing
 from core.lead_scoring.answers import stored_reasons
 from core.models.fields import ADDRESS
 from lead_management.models import Lead, LeadStatus
-from lead_management.operations import Wish, convert
+from lead_management.operations import ConversionOptions, convert
 from lead_management.querysets import HOT
 
 
@@ -34,9 +34,9 @@ class ConvertForm(verbs.VerbForm):
         help_text='What new records need beyond what the lead has: {"contact": {"region": "EMEA"}}.',
     )
 
-    def wish(self) -> Wish:
+    def options(self) -> ConversionOptions:
         given = self.cleaned_data
-        return Wish(
+        return ConversionOptions(
             create_opportunity=given["create_opportunity"], custom_fields=given["custom_fields"] or {}
         )
 
@@ -136,9 +136,9 @@ class LeadAdmin(RecordAdmin):
         if not form.is_valid():
             return verbs.page(self, request, f"Convert {lead}", form, [], {})
         done = convert(
-            self.entity, writing.locked(self.entity, lead.pk, request.user), request.user, form.wish()
+            self.entity, writing.locked(self.entity, lead.pk, request.user), request.user, form.options()
         )
-        self.message_user(request, _told(done), messages.SUCCESS)
+        self.message_user(request, _describe(done), messages.SUCCESS)
         return HttpResponseRedirect(self.page_of(lead.pk))
 
     @admin.action(description="Convert …", permissions=["convert"])
@@ -148,14 +148,14 @@ class LeadAdmin(RecordAdmin):
             ids = self.bulk(request, queryset).result.order
             hidden = verbs.selection(request, "convert_selected")
             return verbs.page(self, request, f"Convert {len(ids)} leads", form, [], hidden)
-        wish = form.wish()
+        options = form.options()
         self.one_by_one(
-            request, queryset, "converted", lambda lead: convert(self.entity, lead, request.user, wish)
+            request, queryset, "converted", lambda lead: convert(self.entity, lead, request.user, options)
         )
         return None
 
 
-def _told(done: dict[str, Any]) -> str:
+def _describe(done: dict[str, Any]) -> str:
     """What a conversion did, in words."""
     parts = [
         f"{'new' if new else 'existing'} {name} {done[f'{name}_id']}" for name, new in done["created"].items()

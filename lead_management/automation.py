@@ -16,7 +16,7 @@ from core.workflows.triggers import ChangeTrigger
 from core.workflows.triggers import register as register_trigger
 from lead_management.operations import (
     CONVERSION_WRITES,
-    Wish,
+    ConversionOptions,
     check_custom_fields,
     convert,
     missing_for_conversion,
@@ -88,7 +88,7 @@ class ConvertLead(RecordAction):
 
     def run(self, step: Step) -> Outcome:
         values = self.values(step)
-        wish = Wish(
+        wish = ConversionOptions(
             create_opportunity=values.get("create_opportunity", True),
             opportunity_name=values.get("opportunity_name", ""),
             custom_fields=values.get("custom_fields", {}),

@@ -8,23 +8,29 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from contacts.registration import COMPANY, CONTACT
+from contacts.entity import COMPANY, CONTACT
 from contacts.rules import domain_of
 from core.entities import Entity, writing
+from core.entities.copying import shared_fields
 from core.entities.custom import PREFIX, definitions
 from core.entities.locks import MATCHING, lock
 from core.entities.references import existing_ids, referable
 from core.entities.relation_transfer import move_related
 from core.errors import ConflictError, FieldIssue, InvalidError
-from core.models.fields import ADDRESS
 from core.models.folding import fold
 from lead_management.mail_domains import business_domain
 from lead_management.models import Lead, LeadStatus
-from opportunities.registration import OPPORTUNITY
+from opportunities.entity import OPPORTUNITY
 
 # What a conversion makes where it is not there.
 MADE = (COMPANY, CONTACT, OPPORTUNITY)
-PERSON = ("first_name", "last_name", "email", "phone", "mobile", "job_title", "company_name", "website")
+# What a conversion does not copy though both sides have it: the lead's id in another system, how the lead
+# ended, and of a company what is the person's.
+NOT_COPIED = {
+    "company": {"external_id", "email", "phone", "notes"},
+    "contact": {"external_id"},
+    "opportunity": {"external_id", "status", "lost_reason"},
+}
 
 
 # The resources that a conversion writes, as scopes name them.
@@ -32,7 +38,7 @@ CONVERSION_WRITES = ("leads", "contacts", "companies", "opportunities")
 
 
 @dataclass(frozen=True)
-class Wish:
+class ConversionOptions:
     """What a conversion should make; ids name records to use instead of finding or making them."""
 
     create_opportunity: bool = True
@@ -47,29 +53,29 @@ class Wish:
     custom_fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def convert(entity: Entity, lead: Lead, user: Any, wish: Wish) -> dict[str, Any]:
+def convert(entity: Entity, lead: Lead, user: Any, options: ConversionOptions) -> dict[str, Any]:
     """Convert a locked lead in the caller's transaction and say what was done.
 
     Raises ConflictError for a lead that is converted already and InvalidError for ids that are not there.
     """
     if lead.status == LeadStatus.CONVERTED:
         raise ConflictError("The lead is converted already.", code="already_converted")
-    return Conversion(entity, lead, user, wish).run()
+    return Conversion(entity, lead, user, options).run()
 
 
 class Conversion:
     """One conversion; `created` says of each record whether it is new."""
 
-    def __init__(self, entity: Entity, lead: Lead, user: Any, wish: Wish) -> None:
-        self.entity, self.lead, self.user, self.wish = entity, lead, user, wish
+    def __init__(self, entity: Entity, lead: Lead, user: Any, options: ConversionOptions) -> None:
+        self.entity, self.lead, self.user, self.options = entity, lead, user, options
         self.created: dict[str, bool] = {}
 
     def run(self) -> dict[str, Any]:
-        check_custom_fields(self.wish.custom_fields)
+        check_custom_fields(self.options.custom_fields)
         company = self._company()
         contact = self._contact(company)
         company = company or self._employer(contact)
-        opportunity = self._opportunity(company, contact) if self.wish.create_opportunity else None
+        opportunity = self._opportunity(company, contact) if self.options.create_opportunity else None
         self._mark(company, contact, opportunity)
         target = ("opportunity", opportunity) if opportunity else ("contact", contact)
         moved = move_related((self.entity.name, self.lead.pk), target)
@@ -84,8 +90,8 @@ class Conversion:
         }
 
     def _company(self) -> int | None:
-        if self.wish.company:
-            return self._named("company", self.wish.company)
+        if self.options.company:
+            return self._named("company", self.options.company)
         domain = domain_of(self.lead.website) or business_domain(self.lead.email)
         if not domain and not self.lead.company_name:
             return None
@@ -106,38 +112,30 @@ class Conversion:
         return Q(domain=domain) | (by_name & Q(domain="")) if domain else by_name
 
     def _company_data(self, domain: str) -> dict[str, Any]:
-        data = {name: getattr(self.lead, name) for name in ("industry", "company_size", "website", *ADDRESS)}
-        return data | {"name": self.lead.company_name or domain, "domain": domain}
+        return {"name": self.lead.company_name or domain, "domain": domain}
 
     def _contact(self, company: int | None) -> int:
-        if self.wish.contact:
-            return self._named("contact", self.wish.contact)
+        if self.options.contact:
+            return self._named("contact", self.options.contact)
         email = self.lead.email
         if email:
             lock(MATCHING, f"contact {email}")
             found = self._first("contact", Q(email=email) | Q(additional_emails__contains=[email]))
             if found:
                 return found
-        data = {
-            name: getattr(self.lead, name) for name in (*PERSON, *ADDRESS, "lead_source", "do_not_contact")
-        }
-        data |= {"company": company, "notes": self.lead.notes}
-        return self._make(CONTACT, data)
+        return self._make(CONTACT, {"company": company})
 
     def _opportunity(self, company: int | None, contact: int) -> int:
-        lead, wish = self.lead, self.wish
-        amount = lead.estimated_value if wish.amount is None else wish.amount
+        lead, options = self.lead, self.options
+        amount = lead.estimated_value if options.amount is None else options.amount
         data = {
-            "name": wish.opportunity_name or f"{lead.company_name or lead} opportunity"[:200],
+            "name": options.opportunity_name or f"{lead.company_name or lead} opportunity"[:200],
             "company": company,
             "contact": contact,
-            "company_name": lead.company_name,
             "amount": amount,
-            "currency": lead.currency,
-            "pipeline": wish.pipeline,
-            "stage": wish.stage,
-            "expected_close_date": wish.expected_close_date,
-            "lead_source": lead.lead_source,
+            "pipeline": options.pipeline,
+            "stage": options.stage,
+            "expected_close_date": options.expected_close_date,
         }
         return self._make(OPPORTUNITY, data)
 
@@ -156,14 +154,13 @@ class Conversion:
         return pk
 
     def _make(self, entity: Entity, data: dict[str, Any]) -> int:
-        """A new record that belongs to whom the lead belongs to, with what both define as custom fields."""
+        """A new record with all that it shares with the lead, which belongs to whom the lead belongs to."""
+        shared = shared_fields(self.entity, entity, self.lead, NOT_COPIED[entity.name])
         whose = {name: self._still_here(name) for name in ("owner", "assigned_to")}
-        custom_fields = shared_values(self.entity, entity, self.lead) | given_for(
-            entity, self.wish.custom_fields
-        )
-        extra = {"tags": self.lead.tags, "custom_fields": custom_fields}
+        given = given_for(entity, self.options.custom_fields)
+        shared["custom_fields"] = shared["custom_fields"] | given
         with custom_fields_of(entity):
-            record = writing.create_from_input(entity, data | whose | extra, self.user)
+            record = writing.create_from_input(entity, shared | whose | data, self.user)
         self.created[entity.name] = True
         return record.pk
 
@@ -244,15 +241,3 @@ def missing_for_conversion(
         and along.get(d.key) != d.type
         and d.key not in given_for(entity, given)
     ]
-
-
-def shared_values(source: Entity, target: Entity, record: Any) -> dict[str, Any]:
-    """The record's custom values that `target` defines under the same key and type."""
-    if not record.custom_fields:
-        return {}
-    types = {d.key: d.type for d in definitions(source)}
-    return {
-        d.key: record.custom_fields[d.key]
-        for d in definitions(target)
-        if types.get(d.key) == d.type and d.key in record.custom_fields
-    }

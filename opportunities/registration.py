@@ -1,112 +1,21 @@
-"""What opportunities hand to core."""
+"""What opportunities register with core's features, at start-up (apps.py)."""
 
 from pathlib import Path
-from typing import Any
-
-from django.db.models import F, Q
-from django.db.models.functions import Extract, Now
 
 from core.api import routes
 from core.demo import demo_parts
-from core.entities import column, columns, derived
-from core.entities.amounts import fits_currency
-from core.entities.entity import Entity, NamedFilter, id_column, record_columns, register
-from core.entities.field_types import Boolean, Integer, Money, Text
-from core.entities.money import CURRENCY
-from core.entities.ownership import COMMON_FILTERS
-from core.entities.references import targets
 from core.notifications.watching import watch
 from core.transfer.headers import headers_of, load, records
 from opportunities import (
     automation,  # noqa: F401  (triggers and actions)
     digest,  # noqa: F401  (its sections register themselves)
 )
+from opportunities.api.views import OpportunityViewSet, PipelineViewSet, StageViewSet
 from opportunities.demo import add_opportunities
-from opportunities.models import Opportunity, Pipeline
-from opportunities.querysets import OPEN, weighted
-from opportunities.rules import company_named, in_a_stage, lost_with_a_reason, named, stage_decides
-
-targets.register("pipeline", Pipeline)
-
-
-class StageKey(Text):
-    """The key of a stage; which ones there are is the pipeline's matter."""
-
-    def __init__(self, max_length: int = 40, **options: Any) -> None:
-        super().__init__(max_length=max_length, **options)
-
-    def to_internal_value(self, data: Any) -> str:
-        return super().to_internal_value(data).lower()
-
-
-def _rotting(wanted: bool, user: Any) -> Q:
-    rotting = Q(pk__in=Opportunity.objects.rotting().values("pk"))
-    return rotting if wanted else ~rotting
-
-
-OPPORTUNITY = register(
-    Entity(
-        name="opportunity",
-        plural="opportunities",
-        model=Opportunity,
-        display_fields=("name",),
-        columns=(
-            id_column(Opportunity),
-            column(Opportunity, "name", required=False),
-            *columns(Opportunity, "company", "contact", "company_name"),
-            column(Opportunity, "pipeline", required=False),
-            column(Opportunity, "stage", field_type=StageKey(), required=False),
-            *columns(Opportunity, "status", "amount"),
-            column(Opportunity, "currency", field_type=CURRENCY),
-            column(Opportunity, "probability"),
-            derived("weighted_amount", Money(max_digits=17, decimal_places=4), weighted()),
-            *columns(Opportunity, "forecast_category", "expected_close_date", "actual_close_date"),
-            column(Opportunity, "lost_reason"),
-            column(Opportunity, "lead_source", aliases=("source",)),
-            *columns(Opportunity, "next_step", "last_contacted_at"),
-            column(Opportunity, "notes", orderable=False),
-            column(Opportunity, "stage_changed_at"),
-            derived("days_in_stage", Integer(), Extract(Now() - F("stage_changed_at"), "day")),
-            *record_columns(Opportunity),
-        ),
-        filters={
-            **COMMON_FILTERS,
-            "rotting": NamedFilter(Boolean(), _rotting, "Resting in a stage for longer than it allows."),
-        },
-        open_filter=OPEN,
-        rules=(
-            in_a_stage,
-            stage_decides,
-            lost_with_a_reason,
-            fits_currency("amount"),
-            company_named,
-            named,
-        ),
-        example={
-            "name": "Second engine",
-            "company": 1,
-            "amount": "48000.00",
-            "currency": "GBP",
-            "stage": "proposal",
-            "expected_close_date": "2030-01-31",
-        },
-    )
-)
 
 watch("opportunity", "stage")
-
-
 demo_parts.register("opportunities", add_opportunities)
-
 headers_of.register("opportunity", load(*records(), Path(__file__).with_name("headers.toml")))
-
-
-def _register_routes() -> None:
-    from opportunities.api import views  # the views need the entity above
-
-    routes.register("opportunities", views.OpportunityViewSet)
-    routes.register("pipelines", views.PipelineViewSet)
-    routes.register("stages", views.StageViewSet)
-
-
-_register_routes()
+routes.register("opportunities", OpportunityViewSet)
+routes.register("pipelines", PipelineViewSet)
+routes.register("stages", StageViewSet)

@@ -7,10 +7,14 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "core.accounts.api.authentication.SessionJWTAuthentication",
         "core.accounts.api.authentication.ApiKeyAuthentication",
+        "core.accounts.api.authentication.PageAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["core.api.permissions.SignedIn"],
     "DEFAULT_THROTTLE_CLASSES": ["core.accounts.api.throttling.RateThrottle"],
-    "DEFAULT_RENDERER_CLASSES": ["core.api.rendering.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "core.api.rendering.JSONRenderer",
+        "core.api.browsable.BrowsableRenderer",
+    ],
     "DEFAULT_PARSER_CLASSES": ["core.api.rendering.JSONParser"],
     "EXCEPTION_HANDLER": "core.api.problems.handle",
     "DEFAULT_METADATA_CLASS": None,  # what OPTIONS would tell stands in the OpenAPI document

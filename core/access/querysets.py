@@ -1,5 +1,6 @@
 """`Model.objects.visible_to(user, action)`: the one way a user reaches rows."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 from django.db import models
@@ -10,9 +11,22 @@ from core.access.roles import Permission
 class VisibleQuerySet(models.QuerySet):
     """A queryset of a model that has a `policy`."""
 
+    # Querysets whose union this one is, where `visible_to` was the last that was asked of it: their parts
+    # have indexes of their own, which an OR over them has not.
+    union_of: "Callable[[], list[Self]] | None" = None
+
     def visible_to(self, user: Any, action: str = Permission.VIEW) -> Self:
         """The rows on which `user` may do `action`; none when their role lacks it."""
-        return self.filter(self.model.policy.scope(user, action))
+        policy = self.model.policy
+        found = self.filter(policy.scope(user, action))
+        found.union_of = lambda: [self.filter(part) for part in policy.branches(user, action)]
+        return found
+
+    @property
+    def parts(self) -> "list[Self]":
+        """Querysets whose union this one is."""
+        parts = self.union_of() if self.union_of else []
+        return parts if len(parts) > 1 else [self]
 
 
 VisibleManager = models.Manager.from_queryset(VisibleQuerySet)

@@ -26,7 +26,13 @@ class IndexView(KnownParametersMixin, APIView):
     @extend_schema(operation_id="index", tags=["index"], responses={200: INDEX})
     def get(self, request: Request) -> Response:
         """The lists there are, where one signs in, and where all of it is described."""
-        listed = sorted({prefix for prefix, viewset, _ in router.registry if hasattr(viewset, "list")})
+        listed = sorted(
+            {
+                prefix
+                for prefix, viewset, _ in router.registry
+                if hasattr(viewset, "list") and "-" not in prefix
+            }
+        )
         return Response(
             {
                 "docs": reverse("docs", request=request),

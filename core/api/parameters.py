@@ -43,6 +43,11 @@ def only_known(request: Request, names: Collection[str]) -> None:
             raise InvalidError.unknown(name, sorted(names), "unknown")
 
 
+def single_valued(request: Request) -> dict[str, str]:
+    """Query parameters as one text each; a repeated one (`?type=a&type=b`) means any of these."""
+    return {key: ",".join(values) for key, values in request.query_params.lists()}
+
+
 def flag(request: Request, name: str) -> bool:
     """A true/false query parameter, false by default. Raises InvalidError."""
     return bool(_given(request, name, Boolean()))

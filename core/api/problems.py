@@ -114,11 +114,12 @@ def _of_drf(exception: Exception, request: Any) -> Response | None:
         return None
     errors_found = listed(_flattened(exception.get_full_details()))
     found = errors_found["errors"]
-    single = found[0] if len(found) == 1 and not found[0]["field"] else None
-    code = single["code"] if single else getattr(exception, "default_code", "error")
-    detail = single["message"] if single else str(exception.default_detail)
-    more = {"errors": []} if single else errors_found
-    return _response(problem(exception.status_code, code, detail, request, **more), _drf_headers(exception))
+    if isinstance(exception, exceptions.ValidationError):
+        detail = "; ".join(": ".join(filter(None, (one["field"], one["message"]))) for one in found)
+        return _response(problem(exception.status_code, "invalid", detail, request, **errors_found))
+    [single] = found[:1]
+    document = problem(exception.status_code, single["code"], single["message"], request, errors=[])
+    return _response(document, _drf_headers(exception))
 
 
 def _drf_headers(exception: exceptions.APIException) -> dict[str, str]:

@@ -61,7 +61,12 @@ class JSONRenderer(BaseRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
     ) -> bytes:
-        return b"" if data is None else dumps(data)
+        if data is None:
+            return b""
+        indented = bool((renderer_context or {}).get("indent"))
+        return (
+            orjson.dumps(orjson.loads(dumps(data)), option=orjson.OPT_INDENT_2) if indented else dumps(data)
+        )
 
 
 class JSONParser(BaseParser):

@@ -1,6 +1,6 @@
 """The base of everything over HTTP that is no entity: pipelines, custom fields, saved views, templates."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError as ModelError
@@ -15,28 +15,18 @@ from rest_framework.viewsets import GenericViewSet
 
 from core.access import Permission
 from core.api import preconditions
-from core.api.paging import numbered
+from core.api.filter_backends import ResourceFilterBackend, ResourceOrderingFilter
+from core.api.pagination import PageNumberPagination
 from core.api.parameters import KnownParametersMixin, flag, record_id
 from core.api.permissions import PolicyPermission, action_of
-from core.api.querying import filtered, ordered
+from core.api.strict import StrictFieldsMixin
 from core.api.transactions import TransactionMixin
 from core.entities.usage import release_row
 from core.errors import ConflictError, ForbiddenError, NotVisibleError
 
 
-class StrictSerializer(serializers.ModelSerializer):
-    """A ModelSerializer that refuses unknown and read-only fields and asks the model's own `clean()`."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict):
-            writable = {name for name, f in self.fields.items() if not f.read_only}
-            wrong = {
-                n: "unknown_field" if n not in self.fields else "read_only" for n in set(data) - writable
-            }
-            if wrong:
-                details = {n: [serializers.ErrorDetail(_WORDS[code], code)] for n, code in wrong.items()}
-                raise ValidationError(details)
-        return super().to_internal_value(data)
+class StrictSerializer(StrictFieldsMixin, serializers.ModelSerializer):
+    """A ModelSerializer that refuses unknown fields and asks the model's own `clean()`."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """The model's rules, and the serializer's own, over the fields as they would be."""
@@ -63,16 +53,12 @@ class StrictSerializer(serializers.ModelSerializer):
         return [f for f in self.Meta.model._meta.concrete_fields if not f.generated]
 
 
-_WORDS = {"unknown_field": "Unknown field.", "read_only": "This field is read-only."}
-
-
 class RowsMixin:
-    """The rows of `model` within its policy, as the query filters and orders them; unknown in it is a 400."""
+    """The rows of `model` within its policy."""
 
     model: Any
-    filters: tuple[str, ...] = ()
+    # Parameters of a list that the view reads itself, in `filter_queryset`.
     parameters: tuple[str, ...] = ()
-    orderings: tuple[str, ...] = ()
     request: Request
     kwargs: dict[str, Any]
 
@@ -85,16 +71,12 @@ class RowsMixin:
         return rows.filter(self.policy.scope(self.request.user, Permission.VIEW))
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        rows = self.filtered(self.get_queryset())
-        return Response(numbered(request, ordered(request, rows, self.orderings), self._shown).body())
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(self._shown(page))
 
-    def _shown(self, rows: QuerySet) -> Any:
-        return self.get_serializer(rows, many=True).data  # type: ignore[attr-defined]
-
-    def filtered(self, rows: QuerySet) -> QuerySet:
-        """The rows the query names. Raises InvalidError for unknown parameters and bad values."""
-        known = (*self.parameters, *(["ordering"] if self.orderings else []))
-        return filtered(self.request, rows, self.filters, known)
+    def _shown(self, rows: Sequence[Any]) -> Any:
+        """The rows of a page as the list shows them."""
+        return self.get_serializer(rows, many=True).data
 
     def get_object(self) -> Any:
         """The row in the address; for a change, under lock and within what the user may change."""
@@ -170,10 +152,14 @@ class ReadOnlyResourceViewSet(
 ):
     """List and retrieve rows of `model` within its policy.
 
-    `filters` names the fields a list may be filtered by, `orderings` those it may be sorted by, `parameters`
-    what a subclass reads itself.
+    `filterset_class` or `filterset_fields` says what a list may be filtered by, `ordering_fields` what it may
+    be sorted by.
     """
 
+    filter_backends = [ResourceFilterBackend, ResourceOrderingFilter]
+    pagination_class = PageNumberPagination
+    filterset_fields: Collection[str] = ()
+    ordering_fields: Collection[str] = ()
     permission_classes = [PolicyPermission]
     access: dict[str, str] = {}
     taking: Mapping[str, Collection[str] | None] = {"list": None}

@@ -44,8 +44,10 @@ router = Router()
 
 
 def register(prefix: str, viewset: Any, basename: str | None = None) -> None:
-    """Serve `viewset` at /api/v1/<prefix>/."""
+    """Serve `viewset` at /api/v1/<prefix>/, and where that has underscores with hyphens as well."""
     router.register(prefix, viewset, basename or prefix)
+    if "_" in prefix:
+        router.register(prefix.replace("_", "-"), viewset, f"{basename or prefix}{HYPHENATED}")
 
 
 # Addresses that belong to no viewset: (prefix below /api/, patterns).

@@ -1,47 +1,238 @@
-"""The strong base: every entity's viewset is this one with its entity named and its own verbs added."""
+"""The strong base: every entity's viewset is this one with its serializer and its FilterSet named and its own
+verbs added."""
 
 from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
 
-from rest_framework.viewsets import ViewSet
+import orjson
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet, ViewSet
 
-from core.access import Permission
-from core.api.parameters import PAGES, KnownParametersMixin
+from core.access import Permission, role_allows
+from core.api import preconditions
+from core.api.bodies import takes_no_body
+from core.api.bulk import AssignSerializer, BulkResultSerializer, BulkSerializer
+from core.api.entity_pagination import EntityPagination
+from core.api.filter_backends import (
+    EntityFilterBackend,
+    EntityOrderingFilter,
+    EntitySearchFilter,
+    VisibleRowsFilter,
+)
+from core.api.pagination import numbered
+from core.api.parameters import PAGES, KnownParametersMixin, flag, record_id
 from core.api.permissions import PolicyPermission
-from core.api.records import BulkMixin, HistoryMixin, ReadMixin, WriteMixin
+from core.api.rendering import dumps
 from core.api.schema import CrmSchema, EntitySchema
+from core.api.serializers import EntitySerializer
 from core.api.transactions import TransactionMixin
+from core.changes.history import of_record, presented
+from core.conditions.filters import EntityFilterSet
+from core.conditions.list_query import names_in, sparse_fields
+from core.conf import reading_database
+from core.entities import Entity, writing
+from core.entities.cleaning import warnings_of
+from core.entities.duplicates import possible_duplicates, refuse_duplicates
+from core.errors import ForbiddenError, NotVisibleError
+from core.models.record import etag_of
 
 
 class CrmViewSet(KnownParametersMixin, TransactionMixin, ViewSet):
-    """Base of all our viewsets: authenticated, asked of the policy, writing in one transaction."""
+    """Base of viewsets without rows of their own: authenticated, asked of the policy, writing in one
+    transaction."""
 
     permission_classes = [PolicyPermission]
     schema = CrmSchema()
-    # Names of own routes → the action their policy is asked for; others follow the method.
+    # Names of own routes → the permission their policy is asked for; others follow the method.
     access: Mapping[str, str] = {}
 
 
 SHAPE = {"fields", "expand"}
-# None: what takes the list's filters looks at its query itself.
-TAKING: dict[str, Collection[str] | None] = {
-    **dict.fromkeys(("list", "statistics")),
-    "create": SHAPE | {"on_duplicate"},
-    "retrieve": SHAPE | {"archived"},
-    "update": SHAPE,
-    "partial_update": SHAPE,
-    "restore": SHAPE,
-    "destroy": {"hard", "archived"},
-    "history": PAGES,
-}
 
 
-class EntityViewSet(ReadMixin, WriteMixin, BulkMixin, HistoryMixin, CrmViewSet):
-    """List, create, retrieve, update, archive, restore, delete, bulk, history, statistics."""
+class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
+    """List, create, retrieve, update, archive, restore, delete, bulk changes, history, statistics.
 
+    A subclass names its `queryset`, `serializer_class` and `filterset_class`. Lists go through the filter
+    backends and the paginator; the serializer has PostgreSQL write their rows as JSON.
+    """
+
+    serializer_class: type[EntitySerializer]
+    filterset_class: type[EntityFilterSet]
+    filterset: EntityFilterSet
+    permission_classes = [PolicyPermission]
+    filter_backends = [EntityFilterBackend, EntitySearchFilter, EntityOrderingFilter, VisibleRowsFilter]
+    search_fields: Collection[str] = ("search_text", "custom_fields")
+    ordering_fields: Any = "__all__"
+    pagination_class = EntityPagination
     schema = EntitySchema()
-    access = {
+    sources: ClassVar[Mapping[str, str]] = {"bulk_update": "bulk", "assign": "bulk"}
+    access: Mapping[str, str] = {
         "bulk_update": Permission.CHANGE,
         "assign": Permission.CHANGE,
         "restore": Permission.CHANGE,
     }
-    taking = TAKING
+    # None: the filter backend refuses what is unknown.
+    taking: Mapping[str, Collection[str] | None] = {
+        **dict.fromkeys(("list", "statistics")),
+        "create": SHAPE | {"on_duplicate"},
+        "retrieve": SHAPE | {"archived"},
+        "update": SHAPE,
+        "partial_update": SHAPE,
+        "restore": SHAPE,
+        "destroy": {"hard", "archived"},
+        "history": PAGES,
+    }
+    # By action: parameters beside the list's filters that the action reads itself.
+    unfiltered_params: Mapping[str, Collection[str]] = {}
+
+    @property
+    def entity(self) -> Entity:
+        return self.serializer_class.Meta.entity
+
+    @property
+    def policy(self) -> Any:
+        return self.entity.model.policy
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
+        """The serializer, showing the fields and expanding the references that the request names."""
+        params = self.request.query_params
+        listed = getattr(self, "filterset", None)
+        kwargs.setdefault("fields", sparse_fields(params, listed) if listed else names_in(params, "fields"))
+        kwargs.setdefault("expand", names_in(params, "expand"))
+        return super().get_serializer(*args, **kwargs)
+
+    def get_object(self) -> Any:
+        """The record in the address: to be read, or under lock and within what the user may change."""
+        pk = record_id(self.kwargs["pk"])
+        if self.request.method != "GET":
+            return writing.locked(self.entity, pk, self.request.user)
+        found = self.get_queryset().visible_to(self.request.user).filter(pk=pk).first()
+        if found is None:
+            raise NotVisibleError("Not found.")
+        return found
+
+    def filtered_rows(self) -> Any:
+        """The rows that the list's filters name, for statistics: from the replica where there is one."""
+        return self.filter_queryset(self.get_queryset()).order_by().using(reading_database())
+
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        rows = self._by_archive_mark(self.entity.visible_to(request.user).filter(pk=record_id(pk)))
+        return self._respond(rows)
+
+    def create(self, request: Request) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        twins = possible_duplicates(self.entity, serializer.validated_data, request.user)
+        refuse_duplicates(request.query_params.get("on_duplicate", ""), twins)
+        record = serializer.save()
+        more = {} if twins is None else {"possible_duplicates": twins}
+        return self.shown(request, record.pk, 201, **more, **self._warnings(record))
+
+    def update(self, request: Request, pk: str, *, partial: bool = False) -> Response:
+        record = self.get_object()
+        preconditions.check(request, record)
+        serializer = self.get_serializer(record, data=request.data, partial=partial)
+        serializer.is_valid(raise_exception=True)
+        serializer.save()
+        return self.shown(request, record.pk, **self._warnings(record))
+
+    def partial_update(self, request: Request, pk: str) -> Response:
+        return self.update(request, pk, partial=True)
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Archive; with `hard=true` an administrator deletes for good."""
+        hard = flag(request, "hard")
+        if hard and not role_allows(request.user, Permission.HARD_DELETE):
+            raise ForbiddenError("Only administrators delete for good.")
+        archived = hard and flag(request, "archived")
+        record = writing.locked(
+            self.entity, record_id(pk), request.user, Permission.DELETE, archived=archived
+        )
+        preconditions.check(request, record)
+        writing.delete(record) if hard else writing.archive(record)
+        return Response(status=204)
+
+    @action(methods=["post"], detail=True)
+    @takes_no_body
+    def restore(self, request: Request, pk: str) -> Response:
+        """Bring an archived record back."""
+        record = writing.locked(self.entity, record_id(pk), request.user, archived=True)
+        preconditions.check(request, record)
+        writing.restore(record)
+        return self.shown(request, record.pk)
+
+    @extend_schema(request=BulkSerializer, responses={200: BulkResultSerializer, 207: BulkResultSerializer})
+    @action(methods=["post"], detail=False)
+    def bulk_update(self, request: Request) -> Response:
+        """Change, archive or assign many records; answered one by one."""
+        return self._bulk(BulkSerializer)
+
+    @extend_schema(request=AssignSerializer, responses={200: BulkResultSerializer, 207: BulkResultSerializer})
+    @action(methods=["post"], detail=False)
+    def assign(self, request: Request) -> Response:
+        """Give records to one user, or to several in turn or by their open work."""
+        return self._bulk(AssignSerializer)
+
+    @action(methods=["get"], detail=False)
+    def statistics(self, request: Request) -> Response:
+        """Totals of the records that the list's filters name."""
+        return Response(self.filtered_rows().statistics())
+
+    @action(methods=["get"], detail=True)
+    def history(self, request: Request, pk: str) -> Response:
+        """What was changed in the record, when and by whom, newest first."""
+        changes = of_record(self.entity, self.seen(request, pk))
+        names = {self.entity.name: self.entity.public_names}
+        return Response(numbered(request, changes, lambda rows: presented(rows, names)).body())
+
+    def seen(self, request: Request, pk: str) -> int:
+        """The id of a record the user may see, archived or not. Raises NotVisibleError."""
+        if not self.entity.visible_to(request.user).filter(pk=record_id(pk)).exists():
+            raise NotVisibleError("Not found.")
+        return int(pk)
+
+    def shown(self, request: Request, pk: int, status: int = 200, **more: Any) -> Response:
+        """One record as lists show it, with its entity tag."""
+        rows = self.entity.visible_to(request.user).filter(pk=pk, archived_at=None)
+        return self._respond(rows, status, **more)
+
+    def _respond(self, rows: QuerySet, status: int = 200, **more: Any) -> Response:
+        """The one record in `rows`; 304 where the client has this version already."""
+        request = self.request
+        found = rows.values_list("pk", "version").first()
+        if not found:
+            raise NotVisibleError("Not found.")
+        pk, version = found
+        headers = {"ETag": etag_of(pk, version)}
+        if status == 201:
+            headers["Location"] = request.build_absolute_uri(f"{request.path.rstrip('/')}/{pk}/")
+        if request.method == "GET" and headers["ETag"] in request.headers.get("If-None-Match", ""):
+            return Response(status=304, headers=headers)
+        document = self.get_serializer(pk).data
+        return Response(orjson.loads(dumps(document)) | more if more else document, status, headers=headers)
+
+    def _by_archive_mark(self, rows: QuerySet) -> QuerySet:
+        """`archived` of one record: as in a list."""
+        asked = {key: value for key, value in self.request.query_params.items() if key == "archived"}
+        return self.filterset_class(asked, rows, request=self.request).checked
+
+    def _warnings(self, record: Any) -> dict[str, Any]:
+        """What was taken and is doubtful, such as a phone number that nobody can place."""
+        found = warnings_of(self.entity, record, self.request.data)
+        return {"warnings": found} if found else {}
+
+    def _bulk(self, serializer_class: Any) -> Response:
+        context = {**self.get_serializer_context(), "entity": self.entity}
+        serializer = serializer_class(data=self.request.data, context=context)
+        serializer.is_valid(raise_exception=True)
+        answer = serializer.save()
+        return Response(answer, 207 if answer["errors"] else 200)

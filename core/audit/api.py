@@ -8,7 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import ReadAllPolicy
-from core.api import listing, paging
+from core.api import pagination
+from core.api.parameters import single_valued
 from core.api.schema.parts import ID, TEXT, page_of, ref
 from core.api.viewsets import CrmViewSet
 from core.changes import feed
@@ -60,8 +61,8 @@ class ChangeViewSet(CrmViewSet):
     )
     def list(self, request: Request) -> Response:
         """Walk the change feed."""
-        params = listing.single_valued(request)
-        size, horizon = paging.page_size(request), feed.horizon()
+        params = single_valued(request)
+        size, horizon = pagination.page_size(request), feed.horizon()
         rows = feed.visible(_filtered(feed.settled(horizon), params), request.user)
         if params.get("cursor"):
             rows = feed.after(rows, params["cursor"], horizon)
@@ -95,7 +96,7 @@ def _page(request: Request, rows: list[Change], size: int, horizon: int) -> dict
     names = {entity.name: entity.public_names for entity in entities}
     return {
         "count": None,
-        "next": paging.address(request, cursor=cursor) if more else None,
+        "next": pagination.address(request, cursor=cursor) if more else None,
         "previous": None,
         "cursor": cursor,
         "results": presented(rows[:size], names),

@@ -6,7 +6,6 @@ A condition is an equality map (`{"state": "CA"}`) or a tree of `all`, `any`, `n
 
 from core.conditions.compiling import change_q, record_q
 from core.conditions.grammar import ChangedPredicate, Condition, Group, Leaf, Negation, fields_of, parse
-from core.conditions.query import filters_of
 
 __all__ = [
     "ChangedPredicate",
@@ -16,7 +15,6 @@ __all__ = [
     "Negation",
     "change_q",
     "fields_of",
-    "filters_of",
     "parse",
     "record_q",
 ]

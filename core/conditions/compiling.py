@@ -5,7 +5,7 @@ Every leaf is true or false, never null: "not" gives what "is" leaves over, rows
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import reduce
+from functools import partial, reduce
 from operator import and_, or_
 from typing import Any
 
@@ -16,7 +16,7 @@ from django.db.models.functions import Cast
 from django.db.models.lookups import Contains, EndsWith, IsNull, StartsWith
 
 from core.conditions.grammar import SPANS, ChangedPredicate, Condition, Group, Leaf, Negation, fields_of
-from core.conditions.relative_dates import RelativeDate
+from core.conditions.relative_dates import RelativeDate, WholeDay
 from core.entities import field_types
 from core.entities.columns import Column
 from core.entities.entity import Entity
@@ -89,7 +89,8 @@ def _changed_q(leaf: Leaf) -> Q:
         here, there = holds.items()
         return changed & Q(here) & ~Q(there)
     text = KeyTextTransform(str(side), KeyTransform(path, "changes"))
-    return changed & _known(Cast(text, _sql_type(leaf.column.field_type)), "exact", _resolved(leaf.value))
+    then = Cast(text, _sql_type(leaf.column.field_type))
+    return changed & _compared(partial(_known, then), "exact", leaf.value)
 
 
 _SQL_TYPES: list[tuple[Any, models.Field]] = [
@@ -102,9 +103,9 @@ _SQL_TYPES: list[tuple[Any, models.Field]] = [
 ]
 
 
-def _sql_type(kind: field_types.FieldType) -> models.Field:
+def _sql_type(field_type: field_types.FieldType) -> models.Field:
     """What JSON text of a change is compared as."""
-    return next((made for found, made in _SQL_TYPES if isinstance(kind, found)), models.TextField())
+    return next((made for found, made in _SQL_TYPES if isinstance(field_type, found)), models.TextField())
 
 
 def _joined(word: str, parts: list[Q]) -> Q:
@@ -122,17 +123,36 @@ def leaf_q(leaf: Leaf, zone: Any = None) -> Q:
         return _same_number(leaf.column, leaf.value)
     if leaf.op in PARTS:
         return _part(leaf.column, leaf.op, leaf.value)
+    if leaf.op == "between":
+        return _between(leaf.column, leaf.value, zone)
     special = _SPECIAL.get(leaf.op)
     if special:
         return special(leaf.column, leaf.value)
-    return _lookup(leaf.column, LOOKUPS[leaf.op], _resolved(leaf.value, zone))
+    return _lookup(leaf.column, LOOKUPS[leaf.op], leaf.value, zone)
 
 
-def _resolved(value: Any, zone: Any = None) -> Any:
-    return value.resolve(zone) if isinstance(value, RelativeDate) else value
+def _lookup(column: Column, lookup: str, value: Any, zone: Any = None) -> Q:
+    return _compared(partial(_plain_lookup, column), lookup, value, zone)
 
 
-def _lookup(column: Column, lookup: str, value: Any) -> Q:
+def _compared(compare: Callable[[str, Any], Q], lookup: str, value: Any, zone: Any = None) -> Q:
+    """`compare(lookup, value)`, what is relative resolved and whole days taken as such."""
+    if isinstance(value, list) and any(isinstance(item, WholeDay | RelativeDate) for item in value):
+        return reduce(or_, [_compared(compare, "exact", item, zone) for item in value])
+    if isinstance(value, WholeDay):
+        return _within_day(compare, lookup, *value.bounds(zone))
+    return compare(lookup, value.resolve(zone) if isinstance(value, RelativeDate) else value)
+
+
+def _within_day(compare: Callable[[str, Any], Q], lookup: str, start: Any, end: Any) -> Q:
+    """A time compared with the day from `start` up to `end`."""
+    if lookup == "exact":
+        return compare("gte", start) & compare("lt", end)
+    bounds = {"lt": ("lt", start), "lte": ("lt", end), "gt": ("gte", end), "gte": ("gte", start)}
+    return compare(*bounds[lookup])
+
+
+def _plain_lookup(column: Column, lookup: str, value: Any) -> Q:
     """`column lookup value`; the path comes from the registry, never from the user."""
     if column.expression is None:
         return Q(**{f"{column.path}__{lookup}": value})
@@ -192,9 +212,9 @@ def _empty(column: Column) -> Q:
     return empty | Q(**{column.path: column.empty})
 
 
-def _between(column: Column, ends: list[Any]) -> Q:
+def _between(column: Column, ends: list[Any], zone: Any = None) -> Q:
     low, high = ends
-    return _lookup(column, "gte", low) & _lookup(column, "lte", high)
+    return _lookup(column, "gte", low, zone) & _lookup(column, "lte", high, zone)
 
 
 def _has_any(column: Column, items: list[Any]) -> Q:
@@ -220,7 +240,6 @@ def _within(leaf: Leaf, zone: Any) -> Q:
 
 _SPECIAL: dict[str, Callable[[Column, Any], Q]] = {
     "is_empty": _is_empty,
-    "between": _between,
     "has_any": _has_any,
     "has_all": _has_all,
 }

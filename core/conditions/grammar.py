@@ -23,7 +23,7 @@ SPANS = ("within_last", "within_next")
 
 @dataclass(frozen=True)
 class Leaf:
-    """`field op value`, the value cleaned by the field's kind."""
+    """`field op value`, the value as the field's type reads it."""
 
     column: Column
     op: str
@@ -191,8 +191,6 @@ def operand(column: Column, op: str, raw: Any, *, given: bool = True) -> Any:
 
 
 def _single(column: Column, op: str, raw: Any) -> Any:
-    if isinstance(column.field_type, field_types.Date | field_types.DateTime):
-        return relative_or_absolute(column.field_type, raw)
     if op in ("contains", "starts_with", "ends_with"):
         return field_types.Text(max_length=500, trim_whitespace=False).to_internal_value(raw)
     return _clean(column, raw)
@@ -211,9 +209,11 @@ def _list(column: Column, op: str, raw: Any) -> list[Any]:
 
 
 def _clean(column: Column, raw: Any) -> Any:
-    """One value; of list kinds, one item. What is blank, or becomes so, is no value to compare with."""
+    """One value; of lists, one item. What is blank, or becomes so, is no value to compare with."""
     if isinstance(column.field_type, field_types.TextList | field_types.MultiChoice):
         value = next(iter(column.field_type.to_internal_value([raw])), "")
+    elif isinstance(column.field_type, field_types.Date | field_types.DateTime):
+        value = relative_or_absolute(column.field_type, raw)
     else:
         value = "" if raw is None else column.field_type.to_internal_value(raw)
     if value == "":

@@ -1,9 +1,14 @@
-"""Relative dates: `"today"`, `{"days": -7}`, and spans for "within the last …"."""
+"""Relative dates: `"today"`, `{"days": -7}`, whole days, and spans for "within the last …".
 
+They are resolved in Django's current time zone (`in_zone_of` makes it a user's) or by SQL in each row's zone.
+"""
+
+import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, ClassVar
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models import Func, Value
@@ -17,38 +22,73 @@ UNITS = ("minutes", "hours", "days", "weeks")
 LIMIT = timedelta(days=36_525)
 
 
+EARLIEST, LATEST = (end.replace(tzinfo=UTC) for end in (datetime.min, datetime.max))  # noqa: DTZ901
+# Days that have a name, as days from today.
+DAYS = {"today": 0, "yesterday": -1, "tomorrow": 1}
+_ISO_DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}\s*\Z", re.ASCII)
+
+
+def in_zone_of(user: Any) -> AbstractContextManager[None]:
+    """Inside, "today" and whole days are those of the user; the current zone's for the system (None)."""
+    zone = getattr(user, "zone", None)
+    return nullcontext() if zone is None else timezone.override(zone)
+
+
 @dataclass(frozen=True)
 class RelativeDate:
     """A point in time told relative to now, resolved when the condition is compiled."""
 
-    WORDS: ClassVar[dict[str, int]] = {"now": 0, "today": 0, "yesterday": -1, "tomorrow": 1}
-    kind: field_types.FieldType
+    field_type: field_types.FieldType
     offset: timedelta
-    midnight: bool = False
 
     def resolve(self, zone: Any = None) -> Any:
-        """The moment as the column's type: in the current time zone, or as SQL in the zone that `zone` (SQL)
-        names for each row."""
-        if zone is not None and (self.midnight or isinstance(self.kind, field_types.Date)):
-            return self._expression(zone)
+        """The point in time as the column's type: in the current time zone, or as SQL in the zone that `zone`
+        (SQL) names for each row."""
+        if zone is not None and isinstance(self.field_type, field_types.Date):
+            return _today(zone, self.offset)
         moment = timezone.localtime() + self.offset
-        if isinstance(self.kind, field_types.Date):
-            return moment.date()
-        return moment.replace(hour=0, minute=0, second=0, microsecond=0) if self.midnight else moment
+        return moment.date() if isinstance(self.field_type, field_types.Date) else moment
 
-    def _expression(self, zone: Any) -> Func:
-        now = Value(timezone.now(), models.DateTimeField())
-        shift = f"make_interval(secs => {self.offset.total_seconds():.0f})"
-        if isinstance(self.kind, field_types.Date):
-            day = f"(timezone(%(expressions)s) + {shift})::date"
-            return Func(zone, now, template=day, output_field=models.DateField())
-        midnight = Func(
-            zone,
-            now,
-            template=f"date_trunc('day', timezone(%(expressions)s) + {shift})",
-            output_field=models.DateTimeField(),
-        )
-        return Func(zone, midnight, function="timezone", output_field=models.DateTimeField())
+
+@dataclass(frozen=True)
+class WholeDay:
+    """A day, given or counted from today, that times are compared with: from midnight to midnight."""
+
+    day: date | None = None
+    from_today: int = 0
+
+    def bounds(self, zone: Any = None) -> tuple[Any, Any]:
+        """Its first moment and that of the next day, as `RelativeDate.resolve` gives them."""
+        if zone is not None:
+            day_there = Value(self.day, models.DateField()) if self.day else _today(zone)
+            first = _midnight_there(zone, day_there, self.from_today)
+            return first, _midnight_there(zone, day_there, self.from_today + 1)
+        day = self.day or timezone.localdate() + timedelta(days=self.from_today)
+        return _midnight(day, EARLIEST), _midnight(day, LATEST, days=1)
+
+
+def _midnight(day: date, at_the_end: datetime, days: int = 0) -> datetime:
+    """The midnight that begins a day, in UTC; what lies beyond the ends of time is that end."""
+    try:
+        local = datetime.combine(day + timedelta(days=days), time(), timezone.get_current_timezone())
+        return local.astimezone(UTC)
+    except OverflowError:
+        return at_the_end
+
+
+def _today(zone: Any, offset: timedelta = timedelta(0)) -> Func:
+    """SQL of the day it is in `zone`, or will be or was so long from now."""
+    now = Value(timezone.now(), models.DateTimeField())
+    shift = f"make_interval(secs => {offset.total_seconds():.0f})"
+    template = f"(timezone(%(expressions)s) + {shift})::date"
+    return Func(zone, now, template=template, output_field=models.DateField())
+
+
+def _midnight_there(zone: Any, day: Any, days: int) -> Func:
+    """SQL of the midnight in `zone` that begins the day so many days after `day`."""
+    template = f"((%(expressions)s)::timestamp + make_interval(days => {days}))"
+    local = Func(day, template=template, output_field=models.DateTimeField())
+    return Func(zone, local, function="timezone", output_field=models.DateTimeField())
 
 
 @dataclass(frozen=True)
@@ -58,13 +98,24 @@ class TimeSpan:
     length: timedelta
 
 
-def relative_or_absolute(kind: field_types.FieldType, raw: Any) -> Any:
-    """A RelativeDate for relative input, else the absolute value. Raises ValueRefusedError."""
-    if isinstance(raw, str) and raw in RelativeDate.WORDS:
-        return RelativeDate(kind, timedelta(days=RelativeDate.WORDS[raw]), midnight=raw != "now")
+def relative_or_absolute(field_type: field_types.FieldType, raw: Any) -> Any:
+    """A RelativeDate or WholeDay for what is relative or a mere date, else the absolute value. Raises
+    ValueRefusedError."""
     if isinstance(raw, Mapping):
-        return RelativeDate(kind, _delta(raw))
-    return kind.to_internal_value(raw)
+        return RelativeDate(field_type, _delta(raw))
+    if raw == "now":
+        return RelativeDate(field_type, timedelta(0))
+    if isinstance(raw, str) and raw in DAYS:
+        return _named_day(field_type, DAYS[raw])
+    value = field_type.to_internal_value(raw)
+    is_day = isinstance(field_type, field_types.DateTime) and isinstance(raw, str) and _ISO_DATE.match(raw)
+    return WholeDay(value.date() if isinstance(value, datetime) else value) if is_day else value
+
+
+def _named_day(field_type: field_types.FieldType, days: int) -> RelativeDate | WholeDay:
+    if isinstance(field_type, field_types.Date):
+        return RelativeDate(field_type, timedelta(days=days))
+    return WholeDay(from_today=days)
 
 
 def time_span(raw: Any) -> TimeSpan:

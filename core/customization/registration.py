@@ -6,6 +6,6 @@ from core.customization.api.custom_fields import CustomFieldViewSet
 from core.customization.api.saved_views import SavedViewViewSet
 from core.customization.api.tags import TagViewSet
 
-routes.register("custom-fields", CustomFieldViewSet, "custom_fields")
-routes.register("saved-views", SavedViewViewSet, "saved_views")
+routes.register("custom_fields", CustomFieldViewSet)
+routes.register("saved_views", SavedViewViewSet)
 routes.register("tags", TagViewSet)

@@ -76,13 +76,17 @@ class Cleaning:
             column = self.entity.by_input_name.get(name)
             if column is None or not column.writable:
                 code = "unknown_field" if column is None else "read_only"
-                word = "Unknown field." if column is None else "This field is read-only."
+                word = self._known_names() if column is None else "This field is read-only."
                 self.issues.append(FieldIssue(str(name)[:120], code, word))
             elif column.name in {c.name for c, _ in known.values()}:
                 self.issues.append(FieldIssue(column.name, "given_twice", "Given under two names."))
             elif column.name != "custom_fields":
                 known[name] = (column, raw)
         return known
+
+    def _known_names(self) -> str:
+        names = sorted(column.name for column in self.entity.columns if column.writable)
+        return f"Unknown field. Known: {', '.join(names)}."
 
     def _region(self, data: Mapping[str, Any]) -> str:
         """Where local phone numbers are from: the record's country, else where its writer is."""

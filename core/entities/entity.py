@@ -1,4 +1,4 @@
-"""The entity: model, columns, special filters and row rules, registered once by its app."""
+"""The entity: model, columns and row rules, registered once by its app."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.entities.columns import Column, column, derived
-from core.entities.field_types import BIGINT_MAX, FieldType, Integer
+from core.entities.field_types import BIGINT_MAX, Integer
 from core.errors import InvalidError
 from core.registry import Registry
 
@@ -35,15 +35,6 @@ class NeedsAny:
 
 
 @dataclass(frozen=True)
-class NamedFilter:
-    """A filter with a name of its own (`overdue=true`): what it takes, and the Q it stands for."""
-
-    field_type: FieldType
-    build: Callable[[Any, Any], Q]  # (value, user) → Q
-    help_text: str = ""
-
-
-@dataclass(frozen=True)
 class Entity:
     """What the generic parts know of one kind of record."""
 
@@ -55,13 +46,15 @@ class Entity:
     display_fields: tuple[str, ...]
     # What else it is called by where all of them are blank: the first of these that is not.
     display_fallback: tuple[str, ...] = ()
-    filters: dict[str, NamedFilter] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     # Records that may be the same as the values about to be stored; None where duplicates are no matter.
     duplicates: Callable[[dict[str, Any]], Q | None] | None = None
     # Which records are still somebody's work, for levelling it; None: all of them.
     open_filter: Q | None = None
     ordering: str = "-id"
+    # Where words are looked for: columns, among them the stored text of several, and the searchable custom
+    # fields.
+    search_fields: tuple[str, ...] = ("search_text", "custom_fields")
     # Whether a name that nothing is called may make a record, where an import says so.
     create_by_name: bool = False
     # A record as one would send it, for the documentation.
@@ -131,7 +124,6 @@ def by_plural(plural: str) -> Entity | None:
 
 __all__ = [
     "Entity",
-    "NamedFilter",
     "NeedsAny",
     "Rule",
     "by_plural",

@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import groupby
@@ -40,16 +40,19 @@ MIN_PHONE = 3
 MIN_WITHOUT_ZEROS = 5
 
 
-def search(entity: Entity, rows: QuerySet, text: str) -> QuerySet:
-    """Rows that hold every word of `text` in their searched columns, whatever its case, accents or width.
+def search(entity: Entity, rows: QuerySet, text: str, fields: Collection[str] = ()) -> QuerySet:
+    """Rows that hold every word of `text` in `fields` (else the entity's `search_fields`), whatever its case,
+    accents or width.
 
     A trigram index answers. Words of one or two letters are looked for where words begin. Phone numbers are
     found however they are written: their digits are compared. Raises InvalidError for over-long input.
     """
     terms = check_search(text)
-    searchable = [d.key for d in custom.definitions(entity) if d.searchable] if terms else []
+    names = fields or entity.search_fields
+    asks_custom = bool(terms) and "custom_fields" in names
+    keys = [d.key for d in custom.definitions(entity) if d.searchable] if asks_custom else []
     for is_phone, group in groupby(terms, could_be_phone):
-        for condition in _conditions(list(group), searchable, is_phone=is_phone):
+        for condition in _conditions(list(group), names, keys, is_phone=is_phone):
             rows = rows.filter(condition)
     return rows
 
@@ -63,8 +66,10 @@ def check_search(text: str) -> list[str]:
     return terms
 
 
-def _conditions(terms: Sequence[str], custom_keys: Sequence[str], *, is_phone: bool) -> Iterator[Q]:
-    held = [_holds(term, custom_keys) for term in terms]
+def _conditions(
+    terms: Sequence[str], names: Collection[str], custom_keys: Sequence[str], *, is_phone: bool
+) -> Iterator[Q]:
+    held = [reduce(or_, (_holds(name, term, custom_keys) for name in names)) for term in terms]
     number = phone_digits("".join(terms)) if is_phone else ""
     if number:
         yield reduce(and_, held) | Q(search_text__contains=number)
@@ -90,15 +95,19 @@ def phone_digits(text: str) -> str:
     return found if len(found) >= MIN_PHONE else ""
 
 
-def _holds(term: str, custom_keys: Sequence[str]) -> Q:
-    found = _within(F("search_text"), term, _WORD_START)
+def _holds(name: str, term: str, custom_keys: Sequence[str]) -> Q:
+    """Whether a column, or one of the custom fields of these keys, holds the term."""
+    if name == "search_text":
+        return _within(F("search_text"), term, _WORD_START)
+    if name != "custom_fields":
+        return _within(Fold(F(name)), term, f"^|{_WORD_START}")
     if not custom_keys:
-        return found
+        return Q(pk__in=[])
     values = [Fold(KeyTextTransform(key, "custom_fields")) for key in custom_keys]
     in_one = reduce(or_, (_within(value, term, f"^|{_WORD_START}") for value in values))
     # The index is of the whole JSON: what holds the word there, written as JSON writes it, is few.
     as_json = json.dumps(term, ensure_ascii=False)[1:-1]
-    return found | (HAS_CUSTOM_FIELDS & _within(custom_text(), as_json, rf"{_WORD_START}|\\[NRT]") & in_one)
+    return HAS_CUSTOM_FIELDS & _within(custom_text(), as_json, rf"{_WORD_START}|\\[NRT]") & in_one
 
 
 def _within(folded: Any, term: str, word_start: str) -> Q:
@@ -140,11 +149,12 @@ class Order:
         return self.column.nullable or self.column.expression is not None
 
 
-def ordering(entity: Entity, text: str) -> list[Order]:
-    """The ordering in `-created_at,last_name`, made unique by the id. Raises InvalidError."""
+def ordering(entity: Entity, text: str, allowed: Collection[str] | None = None) -> list[Order]:
+    """The ordering in `-created_at,last_name`, made unique by the id; `allowed` narrows the fields there are.
+    Raises InvalidError."""
     names = (text or entity.ordering).split(",")
     columns = custom.schema(entity, names=[name.lstrip("-") for name in names])
-    orderable = {name: c for name, c in columns.items() if c.orderable}
+    orderable = {n: c for n, c in columns.items() if c.orderable and (allowed is None or n in allowed)}
     picked = pick(orderable, [name.removeprefix("-") for name in names], "ordering")
     down = {name.removeprefix("-"): name.startswith("-") for name in names}
     orders = [Order(c, down[c.name]) for c in picked]

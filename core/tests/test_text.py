@@ -6,12 +6,12 @@ import pytest
 from django.db import connection
 
 from contacts.models import Company, Contact
-from core.conditions.listings import listing_of
+from core.conditions.list_query import list_query
 from core.entities.finding import search
 from core.entities.models import CustomField
 from core.models.folding import digits, fold
+from lead_management.entity import LEAD
 from lead_management.models import Lead
-from lead_management.registration import LEAD
 
 pytestmark = pytest.mark.django_db
 NFC, NFD = "José Müller", unicodedata.normalize("NFD", "José Müller")
@@ -131,10 +131,10 @@ def test_composing_leaves_the_rest_of_a_row_as_it_is(admin_user):
 
 def test_what_is_no_record_is_composed_too(admin):
     view = {"entity": "lead", "name": NFD, "conditions": {"first_name": NFD}}
-    made = admin.post("/api/v1/saved-views/", view, format="json").json()
+    made = admin.post("/api/v1/saved_views/", view, format="json").json()
     assert (made["name"], made["conditions"]) == (NFC, {"first_name": NFC})
     field = {"entity": "lead", "key": "kind", "label": NFD, "type": "choice", "choices": [NFD]}
-    made = admin.post("/api/v1/custom-fields/", field, format="json").json()
+    made = admin.post("/api/v1/custom_fields/", field, format="json").json()
     assert (made["label"], made["choices"]) == (NFC, [NFC])
     Lead.objects.create(first_name="x", tags=[NFC])
     body = {"entity": "lead", "tag": NFD, "to": "renamed"}
@@ -314,6 +314,6 @@ def test_a_search_is_answered_by_the_index(many, asked):
     ],
 )
 def test_a_filter_by_a_searched_column_is_answered_by_the_index(many, admin_user, parameters):
-    plan = plan_of(listing_of(LEAD, parameters, admin_user).rows.order_by())
+    plan = plan_of(list_query(LEAD, parameters, admin_user).rows.order_by())
     assert "Bitmap Index Scan on lead_search" in plan, plan
     assert "Seq Scan" not in plan, plan

@@ -35,7 +35,7 @@ WHERE id = %s AND status IN ('pending', 'running') RETURNING id
 _TICK = "UPDATE core_exportjob SET rows = %s WHERE id = %s RETURNING cancel_requested"
 
 
-def begin(entity: Entity, params: dict[str, str], user: Any) -> ExportJob:
+def begin(entity: Entity, params: dict[str, Any], user: Any) -> ExportJob:
     """A stored job, rung for. Raises InvalidError where the parameters are wrong."""
     export = export_of(entity, params, user)
     name = f"{entity.plural}_{timezone.now():%Y%m%d_%H%M%S}.{export.format}"

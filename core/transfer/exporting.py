@@ -18,7 +18,7 @@ import xlsxwriter
 from django.db import DatabaseError, connections
 from django.db.models import QuerySet
 
-from core.conditions.listings import Listing, listing_of
+from core.conditions.list_query import ListQuery, joined, list_query
 from core.entities import Column, Entity, field_types
 from core.entities.custom import PREFIX, schema
 from core.entities.field_types import Boolean
@@ -47,7 +47,7 @@ class Export:
 
     entity: Entity
     columns: list[Column]
-    found: Listing
+    found: ListQuery
     format: str = "csv"
     bom: bool = False
     delimiter: str = ","
@@ -61,9 +61,9 @@ class Export:
         return self.found.ordered().using(using)
 
 
-def export_of(entity: Entity, params: Mapping[str, str], user: Any) -> Export:
+def export_of(entity: Entity, params: Mapping[str, Any], user: Any) -> Export:
     """The export that a list's parameters ask for. Raises InvalidError."""
-    found = listing_of(entity, params, user, reserved=PARAMETERS)
+    found = list_query(entity, params, user, ignored=PARAMETERS)
     if found.expand:
         raise InvalidError.of("expand", "Exports name references and do not expand them.", "unknown")
     return Export(
@@ -85,16 +85,16 @@ def _columns(entity: Entity, names: list[str]) -> list[Column]:
     return [column for column in known.values() if column.name != "custom_fields"]
 
 
-def _choice(params: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
-    text = params.get(name) or default
+def _choice(params: Mapping[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
+    text = joined(params, name) or default
     if text not in allowed:
         raise InvalidError.of(name, f"Expected one of: {' '.join(allowed)}", "invalid_choice")
     return text
 
 
-def _flag(params: Mapping[str, str], name: str) -> bool:
+def _flag(params: Mapping[str, Any], name: str) -> bool:
     with refused_as(name):
-        return Boolean().to_internal_value(params.get(name) or "false")
+        return Boolean().to_internal_value(joined(params, name) or "false")
 
 
 def stream(

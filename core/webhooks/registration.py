@@ -12,7 +12,7 @@ from core.webhooks import (
 from core.webhooks.api.views import DeliveryViewSet, WebhookViewSet
 
 routes.register("webhooks", WebhookViewSet)
-routes.register("webhook-deliveries", DeliveryViewSet)
+routes.register("webhook_deliveries", DeliveryViewSet)
 
 consumers.register("webhooks", consuming.consume)
 standalone_runner.background_jobs.register("webhooks", lambda stopped: sending.deliver_due(stopped=stopped))

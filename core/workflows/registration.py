@@ -17,7 +17,7 @@ from core.workflows.api.views import WorkflowViewSet
 
 routes.register("workflows", WorkflowViewSet)
 routes.register("executions", ExecutionViewSet)
-routes.register("email-templates", EmailTemplateViewSet)
+routes.register("email_templates", EmailTemplateViewSet)
 routes.include_urls("v1/", urlpatterns)
 
 consumers.register("workflows", matching.consume)

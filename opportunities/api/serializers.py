@@ -1,4 +1,4 @@
-"""Pipelines and stages as JSON."""
+"""Opportunities, pipelines and stages as JSON."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from core.api.resources import StrictSerializer
+from core.api.serializers import EntitySerializer
+from opportunities.entity import OPPORTUNITY
 from opportunities.models import Pipeline, Stage
 from opportunities.operations import unset_default
 from opportunities.stages import (
@@ -20,6 +22,13 @@ from opportunities.stages import (
 
 STAGE_FIELDS = ["id", "key", "name", "position", "probability", "is_won", "is_lost", "rotting_days"]
 KEY_DERIVED = {"key": {"required": False, "help_text": "Derived from the name where it is not given."}}
+
+
+class OpportunitySerializer(EntitySerializer):
+    """An opportunity."""
+
+    class Meta:
+        entity = OPPORTUNITY
 
 
 class StageSerializer(StrictSerializer):

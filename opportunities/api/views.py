@@ -10,15 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.activities.api.viewsets import RecordViewSet
-from core.api import listing
-from core.api.parameters import date_parameter, record_id, whole_parameter
+from core.api.parameters import date_parameter, whole_parameter
 from core.api.resources import FORCE, ResourceViewSet
 from core.api.schema.parts import FLAG, ID, MOMENT, TEXT, array_of, nullable, object_of
-from core.errors import NotVisibleError
 from opportunities import operations
-from opportunities.api.serializers import PipelineSerializer, StageSerializer
-from opportunities.models import Pipeline, Stage
-from opportunities.registration import OPPORTUNITY
+from opportunities.api.filters import OpportunityFilterSet
+from opportunities.api.serializers import OpportunitySerializer, PipelineSerializer, StageSerializer
+from opportunities.models import Opportunity, Pipeline, Stage
 
 FORECAST_MONTHS = 6
 COUNT = {"type": "integer"}
@@ -67,15 +65,21 @@ STAY = object_of(
 )
 
 
-class OpportunityFigures(RecordViewSet):
-    """The board and the forecast."""
+class OpportunityViewSet(RecordViewSet):
+    """Opportunities: deals on their way through a pipeline."""
+
+    queryset = Opportunity.objects.all()
+    serializer_class = OpportunitySerializer
+    filterset_class = OpportunityFilterSet
+    taking = {**RecordViewSet.taking, "pipeline": None, "forecast": None}
+    unfiltered_params = {"forecast": ("start", "months")}
 
     @extend_schema(responses={200: BOARD})
     @action(methods=["get"], detail=False)
     def pipeline(self, request: Request) -> Response:
         """One pipeline (`pipeline=`, else the default) by stage; takes the filters of the list."""
         named = operations.named_pipeline(whole_parameter(request, "pipeline"))
-        rows: Any = listing.figures(self.entity, request)
+        rows = self.filtered_rows()
         return Response(operations.pipeline_figures(rows, named))
 
     @extend_schema(responses={200: FORECAST}, parameters=FORECAST_PARAMETERS)
@@ -85,24 +89,14 @@ class OpportunityFigures(RecordViewSet):
         user: Any = request.user
         start = date_parameter(request, "start") or timezone.localdate(timezone=user.zone)
         months = whole_parameter(request, "months", 1, 36) or FORECAST_MONTHS
-        rows: Any = listing.figures(self.entity, request, reserved=frozenset(("start", "months")))
+        rows = self.filtered_rows()
         return Response(operations.forecast_figures(rows, start, months))
-
-
-class OpportunityViewSet(OpportunityFigures):
-    """Opportunities: deals on their way through a pipeline."""
-
-    entity = OPPORTUNITY
-    taking = {**RecordViewSet.taking, "pipeline": None, "forecast": None}
 
     @extend_schema(responses={200: object_of({"results": array_of(STAY)})})
     @action(methods=["get"], detail=True)
     def stages(self, request: Request, pk: str) -> Response:
         """The stages this deal went through, with the time spent in each."""
-        record = self.entity.visible_to(request.user).filter(pk=record_id(pk)).first()
-        if record is None:
-            raise NotVisibleError("Not found.")
-        return Response({"results": operations.stage_history(self.entity, record)})
+        return Response({"results": operations.stage_history(self.entity, self.get_object())})
 
 
 class PipelineViewSet(ResourceViewSet):
@@ -112,8 +106,8 @@ class PipelineViewSet(ResourceViewSet):
     queryset = Pipeline.objects.prefetch_related("stages")
     serializer_class = PipelineSerializer
     taking = FORCE
-    filters = ("is_active", "is_default")
-    orderings = ("name", "created_at", "id")
+    filterset_fields = ("is_active", "is_default")
+    ordering_fields = ("name", "created_at", "id")
 
 
 class StageViewSet(ResourceViewSet):
@@ -123,5 +117,5 @@ class StageViewSet(ResourceViewSet):
     queryset = Stage.objects.all()
     serializer_class = StageSerializer
     taking = FORCE
-    filters = ("pipeline", "key")
-    orderings = ("pipeline", "position", "name", "probability", "id")
+    filterset_fields = ("pipeline", "key")
+    ordering_fields = ("pipeline", "position", "name", "probability", "id")

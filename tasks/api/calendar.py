@@ -13,17 +13,46 @@ from rest_framework.response import Response
 
 from core.access import Permission, scopes
 from core.api.bodies import takes_no_body
-from core.api.schema.parts import FLAG, MOMENT, TEXT, nullable, object_of
 from core.api.viewsets import CrmViewSet
 from core.errors import NotVisibleError
 from tasks import calendar
+from tasks.api.serializers import CalendarAddressSerializer, CalendarFeedSerializer
 from tasks.models import CalendarFeed
 
-FEED = object_of({"enabled": FLAG, "created_at": nullable(MOMENT), "last_used_at": nullable(MOMENT)})
 
+class CalendarViewSet(CrmViewSet):
+    """Your tasks as a calendar that other programs subscribe to."""
 
-class CalendarDownload(CrmViewSet):
-    """The feed itself."""
+    policy = CalendarFeed.policy
+    access = {"create": Permission.VIEW, "remove": Permission.VIEW}
+    lookup_value_regex = r"[A-Za-z0-9_\-]{43}"
+
+    @extend_schema(responses=CalendarFeedSerializer)
+    def list(self, request: Request) -> Response:
+        """Whether there is a feed, and when it was read last."""
+        user: Any = request.user
+        found = CalendarFeed.objects.filter(user=user).first()
+        names = ("created_at", "last_used_at")
+        return Response({"enabled": found is not None, **{n: getattr(found, n, None) for n in names}})
+
+    @extend_schema(request=None, responses={201: CalendarAddressSerializer})
+    @takes_no_body
+    def create(self, request: Request) -> Response:
+        """A new address, shown this once; the one before stops working."""
+        user: Any = request.user
+        scopes.require(user, "tasks")
+        secret = calendar.open_feed(user)
+        url = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/calendar/{secret}/tasks.ics"
+        return Response({"url": url}, 201)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(methods=["post"], detail=False)
+    @takes_no_body
+    def remove(self, request: Request) -> Response:
+        """Take the address back."""
+        user: Any = request.user
+        CalendarFeed.objects.filter(user=user).delete()
+        return Response(status=204)
 
     @extend_schema(responses={(200, "text/calendar"): OpenApiTypes.STR})
     @action(
@@ -44,42 +73,3 @@ class CalendarDownload(CrmViewSet):
         if etag in request.headers.get("If-None-Match", ""):
             return HttpResponse(status=304, headers=headers)
         return HttpResponse(body, content_type="text/calendar; charset=utf-8", headers=headers)
-
-
-class CalendarRemoval(CrmViewSet):
-    """Its end."""
-
-    @extend_schema(request=None, responses={204: None})
-    @action(methods=["post"], detail=False)
-    @takes_no_body
-    def remove(self, request: Request) -> Response:
-        """Take the address back."""
-        user: Any = request.user
-        CalendarFeed.objects.filter(user=user).delete()
-        return Response(status=204)
-
-
-class CalendarViewSet(CalendarRemoval, CalendarDownload):
-    """Your tasks as a calendar that other programs subscribe to."""
-
-    policy = CalendarFeed.policy
-    access = {"create": Permission.VIEW, "remove": Permission.VIEW}
-    lookup_value_regex = r"[A-Za-z0-9_\-]{43}"
-
-    @extend_schema(responses={200: FEED})
-    def list(self, request: Request) -> Response:
-        """Whether there is a feed, and when it was read last."""
-        user: Any = request.user
-        found = CalendarFeed.objects.filter(user=user).first()
-        names = ("created_at", "last_used_at")
-        return Response({"enabled": found is not None, **{n: getattr(found, n, None) for n in names}})
-
-    @extend_schema(request=None, responses={201: object_of({"url": TEXT})})
-    @takes_no_body
-    def create(self, request: Request) -> Response:
-        """A new address, shown this once; the one before stops working."""
-        user: Any = request.user
-        scopes.require(user, "tasks")
-        secret = calendar.open_feed(user)
-        url = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/calendar/{secret}/tasks.ics"
-        return Response({"url": url}, 201)

@@ -23,9 +23,9 @@ from core.webhooks.models import WebhookSubscription
 from core.workflows import engine, sweeps
 from core.workflows.models import Workflow, WorkflowExecution
 from lead_management.models import Lead
+from opportunities.entity import OPPORTUNITY
 from opportunities.models import Opportunity, Stage
 from opportunities.operations import stage_history
-from opportunities.registration import OPPORTUNITY
 from tasks.models import Task
 
 pytestmark = pytest.mark.django_db

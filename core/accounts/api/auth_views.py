@@ -27,14 +27,20 @@ from core.accounts.api.auth_serializers import (
     TokensAnswer,
     check_password,
 )
-from core.accounts.api.authentication import CHALLENGE, bearer, count_refused
+from core.accounts.api.authentication import (
+    CHALLENGE,
+    ApiKeyAuthentication,
+    SessionJWTAuthentication,
+    bearer,
+    count_refused,
+)
 from core.accounts.attempts import Attempt, TooManyAttemptsError
 from core.accounts.models import Session, User
 from core.accounts.origin import origin_of
 from core.accounts.sessions import Issued
 from core.accounts.tokens import CrmToken, TokenRefusedError, read_access, read_refresh
 from core.api import preconditions
-from core.api.paging import numbered
+from core.api.pagination import numbered
 from core.api.parameters import PAGES, KnownParametersMixin, record_id
 from core.api.permissions import OwnAccount, SignedInByPassword
 from core.api.transactions import TransactionMixin
@@ -47,6 +53,7 @@ REFUSED = "No active user has this name and password."
 class AuthView(KnownParametersMixin, TransactionMixin, APIView):
     """Base of these views. What they answer is never kept by caches in between."""
 
+    authentication_classes: list[Any] = [SessionJWTAuthentication, ApiKeyAuthentication]
     permission_classes = [SignedInByPassword]
     keeps_answers = False  # they hold secrets
 
@@ -67,7 +74,7 @@ class _OpenView(AuthView):
     a stolen session must survive the refusal."""
 
     permission_classes = [AllowAny]
-    authentication_classes: list[Any] = []
+    authentication_classes = []
     writes_in_transaction = False
 
     def get_authenticate_header(self, request: Request) -> str:

@@ -1,8 +1,8 @@
-"""`Authorization: Bearer …`: an access token of a session, or an API key. Cookies sign nobody in here."""
+"""`Authorization: Bearer …`: an access token of a session, or an API key. Cookies are for pages alone."""
 
 from typing import Any
 
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
@@ -74,6 +74,17 @@ def count_refused(request: Request) -> None:
         count_refused_credential(origin_of(request._request))
     except TooManyAttemptsError as error:
         raise Throttled(wait=error.wait_s, detail=error.message) from error
+
+
+class PageAuthentication(SessionAuthentication):
+    """The session of the admin site, for the API's pages in a browser; who asks for JSON brings a token.
+
+    What changes something needs the CSRF token that the page holds.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Any, None] | None:
+        wants_page = "text/html" in request.META.get("HTTP_ACCEPT", "")
+        return super().authenticate(request) if wants_page else None
 
 
 def bearer(request: Request) -> str | None:

@@ -88,17 +88,17 @@ class UserViewSet(UserEndings):
     model = User
     queryset = User.objects.all()
     serializer_class = UserSerializer
-    filters = ("team", "role", "email", "username")
+    filterset_fields = ("team", "role", "email", "username")
     parameters = ("is_active", "search")
-    orderings = ("username", "last_name", "first_name", "id")
+    ordering_fields = ("username", "last_name", "first_name", "id")
     taking = FORCE | dict.fromkeys(("update", "partial_update"), frozenset(("force",)))
     access = {"end_sessions": Permission.CONFIGURE, "hand_over": Permission.CONFIGURE}
 
-    def filtered(self, rows: QuerySet) -> QuerySet:
+    def filter_queryset(self, rows: QuerySet) -> QuerySet:
         params = self.request.query_params
         if role_of(self.request.user) != Role.ADMIN and SECRET_FILTERS & set(params):
             raise ForbiddenError("Only administrators find users by role or e-mail.")
-        rows = _active(super().filtered(rows), params.get("is_active", "true"))
+        rows = _active(super().filter_queryset(rows), params.get("is_active", "true"))
         return _searched(rows, params.get("search", ""))
 
 
@@ -115,8 +115,8 @@ class TeamViewSet(ResourceViewSet):
     queryset = Team.objects.annotate(active_members=Coalesce(Subquery(_MEMBERS), 0))
     serializer_class = TeamSerializer
     taking = FORCE
-    filters = ("parent", "name")
-    orderings = ("name", "created_at", "id")
+    filterset_fields = ("parent", "name")
+    ordering_fields = ("name", "created_at", "id")
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         # Two teams put below each other at once would pass the check of a cycle one by one.

@@ -159,7 +159,7 @@ def custom_field(user):
     EmailTemplate.objects.create(
         key="m", name="m", entity="lead", subject="{{ lead.custom_fields.size }}", created_by=user
     )
-    return f"/api/v1/custom-fields/{field.pk}/", {"workflow", "saved_view", "email_template"}
+    return f"/api/v1/custom_fields/{field.pk}/", {"workflow", "saved_view", "email_template"}
 
 
 def template(user):
@@ -167,7 +167,7 @@ def template(user):
     workflow(
         user, actions=[{"type": "send_email", "params": {"template_id": "welcome", "to": ["a@x.example"]}}]
     )
-    return f"/api/v1/email-templates/{made.pk}/", {"workflow"}
+    return f"/api/v1/email_templates/{made.pk}/", {"workflow"}
 
 
 def stage(user):
@@ -258,6 +258,6 @@ def test_a_view_of_what_is_gone_can_still_be_renamed(admin, admin_user):
     address, _ = custom_field(admin_user)
     admin.delete(f"{address}?force=true")
     view = SavedView.objects.get(name="v", entity="lead")
-    answer = admin.patch(f"/api/v1/saved-views/{view.pk}/", {"name": "renamed"}, format="json")
+    answer = admin.patch(f"/api/v1/saved_views/{view.pk}/", {"name": "renamed"}, format="json")
     assert (answer.status_code, answer.json()["name"]) == (200, "renamed")
     assert admin.get("/api/v1/leads/", {"view": view.pk}).status_code == 400

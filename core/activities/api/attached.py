@@ -91,8 +91,8 @@ class AttachedViewSet(ResourceViewSet):
     def parameters(self) -> tuple[str, ...]:  # type: ignore[override]
         return tuple(entities.keys())
 
-    def filtered(self, rows: QuerySet) -> QuerySet:
-        rows = super().filtered(rows)
+    def filter_queryset(self, rows: QuerySet) -> QuerySet:
+        rows = super().filter_queryset(rows)
         for entity in entities:
             text = self.request.query_params.get(entity.name)
             if text is not None:

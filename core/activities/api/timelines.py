@@ -5,9 +5,8 @@ from typing import Any
 from django.core import signing
 from rest_framework.request import Request
 
-from core.api import paging
-from core.api.listing import single_valued
-from core.api.parameters import whole_parameter
+from core.api import pagination
+from core.api.parameters import single_valued, whole_parameter
 from core.changes import timeline
 from core.changes.timeline import Question, Subject
 from core.entities.field_types import DateTime, Text
@@ -18,13 +17,15 @@ WORD = Text(max_length=100)
 PARAMETERS = frozenset(("kind", "type", "since", "until", "actor", "page_size", "cursor"))
 
 
-def page(request: Request, subject: Subject) -> paging.Page:
+def page(request: Request, subject: Subject) -> pagination.Page:
     """The page of the record's timeline that the request asks for. Raises InvalidError."""
     question = _question(request)
-    size = paging.page_size(request)
+    size = pagination.page_size(request)
     entries, behind = timeline.page(subject, question, _positions(request), size)
-    token = signing.dumps([paging.fingerprint(request), behind], salt=SALT, compress=True) if behind else None
-    return paging.Page(entries, paging.address(request, cursor=token) if token else None, None, None)
+    token = (
+        signing.dumps([pagination.fingerprint(request), behind], salt=SALT, compress=True) if behind else None
+    )
+    return pagination.Page(entries, pagination.address(request, cursor=token) if token else None, None, None)
 
 
 def _question(request: Request) -> Question:
@@ -61,6 +62,6 @@ def _positions(request: Request) -> dict[str, Any]:
         fingerprint, positions = signing.loads(text, salt=SALT)
     except (signing.BadSignature, ValueError, TypeError):
         raise InvalidError.of("cursor", "Not a cursor given out here.") from None
-    if fingerprint != paging.fingerprint(request):
+    if fingerprint != pagination.fingerprint(request):
         raise InvalidError.of("cursor", "This cursor belongs to other filters.")
     return positions

@@ -13,7 +13,7 @@ from core.access import Permission
 from core.activities import mentions
 from core.activities.api.attached import AttachedSerializer, AttachedViewSet
 from core.activities.models import Activity, Comment
-from core.api.paging import numbered
+from core.api.pagination import numbered
 from core.api.parameters import PAGES
 from core.api.schema.lists import PAGING
 from core.api.schema.parts import page_of, ref
@@ -37,8 +37,8 @@ class ActivityViewSet(AttachedViewSet):
     model = Activity
     queryset = Activity.objects.select_related("author")
     serializer_class = ActivitySerializer
-    filters = ("type", "direction", "author", "outcome")
-    orderings = ("happened_at", "id")
+    filterset_fields = ("type", "direction", "author", "outcome")
+    ordering_fields = ("happened_at", "id")
 
 
 class CommentSerializer(AttachedSerializer):
@@ -72,8 +72,8 @@ class CommentViewSet(AttachedViewSet):
     model = Comment
     queryset = Comment.objects.select_related("author").prefetch_related("mentions")
     serializer_class = CommentSerializer
-    filters = ("author",)
-    orderings = ("id",)
+    filterset_fields = ("author",)
+    ordering_fields = ("id",)
     access = {"history": Permission.VIEW}
     taking = {"list": None, "history": PAGES}
 

@@ -8,23 +8,21 @@ from core.access import Permission
 from core.activities.api import timelines
 from core.activities.models import Follow
 from core.api.bodies import takes_no_body
-from core.api.records import RecordMixin
 from core.api.viewsets import EntityViewSet
 from core.changes.timeline import Subject
 
 
-class TimelineMixin(RecordMixin):
-    """Everything that happened to a record."""
+class RecordViewSet(EntityViewSet):
+    """The base of the entities' viewsets."""
+
+    access = {**EntityViewSet.access, "follow": Permission.VIEW}
+    taking = {**EntityViewSet.taking, "timeline": timelines.PARAMETERS}
 
     @action(methods=["get"], detail=True)
     def timeline(self, request: Request, pk: str) -> Response:
         """Everything that happened to the record, newest first: changes, activities, comments, tasks, …"""
         subject = Subject(self.entity, self.seen(request, pk), request.user)
         return Response(timelines.page(request, subject).body())
-
-
-class FollowMixin(RecordMixin):
-    """Who wants to be notified of what happens to a record."""
 
     @action(methods=["post", "delete"], detail=True)
     @takes_no_body
@@ -36,10 +34,3 @@ class FollowMixin(RecordMixin):
         else:
             Follow.objects.get_or_create(**key)
         return Response({"following": request.method == "POST"})
-
-
-class RecordViewSet(TimelineMixin, FollowMixin, EntityViewSet):
-    """The base of the entities' viewsets."""
-
-    access = {**EntityViewSet.access, "follow": Permission.VIEW}
-    taking = {**EntityViewSet.taking, "timeline": timelines.PARAMETERS}

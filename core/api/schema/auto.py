@@ -1,5 +1,6 @@
 """The base of every operation: error answers, headers, ids in paths, pages."""
 
+import re
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
@@ -39,6 +40,8 @@ class _Paged:
 class CrmSchema(AutoSchema):
     """AutoSchema, with what all our views have in common."""
 
+    _by_hand = False
+
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation = super().get_operation(*args, **kwargs)
         if operation is None:
@@ -50,6 +53,33 @@ class CrmSchema(AutoSchema):
         if headers:
             operation["parameters"] = [*operation.get("parameters", []), *headers]
         return operation
+
+    def _get_response_for_code(self, serializer: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """A page described by hand is a page, and not an item of a list of them."""
+        self._by_hand = isinstance(serializer, dict) and "results" in serializer.get("properties", {})
+        try:
+            return super()._get_response_for_code(serializer, *args, **kwargs)
+        finally:
+            self._by_hand = False
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        return not self._by_hand and super()._is_list_view(serializer)
+
+    def _map_serializer(self, serializer: Any, direction: str, bypass_extensions: bool = False) -> Any:
+        schema = super()._map_serializer(serializer, direction, bypass_extensions)
+        if direction == "request" and getattr(serializer, "refuses_unknown", False):
+            schema = schema | {"additionalProperties": False}
+        return schema
+
+    def get_operation_id(self) -> str:
+        """`leads_list`, `webhooks_test`: the resource and the action, however it is asked for."""
+        basename, action = getattr(self.view, "basename", ""), getattr(self.view, "action", "")
+        if not basename or not action:
+            return super().get_operation_id()
+        resource = re.sub("[^a-z]", "_", basename)
+        if list(self.view.action_map.values()).count(action) == 1 or self.method in ("GET", "POST"):
+            return f"{resource}_{action}"
+        return f"{resource}_un{action}" if self.method == "DELETE" else f"{resource}_{action}_update"
 
     def _summary(self) -> str:
         """The first sentence of the documentation, else the name of the operation."""
@@ -87,14 +117,17 @@ class CrmSchema(AutoSchema):
         return [*made, *(one | {"description": WORDS[one["name"]]} for one in others)]
 
     def _get_paginator(self) -> Any:
-        return _Paged if self._is_resource_list() else super()._get_paginator()
+        found = super()._get_paginator()
+        return _Paged if found is None and getattr(self.view, "action", "") == "list" else found
 
     def _get_filter_parameters(self) -> list[dict[str, Any]]:
         if not self._is_resource_list():
             return super()._get_filter_parameters()
         view = self.view
-        return query_parameters(view.model, view.filters, view.parameters, view.orderings)
+        filterset = getattr(view, "filterset_class", None)
+        filters = tuple(filterset.base_filters) if filterset else view.filterset_fields
+        return query_parameters(view.model, filters, view.parameters, view.ordering_fields)
 
     def _is_resource_list(self) -> bool:
         """Whether this is the list of a ResourceViewSet."""
-        return getattr(self.view, "action", "") == "list" and hasattr(self.view, "filters")
+        return getattr(self.view, "action", "") == "list" and hasattr(self.view, "filterset_fields")

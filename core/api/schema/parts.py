@@ -33,7 +33,7 @@ def nullable(schema: Schema) -> Schema:
 
 
 def page_of(item: Schema) -> Schema:
-    """A page of a list, as core.api.paging gives it."""
+    """A page of a list, as core.api.pagination gives it."""
     address = nullable({"type": "string", "format": "uri"})
     count = nullable({"type": "integer", "description": "Null in a walk by cursor."})
     estimated = FLAG | {"description": "True where `count` is an estimate."}

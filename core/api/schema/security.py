@@ -14,6 +14,19 @@ class SessionScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
 
 
+class PageScheme(OpenApiAuthenticationExtension):
+    """Only pages in a browser know it; no client is told of it."""
+
+    target_class = "core.accounts.api.authentication.PageAuthentication"
+    name: list[str] = []
+
+    def get_security_requirement(self, auto_schema: Any) -> None:
+        return None
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
+        return []
+
+
 class ApiKeyScheme(OpenApiAuthenticationExtension):
     target_class = "core.accounts.api.authentication.ApiKeyAuthentication"
     name = "apiKey"

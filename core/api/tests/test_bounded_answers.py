@@ -34,7 +34,7 @@ def test_a_thousand_unknown_fields_are_answered_by_fifty_errors(admin):
 
 @pytest.mark.usefixtures("nothing_written")
 @pytest.mark.parametrize(
-    ("path", "keys"), [(LEADS, 1_001), ("/api/v1/saved-views/", 1_001), ("/api/auth/login/", 51)]
+    ("path", "keys"), [(LEADS, 1_001), ("/api/v1/saved_views/", 1_001), ("/api/auth/login/", 51)]
 )
 def test_more_keys_than_an_object_may_have_are_not_looked_at(admin, path, keys):
     body = refused(admin.post(path, {f"k{i}": 1 for i in range(keys)}))
@@ -54,7 +54,7 @@ def test_the_same_holds_inside_of_others(admin):
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/api/v1/custom-fields/", {"entity": "lead", "choices": [{"x": i} for i in range(10_000)]}),
+        ("/api/v1/custom_fields/", {"entity": "lead", "choices": [{"x": i} for i in range(10_000)]}),
         (LEADS, {"first_name": "Ada", "custom_fields": {f"k{i}": "x" for i in range(1_000)}}),
         (LEADS, {"first_name": "Ada", "tags": list(range(10_000))}),
         ("/api/v1/webhooks/", {"name": "x", "events": [f"no.{i}" for i in range(10_000)]}),
@@ -75,7 +75,7 @@ def test_so_do_preferences_and_conditions(admin):
     types = {"types": {f"t{i}": {"email": 5} for i in range(1_000)}}
     refused(admin.patch("/api/v1/notifications/preferences/", types))
     view = {"entity": "lead", "name": "x", "conditions": {"all": [{f"f{i}": 1} for i in range(900)]}}
-    refused(admin.post("/api/v1/saved-views/", view))
+    refused(admin.post("/api/v1/saved_views/", view))
 
 
 def test_so_do_unknown_filters(admin):

@@ -114,7 +114,7 @@ def test_a_request_that_loses_a_deadlock_is_tried_again(at_once, monkeypatch):
     from core.entities import writing
 
     one, two = (LeadFactory(first_name=name) for name in "ab")
-    both, plain, tries = threading.Barrier(2), writing.update_from_input, []
+    both, plain, tries = threading.Barrier(2), writing.save_clean, []
 
     def crosswise(entity, record, *args, **kwargs):
         tries.append(record.pk)
@@ -124,7 +124,7 @@ def test_a_request_that_loses_a_deadlock_is_tried_again(at_once, monkeypatch):
         Lead.objects.select_for_update().get(pk=other.pk)
         return plain(entity, record, *args, **kwargs)
 
-    monkeypatch.setattr(writing, "update_from_input", crosswise)
+    monkeypatch.setattr(writing, "save_clean", crosswise)
     answers = at_once(2, lambda c, i: c.patch(f"{LEADS}{(one, two)[i].pk}/", {"city": "Turin"}))
     assert statuses(answers) == {200: 2}
     assert len(tries) == 3

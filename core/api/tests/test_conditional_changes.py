@@ -17,16 +17,16 @@ BODIES = {
         "actions": [{"type": "add_tag", "params": {"tag": "x"}}],
     },
     "webhooks": {"name": "Sync", "url": "https://example.com/", "events": ["lead.created"]},
-    "email-templates": {"name": "Hello", "key": "hello", "subject": "Hello", "text": "Hello"},
+    "email_templates": {"name": "Hello", "key": "hello", "subject": "Hello", "text": "Hello"},
     "users": {"username": "eve", "email": "eve@crm.example"},
     "teams": {"name": "East"},
-    "saved-views": {"name": "Mine", "entity": "lead", "conditions": {"city": "Paris"}},
+    "saved_views": {"name": "Mine", "entity": "lead", "conditions": {"city": "Paris"}},
     "pipelines": {"name": "Second"},
-    "custom-fields": {"entity": "lead", "key": "size", "label": "Size", "type": "number"},
+    "custom_fields": {"entity": "lead", "key": "size", "label": "Size", "type": "number"},
     "import_mappings": {"name": "Mine", "resource": "leads", "settings": {"mapping": {"a": "email"}}},
 }
 # Under which name each is renamed.
-NAMES = {"users": "first_name", "custom-fields": "label"}
+NAMES = {"users": "first_name", "custom_fields": "label"}
 
 
 @pytest.mark.parametrize("resource", BODIES)

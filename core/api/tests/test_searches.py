@@ -5,8 +5,8 @@ from django.db import connection
 
 from core.customization.tests.factories import CustomFieldFactory
 from core.entities.finding import search
+from lead_management.entity import LEAD
 from lead_management.models import Lead
-from lead_management.registration import LEAD
 from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db

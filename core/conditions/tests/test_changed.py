@@ -6,8 +6,8 @@ import pytest
 
 from core.changes.models import Change
 from core.conditions import change_q, parse
+from lead_management.entity import LEAD
 from lead_management.models import Lead
-from lead_management.registration import LEAD
 from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db

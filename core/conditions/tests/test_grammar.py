@@ -1,12 +1,20 @@
 """What is no condition is refused, with the path of every fault."""
 
-import pytest
+from datetime import date, datetime
 
-from core.conditions import fields_of, filters_of, parse
+import pytest
+import time_machine
+from django.http import QueryDict
+
+from core.conditions import fields_of, parse
+from core.conditions.filters import filterset_of
 from core.conditions.grammar import MAX_DEPTH, MAX_ISSUES, MAX_LEAVES, MAX_LIST
 from core.customization.tests.factories import CustomFieldFactory
 from core.errors import InvalidError
-from lead_management.registration import LEAD
+from lead_management.entity import LEAD
+from lead_management.tests.factories import LeadFactory
+from opportunities.entity import OPPORTUNITY
+from opportunities.models import Opportunity, Pipeline
 
 pytestmark = pytest.mark.django_db
 
@@ -191,11 +199,124 @@ def test_aliases_are_understood():
 )
 def test_a_bad_filter_in_the_query_is_named(name, text, code, rep):
     with pytest.raises(InvalidError) as caught:
-        filters_of(LEAD, {name: text, "city": "fine"} if name != "city" else {name: text}, rep)
+        rows_of({"city": "fine", name: text}, rep)
     assert [(i.field, i.code) for i in caught.value.issues] == [(name, code)]
 
 
 def test_a_key_may_hold_two_underscores():
     CustomFieldFactory(entity="lead", key="net__worth", label="Net worth", type="number")
-    asked = filters_of(LEAD, {"custom_fields.net__worth": "5", "custom_fields.net__worth__gt": "1"}, None)
-    assert asked
+    lead = LeadFactory(first_name="Ada", custom_fields={"net__worth": 5})
+    LeadFactory(first_name="Bob", custom_fields={"net__worth": 4})
+    asked = {"custom_fields.net__worth": "5", "custom_fields.net__worth__gt": "1"}
+    assert list(rows_of(asked)) == [lead]
+
+
+ACME, OTHER, PART = "Acme, Inc.", "Other", "Acme"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("company_name=Acme, Inc.", [ACME]),
+        ("company_name=Acme", [PART]),
+        ("company_name=Acme, Inc.&company_name=Other", [ACME, OTHER]),
+        ('company_name__in="Acme, Inc.",Other', [ACME, OTHER]),
+        ("company_name__in=Acme,Other", [OTHER, PART]),
+        ("company_name__in=Acme&company_name__in=Other", [OTHER, PART]),
+        ('company_name__ne="Acme"', [ACME, OTHER, PART]),
+        ("company_name__ne=Acme&company_name__ne=Other", [ACME]),
+        ('company_name__not_in="Acme, Inc."', [OTHER, PART]),
+        ("company_name__contains=, I", [ACME]),
+        ("company_name__starts_with=Oth&company_name__starts_with=Acme,", [ACME, OTHER]),
+        ('tags="a,b"', [ACME]),
+        ("tags=a,b", [OTHER, PART]),
+        ("tags__has_all=a,b", [PART]),
+        ('custom_fields.colour="red, dark"', [ACME]),
+        ("custom_fields.colour=red, dark", [ACME]),
+        ("custom_fields.colour=red,blue", [OTHER, PART]),
+        ("custom_fields.note=x, y", [OTHER]),
+        ("status=new,contacted", [ACME, OTHER, PART]),
+        ("status=new&status=contacted", [ACME, OTHER, PART]),
+        ("company_size=1,3", [ACME, PART]),
+    ],
+)
+def test_a_comma_in_a_text_is_a_comma(query, expected):
+    for key, kind in {"colour": "choice", "note": "text"}.items():
+        choices = ["red", "blue", "red, dark"] if kind == "choice" else []
+        CustomFieldFactory(entity="lead", key=key, label=key, type=kind, choices=choices)
+    made = {
+        ACME: {"tags": ["a,b"], "custom_fields": {"colour": "red, dark"}, "company_size": 1},
+        OTHER: {"tags": ["b"], "custom_fields": {"colour": "blue", "note": "x, y"}, "company_size": 2},
+        PART: {"tags": ["a", "b"], "custom_fields": {"colour": "red"}, "company_size": 3},
+    }
+    for name, fields in made.items():
+        LeadFactory(first_name="Ada", company_name=name, **fields)
+    asked = rows_of(QueryDict(query))
+    assert sorted(lead.company_name for lead in asked) == sorted(expected)
+
+
+@pytest.mark.parametrize("text", ['"Acme', 'a,"b"c'])
+def test_quotes_that_are_not_closed_are_refused(text):
+    with pytest.raises(InvalidError) as caught:
+        rows_of({"company_name__in": text})
+    assert [(i.field, i.code) for i in caught.value.issues] == [("company_name__in", "invalid")]
+
+
+# Of a day in Kiritimati (UTC+14): its first moment, its last, and those just beside it.
+BEFORE, FIRST, LAST, AFTER = (
+    datetime.fromisoformat(text)
+    for text in (
+        "2026-11-26T09:59:59.999999+00:00",
+        "2026-11-26T10:00:00+00:00",
+        "2026-11-27T09:59:59.999999+00:00",
+        "2026-11-27T10:00:00+00:00",
+    )
+)
+DAY_ASKED = [
+    ("=2026-11-27", [FIRST, LAST]),
+    ("__between=2026-11-27,2026-11-27", [FIRST, LAST]),
+    ("__in=2026-11-27", [FIRST, LAST]),
+    ("__ne=2026-11-27", [BEFORE, AFTER]),
+    ("__not_in=2026-11-27", [BEFORE, AFTER]),
+    ("__lt=2026-11-27", [BEFORE]),
+    ("__before=2026-11-27", [BEFORE]),
+    ("__lte=2026-11-27", [BEFORE, FIRST, LAST]),
+    ("__gt=2026-11-27", [AFTER]),
+    ("__after=2026-11-27", [AFTER]),
+    ("__gte=2026-11-27", [FIRST, LAST, AFTER]),
+    ("=today", [FIRST, LAST]),
+    ("__lte=today", [BEFORE, FIRST, LAST]),
+    ("__after=yesterday", [FIRST, LAST, AFTER]),
+    ("__lt=0001-01-01", []),
+    ("__lte=9999-12-31", [BEFORE, FIRST, LAST, AFTER]),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), DAY_ASKED)
+@pytest.mark.parametrize("field", ["last_contacted_at", "custom_fields.seen"])
+def test_a_date_is_that_whole_day_where_whoever_asks_lives(rep, field, query, expected):
+    CustomFieldFactory(entity="lead", key="seen", label="Seen", type="datetime")
+    for moment in (BEFORE, FIRST, LAST, AFTER):
+        kept = {"seen": moment.isoformat()}
+        LeadFactory(first_name="Ada", last_contacted_at=moment, custom_fields=kept)
+    rep.time_zone = "Pacific/Kiritimati"
+    with time_machine.travel("2026-11-26T12:00:00Z", tick=False):
+        asked = rows_of(QueryDict(field + query), rep)
+        assert sorted(lead.last_contacted_at for lead in asked) == expected
+
+
+def test_today_is_the_day_of_whoever_asks(rep):
+    pipeline = Pipeline.objects.get(is_default=True)
+    days = [date(2026, 11, 26), date(2026, 11, 27)]
+    _, wanted = (
+        Opportunity.objects.create(name="Deal", pipeline=pipeline, stage="proposal", expected_close_date=day)
+        for day in days
+    )
+    rep.time_zone = "Pacific/Kiritimati"
+    with time_machine.travel("2026-11-26T12:00:00Z", tick=False):
+        for asked in ({"expected_close_date": "today"}, {"conditions": '{"expected_close_date": "today"}'}):
+            assert list(filterset_of(OPPORTUNITY)(asked, user=rep).checked) == [wanted]
+
+
+def rows_of(params, user=None):
+    return filterset_of(LEAD)(params, user=user).checked

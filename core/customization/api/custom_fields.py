@@ -1,4 +1,4 @@
-"""/api/v1/custom-fields/: the fields an organisation adds; everyone reads, administrators write."""
+"""/api/v1/custom_fields/: the fields an organisation adds; everyone reads, administrators write."""
 
 from rest_framework import serializers
 
@@ -32,9 +32,9 @@ class CustomFieldViewSet(ResourceViewSet):
     model = CustomField
     queryset = CustomField.objects.all()
     serializer_class = CustomFieldSerializer
-    filters = ("entity", "key", "type")
+    filterset_fields = ("entity", "key", "type")
     taking = FORCE
-    orderings = ("entity", "key", "label", "type", "position", "created_at", "id")
+    ordering_fields = ("entity", "key", "label", "type", "position", "created_at", "id")
 
     def perform_destroy(self, instance: CustomField) -> None:
         super().perform_destroy(instance)

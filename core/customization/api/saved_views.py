@@ -1,4 +1,4 @@
-"""/api/v1/saved-views/: lists people come back to, their own and those others share."""
+"""/api/v1/saved_views/: lists people come back to, their own and those others share."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ class SavedViewViewSet(ResourceViewSet):
     model = SavedView
     queryset = SavedView.objects.all()
     serializer_class = SavedViewSerializer
-    filters = ("entity", "is_shared", "owner")
-    orderings = ("entity", "name", "created_at", "updated_at", "id")
+    filterset_fields = ("entity", "is_shared", "owner")
+    ordering_fields = ("entity", "name", "created_at", "updated_at", "id")
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, owner=self.request.user)

@@ -6,12 +6,12 @@ from core.changes.models import Change, Outbox
 from core.customization.tests.factories import CustomFieldFactory
 from core.entities.bulk import Bulk
 from core.entities.models import CustomField
+from lead_management.entity import LEAD
 from lead_management.models import Lead
-from lead_management.registration import LEAD
 from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
-URL = "/api/v1/custom-fields/"
+URL = "/api/v1/custom_fields/"
 LEADS = "/api/v1/leads/"
 
 

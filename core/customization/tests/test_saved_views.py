@@ -7,7 +7,7 @@ from core.customization.tests.factories import CustomFieldFactory, SavedViewFact
 from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
-URL = "/api/v1/saved-views/"
+URL = "/api/v1/saved_views/"
 VIEW = {"entity": "lead", "name": "Hot", "conditions": {"field": "lead_score", "op": "gt", "value": 70}}
 
 
@@ -121,7 +121,7 @@ def test_a_view_whose_field_is_gone_says_so(api, admin, rep, view_of):
     field = CustomFieldFactory(entity="lead", key="size", type="number")
     view = view_of(rep, conditions={"custom_fields.size": 5})
     assert api(rep).get("/api/v1/leads/", {"view": view.pk}).status_code == 200
-    assert admin.delete(f"/api/v1/custom-fields/{field.pk}/?force=true").status_code == 204
+    assert admin.delete(f"/api/v1/custom_fields/{field.pk}/?force=true").status_code == 204
     response = api(rep).get("/api/v1/leads/", {"view": view.pk})
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == "view.custom_fields.size"

@@ -1,5 +1,6 @@
 """The base of all field types and what several of them share."""
 
+import copy
 import re
 from typing import Any, ClassVar, Self
 
@@ -75,4 +76,5 @@ class FieldType(serializers.Field):
 
     def copy(self, **options: Any) -> Self:
         """Another one like this, with some options of its own."""
-        return type(self)(*self._args, **{**self._kwargs, **options})
+        # Deep, as DRF's own: the field of a list's items is bound to its list.
+        return type(self)(*copy.deepcopy(self._args), **{**copy.deepcopy(self._kwargs), **options})

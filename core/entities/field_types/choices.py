@@ -72,7 +72,10 @@ class TextList(FieldType, serializers.ListField):
         values = [self.child.to_internal_value(item) for item in _items(data)]
         if len(values) > self.limit:
             raise refuse("max_length", f"Ensure there are no more than {self.limit} items.")
-        return list(dict.fromkeys(value for value in values if value))
+        found = list(dict.fromkeys(value for value in values if value))
+        if not found and not self.allow_empty:
+            raise refuse("empty", "This list may not be empty.")
+        return found
 
     def in_region(self, region: str) -> FieldType:
         return self if self.child.in_region(region) is self.child else _in_region(self, region)

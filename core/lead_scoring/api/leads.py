@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission, ReadAllPolicy, role_allows, scopes
-from core.api.bulk_requests import ids_of
+from core.api.bulk import ids_in
 from core.api.parameters import record_id
 from core.api.schema.parts import FLAG, ID, TEXT, array_of, nullable, object_of
 from core.api.viewsets import CrmViewSet
@@ -162,7 +162,8 @@ def _selection(body: Mapping[str, Any]) -> dict[str, Any]:
     if len(given) != 1:
         raise InvalidError.of("lead_ids", 'Give one of "lead_ids", "filter", "all".', "required")
     if given == ["lead_ids"]:
-        return {"ids": ids_of(body["lead_ids"], "lead_ids")}
+        with refused_as("lead_ids"):
+            return {"ids": ids_in(body["lead_ids"])}
     if given == ["filter"]:
         if not body["filter"]:
             raise InvalidError.of("filter", 'An empty filter would name every lead: give "all".', "blank")

@@ -91,8 +91,8 @@ class ScoringModelViewSet(ScoringModelPapers, ScoringModelSwitches):
     model = ScoringModel
     queryset = ScoringModel.objects.all()
     serializer_class = ScoringModelSerializer
-    filters = ("status",)
-    orderings = ("created_at", "activated_at", "id")
+    filterset_fields = ("status",)
+    ordering_fields = ("created_at", "activated_at", "id")
     access = dict.fromkeys(("activate", "rollback"), Permission.CONFIGURE)
 
 
@@ -112,8 +112,8 @@ class ScoringJobViewSet(ReadOnlyResourceViewSet):
     model = ScoringJob
     queryset = ScoringJob.objects.all()
     serializer_class = ScoringJobSerializer
-    filters = ("kind", "status")
-    orderings = ("created_at", "finished_at")
+    filterset_fields = ("kind", "status")
+    ordering_fields = ("created_at", "finished_at")
     lookup_value_regex = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
     def get_object(self) -> Any:

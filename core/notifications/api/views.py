@@ -180,8 +180,8 @@ class InboxMarking(ReadOnlyResourceViewSet):
 class InboxRows(ReadOnlyResourceViewSet):
     """One's own, as they are listed."""
 
-    def filtered(self, rows: QuerySet) -> QuerySet:
-        rows = super().filtered(rows).filter(archived_at__isnull=not flag(self.request, "archived"))
+    def filter_queryset(self, rows: QuerySet) -> QuerySet:
+        rows = super().filter_queryset(rows).filter(archived_at__isnull=not flag(self.request, "archived"))
         text = self.request.query_params.get("unread", "")
         return rows.filter(read_at__isnull=flag(self.request, "unread")) if text else rows
 
@@ -197,9 +197,9 @@ class NotificationViewSet(InboxRows, InboxWishes, InboxDoors, InboxMarks, InboxA
     model = Notification
     queryset = Notification.objects.none()
     serializer_class = NotificationSerializer
-    filters = ("type",)
+    filterset_fields = ("type",)
     parameters = ("unread", "archived")
-    orderings = ("created_at", "id")
+    ordering_fields = ("created_at", "id")
     taking = {"list": None, "disabled_addresses": {"channel"}}
     # One's own inbox and settings need no role beyond seeing.
     access = dict.fromkeys(

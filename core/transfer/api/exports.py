@@ -14,7 +14,6 @@ from rest_framework.response import Response
 
 from core.access import Permission, scopes
 from core.api.bodies import only, takes_no_body
-from core.api.listing import single_valued
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.viewsets import CrmViewSet
 from core.conf import reading_database
@@ -43,7 +42,7 @@ class ExportViewSet(CrmViewSet):
     @extend_schema(operation_id="export_stream", responses={(200, "text/csv"): {"type": "string"}})
     def stream(self, request: Request, resource_type: str) -> Any:
         """CSV (`bom`, `delimiter`, `formulas=keep`), XLSX or JSON lines by `format`, filtered as the list."""
-        export = export_of(entity_named(resource_type), single_valued(request), request.user)
+        export = export_of(entity_named(resource_type), request.query_params, request.user)
         name = f"{resource_type}_{timezone.now():%Y%m%d}.{export.format}"
         blocks = stream(export, reading_database())
         # A workbook is whole before its first byte, or cannot be made.
@@ -112,8 +111,8 @@ class ExportJobViewSet(ExportEndings):
     model = ExportJob
     queryset = ExportJob.objects.all()
     serializer_class = ExportJobSerializer
-    filters = ("status",)
-    orderings = ("created_at", "finished_at", "id")
+    filterset_fields = ("status",)
+    ordering_fields = ("created_at", "finished_at", "id")
     access = {"create": Permission.VIEW, "cancel": Permission.VIEW}
 
     def get_queryset(self) -> QuerySet:
@@ -133,13 +132,21 @@ class ExportJobViewSet(ExportEndings):
         return Response(shown, 202, headers={"Location": shown["url"], "Retry-After": "1"})
 
 
-def _params(raw: Any) -> dict[str, str]:
-    """The list's query, as text. Raises InvalidError."""
+def _params(raw: Any) -> dict[str, str | list[str]]:
+    """The list's query as text; a list holds the values of a repeated parameter. Raises InvalidError."""
     if raw is None:
         return {}
-    if not isinstance(raw, dict) or not all(isinstance(v, str | int | float) for v in raw.values()):
+    values = raw.values() if isinstance(raw, dict) else [None]
+    if not all(isinstance(v, str | int | float) for value in values for v in _each(value)):
         raise InvalidError.of("params", "Expected an object of query parameters.")
-    return {str(name): _text(value) for name, value in raw.items()}
+    return {
+        str(name): [_text(v) for v in value] if isinstance(value, list) else _text(value)
+        for name, value in raw.items()
+    }
+
+
+def _each(value: Any) -> list[Any]:
+    return (value or [None]) if isinstance(value, list) else [value]
 
 
 def _text(value: Any) -> str:

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from core.access import Permission, scopes
 from core.api import preconditions
 from core.api.bodies import takes_no_body
-from core.api.paging import numbered
+from core.api.pagination import numbered
 from core.api.parameters import PAGES
 from core.api.request_ids import request_id_of
 from core.api.resources import ReadOnlyResourceViewSet
@@ -106,9 +106,9 @@ class ImportJobViewSet(ImportFaults, ImportEndings):
 
     model = ImportJob
     queryset = ImportJob.objects.all()
-    filters = ("status", "kind")
+    filterset_fields = ("status", "kind")
     taking = {"list": None, "issues": {*PAGES, "kind"}}
-    orderings = ("created_at", "finished_at", "id")
+    ordering_fields = ("created_at", "finished_at", "id")
     access = {"cancel": Permission.VIEW, "undo": Permission.VIEW}
 
     def get_queryset(self) -> QuerySet:

@@ -52,8 +52,8 @@ class SavedMappingViewSet(ResourceViewSet):
     model = SavedMapping
     queryset = SavedMapping.objects.all()
     serializer_class = SavedMappingSerializer
-    filters = ("entity",)
-    orderings = ("name", "created_at", "updated_at", "id")
+    filterset_fields = ("entity",)
+    ordering_fields = ("name", "created_at", "updated_at", "id")
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, owner=self.request.user)

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from core.access import Permission, Role, role_of, scopes
 from core.accounts.models import User
 from core.api.bodies import only, takes_no_body
-from core.api.paging import numbered
+from core.api.pagination import numbered
 from core.api.querying import filtered, ordered
 from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet, StrictSerializer
 from core.api.schema.lists import list_parameters
@@ -172,8 +172,8 @@ class WebhookViewSet(WebhookFacts, WebhookSwitches, WebhookSending):
     model = WebhookSubscription
     queryset = WebhookSubscription.objects.order_by("-id")
     serializer_class = WebhookSerializer
-    filters = ("is_enabled", "name", "owner")
-    orderings = ("name", "created_at", "updated_at", "id")
+    filterset_fields = ("is_enabled", "name", "owner")
+    ordering_fields = ("name", "created_at", "updated_at", "id")
     taking = {"list": None, "deliveries": None}
     access = {"deliveries": Permission.VIEW, "events": Permission.VIEW}
 
@@ -195,8 +195,8 @@ class DeliveryViewSet(ReadOnlyResourceViewSet):
     model = WebhookDelivery
     queryset = WebhookDelivery.objects.prefetch_related("log").order_by("-id")
     serializer_class = DeliverySerializer
-    filters = (*FACTS, "subscription")
-    orderings = DELIVERY_ORDERINGS
+    filterset_fields = (*FACTS, "subscription")
+    ordering_fields = DELIVERY_ORDERINGS
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
     @action(methods=["post"], detail=True)

@@ -210,7 +210,7 @@ def test_redelivery_keeps_the_id_and_is_one_at_a_time(subscribe, peer, admin):
     made = subscribe("lead.created")
     LeadFactory(first_name="Grace")
     row = deliver()[0]
-    url = f"/api/v1/webhook-deliveries/{row.pk}/redeliver/"
+    url = f"/api/v1/webhook_deliveries/{row.pk}/redeliver/"
     assert [admin.post(url).status_code, admin.post(url).status_code] == [202, 409]
     sending.deliver_due()
     assert len({r.headers["webhook-id"] for r in peer.requests}) == 1
@@ -326,7 +326,7 @@ def test_the_log_keeps_the_beginning_of_an_answer_and_no_credentials(subscribe, 
     subscribe("lead.created")
     LeadFactory(first_name="Grace")
     row = deliver()[0]
-    shown = admin.get(f"/api/v1/webhook-deliveries/{row.pk}/").json()["log"][0]
+    shown = admin.get(f"/api/v1/webhook_deliveries/{row.pk}/").json()["log"][0]
     assert (shown["response_status"], shown["response_body"]) == (200, "x" * 4_096)
     assert shown["duration_ms"] >= 0
     assert {shown["request_headers"][n] for n in ("webhook-signature",)} == {"********"}

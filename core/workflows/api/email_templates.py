@@ -50,8 +50,8 @@ class EmailTemplateViewSet(EmailTemplateTrials):
     model = EmailTemplate
     queryset = EmailTemplate.objects.order_by("name", "id")
     serializer_class = EmailTemplateSerializer
-    filters = ("key", "entity", "name")
-    orderings = ("key", "entity", "name", "created_at", "updated_at", "id")
+    filterset_fields = ("key", "entity", "name")
+    ordering_fields = ("key", "entity", "name", "created_at", "updated_at", "id")
     taking = FORCE
     access = {"preview": Permission.VIEW, "variables": Permission.VIEW}
 

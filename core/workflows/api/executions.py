@@ -109,15 +109,15 @@ class ExecutionViewSet(ExecutionBulk, ExecutionEnding):
     model = WorkflowExecution
     queryset = WorkflowExecution.objects.select_related("version", "workflow").prefetch_related("steps")
     serializer_class = ExecutionSerializer
-    filters = (*RUN_FILTERS, "workflow")
-    orderings = RUN_ORDERINGS
+    filterset_fields = (*RUN_FILTERS, "workflow")
+    ordering_fields = RUN_ORDERINGS
     parameters = SINCE
 
     def get_queryset(self) -> QuerySet:
         return covered(super().get_queryset(), self.request.user)
 
-    def filtered(self, rows: QuerySet) -> QuerySet:
-        return narrowed(self.request, super().filtered(rows))
+    def filter_queryset(self, rows: QuerySet) -> QuerySet:
+        return narrowed(self.request, super().filter_queryset(rows))
 
 
 def executions_of(user: User) -> QuerySet[WorkflowExecution]:

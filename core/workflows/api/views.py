@@ -12,10 +12,9 @@ from core import jobs
 from core.access import Permission, scopes
 from core.accounts.models import User
 from core.api.bodies import only, takes_no_body
-from core.api.paging import numbered
+from core.api.pagination import numbered
 from core.api.parameters import PAGES
 from core.api.resources import ResourceViewSet
-from core.api.schema.lists import PAGING
 from core.api.schema.parts import ANYTHING, ID, JSON, TEXT, object_of, page_of, ref
 from core.entities import entities
 from core.entities.field_types import Integer
@@ -88,8 +87,7 @@ class WorkflowPast(ResourceViewSet):
 
     @extend_schema(
         operation_id="workflows_versions_list",
-        responses={200: page_of(ref("Version"))},
-        parameters=PAGING,
+        responses=VersionSerializer(many=True),
         filters=False,
     )
     @action(methods=["get"], detail=True)
@@ -197,8 +195,8 @@ class WorkflowViewSet(
     model = Workflow
     queryset = Workflow.objects.filter(archived_at=None).order_by("-id")
     serializer_class = WorkflowSerializer
-    filters = ("status", "trigger_type", "entity", "name")
-    orderings = ("name", "status", "created_at", "updated_at", "id")
+    filterset_fields = ("status", "trigger_type", "entity", "name")
+    ordering_fields = ("name", "status", "created_at", "updated_at", "id")
     taking = {"list": None, "executions": None, "versions": PAGES}
     _secret = ""
     access = {"executions": Permission.VIEW, "versions": Permission.VIEW, "vocabulary": Permission.VIEW}

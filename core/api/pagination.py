@@ -1,16 +1,18 @@
-"""Pages by number, with counts that never cost more than their bound. Walks by cursor: core.api.walking."""
+"""Pages by number, with counts that never cost more than their bound. See also cursor_pagination."""
 
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import QuerySet
+from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from core.api.counting import Count, count, ids_and_count
-from core.conditions.listings import Listing
+from core.api.counting import Count, count
+from core.api.schema.parts import ID, page_of, parameter
 from core.conf import conf
 from core.errors import InvalidError, NotVisibleError
 
@@ -48,34 +50,28 @@ def _whole(request: Request, name: str, default: int) -> int:
 
 def numbered(request: Request, rows: QuerySet, read: Callable[[Any], Any] = list) -> Page:
     """The page `page` of `rows`; `read` makes results of those on it. NotVisibleError behind the end."""
-    size, start = _place(request)
+    size, start = place_of(request)
     found = list(rows[start : start + size + 1])
     known = start + len(found)
     counted = Count(known) if len(found) <= size else count(rows, known)
-    return _page(request, found, start, size, counted, read)
+    return make_page(request, found, start, size, counted, read)
 
 
-def numbered_ids(request: Request, listing: Listing, read: Callable[[list[int]], list[Any]]) -> Page:
-    """As `numbered`, for a listing: `read` makes results of ids."""
-    size, start = _place(request)
-    found, counted = ids_and_count(listing, start, size)
-    return _page(request, found, start, size, counted, read)
-
-
-def _place(request: Request) -> tuple[int, int]:
+def place_of(request: Request) -> tuple[int, int]:
     """The size of the page asked for and how many rows come before it."""
     size = page_size(request)
     return size, (_whole(request, "page", 1) - 1) * size
 
 
-def _page(
+def make_page(
     request: Request,
     found: list[Any],
     start: int,
     size: int,
     counted: Count,
-    read: Callable[[Any], Any],
+    read: Callable[[Any], Any] = list,
 ) -> Page:
+    """The page of `size` rows behind the first `start`; `found` are its rows and the next one, if any."""
     if not found and start:
         raise NotVisibleError("There is no such page.")
     number = start // size + 1
@@ -88,10 +84,10 @@ def _page(
     )
 
 
-def listed(request: Request, items: Sequence[Any]) -> Page:
+def page_of_list(request: Request, items: Sequence[Any]) -> Page:
     """The page `page` of what is in memory already."""
-    size, start = _place(request)
-    return _page(request, list(items[start : start + size + 1]), start, size, Count(len(items)), list)
+    size, start = place_of(request)
+    return make_page(request, list(items[start : start + size + 1]), start, size, Count(len(items)), list)
 
 
 def address(request: Request, **changes: Any) -> str:
@@ -106,3 +102,28 @@ def fingerprint(request: Request) -> str:
     """A cursor belongs to the filters and the ordering it was given out for."""
     kept = sorted((k, v) for k, v in request.query_params.items() if k not in ("cursor", "page_size"))
     return hashlib.sha256(json.dumps([request.path, kept]).encode()).hexdigest()[:16]
+
+
+PAGE_PARAMETERS = [
+    parameter("page", ID, "Number of the page."),
+    parameter("page_size", ID | {"maximum": 500, "default": 50}, "Results per page."),
+]
+
+
+class PageNumberPagination(BasePagination):
+    """`page` and `page_size`; the answer is a page object with its count and its neighbours' addresses."""
+
+    page: Page
+
+    def paginate_queryset(self, queryset: QuerySet, request: Request, view: Any = None) -> list[Any]:
+        self.page = numbered(request, queryset)
+        return self.page.results
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response(replace(self.page, results=data).body())
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return page_of(schema["items"])
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return PAGE_PARAMETERS

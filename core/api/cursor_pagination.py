@@ -1,11 +1,11 @@
-"""Walks by cursor: a list from any place on, read along an index however deep the place is.
+"""Pages by cursor (keyset pagination): a list from any place on, read along an index however deep that is.
 
-A walk has stretches. The rows with a value in the first column of the ordering come before those without, so
-these are asked for one after the other, and neither has to sort what an index has sorted. Within a stretch,
+The list has segments. The rows with a value in the first column of the ordering come before those without, so
+these are asked for one after the other, and neither has to sort what an index has sorted. Within a segment,
 "behind this row" is a range of the leading columns and, where those are equal, the rest of the ordering.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core import signing
@@ -13,22 +13,22 @@ from django.db.models import BooleanField, Expression, F, Func, Q, QuerySet, Val
 from django.db.models.expressions import OrderBy
 from rest_framework.request import Request
 
-from core.api.paging import Page, address, fingerprint, page_size
+from core.api.pagination import Page, address, fingerprint, page_size
 from core.entities.finding import Order
 from core.errors import InvalidError
 
 SALT = "crm.cursor"
-# The sort keys of the row behind which a walk goes on; None at its beginning.
+# The sort keys of the row behind which the page begins; None at the beginning of the list.
 Keys = Sequence[Any] | None
 
 
-def page(request: Request, rows: QuerySet, orders: Sequence[Order], read: Callable[[Any], Any]) -> Page:
-    """The page of `rows` behind the request's cursor; `read` makes results of ids. Raises InvalidError."""
+def page_of_ids(request: Request, rows: QuerySet, orders: Sequence[Order]) -> Page:
+    """The ids on the page of `rows` behind the request's cursor. Raises InvalidError."""
     size = page_size(request)
     names = [f"_k{i}" for i in range(len(orders))]
     keyed = rows.annotate(**{name: order.column.sort_key for name, order in zip(names, orders, strict=True)})
     found: list[Any] = []
-    for part in stretches(keyed, orders, _keys(request, len(orders))):
+    for part in segments(keyed, orders, _keys(request, len(orders))):
         found += part.values_list("pk", *names)[: size + 1 - len(found)]
         if len(found) > size:
             break
@@ -36,37 +36,37 @@ def page(request: Request, rows: QuerySet, orders: Sequence[Order], read: Callab
     if len(found) > size:
         token = signing.dumps([fingerprint(request), *map(_plain, found[size - 1][1:])], salt=SALT)
         following = address(request, cursor=token)
-    return Page(read([row[0] for row in found[:size]]), following, None, None)
+    return Page([row[0] for row in found[:size]], following, None, None)
 
 
-def stretches(rows: QuerySet, orders: Sequence[Order], keys: Keys, start: int = 0) -> Iterator[QuerySet]:
+def segments(rows: QuerySet, orders: Sequence[Order], keys: Keys, start: int = 0) -> Iterator[QuerySet]:
     """The rows behind `keys` as querysets that follow each other; `rows` have sort keys `_k0`, `_k1`, …"""
     if not orders:
         return
     if not orders[0].may_be_empty:
-        yield _stretch(rows, orders, keys, start)
+        yield _segment(rows, orders, keys, start)
         return
     name = f"_k{start}__isnull"
     if keys is None or keys[0] is not None:
-        yield _stretch(rows.filter(**{name: False}), orders, keys, start)
+        yield _segment(rows.filter(**{name: False}), orders, keys, start)
         keys = None
     rest = keys and keys[1:]
-    yield from stretches(rows.filter(**{name: True}), orders[1:], rest, start + 1)
+    yield from segments(rows.filter(**{name: True}), orders[1:], rest, start + 1)
 
 
-def _stretch(rows: QuerySet, orders: Sequence[Order], keys: Keys, start: int) -> QuerySet:
+def _segment(rows: QuerySet, orders: Sequence[Order], keys: Keys, start: int) -> QuerySet:
     """The rows behind `keys`, in order; every one has a value in the first column."""
     first, *others = orders
     by = OrderBy(first.column.sort_key, descending=first.descending)
     rows = rows.order_by(by, *(order.by() for order in others))
     if keys is None:
         return rows
-    alike = _alike(orders)
-    bound = _beyond(rows, orders[:alike], keys[:alike], start, whole=alike == len(orders))
-    return rows.filter(bound) if alike == len(orders) else rows.filter(bound, _behind(orders, keys, start))
+    together = _comparable_together(orders)
+    bound = _range_from(rows, orders[:together], keys[:together], start, whole=together == len(orders))
+    return rows.filter(bound) if together == len(orders) else rows.filter(bound, _after(orders, keys, start))
 
 
-def _alike(orders: Sequence[Order]) -> int:
+def _comparable_together(orders: Sequence[Order]) -> int:
     """How many leading columns have one direction and a plain value: an index compares them as one."""
     count = 1
     for order in orders[1:]:
@@ -76,7 +76,7 @@ def _alike(orders: Sequence[Order]) -> int:
     return 1 if orders[0].column.expression is not None else count
 
 
-def _beyond(
+def _range_from(
     rows: QuerySet, orders: Sequence[Order], keys: Sequence[Any], start: int, *, whole: bool
 ) -> Expression | Q:
     """The range that begins at the keys of the leading columns; without them where they are `whole`."""
@@ -93,7 +93,7 @@ def _beyond(
 _LOOKUPS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
 
-def _behind(orders: Sequence[Order], keys: Sequence[Any], start: int) -> Q:
+def _after(orders: Sequence[Order], keys: Sequence[Any], start: int) -> Q:
     """Rows after the keys in a mixed ordering: equal in the first columns, beyond in the next."""
     found, equal = Q(), Q()
     for i, (order, key) in enumerate(zip(orders, keys, strict=True), start):
@@ -110,7 +110,7 @@ def _behind(orders: Sequence[Order], keys: Sequence[Any], start: int) -> Q:
 
 
 def _keys(request: Request, length: int) -> Keys:
-    """The sort keys in the request's cursor; None where the walk begins. Raises InvalidError."""
+    """The sort keys in the request's cursor; None at the beginning. Raises InvalidError."""
     text = request.query_params["cursor"]
     if not text:
         return None

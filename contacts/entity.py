@@ -1,0 +1,72 @@
+"""The declarations of companies and contacts: everything generic reads them."""
+
+from contacts.duplicates import same_company, same_person
+from contacts.models import Company, Contact
+from contacts.rules import (
+    Domain,
+    company_domain,
+    company_named,
+    no_parent_below_itself,
+    one_primary_address,
+    somebody,
+)
+from core.entities import column, columns
+from core.entities.amounts import fits_currency
+from core.entities.entity import Entity, id_column, record_columns, register
+from core.entities.field_types import Email, Phone, TextList
+from core.entities.money import CURRENCY
+from core.models.fields import ADDRESS
+
+PHONES = TextList(child=Phone(), max_length=20)
+EMAILS = TextList(child=Email(), max_length=20)
+
+
+COMPANY = register(
+    Entity(
+        name="company",
+        plural="companies",
+        model=Company,
+        display_fields=("name",),
+        columns=(
+            id_column(Company),
+            column(Company, "name"),
+            column(Company, "domain", field_type=Domain()),
+            *columns(Company, "website", "industry", "company_size", "annual_revenue"),
+            column(Company, "currency", field_type=CURRENCY),
+            column(Company, "phone", field_type=Phone()),
+            *columns(Company, "email", "parent", *ADDRESS),
+            column(Company, "notes", orderable=False),
+            *record_columns(Company),
+        ),
+        rules=(company_domain, no_parent_below_itself, fits_currency("annual_revenue")),
+        duplicates=same_company,
+        create_by_name=True,
+        example={"name": "Analytical Engines", "domain": "engines.example", "industry": "Machinery"},
+    )
+)
+
+CONTACT = register(
+    Entity(
+        name="contact",
+        plural="contacts",
+        model=Contact,
+        display_fields=("first_name", "last_name"),
+        display_fallback=("email", "company_name", "phone", "mobile"),
+        columns=(
+            id_column(Contact),
+            *columns(Contact, "first_name", "last_name", "email"),
+            column(Contact, "additional_emails", field_type=EMAILS, orderable=False),
+            column(Contact, "phone", field_type=Phone()),
+            column(Contact, "mobile", field_type=Phone()),
+            column(Contact, "additional_phones", field_type=PHONES, orderable=False),
+            *columns(Contact, "job_title", "department", "company", "company_name", "website", *ADDRESS),
+            column(Contact, "lead_source", aliases=("source",)),
+            *columns(Contact, "last_contacted_at", "do_not_contact"),
+            column(Contact, "notes", orderable=False),
+            *record_columns(Contact),
+        ),
+        rules=(company_named, one_primary_address, somebody),
+        duplicates=same_person,
+        example={"first_name": "Ada", "last_name": "Byron", "email": "ada@engines.example", "company": 1},
+    )
+)

@@ -1,0 +1,33 @@
+"""The pages of an entity's list, by number or by cursor: ids, which the serializer has written as JSON."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+
+from core.api.counting import ids_and_count
+from core.api.cursor_pagination import page_of_ids
+from core.api.pagination import PAGE_PARAMETERS, PageNumberPagination, make_page, place_of
+from core.api.schema.parts import TEXT, parameter
+from core.conditions.list_query import search_texts
+from core.errors import InvalidError
+
+
+class EntityPagination(PageNumberPagination):
+    """`page` and `page_size`, or `cursor`. One statement finds the ids of a page and counts the rows."""
+
+    def paginate_queryset(self, queryset: QuerySet, request: Request, view: Any = None) -> list[int]:
+        if "cursor" in request.query_params:
+            if "page" in request.query_params:
+                raise InvalidError.of("page", "A list read by cursor has no page numbers.")
+            self.page = page_of_ids(request, queryset, view.orders)
+            return self.page.results
+        size, start = place_of(request)
+        searched = bool(search_texts(view.filterset))
+        found, counted = ids_and_count(queryset, view.orders, start, size, searched=searched)
+        self.page = make_page(request, found, start, size, counted)
+        return self.page.results
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        about = "Empty starts a stable walk of any size; then follow `next`."
+        return [*PAGE_PARAMETERS, parameter("cursor", TEXT, about)]

@@ -1,0 +1,194 @@
+"""Serializers made from an entity's columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from core.api.rendering import dumps
+from core.entities import Column, Entity, writing
+from core.entities.cleaning import clean
+from core.entities.reading import Reader
+from core.errors import InvalidError
+
+# What answers hold beside the record's own fields.
+ANSWERED = frozenset(("possible_duplicates", "warnings"))
+
+
+class DuplicateSerializer(serializers.Serializer):
+    """A record that may be the same as a new one."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class EntityListSerializer(serializers.ListSerializer):
+    """Records by their ids (or as instances), all of them read by one statement."""
+
+    def to_representation(self, data: Any) -> list[Any]:
+        return self.child.represent(list(data))
+
+
+class EntitySerializer(serializers.Serializer):
+    """The base of an entity's serializer: `class Meta: entity = LEAD`.
+
+    Its fields are the entity's columns; further ones, or others in their place, are declared as in any
+    serializer, as are `validate`, `validate_<field>`, `create` and `update`. Input goes through
+    `core.entities.cleaning` (unknown fields, references, custom fields, rules); validated data is by table
+    column. PostgreSQL writes the output; fields declared by hand are asked with the model's instance.
+    `fields` and `expand` are those of a request.
+    """
+
+    refuses_unknown = True
+
+    class Meta:
+        entity: Entity
+        list_serializer_class = EntityListSerializer
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not hasattr(cls.Meta, "list_serializer_class"):
+            cls.Meta.list_serializer_class = EntityListSerializer
+
+    def __init__(
+        self, *args: Any, fields: Sequence[str] = (), expand: Sequence[str] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.shown, self.expand = fields, expand
+
+    @property
+    def entity(self) -> Entity:
+        return self.Meta.entity
+
+    @property
+    def user(self) -> Any:
+        """Who reads or writes: `context["user"]`, or the request's."""
+        return self.context["user"] if "user" in self.context else self.context["request"].user
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        made = {c.name: _field(c) for c in self.entity.columns if c.name not in self._declared_fields}
+        if self.entity.duplicates:
+            made["possible_duplicates"] = DuplicateSerializer(many=True, read_only=True, required=False)
+        return made | super().get_fields()
+
+    # ---- In ----
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        data, own = self._own_values(self._writable(data))
+        before = None if self.instance is None else writing.values_of(self.instance)
+        try:
+            values = clean(self.entity, data, user=self.user, before=before, partial=self.partial)
+        except InvalidError as error:
+            raise ValidationError(details_of(error)) from error
+        self._validate_fields(data, values)
+        return values | own
+
+    def _writable(self, data: Any) -> Any:
+        """Of a change, the data without read-only fields: a record can be sent back as it was read."""
+        if self.instance is None or not isinstance(data, Mapping):
+            return data
+        known = self.entity.by_input_name
+        return {
+            name: value
+            for name, value in data.items()
+            if name not in ANSWERED and (name not in known or known[name].writable)
+        }
+
+    def _own_values(self, data: Any) -> tuple[Any, dict[str, Any]]:
+        """What the fields declared by hand make of the data, in place of a column or besides them."""
+        own: dict[str, Any] = {}
+        if not self._declared_fields or not isinstance(data, Mapping):
+            return data, own
+        data = dict(data)
+        for name, field in self.fields.items():
+            if name not in self._declared_fields or field.read_only or name not in data:
+                continue
+            try:
+                value = field.run_validation(data.pop(name))
+            except ValidationError as error:
+                raise ValidationError({name: error.detail}) from error
+            into = data if name in self.entity.by_name else own
+            into[name] = value
+        return data, own
+
+    def _validate_fields(self, data: Any, values: dict[str, Any]) -> None:
+        """`validate_<field>` of the columns that are given."""
+        for name in data:
+            validate = getattr(self, f"validate_{name}", None)
+            if validate is None:
+                continue
+            path = self.entity.by_input_name[name].path
+            try:
+                values[path] = validate(values[path])
+            except ValidationError as error:
+                raise ValidationError({name: error.detail}) from error
+
+    def _read_only_defaults(self) -> dict[str, Any]:
+        return {}  # columns have none, and asking makes every field
+
+    def create(self, validated_data: dict[str, Any]) -> Any:
+        return writing.create_clean(self.entity, dict(validated_data), self.user)
+
+    def update(self, instance: Any, validated_data: dict[str, Any]) -> Any:
+        return writing.save_clean(self.entity, instance, validated_data, self.user)
+
+    # ---- Out ----
+
+    @property
+    def data(self) -> Any:
+        return super(serializers.Serializer, self).data  # as it is: PostgreSQL has written it
+
+    def to_representation(self, instance: Any) -> Any:
+        [found] = self.represent([instance])
+        return found
+
+    def represent(self, records: Sequence[Any]) -> list[Any]:
+        """Records, by id or as instances, in the order given."""
+        ids = [record if isinstance(record, int) else record.pk for record in records]
+        names = [name for name in self.shown if name not in self._declared_fields]
+        fields = names or (["id"] if self.shown else [])
+        reader = Reader(self.entity, fields=fields, expand=self.expand)
+        found = reader.documents(ids, self.user)
+        return self._with_own_fields(ids, found) if self._declared_fields else found
+
+    def _with_own_fields(self, ids: Sequence[int], found: Sequence[Any]) -> list[Any]:
+        own = {
+            name: field
+            for name, field in self.fields.items()
+            if name in self._declared_fields
+            and not field.write_only
+            and (not self.shown or name in self.shown)
+        }
+        instances = self.entity.model.objects.in_bulk(ids)
+        return [
+            orjson.loads(dumps(document))
+            | {name: _represented(field, instances[pk]) for name, field in own.items()}
+            for pk, document in zip(ids, found, strict=True)
+        ]
+
+
+def _represented(field: serializers.Field, instance: Any) -> Any:
+    value = field.get_attribute(instance)
+    return None if value is None else field.to_representation(value)
+
+
+def _field(column: Column) -> serializers.Field:
+    """The serializer field of a column."""
+    options: dict[str, Any] = {"label": column.label, "help_text": column.help_text}
+    if not column.writable:
+        options["read_only"] = True
+    else:
+        options["required"] = column.required
+    if column.nullable:
+        options["allow_null"] = True
+    return column.field_type.copy(**options)
+
+
+def details_of(error: InvalidError) -> dict[str, list[ErrorDetail]]:
+    """A domain error's issues as DRF keeps them."""
+    found: dict[str, list[ErrorDetail]] = {}
+    for issue in error.issues:
+        found.setdefault(issue.field or "non_field_errors", []).append(ErrorDetail(issue.message, issue.code))
+    return found

@@ -1,0 +1,68 @@
+"""The declaration of leads: everything generic (API, import, export, conditions, admin, scoring) reads it."""
+
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
+from django.db.models.functions import ExtractDay, Now
+
+from core.entities import column, columns, derived
+from core.entities.amounts import fits_currency
+from core.entities.entity import Entity, id_column, record_columns, register
+from core.entities.field_types import Boolean, Integer, Phone
+from core.entities.money import CURRENCY
+from core.models.fields import ADDRESS
+from lead_management.duplicates import same_lead
+from lead_management.models import Lead
+from lead_management.querysets import HOT, OPEN
+from lead_management.rules import conversion_is_a_verb, lost_with_a_reason, somebody
+from lead_management.scoring import first_score
+
+SCORE = Integer(min_value=0, max_value=100)
+
+
+LEAD = register(
+    Entity(
+        name="lead",
+        plural="leads",
+        model=Lead,
+        display_fields=("first_name", "last_name"),
+        display_fallback=("email", "company_name", "phone", "mobile"),
+        columns=(
+            id_column(Lead),
+            *columns(Lead, "first_name", "last_name", "email"),
+            column(Lead, "phone", field_type=Phone()),
+            column(Lead, "mobile", field_type=Phone()),
+            *columns(Lead, "company_name", "company_size", "industry", "job_title", "website", *ADDRESS),
+            column(Lead, "lead_source", aliases=("source",)),
+            *columns(Lead, "status", "priority", "lost_reason", "estimated_value"),
+            column(Lead, "currency", field_type=CURRENCY),
+            *columns(Lead, "last_contacted_at", "next_follow_up_at", "call_attempts", "engagement_count"),
+            column(Lead, "notes", orderable=False),
+            column(Lead, "do_not_contact"),
+            column(Lead, "lead_score", field_type=SCORE),
+            *columns(Lead, "conversion_probability", "scored_at", "converted_at"),
+            *columns(Lead, "converted_contact", "converted_company", "converted_opportunity"),
+            derived(
+                "is_hot", Boolean(), ExpressionWrapper(Q(lead_score__gt=HOT), output_field=BooleanField())
+            ),
+            derived("days_since_created", Integer(), ExtractDay(Now() - F("created_at"))),
+            *record_columns(Lead),
+        ),
+        open_filter=OPEN,
+        rules=(
+            somebody,
+            conversion_is_a_verb,
+            lost_with_a_reason,
+            fits_currency("estimated_value"),
+            first_score,
+        ),
+        duplicates=same_lead,
+        example={
+            "first_name": "Ada",
+            "last_name": "Byron",
+            "email": "ada@engines.example",
+            "company_name": "Analytical Engines",
+            "lead_source": "referral",
+            "estimated_value": "12000.00",
+            "tags": ["vip"],
+        },
+    )
+)

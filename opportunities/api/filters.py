@@ -1,0 +1,21 @@
+"""What lists of opportunities can be filtered by, besides their columns."""
+
+from django.db.models import Q, QuerySet
+
+from core.conditions.filters import EntityFilterSet, TypedFilter
+from core.entities.field_types import Boolean
+from opportunities.entity import OPPORTUNITY
+from opportunities.models import Opportunity
+
+
+class OpportunityFilterSet(EntityFilterSet):
+    rotting = TypedFilter(
+        Boolean(), method="filter_rotting", help_text="Resting in a stage for longer than it allows."
+    )
+
+    class Meta:
+        entity = OPPORTUNITY
+
+    def filter_rotting(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
+        rotting = Q(pk__in=Opportunity.objects.rotting().values("pk"))
+        return queryset.filter(rotting if value else ~rotting)

@@ -1,0 +1,40 @@
+"""Tasks, and what completing one takes, as JSON."""
+
+from drf_spectacular.utils import extend_schema_serializer
+from rest_framework import serializers
+
+from core.api.serializers import EntitySerializer
+from core.api.strict import StrictFieldsMixin
+from core.entities.field_types import Text
+from tasks.entity import TASK
+from tasks.models import CalendarFeed
+
+
+class TaskSerializer(EntitySerializer):
+    """A task."""
+
+    class Meta:
+        entity = TASK
+
+
+@extend_schema_serializer(many=False)
+class CalendarFeedSerializer(serializers.ModelSerializer):
+    """Whether there is a feed, and when it was read last."""
+
+    enabled = serializers.BooleanField()
+
+    class Meta:
+        model = CalendarFeed
+        fields = ["enabled", "created_at", "last_used_at"]
+
+
+class CalendarAddressSerializer(serializers.Serializer):
+    """The address of a new feed, shown once."""
+
+    url = serializers.CharField()
+
+
+class CompletionSerializer(StrictFieldsMixin, serializers.Serializer):
+    """What came of it."""
+
+    outcome = Text(max_length=500, required=False, allow_null=True, allow_blank=True)
