@@ -78,4 +78,4 @@ def test_results_of_tasks_are_kept_where_it_says(bare, monkeypatch):
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_the_short_addresses_of_the_documentation(client, path, slash):
     response = client.get(f"/{path}{slash}")
-    assert (response.status_code, response["Location"]) == (302, f"/api/{path}/")
+    assert (response.status_code, response["Location"]) == (302, f"/api/{path}")
