@@ -24,7 +24,8 @@ class ConversionSerializer(StrictFieldsMixin, serializers.Serializer):
     pipeline = Reference("pipeline", required=False, allow_null=True)
     stage = Text(max_length=40, required=False, allow_null=True, allow_blank=True)
     opportunity_name = Text(max_length=200, required=False, allow_null=True, allow_blank=True)
-    amount = Money(min_value=0, required=False, allow_null=True)
+    # Of the currency of the lead.
+    amount = Money(max_digits=17, decimal_places=4, min_value=0, required=False, allow_null=True)
     expected_close_date = Date(required=False, allow_null=True)
     # By key, for every record that defines it, or by the record's entity and then by key.
     custom_fields = Json(required=False, allow_null=True)

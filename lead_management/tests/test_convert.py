@@ -367,3 +367,14 @@ def test_automation_is_refused_without_what_a_conversion_needs(admin, required):
     assert found == {"actions[0].params.custom_fields.contact.region"}
     assert saved(custom_fields={"contact": {"region": "{{ lead.city }}"}}).status_code == 201
     assert saved(custom_fields={"regoin": "x"}).status_code == 400
+
+
+def test_an_amount_has_the_places_of_the_leads_currency(api, rep):
+    lead = Lead.objects.create(first_name="Ada", owner=rep, currency="KWD")
+    url = f"/api/v1/leads/{lead.pk}/convert/"
+    refused = api(rep).post(url, {"amount": "1.2345"})
+    assert refused.status_code == 400
+    assert [e["field"] for e in refused.json()["errors"]] == ["amount"]
+    made = api(rep).post(url, {"amount": "1.234"}).json()
+    deal = api(rep).get(f"/api/v1/opportunities/{made['opportunity_id']}/").json()
+    assert (deal["amount"], deal["currency"]) == ("1.234", "KWD")
