@@ -1,7 +1,7 @@
 """The declaration of tasks: everything generic reads it."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import BooleanField, Case, Q, Value, When
 from django.db.models.functions import Now
@@ -12,6 +12,7 @@ from core.entities.field_types import Boolean, Date, DateTime, trimmed
 from tasks.models import Task
 from tasks.querysets import OPEN
 from tasks.rules import (
+    WholeDay,
     about_one,
     completed_once,
     due_by_the_end_of_the_day,
@@ -26,8 +27,12 @@ DAY = Date()
 class DueDate(DateTime):
     """A moment, or a date alone, which stands for that whole day (rules.due_by_the_end_of_the_day)."""
 
+    takes_days: ClassVar[bool] = True
+
     def to_internal_value(self, data: Any) -> Any:
-        return DAY.to_internal_value(data) if _is_date(data) else super().to_internal_value(data)
+        if _is_date(data):
+            return WholeDay.of(DAY.to_internal_value(data))
+        return super().to_internal_value(data)
 
 
 def _is_date(data: Any) -> bool:

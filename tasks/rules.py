@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
@@ -19,6 +19,14 @@ END_OF_DAY = time(23, 59, 59)
 
 Values = dict[str, Any]
 Before = Mapping[str, Any] | None
+
+
+class WholeDay(datetime):
+    """A day given without a time; as a moment it is that day's midnight in UTC."""
+
+    @classmethod
+    def of(cls, day: date) -> Self:
+        return cls(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def about_one(values: Values, before: Before) -> None:
@@ -53,15 +61,22 @@ def _zone_of_writer() -> str:
 def due_by_the_end_of_the_day(values: Values, before: Before) -> None:
     """A due date without a time is the end of that day, where the writer is."""
     day = values.get("due_date")
-    if not isinstance(day, date) or isinstance(day, datetime):
+    if not isinstance(day, WholeDay):
         return
-    kept = before["time_zone"] if before else "UTC"
-    name: str = current().time_zone or values.get("time_zone") or kept
-    zone = ZoneInfo(name)
+    zone = ZoneInfo(current().time_zone or _zone_of_automation(values, before))
     try:
         values["due_date"] = datetime.combine(day, END_OF_DAY, zone).astimezone(UTC)
     except OverflowError:  # the last day of the calendar
         values["due_date"] = datetime.combine(day, END_OF_DAY, UTC)
+
+
+def _zone_of_automation(values: Values, before: Before) -> str:
+    """Where a day is meant that nobody in particular writes down: the assignee's zone, else the schedule's,
+    else the task's own."""
+    kept = before or {"assigned_to_id": None, "time_zone": "UTC"}
+    assignee = values.get("assigned_to_id", kept["assigned_to_id"])
+    found = User.objects.filter(pk=assignee).values_list("time_zone", flat=True).first() if assignee else None
+    return found or current().schedule_zone or values.get("time_zone") or kept["time_zone"]
 
 
 def recurring(values: Values, before: Before) -> None:

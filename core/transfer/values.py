@@ -144,11 +144,20 @@ def _reading(
     kind: field_types.FieldType, notation: Notation, words: Mapping[str, str]
 ) -> Callable[[str], Any]:
     """Numbers and times as the file writes them."""
+    if isinstance(kind, field_types.DateTime) and kind.takes_days:
+        return lambda text: _day_or_moment(_said(text, words), notation)
     if isinstance(kind, field_types.DateTime):
         return lambda text: iso_moment(_said(text, words), notation.dates, notation.zone)
     if isinstance(kind, field_types.Date):
         return lambda text: iso_date(_said(text, words), notation.dates)
     return lambda text: plain_number(_said(text, words), notation.decimal)
+
+
+def _day_or_moment(text: str, notation: Notation) -> str:
+    """A date without a time stays a date."""
+    if ":" in text:
+        return iso_moment(text, notation.dates, notation.zone)
+    return iso_date(text, notation.dates)
 
 
 def _said(text: str, words: Mapping[str, str]) -> str:

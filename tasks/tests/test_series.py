@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 import time_machine
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core.changes.models import Change
 from tasks.models import Task
@@ -233,3 +234,15 @@ def test_what_is_no_date_is_refused(client, bad):
     response = client.post(URL, {"title": "x", "due_date": bad})
     assert response.status_code == 400
     assert [e["field"] for e in response.json()["errors"]] == ["due_date"]
+
+
+def test_an_imported_due_date_without_a_time_is_the_end_of_that_day_too(api, rep):
+    rep.time_zone = "America/Los_Angeles"
+    rep.save()
+    rows = "Subject,Due Date\nPay,2026-11-30\nCall,2026-11-30 09:00\n"
+    body = {"file": SimpleUploadedFile("tasks.csv", rows.encode())}
+    answer = api(rep).post("/api/v1/import/tasks/", body, format="multipart").json()
+    assert (answer["created"], answer["failed"]) == (2, 0), answer
+    found = dict(Task.objects.values_list("title", "due_date"))
+    assert found["Pay"] == datetime(2026, 12, 1, 7, 59, 59, tzinfo=UTC)
+    assert found["Call"] == datetime(2026, 11, 30, 17, tzinfo=UTC)

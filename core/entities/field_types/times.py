@@ -41,6 +41,8 @@ class DateTime(FieldType, serializers.DateTimeField):
     type_name: ClassVar[str] = "datetime"
     json_sql: ClassVar[str] = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
     operators: ClassVar[tuple[str, ...]] = DATED
+    # Whether a date alone stands for that whole day, and is left to the entity's rules.
+    takes_days: ClassVar[bool] = False
 
     def to_internal_value(self, data: Any) -> datetime:
         if isinstance(data, datetime):

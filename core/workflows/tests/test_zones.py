@@ -9,6 +9,7 @@ from django.db import connection
 
 from core.workflows import engine, sweeps
 from core.workflows.models import Workflow, WorkflowExecution
+from lead_management.models import Lead
 from opportunities.models import Opportunity, Pipeline
 from tasks.models import Task
 
@@ -125,6 +126,14 @@ def test_a_deal_that_automation_closes_is_closed_on_its_assignees_day(
     settle()
     deal.refresh_from_db()
     assert (deal.status, deal.actual_close_date) == ("won", _day(EAST))
+
+
+def test_a_day_that_automation_writes_down_ends_where_the_assignee_is(make_workflow, people, settle):
+    fields = {"title": "x", "due_date": "2026-12-01", "assigned_to": people["e"].pk}
+    make_workflow([("create_record", {"model": "task", "fields": fields})], run_as=None)
+    Lead.objects.create(first_name="Ada")
+    settle()
+    assert Task.objects.get().due_date == datetime(2026, 12, 1, 9, 59, 59, tzinfo=UTC)
 
 
 def _day(zone):
