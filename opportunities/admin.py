@@ -20,7 +20,7 @@ from opportunities.stages import default_stages
 
 
 class OpportunityForm(RecordForm):
-    """The stage is chosen from those there are; empty, it is the pipeline's first."""
+    """Offers the stages of all pipelines; without a choice the deal gets its pipeline's first stage."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -116,7 +116,7 @@ class PipelineAdmin(CapturedAdmin):
 
     @admin.action(description="Make the default", permissions=["change"])
     def make_default(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """There is one default: the mark is taken from the present one."""
+        """Make the selected pipeline the default; the one before is it no longer."""
         if queryset.count() != 1:
             raise ConflictError("Select one pipeline.")
         set_default(queryset.get())

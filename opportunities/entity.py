@@ -19,7 +19,7 @@ targets.register("pipeline", Pipeline)
 
 
 class StageKey(Text):
-    """The key of a stage; which ones there are is the pipeline's matter."""
+    """The key of a stage; rules.in_a_stage checks that the pipeline has it."""
 
     def __init__(self, max_length: int = 40, **options: Any) -> None:
         super().__init__(max_length=max_length, **options)

@@ -52,7 +52,7 @@ class Pipeline(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """There is always a default pipeline, and it takes deals."""
+        """There is always a default pipeline, and it is active."""
         super().clean()
         was_default = self.pk is not None and Pipeline.objects.filter(pk=self.pk, is_default=True).exists()
         if was_default and not self.is_default:
@@ -120,7 +120,7 @@ class Stage(models.Model):
         return Target(f"Stage {self}", frozenset(("stage", "from", "to")), values)
 
     def clean(self) -> None:
-        """A closed stage is certain, and what a stage means to the deals in it stays as it is."""
+        """A won or lost stage has a fixed probability; a stage with deals in it keeps its key and outcome."""
         super().clean()
         if self.is_won and self.is_lost:
             raise ValidationError({"is_lost": "A stage is won or lost, not both."}, code="won_and_lost")

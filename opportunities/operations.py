@@ -1,4 +1,4 @@
-"""Figures that put several questions together."""
+"""The board, the forecast and the stage history; the default pipeline."""
 
 from datetime import MAXYEAR, date
 from typing import Any
@@ -65,7 +65,7 @@ def set_default(pipeline: Pipeline) -> None:
 
 
 def unset_default(other_than: Pipeline | None) -> None:
-    """No pipeline but this one is the default any more; one transaction at a time."""
+    """Take the default mark from every other pipeline; one transaction at a time."""
     lock(MATCHING, "default pipeline")
     others = Pipeline.objects.filter(is_default=True)
     if other_than is not None:

@@ -33,8 +33,8 @@ def in_a_stage(values: Values, before: Before) -> None:
 
 
 def stage_decides(values: Values, before: Before) -> None:
-    """What the database derives from the stage is no change when a writer says otherwise, and the day on
-    which a deal was closed is not emptied while it is closed."""
+    """Replaces what a writer gives for columns that the database derives from the stage, so that it counts as
+    no change. The close date of a closed deal cannot be emptied."""
     where = {**(before or {}), **values}
     stage = stage_table().get(where["pipeline_id"], where["stage"])
     if stage is None:
@@ -56,7 +56,7 @@ def _category(given: str, outcome: str) -> str:
 
 
 def lost_with_a_reason(values: Values, before: Before) -> None:
-    """Whoever loses a deal says why, and nobody takes the reason away while it is lost."""
+    """A lost deal needs a reason, which cannot be emptied while it is lost."""
     if not {"stage", "lost_reason"} & values.keys():
         return
     kept = before or {"lost_reason": "", "status": ""}

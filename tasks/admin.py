@@ -69,7 +69,7 @@ class TaskAdmin(RecordAdmin):
 
 @admin.register(CalendarFeed)
 class CalendarFeedAdmin(ReadOnlyAdmin):
-    """Who has a calendar feed; administrators take one back by ending it."""
+    """Users with a calendar feed; administrators can revoke it."""
 
     list_display = ("user", "created_at", "last_used_at")
     list_select_related = ("user",)

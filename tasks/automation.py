@@ -45,7 +45,7 @@ events.register("task.completed", {"field": "status", "op": "changed_to", "value
 
 @register
 class CreateTask(Action):
-    """Makes a task about the run's record, for whoever the record is assigned to."""
+    """Creates a task about the run's record, assigned to the record's assignee by default."""
 
     name = "create_task"
     params = (
@@ -84,7 +84,7 @@ class CreateTask(Action):
         return {step.run.entity: step.run.object_id} if step.run.entity in SUBJECTS else {}
 
     def _assignee(self, step: Step) -> int | None:
-        """Whoever the record belongs to, else whom the workflow acts as."""
+        """The record's assignee or owner, else the user that the workflow acts as; active users only."""
         wanted = [*step.subject.belonging, step.user.pk if step.user else None]
         active = step.subject.batch.cache.users.active(w for w in wanted if w)
         return next((w for w in wanted if w in active), None)

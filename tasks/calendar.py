@@ -1,4 +1,4 @@
-"""One's tasks as a calendar (RFC 5545), under an address that nobody guesses and that can be taken back."""
+"""The iCalendar feed (RFC 5545) of a user's tasks, at a secret address that can be revoked."""
 
 import hashlib
 import re
@@ -40,7 +40,7 @@ class PlainText(vText):
 
 
 def open_feed(user: User) -> str:
-    """A new secret for the user's feed; the one before is worth nothing from now on."""
+    """A new secret for the user's feed; the one before no longer works."""
     secret = secrets.token_urlsafe(32)
     CalendarFeed.objects.update_or_create(
         user=user, defaults={"digest": _digest(secret), "created_at": timezone.now(), "last_used_at": None}

@@ -88,7 +88,7 @@ def _workflow(
 
 
 def _webhook(owner: User) -> None:
-    """Switched off: it has a receiver only in name."""
+    """A disabled subscription: its receiver does not exist."""
     name = "Won deals to another system"
     if WebhookSubscription.objects.filter(name=name).exists():
         return

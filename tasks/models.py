@@ -63,7 +63,7 @@ RETURN NEW;
 
 
 def _at_most_one() -> models.Q:
-    """No two subjects at once."""
+    """At most one of the references in SUBJECTS is set."""
     allowed = models.Q(**{f"{name}__isnull": True for name in SUBJECTS})
     for kept in SUBJECTS:
         allowed |= models.Q(**{f"{name}__isnull": True for name in SUBJECTS if name != kept})
