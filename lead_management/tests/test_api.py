@@ -8,6 +8,7 @@ from django.utils import timezone
 from core.accounts.tests.factories import TeamFactory
 from core.changes.models import Change
 from lead_management.models import Lead, LeadSource, LeadStatus
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/leads/"
@@ -101,33 +102,6 @@ def test_a_lost_lead_has_a_reason_that_stays(api, rep):
     assert api(rep).patch(url, {"status": "lost", "lost_reason": "Price"}).status_code == 200
     assert api(rep).patch(url, {"lost_reason": ""}).status_code == 400
     assert api(rep).patch(url, {"status": "contacted", "lost_reason": ""}).status_code == 200
-
-
-def test_a_put_replaces_the_content_and_leaves_whose_it_is(api, rep, make_user):
-    helper = make_user("rep")
-    lead = create(api(rep), **JOHN, status="contacted", tags=["vip"], assigned_to=helper.pk)
-    changed = api(rep).put(f"{URL}{lead['id']}/", {"first_name": "Jane"}).json()
-    assert (changed["first_name"], changed["last_name"], changed["status"], changed["tags"]) == (
-        "Jane",
-        "",
-        "new",
-        [],
-    )
-    assert (changed["owner"], changed["assigned_to"]) == (rep.pk, helper.pk)
-
-
-def test_changes_are_told_with_old_and_new_and_who(api, rep):
-    lead = create(api(rep), **JOHN)
-    url = f"{URL}{lead['id']}/"
-    api(rep).patch(url, {"status": "contacted", "estimated_value": "10.00"})
-    history = api(rep).get(f"{url}history/").json()["results"]
-    assert [h["kind"] for h in history if "status" in h["changes"] or h["kind"] == "created"] == [
-        "updated",
-        "created",
-    ]
-    change = next(h for h in history if "status" in h["changes"])
-    assert change["changes"]["status"] == {"old": "new", "new": "contacted"}
-    assert (change["actor"]["username"], change["source"]) == (rep.username, "api")
 
 
 @pytest.mark.parametrize(
@@ -402,16 +376,6 @@ def test_by_filter_and_in_the_bulk_form(api, rep, make_user):
     assert api(rep).post(f"{URL}bulk-update", body).json()["updated"] == 1
 
 
-def test_what_one_does_not_see_is_not_assigned(api, rep, make_user):
-    other = make_user("rep")
-    mine, hers = leads(rep, 1), leads(other, 1)
-    response = assign(api(rep), {"ids": mine + hers, "assigned_to": rep.pk})
-    assert response.status_code == 207
-    assert response.json()["updated"] == 1
-    assert response.json()["errors"] == [{"id": hers[0], "code": "not_found", "message": "Not found."}]
-    assert Lead.objects.get(pk=hers[0]).assigned_to is None
-
-
 def test_giving_away_what_one_was_only_assigned_is_refused(api, rep, make_user):
     owner, third = make_user("rep"), make_user("rep")
     [pk] = leads(owner, 1, assigned_to=rep)
@@ -449,12 +413,6 @@ def test_bad_assignments_are_refused_and_assign_nothing(api, rep, make_user, bad
     assert work_of(helper) == [0]
 
 
-def test_a_viewer_assigns_nothing(api, rep, make_user):
-    ids = leads(rep, 1)
-    assert assign(api(make_user("viewer")), {"ids": ids, "assigned_to": rep.pk}).status_code == 403
-    assert work_of(rep) == [0]
-
-
 # -- possible duplicates, and leaving "lost" ----------------------------------------------------------
 
 
@@ -482,7 +440,7 @@ def test_a_lead_without_address_or_number_is_nobodys_duplicate(api, rep):
 
 @pytest.mark.parametrize("through", ["api", "bulk", "orm"])
 def test_a_lead_that_is_taken_up_again_forgets_why_it_was_lost(api, rep, through):
-    lead = Lead.objects.create(first_name="Ada", owner=rep, status="lost", lost_reason="Price")
+    lead = LeadFactory(first_name="Ada", owner=rep, status="lost", lost_reason="Price")
     if through == "api":
         assert api(rep).patch(f"{URL}{lead.pk}/", {"status": "contacted"}).json()["lost_reason"] == ""
     elif through == "bulk":

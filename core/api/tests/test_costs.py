@@ -35,20 +35,6 @@ def test_a_list_costs_the_same_whatever_its_size(api, make_user, role, query):
     assert costs[0] == costs[1] <= 6
 
 
-def test_a_bulk_change_costs_the_same_whatever_its_size(admin):
-    ids = [lead.pk for lead in leads(60)]
-
-    def cost(some, action, **data):
-        body = {"ids": some, "action": action} | ({"data": data} if data else {})
-        return queries(lambda: admin.post(f"{LEADS}bulk_update/", body))
-
-    assert cost(ids[:2], "update", city="A") == cost(ids[:50], "update", city="B")
-    assert cost(ids[:2], "update", custom_fields={}, city="C") == cost(
-        ids, "update", custom_fields={}, city="D"
-    )
-    assert cost(ids[:2], "delete") == cost(ids[2:], "delete")
-
-
 def test_a_search_goes_along_the_trigram_index(admin):
     leads(300, company_name="Common Company", email="someone@common.example")
     LeadFactory(first_name="Ada", email="ada@rare-engines.example")
