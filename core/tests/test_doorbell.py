@@ -1,4 +1,4 @@
-"""W1: messages are sent from one place, after the commit; nothing is scheduled through the broker."""
+"""Messages are sent from one place, after the commit; nothing is scheduled through the broker."""
 
 import ast
 import socket

@@ -5,13 +5,14 @@ import unicodedata
 import pytest
 from django.db import connection
 
-from contacts.models import Company, Contact
+from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.conditions.list_query import list_query
+from core.customization.tests.factories import CustomFieldFactory
 from core.entities.finding import search
-from core.entities.models import CustomField
 from core.models.folding import digits, fold
 from lead_management.entity import LEAD
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 NFC, NFD = "José Müller", unicodedata.normalize("NFD", "José Müller")
@@ -81,11 +82,11 @@ def lead_by_bulk(admin):
 
 
 def lead_in_a_shell(admin):
-    return Lead.objects.create(first_name=NFD, tags=[NFD], custom_fields={"nick": NFD, "cafe": NFC}).pk
+    return LeadFactory(first_name=NFD, tags=[NFD], custom_fields={"nick": NFD, "cafe": NFC}).pk
 
 
 def lead_by_update(admin):
-    pk = Lead.objects.create(first_name="x").pk
+    pk = LeadFactory(first_name="x").pk
     Lead.objects.filter(pk=pk).update(first_name=NFD, tags=[NFD], custom_fields={"nick": NFD, "cafe": NFC})
     return pk
 
@@ -101,8 +102,8 @@ def lead_by_sql(admin):
 
 @pytest.mark.parametrize("made", [lead_by_api, lead_by_bulk, lead_in_a_shell, lead_by_update, lead_by_sql])
 def test_text_is_stored_composed_whoever_writes_it(admin, made):
-    CustomField.objects.create(entity="lead", key="nick", label="Nick", type="text")
-    CustomField.objects.create(entity="lead", key="cafe", label="Cafe", type="choice", choices=[NFD])
+    CustomFieldFactory(entity="lead", key="nick", type="text")
+    CustomFieldFactory(entity="lead", key="cafe", type="choice", choices=[NFD])
     stored = Lead.objects.get(pk=made(admin))
     assert (stored.first_name, stored.tags, stored.custom_fields) == (NFC, [NFC], {"nick": NFC, "cafe": NFC})
 
@@ -117,8 +118,8 @@ def test_composing_leaves_the_rest_of_a_row_as_it_is(admin_user):
         "custom_fields": {"n": 1.50, "deep": [{"x": None}]},
         "notes": 'tab\t"quoted"\\',
     }
-    plain = Lead.objects.create(first_name="Jose", **values)
-    composed = Lead.objects.create(first_name=NFD, **values, created_at=plain.created_at)
+    plain = LeadFactory(first_name="Jose", **values)
+    composed = LeadFactory(first_name=NFD, **values, created_at=plain.created_at)
     for lead in (plain, composed):
         lead.refresh_from_db()
     differing = {
@@ -136,7 +137,7 @@ def test_what_is_no_record_is_composed_too(admin):
     field = {"entity": "lead", "key": "kind", "label": NFD, "type": "choice", "choices": [NFD]}
     made = admin.post("/api/v1/custom_fields/", field, format="json").json()
     assert (made["label"], made["choices"]) == (NFC, [NFC])
-    Lead.objects.create(first_name="x", tags=[NFC])
+    LeadFactory(first_name="x", tags=[NFC])
     body = {"entity": "lead", "tag": NFD, "to": "renamed"}
     assert admin.post("/api/v1/tags/rename/", body, format="json").json() == {"updated": 1}
 
@@ -161,8 +162,8 @@ def test_what_is_no_record_is_composed_too(admin):
     ],
 )
 def test_a_name_is_found_however_it_is_written(admin, name, asked):
-    Lead.objects.create(first_name=name)
-    Lead.objects.create(first_name="Zed")
+    LeadFactory(first_name=name)
+    LeadFactory(first_name="Zed")
     for parameters in ({"search": asked}, {"first_name__contains": asked}):
         found = admin.get(LEADS, parameters).json()["results"]
         assert [row["first_name"] for row in found] == [name], parameters
@@ -170,21 +171,21 @@ def test_a_name_is_found_however_it_is_written(admin, name, asked):
 
 def test_two_letters_are_looked_for_where_words_begin(admin):
     for name in ("Peter", "Etta", "Anna ET", "ét-al"):
-        Lead.objects.create(first_name=name)
+        LeadFactory(first_name=name)
     found = admin.get(LEADS, {"search": "et", "ordering": "id"}).json()["results"]
     assert [row["first_name"] for row in found] == ["Etta", "Anna ET", "ét-al"]
 
 
 def test_duplicates_are_named_and_companies_found_by_folded_name(admin):
-    Company.objects.create(name="Café Müller")
+    CompanyFactory(name="Café Müller")
     for name in (unicodedata.normalize("NFD", "café müller"), "CAFE MULLER", wide("Cafe Muller")):
         twins = admin.post("/api/v1/companies/", {"name": name}, format="json").json()["possible_duplicates"]
         assert "Café Müller" in [twin["name"] for twin in twins]
 
 
 def test_a_lead_is_converted_into_the_company_that_is_written_otherwise(admin):
-    company = Company.objects.create(name="Société Générale")
-    lead = Lead.objects.create(first_name="Ada", company_name="SOCIETE GENERALE")
+    company = CompanyFactory(name="Société Générale")
+    lead = LeadFactory(first_name="Ada", company_name="SOCIETE GENERALE")
     answer = admin.post(f"{LEADS}{lead.pk}/convert/", {}, format="json").json()
     assert (answer["company_id"], answer["created"]["company"]) == (company.pk, False)
 
@@ -193,7 +194,7 @@ def test_users_and_tags_are_found_by_folded_text(admin, make_user):
     make_user(username="jm", first_name="José", last_name="Müller")
     found = admin.get("/api/v1/users/", {"search": "jose muller"}).json()["results"]
     assert [user["username"] for user in found] == ["jm"]
-    Lead.objects.create(first_name="x", tags=["Año"])
+    LeadFactory(first_name="x", tags=["Año"])
     assert [row["tag"] for row in admin.get("/api/v1/tags/", {"search": "ANO"}).json()["results"]] == ["Año"]
 
 
@@ -225,9 +226,9 @@ US, BERLIN, LONDON = "+14155550132", "+493012345678", "+442079460958"
     ],
 )
 def test_a_phone_number_is_found_however_it_is_written(admin, number, asked):
-    Lead.objects.create(first_name="Ada", mobile=number)
-    Lead.objects.create(first_name="Bob", phone="+33987654321")
-    Contact.objects.create(first_name="Cy", additional_phones=["+33987654321", number])
+    LeadFactory(first_name="Ada", mobile=number)
+    LeadFactory(first_name="Bob", phone="+33987654321")
+    ContactFactory(first_name="Cy", additional_phones=["+33987654321", number])
     for path in (LEADS, "/api/v1/contacts/"):
         found = admin.get(path, {"search": asked}).json()["results"]
         assert [row["first_name"] for row in found] == ["Ada" if path == LEADS else "Cy"]
@@ -237,7 +238,7 @@ def test_a_phone_number_is_found_however_it_is_written(admin, number, asked):
 
 
 def test_parts_of_numbers_are_compared_by_digits(admin):
-    Lead.objects.create(first_name="Ada", phone=US)
+    LeadFactory(first_name="Ada", phone=US)
     asked = {
         "phone__contains": "555-0132",
         "phone__starts_with": "+1 (415)",
@@ -251,7 +252,7 @@ def test_parts_of_numbers_are_compared_by_digits(admin):
 
 
 def test_a_number_that_is_a_name_is_still_found_as_it_is_written(admin):
-    Lead.objects.create(first_name="x", company_name="24/7 Services")
+    LeadFactory(first_name="x", company_name="24/7 Services")
     for asked in ("24/7", "24/7 serv"):
         assert admin.get(LEADS, {"search": asked}).json()["count"] == 1
 
@@ -261,9 +262,9 @@ def test_a_number_that_is_a_name_is_still_found_as_it_is_written(admin):
 
 def test_names_are_ordered_as_people_order_them(admin):
     names = ["Ask", "Åre", "apt", "Zoë", "zebra", "Éclair", "eclipse", "Öz", "łan", "Lana"]
-    CustomField.objects.create(entity="lead", key="nick", label="Nick", type="text")
+    CustomFieldFactory(entity="lead", key="nick", type="text")
     for name in names:
-        Lead.objects.create(first_name="x", last_name=name, custom_fields={"nick": name})
+        LeadFactory(first_name="x", last_name=name, custom_fields={"nick": name})
     right = ["apt", "Åre", "Ask", "Éclair", "eclipse", "łan", "Lana", "Öz", "zebra", "Zoë"]
     for column in ("last_name", "custom_fields.nick"):
         listed = admin.get(LEADS, {"ordering": column, "fields": "last_name"}).json()["results"]

@@ -2,8 +2,9 @@
 
 import pytest
 
-from core.accounts.models import Team
+from core.accounts.tests.factories import TeamFactory
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/leads/"
@@ -16,7 +17,7 @@ def people(make_user):
 
 @pytest.fixture
 def team(people):
-    made = Team.objects.create(name="West")
+    made = TeamFactory(name="West")
     for user in people:
         user.team = made
         user.save()
@@ -24,7 +25,7 @@ def team(people):
 
 
 def lead():
-    return Lead.objects.create(first_name="Ada").pk
+    return LeadFactory(first_name="Ada").pk
 
 
 def assigned(*ids):

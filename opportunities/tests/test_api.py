@@ -179,7 +179,7 @@ def test_the_default_pipeline_stays_the_default_and_at_work(admin, pipeline, cha
 
 
 def test_a_retired_pipeline_does_not_become_the_default(admin, pipeline):
-    old = Pipeline.objects.create(name="Old", is_active=False)
+    old = PipelineFactory(name="Old", is_active=False)
     assert admin.patch(f"/api/v1/pipelines/{old.pk}/", {"is_default": True}).status_code == 400
     assert list(Pipeline.objects.filter(is_default=True)) == [pipeline]
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from core.changes.models import Change
 from opportunities.models import Opportunity, Stage
-from opportunities.tests.factories import PipelineFactory
+from opportunities.tests.factories import OpportunityFactory, PipelineFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/opportunities/"
@@ -373,7 +373,7 @@ def test_a_deal_that_comes_closed_was_closed_when_it_was_to_be(api, rep, pipelin
     body = {"name": "Old", "stage": "closed_won", "expected_close_date": "2005-05-31"}
     made = api(rep).post(URL, body).json()
     assert (made["status"], made["actual_close_date"]) == ("won", "2005-05-31")
-    lost = Opportunity.objects.create(
+    lost = OpportunityFactory(
         name="Old", pipeline=pipeline, stage="closed_lost", expected_close_date=date(2005, 6, 1)
     )
     assert outcome(lost)[2] == date(2005, 6, 1)

@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core.changes.models import Change
 from tasks.models import Task
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/tasks/"
@@ -176,7 +177,7 @@ def test_the_next_one_goes_to_nobody_who_was_deactivated(api, rep, make_user, ad
 
 def test_rows_from_elsewhere_are_placed_too(rep):
     due = datetime(2030, 1, 7, 9, tzinfo=UTC)
-    task = Task.objects.create(title="x", owner=rep, due_date=due, recurrence="FREQ=DAILY")
+    task = TaskFactory(title="x", owner=rep, due_date=due, recurrence="FREQ=DAILY")
     task.refresh_from_db()
     assert (task.series_start, task.recurrence_id) == (due, due)
     Task.objects.filter(pk=task.pk).update(recurrence="")

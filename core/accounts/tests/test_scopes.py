@@ -6,7 +6,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from contacts.models import Company, Contact
 from core.access import scopes
 from core.accounts import keys
-from core.activities.models import Activity, Comment
+from core.activities.tests.factories import ActivityFactory, CommentFactory
 from core.changes import acting_as
 from core.changes.models import Change
 from core.entities import entities, writing
@@ -15,7 +15,8 @@ from core.webhooks.models import WebhookSubscription
 from core.workflows.models import Workflow, WorkflowExecution
 from lead_management.models import Lead
 from opportunities.models import Opportunity
-from tasks.models import CalendarFeed, Task
+from tasks.models import CalendarFeed
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -89,9 +90,9 @@ def test_an_import_that_makes_companies_takes_writing_them(admin_user, key_of):
 
 def test_a_timeline_shows_the_kinds_that_are_covered(admin_user, key_of, lead):
     about = {"entity": "lead", "object_id": lead.pk}
-    Comment.objects.create(**about, body="secret", author=admin_user)
-    Activity.objects.create(**about, type="call", subject="secret", author=admin_user)
-    Task.objects.create(title="secret", lead=lead, owner=admin_user, created_by=admin_user)
+    CommentFactory(**about, body="secret", author=admin_user)
+    ActivityFactory(**about, type="call", subject="secret", author=admin_user)
+    TaskFactory(title="secret", lead=lead, owner=admin_user, created_by=admin_user)
     url = f"/api/v1/leads/{lead.pk}/timeline/"
 
     def kinds(*held):
@@ -105,7 +106,7 @@ def test_a_timeline_shows_the_kinds_that_are_covered(admin_user, key_of, lead):
 
 
 def test_what_is_expanded_takes_reading_it(admin_user, key_of, lead):
-    task = Task.objects.create(title="Call", lead=lead, owner=admin_user)
+    task = TaskFactory(title="Call", lead=lead, owner=admin_user)
     client = key_of(admin_user, "tasks:read")
     for url in ("/api/v1/tasks/?expand=lead", f"/api/v1/tasks/{task.pk}/?expand=lead"):
         missing(client.get(url), "leads:read")

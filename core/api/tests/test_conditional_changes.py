@@ -3,7 +3,7 @@
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 
-from core.accounts.models import Team
+from core.accounts.tests.factories import TeamFactory
 from core.changes.models import Change
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +62,7 @@ def test_so_is_a_verb(admin):
 
 
 def test_what_is_only_told_of_a_row_makes_no_other_state(admin, make_user):
-    team = Team.objects.create(name="East")
+    team = TeamFactory(name="East")
     seen = admin.get(f"{V1}teams/{team.pk}/")
     make_user(team=team)
     again = admin.get(f"{V1}teams/{team.pk}/")

@@ -14,7 +14,8 @@ from core.errors import InvalidError
 from lead_management.entity import LEAD
 from lead_management.tests.factories import LeadFactory
 from opportunities.entity import OPPORTUNITY
-from opportunities.models import Opportunity, Pipeline
+from opportunities.models import Pipeline
+from opportunities.tests.factories import OpportunityFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -309,7 +310,7 @@ def test_today_is_the_day_of_whoever_asks(rep):
     pipeline = Pipeline.objects.get(is_default=True)
     days = [date(2026, 11, 26), date(2026, 11, 27)]
     _, wanted = (
-        Opportunity.objects.create(name="Deal", pipeline=pipeline, stage="proposal", expected_close_date=day)
+        OpportunityFactory(name="Deal", pipeline=pipeline, stage="proposal", expected_close_date=day)
         for day in days
     )
     rep.time_zone = "Pacific/Kiritimati"

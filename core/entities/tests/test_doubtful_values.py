@@ -2,7 +2,8 @@
 
 import pytest
 
-from contacts.models import Company, Contact
+from contacts.models import Contact
+from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.changes.models import Change
 from core.entities.field_types import Phone
 from core.entities.money import read_amount, settled, split_currency
@@ -149,8 +150,8 @@ def test_a_lead_without_a_name_is_called_by_what_it_has(admin):
 
 
 def test_a_deal_without_a_name_is_called_by_its_company_or_contact(admin, admin_user):
-    company = Company.objects.create(name="Engines", owner=admin_user)
-    contact = Contact.objects.create(email="a@x.example", owner=admin_user)
+    company = CompanyFactory(name="Engines", owner=admin_user)
+    contact = ContactFactory(email="a@x.example", owner=admin_user)
     url = "/api/v1/opportunities/"
     assert admin.post(url, {"company": company.pk}).json()["name"] == "Engines"
     assert admin.post(url, {"contact": contact.pk}).json()["name"] == "a@x.example"

@@ -1,4 +1,4 @@
-"""H11, H12: what may be called from here."""
+"""What may be called from here."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""H4, H5, H11, H13: one request, to the judged address, in time, read a little."""
+"""One request to the address that was checked, within its time, of whose answer a bounded part is read."""
 
 import socket
 import socketserver

@@ -1,4 +1,4 @@
-"""H1, H10, H15: Standard Webhooks signatures, checked by the independent package."""
+"""Standard Webhooks signatures, checked by the independent package."""
 
 import time
 

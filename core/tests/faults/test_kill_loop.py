@@ -1,4 +1,4 @@
-"""F1: every process and PostgreSQL itself killed again and again under load; nothing lost, effects once.
+"""Every process and PostgreSQL itself killed again and again under load; nothing lost, effects once.
 
 `CRM_TEST_KILL_SECONDS` says how long it is killed (30 by default, 60 for the whole promise).
 """

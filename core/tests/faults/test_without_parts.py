@@ -1,4 +1,4 @@
-"""W1, W18, W20: parts that are away, come back, are replaced or restored; nothing is lost or done twice."""
+"""Parts that are away, come back, are replaced or restored; nothing is lost or done twice."""
 
 import signal
 import subprocess
@@ -143,7 +143,7 @@ WHERE e.workflow_id = {} AND e.status = 'completed'
 
 @pytest.mark.timeout(200)
 def test_a_wait_is_never_over_early_and_at_most_fifteen_seconds_late(whole):
-    """W5, while all is up; the kill loop has waits that outlive everything."""
+    """While all is up; the kill loop has waits that outlive everything."""
     waits = [("wait", {"seconds": 3}), STEPS[0]]
     workflow = whole.add_workflow("Patient", waits, conditions={"first_name": "Patient"})
     whole.ensure("worker", "beat")
@@ -158,7 +158,7 @@ def test_a_wait_is_never_over_early_and_at_most_fifteen_seconds_late(whole):
 
 @pytest.mark.timeout(200)
 def test_workers_that_are_alive_and_stand_still_show_after_a_minute(whole):
-    """W19: a process that is there, and a broker that answers, say nothing."""
+    """A process that is there, and a broker that answers, say nothing."""
     workflow = whole.add_workflow("Still", STEPS[:1], conditions={"first_name": "Still"})
     whole.end("automation")
     whole.ensure("worker", "beat")

@@ -5,8 +5,8 @@ import io
 import pytest
 
 from core.changes import acting_as
+from core.customization.tests.factories import CustomFieldFactory
 from core.entities import entities
-from core.entities.models import CustomField
 from core.errors import InvalidError
 from core.transfer.importing import Import, plan
 from core.transfer.options import parse
@@ -68,9 +68,7 @@ def test_numbers_and_times_are_renamed_as_they_stand(load):
 
 
 def test_custom_choices_are_renamed_too(load):
-    CustomField.objects.create(
-        entity="lead", key="lines", label="Lines", type="multi_choice", choices=["alpha", "beta"]
-    )
+    CustomFieldFactory(entity="lead", key="lines", type="multi_choice", choices=["alpha", "beta"])
     load("first_name,lines\nA,Old Alpha;beta\n", value_mapping={"lines": {"old alpha": "alpha"}})
     assert Lead.objects.get().custom_fields == {"lines": ["alpha", "beta"]}
 

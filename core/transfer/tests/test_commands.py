@@ -10,6 +10,7 @@ from core.management.commands import import_csv
 from core.transfer.jobs import side
 from core.transfer.models import ImportJob
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -59,7 +60,7 @@ def test_unknown_users_and_resources_are_named(leads_csv, admin_user):
 
 def test_an_export_holds_what_its_user_sees(leads_csv, admin_user, rep, tmp_path):
     run("import_csv", "leads", str(leads_csv), "--user", admin_user.username)
-    Lead.objects.create(first_name="Mine", owner=rep)
+    LeadFactory(first_name="Mine", owner=rep)
     path = tmp_path / "out.csv"
     run("export_csv", "leads", str(path), "--user", rep.username, "--set", "fields=first_name,email")
     assert list(csv.reader(path.open(encoding="utf-8"))) == [["first_name", "email"], ["Mine", ""]]

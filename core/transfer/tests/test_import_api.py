@@ -14,6 +14,7 @@ from core.transfer.api.streaming import STREAMS_EACH
 from core.transfer.models import ImportJob
 from core.transfer.tests.uploads import upload
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 QUERIES_NEW, QUERIES_CHANGED = 25, 28
@@ -224,7 +225,7 @@ def test_an_export_is_one_statement(admin):
 
 
 def test_a_workbook_that_cannot_be_made_is_a_400_however_often(admin, admin_user):
-    Lead.objects.create(first_name="A", notes="n" * 32_768, owner=admin_user)
+    LeadFactory(first_name="A", notes="n" * 32_768, owner=admin_user)
     for _ in range(STREAMS_EACH + 1):
         response = admin.get("/api/v1/export/leads/?format=xlsx")
         assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "cell_too_large")

@@ -26,6 +26,7 @@ from core.transfer.models import ExportJob, ImportIssue, ImportJob
 from core.transfer.options import parse
 from core.transfer.reading import open_table
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[3]
@@ -130,8 +131,8 @@ def test_a_small_import_waits_its_turn_as_a_job_while_another_runs(admin):
 
 def test_an_export_job_is_fetched_by_its_user_alone_until_it_expires(admin, api, rep, admin_user):
     with acting_as(admin_user):
-        Lead.objects.create(first_name="Ada", owner=admin_user, status="qualified")
-        Lead.objects.create(first_name="Bob", owner=admin_user)
+        LeadFactory(first_name="Ada", owner=admin_user, status="qualified")
+        LeadFactory(first_name="Bob", owner=admin_user)
     body = {"resource": "leads", "format": "csv", "params": {"status": "qualified", "fields": "first_name"}}
     response = admin.post("/api/v1/exports/", body)
     assert response.status_code == 202

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.accounts.models import Team
+from core.accounts.tests.factories import TeamFactory
 from core.transfer.models import ImportJob
 from core.transfer.tests.uploads import upload
 from lead_management.models import Lead
@@ -71,7 +71,7 @@ def test_a_rep_does_not_learn_whose_address_is_known(api, make_user):
 
 
 def test_ones_own_address_and_those_of_a_managers_people_are_found(api, make_user):
-    team = Team.objects.create(name="West")
+    team = TeamFactory(name="West")
     manager, theirs = make_user("manager", team=team), make_user(team=team)
     mapping = {"first_name": "first_name", "assigned_to": "assigned_to"}
     for client, address in ((api(theirs), theirs.email), (api(manager), theirs.email)):

@@ -5,8 +5,8 @@ import io
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from core.customization.tests.factories import CustomFieldFactory
 from core.entities import entities
-from core.entities.models import CustomField
 from core.errors import InvalidError
 from core.transfer.importing import missing_required, must_be_possible, plan
 from core.transfer.models import ImportJob
@@ -107,7 +107,7 @@ def test_the_day_a_record_was_made_elsewhere_is_left_out(planned, admin):
 
 
 def test_it_is_kept_in_a_field_somebody_made_for_it(planned, admin):
-    CustomField.objects.create(entity="lead", key="since", label="Create date", type="datetime")
+    CustomFieldFactory(entity="lead", key="since", label="Create date", type="datetime")
     assert targets(planned(HUBSPOT))["Create Date"] == "custom_fields.since"
     assert post(admin, HUBSPOT).json()["created"] == 1
     lead = Lead.objects.get()

@@ -9,8 +9,9 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from contacts.models import Contact
-from core.accounts.models import Team, User
-from core.activities.models import Activity, Comment
+from core.accounts.models import User
+from core.accounts.tests.factories import TeamFactory
+from core.activities.tests.factories import ActivityFactory, CommentFactory
 from core.changes import acting_as
 from core.changes.models import Change
 from core.transfer.models import ImportJob
@@ -77,13 +78,13 @@ def test_undo_goes_back_behind_a_record_that_the_file_names_twice(admin):
     assert list(Lead.objects.values_list("city", flat=True)) == ["Rome"]
 
 
-@pytest.mark.parametrize(("model", "more"), [(Comment, {}), (Activity, {"type": "note"})])
-def test_undo_keeps_what_somebody_wrote_on(admin, admin_user, model, more):
+@pytest.mark.parametrize("factory", [CommentFactory, ActivityFactory])
+def test_undo_keeps_what_somebody_wrote_on(admin, admin_user, factory):
     body = upload(admin, "first_name\nA\nB\n").json()
     kept = Lead.objects.get(first_name="A")
-    model.objects.create(entity="lead", object_id=kept.pk, author=admin_user, body="They moved.", **more)
+    factory(record=kept, author=admin_user)
     undone = undo(admin, body).json()
-    word = model._meta.verbose_name
+    word = factory._meta.model._meta.verbose_name
     assert [(one["id"], one["message"]) for one in undone["kept_records"]] == [
         (kept.pk, f"Others refer to it ({word}).")
     ]
@@ -91,11 +92,11 @@ def test_undo_keeps_what_somebody_wrote_on(admin, admin_user, model, more):
 
 
 def test_undo_keeps_what_has_left_ones_reach(api, make_user):
-    team = Team.objects.create(name="East")
+    team = TeamFactory(name="East")
     manager, ines = make_user("manager", team=team), make_user("rep", username="ines", team=team)
     body = upload(api(manager), "first_name,owner\nA,ines\nB,\n").json()
     assert body["created"] == 2
-    ines.team = Team.objects.create(name="West")
+    ines.team = TeamFactory(name="West")
     ines.save(update_fields=["team"])
     undone = undo(api(User.objects.get(pk=manager.pk)), body).json()
     assert (undone["removed"], undone["kept"]) == (1, 1)

@@ -1,4 +1,4 @@
-"""H1 to H10, H14, H15: subscriptions and deliveries, with real receivers on loopback."""
+"""Subscriptions and deliveries, with real receivers on loopback."""
 
 import json
 import threading

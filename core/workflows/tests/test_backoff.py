@@ -1,4 +1,4 @@
-"""W4, H3: when something is tried again."""
+"""When something is tried again."""
 
 import random
 from datetime import UTC, datetime, timedelta

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core.activities.models import Comment
+from core.activities.tests.factories import CommentFactory
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
 from core.entities import entities
@@ -142,7 +143,7 @@ def test_what_only_the_commit_refuses_is_found_and_the_others_go_on(make_workflo
 
     def refer(step):
         if step.run.object_id == leads[1].pk:
-            Comment.objects.create(entity="lead", object_id=leads[1].pk, body="x", author_id=2**40)
+            CommentFactory(record=leads[1], body="x", author_id=2**40)
 
     perform(refer)
     workflow = make_workflow([TAG, ("perform", {}), ("add_comment", {"body": "y"})], trigger="manual")

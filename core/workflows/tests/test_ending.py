@@ -1,4 +1,4 @@
-"""W18: who was told to end takes up nothing more, in the worker and in the processes it forked."""
+"""Who was told to end takes up nothing more, in the worker and in the processes it forked."""
 
 import os
 
@@ -8,6 +8,7 @@ from core import jobs, tasks
 from core.changes.dispatch import dispatch
 from core.mail import sending as mailing
 from core.mail.models import EmailMessage
+from core.mail.tests.factories import EmailMessageFactory
 from core.workflows.models import WorkflowExecution
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +27,7 @@ def test_a_worker_that_ends_takes_up_no_run_and_no_mail(make_workflow, make_lead
     dispatch()
     assert tasks.run_workflows() == 0
     assert WorkflowExecution.objects.get().status == "queued"
-    EmailMessage.objects.create(key="m", subject="x", text="y", to=["z@x.example"])
+    EmailMessageFactory(key="m", subject="x", text="y", to=["z@x.example"])
     assert tasks.send_mail() == 0
     assert EmailMessage.objects.get().attempts == 0
 
@@ -45,7 +46,7 @@ def test_what_was_claimed_and_not_begun_is_given_back(make_workflow, make_lead, 
 
 def test_mail_that_was_claimed_and_not_begun_is_given_back(mailoutbox):
     for key in "abc":
-        EmailMessage.objects.create(key=key, subject=key, text="y", to=["z@x.example"])
+        EmailMessageFactory(key=key, subject=key, text="y", to=["z@x.example"])
     answers = iter([False, False])
     mailing.send_due(stopped=lambda: next(answers, True))
     assert [mail.subject for mail in mailoutbox] == ["a"]

@@ -1,4 +1,4 @@
-"""W1 to W15 where one connection is enough: atomic, once, retried, waiting, pinned, limited, in order."""
+"""Runs, where one connection is enough: atomic, once, retried, waiting, pinned, limited, in order."""
 
 import json
 from datetime import timedelta
@@ -7,6 +7,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from core.accounts.tests.factories import TeamFactory
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
 from core.errors import ConflictError
@@ -17,6 +18,7 @@ from core.workflows.actions.base import StepRefusedError, TemporaryError
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
 from core.workflows.stepping import Worker
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 TAG = ("add_tag", {"tag": "seen"})
@@ -53,7 +55,7 @@ def fault():
     del actions._items["fault"]
 
 
-# -- W1, W13: atomic and once
+# -- atomic and once
 
 
 def test_a_change_that_is_rolled_back_starts_nothing(make_workflow, make_lead, settle):
@@ -89,7 +91,7 @@ def test_writers_who_ask_for_no_automation_get_none(make_workflow, admin_user, s
 
     make_workflow([TAG])
     with acting_as(admin_user, automation=False):
-        Lead.objects.create(first_name="Quiet")
+        LeadFactory(first_name="Quiet")
     assert settle() == []
 
 
@@ -165,7 +167,7 @@ def test_what_apps_bring_triggers_too(make_workflow, make_lead, settle, admin):
     assert sorted(r.workflow.name for r in settle()) == ["done", "lead_converted", "score_crossed"]
 
 
-# -- W2, W3, W4, W8: steps, retries, dead letters
+# -- steps, retries, dead letters
 
 
 def test_a_failed_step_leaves_no_effect_and_goes_on_where_it_failed(make_workflow, make_lead, settle, fault):
@@ -226,7 +228,7 @@ def test_what_cannot_succeed_is_not_tried_again_and_can_be_retried_by_hand(
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing(make_workflow, make_lead, fault):
-    """F5: the zombie comes back after another has taken over."""
+    """The zombie comes back after another has taken over."""
     make_workflow([("fault", {}), ("add_comment", {"body": "x"})])
     make_lead()
     dispatch()
@@ -260,7 +262,7 @@ def test_a_lease_lost_in_mid_step_takes_its_effects_back(make_workflow, make_lea
     assert WorkflowStep.objects.count() == 0
 
 
-# -- W5: waits
+# -- waits
 
 
 def test_a_wait_is_a_row_and_never_early(make_workflow, make_lead, settle):
@@ -329,7 +331,7 @@ def test_branches_take_one_way_and_meet_again(make_workflow, make_lead, settle, 
     assert [s.type for s in run.steps.all()] == expected
 
 
-# -- W6: versions
+# -- versions
 
 
 def test_a_run_keeps_the_version_it_started_with(make_workflow, make_lead, settle):
@@ -359,7 +361,7 @@ def test_a_change_that_is_none_makes_no_version(make_workflow):
     assert (workflow.version, workflow.versions.count()) == (1, 1)
 
 
-# -- W7: limits
+# -- limits
 
 
 def test_a_workflow_that_starts_itself_is_stopped_and_named(
@@ -439,7 +441,7 @@ def test_a_run_ends_after_a_hundred_steps(make_workflow, make_lead, settle):
     assert [(r.status, r.error_code) for r in settle()] == [("stopped_limit", "steps")]
 
 
-# -- W12: pause, cancel
+# -- pause, cancel
 
 
 def test_pausing_stops_new_runs_and_holds_those_under_way(make_workflow, make_lead, settle, admin):
@@ -468,7 +470,7 @@ def test_a_cancelled_run_starts_no_further_step(make_workflow, make_lead, settle
     assert [s.status for s in run.steps.all()] == ["cancelled"]
 
 
-# -- W14: order
+# -- order
 
 
 def test_events_of_one_record_run_one_after_the_other_in_their_order(
@@ -503,7 +505,7 @@ def test_one_that_is_tried_again_keeps_its_place(make_workflow, make_lead, chang
     assert runs()[0].finished_at < runs()[1].started_at
 
 
-# -- W15: rights
+# -- rights
 
 
 def test_a_run_has_the_rights_of_its_principal_when_it_runs(
@@ -521,9 +523,8 @@ def test_a_run_has_the_rights_of_its_principal_when_it_runs(
 
 
 def test_seen_but_not_to_be_changed_is_denied(make_workflow, make_lead, make_user, settle):
-    from core.accounts.models import Team
 
-    team = Team.objects.create(name="West")
+    team = TeamFactory(name="West")
     viewer, member = make_user("viewer", team=team), make_user("rep", team=team)
     workflow = make_workflow([TAG], trigger="manual", run_as=viewer)
     lead = make_lead(owner=member.pk)
@@ -565,7 +566,7 @@ def test_nobody_being_back_lets_runs_of_a_paused_workflow_go_on(make_workflow, m
     assert sweeps.sweep() == 0
 
 
-# -- W9, S22: history without secrets
+# -- history without secrets
 
 
 def test_the_history_tells_all_but_secrets(make_workflow, make_lead, settle, admin, settings):
@@ -605,7 +606,7 @@ def test_history_past_its_time_is_forgotten(make_workflow, make_lead, settle):
     assert [(r.status, r.steps.count()) for r in runs()] == [("waiting", 1)]
 
 
-# -- W19: stuck is visible
+# -- stuck is visible
 
 
 def test_what_nobody_takes_up_is_visible(make_workflow, make_lead, client):

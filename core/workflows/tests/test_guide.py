@@ -6,11 +6,13 @@ from django.core.management import call_command
 
 from backend.development.embedded import ports
 from core.mail import sending as mailing
-from core.mail.models import EmailMessage, EmailTemplate
+from core.mail.models import EmailMessage
+from core.mail.tests.factories import EmailTemplateFactory
 from core.notifications.models import Notification
 from core.tasks import execute_workflow
 from core.workflows import WorkflowEngine
 from core.workflows.models import Workflow, WorkflowExecution
+from core.workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +44,7 @@ def mailbox(settings):
 
 @pytest.fixture
 def welcome(db):
-    return EmailTemplate.objects.create(
+    return EmailTemplateFactory(
         key="welcome_email",
         name="Welcome",
         subject="Welcome, {{lead.first_name}}",
@@ -95,7 +97,7 @@ def test_the_guides_workflow_assigns_mails_and_creates_the_task_once(admin, rep,
 
 
 def test_the_guides_engine_example(admin_user, make_lead):
-    workflow = Workflow.objects.create(
+    workflow = WorkflowFactory(
         name="Test Workflow",
         trigger_type="record_created",
         actions=[{"type": "send_notification", "params": {"message": "New lead created!"}}],

@@ -1,4 +1,4 @@
-"""W17 and dates: what time itself starts, each once, in the record's zone, where clocks change too."""
+"""Schedules and dates: what time itself starts, each once, in the record's zone, where clocks change too."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""W8: a step that kills the process it runs in, in real processes."""
+"""A step that kills the process it runs in, in real processes."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""W10, W12, W13, W14, W16, W17 where it takes real threads with connections of their own."""
+"""What happens to runs at the same time: real threads with connections of their own."""
 
 import random
 import threading
@@ -86,7 +86,7 @@ def outcome(work):
         return error.code
 
 
-# -- W13
+# -- once
 
 
 def test_one_change_delivered_twenty_times_in_parallel_starts_one_run(make_workflow, make_lead, at_once):
@@ -97,7 +97,7 @@ def test_one_change_delivered_twenty_times_in_parallel_starts_one_run(make_workf
     assert WorkflowExecution.objects.count() == 1
 
 
-# -- W10
+# -- retries
 
 
 def test_of_two_retries_at_once_one_wins_and_the_step_is_done_once(make_workflow, make_lead, at_once, slow):
@@ -132,7 +132,7 @@ def test_a_bulk_retry_and_a_single_one_at_once_queue_each_run_once(make_workflow
     assert len(slow.began) == 6
 
 
-# -- W12
+# -- cancelling
 
 
 def test_after_a_cancellation_at_any_moment_no_step_starts(make_workflow, make_lead, working, slow):
@@ -151,7 +151,7 @@ def test_after_a_cancellation_at_any_moment_no_step_starts(make_workflow, make_l
     assert set(WorkflowExecution.objects.values_list("status", flat=True)) == {"cancelled"}
 
 
-# -- W14
+# -- order
 
 
 def test_fifty_changes_of_each_record_are_handled_in_their_order_by_many_workers(
@@ -170,7 +170,7 @@ def test_fifty_changes_of_each_record_are_handled_in_their_order_by_many_workers
         assert done == sorted(done)
 
 
-# -- W16
+# -- a flood
 
 
 def test_a_flood_of_ten_thousand_runs_does_not_hold_up_one_by_hand(make_workflow, make_lead, working):
@@ -195,7 +195,7 @@ def test_a_flood_of_ten_thousand_runs_does_not_hold_up_one_by_hand(make_workflow
     assert flood.filter(status__in=("queued", "running", "completed")).count() == 10_001
 
 
-# -- W17
+# -- schedules
 
 
 def test_two_schedulers_at_once_run_each_tick_once(make_workflow, at_once, monkeypatch):

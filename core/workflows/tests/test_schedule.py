@@ -1,4 +1,4 @@
-"""W17: ticks of a cron in a zone, where clocks change and after downtimes; working hours."""
+"""Ticks of a cron in a zone, where clocks change and after downtimes; working hours."""
 
 from datetime import UTC, date, datetime, time, timedelta
 

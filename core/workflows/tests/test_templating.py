@@ -1,4 +1,4 @@
-"""S13: templates that users write reach nothing but what they are given, and land escaped."""
+"""Templates that users write reach nothing but what they are given, and land escaped."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""W10, W11: dry runs that write nothing, backtests that name what would have run, reruns and retries."""
+"""Dry runs that write nothing, backtests that name what would have run, reruns and retries."""
 
 import random
 from datetime import timedelta
@@ -8,7 +8,8 @@ from django.apps import apps
 from django.db import DatabaseError
 from django.utils import timezone
 
-from core.mail.models import EmailTemplate
+from core.accounts.tests.factories import TeamFactory
+from core.mail.tests.factories import EmailTemplateFactory
 from core.tests.receiver import receiver
 from core.workflows import preview
 from core.workflows.actions import Action, Outcome, actions
@@ -37,7 +38,7 @@ def counts():
     return {model._meta.label: model.objects.count() for model in apps.get_models(include_auto_created=True)}
 
 
-# -- W11: dry runs
+# -- dry runs
 
 
 def every_action(peer, rep, team):
@@ -90,10 +91,9 @@ def every_action(peer, rep, team):
 def test_a_dry_run_shows_what_each_action_would_do_and_writes_nothing(
     admin, make_lead, make_user, settings, mailoutbox
 ):
-    from core.accounts.models import Team
 
-    EmailTemplate.objects.create(key="hello", name="Hello", subject="Hi {{ lead.first_name }}", text="x")
-    team = Team.objects.create(name="West")
+    EmailTemplateFactory(key="hello", name="Hello", subject="Hi {{ lead.first_name }}", text="x")
+    team = TeamFactory(name="West")
     rep = make_user("rep", team=team)
     with receiver() as peer:
         settings.CRM = {"OUTBOUND_ALLOWED_HOSTS": [peer.host]}
@@ -212,7 +212,7 @@ def test_only_what_changes_start_can_be_asked_of_the_past(admin):
     assert admin.post(f"/api/v1/workflows/{pk}/backtest/").status_code == 409
 
 
-# -- W10: retries and reruns
+# -- retries and reruns
 
 
 @pytest.fixture
