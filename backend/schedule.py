@@ -37,6 +37,7 @@ SCHEDULE = {
     "forget-idempotency-keys": ring("forget_idempotency_keys", DAY / 24),
     "forget-notifications": ring("forget_notifications", DAY),
     "forget-import-rows": ring("forget_import_rows", DAY),
+    "send-password-mails": ring("send_password_mails", 30 * SECONDS, expires_s=60),
     "forget-sessions": ring("forget_sessions", DAY),
     "sweep-scoring": ring("sweep_scoring", 30 * SECONDS, expires_s=30),
     # Leads grow older by themselves: what depends on time is scored anew every night.

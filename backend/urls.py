@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
+from core.accounts.api import password_page
 from core.notifications.api import push_page
 
 SIGN_IN = [
@@ -15,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    re_path(r"^password/?$", password_page.page, name="password"),
     re_path(r"^push/?$", push_page.page, name="push"),
     re_path(r"^push/worker\.js$", push_page.worker, name="push-worker"),
     path("api/", include("core.api.urls")),

@@ -22,6 +22,10 @@ DEFAULTS: dict[str, Any] = {
     "SIGN_IN_FAILURES": {"account_and_address": "5/minute", "address": "30/minute", "account": "50/hour"},
     # Tokens, keys and tickets that are refused, from one address.
     "CREDENTIAL_FAILURES": "100/minute",
+    # Links for a new password: asked for from one address, and for one account.
+    "PASSWORD_MAILS": {"address": "20/hour", "account": "3/hour"},
+    # Where such a link leads to: a page of your own front end may take this one's place.
+    "PASSWORD_URL": "{base}/password/#token={token}",
     # Open WebSockets of one user.
     "LIVE_CONNECTIONS": 20,
     # Imports: the largest file in megabytes, and up to how many rows one is answered at once.

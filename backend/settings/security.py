@@ -17,7 +17,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "core.accounts.password_rules.PlainPasswordValidator", "OPTIONS": {"min_length": 12}},
 ]
+# Roles that may do nothing without a second factor.
+SECOND_FACTOR_ROLES = env.words("SECOND_FACTOR_ROLES", [])
 # A key of their own: what signs cookies and cursors signs no tokens.
 JWT_SIGNING_KEY = env.text(
     "JWT_SIGNING_KEY", hmac.new(SECRET_KEY.encode(), b"crm.jwt", hashlib.sha512).hexdigest()

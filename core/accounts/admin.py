@@ -179,8 +179,18 @@ def _in_reach(request: HttpRequest) -> QuerySet[User]:
 
 @admin.register(Session)
 class SessionAdmin(ReadOnlyAdmin):
-    list_display = ("user", "created_at", "last_used_at", "ip", "user_agent", "ended_at", "ended_because")
-    list_filter = ("ended_because",)
+    list_display = (
+        "user",
+        "kind",
+        "second_factor",
+        "created_at",
+        "last_used_at",
+        "ip",
+        "user_agent",
+        "ended_at",
+        "ended_because",
+    )
+    list_filter = ("kind", "ended_because")
     list_select_related = ("user",)
     search_fields = ("=user__username", "=ip")
     ordering = ("-last_used_at", "-id")

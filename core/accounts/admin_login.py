@@ -2,15 +2,28 @@
 
 from typing import Any
 
+from django import forms
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from unfold.forms import AuthenticationForm
+from unfold.widgets import UnfoldAdminTextInputWidget
 
+from core.accounts import second_factor
 from core.accounts.attempts import Attempt, TooManyAttemptsError
+from core.accounts.models import User
 from core.accounts.origin import origin_of
 from core.accounts.sessions import ALL, sessions_kept
 
 
 class LoginForm(AuthenticationForm):
+    code = forms.CharField(
+        label="Code of your second factor, if you have one",
+        required=False,
+        max_length=40,
+        # It stands outside of the form's own element (templates/admin/login.html).
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "one-time-code", "form": "login-form"}),
+    )
+
     def clean(self) -> dict[str, Any]:
         attempt = Attempt.by(self.cleaned_data.get("username", ""), origin_of(self.request))
         try:
@@ -19,5 +32,24 @@ class LoginForm(AuthenticationForm):
             raise ValidationError(error.message, code=error.code) from error
         with sessions_kept(ALL):
             cleaned = super().clean()
+        self._prove_second_factor(self.get_user())
         attempt.succeeded()
         return cleaned
+
+    def _prove_second_factor(self, user: User) -> None:
+        """Raises ValidationError where the user has a second factor and the code is not right, or must have
+        one and has none: setting one up is the API's."""
+        if not second_factor.is_on(user):
+            if second_factor.is_required(user):
+                message = (
+                    "Your role needs a second factor: set one up over the API (/api/auth/second_factor/)."
+                )
+                raise ValidationError(message, code="second_factor_required")
+            return
+        try:
+            with transaction.atomic():
+                second_factor.prove(user, self.cleaned_data.get("code", ""))
+        except second_factor.CodeRefusedError as error:
+            self.user_cache = None
+            raise ValidationError({"code": error.message}) from error
+        self.request.second_factor_proven = True  # for the session (core.accounts.cookies)

@@ -37,9 +37,9 @@ def count_refused_credential(origin: Origin) -> None:
     What is valid is never counted: others behind the same address go on.
     """
     rate = rate_of(conf.CREDENTIAL_FAILURES)
-    verdict = limits.hit(f"credential:{origin.network}", rate, local=True)
-    if verdict and not verdict.allowed:
-        raise TooManyAttemptsError(verdict.reset_s)
+    result = limits.consume(f"credential:{origin.network}", rate, local=True)
+    if result and not result.allowed:
+        raise TooManyAttemptsError(result.reset_s)
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Attempt:
     def admit(self) -> None:
         """Count it. Raises TooManyAttemptsError where a limit is reached."""
         for key, rate in self._limits():
-            verdict = limits.hit(key, rate, local=True)
-            if verdict and not verdict.allowed and not (key == self._account and self._is_at_home()):
-                raise TooManyAttemptsError(verdict.reset_s)
+            result = limits.consume(key, rate, local=True)
+            if result and not result.allowed and not (key == self._account and self._is_at_home()):
+                raise TooManyAttemptsError(result.reset_s)
 
     def succeeded(self) -> None:
         """Take it back: it was no failure."""
         for key, rate in self._limits():
-            limits.give_back(key, rate)
+            limits.refund(key, rate)
 
     def _limits(self) -> list[tuple[str, Rate]]:
         """From the narrowest, so that who is stopped there uses up nothing that others share."""

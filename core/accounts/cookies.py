@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from core.accounts import second_factor
 from core.accounts.models import Session, User
 from core.accounts.origin import origin_of
 
@@ -46,7 +47,7 @@ def signed_in(request: HttpRequest) -> User | AnonymousUser:
     if not isinstance(user, User):
         return user
     row = _row(request, user)
-    if row is None:
+    if row is None or second_factor.is_missing(user, row):
         request.session.flush()
         return AnonymousUser()
     _remember(request, row)
@@ -63,10 +64,11 @@ def _row(request: HttpRequest, user: User) -> Session | None:
     return user.sessions.live().filter(pk=pk, kind=Session.Kind.ADMIN).first()
 
 
-def _begin(request: HttpRequest, user: Any) -> Session:
+def _begin(request: HttpRequest, user: Any, *, proven: bool = False) -> Session:
     origin, now = origin_of(request), timezone.now()
     expires_at = now + timedelta(seconds=settings.SESSION_COOKIE_AGE)
     row = Session(user_id=user.pk, kind=Session.Kind.ADMIN, ip=origin.ip, user_agent=origin.user_agent)
+    row.second_factor = proven
     row.created_at, row.last_used_at, row.expires_at = now, now, expires_at
     row.save(force_insert=True)
     request.session[NAME] = row.pk
@@ -74,7 +76,8 @@ def _begin(request: HttpRequest, user: Any) -> Session:
 
 
 def _remember(request: HttpRequest, row: Session) -> None:
-    request.cookie_session = row.pk, request.session.get(HASH_SESSION_KEY)  # type: ignore[attr-defined]
+    known = (row.pk, request.session.get(HASH_SESSION_KEY), row.second_factor)
+    request.cookie_session = known  # type: ignore[attr-defined]
 
 
 def _note_use(row: Session) -> None:
@@ -84,7 +87,7 @@ def _note_use(row: Session) -> None:
 
 def _follow(request: HttpRequest) -> None:
     """Rows as the view left Django's session: signed in, signed out, or with a new password."""
-    before, password_before = getattr(request, "cookie_session", (None, None))
+    before, password_before, proven = getattr(request, "cookie_session", (None, None, False))
     if SESSION_KEY not in request.session:
         if before is not None:
             Session.objects.filter(pk=before).end(Session.Ending.LOGGED_OUT)
@@ -94,5 +97,8 @@ def _follow(request: HttpRequest) -> None:
     # One's own new password ended all rows of its user, this one as well; Django lets this cookie go on.
     renewed = before is not None and request.session.get(HASH_SESSION_KEY) != password_before
     if signed_in_now or renewed:
-        Session.objects.filter(pk=request.session.get(NAME)).end(Session.Ending.LOGGED_OUT)
-        _begin(request, User(pk=int(request.session[SESSION_KEY])))
+        if NAME in request.session:
+            Session.objects.filter(pk=request.session[NAME]).end(Session.Ending.LOGGED_OUT)
+        # The form that signed in has said whether by two proofs (core.accounts.admin_login).
+        proven = getattr(request, "second_factor_proven", False) if signed_in_now else proven
+        _begin(request, User(pk=int(request.session[SESSION_KEY])), proven=proven)

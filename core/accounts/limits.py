@@ -1,7 +1,7 @@
 """Counting against a limit, exactly even when requests come at once: one atomic script in Valkey.
 
-Without Valkey nothing is counted and nothing refused (`hit` answers None), except where the caller asks for
-`local` counting by this process. After a failure Valkey is left alone for some seconds, so that an outage
+Without Valkey nothing is counted and nothing refused (`consume` answers None), except where the caller asks
+for `local` counting by this process. After a failure Valkey is left alone for some seconds, so that an outage
 costs one request its short time-out and not each of them.
 """
 
@@ -47,7 +47,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RateLimitResult:
     """What came of counting one attempt. `reset_s`: seconds until the window ends."""
 
     allowed: bool
@@ -63,7 +63,7 @@ def rate_of(text: str | int) -> Rate:
     return Rate(int(count), PERIODS[period or "hour"])
 
 
-def hit(key: str, rate: Rate, *, local: bool = False) -> Verdict | None:
+def consume(key: str, rate: Rate, *, local: bool = False) -> RateLimitResult | None:
     """Count one attempt under `key`. None when Valkey is away and `local` counting was not asked for."""
     global _silent_until
     if time.monotonic() >= _silent_until:
@@ -71,17 +71,17 @@ def hit(key: str, rate: Rate, *, local: bool = False) -> Verdict | None:
             allowed, count, left_ms = _script()(
                 keys=[f"crm:rate:{key}"], args=[rate.count, rate.seconds * 1000]
             )
-            return Verdict(bool(allowed), rate, max(0, rate.count - count), left_ms / 1000)
+            return RateLimitResult(bool(allowed), rate, max(0, rate.count - count), left_ms / 1000)
         except redis.RedisError as error:
             _silent_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
             log.warning("Valkey is away, requests are not counted: %s", error)
-    return _hit_locally(key, rate) if local else None
+    return _consume_locally(key, rate) if local else None
 
 
-def give_back(key: str, rate: Rate) -> None:
+def refund(key: str, rate: Rate) -> None:
     """Undo one attempt that turned out not to count."""
     if time.monotonic() < _silent_until:
-        _give_back_locally(_local_key(key, rate))
+        _refund_locally(_local_key(key, rate))
         return
     try:
         # Only what exists: a DECR of a key past its time would make one that never ends.
@@ -124,15 +124,15 @@ def leave(key: str, holder: str) -> None:
         log.warning("Valkey is away: %s", error)
 
 
-def _hit_locally(key: str, rate: Rate) -> Verdict:
+def _consume_locally(key: str, rate: Rate) -> RateLimitResult:
     """The same by this process alone; its windows are the clock's own periods."""
     _local().add(_local_key(key, rate), 0, rate.seconds * 2)
     count = _local().incr(_local_key(key, rate))
     left = rate.seconds - time.time() % rate.seconds
-    return Verdict(count <= rate.count, rate, max(0, rate.count - count), left)
+    return RateLimitResult(count <= rate.count, rate, max(0, rate.count - count), left)
 
 
-def _give_back_locally(key: str) -> None:
+def _refund_locally(key: str) -> None:
     if key in _local():
         _local().decr(key)
 

@@ -88,7 +88,7 @@ def subtree_ids(team_id: int) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-class CrmUserManager(UserManager.from_queryset(VisibleQuerySet)):
+class CrmUserManager(UserManager.from_queryset(VisibleQuerySet)):  # type: ignore[misc]  # made at run time
     """Django's own, with `visible_to`, and signing in by name or e-mail address, whatever its case."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
@@ -149,7 +149,7 @@ class User(AbstractUser):
         max_length=2, blank=True, default="", db_default="", validators=[check_phone_region]
     )
 
-    objects = CrmUserManager()
+    objects = CrmUserManager()  # type: ignore[misc]
 
     class Meta(AbstractUser.Meta):
         abstract = False
@@ -247,6 +247,7 @@ class Session(models.Model):
         PASSWORD_CHANGED = "password_changed"  # noqa: S105
         DEACTIVATED = "deactivated"
         REFRESH_REUSED = "refresh_reused"
+        SECOND_FACTOR = "second_factor", "A second factor was set up or taken away"
 
     class Kind(models.TextChoices):
         API = "api", "API"
@@ -263,6 +264,8 @@ class Session(models.Model):
     )
     # Of the newest refresh token; a cookie's session has none.
     refresh_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
+    # Whether its sign-in proved a second factor, or one was set up in it.
+    second_factor = models.BooleanField(default=False, db_default=False)
     generation = models.IntegerField(default=1, db_default=1)
     ip = models.GenericIPAddressField("IP address", null=True, blank=True)
     user_agent = models.CharField(max_length=300, blank=True, default="", db_default="")
@@ -310,6 +313,58 @@ class ApiKey(models.Model):
     def is_live(self) -> bool:
         """Neither revoked nor past its time, and its user is active."""
         return self.revoked_at is None and not _past(self.expires_at) and self.user.is_active
+
+
+class PasswordMail(models.Model):
+    """A link for setting a password that somebody asked for and that was not sent yet, whether or not anybody
+    has the address. It holds no secret: the link is made when it is sent."""
+
+    class Kind(models.TextChoices):
+        RESET = "reset"
+        INVITATION = "invitation"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    email = models.CharField(max_length=254)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    due_at = models.DateTimeField(db_default=Now())
+    attempts = models.SmallIntegerField(default=0, db_default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["due_at"], name="password_mail_due")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} asked for {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class SecondFactor(models.Model):
+    """The secret of a user's app for codes, sealed; it counts once it was confirmed by a code."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="second_factor")
+    secret = models.TextField()
+    # The time step of the last code that was used: none works twice.
+    last_step = models.BigIntegerField(default=0, db_default=0)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        triggers = captured("second_factor", untracked=("secret", "last_step", "created_at"))
+
+    def __str__(self) -> str:
+        return f"second factor of {self.user_id}"
+
+
+class RecoveryCode(models.Model):
+    """A code for who lost their app, as a digest; it works once."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="recovery_code_unique")]
+
+    def __str__(self) -> str:
+        return f"recovery code of {self.user_id}"
 
 
 def _past(moment: datetime | None) -> bool:

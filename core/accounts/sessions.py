@@ -47,11 +47,12 @@ def is_password(user: User, password: str) -> bool:
         return user.check_password(password)
 
 
-def begin(user: User, origin: Origin) -> Issued:
-    """A new session for a user who proved to be one."""
+def begin(user: User, origin: Origin, *, second_factor: bool = False) -> Issued:
+    """A new session for a user who proved to be one; `second_factor` says whether by two proofs."""
     refresh = RefreshToken()
     with transaction.atomic():
         session = Session(user=user, ip=origin.ip, user_agent=origin.user_agent)
+        session.second_factor = second_factor
         session.created_at = session.last_used_at = timezone.now()
         session.expires_at = _expiry(session)
         session.refresh_digest = _digest(refresh)
@@ -149,6 +150,13 @@ def _live_statement() -> str:
 @lru_cache(maxsize=2)
 def _names(model: type[Model]) -> list[str]:
     return [f.attname for f in model._meta.concrete_fields]
+
+
+def end_others(user: User, kept: Session | None) -> None:
+    """After a second factor was set up: all sessions end but the one it was done in, which has proven it."""
+    if kept is not None:
+        Session.objects.filter(pk=kept.pk).update(second_factor=True)
+    Session.objects.filter(user=user, second_factor=False).end(Session.Ending.SECOND_FACTOR)
 
 
 def change_password(user: User, password: str, kept: Session | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from core.accounts import sessions
+from core.accounts import password_mails, sessions
 from core.api import models as idempotency
 
 
@@ -10,6 +10,12 @@ from core.api import models as idempotency
 def forget_sessions() -> int:
     """Delete the sessions that ran out long ago."""
     return sessions.forget_old()
+
+
+@shared_task(name="core.tasks.send_password_mails")
+def send_password_mails() -> int:
+    """Send the links for passwords that were asked for."""
+    return password_mails.send_due()
 
 
 @shared_task(name="core.tasks.forget_idempotency_keys")

@@ -9,10 +9,9 @@ import secrets
 from dataclasses import dataclass
 
 from django.core.cache import cache
-from django.http import HttpRequest
 
 from core.access import scopes
-from core.accounts import sessions
+from core.accounts import second_factor, sessions
 from core.accounts.models import ApiKey, Session, User
 
 LIFE_S = 30
@@ -20,8 +19,9 @@ PREFIX = "live-ticket:"
 
 
 @dataclass(frozen=True)
-class Speaker:
-    """Who speaks: a user by a session or by an API key; whether that still holds is asked again and again."""
+class Principal:
+    """Whoever was authenticated: a user by a session or by an API key. Whether that still holds is asked
+    again and again."""
 
     user_id: int
     session_id: int | None = None
@@ -31,39 +31,45 @@ class Speaker:
         """The user as they are now; None once the session or key has ended."""
         if self.session_id is not None:
             session = sessions.live(self.session_id, self.user_id)
-            return session.user if session else None
-        key = ApiKey.objects.select_related("user").filter(pk=self.key_id, user_id=self.user_id).first()
+            missing = session is not None and second_factor.is_missing(session.user, session)
+            return session.user if session and not missing else None
+        key = self._key()
         return key.user if key and key.is_live else None
 
     def may_read(self, resource: str) -> bool:
         """Whether a key has the scope for it; a session has the user's own rights."""
         if self.session_id is not None:
             return True
-        key = ApiKey.objects.filter(pk=self.key_id).first()
+        key = self._key()
         return key is not None and scopes.scope_allows(key.scopes, resource, writing=False)
 
+    def _key(self) -> ApiKey | None:
+        if self.key_id is None:
+            return None
+        return ApiKey.objects.select_related("user").filter(pk=self.key_id, user_id=self.user_id).first()
 
-def speaker_of(request: HttpRequest, auth: object) -> Speaker | None:
-    """Whoever signed the request; None where neither a session nor a key did."""
+
+def principal_of(auth: object) -> Principal | None:
+    """Whoever a request was signed by; None where neither a session nor a key did."""
     if isinstance(auth, Session):
-        return Speaker(request.user.pk, session_id=auth.pk)
-    return Speaker(request.user.pk, key_id=auth.pk) if isinstance(auth, ApiKey) else None
+        return Principal(auth.user_id, session_id=auth.pk)
+    return Principal(auth.user_id, key_id=auth.pk) if isinstance(auth, ApiKey) else None
 
 
-def issue(speaker: Speaker) -> str:
-    """A ticket for `speaker`."""
+def issue(principal: Principal) -> str:
+    """A ticket for `principal`."""
     text = secrets.token_urlsafe(32)
-    cache.set(_name(text), [speaker.user_id, speaker.session_id, speaker.key_id], LIFE_S)
+    cache.set(_name(text), [principal.user_id, principal.session_id, principal.key_id], LIFE_S)
     return text
 
 
-def redeem(text: str) -> Speaker | None:
+def redeem(text: str) -> Principal | None:
     """Who the ticket stands for, once: of simultaneous uses the one that deletes it wins."""
     if not 20 <= len(text) <= 100:
         return None
     name = _name(text)
     kept = cache.get(name)
-    return Speaker(*kept) if kept and cache.delete(name) else None
+    return Principal(*kept) if kept and cache.delete(name) else None
 
 
 def _name(text: str) -> str:

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError as ModelError
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.fields import get_error_detail
 
 from core.access import role_of, scopes
 from core.accounts.models import ApiKey, Session, User
@@ -22,7 +23,7 @@ def check_password(password: str, user: User) -> str:
     try:
         password_validation.validate_password(password, user)
     except ModelError as error:
-        raise ValidationError(serializers.get_error_detail(error)) from error
+        raise ValidationError(get_error_detail(error)) from error
     return password
 
 
@@ -47,6 +48,9 @@ def _password(**options: Any) -> serializers.CharField:
 class LoginBody(StrictBody):
     username = serializers.CharField(max_length=254, help_text="The user name or the e-mail address.")
     password = _password()
+    code = serializers.CharField(
+        max_length=40, required=False, help_text="Of the second factor, or a recovery code."
+    )
 
 
 class RefreshBody(StrictBody):
@@ -60,6 +64,43 @@ class LogoutBody(StrictBody):
 class PasswordBody(StrictBody):
     current_password = _password()
     new_password = _password()
+
+
+class PasswordResetBody(StrictBody):
+    email = serializers.EmailField(max_length=254)
+
+
+class PasswordLinkBody(StrictBody):
+    token = serializers.CharField(max_length=1000)
+    new_password = _password()
+
+
+class PasswordProofBody(StrictBody):
+    current_password = _password()
+
+
+class SecondFactorCodeBody(StrictBody):
+    code = serializers.CharField(max_length=40)
+
+
+class SecondFactorProofBody(PasswordProofBody, SecondFactorCodeBody):
+    pass
+
+
+class SecondFactorAnswer(serializers.Serializer):
+    enabled = serializers.BooleanField()
+    required_by_role = serializers.BooleanField(help_text="Whether one's role may do nothing without it.")
+    confirmed_at = serializers.DateTimeField(allow_null=True)
+    recovery_codes_left = serializers.IntegerField()
+
+
+class NewSecondFactorAnswer(serializers.Serializer):
+    secret = serializers.CharField(help_text="For the app, in base32; shown this once.")
+    address = serializers.CharField(help_text="The same as apps read it from a QR code.")
+
+
+class RecoveryCodesAnswer(serializers.Serializer):
+    recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Shown this once.")
 
 
 class MeSerializer(StrictSerializer):

@@ -1,8 +1,11 @@
 """/api/auth/: sign in, stay so, sign out; one's own account, sessions and keys."""
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
 from django.conf import settings
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, Throttled, ValidationError
 from rest_framework.permissions import AllowAny
@@ -10,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core.accounts import keys, sessions
+from core.accounts import keys, password_mails, second_factor, sessions
 from core.accounts.api.auth_serializers import (
     ApiKeyPage,
     ApiKeySerializer,
@@ -20,8 +23,16 @@ from core.accounts.api.auth_serializers import (
     LogoutBody,
     MeSerializer,
     NewApiKeyAnswer,
+    NewSecondFactorAnswer,
     PasswordBody,
+    PasswordLinkBody,
+    PasswordProofBody,
+    PasswordResetBody,
+    RecoveryCodesAnswer,
     RefreshBody,
+    SecondFactorAnswer,
+    SecondFactorCodeBody,
+    SecondFactorProofBody,
     SessionPage,
     SessionSerializer,
     TokensAnswer,
@@ -37,14 +48,18 @@ from core.accounts.api.authentication import (
 from core.accounts.attempts import Attempt, TooManyAttemptsError
 from core.accounts.models import Session, User
 from core.accounts.origin import origin_of
+from core.accounts.password_mails import LinkRefusedError
+from core.accounts.second_factor import CodeRefusedError
 from core.accounts.sessions import Issued
 from core.accounts.tokens import CrmToken, TokenRefusedError, read_access, read_refresh
 from core.api import preconditions
 from core.api.pagination import numbered
 from core.api.parameters import PAGES, KnownParametersMixin, record_id
 from core.api.permissions import OwnAccount, SignedInByPassword
+from core.api.request_ids import request_id_of
 from core.api.transactions import TransactionMixin
-from core.errors import NotVisibleError
+from core.changes import acting_as
+from core.errors import ConflictError, InvalidError, NotVisibleError
 
 REFUSED = "No active user has this name and password."
 
@@ -56,6 +71,16 @@ class AuthView(KnownParametersMixin, TransactionMixin, APIView):
     authentication_classes: list[Any] = [SessionJWTAuthentication, ApiKeyAuthentication]
     permission_classes = [SignedInByPassword]
     keeps_answers = False  # they hold secrets
+
+    @property
+    def user(self) -> User:
+        """Whoever is signed in."""
+        return cast(User, self.request.user)
+
+    @property
+    def session(self) -> Session | None:
+        """The session by which they are."""
+        return self.request.auth if isinstance(self.request.auth, Session) else None
 
     def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(*args, **kwargs)
@@ -90,8 +115,9 @@ class LoginView(_OpenView):
         user = sessions.proven(request._request, body["username"], body["password"])
         if user is None:
             raise AuthenticationFailed(REFUSED, "no_such_sign_in")
+        proven = second_proof(user, body.get("code", ""), attempt)
         attempt.succeeded()
-        issued = sessions.begin(user, origin)
+        issued = sessions.begin(user, origin, second_factor=proven)
         return Response(tokens(issued) | {"user": MeSerializer(user).data})
 
 
@@ -134,12 +160,12 @@ class MeView(AuthView):
     @extend_schema(operation_id="auth_me", responses=MeSerializer)
     def get(self, request: Request) -> Response:
         """One's own account."""
-        return self._shown(request.user)
+        return self._shown(self.user)
 
     @extend_schema(operation_id="auth_me_update", request=MeSerializer(partial=True), responses=MeSerializer)
     def patch(self, request: Request) -> Response:
         """Change one's own name, phone or time zone."""
-        user = User.objects.select_for_update().get(pk=request.user.pk)
+        user = User.objects.select_for_update().get(pk=self.user.pk)
         preconditions.check_tag(request, lambda: self._shown(user)["ETag"])
         body = MeSerializer(user, data=request.data, partial=True)
         body.is_valid(raise_exception=True)
@@ -154,20 +180,96 @@ class PasswordView(AuthView):
     @extend_schema(operation_id="auth_password", request=PasswordBody, responses={204: None})
     def post(self, request: Request) -> Response:
         """Change one's own password; ends all other sessions."""
-        body, user = self.checked(PasswordBody), request.user
-        self._prove(body["current_password"])
-        try:
-            check_password(body["new_password"], user)
-        except ValidationError as error:
-            raise ValidationError({"new_password": error.detail}) from error
-        sessions.change_password(user, body["new_password"], request.auth)
+        body, user = self.checked(PasswordBody), self.user
+        prove_password(self, body["current_password"])
+        check_new_password(body["new_password"], user)
+        sessions.change_password(user, body["new_password"], self.session)
         return Response(status=204)
 
-    def _prove(self, password: str) -> None:
-        attempt = admitted(Attempt(self.request.user.username, origin_of(self.request._request)))
-        if not sessions.is_password(self.request.user, password):
-            raise ValidationError({"current_password": ["This is not your password."]}, "incorrect")
-        attempt.succeeded()
+
+class PasswordResetView(_OpenView):
+    @extend_schema(operation_id="auth_password_reset", request=PasswordResetBody, responses={202: None})
+    def post(self, request: Request) -> Response:
+        """Have a link for a new password sent; the answer is the same whoever has the address, if anybody."""
+        email = self.checked(PasswordResetBody)["email"]
+        limited(password_mails.count, email, origin_of(request._request))
+        with transaction.atomic():
+            password_mails.ask(email)
+        return Response(status=202)
+
+
+class PasswordLinkView(_OpenView):
+    @extend_schema(operation_id="auth_password_by_link", request=PasswordLinkBody, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Set a password with the token of a link that was sent; it works once, and ends all sessions."""
+        body = self.checked(PasswordLinkBody)
+        try:
+            with acting_as(None, source="api", request_id=request_id_of(request)):
+                password_mails.set_password(body["token"], body["new_password"], check_new_password)
+        except LinkRefusedError as error:
+            count_refused(request)
+            raise InvalidError.of("token", error.message, error.code) from error
+        return Response(status=204)
+
+
+class SecondFactorView(AuthView):
+    """The second factor of one's own account."""
+
+    @extend_schema(operation_id="auth_second_factor", responses=SecondFactorAnswer)
+    def get(self, request: Request) -> Response:
+        """Whether there is one, and must be."""
+        return Response(second_factor.state(self.user))
+
+    @extend_schema(
+        operation_id="auth_second_factor_begin",
+        request=PasswordProofBody,
+        responses={201: NewSecondFactorAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        """A new secret for an app; it counts once a code of it was confirmed."""
+        prove_password(self, self.checked(PasswordProofBody)["current_password"])
+        secret = second_factor.begin(self.user)
+        return Response({"secret": secret, "address": second_factor.address(self.user, secret)}, 201)
+
+
+class SecondFactorConfirmView(AuthView):
+    @extend_schema(
+        operation_id="auth_second_factor_confirm",
+        request=SecondFactorCodeBody,
+        responses=RecoveryCodesAnswer,
+    )
+    def post(self, request: Request) -> Response:
+        """Switch it on by a first code. Ends all other sessions; this answer alone shows recovery codes."""
+        with counted_code(self) as proof:
+            codes = second_factor.confirm(self.user, self.checked(SecondFactorCodeBody)["code"])
+            proof.succeeded()
+        sessions.end_others(self.user, self.session)
+        return Response({"recovery_codes": codes})
+
+
+class SecondFactorRenewView(AuthView):
+    @extend_schema(
+        operation_id="auth_second_factor_recovery_codes",
+        request=SecondFactorProofBody,
+        responses=RecoveryCodesAnswer,
+    )
+    def post(self, request: Request) -> Response:
+        """New recovery codes in the place of the old ones."""
+        prove_both(self)
+        return Response({"recovery_codes": second_factor.new_recovery_codes(self.user)})
+
+
+class SecondFactorEndView(AuthView):
+    @extend_schema(
+        operation_id="auth_second_factor_end", request=SecondFactorProofBody, responses={204: None}
+    )
+    def post(self, request: Request) -> Response:
+        """Switch it off, unless one's role needs it."""
+        if second_factor.is_required(self.user):
+            raise ConflictError("Your role needs a second factor.", code="second_factor_required")
+        prove_both(self)
+        second_factor.switch_off(self.user)
+        return Response(status=204)
 
 
 class SessionsView(AuthView):
@@ -176,7 +278,7 @@ class SessionsView(AuthView):
     @extend_schema(operation_id="auth_sessions", responses=SessionPage)
     def get(self, request: Request) -> Response:
         """One's own sessions that still live."""
-        rows = request.user.sessions.live()
+        rows = Session.objects.filter(user=self.user).live()
         return Response(numbered(request, rows, self._shown).body())
 
     def _shown(self, rows: Any) -> Any:
@@ -185,8 +287,10 @@ class SessionsView(AuthView):
     @extend_schema(operation_id="auth_sessions_end_others", responses=EndedAnswer)
     def delete(self, request: Request) -> Response:
         """End all one's own sessions but this."""
-        mine = request.auth.pk if isinstance(request.auth, Session) else None
-        ended = request.user.sessions.exclude(pk=mine).end(Session.Ending.ENDED)
+        others = Session.objects.filter(user=self.user)
+        if self.session is not None:
+            others = others.exclude(pk=self.session.pk)
+        ended = others.end(Session.Ending.ENDED)
         return Response({"ended": ended})
 
 
@@ -194,7 +298,7 @@ class SessionView(AuthView):
     @extend_schema(operation_id="auth_sessions_end", responses={204: None})
     def delete(self, request: Request, pk: str) -> Response:
         """End one of one's own sessions."""
-        if not request.user.sessions.filter(pk=record_id(pk)).end(Session.Ending.ENDED):
+        if not Session.objects.filter(user=self.user, pk=record_id(pk)).end(Session.Ending.ENDED):
             raise NotVisibleError("Not found.")
         return Response(status=204)
 
@@ -205,7 +309,7 @@ class ApiKeysView(AuthView):
     @extend_schema(operation_id="auth_api_keys", responses=ApiKeyPage)
     def get(self, request: Request) -> Response:
         """One's own API keys, the revoked ones too."""
-        rows = request.user.api_keys.all()
+        rows = self.user.api_keys.all()
         return Response(numbered(request, rows, lambda r: ApiKeySerializer(r, many=True).data).body())
 
     @extend_schema(
@@ -214,7 +318,7 @@ class ApiKeysView(AuthView):
     def post(self, request: Request) -> Response:
         """Make an API key; the answer is the only one that shows it."""
         body = self.checked(ApiKeySerializer)
-        key, text = keys.make(request.user, **body)
+        key, text = keys.make(self.user, **body)
         return Response(ApiKeySerializer(key).data | {"key": text}, 201)
 
 
@@ -222,7 +326,7 @@ class ApiKeyView(AuthView):
     @extend_schema(operation_id="auth_api_keys_revoke", responses={204: None})
     def delete(self, request: Request, pk: str) -> Response:
         """Revoke an API key."""
-        key = request.user.api_keys.filter(pk=record_id(pk)).first()
+        key = self.user.api_keys.filter(pk=record_id(pk)).first()
         if key is None:
             raise NotVisibleError("Not found.")
         keys.revoke(key)
@@ -231,11 +335,68 @@ class ApiKeyView(AuthView):
 
 def admitted(attempt: Attempt) -> Attempt:
     """The attempt, counted. Raises Throttled."""
+    limited(attempt.admit)
+    return attempt
+
+
+def limited(count: Callable[..., None], *arguments: Any) -> None:
+    """Count something. Raises Throttled where that was too often."""
     try:
-        attempt.admit()
+        count(*arguments)
     except TooManyAttemptsError as error:
         raise Throttled(wait=error.wait_s, detail=error.message) from error
-    return attempt
+
+
+def check_new_password(password: str, user: User) -> None:
+    """Raises ValidationError under the name of the field."""
+    try:
+        check_password(password, user)
+    except ValidationError as error:
+        raise ValidationError({"new_password": error.detail}) from error
+
+
+def prove_password(view: AuthView, password: str) -> None:
+    """Raises ValidationError for a password that is not one's own; counted like a sign-in."""
+    user = view.user
+    attempt = admitted(Attempt(user.username, origin_of(view.request._request)))
+    if not sessions.is_password(user, password):
+        raise ValidationError({"current_password": ["This is not your password."]}, "incorrect")
+    attempt.succeeded()
+
+
+@contextmanager
+def counted_code(view: AuthView) -> Iterator[Attempt]:
+    """A wrong code counts like a wrong password, and is an error of its field."""
+    attempt = admitted(Attempt(view.user.username, origin_of(view.request._request)))
+    try:
+        yield attempt
+    except CodeRefusedError as error:
+        raise InvalidError.of("code", error.message, error.code) from error
+
+
+def prove_both(view: AuthView) -> None:
+    """Password and code of who changes their second factor. Raises ValidationError, InvalidError."""
+    body = view.checked(SecondFactorProofBody)
+    prove_password(view, body["current_password"])
+    with counted_code(view) as proof:
+        second_factor.prove(view.user, body["code"])
+        proof.succeeded()
+
+
+def second_proof(user: User, code: str, attempt: Attempt) -> bool:
+    """Whether a second factor was proven, where the user has one. A missing code is no failure, for the
+    password was right; a wrong one is. Raises AuthenticationFailed."""
+    if not second_factor.is_on(user):
+        return False
+    if not code:
+        attempt.succeeded()
+        raise AuthenticationFailed("Send the code of your second factor as well.", "second_factor_needed")
+    try:
+        with transaction.atomic():
+            second_factor.prove(user, code)
+    except CodeRefusedError as error:
+        raise AuthenticationFailed(error.message, error.code) from error
+    return True
 
 
 def tokens(issued: Issued) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """`Authorization: Bearer …`: an access token of a session, or an API key. Cookies are for pages alone."""
 
+import re
 from typing import Any
 
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed, Throttled
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled
 from rest_framework.request import Request
 
 from core.access import scopes
-from core.accounts import keys, sessions
+from core.accounts import keys, second_factor, sessions
 from core.accounts.attempts import TooManyAttemptsError, count_refused_credential
 from core.accounts.models import ApiKey, Session, User
 from core.accounts.origin import origin_of
@@ -15,6 +16,8 @@ from core.accounts.tokens import TokenRefusedError, read_access
 
 SCHEME = "bearer"
 CHALLENGE = 'Bearer realm="api"'
+# What a session may do whose user must have a second factor and has none yet.
+SETTING_UP = re.compile(r"/api/auth/(?:me|second_factor(?:/confirm)?)/?\Z")
 
 
 class _BearerAuthentication(BaseAuthentication):
@@ -25,10 +28,15 @@ class _BearerAuthentication(BaseAuthentication):
         if text is None or text.startswith(keys.MARK) != self.takes_keys:
             return None
         try:
-            return self.signed_in(text)
+            user, proof = self.signed_in(text)
         except AuthenticationFailed:
             count_refused(request)
             raise
+        if second_factor.is_missing(user, proof) and not SETTING_UP.match(request.path):
+            raise PermissionDenied(
+                "Your role needs a second factor: set it up first.", "second_factor_required"
+            )
+        return user, proof
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from core.accounts import limits
-from core.accounts.limits import Verdict
+from core.accounts.limits import RateLimitResult
 from core.accounts.origin import origin_of
 
 
@@ -21,15 +21,15 @@ class RateThrottle(BaseThrottle):
     """
 
     def __init__(self) -> None:
-        self._verdict: Verdict | None = None
+        self._result: RateLimitResult | None = None
 
     def allow_request(self, request: Request, view: Any) -> bool:
         if not settings.RATE_LIMIT_ENABLED:
             return True
         key, limit = self._counter(request)
-        self._verdict = limits.hit(key, limits.rate_of(limit))
-        request._request.rate_limit = self._verdict  # for the headers
-        return self._verdict is None or self._verdict.allowed
+        self._result = limits.consume(key, limits.rate_of(limit))
+        request._request.rate_limit = self._result  # type: ignore[attr-defined]  # for the headers
+        return self._result is None or self._result.allowed
 
     def _counter(self, request: Request) -> tuple[str, str]:
         if request.user and request.user.is_authenticated:
@@ -37,7 +37,7 @@ class RateThrottle(BaseThrottle):
         return f"address:{origin_of(request._request).network}", settings.ANONYMOUS_RATE_LIMIT
 
     def wait(self) -> float | None:
-        return self._verdict.reset_s if self._verdict else None
+        return self._result.reset_s if self._result else None
 
 
 class RateLimitHeadersMiddleware:
@@ -48,10 +48,10 @@ class RateLimitHeadersMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        verdict: Verdict | None = getattr(request, "rate_limit", None)
-        if verdict is not None:
-            response["RateLimit-Limit"] = str(verdict.rate.count)
-            response["RateLimit-Remaining"] = str(verdict.remaining)
-            response["RateLimit-Reset"] = str(ceil(verdict.reset_s))
-            response["RateLimit-Policy"] = f"{verdict.rate.count};w={verdict.rate.seconds}"
+        result: RateLimitResult | None = getattr(request, "rate_limit", None)
+        if result is not None:
+            response["RateLimit-Limit"] = str(result.rate.count)
+            response["RateLimit-Remaining"] = str(result.remaining)
+            response["RateLimit-Reset"] = str(ceil(result.reset_s))
+            response["RateLimit-Policy"] = f"{result.rate.count};w={result.rate.seconds}"
         return response

@@ -11,10 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission, Role, role_of, scopes
+from core.accounts import password_mails, second_factor
 from core.accounts.api.auth_serializers import EndedAnswer
 from core.accounts.api.serializers import TeamSerializer, UserSerializer
 from core.accounts.hand_over import hand_over, let_go
-from core.accounts.models import Session, Team, User
+from core.accounts.models import PasswordMail, Session, Team, User
 from core.api.bodies import only, takes_no_body
 from core.api.parameters import flag
 from core.api.resources import FORCE, ResourceViewSet
@@ -39,8 +40,26 @@ HANDED_OVER = object_of(
 )
 
 
-class UserEndings(ResourceViewSet):
-    """Deactivation instead of deletion, and the end of sessions."""
+class UserViewSet(ResourceViewSet):
+    """Users. A list shows active ones; `is_active=false` the others, `is_active=any` all."""
+
+    model = User
+    queryset = User.objects.all()
+    serializer_class = UserSerializer
+    filterset_fields = ("team", "role", "email", "username")
+    parameters = ("is_active", "search")
+    ordering_fields = ("username", "last_name", "first_name", "id")
+    taking = FORCE | dict.fromkeys(("update", "partial_update"), frozenset(("force",)))
+    access = dict.fromkeys(
+        ("end_sessions", "hand_over", "invite", "reset_second_factor"), Permission.CONFIGURE
+    )
+
+    def filter_queryset(self, rows: QuerySet) -> QuerySet:
+        params = self.request.query_params
+        if role_of(self.request.user) != Role.ADMIN and SECRET_FILTERS & set(params):
+            raise ForbiddenError("Only administrators find users by role or e-mail.")
+        rows = _active(super().filter_queryset(rows), params.get("is_active", "true"))
+        return _searched(rows, params.get("search", ""))
 
     def perform_destroy(self, instance: User) -> None:
         """Deactivate, once they have handed over what they have; `force=true` leaves it with them."""
@@ -81,25 +100,25 @@ class UserEndings(ResourceViewSet):
         """Sign the user out everywhere."""
         return Response({"ended": self.get_object().sessions.end(Session.Ending.BY_ADMINISTRATOR)})
 
+    @extend_schema(request=None, responses={202: None})
+    @action(methods=["post"], detail=True)
+    @takes_no_body
+    def invite(self, request: Request, pk: str) -> Response:
+        """Send the user a link by which they choose a password; it works once, within seven days."""
+        user = self.get_object()
+        self.refuse_if(not user.is_active or not user.email, "Only an active user with an e-mail address.")
+        password_mails.ask(user.email, PasswordMail.Kind.INVITATION)
+        return Response(status=202)
 
-class UserViewSet(UserEndings):
-    """Users. A list shows active ones; `is_active=false` the others, `is_active=any` all."""
-
-    model = User
-    queryset = User.objects.all()
-    serializer_class = UserSerializer
-    filterset_fields = ("team", "role", "email", "username")
-    parameters = ("is_active", "search")
-    ordering_fields = ("username", "last_name", "first_name", "id")
-    taking = FORCE | dict.fromkeys(("update", "partial_update"), frozenset(("force",)))
-    access = {"end_sessions": Permission.CONFIGURE, "hand_over": Permission.CONFIGURE}
-
-    def filter_queryset(self, rows: QuerySet) -> QuerySet:
-        params = self.request.query_params
-        if role_of(self.request.user) != Role.ADMIN and SECRET_FILTERS & set(params):
-            raise ForbiddenError("Only administrators find users by role or e-mail.")
-        rows = _active(super().filter_queryset(rows), params.get("is_active", "true"))
-        return _searched(rows, params.get("search", ""))
+    @extend_schema(request=None, responses={204: None})
+    @action(methods=["post"], detail=True)
+    @takes_no_body
+    def reset_second_factor(self, request: Request, pk: str) -> Response:
+        """Take away the second factor of a user who lost it; ends their sessions."""
+        user = self.get_object()
+        second_factor.switch_off(user)
+        user.sessions.end(Session.Ending.SECOND_FACTOR)
+        return Response(status=204)
 
 
 # Counted in a subquery, beside which a row can still be locked.

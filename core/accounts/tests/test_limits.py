@@ -9,7 +9,7 @@ import redis
 from django.core.cache import caches
 
 from core.accounts import limits
-from core.accounts.limits import Rate, hit, rate_of
+from core.accounts.limits import Rate, consume, rate_of
 from core.accounts.origin import origin_of
 from core.accounts.tests.conftest import PASSWORD
 
@@ -73,27 +73,27 @@ def test_a_rate_is_read(text, rate):
 
 def test_of_many_requests_at_once_exactly_the_limit_passes():
     with ThreadPoolExecutor(40) as pool:
-        verdicts = list(pool.map(lambda _: hit("many", MINUTE), range(40)))
-    assert sum(v.allowed for v in verdicts) == 10
-    assert {v.remaining for v in verdicts if not v.allowed} == {0}
-    assert sorted(v.remaining for v in verdicts if v.allowed) == list(range(10))
+        results = list(pool.map(lambda _: consume("many", MINUTE), range(40)))
+    assert sum(v.allowed for v in results) == 10
+    assert {v.remaining for v in results if not v.allowed} == {0}
+    assert sorted(v.remaining for v in results if v.allowed) == list(range(10))
 
 
 def test_a_window_ends_and_knocking_does_not_lengthen_it():
     rate = Rate(1, 1)
-    assert hit("short", rate).allowed
-    refused = hit("short", rate)
+    assert consume("short", rate).allowed
+    refused = consume("short", rate)
     assert not refused.allowed
     assert 0 < refused.reset_s <= 1
     time.sleep(refused.reset_s + 0.05)
-    assert hit("short", rate).allowed
+    assert consume("short", rate).allowed
 
 
 def test_an_attempt_given_back_is_free():
     for _ in range(30):
-        assert hit("returned", MINUTE).allowed
-        limits.give_back("returned", MINUTE)
-    limits.give_back("never-counted", MINUTE)
+        assert consume("returned", MINUTE).allowed
+        limits.refund("returned", MINUTE)
+    limits.refund("never-counted", MINUTE)
     assert limits._client().exists("crm:rate:never-counted") == 0
 
 

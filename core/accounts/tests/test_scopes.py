@@ -34,7 +34,9 @@ def key_of(bearing):
 @pytest.fixture
 def lead(admin_user):
     with acting_as(admin_user, source="api"):
-        return writing.create(entities["lead"], {"first_name": "Ada", "email": "ada@x.example"}, admin_user)
+        return writing.create_from_input(
+            entities["lead"], {"first_name": "Ada", "email": "ada@x.example"}, admin_user
+        )
 
 
 def missing(response, *wanted):
@@ -118,7 +120,7 @@ def test_what_is_expanded_takes_reading_it(admin_user, key_of, lead):
 @pytest.mark.django_db(transaction=True)  # the feed waits for the end of every transaction
 def test_the_change_feed_shows_what_is_covered(admin_user, key_of, lead):
     with acting_as(admin_user, source="api"):
-        writing.create(entities["task"], {"title": "Call"}, admin_user)
+        writing.create_from_input(entities["task"], {"title": "Call"}, admin_user)
 
     def seen(*held):
         results = key_of(admin_user, *held).get("/api/v1/changes/").json()["results"]

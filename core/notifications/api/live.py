@@ -25,7 +25,7 @@ from core.accounts import keys, limits, tickets
 from core.accounts.attempts import TooManyAttemptsError, count_refused_credential
 from core.accounts.models import User
 from core.accounts.origin import origin_of_address
-from core.accounts.tickets import Speaker
+from core.accounts.tickets import Principal
 from core.accounts.tokens import TokenRefusedError, read_access
 from core.conf import conf
 from core.entities import entities
@@ -41,24 +41,24 @@ MAX_IDS = 200
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
-    """One open connection of one speaker. `watched` maps entities to ids, or to None for all of them."""
+    """One open connection of one principal. `watched` maps entities to ids, or to None for all of them."""
 
-    speaker: Speaker
+    principal: Principal
     place: str
     watcher: asyncio.Task | None = None
 
     async def connect(self) -> None:
         self.watched: dict[str, set[int] | None] = {}
-        speaker = await who_speaks(self.scope) if origin_allowed(self.scope) else None
-        user = await current_user(speaker) if speaker else None
-        if speaker is None or user is None:
+        principal = await authenticate(self.scope) if origin_allowed(self.scope) else None
+        user = await current_user(principal) if principal else None
+        if principal is None or user is None:
             await self.close(ENDED if await may_try_again(self.scope) else TOO_MANY)
             return
         self.place = uuid4().hex
         if not await held(user.pk, self.place):
             await self.close(TOO_MANY)
             return
-        self.speaker = speaker
+        self.principal = principal
         await self.channel_layer.group_add(user_group(user.pk), self.channel_name)
         await self.accept()
         await self._tell({"event": "hello", "unread": await unread_of(user)})
@@ -67,9 +67,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         if self.watcher:
             self.watcher.cancel()
-        if hasattr(self, "speaker"):
-            await left(self.speaker.user_id, self.place)
-            await self.channel_layer.group_discard(user_group(self.speaker.user_id), self.channel_name)
+        if hasattr(self, "principal"):
+            await left(self.principal.user_id, self.place)
+            await self.channel_layer.group_discard(user_group(self.principal.user_id), self.channel_name)
         for entity in self.watched:
             await self.channel_layer.group_discard(entity_group(entity), self.channel_name)
 
@@ -77,8 +77,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Close once the session or the key has ended, or cannot be asked about: the client comes back."""
         with contextlib.suppress(asyncio.CancelledError):
             try:
-                while await current_user(self.speaker):
-                    await held(self.speaker.user_id, self.place)
+                while await current_user(self.principal):
+                    await held(self.principal.user_id, self.place)
                     await asyncio.sleep(conf.LIVE_CHECK_S)
             except DatabaseError:
                 await self.close(TRY_AGAIN)
@@ -92,12 +92,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(MISUSED)
             return
         try:
-            answer = await self._obey(orjson.loads(text_data))
+            answer = await self._handle(orjson.loads(text_data))
         except ValueError as error:
             answer = {"event": "error", "detail": str(error)[:200]}
         await self._tell(answer)
 
-    async def _obey(self, message: Any) -> dict[str, Any]:
+    async def _handle(self, message: Any) -> dict[str, Any]:
         if not isinstance(message, dict) or len(message) != 1:
             raise ValueError("Expected an object with one of: subscribe, unsubscribe, ping.")
         ((verb, body),) = message.items()
@@ -107,7 +107,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             raise ValueError("Known: subscribe, unsubscribe, ping.")
         entity, ids = asked_for(body)
         if verb == "subscribe":
-            if not await may_read(self.speaker, entities[entity].plural):
+            if not await may_read(self.principal, entities[entity].plural):
                 raise ValueError(f"This key may not read {entities[entity].plural}.")
             self.watched[entity] = ids
             await self.channel_layer.group_add(entity_group(entity), self.channel_name)
@@ -119,7 +119,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def tell(self, message: dict[str, Any]) -> None:
         """From the user's group: a notification, if its reader sees it now."""
         event = message["event"]
-        if await is_shown(self.speaker, event["notification"]["id"]):
+        if await is_shown(self.principal, event["notification"]["id"]):
             await self._tell(event)
 
     async def changed(self, message: dict[str, Any]) -> None:
@@ -132,7 +132,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._tell({"event": "changed", "entity": entity, "ids": None})
             return
         found = wanted if ids is None else [pk for pk in ids if wanted is None or pk in wanted]
-        seen = await visible_ids(self.speaker, entity, found) if found else []
+        seen = await visible_ids(self.principal, entity, found) if found else []
         if seen:
             await self._tell({"event": "changed", "entity": entity, "ids": seen})
 
@@ -172,7 +172,7 @@ def _header(scope: Scope, name: bytes) -> str:
 
 
 @database_sync_to_async
-def who_speaks(scope: Scope) -> Speaker | None:
+def authenticate(scope: Scope) -> Principal | None:
     """Whoever the ticket or the header stands for."""
     ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
     if ticket:
@@ -183,18 +183,18 @@ def who_speaks(scope: Scope) -> Speaker | None:
     return _by_key(text.strip()) if text.startswith(keys.MARK) else _by_token(text.strip())
 
 
-def _by_token(text: str) -> Speaker | None:
+def _by_token(text: str) -> Principal | None:
     try:
         token = read_access(text)
     except TokenRefusedError:
         return None
-    return Speaker(token.user_id, session_id=token.session_id)
+    return Principal(token.user_id, session_id=token.session_id)
 
 
-def _by_key(text: str) -> Speaker | None:
+def _by_key(text: str) -> Principal | None:
     key = keys.find(text)
     allowed = key is not None and scopes.scope_allows(key.scopes, "notifications", writing=False)
-    return Speaker(key.user_id, key_id=key.pk) if key and allowed else None
+    return Principal(key.user_id, key_id=key.pk) if key and allowed else None
 
 
 @database_sync_to_async
@@ -224,19 +224,19 @@ def left(user_id: int, place: str) -> None:
 
 
 @database_sync_to_async
-def current_user(speaker: Speaker) -> User | None:
-    return speaker.user()
+def current_user(principal: Principal) -> User | None:
+    return principal.user()
 
 
 @database_sync_to_async
-def may_read(speaker: Speaker, resource: str) -> bool:
-    return speaker.may_read(resource)
+def may_read(principal: Principal, resource: str) -> bool:
+    return principal.may_read(resource)
 
 
 @database_sync_to_async
-def is_shown(speaker: Speaker, notification: int) -> bool:
-    """Whether the notification is in the speaker's inbox and about what they see; not once they have gone."""
-    user = speaker.user()
+def is_shown(principal: Principal, notification: int) -> bool:
+    """Whether the notification is in their inbox and about what they see; not once they have gone."""
+    user = principal.user()
     return user is not None and inbox.visible(user).filter(pk=notification).exists()
 
 
@@ -246,9 +246,9 @@ def unread_of(user: User) -> int:
 
 
 @database_sync_to_async
-def visible_ids(speaker: Speaker, entity: str, ids: Any) -> list[int]:
-    """Those of `ids` that the speaker sees now."""
-    user = speaker.user()
+def visible_ids(principal: Principal, entity: str, ids: Any) -> list[int]:
+    """Those of `ids` that the principal sees now."""
+    user = principal.user()
     rows = entities[entity].visible_to(user).filter(pk__in=list(ids)[: MAX_IDS * 2]) if user else []
     return sorted(row.pk for row in rows.only("pk")) if user else []
 

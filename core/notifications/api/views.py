@@ -113,10 +113,10 @@ class InboxDoors(ReadOnlyResourceViewSet):
     @takes_no_body
     def ticket(self, request: Request) -> Response:
         """A ticket that opens the WebSocket once, within the next 30 seconds."""
-        speaker = tickets.speaker_of(request, request.auth)
-        if speaker is None:
+        principal = tickets.principal_of(request.auth)
+        if principal is None:
             raise ForbiddenError("Only a session or an API key gets a ticket.")
-        url = f"/ws/notifications/?ticket={(text := tickets.issue(speaker))}"
+        url = f"/ws/notifications/?ticket={(text := tickets.issue(principal))}"
         return Response({"ticket": text, "expires_in": tickets.LIFE_S, "url": url}, 201)
 
 

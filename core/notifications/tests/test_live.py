@@ -16,7 +16,7 @@ from backend.development.embedded import ports
 from core.accounts import keys, sessions, tickets
 from core.accounts.models import Session
 from core.accounts.origin import Origin
-from core.accounts.tickets import Speaker
+from core.accounts.tickets import Principal
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
 from core.notifications import planning
@@ -167,7 +167,7 @@ def test_it_is_closed_when_the_session_ends(server, rep, ending):
 def test_it_is_closed_when_nobody_can_say_whether_the_session_has_ended(server, rep, monkeypatch):
     """While the database is away: a listener must not outlive the session because nobody asks any more."""
 
-    async def away(speaker):
+    async def away(principal):
         raise OperationalError("the server is not there")
 
     async def scenario():
@@ -214,14 +214,14 @@ def test_a_ticket_opens_it_once(server, rep, api):
 
 
 def test_of_many_at_once_one_redeems_a_ticket(rep):
-    text = tickets.issue(Speaker(rep.pk, session_id=1))
+    text = tickets.issue(Principal(rep.pk, session_id=1))
     found = []
     threads = [threading.Thread(target=lambda: found.append(tickets.redeem(text))) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [f for f in found if f] == [Speaker(rep.pk, session_id=1)]
+    assert [f for f in found if f] == [Principal(rep.pk, session_id=1)]
 
 
 def test_an_api_key_opens_it_within_its_scopes(server, rep):
@@ -266,6 +266,23 @@ def test_strangers_and_foreign_pages_are_refused(server, rep):
         assert await refused(f"ws://{server}/ws/other/", additional_headers=good) == 403
 
     asyncio.run(scenario())
+
+
+def test_a_user_has_so_many_open_at_most(server, make_user, settings):
+    settings.CRM = {"LIVE_CHECK_S": 0.2, "LIVE_CONNECTIONS": 2}
+    user, other = signed_in(make_user()), signed_in(make_user())
+
+    async def run():
+        async with connected(server, user), connected(server, user), connected(server, other):
+            await asyncio.sleep(1)  # they ask again and again, and keep their places
+            status = await refused(
+                f"ws://{server}/ws/notifications/", additional_headers=bearing(user.access)
+            )
+        await asyncio.sleep(0.2)
+        async with connected(server, user) as (_, hello):
+            return status, hello["event"]
+
+    assert asyncio.run(run()) == (403, "hello")
 
 
 @pytest.mark.parametrize(
