@@ -172,6 +172,7 @@ def template(user):
 
 def stage(user):
     pipeline = Pipeline.objects.create(name="Two")
+    Stage.objects.create(pipeline=pipeline, key="first", name="First")
     made = Stage.objects.create(pipeline=pipeline, key="legal_check", name="Legal")
     given = {"model": "opportunity", "to": "legal_check"}
     workflow(user, trigger_type="stage_changed", trigger_conditions=given)
