@@ -66,7 +66,7 @@ REQUESTS: dict[str, tuple[Ask, tuple[int, ...]]] = {
     "patch": (lambda d, ids: d.send("patch", ids[-1], **NOTE), (12, 12, 12, 12, 12)),
     "put": (lambda d, ids: d.send("put", ids[-1], **d.body("Other")), (12, 12, 12, 14, 12)),
     "archive": (lambda d, ids: d.send("delete", ids[-1]), (6, 6, 6, 6, 6)),
-    "restore": (lambda d, ids: d.restored(ids[-1]), (9, 9, 9, 9, 9)),
+    "restore": (lambda d, ids: d.restored(ids[-1]), (11, 11, 11, 11, 11)),
     "bulk update": (lambda d, ids: d.many(ids, data=NOTE), (11, 11, 11, 11, 11)),
     "bulk update, atomic": (
         lambda d, ids: d.many(ids, data=NOTE, mode="atomic"), (11, 11, 11, 11, 11),

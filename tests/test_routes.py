@@ -56,8 +56,8 @@ def things(admin_user):
         "tasks": TaskFactory(**own).pk,
         "pipelines": pipeline.pk,
         "stages": Stage.objects.filter(pipeline=pipeline).latest("position").pk,
-        "custom-fields": field.pk,
-        "saved-views": SavedViewFactory(**own).pk,
+        "custom_fields": field.pk,
+        "saved_views": SavedViewFactory(**own).pk,
         "users": admin_user.pk,
         "teams": TeamFactory().pk,
     }

@@ -1,5 +1,7 @@
 """Converting: once, into what is there already or into something new, with all that hangs on a lead."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from contacts.models import Company, Contact
@@ -257,6 +259,23 @@ def test_without_an_opportunity_they_go_to_the_contact(api, rep, lead):
     convert(api(rep), lead, {"create_opportunity": False})
     task.refresh_from_db()
     assert task.contact == Contact.objects.get()
+
+
+def test_every_field_that_both_have_goes_along_but_those_left_out_by_name(api, rep, lead):
+    moment = datetime(2026, 11, 27, 9, tzinfo=UTC)
+    given = {
+        "last_contacted_at": moment, "notes": "Met in Turin", "currency": "EUR", "industry": "Steel",
+        "city": "Turin", "tags": ["vip"], "external_id": "L-1", "do_not_contact": True,
+    }  # fmt: skip
+    Lead.objects.filter(pk=lead.pk).update(**given)
+    assert convert(api(rep), lead).status_code == 200
+    contact, company, deal = Contact.objects.get(), Company.objects.get(), Opportunity.objects.get()
+    assert (contact.last_contacted_at, contact.notes, contact.city) == (moment, "Met in Turin", "Turin")
+    assert (contact.tags, contact.do_not_contact, contact.external_id) == (["vip"], True, "")
+    assert (company.currency, company.industry, company.city) == ("EUR", "Steel", "Turin")
+    assert (company.email, company.phone, company.notes, company.external_id) == ("", "", "", "")
+    assert (deal.currency, deal.notes, deal.last_contacted_at) == ("EUR", "Met in Turin", moment)
+    assert (deal.status, deal.lost_reason, deal.external_id) == ("open", "", "")
 
 
 def test_custom_fields_both_define_go_along(api, rep, lead):
