@@ -12,15 +12,15 @@ from core import jobs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
-QUEUES = ("default", "automation", "scoring", "transfer")
+QUEUES = ("default", "automation", "delivery", "scoring", "transfer")
 AUTOMATION = (
     "dispatch_changes",
     "run_workflows",
     "execute_workflow",
     "sweep_automation",
-    "send_mail",
-    "deliver_webhooks",
 )
+# What speaks to servers of others, which may be slow or away.
+DELIVERY = ("send_mail", "send_notifications", "deliver_webhooks")
 VISIBILITY_SECONDS = 300  # nothing is scheduled further ahead, and no task may run as long
 
 SCORING = (
@@ -31,11 +31,8 @@ SCORING = (
     "score_pending_leads",
 )
 TRANSFER = ("run_import", "run_export")
-ROUTES = {
-    f"core.tasks.{name}": {"queue": queue}
-    for queue, names in {"automation": AUTOMATION, "scoring": SCORING, "transfer": TRANSFER}.items()
-    for name in names
-}
+BY_QUEUE = {"automation": AUTOMATION, "delivery": DELIVERY, "scoring": SCORING, "transfer": TRANSFER}
+ROUTES = {f"core.tasks.{name}": {"queue": queue} for queue, names in BY_QUEUE.items() for name in names}
 
 # A doorbell, never the state (docs/architecture.md): what is due is a row in PostgreSQL.
 HABITS = {
@@ -98,4 +95,4 @@ def limit_statements() -> None:
 @signals.worker_shutting_down.connect
 def end_soon(**kwargs: Any) -> None:
     """SIGTERM: a task that works off rows ends after the one at hand and leaves the rest to others."""
-    jobs.stop_soon()
+    jobs.request_shutdown()

@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from core.workflows import automation
+from core.workflows import work_turn
 
 OK, DOWN, PENDING, LATE = "ok", "down", "pending", "late"
 
@@ -69,7 +69,7 @@ def automation_state() -> str:
 def automation_lag() -> dict[str, float | int]:
     """How far behind automation is; nothing while the database is away."""
     try:
-        return automation.lag()
+        return work_turn.lag()
     except DatabaseError:
         return {}
 

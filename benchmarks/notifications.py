@@ -249,7 +249,7 @@ def timelines(age: int) -> None:
         )
         sql("SET session_replication_role = DEFAULT")
         sql("ANALYZE core_change, core_activity")
-        subject = timeline.Subject(entities["lead"], lead.pk, user)
+        subject = timeline.RecordRef(entities["lead"], lead.pk, user)
         measured(
             f"timeline, first page, {2 * size} entries",
             lambda subject=subject: timeline.page(subject, timeline.Question(), {}, 50),

@@ -95,7 +95,7 @@ def import_file(path: Path, **options: str) -> dict[str, Any]:
     with path.open("rb") as file, transaction.atomic(), session_memory() as peak:
         made = plan_of(path, **options)
         job = jobs.begin(made, file, path.name, admin())
-        jobs.perform(job, made)
+        jobs.run_now(job, made)
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,

@@ -6,6 +6,7 @@ from contacts.api.views import CompanyViewSet, ContactViewSet
 from contacts.demo import add_contacts
 from core.api import routes
 from core.demo import demo_parts
+from core.mail import opt_out
 from core.transfer.headers import headers_of, load, people
 
 demo_parts.register("contacts", add_contacts)
@@ -13,3 +14,5 @@ headers_of.register("company", load(*people(), Path(__file__).with_name("company
 headers_of.register("contact", load(*people(), Path(__file__).with_name("contact_headers.toml")))
 routes.register("companies", CompanyViewSet)
 routes.register("contacts", ContactViewSet)
+
+opt_out.register("contact", more="additional_emails")

@@ -71,3 +71,13 @@ def settle():
         return list(WorkflowExecution.objects.order_by("id"))
 
     return run
+
+
+@pytest.fixture
+def peer(settings):
+    """A receiver on loopback that may be called."""
+    from core.tests.receiver import receiver
+
+    with receiver() as found:
+        settings.CRM = {"OUTBOUND_ALLOWED_HOSTS": [found.host]}
+        yield found

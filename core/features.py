@@ -22,7 +22,7 @@ FEATURES = (
 )
 
 # Packages of the foundation that have tables of their own.
-FOUNDATION_WITH_TABLES = ("entities", "conditions", "changes", "api")
+FOUNDATION_WITH_TABLES = ("outbound", "entities", "conditions", "changes", "api")
 
 
 def import_room(room: str, module: str) -> None:

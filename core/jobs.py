@@ -1,4 +1,4 @@
-"""The doorbell: background work is asked for here, by name, and sent after the commit.
+"""Enqueuing on commit: background work is asked for here, by name, and sent to Celery after the commit.
 
 Nothing depends on a message arriving: whatever must happen is a row in PostgreSQL that a sweep finds as
 well. So a broker that is down delays work and never fails a request.
@@ -7,7 +7,7 @@ well. So a broker that is down delays work and never fails a request.
 import logging
 import mmap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -23,7 +23,10 @@ log = logging.getLogger(__name__)
 # and not each of them.
 PAUSE_AFTER_FAILURE_S = 5.0
 _silent_until = 0.0
-_gathered: ContextVar[dict[str, None] | None] = ContextVar("crm_gathered_jobs", default=None)
+_coalesced: ContextVar[dict[str, None] | None] = ContextVar("crm_gathered_jobs", default=None)
+
+# Well below the time limit of a task (CELERY_TASK_SOFT_TIME_LIMIT).
+TURN_S = 40.0
 
 # One byte that a worker shares with the processes it forks: 1 once it was told to end.
 _ending = mmap.mmap(-1, 1)
@@ -37,27 +40,27 @@ def enqueue(name: str, *args: Any, **kwargs: Any) -> None:
     """Send task `name` once the current transaction commits (at once when there is none)."""
     if name not in current_app.tasks:
         raise UnknownJobError(f"no task is called {name!r}")
-    waiting = _gathered.get()
+    waiting = _coalesced.get()
     if waiting is not None and not args and not kwargs:
         waiting[name] = None
         return
     transaction.on_commit(partial(_send, name, args, kwargs), robust=True)
 
 
-def perform(name: str, *args: Any) -> Any:
-    """What task `name` returns, done here and now: where nobody hears the bell."""
+def run_now(name: str, *args: Any) -> Any:
+    """What task `name` returns, done here and now: where no worker runs."""
     return current_app.tasks[name](*args)
 
 
 @contextmanager
-def gathered() -> Iterator[None]:
+def coalesce() -> Iterator[None]:
     """A job without arguments is sent once, however often it is asked for inside. Within a transaction."""
     waiting: dict[str, None] = {}
-    token = _gathered.set(waiting)
+    token = _coalesced.set(waiting)
     try:
         yield
     finally:
-        _gathered.reset(token)
+        _coalesced.reset(token)
     for name in waiting:
         enqueue(name)
 
@@ -73,11 +76,37 @@ def _send(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         log.warning("broker unreachable, %s is left to the sweep: %s", name, error)
 
 
-def stop_soon() -> None:
+class Turn:
+    """How long one task may go on before it hands over to its next message: every background task works in
+    bounded turns, so that none meets its time limit and each worker comes round to everything. Over as well
+    once this process was told to end, or when `stopped` says so."""
+
+    def __init__(self, seconds: float = TURN_S, stopped: Callable[[], bool] | None = None) -> None:
+        self.until, self.stopped = time.monotonic() + seconds, stopped or shutting_down
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left; 0 when it is over."""
+        return 0.0 if self.stopped() else max(0.0, self.until - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        return self.left_s <= 0
+
+    def go_on(self, name: str) -> None:
+        """Have task `name` called again if the turn ended before there was nothing left to do."""
+        if time.monotonic() >= self.until:
+            enqueue(name)
+
+
+ENDLESS_S = float("inf")
+
+
+def request_shutdown() -> None:
     """This process was told to end: what works off rows here and in its forks takes up no more of them."""
     _ending[0] = 1
 
 
-def is_stopping() -> bool:
+def shutting_down() -> bool:
     """Whether to finish what is at hand and take up nothing more."""
     return _ending[0] == 1

@@ -88,9 +88,9 @@ class ConvertLead(RecordAction):
 
     def run(self, step: Step) -> Outcome:
         values = self.values(step)
-        wish = ConversionOptions(
+        options = ConversionOptions(
             create_opportunity=values.get("create_opportunity", True),
             opportunity_name=values.get("opportunity_name", ""),
             custom_fields=values.get("custom_fields", {}),
         )
-        return Outcome(convert(step.subject.entity, step.record, step.user, wish))
+        return Outcome(convert(step.subject.entity, step.record, step.user, options))

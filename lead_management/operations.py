@@ -74,6 +74,7 @@ class Conversion:
         check_custom_fields(self.options.custom_fields)
         company = self._company()
         contact = self._contact(company)
+        self._keep_opt_out(contact)
         company = company or self._employer(contact)
         opportunity = self._opportunity(company, contact) if self.options.create_opportunity else None
         self._mark(company, contact, opportunity)
@@ -124,6 +125,12 @@ class Conversion:
             if found:
                 return found
         return self._make(CONTACT, {"company": company})
+
+    def _keep_opt_out(self, contact: int) -> None:
+        """Who asked not to be contacted stays so, whatever the converter may change on a contact that was
+        there already: an opt-out is the person's own and needs nobody's right."""
+        if self.lead.do_not_contact and not self.created["contact"]:
+            CONTACT.model.objects.filter(pk=contact, do_not_contact=False).update(do_not_contact=True)
 
     def _opportunity(self, company: int | None, contact: int) -> int:
         lead, options = self.lead, self.options

@@ -6,7 +6,8 @@ from core.api import routes
 from core.changes import timeline
 from core.demo import demo_parts
 from core.lead_scoring.answers import reasons_in_words
-from core.notifications.moments import remind
+from core.mail import opt_out
+from core.notifications.reminders import remind
 from core.notifications.watching import watch
 from core.transfer.added import add
 from core.transfer.headers import headers_of, load, people
@@ -32,3 +33,5 @@ add("lead", "factors", reasons_in_words)
 demo_parts.register("lead_management", add_leads)
 headers_of.register("lead", load(*people(), Path(__file__).with_name("headers.toml")))
 routes.register("leads", LeadViewSet)
+
+opt_out.register("lead")

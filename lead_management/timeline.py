@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from core.changes.timeline import Source, Subject
+from core.changes.timeline import RecordRef, Source
 from lead_management.models import Lead
 
 BECAME = {
@@ -14,7 +14,7 @@ BECAME = {
 }
 
 
-def conversions(subject: Subject) -> QuerySet:
+def conversions(subject: RecordRef) -> QuerySet:
     """The lead itself once it is converted, or the leads that became this record."""
     converted = Lead.objects.filter(converted_at__isnull=False)
     if subject.entity.name == "lead":
@@ -24,7 +24,7 @@ def conversions(subject: Subject) -> QuerySet:
     return converted.visible_to(subject.user).filter(whose)
 
 
-def shown(lead: Lead, subject: Subject) -> dict[str, Any]:
+def shown(lead: Lead, subject: RecordRef) -> dict[str, Any]:
     made = {entity: getattr(lead, column) for entity, column in BECAME.items()}
     return {"type": "converted", "title": f"{lead} was converted", "data": {"lead": lead.pk, **made}}
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from core.api import routes
 from core.demo import demo_parts
-from core.notifications.watching import watch
+from core.notifications.types import EMAIL, IN_APP
+from core.notifications.watching import announce, watch
 from core.transfer.headers import headers_of, load, records
 from opportunities import (
     automation,  # noqa: F401  (triggers and actions)
@@ -14,6 +15,16 @@ from opportunities.api.views import OpportunityViewSet, PipelineViewSet, StageVi
 from opportunities.demo import add_opportunities
 
 watch("opportunity", "stage")
+announce(
+    "opportunity",
+    "deal_won",
+    label="A deal you follow, or of your team, is won",
+    condition={"field": "status", "op": "changed_to", "value": "won"},
+    title="Deal won: {name}",
+    many="deals were won",
+    recipients=("followers", "owners_managers"),
+    channels=(IN_APP, EMAIL),
+)
 demo_parts.register("opportunities", add_opportunities)
 headers_of.register("opportunity", load(*records(), Path(__file__).with_name("headers.toml")))
 routes.register("opportunities", OpportunityViewSet)

@@ -35,7 +35,7 @@ def _definitions(demo: Demo) -> list[tuple[str, str, str, dict[str, Any], list[t
     reps = [user.pk for user in demo.users["rep"]]
     follow_up = {"title": "Follow up with {{ lead.first_name }}", "due_days": 2, "business_days": True}
     late = "{{ task.title }} is overdue since {{ task.due_date | date: '%e %B' }}"
-    won = "{{ opportunity.name }} is won"
+    thanks = {"title": "Thank for {{ opportunity.name }}", "due_days": 1, "business_days": True}
     return [
         (
             WELCOME,
@@ -56,11 +56,11 @@ def _definitions(demo: Demo) -> list[tuple[str, str, str, dict[str, Any], list[t
             [("send_notification", {"message": late, "to": "assignee"})],
         ),
         (
-            "Tell of won deals",
-            "Whoever a deal is assigned to hears that it is won.",
+            "Thank for won deals",
+            "Whoever a deal is assigned to is given the task to thank the customer.",
             "status_changed",
             {"model": "opportunity", "to": "won"},
-            [("send_notification", {"message": won, "to": "assignee"})],
+            [("create_task", thanks)],
         ),
     ]
 

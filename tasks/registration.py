@@ -6,7 +6,7 @@ from core.api import routes
 from core.changes import timeline
 from core.demo import demo_parts
 from core.entities.relation_transfer import relation_movers
-from core.notifications.moments import remind
+from core.notifications.reminders import remind
 from core.notifications.watching import watch
 from core.transfer.headers import headers_of, load, records
 from tasks import (

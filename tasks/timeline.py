@@ -4,18 +4,18 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from core.changes.timeline import Source, Subject
+from core.changes.timeline import RecordRef, Source
 from tasks.models import SUBJECTS, Task
 
 
-def tasks(subject: Subject) -> QuerySet:
+def tasks(subject: RecordRef) -> QuerySet:
     """The record's tasks that the reader sees, by when they were made."""
     if subject.entity.name not in SUBJECTS:
         return Task.objects.none()
     return Task.objects.visible_to(subject.user).filter(**{f"{subject.entity.name}_id": subject.pk})
 
 
-def shown(task: Task, subject: Subject) -> dict[str, Any]:
+def shown(task: Task, subject: RecordRef) -> dict[str, Any]:
     names = ("task_type", "status", "priority", "due_date", "assigned_to_id", "completed_at", "outcome")
     return {
         "type": task.task_type,

@@ -43,7 +43,6 @@ CIRCLES = (
     "opportunities.registration -> opportunities.api.**",
     "tasks.registration -> tasks.api.**",
     "opportunities.querysets -> opportunities.models",
-    "core.changes.retries -> core.changes.dispatch",
     "core.transfer.chunks -> core.transfer.importing",
     "core.transfer.importing -> core.transfer.chunks",
 )

@@ -173,6 +173,10 @@ class User(AbstractUser):
             ),
         ]
 
+    def get_full_name(self) -> str:
+        """First and last name; the username of whoever gave neither, so that nobody is shown without name."""
+        return super().get_full_name() or self.username
+
     def clean(self) -> None:
         """A superuser's role is administrator, and somebody active always has it."""
         super().clean()

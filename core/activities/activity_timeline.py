@@ -5,31 +5,31 @@ from typing import Any
 from django.db.models import QuerySet
 
 from core.activities.models import Activity, Comment
-from core.changes.timeline import Source, Subject, register
+from core.changes.timeline import RecordRef, Source, register
 from core.entities.relation_transfer import RelationMove, relation_movers
 
 ACTIVITY_FIELDS = ("direction", "body", "outcome", "duration", "created_at")
 
 
-def _of(model: Any, subject: Subject) -> QuerySet:
+def _of(model: Any, subject: RecordRef) -> QuerySet:
     """What hangs on the record; who sees the record sees it (AttachedPolicy)."""
     return model.objects.filter(entity=subject.entity.name, object_id=subject.pk)
 
 
-def _activities(subject: Subject) -> QuerySet:
+def _activities(subject: RecordRef) -> QuerySet:
     return _of(Activity, subject)
 
 
-def _comments(subject: Subject) -> QuerySet:
+def _comments(subject: RecordRef) -> QuerySet:
     return _of(Comment, subject)
 
 
-def _shown_activity(row: Activity, subject: Subject) -> dict[str, Any]:
+def _shown_activity(row: Activity, subject: RecordRef) -> dict[str, Any]:
     data = {name: getattr(row, name) for name in ACTIVITY_FIELDS}
     return {"type": row.type, "title": row.subject, "data": data}
 
 
-def _shown_comment(row: Comment, subject: Subject) -> dict[str, Any]:
+def _shown_comment(row: Comment, subject: RecordRef) -> dict[str, Any]:
     return {"type": "comment", "title": "commented", "data": {"body": row.body, "edited_at": row.edited_at}}
 
 

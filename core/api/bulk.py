@@ -63,20 +63,25 @@ class RecordsSerializer(StrictFieldsMixin, serializers.Serializer):
     def bulk(self, permission: str) -> Bulk:
         """The change of those records that are named. Raises InvalidError."""
         given = self.validated_data
-        ids = given["ids"] if "ids" in given else self._matching(given["filter"], permission)
+        ids = (
+            given["ids"]
+            if "ids" in given
+            else matching_ids(self.entity, self.user, given["filter"], permission)
+        )
         return Bulk(self.entity, self.user, ids, atomic=given["mode"] == "atomic")
 
-    def _matching(self, raw: Any, permission: str) -> list[int]:
-        """Ids of the records a filter names; more than the limit is an error, never a part of them."""
-        if not raw:
-            raise InvalidError.of("filter", "An empty filter would name every record.", "blank")
-        rows = self.entity.visible_to(self.user, permission).filter(archived_at=None)
-        with in_zone_of(self.user):
-            found = rows.filter(record_q(parse(self.entity, raw, name="filter"))).order_by("pk")
-        ids = list(found.values_list("pk", flat=True)[: conf.BULK_LIMIT + 1])
-        if len(ids) > conf.BULK_LIMIT:
-            raise InvalidError.of("filter", f"More than {conf.BULK_LIMIT} records match.", "max_length")
-        return ids
+
+def matching_ids(entity: Entity, user: Any, raw: Any, permission: str) -> list[int]:
+    """Ids of the records a filter names; more than the limit is an error, never a part of them."""
+    if not raw:
+        raise InvalidError.of("filter", "An empty filter would name every record.", "blank")
+    rows = entity.visible_to(user, permission).filter(archived_at=None)
+    with in_zone_of(user):
+        found = rows.filter(record_q(parse(entity, raw, name="filter"))).order_by("pk")
+    ids = list(found.values_list("pk", flat=True)[: conf.BULK_LIMIT + 1])
+    if len(ids) > conf.BULK_LIMIT:
+        raise InvalidError.of("filter", f"More than {conf.BULK_LIMIT} records match.", "max_length")
+    return ids
 
 
 class AssigneesSerializer(StrictFieldsMixin, serializers.Serializer):

@@ -6,7 +6,7 @@ then finds the answer; a failure leaves no row and its repetition really runs.
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import orjson
 from django.conf import settings
@@ -29,8 +29,11 @@ class KeyReusedError(DomainError):
     code = "idempotency_key_reused"
 
 
-def once(request: Request, work: Callable[[], Response]) -> Response:
-    """`work()`, or the kept answer where this user sent this key on this route before."""
+def once(request: Request, work: Callable[[], Response], secrets: Collection[str] = ()) -> Response:
+    """`work()`, or the kept answer where this user sent this key on this route before.
+
+    Fields of the answer that are `secrets` are shown in the first answer alone, and kept nowhere.
+    """
     key = request.headers.get(HEADER, "").strip().strip('"')
     if not key or request.method not in ("POST", "PATCH"):
         return work()
@@ -41,7 +44,7 @@ def once(request: Request, work: Callable[[], Response]) -> Response:
     if row_id is None:
         return _replay(IdempotencyKey.objects.get(user=request.user, route=route, key=key), mark)
     response = work()
-    _keep(row_id, response)
+    _keep(row_id, response, secrets)
     return response
 
 
@@ -80,9 +83,12 @@ def _claim(user_id: int, route: str, key: str, mark: str) -> int | None:
     return row[0] if row else None
 
 
-def _keep(row_id: int, response: Response) -> None:
+def _keep(row_id: int, response: Response, secrets: Collection[str]) -> None:
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
-    body = dumps(response.data)
+    data = response.data
+    if secrets and isinstance(data, Mapping):
+        data = {name: value for name, value in data.items() if name not in secrets}
+    body = dumps(data)
     IdempotencyKey.objects.filter(pk=row_id).update(status=response.status_code, body=body, headers=headers)
 
 

@@ -1,6 +1,6 @@
 """Writing requests: one transaction, one declared actor, at most one effect."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -21,11 +21,13 @@ class TransactionMixin:
     """Wraps the handler of every unsafe request; an exception undoes all of it, its change rows included.
 
     `writes_in_transaction = False` on a view leaves transactions to the view itself (uploads, sign-in);
-    `keeps_answers = False` does without the Idempotency-Key where an answer holds a secret.
+    `keeps_answers = False` does without the Idempotency-Key (sign-in). `secret_answers` names by action the
+    fields of an answer that are secrets: a repetition is answered without them.
     """
 
     writes_in_transaction = True
     keeps_answers = True
+    secret_answers: ClassVar[Mapping[str, Collection[str]]] = {}
     # Through which door changes come, by the action they come from.
     sources: ClassVar[Mapping[str, str]] = {}
 
@@ -49,7 +51,8 @@ class TransactionMixin:
 
     def _transact(self, request: Request, work: Callable[[], Response]) -> Response:
         user = request.user if request.user.is_authenticated else None
-        source = self.sources.get(getattr(self, "action", ""), "api")
+        action = getattr(self, "action", "")
+        source, secrets = self.sources.get(action, "api"), self.secret_answers.get(action, ())
         limit = settings.DATABASE_WRITE_TIMEOUT
         with acting_as(user, source=source, request_id=request_id_of(request), statement_seconds=limit):
-            return once(request, work) if user and self.keeps_answers else work()
+            return once(request, work, secrets) if user and self.keeps_answers else work()

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from core.admin.read_only import ReadOnlyAdmin
-from core.changes.models import Change, FailedFeed
+from core.changes.models import Change, FailedDispatch
 
 
 @admin.register(Change)
@@ -17,8 +17,8 @@ class ChangeAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
 
-@admin.register(FailedFeed)
-class FailedFeedAdmin(ReadOnlyAdmin):
+@admin.register(FailedDispatch)
+class FailedDispatchAdmin(ReadOnlyAdmin):
     list_display = ("at", "consumer", "entity", "attempts", "due_at", "error")
     list_filter = ("consumer", "entity")
     ordering = ("-id",)
@@ -26,5 +26,5 @@ class FailedFeedAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Try again now", permissions=["end"])
     def try_again(self, request: HttpRequest, queryset: QuerySet) -> None:
-        due = FailedFeed.objects.filter(pk__in=queryset.values("pk")).update(due_at=timezone.now())
+        due = FailedDispatch.objects.filter(pk__in=queryset.values("pk")).update(due_at=timezone.now())
         self.message_user(request, f"{due} will be tried again within seconds.")

@@ -53,14 +53,15 @@ def current() -> Context:
 
 @contextmanager
 def acting_as(
-    actor: Any = None, *, ring: bool = True, statement_seconds: float | None = None, **fields: Any
+    actor: Any = None, *, enqueue_dispatch: bool = True, statement_seconds: float | None = None, **fields: Any
 ) -> Iterator[Context]:
     """Everything written inside is `actor`'s doing: opens a transaction and declares who and why.
 
     `actor` is a user, a user's id or None (the system); `fields` are those of Context. Inside another
-    `acting_as` the fields not given are inherited. After the commit the dispatcher is rung, unless `ring` is
-    false: whoever writes many transactions in a row rings once behind them. `statement_seconds` is how long
-    each statement of the transaction may take, where that is not what the connection has.
+    `acting_as` the fields not given are inherited. The dispatcher is enqueued on commit, unless
+    `enqueue_dispatch` is false: whoever writes many transactions in a row enqueues it once behind them.
+    `statement_seconds` is how long each statement of the transaction may take, where that is not what the
+    connection has.
     """
     context = _context(actor, fields)
     with transaction.atomic():
@@ -73,7 +74,7 @@ def acting_as(
             _current.reset(token)
         # Not after an exception: the rollback takes the setting back with everything else.
         _declare(outer)
-        if outer is None and ring:
+        if outer is None and enqueue_dispatch:
             jobs.enqueue(DISPATCH_JOB)
 
 

@@ -3,21 +3,20 @@
 One dispatcher works at a time. It feeds a batch of outbox rows to every consumer, which inserts its own rows
 under unique constraints, set at a time, and deletes the outbox rows in the same transaction: a crash at any
 point undoes both, and the next dispatcher, or the sweep, begins again. What one consumer cannot take is put
-aside for it (core.changes.retries) and holds up neither the other changes nor the other consumers.
+aside for it (core.changes.dead_letters) and holds up neither the other changes nor the other consumers.
 """
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 
 from django.db import connection, transaction
-from django.db.models import F
 
-from core.changes import retries
-from core.changes.expressions import EqualsAny
-from core.changes.models import Change, Outbox
+from core.changes import dead_letters
+from core.changes.batch import ChangeBatch
+from core.changes.models import Outbox
 from core.conf import conf
 from core.entities.locks import DISPATCHING, try_lock
+from core.jobs import Turn
 from core.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -27,61 +26,54 @@ CLAIM = 200
 # After so many refusals within one batch the rest of it is put aside whole: then it is the consumer that is
 # broken and not one of the changes.
 REFUSALS = 20
-# The consumer whose doorbell is rung first: somebody waits for the runs it starts.
-FIRST = "workflows"
-
-
-@dataclass(frozen=True)
-class ChangeBatch:
-    """Changes of one entity, in order, from writers who did or did not want automation."""
-
-    entity: str
-    automation: bool
-    ids: list[int] = field(repr=False)
-
-    @property
-    def changes(self):
-        """The change rows, in the order they were made."""
-        return Change.objects.filter(EqualsAny(F("id"), self.ids)).order_by("id")
-
-    def halves(self) -> "tuple[ChangeBatch, ChangeBatch]":
-        middle = len(self.ids) // 2
-        return replace(self, ids=self.ids[:middle]), replace(self, ids=self.ids[middle:])
+# Where more changes than this wait from one statement, single ones of others go before them.
+FLOOD = 1_000
 
 
 Consumer = Callable[[ChangeBatch], None]
 consumers: Registry[Consumer] = Registry("change consumer")
 
 
-def dispatch(limit: int | None = None) -> int:
-    """Feed everything that waits to all consumers, `limit` transactions at most; returns changes fed."""
+# Names of consumers that are fed before the others.
+_first: set[str] = set()
+
+
+def feed_first(consumer: str) -> None:
+    """Feed this consumer before the others: somebody waits for what it starts."""
+    _first.add(consumer)
+
+
+def dispatch(limit: int | None = None, turn: Turn | None = None) -> int:
+    """Feed everything that waits to all consumers, `limit` transactions at most and until the `turn` is over;
+    returns changes fed."""
     total = turns = 0
-    while limit is None or turns < limit:
-        fed = dispatch_once()
+    while (limit is None or turns < limit) and not (turn and turn.is_over):
+        fed = dispatch_once(singles_first=turns % 2 == 0)
         if fed is None:
             break
         total, turns = total + fed, turns + 1
     return total
 
 
-def dispatch_once() -> int | None:
+def dispatch_once(*, singles_first: bool = True) -> int | None:
     """One transaction: claim, feed, forget. Returns the number of changes fed; None when nothing waits or
-    another dispatcher is at it.
+    another dispatcher is at it. With `singles_first` single changes go before a flood; whoever calls again
+    and again takes turns, so that neither starves.
 
     Whether anything waits is asked outside the lock: whoever finds the lock taken may leave, because its
     holder looks again after letting it go.
     """
-    if not (Outbox.objects.exists() or retries.due().exists()):
+    if not (Outbox.objects.exists() or dead_letters.due().exists()):
         return None
     with transaction.atomic():
         if not try_lock(DISPATCHING):
             return None
-        return _feed_outbox() + _feed_failed()
+        return _feed_outbox(singles_first) + _feed_failed()
 
 
-def _feed_outbox() -> int:
-    batches = _claim()
-    names = sorted(consumers.keys(), key=lambda name: (name != FIRST, name))
+def _feed_outbox(singles_first: bool) -> int:
+    batches = _claim(singles_first)
+    names = sorted(consumers.keys(), key=lambda name: (name not in _first, name))
     for batch in batches:
         for name in names:
             Feeding(name).feed(batch)
@@ -90,7 +82,7 @@ def _feed_outbox() -> int:
 
 def _feed_failed() -> int:
     """Give consumers what they could not take before."""
-    taken = retries.take()
+    taken = dead_letters.claim()
     for row in taken:
         Feeding(row.consumer, row.attempts).feed(ChangeBatch(row.entity, row.automation, row.change_ids))
     return sum(len(row.change_ids) for row in taken)
@@ -119,24 +111,43 @@ class Feeding:
                 self.feed(half)
             return
         log.error("%s cannot take %r", self.consumer, batch, exc_info=error)
-        retries.put_aside(self.consumer, batch, self.attempts + 1, error)
+        dead_letters.store(self.consumer, batch, self.attempts + 1, error)
 
 
-_CLAIM = "SELECT id, entity, xid, min_id, max_id, automation FROM core_outbox ORDER BY id LIMIT %s FOR UPDATE"
+_COLUMNS = "o.id, o.entity, o.xid, o.min_id, o.max_id, o.automation"
+_CLAIM = f"SELECT {_COLUMNS} FROM core_outbox o ORDER BY o.id LIMIT %(claim)s FOR UPDATE"  # noqa: S608
+# Single changes whose record is in no statement of many that still waits before them: a person's change need
+# not wait for an import, and the changes of one record keep their order.
+_CLAIM_SINGLE = f"""
+SELECT {_COLUMNS} FROM core_outbox o WHERE o.rows = 1 AND NOT EXISTS (
+    SELECT 1 FROM core_change own
+    JOIN core_change before ON before.entity = own.entity AND before.object_id = own.object_id
+        AND before.id < own.id
+    JOIN core_outbox waiting ON waiting.rows > 1 AND waiting.xid = before.xid
+        AND waiting.entity = before.entity AND before.id BETWEEN waiting.min_id AND waiting.max_id
+    WHERE own.id = o.min_id
+) ORDER BY o.id LIMIT %(claim)s FOR UPDATE
+"""  # noqa: S608 (constants)
 _IDS = """
 SELECT id FROM core_change WHERE xid = %s::text::xid8 AND id BETWEEN %s AND %s AND entity = %s
 ORDER BY id LIMIT %s
 """
 
 
-def _claim() -> list[ChangeBatch]:
+def _claim(singles_first: bool) -> list[ChangeBatch]:
     """Claimed changes by entity; a large outbox row is taken in parts."""
     grouped: dict[tuple[str, bool], list[int]] = {}
     room = conf.DISPATCH_BATCH
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [CLAIM])
+        rows = []
+        if singles_first and Outbox.objects.filter(rows__gt=FLOOD).exists():
+            cursor.execute(_CLAIM_SINGLE, {"claim": CLAIM})
+            rows = cursor.fetchall()
+        if not rows:
+            cursor.execute(_CLAIM, {"claim": CLAIM})
+            rows = cursor.fetchall()
         done: list[int] = []
-        for row_id, entity, xid, low, high, automation in cursor.fetchall():
+        for row_id, entity, xid, low, high, automation in rows:
             if room <= 0:
                 break
             cursor.execute(_IDS, [str(xid), low, high, entity, room])

@@ -22,7 +22,7 @@ def presented(changes: Iterable[Change], names: dict[str, dict[str, str]]) -> li
     return [_presented(change, names.get(change.entity, {}), actors) for change in rows]
 
 
-def actors_of(changes: Iterable[Change]) -> dict[int, dict[str, Any]]:
+def actors_of(changes: Iterable[Any]) -> dict[int, dict[str, Any]]:
     """Short forms of everyone who acted, deactivated ones included, in one query."""
     ids = {change.actor_id for change in changes} - {None}
     found = get_user_model().objects.filter(pk__in=ids) if ids else []

@@ -1,5 +1,7 @@
 """The change table: audit trail, record history, timeline and outbox in one (docs/architecture.md)."""
 
+from typing import Any
+
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -10,13 +12,13 @@ from django.db.models.functions import Now
 class Xid8Field(models.Field):
     """PostgreSQL's 64-bit transaction id, which never wraps around."""
 
-    def db_type(self, connection) -> str:
+    def db_type(self, connection: Any) -> str:
         return "xid8"
 
     def get_internal_type(self) -> str:
         return "Xid8Field"
 
-    def from_db_value(self, value, expression, connection) -> int | None:
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> int | None:
         return None if value is None else int(value)
 
 
@@ -105,7 +107,7 @@ class Outbox(models.Model):
         return f"{self.rows} changes of {self.entity}"
 
 
-class FailedFeed(models.Model):
+class FailedDispatch(models.Model):
     """Changes one consumer could not take: fed again at `due_at`. Where that is null they were given up and
     need a person: mend the cause, then "Try again now" in the admin site, which sets it.
 

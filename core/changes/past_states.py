@@ -46,3 +46,32 @@ def meeting(entity: Entity, states: Sequence[tuple[int, dict[str, Any]]], questi
     with connection.cursor() as cursor:
         cursor.execute(past + sql, [given, *parameters])
         return {row[0] for row in cursor.fetchall()}
+
+
+def states_after(entity: Entity, changes: Sequence[Change]) -> list[tuple[int, dict[str, Any]]]:
+    """(change id, the record's columns as JSON right after it, or before it was deleted): the present row
+    with later changes undone."""
+    ids = {change.object_id for change in changes}
+    wanted = {change.pk for change in changes}
+    states = _present(entity, ids)
+    found = []
+    first = min(wanted, default=0)
+    later = Change.objects.filter(entity=entity.name, object_id__in=ids, pk__gte=first).order_by("-id")
+    for pk, object_id, kind, pairs in later.values_list("pk", "object_id", "kind", "changes"):
+        state = states.setdefault(object_id, {"id": object_id})
+        before = {key: old for key, (old, _new) in pairs.items()}
+        if pk in wanted:
+            found.append((pk, state | before if kind == Change.Kind.DELETED else dict(state)))
+        state.update(before)
+    return found
+
+
+def _present(entity: Entity, ids: set[int]) -> dict[int, dict[str, Any]]:
+    table = connection.ops.quote_name(entity.model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id, to_jsonb(r) FROM {table} r WHERE id = ANY(%s)", [list(ids)])  # noqa: S608
+        return {pk: _decoded(row) for pk, row in cursor.fetchall()}
+
+
+def _decoded(row: Any) -> dict[str, Any]:
+    return orjson.loads(row) if isinstance(row, str) else row

@@ -27,7 +27,7 @@ Position = tuple[str, int] | None
 
 
 @dataclass(frozen=True)
-class Subject:
+class RecordRef:
     """The record asked for, and who asks."""
 
     entity: Entity
@@ -45,8 +45,8 @@ class Source:
     """
 
     kind: str
-    rows: Callable[[Subject], QuerySet]
-    show: Callable[[Any, Subject], dict[str, Any]]
+    rows: Callable[[RecordRef], QuerySet]
+    show: Callable[[Any, RecordRef], dict[str, Any]]
     at: str
     actor: str = ""
     by_id: bool = False
@@ -82,7 +82,7 @@ def register(source: Source) -> Source:
 
 
 def page(
-    subject: Subject, question: Question, positions: dict[str, Position], size: int
+    subject: RecordRef, question: Question, positions: dict[str, Position], size: int
 ) -> tuple[list[dict[str, Any]], dict[str, Position] | None]:
     """`size` entries behind the positions, and the positions behind them (None at the end).
 
@@ -105,7 +105,9 @@ def _asked(source: Source, question: Question) -> bool:
     return not (question.types and not source.type) and not (question.actor and not source.actor)
 
 
-def _part(source: Source, subject: Subject, question: Question, position: Position, size: int) -> list[Entry]:
+def _part(
+    source: Source, subject: RecordRef, question: Question, position: Position, size: int
+) -> list[Entry]:
     rows = source.rows(subject)
     if question.since:
         rows = rows.filter(**{f"{source.at}__gte": question.since})
@@ -133,7 +135,7 @@ def _behind(positions: dict[str, Position], entries: Iterable[Entry]) -> dict[st
     return positions | {e.kind: (e.at.isoformat(), e.row.pk) for e in entries}
 
 
-def presented(entries: Sequence[Entry], subject: Subject) -> list[dict[str, Any]]:
+def presented(entries: Sequence[Entry], subject: RecordRef) -> list[dict[str, Any]]:
     """Entries as the API shows them; who acted in one query."""
     doers = [_Doer(_actor_of(entry)) for entry in entries]
     people = actors_of(doers)
@@ -142,7 +144,7 @@ def presented(entries: Sequence[Entry], subject: Subject) -> list[dict[str, Any]
             "kind": entry.kind,
             "id": entry.row.pk,
             "at": entry.at,
-            "actor": people.get(doer.actor_id),
+            "actor": people.get(doer.actor_id or 0),
             **sources[entry.kind].show(entry.row, subject),
         }
         for entry, doer in zip(entries, doers, strict=True)
@@ -171,22 +173,22 @@ REST = Func(
 )
 
 
-def _changes(subject: Subject) -> QuerySet:
+def _changes(subject: RecordRef) -> QuerySet:
     rows = Change.objects.filter(entity=subject.entity.name, object_id=subject.pk)
     return rows.alias(rest=REST).exclude(kind=Change.Kind.UPDATED, rest={})
 
 
-def _shown_change(change: Change, subject: Subject) -> dict[str, Any]:
+def _shown_change(change: Change, subject: RecordRef) -> dict[str, Any]:
     names = subject.entity.public_names
     changes = {names.get(key, key): {"old": old, "new": new} for key, (old, new) in change.changes.items()}
     return {
         "type": change.kind,
-        "title": _told(change.kind, changes),
+        "title": _title(change.kind, changes),
         "data": {"changes": changes, "source": change.source, "execution_id": change.execution_id},
     }
 
 
-def _told(kind: str, changes: dict[str, Any]) -> str:
+def _title(kind: str, changes: dict[str, Any]) -> str:
     return f"updated {', '.join(sorted(changes))}" if kind == Change.Kind.UPDATED else str(kind)
 
 

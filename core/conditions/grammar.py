@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.conditions.people import person_column
 from core.conditions.relative_dates import relative_or_absolute, time_span
 from core.entities import field_types
 from core.entities.columns import Column
@@ -149,7 +150,8 @@ class _Parser:
         """Definitions of custom fields are read once one is spoken of."""
         if name.startswith(PREFIX) and self.columns is self.entity.by_name:
             self.columns = schema(self.entity)
-        return self.columns.get(name) or self.entity.by_input_name.get(name)
+        found = self.columns.get(name) or self.entity.by_input_name.get(name)
+        return found or person_column(self.entity, name)
 
     def _operator(self, column: Column, op: Any, path: str) -> str | None:
         allowed = column.field_type.operators

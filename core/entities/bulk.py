@@ -24,7 +24,8 @@ MERGED = "custom_fields"
 
 @dataclass
 class BulkResult:
-    """Ids done, and what was wrong with the others; `order` is the order of the request."""
+    """Ids done, and what was wrong with the others; `order` are the ids as the request names them: one that
+    is named twice is changed once and answered twice."""
 
     order: list[int]
     done: set[int] = field(default_factory=set)
@@ -39,13 +40,14 @@ class Bulk:
 
     def __init__(self, entity: Entity, user: Any, ids: Iterable[int], *, atomic: bool = False) -> None:
         self.entity, self.user, self.atomic = entity, user, atomic
-        self.result = BulkResult(list(dict.fromkeys(ids)))
+        self.result = BulkResult(list(ids))
+        self.ids = list(dict.fromkeys(self.result.order))
         # What every UPDATE sets besides: the merged custom fields.
         self.merged: dict[str, Any] = {}
 
     def update(self, data: Mapping[str, Any]) -> BulkResult:
         """Set the same fields on all records. Raises InvalidError where the fields themselves are wrong."""
-        shared = clean_shared(self.entity, data, self.user, self.result.order)
+        shared = clean_shared(self.entity, data, self.user, self.ids)
         if MERGED in shared:
             self.merged = {MERGED: merging(shared.pop(MERGED), data[MERGED] or {})}
         self._write({r.pk: self._values(r, shared) for r in self._locked(Permission.CHANGE)})
@@ -84,9 +86,9 @@ class Bulk:
     def _locked(self, action: str, *, archived: bool = False) -> list[Any]:
         """The records `user` may change, locked in order of their ids; the others have failed."""
         reached = self.entity.visible_to(self.user, action)
-        named = reached.filter(archived_at__isnull=not archived, pk__in=self.result.order)
+        named = reached.filter(archived_at__isnull=not archived, pk__in=self.ids)
         rows = list(named.order_by("pk").select_for_update(of=("self",)))
-        for pk in set(self.result.order) - {row.pk for row in rows}:
+        for pk in set(self.ids) - {row.pk for row in rows}:
             self.result.fail(pk, "not_found", "Not found.")
         self._stop_if_atomic()
         return rows

@@ -8,7 +8,7 @@ from core.notifications.models import Notification
 def send(kind: str, key: str, title: str, body: str) -> None:
     """One notification for each administrator; `key` keeps the same matter from being told twice."""
     administrators = User.objects.filter(role=Role.ADMIN, is_active=True)
-    Notification.objects.tell(
+    Notification.objects.notify(
         Notification(recipient=user, type=kind, title=title, body=body, key=f"{kind}:{key}"[:120])
         for user in administrators
     )

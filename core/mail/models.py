@@ -1,5 +1,7 @@
 """E-mail templates, and mail on its way out: a row first, then the sending."""
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
@@ -26,6 +28,8 @@ class EmailTemplate(models.Model):
     subject = models.CharField(max_length=500)
     text = models.TextField(blank=True, default="", db_default="")
     html = models.TextField(blank=True, default="", db_default="")
+    # A receipt, an answer, a change of terms: what people get although they asked for no more mail.
+    transactional = models.BooleanField(default=False, db_default=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
     )
@@ -48,13 +52,17 @@ class EmailTemplate(models.Model):
         )
 
 
-def _addresses() -> ArrayField:
-    return ArrayField(models.CharField(max_length=320), default=list, blank=True)
+def _addresses(**options: Any) -> ArrayField:
+    return ArrayField(models.CharField(max_length=320), default=list, blank=True, **options)
 
 
 class EmailMessage(models.Model):
     """One mail. `key` makes it unique and, being part of its Message-ID, lets receivers drop a repetition:
-    a crash between the sending and the record of it sends the same mail, with the same id, again."""
+    a crash between the sending and the record of it sends the same mail, with the same id, again.
+
+    `done` are the addresses whose copy was accepted: a mail to several people goes out as one copy for each,
+    because each has a link of their own to unsubscribe. A `transactional` mail ignores opt-outs.
+    """
 
     class Status(models.TextChoices):
         QUEUED = "queued"
@@ -73,6 +81,7 @@ class EmailMessage(models.Model):
     html = models.TextField(blank=True, default="")
     entity = models.CharField(max_length=40, blank=True, default="", db_default="")
     object_id = models.BigIntegerField(null=True, blank=True)
+    transactional = models.BooleanField(default=False, db_default=False)
     template = models.ForeignKey(EmailTemplate, models.SET_NULL, null=True, blank=True, related_name="+")
     execution_id = models.BigIntegerField(null=True, blank=True)
     sender_id = models.BigIntegerField(null=True, blank=True)
@@ -83,6 +92,7 @@ class EmailMessage(models.Model):
     due_at = models.DateTimeField(db_default=Now())
     fence = models.IntegerField(default=0, db_default=0)
     attempts = models.SmallIntegerField(default=0, db_default=0)
+    done = _addresses(db_default=models.Value([], ArrayField(models.CharField(max_length=320))))
     error = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())
     sent_at = models.DateTimeField(null=True, blank=True)

@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from core.admin.read_only import ReadOnlyAdmin
-from core.notifications.models import DeadAddress, Delivery, Notification, PushSubscription
+from core.notifications.models import Delivery, Notification, PushSubscription, SuppressedAddress
 
 
 @admin.register(Notification)
@@ -35,8 +35,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
 
-@admin.register(DeadAddress)
-class DeadAddressAdmin(ReadOnlyAdmin):
+@admin.register(SuppressedAddress)
+class SuppressedAddressAdmin(ReadOnlyAdmin):
     list_display = ("address", "channel", "reason", "created_at")
     list_filter = ("channel",)
     search_fields = ("address",)
@@ -45,7 +45,7 @@ class DeadAddressAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Let these addresses be tried again", permissions=["end"])
     def enable(self, request: HttpRequest, queryset: QuerySet) -> None:
-        count, _ = DeadAddress.objects.filter(pk__in=queryset.values("pk")).delete()
+        count, _ = SuppressedAddress.objects.filter(pk__in=queryset.values("pk")).delete()
         self.message_user(request, f"{count} enabled.")
 
 

@@ -4,7 +4,7 @@ from django.db import connection
 
 from core.changes import ChangeBatch
 from core.entities import Entity, entities
-from core.notifications.statements import tell_about, tell_each
+from core.notifications.bulk_insert import insert_one_each, upsert_per_record
 
 EXCERPT = 300
 _ENTITIES = (
@@ -30,17 +30,17 @@ GROUP BY f.user_id, k.object_id
 """  # noqa: S608 (constants)
 
 
-def tell(batch: ChangeBatch) -> int:
+def notify(batch: ChangeBatch) -> int:
     """Those mentioned, and the other followers, of the comments in a batch. Returns how many were told."""
     with connection.cursor() as cursor:
         cursor.execute(_ENTITIES, [batch.ids])
         names = sorted(row[0] for row in cursor.fetchall())
-    return sum(_tell(entities[name], batch) for name in names if name in entities)
+    return sum(_notify(entities[name], batch) for name in names if name in entities)
 
 
-def _tell(entity: Entity, batch: ChangeBatch) -> int:
+def _notify(entity: Entity, batch: ChangeBatch) -> int:
     params = {"ids": batch.ids}
-    mentioned = tell_each(
+    mentioned = insert_one_each(
         entity,
         "mention",
         _MENTIONED,
@@ -49,7 +49,7 @@ def _tell(entity: Entity, batch: ChangeBatch) -> int:
         body="excerpt",
         key="'mention:' || comment_id",
     )
-    followed = tell_about(
+    followed = upsert_per_record(
         entity,
         "comment",
         _FOLLOWED,

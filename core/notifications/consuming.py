@@ -1,18 +1,23 @@
 """From changes to notifications: a consumer of the change table, set at a time."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
+from django.db.models import F
 
 from core import jobs
 from core.changes import ChangeBatch, consumers
+from core.changes.expressions import EqualsAny
+from core.changes.models import Change
+from core.conditions import change_q, parse
 from core.entities import Entity, entities
-from core.notifications import comments, following, retelling
+from core.notifications import comment_edits, comments, following
+from core.notifications.bulk_insert import MANY, insert_one_each, insert_summary, upsert_per_record
 from core.notifications.models import PLAN_JOB
-from core.notifications.statements import MANY, tell_about, tell_each, tell_many
-from core.notifications.watching import Watch, watched
+from core.notifications.watching import RECIPIENTS, Announcement, Watch, announced, watched
 
 # Changes of these columns make followers, and assignments.
 PEOPLE = {"owner_id", "assigned_to_id"}
@@ -48,14 +53,14 @@ def consume(batch: ChangeBatch) -> None:
     entity = entities.get(batch.entity)
     if entity:
         with joined_by_hash(len(batch.ids) >= LARGE):
-            told = _consume_records(entity, batch)
+            notified = _consume_records(entity, batch)
     elif batch.entity == "comment":
         following.follow_written(batch)
-        told = comments.tell(batch)
-        retelling.correct(batch)
+        notified = comments.notify(batch)
+        comment_edits.update_notifications(batch)
     else:
         return
-    if told:
+    if notified:
         jobs.enqueue(PLAN_JOB)
 
 
@@ -64,15 +69,17 @@ def _consume_records(entity: Entity, batch: ChangeBatch) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_FOUND, [batch.ids])
         kinds, columns, objects = (found or [] for found in cursor.fetchone())
-    params = {"ids": batch.ids, "objects": objects}
-    told = 0
+    params = {"ids": batch.ids, "objects": objects, "watched": batch.ids}
+    notified = 0
     if "deleted" in kinds:
         following.forget(batch)
         comments.forget(batch)
     if "created" in kinds or PEOPLE.intersection(columns):
         following.follow_touched(entity, params)
-        told += _assigned(entity, params)
-    return told + sum(_changed(entity, params, w) for w in watched(entity.name) if w.column in columns)
+        notified += _assigned(entity, params)
+    if "updated" in kinds:
+        notified += _announced(entity, params)
+    return notified + sum(_changed(entity, params, w) for w in watched(entity.name) if w.column in columns)
 
 
 consumers.register("notifications", consume)
@@ -94,18 +101,71 @@ def _assigned(entity: Entity, params: dict[str, Any]) -> int:
     pairs = _ASSIGNED.format(table=entity.model._meta.db_table)
     title = f"doer || ' assigned you the {entity.name} ' || name"
     key = "'assignment:' || %(entity)s || ':' || object_id || ':' || change_id"
-    few = tell_each(entity, "assignment", pairs, params, title=title, key=key, few=True)
+    few = insert_one_each(entity, "assignment", pairs, params, title=title, key=key, few=True)
     many = f"{{n}} || ' {entity.plural} were assigned to you'"
     if len(params["ids"]) < MANY:
         return few
-    return few + tell_many(entity, "assignment", pairs, params, title=many)
+    return few + insert_summary(entity, "assignment", pairs, params, title=many)
+
+
+# One row for each of the record's recipients, however many reasons there are to tell them.
+_ANNOUNCED = """
+SELECT who.user_id AS recipient_id, r.id AS object_id, e.actor_id, e.count
+FROM (
+    SELECT c.object_id, (array_agg(c.actor_id ORDER BY c.id DESC))[1] AS actor_id, count(*) AS count
+    FROM core_change c WHERE c.id = ANY(%(matched)s) GROUP BY c.object_id
+) e JOIN {table} r ON r.id = e.object_id AND r.id = ANY(%(objects)s)
+CROSS JOIN LATERAL ({recipients}) AS who WHERE who.user_id IS NOT NULL
+"""
+
+
+def _announced(entity: Entity, params: dict[str, Any]) -> int:
+    """Tell what the entity's app announces, and take these changes out of what watched columns tell of."""
+    declared = announced(entity.name)
+    if not declared:
+        return 0
+    notified, silent = 0, set()
+    for one in declared:
+        question = change_q(entity, parse(entity, one.condition, changes=True))
+        rows = Change.objects.filter(question, EqualsAny(F("id"), params["ids"]), kind=Change.Kind.UPDATED)
+        ids = list(rows.order_by("id").values_list("pk", flat=True))
+        if ids:
+            notified += _announce(entity, one, params | {"matched": ids, "many": one.many})
+            silent.update(ids)
+    params["watched"] = [pk for pk in params["ids"] if pk not in silent]
+    return notified
+
+
+def _announce(entity: Entity, one: Announcement, params: dict[str, Any]) -> int:
+    recipients = " UNION ".join(f"({RECIPIENTS[name]})" for name in one.recipients)
+    pairs = _ANNOUNCED.format(table=entity.model._meta.db_table, recipients=recipients)
+    title, params = _wording(one.title, params)
+    again = "excluded.title || ' (' || {n} || ' times)'"
+    body = "'By ' || doer"
+    few = upsert_per_record(entity, one.type, pairs, params, title=title, again=again, body=body, few=True)
+    if len(params["matched"]) < MANY:
+        return few
+    return few + insert_summary(entity, one.type, pairs, params, title="{n} || ' ' || %(many)s")
+
+
+def _wording(text: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """SQL of a title with `{name}` and `{doer}` in it: what stands between them goes in as parameters."""
+    parts, given = [], {}
+    for number, part in enumerate(re.split(r"(\{name\}|\{doer\})", text)):
+        if part in ("{name}", "{doer}"):
+            parts.append(part[1:-1])
+        elif part:
+            given[f"words{number}"] = part
+            parts.append(f"%(words{number})s")
+    return " || ".join(parts), params | given
 
 
 _CHANGED = """
 SELECT f.user_id AS recipient_id, e.* FROM (
     SELECT c.object_id, (array_agg(c.actor_id ORDER BY c.id DESC))[1] AS actor_id, count(*) AS count,
            (array_agg(c.changes->%(column)s->>1 ORDER BY c.id DESC))[1] AS new
-    FROM core_change c WHERE c.id = ANY(%(ids)s) AND c.kind = 'updated' AND c.changes ? %(column)s {crossing}
+    FROM core_change c
+    WHERE c.id = ANY(%(watched)s) AND c.kind = 'updated' AND c.changes ? %(column)s {crossing}
     GROUP BY c.object_id
 ) e JOIN core_follow f ON f.object_id = e.object_id
 WHERE f.entity = %(entity)s AND f.object_id = ANY(%(objects)s)
@@ -124,8 +184,8 @@ def _changed(entity: Entity, batch: dict[str, Any], watch: Watch) -> int:
     title = f"name || ': {label} is now ' || coalesce(replace(new, '_', ' '), 'empty')"
     again = "excluded.title || ' (' || {n} || ' changes)'"
     body = "'Changed by ' || doer"
-    one = tell_about(entity, watch.type, pairs, params, title=title, again=again, body=body, few=True)
+    one = upsert_per_record(entity, watch.type, pairs, params, title=title, again=again, body=body, few=True)
     if len(params["ids"]) < MANY:
         return one
     many = f"'{label.capitalize()} of ' || {{n}} || ' {entity.plural} changed'"
-    return one + tell_many(entity, watch.type, pairs, params, title=many)
+    return one + insert_summary(entity, watch.type, pairs, params, title=many)

@@ -23,6 +23,7 @@ from core.accounts.models import User
 from core.activities.models import Mention
 from core.entities import entities
 from core.entities.reading import title_of
+from core.jobs import ENDLESS_S, Turn
 from core.notifications import preferences
 from core.notifications.models import Delivery, Notification, NotificationPreference
 from core.notifications.planning import SEND_JOB
@@ -117,7 +118,7 @@ def parts(
     rows: QuerySet, order: tuple[str, ...], columns: tuple[str, ...], item: Callable[[dict[str, Any]], Any]
 ) -> dict[int, Part]:
     """The first SHOWN rows and the number of all, per `reader`; one query."""
-    by_reader = {"partition_by": F("reader")}
+    by_reader: dict[str, Any] = {"partition_by": F("reader")}
     ranked = rows.order_by().annotate(
         place=Window(RowNumber(), order_by=order, **by_reader), total=Window(Count("pk"), **by_reader)
     )
@@ -164,63 +165,71 @@ section("mentions", "You were mentioned", _mentions)
 # ---- Who is due ----
 
 
-def send_digests(now: datetime | None = None) -> int:
-    """Make the digests that are due by `now`; returns how many there is something to say in."""
-    now = now or timezone.now()
+def send_digests(now: datetime | None = None, turn: Turn | None = None) -> int:
+    """Make the digests that are due by `now`, until the `turn` is over; returns how many there is something
+    to say in."""
+    now, turn = now or timezone.now(), turn or Turn(ENDLESS_S)
     zones = User.objects.filter(is_active=True).order_by().values_list("time_zone", flat=True).distinct()
-    made = sum(_of_zone(zone, now) for zone in zones)
+    made = sum(_of_zone(zone, now, turn) for zone in zones)
     if made:
         jobs.enqueue(SEND_JOB)
     return made
 
 
-def _of_zone(name: str, now: datetime) -> int:
+def _of_zone(name: str, now: datetime, turn: Turn) -> int:
     try:
         local = now.astimezone(ZoneInfo(name))
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return 0  # a zone that went out of the database: its users are told nothing at a wrong hour
     if local.time() < AT:
         return 0
-    made = _of_day("daily", name, local.date(), now, timedelta(days=1))
+    made = _of_day("daily", name, local.date(), now, timedelta(days=1), turn)
     if local.weekday() == WEEKLY_ON:
-        made += _of_day("weekly", name, local.date(), now, timedelta(days=7))
+        made += _of_day("weekly", name, local.date(), now, timedelta(days=7), turn)
     return made
 
 
-def _of_day(kind: str, zone: str, day: date, now: datetime, span: timedelta) -> int:
+def _of_day(kind: str, zone: str, day: date, now: datetime, span: timedelta, turn: Turn) -> int:
     """Everyone of a zone whose digest of this day was not made yet, in chunks."""
     done = f"notification_preference__{kind}_on"
     waiting = User.objects.filter(time_zone=zone, is_active=True).exclude(email="")
     waiting = waiting.filter(Q(**{f"{done}__isnull": True}) | Q(**{f"{done}__lt": day}))
     made, last = 0, 0
-    while ids := list(waiting.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:CHUNK]):
+    while not turn.is_over:
+        ids = list(waiting.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:CHUNK])
+        if not ids:
+            break
         made, last = made + _of_chunk(kind, ids, day, now, span), ids[-1]
     return made
 
 
 @transaction.atomic
 def _of_chunk(kind: str, ids: list[int], day: date, now: datetime, span: timedelta) -> int:
-    wishes = [w for w in preferences.load(ids).values() if getattr(w, kind) and w.channel(EMAIL)]
-    if not wishes:
+    readers = [w for w in preferences.load(ids).values() if getattr(w, kind) and w.channel(EMAIL)]
+    if not readers:
         return 0
-    period = period_of(wishes, day, now, span)
+    period = period_of(readers, day, now, span)
     contents = collected(period)
-    rows = [_row(kind, day, now, wish, contents[wish.user.pk]) for wish in wishes if contents[wish.user.pk]]
+    rows = [
+        _row(kind, day, now, reader, contents[reader.user.pk])
+        for reader in readers
+        if contents[reader.user.pk]
+    ]
     Notification.objects.bulk_create(rows, ignore_conflicts=True)
-    stored = Notification.objects.filter(key=_key(kind, day), recipient__in=[w.user.pk for w in wishes])
-    held = {wish.user.pk: wish.held_until("digest", now) for wish in wishes}
+    stored = Notification.objects.filter(key=_key(kind, day), recipient__in=[w.user.pk for w in readers])
+    held = {reader.user.pk: reader.held_until("digest", now) for reader in readers}
     deliveries = [
         Delivery(notification_id=pk, channel=EMAIL, due_at=held[user])
         for pk, user in stored.values_list("pk", "recipient_id")
     ]
     Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
-    _mark(kind, day, [wish.user.pk for wish in wishes])
+    _mark(kind, day, [reader.user.pk for reader in readers])
     return len(rows)
 
 
-def period_of(wishes: Iterable[Preferences], day: date, now: datetime, span: timedelta) -> Period:
+def period_of(readers: Iterable[Preferences], day: date, now: datetime, span: timedelta) -> Period:
     """From the last digest's hour on the wall to now; a day may have 23 or 25 hours."""
-    people = [wish.user for wish in wishes]
+    people = [reader.user for reader in readers]
     end = wall(day + timedelta(days=1), time(0), people[0])
     return Period([u.pk for u in people], wall(day - span, AT, people[0]), now, day, end, people[0].zone)
 
@@ -238,10 +247,10 @@ def collected(period: Period) -> dict[int, list[dict[str, Any]]]:
 
 
 def _row(
-    kind: str, day: date, now: datetime, wish: Preferences, content: list[dict[str, Any]]
+    kind: str, day: date, now: datetime, reader: Preferences, content: list[dict[str, Any]]
 ) -> Notification:
     return Notification(
-        recipient=wish.user,
+        recipient=reader.user,
         type="digest",
         title=f"Your {kind} digest, {day:%A} {day.day} {day:%B}",
         key=_key(kind, day),

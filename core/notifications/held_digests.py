@@ -8,16 +8,16 @@ from core.notifications.preferences import Preferences
 from core.notifications.types import EMAIL
 
 
-def is_wanted(row: Notification, wish: Preferences) -> bool:
+def is_wanted(row: Notification, user_preferences: Preferences) -> bool:
     """Whether the reader still wants digests of this kind, by mail."""
-    return wish.channel(EMAIL) and bool(getattr(wish, row.data["kind"]))
+    return user_preferences.channel(EMAIL) and bool(getattr(user_preferences, row.data["kind"]))
 
 
-def sections_now(row: Notification, wish: Preferences) -> list[dict[str, Any]]:
+def sections_now(row: Notification, user_preferences: Preferences) -> list[dict[str, Any]]:
     """The sections without the records that the reader no longer sees, and without those left empty."""
     sections = row.data["sections"]
     records = [(item["entity"], item["id"]) for section in sections for item in section["items"]]
-    hidden = inbox.hidden_of(wish.user, records)
+    hidden = inbox.hidden_of(user_preferences.user, records)
     return [left for section in sections if (left := _without(section, hidden))["items"]]
 
 

@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from core.access import TEAM_REACH
 from core.conf import conf
 from core.entities import entities
+from core.jobs import Turn
 from core.notifications.models import UNREAD, Delivery, Notification
 
 # Unread ones are counted up to here; a bell shows "999+" beyond.
@@ -69,6 +72,31 @@ def hidden_of(user: Any, records: Iterable[tuple[str, int | None]]) -> set[tuple
     return hidden
 
 
+_HIDDEN = """
+SELECT n.id FROM core_notification n JOIN core_user u ON u.id = n.recipient_id
+LEFT JOIN {table} r ON r.id = n.object_id
+WHERE n.id = ANY(%(ids)s) AND n.entity = %(entity)s AND n.object_id IS NOT NULL AND NOT {viewers}
+"""
+
+
+def hidden_from_recipients(rows: Iterable[Notification]) -> set[int]:
+    """The ids of those about records that their recipients do not see now; one query an entity, however many
+    recipients there are."""
+    asked: dict[str, list[int]] = {}
+    for row in rows:
+        if row.object_id is not None and row.entity in entities:
+            asked.setdefault(row.entity, []).append(row.pk)
+    hidden: set[int] = set()
+    with connection.cursor() as cursor:
+        for name, ids in asked.items():
+            model = entities[name].model
+            viewers = f"coalesce({model.policy.viewers('r', 'u')}, false)"
+            statement = f"{TEAM_REACH} {_HIDDEN.format(table=model._meta.db_table, viewers=viewers)}"
+            cursor.execute(statement, {"ids": ids, "entity": name})
+            hidden |= {row[0] for row in cursor.fetchall()}
+    return hidden
+
+
 def read_all(user: Any, kinds: list[str] | None = None, until: datetime | None = None) -> int:
     """Mark everything unread as read (of some types, or what came before a moment); returns how many."""
     rows = Notification.objects.filter(UNREAD, recipient=user)
@@ -90,14 +118,15 @@ def mark(row: Notification, name: str, value: datetime | None) -> None:
     row.save(update_fields=fields)
 
 
-def forget_old() -> int:
-    """Delete notifications past their time, with their deliveries; returns how many.
+def forget_old(turn: Turn | None = None) -> int:
+    """Delete notifications past their time, with their deliveries, until the `turn` is over; returns how
+    many.
 
     Looked for among the oldest by id, in which no index on the time is needed.
     """
     limit = timezone.now() - timedelta(days=conf.NOTIFICATION_DAYS)
     total = 0
-    while ids := _oldest_before(limit):
+    while not (turn and turn.is_over) and (ids := _oldest_before(limit)):
         Delivery.objects.filter(notification__in=ids).delete()
         total += Notification.objects.filter(pk__in=ids).delete()[0]
     return total

@@ -37,12 +37,12 @@ def entity_group(entity: str) -> str:
 
 def announce(rows: Iterable[Notification]) -> None:
     """Tell their receivers of notifications, once the transaction commits."""
-    messages = [(user_group(row.recipient_id), {"type": "tell", "event": _told(row)}) for row in rows]
+    messages = [(user_group(row.recipient_id), {"type": "notify", "event": _serialized(row)}) for row in rows]
     if messages:
         transaction.on_commit(partial(publish, messages), robust=True)
 
 
-def _told(row: Notification) -> dict[str, Any]:
+def _serialized(row: Notification) -> dict[str, Any]:
     names = ("id", "type", "title", "body", "entity", "object_id", "count")
     shown = {name: getattr(row, name) for name in names}
     return {"event": "notification", "notification": shown | {"created_at": row.created_at.isoformat()}}
@@ -53,7 +53,13 @@ def changed(batch: ChangeBatch) -> None:
     if batch.entity not in entities:
         return
     ids = list(batch.changes.order_by().values_list("object_id", flat=True).distinct()[: MANY + 1])
-    message = {"type": "changed", "entity": batch.entity, "ids": ids if len(ids) <= MANY else None}
+    message = {
+        "type": "changed",
+        "entity": batch.entity,
+        "ids": ids if len(ids) <= MANY else None,
+        # Of many the changes are named, so that the other end can ask whether any concerns its user.
+        "changes": [min(batch.ids), max(batch.ids)],
+    }
     transaction.on_commit(partial(publish, [(entity_group(batch.entity), message)]), robust=True)
 
 

@@ -1,12 +1,13 @@
 """What a user is told: one row per recipient and matter, whatever channels it then goes out by."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models
+from django.db import connection, models
 from django.db.models.functions import Now
 
 from core import jobs
@@ -18,11 +19,53 @@ PLAN_JOB = "core.tasks.plan_notifications"
 UNREAD = models.Q(read_at=None, archived_at=None, in_inbox=True)
 
 
-class NotificationQuerySet(models.QuerySet):
-    def tell(self, rows: Iterable["Notification"]) -> None:
+# So many messages of one group stand by themselves before they become one line.
+ALONE = 3
+_ADD_TO_GROUP = """
+INSERT INTO core_notification AS n (recipient_id, type, title, entity, group_key)
+VALUES (%(recipient)s, %(type)s, %(first)s, %(entity)s, %(group)s)
+ON CONFLICT (recipient_id, group_key) WHERE group_key <> '' AND read_at IS NULL AND archived_at IS NULL
+DO UPDATE SET count = n.count + 1, created_at = now(), planned_at = NULL,
+    title = (n.count + 1) || %(summary)s
+"""
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def notify(self, rows: Iterable[Any]) -> None:
         """Insert those that are not there yet (by their key), and have their channels chosen at once."""
-        self.bulk_create(rows, ignore_conflicts=True)
+        self.bulk_create(list(rows), ignore_conflicts=True)
         jobs.enqueue(PLAN_JOB)
+
+    def notify_grouped(self, rows: Iterable["Notification"], group: str, summary: str) -> None:
+        """As `tell`, for what may come again and again: ALONE of a `group` stand by themselves in an inbox
+        while they are unread, all further ones add to one line, "{n} " and the `summary`."""
+        given = list(rows)
+        waiting = self._unread_of(group, [row.recipient_id for row in given])
+        alone = [row for row in given if waiting.get(row.recipient_id, 0) < ALONE]
+        for row in alone:
+            row.group_key = f"{group}:{row.key}"[:120]
+        self.notify(alone)
+        for row in given:
+            if row not in alone:
+                self._add_to_group(row, group, summary)
+
+    def _unread_of(self, group: str, recipients: Iterable[int]) -> dict[int, int]:
+        rows = self.filter(UNREAD, recipient_id__in=recipients, group_key__startswith=f"{group}:")
+        return dict(rows.order_by().values_list("recipient_id").annotate(models.Count("pk")))
+
+    def _add_to_group(self, row: "Notification", group: str, summary: str) -> None:
+        """One more in the group's line. It names no record and repeats no text: who may see one of the
+        records need not see all."""
+        given: dict[str, Any] = {
+            "recipient": row.recipient_id,
+            "type": row.type,
+            "first": f"1 {summary}"[:300],
+            "entity": row.entity,
+            "group": group,
+            "summary": f" {summary}"[:280],
+        }
+        with connection.cursor() as cursor:
+            cursor.execute(_ADD_TO_GROUP, given)
 
 
 class Notification(models.Model):
@@ -198,7 +241,7 @@ class PushSubscription(models.Model):
         return self.user_agent or f"device {self.pk}"
 
 
-class DeadAddress(models.Model):
+class SuppressedAddress(models.Model):
     """An e-mail address or phone number that was refused for good: nothing more goes there until someone
     takes it off this list."""
 
@@ -208,7 +251,7 @@ class DeadAddress(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
-        verbose_name_plural = "dead addresses"
+        verbose_name_plural = "suppressed addresses"
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["channel", "address"], name="dead_address_once"),

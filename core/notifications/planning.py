@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from core import jobs
-from core.accounts.models import User
+from core.jobs import Turn
 from core.notifications import live, preferences
 from core.notifications.models import Delivery, Notification, PushSubscription
 from core.notifications.preferences import Preferences
@@ -17,10 +18,10 @@ BATCH = 500
 SEND_JOB = "core.tasks.send_notifications"
 
 
-def plan() -> int:
-    """Plan everything that waits; returns how many notifications there were."""
+def plan(turn: Turn | None = None) -> int:
+    """Plan everything that waits, until the `turn` is over; returns how many notifications there were."""
     total = 0
-    while planned := plan_once():
+    while not (turn and turn.is_over) and (planned := plan_once()):
         total += planned
     return total
 
@@ -34,10 +35,10 @@ def plan_once() -> int:
     if not rows:
         return 0
     now = timezone.now()
-    wishes = preferences.load(row.recipient_id for row in rows)
-    deliveries = _deliveries(rows, wishes, now)
+    all_preferences = preferences.load(row.recipient_id for row in rows)
+    deliveries = _deliveries(rows, all_preferences, now)
     Delivery.objects.bulk_create(deliveries, ignore_conflicts=True)
-    unwanted = [row.pk for row in rows if not wishes[row.recipient_id].wants(row.type, IN_APP)]
+    unwanted = [row.pk for row in rows if not all_preferences[row.recipient_id].wants(row.type, IN_APP)]
     live.announce(row for row in rows if row.pk not in unwanted)
     if unwanted:
         # Nobody reads it in the inbox, so it would take in all that comes later and be silent about it.
@@ -48,14 +49,16 @@ def plan_once() -> int:
     return len(rows)
 
 
-def _deliveries(rows: list[Notification], wishes: dict[int, Preferences], now: datetime) -> list[Delivery]:
+def _deliveries(
+    rows: list[Notification], all_preferences: dict[int, Preferences], now: datetime
+) -> list[Delivery]:
     devices = _with_devices(rows)
     return [
-        Delivery(notification=row, channel=channel, due_at=wish.held_until(row.type, now))
+        Delivery(notification=row, channel=channel, due_at=user_preferences.held_until(row.type, now))
         for row in rows
-        for wish in (wishes[row.recipient_id],)
-        for channel in _reachable(wish, wish.user.pk in devices)
-        if wish.wants(row.type, channel)
+        for user_preferences in (all_preferences[row.recipient_id],)
+        for channel in _reachable(user_preferences, user_preferences.user.pk in devices)
+        if user_preferences.wants(row.type, channel)
     ]
 
 
@@ -65,18 +68,18 @@ def _with_devices(rows: Iterable[Notification]) -> set[int]:
     return set(found.values_list("user_id", flat=True))
 
 
-def _reachable(wish: Preferences, has_device: bool) -> Iterable[str]:
-    if wish.user.email:
+def _reachable(user_preferences: Preferences, has_device: bool) -> Iterable[str]:
+    if user_preferences.user.email:
         yield EMAIL
-    if wish.user.phone:
+    if user_preferences.user.phone:
         yield SMS
     if has_device:
         yield PUSH
 
 
-def push_test(user: User) -> int:
+def push_test(user: Any) -> int:
     """A message to all of the user's browsers and nowhere else; returns its id."""
-    told = Notification.objects.create(
+    notified = Notification.objects.create(
         recipient=user,
         type="test",
         title="Web push works",
@@ -84,6 +87,6 @@ def push_test(user: User) -> int:
         in_inbox=False,
         planned_at=timezone.now(),
     )
-    Delivery.objects.create(notification=told, channel=PUSH)
+    Delivery.objects.create(notification=notified, channel=PUSH)
     jobs.enqueue(SEND_JOB)
-    return told.pk
+    return notified.pk

@@ -113,7 +113,7 @@ def _edge(moment: datetime, user: User) -> datetime:
     return high.replace(microsecond=0)
 
 
-def of(user: User) -> Preferences:
+def of(user: Any) -> Preferences:
     """One user's preferences."""
     return load([user.pk])[user.pk]
 

@@ -4,25 +4,28 @@ No transaction is open while something is sent. A crash in between leaves the le
 message goes out again under the same key: receivers may drop it (docs/notifications.md says how often).
 """
 
+import contextlib
 import logging
+import smtplib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.mail import get_connection
 from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from core.accounts.models import User
 from core.conf import conf
 from core.entities import entities
 from core.notifications import held_digests, inbox, preferences
-from core.notifications.channels import Message, PermanentError, TransientError, channels
-from core.notifications.models import DeadAddress, Delivery, Notification
+from core.notifications.channels import LeftAloneError, Message, PermanentError, TransientError, channels, sms
+from core.notifications.models import Delivery, Notification, SuppressedAddress
 from core.notifications.preferences import Preferences
+from core.outbound import breaker
 from core.retry import exponential
 
 log = logging.getLogger(__name__)
@@ -30,14 +33,16 @@ BATCH = 20
 LEASE = timedelta(seconds=90)
 # A server that lets every attempt time out must not outlast the lease, nor the worker's time limit.
 HOLD_S = 45.0
+# When one looks again whether a push service that is left alone is back.
+LEFT_ALONE = timedelta(seconds=30)
 # 30 s, 2 min, 8 min, 32 min, 1 h: six attempts within two hours.
 RETRIES = exponential(30, 4, retries=5, cap_s=3600)
 # Made because someone asked for exactly this, whatever the matrix says.
 ASKED_FOR = {"test"}
 _CLAIM = """
-UPDATE core_delivery SET due_at = clock_timestamp() + %s, fence = fence + 1, attempts = attempts + 1
+UPDATE core_delivery SET due_at = clock_timestamp() + %(lease)s, fence = fence + 1, attempts = attempts + 1
 WHERE id IN (SELECT id FROM core_delivery WHERE status = 'queued' AND due_at <= clock_timestamp()
-             ORDER BY due_at, id LIMIT %s FOR UPDATE SKIP LOCKED)
+             AND channel <> ALL(%(closed)s) ORDER BY due_at, id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
 RETURNING id
 """
 
@@ -63,19 +68,127 @@ def send_due(seconds: float | None = None, stopped: Callable[[], bool] = lambda:
 
 def send_batch(stopped: Callable[[], bool] = lambda: False) -> int:
     """Claim a batch, work it off; returns its size. What would not be sent within the lease, or before the
-    stop, is given back."""
+    stop, or over a server that turns out to be away, is given back."""
+    breakers = breaker.states()
+    closed = [channel for channel, name in _servers().items() if breakers.get(name)]
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [LEASE, BATCH])
+        given: dict[str, Any] = {"lease": LEASE, "batch": BATCH, "closed": closed}
+        cursor.execute(_CLAIM, given)
         ids = [row[0] for row in cursor.fetchall()]
     rows = list(Delivery.objects.select_related("notification").filter(pk__in=ids).order_by("pk"))
-    wishes = preferences.load(row.notification.recipient_id for row in rows)
-    until = time.monotonic() + HOLD_S
-    for number, row in enumerate(rows):
-        if stopped() or time.monotonic() > until:
-            _give_back(rows[number:])
-            break
-        _record(row, _attempt(row, wishes[row.notification.recipient_id]))
+    if rows:
+        Batch(rows, breakers).send(stopped)
     return len(ids)
+
+
+def _servers() -> dict[str, str]:
+    """The breakers of the channels that have one server each; push services have their own."""
+    return {"email": breaker.mail_server(), "sms": sms.breaker_name()}
+
+
+class Batch:
+    """Claimed deliveries and what is known of all of them together: a fixed number of statements."""
+
+    def __init__(self, rows: list[Delivery], breakers: Mapping[str, bool]) -> None:
+        self.rows = rows
+        self.all_preferences = preferences.load(row.notification.recipient_id for row in rows)
+        self.hidden = inbox.hidden_from_recipients([row.notification for row in rows])
+        self.dead = self._dead_addresses()
+        self.failing = set(breakers)
+        self.left_alone = {name for name, is_open in breakers.items() if is_open}
+        self.mail_server = get_connection()
+
+    def send(self, stopped: Callable[[], bool]) -> None:
+        until = time.monotonic() + HOLD_S
+        try:
+            for number, row in enumerate(self.rows):
+                if stopped() or time.monotonic() > until:
+                    _give_back(self.rows[number:])
+                    break
+                if _servers().get(row.channel) in self.left_alone:
+                    _give_back([row])
+                    continue
+                _record(row, self._attempt(row, self.all_preferences[row.notification.recipient_id]))
+        finally:
+            self._close_mail_server()
+
+    def _close_mail_server(self) -> None:
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            self.mail_server.close()
+
+    def _dead_addresses(self) -> set[tuple[str, str]]:
+        wanted = {(row.channel, self._address(row)) for row in self.rows}
+        rows = SuppressedAddress.objects.filter(address__in={address for _, address in wanted if address})
+        return wanted & set(rows.values_list("channel", "address"))
+
+    def _address(self, row: Delivery) -> str:
+        return address_of(row, self.all_preferences[row.notification.recipient_id])
+
+    def _attempt(self, row: Delivery, user_preferences: Preferences) -> Verdict:
+        """Send, unless by now it should not be: turned off, read, hidden, an address that takes nothing."""
+        reason = self._reason_to_skip(row, user_preferences)
+        if reason:
+            return Verdict(Delivery.Status.SKIPPED, reason)
+        now = timezone.now()
+        held = user_preferences.held_until(row.notification.type, now)
+        if held > now:
+            return Verdict(Delivery.Status.QUEUED, pause=held - now)
+        message = Message(
+            row,
+            row.notification,
+            user_preferences.user,
+            url_of(row),
+            row.done,
+            self.mail_server,
+            self.left_alone,
+        )
+        try:
+            _send(message)
+        except PermanentError as error:
+            if error.address:
+                disable(row.channel, error.address, str(error))
+            return Verdict(Delivery.Status.FAILED, str(error))
+        except LeftAloneError:
+            return Verdict(Delivery.Status.QUEUED, pause=LEFT_ALONE)
+        except TransientError as error:
+            return self._transient(row, error)
+        self._reached(_servers().get(row.channel, ""))
+        return Verdict(Delivery.Status.SENT)
+
+    def _transient(self, row: Delivery, error: TransientError) -> Verdict:
+        if error.unreachable:
+            breaker.failed(error.unreachable)
+            self.left_alone.add(error.unreachable)
+            self.failing.add(error.unreachable)
+            self._close_mail_server()
+        pause = RETRIES.delay(row.attempts, error.retry_after)
+        return Verdict(Delivery.Status.QUEUED, str(error), pause) if pause else Verdict("failed", str(error))
+
+    def _reached(self, name: str) -> None:
+        if name in self.failing:
+            breaker.succeeded(name)
+            self.failing.discard(name)
+
+    def _reason_to_skip(self, row: Delivery, user_preferences: Preferences) -> str:
+        notification = row.notification
+        if not user_preferences.user.is_active:
+            return "The user is not active."
+        if not _is_wanted(row, user_preferences):
+            return "Turned off in the meantime."
+        if notification.read_at or notification.archived_at:
+            return "Read already."
+        if not self._is_visible(notification, user_preferences):
+            return "About something no longer visible."
+        if (row.channel, self._address(row)) in self.dead:
+            return "The address takes nothing any more."
+        return ""
+
+    def _is_visible(self, notification: Notification, user_preferences: Preferences) -> bool:
+        """Whether there is something in it that its reader sees now; of a digest only that is left."""
+        if notification.type == "digest":
+            notification.data["sections"] = held_digests.sections_now(notification, user_preferences)
+            return bool(notification.data["sections"])
+        return notification.pk not in self.hidden
 
 
 def _give_back(rows: list[Delivery]) -> None:
@@ -85,90 +198,47 @@ def _give_back(rows: list[Delivery]) -> None:
         untouched.update(due_at=timezone.now(), attempts=F("attempts") - 1)
 
 
-def _attempt(row: Delivery, wish: Preferences) -> Verdict:
-    """Send, unless by now it should not be: turned off, read, hidden, an address that takes nothing."""
-    reason = _reason_to_skip(row, wish)
-    if reason:
-        return Verdict(Delivery.Status.SKIPPED, reason)
-    now = timezone.now()
-    held = wish.held_until(row.notification.type, now)
-    if held > now:
-        return Verdict(Delivery.Status.QUEUED, pause=held - now)
-    message = Message(row, row.notification, wish.user, url_of(row), row.done)
-    try:
-        _send(message)
-    except PermanentError as error:
-        if error.address:
-            disable(row.channel, error.address, str(error))
-        return Verdict(Delivery.Status.FAILED, str(error))
-    except TransientError as error:
-        pause = RETRIES.delay(row.attempts, error.retry_after)
-        return Verdict(Delivery.Status.QUEUED, str(error), pause) if pause else Verdict("failed", str(error))
-    return Verdict(Delivery.Status.SENT)
-
-
 def _send(message: Message) -> None:
     """Hand it to its channel. Raises PermanentError and TransientError, whatever happens there: one that
     nobody foresaw is tried again a few times and holds up no other."""
     try:
         channels[message.delivery.channel](message)
-    except (PermanentError, TransientError):
+    except (PermanentError, TransientError, LeftAloneError):
         raise
     except Exception as error:
         log.exception("delivery %s cannot be sent", message.delivery.pk)
         raise TransientError(f"It could not be made: {type(error).__name__}.") from error
 
 
-def _reason_to_skip(row: Delivery, wish: Preferences) -> str:
-    told = row.notification
-    if not wish.user.is_active:
-        return "The user is not active."
-    if not _is_wanted(row, wish):
-        return "Turned off in the meantime."
-    if told.read_at or told.archived_at:
-        return "Read already."
-    if not _is_visible(told, wish):
-        return "About something no longer visible."
-    address = address_of(row, wish)
-    if address and DeadAddress.objects.filter(channel=row.channel, address=address).exists():
-        return "The address takes nothing any more."
-    return ""
-
-
-def _is_wanted(row: Delivery, wish: Preferences) -> bool:
+def _is_wanted(row: Delivery, user_preferences: Preferences) -> bool:
     if row.notification.type == "digest":
-        return held_digests.is_wanted(row.notification, wish)
-    return row.notification.type in ASKED_FOR or wish.wants(row.notification.type, row.channel)
+        return held_digests.is_wanted(row.notification, user_preferences)
+    return row.notification.type in ASKED_FOR or user_preferences.wants(row.notification.type, row.channel)
 
 
-def _is_visible(told: Notification, wish: Preferences) -> bool:
-    """Whether there is something in it that its reader sees now; of a digest only that is left."""
-    if told.type == "digest":
-        told.data["sections"] = held_digests.sections_now(told, wish)
-        return bool(told.data["sections"])
-    return inbox.about_visible(wish.user).filter(pk=told.pk).exists()
-
-
-def address_of(row: Delivery, wish: Preferences) -> str:
-    """Where it goes, as DeadAddress keeps it; "" where that is not one address."""
-    return {"email": wish.user.email.lower(), "sms": wish.user.phone}.get(row.channel, "")
+def address_of(row: Delivery, user_preferences: Preferences) -> str:
+    """Where it goes, as SuppressedAddress keeps it; "" where that is not one address."""
+    return {"email": user_preferences.user.email.lower(), "sms": user_preferences.user.phone}.get(
+        row.channel, ""
+    )
 
 
 def disable(channel: str, address: str, reason: str) -> None:
     """Send nothing more to an address that was refused for good."""
-    DeadAddress.objects.bulk_create(
-        [DeadAddress(channel=channel, address=address.lower(), reason=reason[:300])], ignore_conflicts=True
+    SuppressedAddress.objects.bulk_create(
+        [SuppressedAddress(channel=channel, address=address.lower(), reason=reason[:300])],
+        ignore_conflicts=True,
     )
     log.warning("a %s address was refused for good and is disabled: %s", channel, reason[:100])
 
 
 def url_of(row: Delivery) -> str:
     """The record in the API, or the inbox."""
-    told, base = row.notification, settings.PUBLIC_URL.rstrip("/")
-    entity = entities.get(told.entity)
-    if entity and told.object_id:
-        return conf.RECORD_URL.format(base=base, plural=entity.plural, id=told.object_id)
-    return f"{base}/api/v1/notifications/{told.pk}/"
+    notification, base = row.notification, settings.PUBLIC_URL.rstrip("/")
+    entity = entities.get(notification.entity)
+    if entity and notification.object_id:
+        return conf.RECORD_URL.format(base=base, plural=entity.plural, id=notification.object_id)
+    return f"{base}/api/v1/notifications/{notification.pk}/"
 
 
 def _record(row: Delivery, verdict: Verdict) -> None:
@@ -184,7 +254,7 @@ def _record(row: Delivery, verdict: Verdict) -> None:
     Delivery.objects.filter(pk=row.pk, fence=row.fence).update(**values)
 
 
-def disabled_of(user: User) -> QuerySet[DeadAddress]:
+def disabled_of(user: Any) -> QuerySet[SuppressedAddress]:
     """Those of the user's present addresses that take nothing any more."""
     email = Q(channel="email", address=user.email.lower())
-    return DeadAddress.objects.filter(email | Q(channel="sms", address=user.phone)).exclude(address="")
+    return SuppressedAddress.objects.filter(email | Q(channel="sms", address=user.phone)).exclude(address="")

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from core.notifications import digest, moments, planning, sending
+from core.notifications import digest, planning, reminders, sending
 
 SEND_S = 40.0
 # How often what comes with time is looked for; the rest of a turn is due at once.
@@ -22,4 +22,4 @@ def _look() -> int:
     if time.monotonic() - _looked_at < LOOK_EVERY_S:
         return 0
     _looked_at = time.monotonic()
-    return moments.tell_due("reminder") + moments.tell_due("overdue") + digest.send_digests()
+    return reminders.notify_due("reminder") + reminders.notify_due("overdue") + digest.send_digests()

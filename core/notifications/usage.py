@@ -13,7 +13,7 @@ def tell_owners(target: Target, found: Sequence[Usage]) -> None:
     """One message for each owner of each thing that uses the target."""
     named = {pk for usage in found for pk in usage.owners}
     active = set(User.objects.filter(pk__in=named, is_active=True).values_list("pk", flat=True))
-    Notification.objects.tell(
+    Notification.objects.notify(
         Notification(
             recipient_id=owner,
             type="in_use_deleted",

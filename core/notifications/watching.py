@@ -1,7 +1,15 @@
-"""Which changes followers are told of: said by the apps, in their registration.py."""
+"""Which changes people are told of: said by the apps, in their registration.py.
 
+`watch` tells followers that a column changed. `announce` is for what deserves words and recipients of its own
+("deal won"): one declaration with its type, its condition, its wording and whom to tell. A change that is
+announced is told of once: the watched columns in it are passed over.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from core.notifications import types
 from core.registry import Registry
 
 
@@ -15,7 +23,44 @@ class Watch:
     above: int | None = None
 
 
+@dataclass(frozen=True)
+class Announcement:
+    """Changes of an entity that meet `condition` (in the condition language, changes included), told to
+    `recipients` (keys of RECIPIENTS).
+
+    `title` holds `{name}`, the record's, and may hold `{doer}`; `many` is what stands behind a number where
+    there are many at once: "deals you follow are won".
+    """
+
+    entity: str
+    type: str
+    condition: Any
+    title: str
+    many: str
+    recipients: tuple[str, ...]
+
+
+# Whom an announcement can tell: SQL that gives user_id for the record r, of the entity %(entity)s.
+RECIPIENTS: Mapping[str, str] = {
+    "followers": "SELECT f.user_id FROM core_follow f WHERE f.entity = %(entity)s AND f.object_id = r.id",
+    "owner": "SELECT r.owner_id AS user_id",
+    "assignee": "SELECT r.assigned_to_id AS user_id",
+    # Managers of the nearest team that has any: the owner's own, else the one above it, and so on.
+    "owners_managers": """
+        SELECT m.id AS user_id FROM (
+            WITH RECURSIVE above (id, parent_id, level) AS (
+                SELECT t.id, t.parent_id, 0 FROM core_team t JOIN core_user o ON o.team_id = t.id
+                WHERE o.id = r.owner_id
+                UNION ALL SELECT t.id, t.parent_id, a.level + 1
+                FROM core_team t JOIN above a ON a.parent_id = t.id WHERE a.level < 50
+            )
+            SELECT m.id, a.level, min(a.level) OVER () AS nearest FROM above a
+            JOIN core_user m ON m.team_id = a.id AND m.role = 'manager' AND m.is_active
+        ) m WHERE m.level = m.nearest
+    """,
+}
 watches: Registry[Watch] = Registry("watched column")
+announcements: Registry[Announcement] = Registry("announcement")
 
 
 def watch(entity: str, column: str, *, type: str = "update", above: int | None = None) -> Watch:
@@ -25,3 +70,29 @@ def watch(entity: str, column: str, *, type: str = "update", above: int | None =
 
 def watched(entity: str) -> list[Watch]:
     return [w for w in watches if w.entity == entity]
+
+
+def announce(
+    entity: str,
+    type: str,
+    *,
+    label: str,
+    condition: Any,
+    title: str,
+    many: str,
+    recipients: tuple[str, ...] = ("followers",),
+    channels: tuple[str, ...] = (types.IN_APP,),
+    urgent: bool = False,
+) -> Announcement:
+    """Declare a notification of its own: `type` is the name under which people find it among their
+    preferences, `label` what it says there, `channels` those it goes by unless they say otherwise."""
+    unknown = set(recipients) - RECIPIENTS.keys()
+    if unknown:
+        raise LookupError(f"unknown recipients {sorted(unknown)}; known: {', '.join(sorted(RECIPIENTS))}")
+    types.register(type, label, *channels, urgent=urgent)
+    made = Announcement(entity, type, condition, title, many, recipients)
+    return announcements.register(f"{entity}:{type}", made)
+
+
+def announced(entity: str) -> list[Announcement]:
+    return [a for a in announcements if a.entity == entity]

@@ -2,7 +2,8 @@
 
 The deny list is explicit: `ipaddress.is_global` calls the NAT64 form of 127.0.0.1 global. Ranges are those
 of the IANA special-purpose registries (RFC 6890), the metadata services of the clouds, multicast, and the
-forms that carry an IPv4 address inside (NAT64, 6to4, Teredo, `::1.2.3.4`); mapped addresses are unwrapped.
+forms that carry an IPv4 address inside (NAT64, 6to4, Teredo, `::1.2.3.4`, `::ffff:0:1.2.3.4` of RFC 2765);
+mapped addresses are unwrapped.
 """
 
 import re
@@ -26,8 +27,8 @@ _DENIED = """
 0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 168.63.129.16/32 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24
 192.0.2.0/24 192.31.196.0/24 192.52.193.0/24 192.88.99.0/24 192.168.0.0/16 192.175.48.0/24 198.18.0.0/15
 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4
-::/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001::/23 2001:db8::/32 2002::/16 2620:4f:8000::/48
-3fff::/20 5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8
+::/96 ::ffff:0:0:0/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001::/23 2001:db8::/32 2002::/16
+2620:4f:8000::/48 3fff::/20 5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8
 """
 DENIED = tuple(ip_network(text) for text in _DENIED.split())
 # Letters, digits, hyphens and underscores between dots: what a name made of anything else resolves to is

@@ -154,7 +154,7 @@ def sweep() -> int:
 
 def work_off_all(stopped: Callable[[], bool]) -> int:
     """Write the open exports here, one after the other; returns how many nobody else had in hand."""
-    return sum(bool(jobs.perform(RUN_JOB, pk)) for pk in _open() if not stopped())
+    return sum(bool(jobs.run_now(RUN_JOB, pk)) for pk in _open() if not stopped())
 
 
 def _open() -> list[int]:

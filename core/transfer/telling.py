@@ -23,4 +23,4 @@ def tell_ended(job: ImportJob) -> None:
         object_id=job.pk,
         key=f"import:{job.pk}",
     )
-    Notification.objects.tell([told])
+    Notification.objects.notify([told])

@@ -1,5 +1,6 @@
 """What a delivery says and how it is signed. Made at the first attempt and kept: a repetition is the same."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,10 @@ from core.webhooks.models import WebhookDelivery, WebhookSubscription
 SECRET_HEADERS = {
     "authorization", "cookie", "set-cookie", "x-api-key", "webhook-signature", "proxy-authorization",
 }  # fmt: skip
+
+
+# Those that a workflow names are secrets but for these.
+OPEN_HEADERS = {"accept", "accept-language", "content-type"}
 
 
 class NotForOwnerError(Exception):
@@ -36,8 +41,8 @@ def body_of(delivery: WebhookDelivery) -> str:
     if delivery.body is not None:
         return delivery.body
     timestamp = change.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    told = {"type": delivery.event, "timestamp": timestamp, "data": data}
-    return orjson.dumps(told, default=str).decode()
+    message = {"type": delivery.event, "timestamp": timestamp, "data": data}
+    return orjson.dumps(message, default=str).decode()
 
 
 def _data(entity: Entity, subscription: WebhookSubscription, change: Change) -> dict[str, Any]:
@@ -68,7 +73,8 @@ def request_of(delivery: WebhookDelivery) -> Request:
     signed = signing.headers(secrets_of(delivery), delivery.key, body)
     fixed = {**signed, "Idempotency-Key": delivery.key}
     ours = {name.lower() for name in fixed}
-    given = {str(k): str(v) for k, v in delivery.headers.items() if str(k).lower() not in ours}
+    stored = {str(k): sealing.unseal(str(v)) for k, v in delivery.headers.items()}
+    given = {name: value for name, value in stored.items() if name.lower() not in ours}
     named = {name.lower() for name in given}
     default = {} if "content-type" in named else {"Content-Type": "application/json"}
     headers = {**default, **given, **fixed}
@@ -88,6 +94,7 @@ def secrets_of(delivery: WebhookDelivery, now: datetime | None = None) -> list[s
     return found
 
 
-def shown_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Headers as the log keeps them."""
-    return {k: "********" if k.lower() in SECRET_HEADERS else v[:500] for k, v in list(headers.items())[:50]}
+def shown_headers(headers: dict[str, str], secret: Iterable[str] = ()) -> dict[str, str]:
+    """Headers as the log keeps them: without those that open doors, and those that are `secret`."""
+    hidden = SECRET_HEADERS | {name.lower() for name in secret} - OPEN_HEADERS
+    return {k: "********" if k.lower() in hidden else v[:500] for k, v in list(headers.items())[:50]}

@@ -1,8 +1,10 @@
 """Webhooks: who wants to hear of what, and every delivery with its attempts."""
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Now
 
 from core.access import AutomationPolicy, VisibleManager
@@ -49,6 +51,12 @@ class WebhookSubscription(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Its own row is locked before its deliveries, as by whoever records what became of one of them."""
+        with transaction.atomic():
+            type(self).objects.select_for_update().filter(pk=self.pk).first()
+            return super().delete(*args, **kwargs)
 
 
 class WebhookDelivery(models.Model):

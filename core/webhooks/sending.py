@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, connection, connections, transaction
 from django.utils import timezone
@@ -30,6 +30,7 @@ TURN_S = 40.0
 MAX_LOGGED = 4_096
 GIVE_UP_AFTER = timedelta(days=5)
 GONE = 410
+DEADLOCK = "40P01"
 Status = WebhookDelivery.Status
 
 # Lane by lane, each from the head of its line in the index: a flood to one receiver is not read to find what
@@ -96,7 +97,9 @@ def _attempt_in_thread(pk: int) -> None:
 
 def attempt(pk: int) -> None:
     """One attempt at a claimed delivery; what cannot be made is a failed one, and stops no other."""
-    delivery = WebhookDelivery.objects.select_related("subscription__owner").get(pk=pk)
+    delivery = WebhookDelivery.objects.select_related("subscription__owner").filter(pk=pk).first()
+    if delivery is None:
+        return  # its subscription was deleted meanwhile
     try:
         _attempt(delivery)
     except (OperationalError, InterfaceError):
@@ -134,8 +137,22 @@ def _record(
     request: client.Request | None,
     cancel: bool = False,
 ) -> None:
-    """What came of an attempt, if it is still ours to say."""
+    """What came of an attempt, if it is still ours to say; once more where it lost a deadlock."""
+    try:
+        _write(delivery, reply, error, request, cancel)
+    except OperationalError as failure:
+        if getattr(failure.__cause__, "sqlstate", "") != DEADLOCK:
+            raise
+        _write(delivery, reply, error, request, cancel)
+
+
+def _write(
+    delivery: WebhookDelivery, reply: Reply | None, error: str, request: client.Request | None, cancel: bool
+) -> None:
+    """Subscription first, then delivery: in this order whoever deletes a subscription locks them too."""
     with transaction.atomic():
+        subscriptions = WebhookSubscription.objects.select_for_update()
+        subscription = subscriptions.filter(pk=delivery.subscription_id or 0).first()
         rows = WebhookDelivery.objects.select_for_update()
         row = rows.filter(pk=delivery.pk, fence=delivery.fence, status=Status.SENDING).first()
         if row is None:
@@ -150,8 +167,8 @@ def _record(
         row.save(update_fields=["status", "response_status", "error", "due_at", "finished_at"])
         if request is not None:
             _log(row, reply, request, row.due_at if delay else None)
-        if row.subscription_id and not cancel:
-            _judge(row.subscription_id, ok, reply.status if reply else 0)
+        if subscription is not None and not cancel:
+            _judge(subscription, ok, reply.status if reply else 0)
 
 
 def _status(ok: bool, cancel: bool, delay: timedelta | None) -> str:
@@ -173,13 +190,15 @@ def _delay(row: WebhookDelivery, reply: Reply | None) -> timedelta | None:
     return STEP.delay(row.attempts, asked)
 
 
-def _log(row: WebhookDelivery, reply: Reply | None, request: client.Request, next_at: object) -> None:
+def _log(
+    row: WebhookDelivery, reply: Reply | None, request: client.Request, next_at: datetime | None
+) -> None:
     body = reply.body[:MAX_LOGGED].decode("utf-8", "replace").replace("\x00", "") if reply else ""
     WebhookAttempt.objects.create(
         delivery=row,
         number=row.log.count() + 1,
         duration_ms=reply.duration_ms if reply else None,
-        request_headers=shown_headers(request.headers),
+        request_headers=shown_headers(request.headers, row.headers),
         response_status=reply.status if reply else None,
         response_headers=shown_headers(reply.headers) if reply else {},
         response_body=body,
@@ -188,9 +207,8 @@ def _log(row: WebhookDelivery, reply: Reply | None, request: client.Request, nex
     )
 
 
-def _judge(subscription_id: int, ok: bool, status: int) -> None:
+def _judge(row: WebhookSubscription, ok: bool, status: int) -> None:
     """A success clears its record; 410, or five days with nothing delivered, switches it off."""
-    row = WebhookSubscription.objects.select_for_update().get(pk=subscription_id)
     now = timezone.now()
     if ok:
         row.failing_since, row.last_success_at = None, now

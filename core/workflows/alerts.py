@@ -20,7 +20,7 @@ def alert(workflow: Workflow, title: str, body: str, *, run: WorkflowExecution |
     due = Workflow.objects.filter(~recent | Q(alerted_at=None), pk=workflow.pk)
     if not due.update(alerted_at=Now()):
         return
-    Notification.objects.tell(
+    Notification.objects.notify(
         [
             Notification(
                 recipient_id=user_id,

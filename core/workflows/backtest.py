@@ -5,13 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-import orjson
-from django.db import connection
 from django.utils import timezone
 
 from core.accounts.models import User
 from core.changes.models import Change
-from core.changes.past_states import meeting
+from core.changes.past_states import meeting, states_after
 from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import ChangedPredicate, fields_of
 from core.entities import Entity
@@ -20,7 +18,7 @@ from core.errors import ConflictError
 from core.workflows import definition
 from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.preview import previewed, read_only
-from core.workflows.subject import Subject
+from core.workflows.run_context import RunContext
 from core.workflows.triggers import ChangeTrigger
 
 MAX_DAYS = 90
@@ -86,38 +84,9 @@ def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User 
     return [change for change in changes if change.pk in found]
 
 
-def states_after(entity: Entity, changes: Sequence[Change]) -> list[tuple[int, dict[str, Any]]]:
-    """(change id, the record's columns as JSON right after it, or before it was deleted): the present row
-    with later changes undone."""
-    ids = {change.object_id for change in changes}
-    wanted = {change.pk for change in changes}
-    states = _present(entity, ids)
-    found = []
-    first = min(wanted, default=0)
-    later = Change.objects.filter(entity=entity.name, object_id__in=ids, pk__gte=first).order_by("-id")
-    for pk, object_id, kind, pairs in later.values_list("pk", "object_id", "kind", "changes"):
-        state = states.setdefault(object_id, {"id": object_id})
-        before = {key: old for key, (old, _new) in pairs.items()}
-        if pk in wanted:
-            found.append((pk, state | before if kind == Change.Kind.DELETED else dict(state)))
-        state.update(before)
-    return found
-
-
-def _present(entity: Entity, ids: set[int]) -> dict[int, dict[str, Any]]:
-    table = connection.ops.quote_name(entity.model._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT id, to_jsonb(r) FROM {table} r WHERE id = ANY(%s)", [list(ids)])  # noqa: S608
-        return {pk: _decoded(row) for pk, row in cursor.fetchall()}
-
-
-def _decoded(row: Any) -> dict[str, Any]:
-    return orjson.loads(row) if isinstance(row, str) else row
-
-
 def _example(workflow: Workflow, compiled: Any, change: Change, user: User | None) -> dict[str, Any]:
     run = WorkflowExecution(
         workflow=workflow, entity=change.entity, object_id=change.object_id, change_id=change.pk, version_id=0
     )
-    actions = previewed(compiled, Subject(run, user, compiled.trigger.name))
+    actions = previewed(compiled, RunContext(run, user, compiled.trigger.name))
     return {"change_id": change.pk, "object_id": change.object_id, "at": change.at, "actions": actions}

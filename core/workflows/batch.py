@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from core.accounts.models import User
-from core.entities import Entity, writing
+from core.entities import writing
 from core.entities.lookups import Lookups
 from core.entities.reading import Reader
 
@@ -42,6 +42,14 @@ class TransactionCache:
     def __init__(self, user: User | None) -> None:
         self.user, self.users, self.lookups = user, UserCache(), Lookups(user)
 
+    @cached_property
+    def _known(self) -> set[int] | None:
+        return None if self.user is None else User.policy.details_of(self.user)
+
+    def knows_email_of(self, user_id: int) -> bool:
+        """Whether the principal may see this user's e-mail address; the system may see everyone's."""
+        return self._known is None or user_id in self._known
+
 
 class RecordBatch:
     """The records of runs that are at the same step, as their principal sees them before it.
@@ -51,7 +59,7 @@ class RecordBatch:
 
     def __init__(
         self,
-        entity: Entity | None,
+        entity: Any,
         pks: Sequence[int],
         cache: TransactionCache,
         names: Iterable[str] | None = None,

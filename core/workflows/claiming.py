@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
@@ -55,7 +56,7 @@ def claim(worker: str, limit: int = BATCH, run_id: int | None = None) -> list[Cl
     Leases that ran out are taken over, and counted. Of a run whose row is locked somebody is at work.
     """
     only = "AND e.id = %(run)s" if run_id else ""
-    given = {"limit": limit, "lease": LEASE_S, "worker": worker[:80], "run": run_id}
+    given: dict[str, Any] = {"limit": limit, "lease": LEASE_S, "worker": worker[:80], "run": run_id}
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM.format(only=only), given)
         return [Claim(*row[1:]) for row in sorted(cursor.fetchall())]

@@ -1,6 +1,7 @@
 """A workflow's definition: checked whole when it is saved, compiled once per version when it is run."""
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -12,9 +13,10 @@ from core.errors import FieldIssue, InvalidError
 from core.outbound import sealing
 from core.workflows import params, storable
 from core.workflows.actions import Action, actions
+from core.workflows.actions.base import MASK, secret_places
 from core.workflows.models import WorkflowVersion
 from core.workflows.params import Scope
-from core.workflows.subject import names_for
+from core.workflows.run_context import names_for
 from core.workflows.triggers import Trigger, triggers
 
 PARTS = ("trigger_type", "trigger_conditions", "actions")
@@ -140,7 +142,7 @@ def check_actions(given: Any, scope: Scope) -> list[FieldIssue]:
 def _check_action(item: Any, scope: Scope, path: str, depth: int) -> list[FieldIssue]:
     if not isinstance(item, Mapping) or set(item) - {"type", "params"}:
         return [FieldIssue(path, "invalid", "Expected an object with type and params.")]
-    action = actions.get(item.get("type")) if isinstance(item.get("type"), str) else None
+    action = actions.get(item["type"]) if isinstance(item.get("type"), str) else None
     if action is None:
         known = ", ".join(actions.keys())
         return [FieldIssue(f"{path}.type", "unknown_action", f"Unknown action. Known: {known}.")]
@@ -188,62 +190,81 @@ def sealed(given: Any, before: Any = None) -> Any:
     like one that is sealed already.
     """
     old, new = list(_secrets(before)), list(_secrets(given))
-    for place, (item, name, value) in enumerate(new):
-        if value == MASK:
-            item["params"][name] = _behind_mask(item, name, place, old, len(old) == len(new))
-        elif value and sealing.is_sealed(str(value)):
-            raise InvalidError.of("actions", f"The {name} of {item['type']} cannot begin like this.")
-        elif value:
-            item["params"][name] = sealing.seal(str(value))
+    for place, secret in enumerate(new):
+        if secret.value == MASK:
+            secret.value = _behind_mask(secret, place, old, len(old) == len(new))
+        elif secret.value and sealing.is_sealed(str(secret.value)):
+            raise InvalidError.of("actions", f"The {secret.name} of {secret.kind} cannot begin like this.")
+        elif secret.value and isinstance(secret.value, str | int):
+            secret.value = sealing.seal(str(secret.value))
     return given
 
 
-def _behind_mask(item: Any, name: str, place: int, old: list[tuple[Any, str, Any]], as_many: bool) -> str:
+def unsealed(given: Any) -> Any:
+    """A copy of the actions with secrets in clear, to be checked and compiled and kept nowhere."""
+    copied = deepcopy(given)
+    for secret in _secrets(copied):
+        if isinstance(secret.value, str):
+            secret.value = sealing.unseal(secret.value)
+    return copied
+
+
+def _behind_mask(secret: "Secret", place: int, old: list["Secret"], as_many: bool) -> str:
     """The secret of the same action: the only one of its type, or the one that was written like it is now, or
     that in its place."""
-    found = [
-        (i, was, value) for i, (was, n, value) in enumerate(old) if (n, was["type"]) == (name, item["type"])
-    ]
-    same = [value for _, was, value in found if _without(was, name) == _without(item, name)]
-    there = [value for i, _, value in found if i == place and as_many]
-    for values in ([value for _, _, value in found], same, there):
+    found = [(i, was) for i, was in enumerate(old) if (was.name, was.kind) == (secret.name, secret.kind)]
+    same = [was.value for _, was in found if _open_part(was.item) == _open_part(secret.item)]
+    there = [was.value for i, was in found if i == place and as_many]
+    for values in ([was.value for _, was in found], same, there):
         if len(set(values)) == 1:
             return values[0]
     raise InvalidError.of(
-        "actions", f"Give the {name} of {item['type']} anew: {MASK} stands for none.", "secret"
+        "actions", f"Give the {secret.name} of {secret.kind} anew: {MASK} stands for none.", "secret"
     )
 
 
-def _without(item: Any, name: str) -> dict[str, Any]:
-    return {key: value for key, value in item["params"].items() if key != name}
-
-
-MASK = "********"
+def _open_part(item: Any) -> Any:
+    """An action without the values of its secrets."""
+    return masked([item])[0]
 
 
 def masked(given: Any) -> Any:
     """A copy of the actions as they are shown: secrets under a mask."""
-    if isinstance(given, list):
-        return [masked(item) for item in given]
-    if not isinstance(given, Mapping):
-        return given
-    copied = {key: masked(value) for key, value in given.items()}
-    for item, name, value in _secrets([copied] if "type" in copied else []):
-        if value:
-            item["params"][name] = MASK
+    copied = deepcopy(given)
+    for secret in _secrets(copied):
+        if secret.value:
+            secret.value = MASK
     return copied
 
 
-def _secrets(given: Any) -> Iterator[tuple[Any, str, Any]]:
+@dataclass
+class Secret:
+    """One secret value of an action in a definition, and where it stands."""
+
+    item: Any
+    place: Any
+    name: str
+
+    @property
+    def kind(self) -> str:
+        return self.item["type"]
+
+    @property
+    def value(self) -> Any:
+        return self.place[self.name]
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.place[self.name] = value
+
+
+def _secrets(given: Any) -> Iterator[Secret]:
     for item in walk(given):
         kind = item.get("type") if isinstance(item, Mapping) else None
         action = actions.get(kind) if isinstance(kind, str) else None
         inner = item.get("params") if isinstance(item, Mapping) else None
-        if action is None or not isinstance(inner, Mapping):
-            continue
-        for name in action.secrets:
-            if name in inner:
-                yield item, name, inner[name]
+        if action is not None and isinstance(inner, Mapping):
+            yield from (Secret(item, *found) for found in list(secret_places(action, inner)))
 
 
 @lru_cache(maxsize=2_000)

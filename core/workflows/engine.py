@@ -1,10 +1,10 @@
-"""Working off what is due: by Celery when it is rung, by a sweep, or by `manage.py run_automation` alone."""
+"""Runs that are due: taken up by a Celery task, by the sweep, or by `manage.py run_automation` alone."""
 
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -12,16 +12,18 @@ from django.db.models.functions import Now
 
 from core import jobs
 from core.changes.context import DISPATCH_JOB
-from core.entities import entities
+from core.entities import Entity, entities
 from core.entities.field_types import Integer
 from core.errors import ConflictError, InvalidError, refused_as
 from core.mail.models import EmailMessage
 from core.webhooks.models import WebhookDelivery
-from core.workflows import claiming, storable
+from core.workflows import claiming, limits, storable
 from core.workflows.claiming import Claim
 from core.workflows.models import Workflow, WorkflowExecution
-from core.workflows.starting import start
+from core.workflows.starting import Priority, present_version, start
 from core.workflows.stepping import Worker
+from core.workflows.triggers import triggers
+from core.workflows.triggers.schedule_triggers import InboundTrigger
 
 # A worker that has run this long hands over to the next message, so that one task never meets a time limit.
 TURN_S = 45.0
@@ -38,15 +40,15 @@ def run_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: False
     until, total, worker = time.monotonic() + seconds, 0, worker_name()
     while not stopped():
         claims = claiming.claim(worker)
-        total += _work_off(claims, worker, stopped)
+        total += _work_batches(claims, worker, stopped)
         if claims:
-            _ring()
+            _enqueue_followers()
         if not claims or time.monotonic() > until:
             break
     return total
 
 
-def _work_off(claims: list[Claim], worker: str, stopped: Callable[[], bool]) -> int:
+def _work_batches(claims: list[Claim], worker: str, stopped: Callable[[], bool]) -> int:
     """Work the claims off, batch by batch, while half of their leases lasts; gives back those that are not
     begun. Returns how many were."""
     batches, begun, late = claiming.batches(claims), 0, time.monotonic() + claiming.LEASE_S / 2
@@ -87,10 +89,10 @@ def run_now(run: WorkflowExecution) -> None:
     """Work one run off as far as it goes, if nobody else is at it."""
     for claim in claiming.claim(worker_name(), 1, run.pk):
         Worker(claim).work()
-    _ring()
+    _enqueue_followers()
 
 
-def _ring() -> None:
+def _enqueue_followers() -> None:
     """For what runs left behind: changes, mail, calls."""
     jobs.enqueue(DISPATCH_JOB)
     if EmailMessage.objects.filter(status=EmailMessage.Status.QUEUED, due_at__lte=Now()).exists():
@@ -107,12 +109,10 @@ def queue_workflow(
     requested_by: int | None = None,
 ) -> WorkflowExecution:
     """A run by hand, waiting to be taken up. `key` makes asking twice one run."""
-    workflow.refresh_from_db(fields=["status", "archived_at", "version"])
-    if not workflow.is_active:
-        raise ConflictError(f"The workflow is {workflow.status}; activate it first.", code="not_active")
-    data = dict(trigger_data or {})
-    storable.check(data, "")
+    data = _startable(workflow, trigger_data)
     entity, object_id = record_named(data, workflow.entity)
+    if object_id is None:
+        _refuse_without_record(workflow)
     run, _ = start(
         workflow,
         key or f"hand:{uuid4().hex}",
@@ -122,6 +122,57 @@ def queue_workflow(
         requested_by_id=requested_by,
     )
     return run
+
+
+def queue_workflow_for(
+    workflow: Workflow,
+    entity: Entity,
+    ids: Sequence[int],
+    trigger_data: Mapping[str, Any] | None = None,
+    *,
+    requested_by: int | None = None,
+) -> list[int]:
+    """Runs by hand for many records, by one statement; returns their ids in the order of the records."""
+    data = _startable(workflow, trigger_data)
+    asking, version = uuid4().hex, present_version(workflow.pk)
+    priority = WorkflowExecution.Priority.BULK if len(ids) > limits.FLOOD else Priority.BY_HAND
+    runs = [
+        WorkflowExecution(
+            workflow=workflow,
+            version=version,
+            event_key=f"hand:{asking}:{pk}",
+            entity=entity.name,
+            object_id=pk,
+            priority=priority,
+            trigger_data=data | {f"{entity.name}_id": pk},
+            requested_by_id=requested_by,
+        )
+        for pk in ids
+    ]
+    return [run.pk for run in WorkflowExecution.objects.bulk_create(runs)]
+
+
+def _startable(workflow: Workflow, trigger_data: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The payload of a run by hand. Raises ConflictError unless the workflow is active, and InvalidError."""
+    workflow.refresh_from_db(fields=["status", "archived_at", "version"])
+    if not workflow.is_active:
+        raise ConflictError(f"The workflow is {workflow.status}; activate it first.", code="not_active")
+    data = dict(trigger_data or {})
+    storable.check(data, "")
+    return data
+
+
+def _refuse_without_record(workflow: Workflow) -> None:
+    """A run about no record needs a trigger that may come without one. Raises InvalidError, which names what
+    to send."""
+    trigger = triggers.get(workflow.trigger_type)
+    if trigger is None or not trigger.has_record:
+        return
+    if not (workflow.entity or trigger.on_changes) or isinstance(trigger, InboundTrigger):
+        return
+    names = [workflow.entity] if workflow.entity else entities.keys()
+    wanted = " or ".join(f'{{"{name}_id": …}}' for name in names)
+    raise InvalidError.of(f"{names[0]}_id", f"Name the record to run it on: {wanted}.", "required")
 
 
 def record_named(data: Mapping[str, Any], model: str) -> tuple[str, int | None]:

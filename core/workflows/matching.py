@@ -28,7 +28,7 @@ Priority = WorkflowExecution.Priority
 
 
 def consume(batch: ChangeBatch) -> None:
-    """The consumer of changes: insert the runs that a batch starts, and ring for them."""
+    """The consumer of changes: insert the runs that a batch starts, and enqueue their task."""
     entity = entities.get(batch.entity)
     if entity is None or not batch.automation:
         return
@@ -42,9 +42,10 @@ def consume(batch: ChangeBatch) -> None:
 
 
 def active_versions(entity: Entity) -> list[WorkflowVersion]:
-    """The versions in force of the entity's active workflows."""
+    """The current versions of active workflows that are about the entity, or about no entity in particular:
+    one made in a shell need not name a model."""
     rows = WorkflowVersion.objects.filter(
-        workflow__entity=entity.name,
+        workflow__entity__in=("", entity.name),
         workflow__status=Workflow.Status.ACTIVE,
         workflow__archived_at=None,
         number=F("workflow__version"),
@@ -72,10 +73,12 @@ def candidates(entity: Entity, versions: Iterable[WorkflowVersion]) -> list[Cand
 
 
 def candidate(entity: Entity, version: WorkflowVersion) -> Candidate | None:
-    """None where its trigger is no change."""
+    """None where its trigger is no change, or, of a workflow that names no model, none of this entity."""
     compiled = definition.compiled(version.pk)
     trigger = compiled.trigger
     if not isinstance(trigger, ChangeTrigger):
+        return None
+    if compiled.entity is None and not trigger.fits(entity, compiled.settings):
         return None
     of_change = trigger.q(entity, compiled.settings)
     of_record = _visible(entity, version.workflow)

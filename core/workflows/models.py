@@ -158,7 +158,7 @@ class WorkflowVersion(models.Model):
         }
 
 
-class Rotation(models.Model):
+class RoundRobinState(models.Model):
     """Whose turn it is in a workflow's round robin: counted up under the row's lock."""
 
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="+")
@@ -289,6 +289,7 @@ class WorkflowStep(models.Model):
         FAILED = "failed"
         DENIED = "denied"
         CANCELLED = "cancelled"
+        SKIPPED = "skipped"
 
     execution = models.ForeignKey(WorkflowExecution, models.CASCADE, related_name="steps", db_index=False)
     position = models.SmallIntegerField()

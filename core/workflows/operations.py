@@ -104,22 +104,22 @@ def resume(workflow: Workflow) -> int:
     """Activate, and let held runs go on; returns how many were held."""
     workflow.status = Workflow.Status.ACTIVE
     workflow.save(update_fields=["status", "updated_at"])
-    return let_go(workflow)
+    return release_held_runs(workflow)
 
 
-def let_go(workflow: Workflow) -> int:
+def release_held_runs(workflow: Workflow) -> int:
     """Runs that were held may be taken up again."""
-    return _let_go(WorkflowExecution.objects.filter(workflow=workflow))
+    return _release(WorkflowExecution.objects.filter(workflow=workflow))
 
 
-def let_go_of_the_reactivated() -> int:
+def release_runs_of_reactivated() -> int:
     """The same for runs of active workflows whose principal had been deactivated and is back."""
     workflow = {"status": Workflow.Status.ACTIVE, "archived_at": None, "run_as__is_active": True}
     rows = WorkflowExecution.objects.filter(error_code="principal_inactive")
-    return _let_go(rows.filter(workflow__in=Workflow.objects.filter(**workflow)))
+    return _release(rows.filter(workflow__in=Workflow.objects.filter(**workflow)))
 
 
-def _let_go(rows: QuerySet) -> int:
+def _release(rows: QuerySet) -> int:
     held = rows.filter(status=Status.HELD)
     count = held.update(status=Status.QUEUED, error="", error_code="", due_at=Now())
     if count:

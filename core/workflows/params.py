@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.entities import Entity
 from core.entities.field_types import FieldType, Text
 from core.errors import FieldIssue, InvalidError, ValueRefusedError, unknown
 from core.workflows import templating
@@ -29,7 +28,7 @@ class Scope:
     """Where an action stands: the entity of its record, what templates may read, whether a change started it,
     and who saves the workflow."""
 
-    entity: Entity | None
+    entity: Any
     names: Names
     changes: bool
     author: Any = None

@@ -17,7 +17,7 @@ from core.workflows.actions import Step
 from core.workflows.actions.base import params_json
 from core.workflows.definition import Compiled, Instruction
 from core.workflows.models import Workflow, WorkflowExecution
-from core.workflows.subject import Subject
+from core.workflows.run_context import RunContext
 from core.workflows.triggers import ChangeTrigger
 
 
@@ -37,21 +37,23 @@ def dry_run(
     object_id: int | None,
     user: User | None,
     payload: Any = None,
+    entity: str = "",
 ) -> dict[str, Any]:
-    """What `given` (a definition) would do with a record now, as `user`. Nothing is written or sent."""
+    """What `given` (a definition) would do with a record now, as `user`. Nothing is written or sent. `entity`
+    is the record's, where the definition names no model."""
     compiled = definition.compile_definition(given)
-    name = compiled.entity.name if compiled.entity else ""
+    name = compiled.entity.name if compiled.entity else entity
     run = WorkflowExecution(
         workflow=workflow, entity=name, object_id=object_id, trigger_data=payload or {}, version_id=0
     )
     with read_only():
-        subject = Subject(run, user, compiled.trigger.name, schedule_zone=compiled.schedule_zone)
+        subject = RunContext(run, user, compiled.trigger.name, schedule_zone=compiled.schedule_zone)
         conditions = conditions_of(compiled, subject)
         steps = previewed(compiled, subject)
     return {"would_run": all(c["met"] for c in conditions), "conditions": conditions, "actions": steps}
 
 
-def conditions_of(compiled: Compiled, subject: Subject) -> list[dict[str, Any]]:
+def conditions_of(compiled: Compiled, subject: RunContext) -> list[dict[str, Any]]:
     """Each part of the top level, and whether the record meets it. Parts about a change are taken as met."""
     if not compiled.conditions or compiled.entity is None:
         return []
@@ -68,7 +70,7 @@ def _parts(conditions: Any) -> list[Any]:
     return [{key: value} for key, value in conditions.items()]
 
 
-def _judged(entity: Entity, part: Any, subject: Subject) -> dict[str, Any]:
+def _judged(entity: Entity, part: Any, subject: RunContext) -> dict[str, Any]:
     parsed = parse(entity, part, changes=True)
     if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(parsed)):
         return {"condition": part, "met": True, "note": "about a change: taken as met"}
@@ -78,7 +80,7 @@ def _judged(entity: Entity, part: Any, subject: Subject) -> dict[str, Any]:
     }
 
 
-def previewed(compiled: Compiled, subject: Subject) -> list[dict[str, Any]]:
+def previewed(compiled: Compiled, subject: RunContext) -> list[dict[str, Any]]:
     """The steps on the way through the program, each rendered; the way ends where a step would fail."""
     shown, position = [], 0
     changes = isinstance(compiled.trigger, ChangeTrigger)
@@ -90,7 +92,7 @@ def previewed(compiled: Compiled, subject: Subject) -> list[dict[str, Any]]:
 
 
 def _previewed(
-    instruction: Instruction, subject: Subject, changes: bool, end: int
+    instruction: Instruction, subject: RunContext, changes: bool, end: int
 ) -> tuple[dict[str, Any], int]:
     step = Step(subject.run, subject, instruction.given, instruction.position, instruction.path, changes)
     entry: dict[str, Any] = {"path": instruction.path, "type": instruction.action.name}

@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from core.workflows import definition
-from core.workflows.actions.base import params_json, redacted
+from core.workflows.actions.base import params_json
 from core.workflows.claiming import LEASE_S
 from core.workflows.definition import Instruction
 from core.workflows.models import WorkflowExecution, WorkflowStep
@@ -70,7 +70,7 @@ def record(runs: Sequence[WorkflowExecution], steps: Sequence[dict[str, Any]]) -
         | {name: getattr(run, name) for name in _STATE}
         for run in runs
     ]
-    given = {"steps": _json(steps), "runs": _json(states), "lease": LEASE_S}
+    given: dict[str, Any] = {"steps": _json(steps), "runs": _json(states), "lease": LEASE_S}
     with connection.cursor() as database:
         database.execute(_RECORD, given)
         if database.rowcount != len(runs):
@@ -111,7 +111,7 @@ def step_row(
 def shown_input(instruction: Instruction) -> Any:
     """The parameters of a step as its history keeps them: as written, secrets left out, arms too."""
     given = {name: value for name, value in instruction.given.items() if name not in definition.ARMS}
-    return redacted(instruction.action, params_json(given))
+    return instruction.action.shown(params_json(given))
 
 
 def bounded(output: dict[str, Any]) -> Any:

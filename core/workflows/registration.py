@@ -2,13 +2,13 @@
 
 from core import standalone_runner
 from core.api import routes
-from core.changes import consumers
+from core.changes import consumers, dispatch
 from core.workflows import (
-    automation,
     matching,
     tasks,  # noqa: F401  (tasks are asked for by name)
     timeline,  # noqa: F401  (a source of the timeline)
     usage,  # noqa: F401  (a source of references)
+    work_turn,
 )
 from core.workflows.api.email_templates import EmailTemplateViewSet
 from core.workflows.api.executions import ExecutionViewSet
@@ -21,4 +21,5 @@ routes.register("email_templates", EmailTemplateViewSet)
 routes.include_urls("v1/", urlpatterns)
 
 consumers.register("workflows", matching.consume)
-standalone_runner.background_jobs.register("workflows", automation.work_turn)
+dispatch.feed_first("workflows")
+standalone_runner.background_jobs.register("workflows", work_turn.work_turn)

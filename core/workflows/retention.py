@@ -1,11 +1,12 @@
 """Forgetting the history of automation when its time is up, a little at a time."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.utils import timezone
 
 from core.conf import conf
+from core.jobs import Turn
 
 BATCH = 2_000
 # Table, the condition of what may go, and the setting that says after how many days.
@@ -25,17 +26,18 @@ _OLD = "id IN (SELECT id FROM old)"
 _GONE = ", gone AS (DELETE FROM {child} WHERE {column} IN (SELECT id FROM old))"
 
 
-def prune() -> int:
-    """Delete what is older than its setting; returns the number of rows, those of their steps left out."""
+def prune(turn: Turn | None = None) -> int:
+    """Delete what is older than its setting, until the `turn` is over; returns the number of rows, those of
+    their steps left out."""
     total = 0
     for table, condition, setting in _KEPT:
         before = timezone.now() - timedelta(days=getattr(conf, setting))
-        while deleted := _delete(table, condition, before):
+        while not (turn and turn.is_over) and (deleted := _delete(table, condition, before)):
             total += deleted
     return total
 
 
-def _delete(table: str, condition: str, before: object) -> int:
+def _delete(table: str, condition: str, before: datetime) -> int:
     """One batch, children first. Names and conditions are the constants above."""
     child = _CHILDREN.get(table)
     children = _GONE.format(child=child, column=_COLUMN[child]) if child else ""

@@ -54,7 +54,7 @@ RETURNING id, status
 
 def start_for_changes(version: WorkflowVersion, entity: str, changes: Sequence[int], priority: int) -> int:
     """Insert one run of `version` for each change; returns how many will run."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "changes": list(changes),
         "workflow": version.workflow_id,
         "version": version.pk,

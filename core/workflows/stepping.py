@@ -29,7 +29,7 @@ from core.workflows.claiming import Claim
 from core.workflows.definition import Instruction
 from core.workflows.models import WorkflowExecution, WorkflowStep
 from core.workflows.recording import LeaseLostError, bounded, end_waits, record, step_row
-from core.workflows.subject import Subject
+from core.workflows.run_context import RunContext
 from core.workflows.triggers import ChangeTrigger
 
 log = logging.getLogger(__name__)
@@ -103,10 +103,15 @@ class Transaction:
 
     def fail(self, error: Exception) -> None:
         """Record that the step at the cursor of a single run failed, whatever else it did."""
-        self._within(lambda: [self._failed(run, error, timezone.now()) for run in self.going[:1]])
+
+        def fail_first() -> None:
+            for run in self.going[:1]:
+                self._failed(run, error, timezone.now())
+
+        self._within(fail_first)
 
     def _within(self, work: Callable[[], Any]) -> list[Claim]:
-        with acting_as(source="workflow", request_id="", ring=False), jobs.gathered():
+        with acting_as(source="workflow", request_id="", enqueue_dispatch=False), jobs.coalesce():
             runs = self._locked()
             if runs and self._compiled(runs):
                 self.entity, self.user = entities.get(runs[0].entity), runs[0].workflow.run_as
@@ -116,8 +121,8 @@ class Transaction:
                 work()
             if runs:
                 record(runs, self.steps)
-            for tell in self.alerts:
-                tell()
+            for notify in self.alerts:
+                notify()
         return [claim for claim in self.claims if claim.run_id in {run.pk for run in self.going}]
 
     def _locked(self) -> list[WorkflowExecution]:
@@ -153,7 +158,7 @@ class Transaction:
         elif self.user is not None and not self.user.is_active:
             run.error_code = "principal_inactive"
             run.error = f"{self.user.username}, whom it acts as, is deactivated."
-            self._tell(run, "Workflow held")
+            self._notify(run, "Workflow held")
         else:
             return False
         run.status = Status.HELD
@@ -190,12 +195,14 @@ class Transaction:
         """One step of all runs that stand at it."""
         runs = [run for run in self.going if run.cursor == instruction.position]
         pks = [run.object_id for run in runs if run.object_id]
-        batch = RecordBatch(self.entity, pks, self.cache, instruction.reads)
+        # Of a workflow that names no model it is not known beforehand what its templates read.
+        reads = instruction.reads if self.compiled.entity else None
+        batch = RecordBatch(self.entity, pks, self.cache, reads)
         changes = isinstance(self.compiled.trigger, ChangeTrigger)
         steps = [
             Step(
                 run,
-                Subject(run, self.user, self.compiled.trigger.name, batch, self.compiled.schedule_zone),
+                RunContext(run, self.user, self.compiled.trigger.name, batch, self.compiled.schedule_zone),
                 instruction.given,
                 instruction.position,
                 instruction.path,
@@ -228,10 +235,10 @@ class Transaction:
         row = step_row(
             run,
             instruction,
-            StepStatus.WAITING if until else StepStatus.COMPLETED,
+            _status_of(outcome),
             started,
             attempts=run.attempt + 1,
-            output=bounded(outcome.output),
+            output=bounded(outcome.output | ({"skipped": outcome.skipped} if outcome.skipped else {})),
             finished_at=None if until else timezone.now(),
             next_at=until,
         )
@@ -269,20 +276,26 @@ class Transaction:
             return
         instruction = self.compiled.program[run.cursor]
         finished = None if next_at else timezone.now()
-        told = {"error_code": run.error_code, "error": run.error, "attempts": run.attempt}
+        reason_columns = {"error_code": run.error_code, "error": run.error, "attempts": run.attempt}
         times = {"next_at": next_at, "finished_at": finished}
-        self.steps.append(step_row(run, instruction, status, started, **told, **times))
+        self.steps.append(step_row(run, instruction, status, started, **reason_columns, **times))
 
     def _end(self, run: WorkflowExecution, status: str) -> None:
         """Give a run its end, and tell someone of a bad one."""
         run.status = status
         if status != Status.COMPLETED:
-            self._tell(run, "Workflow failed")
+            self._notify(run, "Workflow failed")
 
-    def _tell(self, run: WorkflowExecution, what: str) -> None:
+    def _notify(self, run: WorkflowExecution, what: str) -> None:
         """Once the run is written down."""
         title, reason = f"{what}: {run.workflow.name}", run.error
         self.alerts.append(lambda: alert(run.workflow, title, reason, run=run))
+
+
+def _status_of(outcome: Outcome) -> str:
+    if outcome.skipped:
+        return StepStatus.SKIPPED
+    return StepStatus.WAITING if outcome.wait_until else StepStatus.COMPLETED
 
 
 def _described(error: Exception, run: WorkflowExecution) -> tuple[str, str, bool]:

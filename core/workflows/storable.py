@@ -11,7 +11,7 @@ LIMIT = 2**63
 MAX_NESTING = 64
 
 
-def is_huge(value: Any) -> bool:
+def exceeds_64_bits(value: Any) -> bool:
     """Whether a value is a number beyond 64 bits."""
     return isinstance(value, int | float) and not -LIMIT <= value < LIMIT
 
@@ -26,7 +26,7 @@ def check(value: Any, name: str) -> None:
             raise InvalidError.of(name, f"JSON may nest {MAX_NESTING} levels deep.", "too_deep")
         if isinstance(item, str) and "\x00" in item:
             raise InvalidError.of(name, "A text cannot hold NUL characters.", "null_characters_not_allowed")
-        if is_huge(item):
+        if exceeds_64_bits(item):
             raise InvalidError.of(name, "A number has at most 64 bits.", "max_value")
         inner = [*item.keys(), *item.values()] if isinstance(item, Mapping) else item
         stack += [(below, depth + 1) for below in inner] if isinstance(inner, list) else []

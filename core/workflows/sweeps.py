@@ -14,9 +14,10 @@ from django.db.models import F, Q, QuerySet
 
 from core import jobs
 from core.conditions import parse, record_q
-from core.entities import Entity, field_types
+from core.entities import Entity, entities, field_types
 from core.entities.zones import record_zone
 from core.errors import InvalidError
+from core.jobs import Turn
 from core.workflows import definition, operations
 from core.workflows.alerts import alert
 from core.workflows.definition import Compiled
@@ -25,14 +26,17 @@ from core.workflows.matching import RUN_JOB
 from core.workflows.models import Workflow, WorkflowVersion
 from core.workflows.starting import Priority, start
 from core.workflows.triggers import DateTrigger, triggers
-from core.workflows.triggers.moments import ScheduleTrigger
+from core.workflows.triggers.schedule_triggers import ScheduleTrigger
 
 
-def sweep() -> int:
-    """Start what schedules and dates ask for up to now, and let runs go on that were held for someone who is
-    back; returns the number of runs."""
-    started = operations.let_go_of_the_reactivated()
+def sweep(turn: Turn | None = None) -> int:
+    """Start what schedules and dates ask for up to now, until the `turn` is over, and let runs go on that
+    were held for someone who is back; returns the number of runs."""
+    started = operations.release_runs_of_reactivated()
+    _alert_of_unknown_models()
     for workflow_id in _timed_workflows():
+        if turn and turn.is_over:
+            break
         with transaction.atomic():
             started += _sweep_one(workflow_id)
     if started:
@@ -40,9 +44,23 @@ def sweep() -> int:
     return started
 
 
-def _timed_workflows() -> list[int]:
+def _alert_of_unknown_models() -> None:
+    """An active workflow about a model there is not starts nothing: say so."""
     rows = Workflow.objects.filter(status=Workflow.Status.ACTIVE, archived_at=None)
-    return list(rows.filter(trigger_type__in=_timed_triggers()).order_by("id").values_list("pk", flat=True))
+    for workflow in rows.exclude(entity__in=("", *entities.keys())):
+        known = ", ".join(entities.keys())
+        alert(
+            workflow,
+            f"Workflow broken: {workflow.name}",
+            f"There is no model {workflow.entity!r}. Known: {known}.",
+        )
+
+
+def _timed_workflows() -> list[int]:
+    """Those that were not looked at for the longest first: a turn that ends early begins elsewhere next."""
+    rows = Workflow.objects.filter(status=Workflow.Status.ACTIVE, archived_at=None)
+    timed = rows.filter(trigger_type__in=_timed_triggers()).order_by("swept_until", "id")
+    return list(timed.values_list("pk", flat=True))
 
 
 def _timed_triggers() -> list[str]:
@@ -81,7 +99,7 @@ def _start(
         ticks = schedule.missed(since, now, str(compiled.settings.get("catch_up") or "one"))
         return sum(_start_tick(workflow, version, compiled, tick) for tick in ticks)
     if compiled.entity is None or not isinstance(compiled.trigger, DateTrigger):
-        return 0
+        raise InvalidError.of("trigger_conditions.model", "This trigger needs a model.", "required")
     return _start_dates(workflow, version, compiled, since, now)
 
 
@@ -143,7 +161,8 @@ def _start_dates(
 ) -> int:
     """Records whose date, moved by the offset, lies in (since, now]. A date without a time, and days before
     or after one, are meant in the zone of whom the record is assigned to, else of its owner."""
-    trigger, entity = compiled.trigger, compiled.entity
+    trigger: Any = compiled.trigger
+    entity: Any = compiled.entity
     column = trigger.column(entity, compiled.settings)
     if column is None:
         raise InvalidError.of("field", "The date field is no more.")

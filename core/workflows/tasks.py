@@ -9,24 +9,30 @@ from celery import current_task, shared_task
 
 from core import jobs
 from core.changes.dispatch import dispatch
-from core.workflows import automation, engine, retention
+from core.jobs import Turn
+from core.workflows import engine, retention, work_turn
 from core.workflows.models import Workflow
+
+# Short: behind it come the runs that were started.
+DISPATCH_S = 20.0
 
 
 @shared_task(name="core.tasks.dispatch_changes")
 def dispatch_changes() -> int:
     """Feed waiting changes to the consumers, and take up the first of the runs they start: they have been
-    rung for as well, but somebody waits. Rung after every commit and swept by beat."""
-    fed = dispatch()
+    enqueued as well, but somebody waits. Enqueued on every commit and called by beat."""
+    turn = Turn(DISPATCH_S)
+    fed = dispatch(turn=turn)
     if fed:
         engine.run_due(seconds=0)
+    turn.go_on("core.tasks.dispatch_changes")
     return fed
 
 
 @shared_task(name="core.tasks.run_workflows")
 def run_workflows() -> int:
-    """Work off due runs; rung when some were started and swept by beat."""
-    return engine.run_due(stopped=jobs.is_stopping)
+    """Take up due runs; enqueued when some were started, and called by beat."""
+    return engine.run_due(stopped=jobs.shutting_down)
 
 
 @shared_task(name="core.tasks.execute_workflow")
@@ -44,14 +50,17 @@ def execute_workflow(workflow_id: int, trigger_data: dict[str, Any] | None = Non
 
 @shared_task(name="core.tasks.sweep_automation")
 def sweep_automation() -> int:
-    """What no doorbell announced: dates and schedules, runs that are due, changes left over. Mail and calls
-    are rung for: each is a task of its own, with a time limit of its own."""
+    """What no message announced: dates and schedules, runs that are due, changes left over. Mail and calls
+    are tasks of their own, with a queue and a time limit of their own."""
     jobs.enqueue("core.tasks.send_mail")
     jobs.enqueue("core.tasks.deliver_webhooks")
-    return automation.work_turn(jobs.is_stopping)
+    return work_turn.work_turn(jobs.shutting_down)
 
 
 @shared_task(name="core.tasks.prune_automation")
 def prune_automation() -> int:
     """Delete the history that is past its time."""
-    return retention.prune()
+    turn = Turn()
+    deleted = retention.prune(turn)
+    turn.go_on("core.tasks.prune_automation")
+    return deleted

@@ -1,23 +1,26 @@
 """Templates that users write: `{{ lead.first_name }}` in Liquid, over plain dicts, within limits.
 
 A template is checked when it is saved (syntax, filters, every name it reads) and rendered for where its
-output lands: HTML text, a mail header, a part of a URL, a value in JSON, or plain text. No live object ever
+output lands: HTML text, a mail header, a part of a URL, JSON text, or plain text. No live object ever
 gets into it, so there is nothing to walk to.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TextIO
 from urllib.parse import quote
 
+import orjson
 from liquid import Environment, RenderContext
 from liquid.builtin.output import Output, OutputNode
 from liquid.exceptions import LiquidError
 from liquid.stringify import to_liquid_string
 from liquid.template import BoundTemplate
+from liquid.undefined import Undefined
 
 from core.errors import ValueRefusedError
-from core.workflows.storable import is_huge
+from core.workflows.storable import exceeds_64_bits
 
 MAX_TEMPLATE = 100_000
 MAX_OUTPUT = 500_000
@@ -31,7 +34,7 @@ FILTERS = {
     "prepend", "remove", "round", "rstrip", "size", "slice", "squish", "strip", "strip_html",
     "strip_newlines", "times", "truncate", "truncatewords", "upcase", "url_encode",
 }  # fmt: skip
-HTML, HEADER, URL, TEXT = "html", "header", "url", "text"
+HTML, HEADER, URL, TEXT, JSON = "html", "header", "url", "text", "json"
 # Parts of a list or text that Liquid gives names to.
 ALWAYS = {"size", "first", "last"}
 # Names a template may read → the names below each; None where anything may be below.
@@ -53,6 +56,56 @@ class _UrlNode(OutputNode):
 
 class _UrlOutput(Output):
     node_class = _UrlNode
+
+
+class _JsonNode(OutputNode):
+    """Output as a place in a JSON text: what stands there is decided once the whole text is known, for inside
+    of quotes a value is written otherwise than outside. The values stand apart meanwhile, so that none of
+    them can be taken for a place."""
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        values = context.tag_namespace.setdefault("json", [])
+        values.append(self.expression.evaluate(context))
+        return buffer.write(f"{_OPEN}{len(values) - 1}{_CLOSE}")
+
+
+class _JsonOutput(Output):
+    node_class = _JsonNode
+
+
+# Of the private use area: they are left out of templates that hold them.
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_JSON_PART = re.compile(rf'\\.|"|{_OPEN}(\d+){_CLOSE}', re.DOTALL)
+
+
+def _filled(text: str, values: Sequence[Any]) -> str:
+    """A JSON text with a value in each of its places: inside of quotes as escaped text, outside as a JSON
+    value of its own, so that no value can add a member or end the text it stands in."""
+    quoted = False
+
+    def fill(found: re.Match[str]) -> str:
+        nonlocal quoted
+        if found[0] == '"':
+            quoted = not quoted
+        if found[1] is None:
+            return found[0]
+        value = values[int(found[1])]
+        if quoted:
+            return orjson.dumps(to_liquid_string(value, False)).decode()[1:-1]
+        return orjson.dumps(_as_json(value)).decode()
+
+    return _JSON_PART.sub(fill, text)
+
+
+def _as_json(value: Any) -> Any:
+    """A value outside of quotes: numbers, booleans, lists and objects as such, everything else as text."""
+    if value is None or isinstance(value, Undefined):
+        return None
+    if isinstance(value, Mapping) and not isinstance(value, dict):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    return value if isinstance(value, str | float | bool | list | dict) else to_liquid_string(value, False)
 
 
 class _Limited(Environment):
@@ -94,7 +147,9 @@ def _environments() -> dict[str, Environment]:
     html = _Limited(autoescape=True)
     url = _Limited()
     url.add_tag(_UrlOutput)
-    return {HTML: html, URL: url, TEXT: _Limited(), HEADER: _Limited()}
+    json = _Limited()
+    json.add_tag(_JsonOutput)
+    return {HTML: html, URL: url, TEXT: _Limited(), HEADER: _Limited(), JSON: json}
 
 
 _ENVIRONMENTS = _environments()
@@ -112,10 +167,10 @@ def _parsed(text: str, landing: str) -> BoundTemplate:
     try:
         return _ENVIRONMENTS[landing].from_string(text)
     except (LiquidError, RecursionError) as error:
-        raise TemplateRefusedError(f"Not a template: {_told(error)}") from error
+        raise TemplateRefusedError(f"Not a template: {_first_line(error)}") from error
 
 
-def _told(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """The first line of Liquid's message, which may hold the whole template."""
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
@@ -126,7 +181,7 @@ def check(text: str, names: Names, landing: str = TEXT) -> None:
     try:
         analysis = template.analyze()
     except LiquidError as error:
-        raise TemplateRefusedError(f"Not a template: {_told(error)}") from error
+        raise TemplateRefusedError(f"Not a template: {_first_line(error)}") from error
     unknown = set(analysis.filters) - FILTERS
     if unknown:
         raise TemplateRefusedError(f"Unknown filter: {', '.join(sorted(unknown))}.")
@@ -160,11 +215,32 @@ def render(text: str, context: Mapping[str, Any], landing: str = TEXT) -> str:
     """The template over `context` (plain dicts), escaped for where it lands. TemplateRefusedError."""
     if not is_template(text):
         return _for_header(text) if landing == HEADER else text
+    if landing == JSON:
+        return _render_json(text, context)
     try:
         rendered = _parsed(text, landing).render(_read(text, landing, context))
     except (LiquidError, RecursionError, OverflowError, ArithmeticError) as error:
-        raise TemplateRefusedError(f"The template cannot be rendered: {_told(error)}") from error
+        raise TemplateRefusedError(f"The template cannot be rendered: {_first_line(error)}") from error
     return _for_header(rendered) if landing == HEADER else rendered
+
+
+def _render_json(text: str, context: Mapping[str, Any]) -> str:
+    """Raises TemplateRefusedError also where what comes out is no JSON."""
+    template = _parsed(text.replace(_OPEN, "").replace(_CLOSE, ""), JSON)
+    rendering = RenderContext(template, globals=_read(text, JSON, context))
+    buffer = rendering.get_buffer()
+    try:
+        template.render_with_context(rendering, buffer)
+        filled = _filled(buffer.getvalue(), rendering.tag_namespace.get("json", []))
+    except (LiquidError, RecursionError, OverflowError, ArithmeticError, TypeError) as error:
+        raise TemplateRefusedError(f"The template cannot be rendered: {_first_line(error)}") from error
+    if len(filled) > MAX_OUTPUT:
+        raise TemplateRefusedError("What is rendered grew too long.")
+    try:
+        orjson.loads(filled)
+    except orjson.JSONDecodeError as error:
+        raise TemplateRefusedError(f"What is rendered is no JSON: {error}.") from error
+    return filled
 
 
 def _read(text: str, landing: str, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,9 +281,15 @@ def _evaluated(raw: str, node: OutputNode, context: Mapping[str, Any]) -> Any:
     try:
         found = node.expression.evaluate(RenderContext(template, globals=_read(raw, TEXT, context)))
     except (LiquidError, OverflowError, ArithmeticError) as error:
-        raise TemplateRefusedError(f"The template cannot be rendered: {_told(error)}") from error
-    if is_huge(found):
+        raise TemplateRefusedError(f"The template cannot be rendered: {_first_line(error)}") from error
+    if exceeds_64_bits(found):
         raise TemplateRefusedError("A number grew too large.")
+    if isinstance(found, Undefined):
+        return None
+    if isinstance(found, Mapping) and not isinstance(found, dict):
+        return str(found)  # a person, who is called by name
+    if isinstance(found, int) and not isinstance(found, bool):
+        return int(found)  # the id of a person, by which more can be asked of them
     return found if isinstance(found, str | int | float | bool | list | dict) else None
 
 

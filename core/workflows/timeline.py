@@ -4,17 +4,17 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from core.changes.timeline import Source, Subject, register
+from core.changes.timeline import RecordRef, Source, register
 from core.mail.models import EmailMessage
 from core.workflows.models import WorkflowExecution
 
 
-def _mails(subject: Subject) -> QuerySet:
+def _mails(subject: RecordRef) -> QuerySet:
     """Who sees the record sees what was sent about it."""
     return EmailMessage.objects.filter(entity=subject.entity.name, object_id=subject.pk)
 
 
-def _shown(row: EmailMessage, subject: Subject) -> dict[str, Any]:
+def _shown(row: EmailMessage, subject: RecordRef) -> dict[str, Any]:
     data = {
         "to": row.to,
         "cc": row.cc,
@@ -25,12 +25,12 @@ def _shown(row: EmailMessage, subject: Subject) -> dict[str, Any]:
     return {"type": "email", "title": row.subject, "data": data}
 
 
-def _runs(subject: Subject) -> QuerySet:
+def _runs(subject: RecordRef) -> QuerySet:
     rows = WorkflowExecution.objects.filter(entity=subject.entity.name, object_id=subject.pk)
     return rows.select_related("workflow").prefetch_related("steps")
 
 
-def _shown_run(run: WorkflowExecution, subject: Subject) -> dict[str, Any]:
+def _shown_run(run: WorkflowExecution, subject: RecordRef) -> dict[str, Any]:
     """What ran and how far it came; what its steps were given is for those who write automation."""
     names = ("path", "type", "status", "started_at", "finished_at")
     steps = [{name: getattr(step, name) for name in names} for step in run.steps.all()]

@@ -366,6 +366,27 @@ def test_what_is_changed_in_bulk_tells_so_in_its_history(api, rep):
     ]  # fmt: skip
 
 
+def test_a_record_named_twice_is_changed_once_and_answered_twice(api, rep):
+    client = api(rep)
+    one, two = (client.post("/api/v1/leads/", {"first_name": n}).json()["id"] for n in "ab")
+    body = {"ids": [two, one, two], "action": "update", "data": {"city": "Oslo"}}
+    answer = client.post("/api/v1/leads/bulk_update/", body)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "success": True,
+        "updated": 2,
+        "errors": [],
+        "results": [{"index": i, "id": pk, "status": "updated"} for i, pk in enumerate((two, one, two))],
+    }
+    assert Change.objects.filter(object_id=two, entity="lead", kind="updated").count() == 1
+    gone = client.post("/api/v1/leads/bulk_update/", body | {"ids": [two, 999_999, 999_999]}).json()
+    assert [(r["id"], r["status"]) for r in gone["results"]] == [
+        (two, "updated"),
+        (999_999, "error"),
+        (999_999, "error"),
+    ]
+
+
 def test_by_filter_and_in_the_bulk_form(api, rep, make_user):
     helper = make_user("rep")
     leads(rep, 2, status="qualified")

@@ -205,14 +205,14 @@ def test_the_opportunity_is_optional(api, rep, lead):
 def test_the_opportunity_is_made_as_wished(api, rep, lead):
     other = PipelineFactory(name="Renewals")
     other.stages.create(key="offer", name="Offer", probability=40)
-    wish = {
+    options = {
         "pipeline": other.pk,
         "stage": "offer",
         "opportunity_name": "Big deal",
         "amount": "99.50",
         "expected_close_date": "2030-05-31",
     }
-    convert(api(rep), lead, wish)
+    convert(api(rep), lead, options)
     deal = Opportunity.objects.get()
     assert (deal.pipeline, deal.stage, deal.name, deal.probability) == (other, "offer", "Big deal", 40)
     assert (str(deal.amount), str(deal.expected_close_date)) == ("99.50", "2030-05-31")
@@ -397,3 +397,14 @@ def test_an_amount_has_the_places_of_the_leads_currency(api, rep):
     made = api(rep).post(url, {"amount": "1.234"}).json()
     deal = api(rep).get(f"/api/v1/opportunities/{made['opportunity_id']}/").json()
     assert (deal["amount"], deal["currency"]) == ("1.234", "KWD")
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_an_opt_out_is_kept_by_a_contact_that_was_there_already(admin, lead, by_id):
+    Lead.objects.filter(pk=lead.pk).update(do_not_contact=True)
+    contact = Contact.objects.create(first_name="Ada", email=lead.email)
+    body = {"contact": contact.pk} if by_id else {}
+    answer = admin.post(f"/api/v1/leads/{lead.pk}/convert/", body)
+    assert (answer.status_code, answer.json()["contact_id"]) == (200, contact.pk), answer.json()
+    contact.refresh_from_db()
+    assert contact.do_not_contact is True

@@ -25,6 +25,7 @@ class CalendarViewSet(CrmViewSet):
 
     policy = CalendarFeed.policy
     access = {"create": Permission.VIEW, "remove": Permission.VIEW}
+    secret_answers = {"create": ("url",)}
     lookup_value_regex = r"[A-Za-z0-9_\-]{43}"
 
     @extend_schema(responses=CalendarFeedSerializer)

@@ -121,7 +121,7 @@ def test_known_passwords_are_for_development_only(settings):
 def test_demo_workflows_are_valid_at_work_and_run_at_once_for_some_leads(seed, settle, mailoutbox, admin):
     seed()
     names = set(Workflow.objects.filter(status="active").values_list("name", flat=True))
-    assert names == {"Welcome website leads", "Chase overdue tasks", "Tell of won deals"}
+    assert names == {"Welcome website leads", "Chase overdue tasks", "Thank for won deals"}
     for row in admin.get("/api/v1/workflows/").json()["results"]:
         same = {name: row[name] for name in ("trigger_type", "trigger_conditions", "actions")}
         assert admin.patch(f"/api/v1/workflows/{row['id']}/", same).status_code == 200
@@ -158,7 +158,7 @@ def test_the_demo_webhook_is_off_and_a_second_seed_makes_no_second_of_anything(s
     assert Workflow.objects.count() == 3
 
 
-def test_a_won_deal_and_a_late_task_are_told_of(seed, settle, admin, rep):
+def test_a_won_deal_makes_a_task_and_a_late_one_is_told_of(seed, settle, admin, rep):
     seed()
     settle()
     deal = admin.post("/api/v1/opportunities/", {"name": "Big deal", "assigned_to": rep.pk}).json()
@@ -171,7 +171,7 @@ def test_a_won_deal_and_a_late_task_are_told_of(seed, settle, admin, rep):
     sweeps.sweep()
     settle()
     told = Notification.objects.filter(type="workflow", recipient=rep).values_list("title", flat=True)
-    assert "Big deal is won" in told
+    assert Task.objects.filter(title="Thank for Big deal").count() == 1
     assert any(title.startswith("Late is overdue since") for title in told)
 
 

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from backend.checks import is_loopback
-from core.changes import restored
+from core.changes import restore
 
 DEMO_NAME, DEMO_PASSWORD = "admin", "password"
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, demo: bool, **options: Any) -> None:
         self.migrate()
-        if renumbered := restored.renumber():
+        if renumbered := restore.renumber_transactions():
             self.stdout.write(f"Restored from another server: {renumbered} changes are numbered anew.")
         if demo and self.may_have_demo() and not get_user_model().objects.exists():
             self.add_demo()

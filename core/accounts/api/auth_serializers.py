@@ -33,9 +33,8 @@ class StrictBody(serializers.Serializer):
     def to_internal_value(self, data: Any) -> Any:
         unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
         if unknown:
-            raise ValidationError(
-                {n: [serializers.ErrorDetail("Unknown field.", "unknown_field")] for n in unknown}
-            )
+            known = f"Unknown field. Known: {', '.join(sorted(self.fields))}."
+            raise ValidationError({n: [serializers.ErrorDetail(known, "unknown_field")] for n in unknown})
         return super().to_internal_value(data)
 
 

@@ -16,7 +16,7 @@ from core.entities.reading import user_brief
 from core.errors import refused_as
 
 
-class SubjectField(serializers.IntegerField):
+class RelatedRecordField(serializers.IntegerField):
     """The record's id under its entity's name; null where the record is of another entity."""
 
     def __init__(self, **options: Any) -> None:
@@ -50,7 +50,7 @@ class AttachedSerializer(StrictSerializer):
         fields = super().get_fields()
         for name in ("entity", "object_id"):
             fields[name].required = False
-        return fields | {entity.name: SubjectField() for entity in entities}
+        return fields | {entity.name: RelatedRecordField() for entity in entities}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         subject = _subject(attrs)

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from core.api import pagination
 from core.api.parameters import single_valued, whole_parameter
 from core.changes import timeline
-from core.changes.timeline import Question, Subject
+from core.changes.timeline import Question, RecordRef
 from core.entities.field_types import DateTime, Text
 from core.errors import InvalidError, refused_as
 
@@ -17,7 +17,7 @@ WORD = Text(max_length=100)
 PARAMETERS = frozenset(("kind", "type", "since", "until", "actor", "page_size", "cursor"))
 
 
-def page(request: Request, subject: Subject) -> pagination.Page:
+def page(request: Request, subject: RecordRef) -> pagination.Page:
     """The page of the record's timeline that the request asks for. Raises InvalidError."""
     question = _question(request)
     size = pagination.page_size(request)

@@ -9,7 +9,7 @@ from core.activities.api import timelines
 from core.activities.models import Follow
 from core.api.bodies import takes_no_body
 from core.api.viewsets import EntityViewSet
-from core.changes.timeline import Subject
+from core.changes.timeline import RecordRef
 
 
 class RecordViewSet(EntityViewSet):
@@ -21,7 +21,7 @@ class RecordViewSet(EntityViewSet):
     @action(methods=["get"], detail=True)
     def timeline(self, request: Request, pk: str) -> Response:
         """Everything that happened to the record, newest first: changes, activities, comments, tasks, …"""
-        subject = Subject(self.entity, self.seen(request, pk), request.user)
+        subject = RecordRef(self.entity, self.seen(request, pk), request.user)
         return Response(timelines.page(request, subject).body())
 
     @action(methods=["post", "delete"], detail=True)

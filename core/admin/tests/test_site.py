@@ -7,7 +7,7 @@ from django.contrib import admin
 from core.accounts.models import Team, User
 from core.accounts.tests.factories import TeamFactory
 from core.admin.tests.forms import filled_in
-from core.changes.models import Change, FailedFeed
+from core.changes.models import Change, FailedDispatch
 from core.conditions.models import SavedView
 from core.customization.tests.factories import CustomFieldFactory
 from core.entities.models import CustomField
@@ -155,9 +155,9 @@ def test_a_saved_view_that_would_fail_is_refused(browser, boss):
 
 
 def test_what_a_consumer_could_not_take_is_tried_again(browser, boss):
-    kept = FailedFeed.objects.create(consumer="webhooks", entity="lead", automation=True, change_ids=[1])
+    kept = FailedDispatch.objects.create(consumer="webhooks", entity="lead", automation=True, change_ids=[1])
     client = browser(boss)
-    client.post("/admin/core/failedfeed/", {"action": "try_again", "_selected_action": [kept.pk]})
+    client.post("/admin/core/faileddispatch/", {"action": "try_again", "_selected_action": [kept.pk]})
     kept.refresh_from_db()
     assert kept.due_at is not None
 

@@ -9,9 +9,10 @@ from celery import current_app
 from django.db import connection, transaction
 from django.utils import timezone
 
-from core.changes import acting_as, retries
+from core.changes import acting_as, dead_letters
 from core.changes.dispatch import ChangeBatch, consumers, dispatch, dispatch_once, oldest_age_s
-from core.changes.models import Change, FailedFeed, Outbox
+from core.changes.models import Change, FailedDispatch, Outbox
+from core.jobs import Turn
 from core.notifications.models import Notification
 from core.notifications.tests.factories import DeliveryFactory, NotificationFactory
 from lead_management.models import Lead
@@ -129,7 +130,7 @@ def test_one_poisoned_change_is_put_aside_and_all_others_are_fed(recorder):
     recorder.refused = {ids[17]}
     assert dispatch() == 40
     assert sorted(recorder.ids) == [pk for pk in ids if pk != ids[17]]
-    kept = FailedFeed.objects.get()
+    kept = FailedDispatch.objects.get()
     assert (kept.consumer, kept.entity, kept.change_ids) == ("recorder", "lead", [ids[17]])
     assert (kept.attempts, kept.error) == (1, "ValueError: cannot take this")
     assert not Outbox.objects.exists()
@@ -143,7 +144,7 @@ def test_a_poisoned_consumer_holds_up_no_other(only):
     dispatch()
     assert healthy.ids == change_ids()
     assert broken.calls <= 45
-    assert sorted(pk for row in FailedFeed.objects.all() for pk in row.change_ids) == change_ids()
+    assert sorted(pk for row in FailedDispatch.objects.all() for pk in row.change_ids) == change_ids()
 
 
 def test_what_a_refusing_consumer_wrote_is_undone(only, rep):
@@ -173,7 +174,7 @@ def test_what_only_the_commit_would_refuse_holds_up_no_other(only, rep):
     dispatch()
     assert set(change_ids()) < set(sound.ids)
     assert Notification.objects.count() == 1
-    assert {failed.consumer for failed in FailedFeed.objects.all()} == {"a"}
+    assert {failed.consumer for failed in FailedDispatch.objects.all()} == {"a"}
 
 
 def test_what_was_put_aside_is_fed_again_when_it_is_due_and_the_cause_is_mended(recorder):
@@ -186,22 +187,22 @@ def test_what_was_put_aside_is_fed_again_when_it_is_due_and_the_cause_is_mended(
     with time_machine.travel(timezone.now() + timedelta(seconds=6), tick=False):
         assert dispatch() == 1
     assert sorted(recorder.ids) == ids
-    assert not FailedFeed.objects.exists()
+    assert not FailedDispatch.objects.exists()
 
 
 def test_tries_grow_rarer_and_end(recorder):
     leads(1)
     recorder.refused = set(change_ids())
     pauses, now = [], timezone.now()
-    for _ in range(retries.MAX_ATTEMPTS):
+    for _ in range(dead_letters.MAX_ATTEMPTS):
         with time_machine.travel(now, tick=False):
             dispatch()
-            due = FailedFeed.objects.get().due_at
+            due = FailedDispatch.objects.get().due_at
         if due:
             pauses.append((due - now).total_seconds())
             now = due
     assert pauses == [5, 15, 45, 135, 405, 1215, 3645, 10935, 32805]
-    given_up = FailedFeed.objects.get(due_at=None)
+    given_up = FailedDispatch.objects.get(due_at=None)
     assert (given_up.attempts, given_up.due_at) == (10, None)
     with time_machine.travel(now + timedelta(days=365), tick=False):
         assert dispatch() == 0
@@ -304,3 +305,65 @@ def test_a_rollback_leaves_nothing_to_feed(recorder):
         transaction.set_rollback(True)
     assert dispatch() == 0
     assert not Outbox.objects.exists()
+
+
+def flood(number, **fields):
+    """One statement that makes many leads, as an import does."""
+    from core.changes import acting_as
+
+    with acting_as():
+        return Lead.objects.bulk_create(Lead(first_name=str(n), **fields) for n in range(number))
+
+
+def test_a_persons_change_goes_before_a_flood_and_the_flood_goes_on(recorder, settings):
+    settings.CRM = {"DISPATCH_BATCH": 500}
+    many = flood(1_100)
+    leads(1)
+    single = change_ids()[-1]
+    assert dispatch_once() == 1
+    assert recorder.ids == [single]
+    assert dispatch_once(singles_first=False) == 500
+    assert dispatch() == 600
+    assert sorted(recorder.ids) == change_ids()
+    assert len(many) == 1_100
+
+
+def test_a_change_of_a_record_in_the_flood_waits_for_its_own_before(recorder, settings):
+    settings.CRM = {"DISPATCH_BATCH": 500}
+    many = flood(1_100)
+    Lead.objects.filter(pk=many[-1].pk).update(city="Oslo")
+    dispatch()
+    assert recorder.ids == change_ids(), "in the order they were made"
+
+
+def test_a_turn_that_is_over_leaves_the_rest(recorder, settings):
+    settings.CRM = {"DISPATCH_BATCH": 1}
+    leads(3)
+    clock = iter([False, True])
+    turn = Turn(1_000, stopped=lambda: next(clock))
+    assert dispatch(turn=turn) == 1
+    assert dispatch() == 2
+
+
+def test_a_task_that_did_not_finish_asks_for_its_next_turn(recorder, settings, monkeypatch):
+    from core.workflows import tasks
+
+    settings.CRM = {"DISPATCH_BATCH": 1}
+    leads(3)
+    asked = []
+    monkeypatch.setattr("core.jobs.enqueue", lambda name, *args: asked.append(name))
+    monkeypatch.setattr(tasks, "DISPATCH_S", 0)
+    assert tasks.dispatch_changes() == 0
+    assert asked == ["core.tasks.dispatch_changes"]
+    monkeypatch.setattr(tasks, "DISPATCH_S", 1_000)
+    asked.clear()
+    assert tasks.dispatch_changes() == 3
+    assert "core.tasks.dispatch_changes" not in asked[:-1]
+
+
+def test_the_consumer_that_somebody_waits_for_is_fed_first(only):
+    order = []
+    only(alpha=lambda batch: order.append("alpha"), workflows=lambda batch: order.append("workflows"))
+    leads(1)
+    dispatch()
+    assert order == ["workflows", "alpha"]

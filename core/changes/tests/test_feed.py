@@ -70,7 +70,7 @@ def test_changes_come_in_order_with_who_and_what(api, boss):
         "assigned_to": {"old": None, "new": boss.pk},
         "city": {"old": "", "new": "Turin"},
     }
-    assert updated["actor"] == {"id": boss.pk, "username": boss.username, "full_name": ""}
+    assert updated["actor"] == {"id": boss.pk, "username": boss.username, "full_name": boss.username}
     assert (updated["source"], updated["request_id"]) == ("bulk", "r1")
     assert updated["at"].endswith("Z")
 

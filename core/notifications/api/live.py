@@ -13,11 +13,11 @@ from uuid import uuid4
 
 import orjson
 from asgiref.sync import sync_to_async
-from asgiref.typing import Scope
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError
+from django.db.models import Exists, OuterRef
 from django.http.request import validate_host
 
 from core.access import scopes
@@ -27,6 +27,7 @@ from core.accounts.models import User
 from core.accounts.origin import origin_of_address
 from core.accounts.tickets import Principal
 from core.accounts.tokens import TokenRefusedError, read_access
+from core.changes.models import Change
 from core.conf import conf
 from core.entities import entities
 from core.notifications import inbox
@@ -61,7 +62,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.principal = principal
         await self.channel_layer.group_add(user_group(user.pk), self.channel_name)
         await self.accept()
-        await self._tell({"event": "hello", "unread": await unread_of(user)})
+        await self._send_event({"event": "hello", "unread": await unread_of(user)})
         self.watcher = asyncio.create_task(self._watch())
 
     async def disconnect(self, code: int) -> None:
@@ -95,7 +96,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             answer = await self._handle(orjson.loads(text_data))
         except ValueError as error:
             answer = {"event": "error", "detail": str(error)[:200]}
-        await self._tell(answer)
+        await self._send_event(answer)
 
     async def _handle(self, message: Any) -> dict[str, Any]:
         if not isinstance(message, dict) or len(message) != 1:
@@ -116,11 +117,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.channel_layer.group_discard(entity_group(entity), self.channel_name)
         return {"event": f"{verb}d", "entity": entity}
 
-    async def tell(self, message: dict[str, Any]) -> None:
+    async def notify(self, message: dict[str, Any]) -> None:
         """From the user's group: a notification, if its reader sees it now."""
         event = message["event"]
         if await is_shown(self.principal, event["notification"]["id"]):
-            await self._tell(event)
+            await self._send_event(event)
 
     async def changed(self, message: dict[str, Any]) -> None:
         """From an entity's group: told on as far as it was asked for and is visible now."""
@@ -129,14 +130,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         wanted = self.watched[entity]
         if ids is None and wanted is None:
-            await self._tell({"event": "changed", "entity": entity, "ids": None})
+            if await sees_any(self.principal, entity, *message["changes"]):
+                await self._send_event({"event": "changed", "entity": entity, "ids": None})
             return
         found = wanted if ids is None else [pk for pk in ids if wanted is None or pk in wanted]
         seen = await visible_ids(self.principal, entity, found) if found else []
         if seen:
-            await self._tell({"event": "changed", "entity": entity, "ids": seen})
+            await self._send_event({"event": "changed", "entity": entity, "ids": seen})
 
-    async def _tell(self, event: dict[str, Any]) -> None:
+    async def _send_event(self, event: dict[str, Any]) -> None:
         await self.send(text_data=orjson.dumps(event).decode())
 
 
@@ -154,7 +156,7 @@ def asked_for(body: Any) -> tuple[str, set[int] | None]:
     return entity, set(ids)
 
 
-def origin_allowed(scope: Scope) -> bool:
+def origin_allowed(scope: Any) -> bool:
     """Of browsers only our own pages and those of CORS_ALLOWED_ORIGINS; other clients send no Origin."""
     origin = _header(scope, b"origin")
     if not origin:
@@ -167,12 +169,12 @@ def origin_allowed(scope: Scope) -> bool:
     return parts.scheme in ("http", "https") and same
 
 
-def _header(scope: Scope, name: bytes) -> str:
+def _header(scope: Any, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
 
 
 @database_sync_to_async
-def authenticate(scope: Scope) -> Principal | None:
+def authenticate(scope: Any) -> Principal | None:
     """Whoever the ticket or the header stands for."""
     ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
     if ticket:
@@ -198,7 +200,7 @@ def _by_key(text: str) -> Principal | None:
 
 
 @database_sync_to_async
-def may_try_again(scope: Scope) -> bool:
+def may_try_again(scope: Any) -> bool:
     """Count a connection that nobody was let in by; false where its address made too many of them."""
     try:
         count_refused_credential(origin_of_address((scope.get("client") or ("",))[0], _forwarded(scope)))
@@ -207,7 +209,7 @@ def may_try_again(scope: Scope) -> bool:
     return True
 
 
-def _forwarded(scope: Scope) -> str:
+def _forwarded(scope: Any) -> str:
     """What proxies wrote, in one header or in several."""
     return ",".join(v.decode("latin-1") for key, v in scope["headers"] if key == b"x-forwarded-for")
 
@@ -235,7 +237,7 @@ def may_read(principal: Principal, resource: str) -> bool:
 
 @database_sync_to_async
 def is_shown(principal: Principal, notification: int) -> bool:
-    """Whether the notification is in their inbox and about what they see; not once they have gone."""
+    """Whether it is in the principal's inbox and about what they see; not once they have gone."""
     user = principal.user()
     return user is not None and inbox.visible(user).filter(pk=notification).exists()
 
@@ -249,14 +251,22 @@ def unread_of(user: User) -> int:
 def visible_ids(principal: Principal, entity: str, ids: Any) -> list[int]:
     """Those of `ids` that the principal sees now."""
     user = principal.user()
-    rows = entities[entity].visible_to(user).filter(pk__in=list(ids)[: MAX_IDS * 2]) if user else []
+    rows: Any = entities[entity].visible_to(user).filter(pk__in=list(ids)[: MAX_IDS * 2]) if user else []
     return sorted(row.pk for row in rows.only("pk")) if user else []
+
+
+@database_sync_to_async
+def sees_any(principal: Principal, entity: str, first: int, last: int) -> bool:
+    """Whether the principal sees a record that any of these changes is about."""
+    user = principal.user()
+    changes = Change.objects.filter(entity=entity, object_id=OuterRef("pk"), pk__range=(first, last))
+    return user is not None and entities[entity].visible_to(user).filter(Exists(changes)).exists()
 
 
 _consumer = LiveConsumer.as_asgi()
 
 
-async def websocket(scope: Scope, receive: Any, send: Any) -> None:
+async def websocket(scope: Any, receive: Any, send: Any) -> None:
     """The WebSocket half of the application: one address, everything else is refused."""
     if scope["path"].rstrip("/") == "/ws/notifications":
         await _consumer(scope, receive, send)

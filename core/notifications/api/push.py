@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,6 +17,7 @@ from core.accounts.models import User
 from core.api.bodies import takes_no_body
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.parts import ID, TEXT, object_of
+from core.errors import ConflictError
 from core.notifications import planning
 from core.notifications.channels import push
 from core.notifications.models import PushSubscription
@@ -41,6 +43,10 @@ def _on_curve(point: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _same_secret(one: str, other: str) -> bool:
+    return hmac.compare_digest(_bytes_of(one), _bytes_of(other))
 
 
 class KeysSerializer(serializers.Serializer):
@@ -77,11 +83,16 @@ class PushSubscriptionSerializer(serializers.ModelSerializer):
         return url
 
     def create(self, validated_data: dict[str, Any]) -> PushSubscription:
-        """A browser that subscribes again, or for another user, keeps one row."""
+        """A browser that subscribes again, or for another user, keeps one row. Raises ConflictError for an
+        endpoint of somebody else's: only the browser itself knows the secret it was made with."""
         values = validated_data["keys"] | {
             "user": self.context["request"].user,
             "user_agent": self.context["request"].headers.get("User-Agent", "")[:300],
         }
+        others = PushSubscription.objects.select_for_update().exclude(user=values["user"])
+        present = others.filter(endpoint=validated_data["endpoint"]).first()
+        if present is not None and not _same_secret(present.auth, values["auth"]):
+            raise ConflictError("Another user's browser has this endpoint.", code="endpoint_taken")
         found, _ = PushSubscription.objects.update_or_create(
             endpoint=validated_data["endpoint"], defaults=values
         )

@@ -20,7 +20,7 @@ from core.api.schema.parts import FLAG, MOMENT, TEXT, array_of, object_of, of_ki
 from core.changes.history import actors_of
 from core.entities.field_types import DateTime, Text, TextList
 from core.errors import ForbiddenError
-from core.notifications import inbox, preferences, sending, wishes
+from core.notifications import inbox, preferences, preferences_update, sending
 from core.notifications.models import DAYS, Notification
 from core.notifications.types import CHANNELS
 
@@ -73,8 +73,38 @@ class NotificationSerializer(serializers.ModelSerializer):
         return self.context.get("actors", {}).get(row.actor_id)
 
 
-class InboxWishes(ReadOnlyResourceViewSet):
-    """How many there are, and how one wants to be told."""
+class NotificationViewSet(ReadOnlyResourceViewSet):
+    """What you were told: newest first, without what you archived or may no longer see."""
+
+    model = Notification
+    queryset = Notification.objects.none()
+    serializer_class = NotificationSerializer
+    filterset_fields = ("type",)
+    parameters = ("unread", "archived")
+    ordering_fields = ("created_at", "id")
+    taking = {"list": None, "disabled_addresses": {"channel"}}
+    secret_answers = {"ticket": ("ticket", "url")}
+    # One's own inbox and settings need no role beyond seeing.
+    access = dict.fromkeys(
+        ("read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses"),
+        Permission.VIEW,
+    )
+
+    def get_queryset(self) -> QuerySet:
+        return inbox.visible(self.request.user)
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(self._shown([self.get_object()])[0])
+
+    def filter_queryset(self, rows: QuerySet) -> QuerySet:
+        rows = super().filter_queryset(rows).filter(archived_at__isnull=not flag(self.request, "archived"))
+        text = self.request.query_params.get("unread", "")
+        return rows.filter(read_at__isnull=flag(self.request, "unread")) if text else rows
+
+    def _shown(self, rows: Any) -> Any:
+        found = list(rows)
+        context = {**self.get_serializer_context(), "actors": actors_of(found)}
+        return NotificationSerializer(found, many=True, context=context).data
 
     @extend_schema(responses={200: COUNTS})
     @action(methods=["get"], detail=False)
@@ -88,12 +118,10 @@ class InboxWishes(ReadOnlyResourceViewSet):
     def preferences(self, request: Request) -> Response:
         """Channels by type, digests, quiet hours and time zone; PATCH changes what it names."""
         if request.method == "PATCH":
-            return Response(preferences.shown(wishes.change(request.user, request.data)))
+            return Response(
+                preferences.shown(preferences_update.update_preferences(request.user, request.data))
+            )
         return Response(preferences.shown(preferences.of(request.user)))
-
-
-class InboxDoors(ReadOnlyResourceViewSet):
-    """Addresses that refused mail, and the ticket of the live channel."""
 
     @extend_schema(methods=["GET"], responses={200: DISABLED}, parameters=CHANNEL)
     @extend_schema(methods=["DELETE"], responses={204: None}, parameters=CHANNEL)
@@ -119,10 +147,6 @@ class InboxDoors(ReadOnlyResourceViewSet):
         url = f"/ws/notifications/?ticket={(text := tickets.issue(principal))}"
         return Response({"ticket": text, "expires_in": tickets.LIFE_S, "url": url}, 201)
 
-
-class InboxMarks(ReadOnlyResourceViewSet):
-    """Marking one notification as read, or as not."""
-
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
     @takes_no_body
@@ -137,10 +161,6 @@ class InboxMarks(ReadOnlyResourceViewSet):
         """Mark as not read."""
         return self._marked(read_at=None)
 
-
-class InboxArchive(ReadOnlyResourceViewSet):
-    """Taking one notification out of the list, and back."""
-
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
     @takes_no_body
@@ -154,10 +174,6 @@ class InboxArchive(ReadOnlyResourceViewSet):
     def unarchive(self, request: Request, pk: str) -> Response:
         """Bring back into the list."""
         return self._marked(archived_at=None)
-
-
-class InboxMarking(ReadOnlyResourceViewSet):
-    """Marking many."""
 
     @extend_schema(
         request={"application/json": of_kinds(READ_ALL)}, responses={200: object_of({"read": COUNT})}
@@ -175,40 +191,3 @@ class InboxMarking(ReadOnlyResourceViewSet):
         if (getattr(found, name) is None) != (value is None):
             inbox.mark(found, name, value)
         return Response(self._shown([found])[0])
-
-
-class InboxRows(ReadOnlyResourceViewSet):
-    """One's own, as they are listed."""
-
-    def filter_queryset(self, rows: QuerySet) -> QuerySet:
-        rows = super().filter_queryset(rows).filter(archived_at__isnull=not flag(self.request, "archived"))
-        text = self.request.query_params.get("unread", "")
-        return rows.filter(read_at__isnull=flag(self.request, "unread")) if text else rows
-
-    def _shown(self, rows: Any) -> Any:
-        found = list(rows)
-        context = {**self.get_serializer_context(), "actors": actors_of(found)}
-        return NotificationSerializer(found, many=True, context=context).data
-
-
-class NotificationViewSet(InboxRows, InboxWishes, InboxDoors, InboxMarks, InboxArchive, InboxMarking):
-    """What you were told: newest first, without what you archived or may no longer see."""
-
-    model = Notification
-    queryset = Notification.objects.none()
-    serializer_class = NotificationSerializer
-    filterset_fields = ("type",)
-    parameters = ("unread", "archived")
-    ordering_fields = ("created_at", "id")
-    taking = {"list": None, "disabled_addresses": {"channel"}}
-    # One's own inbox and settings need no role beyond seeing.
-    access = dict.fromkeys(
-        ("read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses"),
-        Permission.VIEW,
-    )
-
-    def get_queryset(self) -> QuerySet:
-        return inbox.visible(self.request.user)
-
-    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return Response(self._shown([self.get_object()])[0])

@@ -1,9 +1,11 @@
 """The ways out of the house. Each module registers a function that sends one message or says why not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+
+from django.core.mail.backends.base import BaseEmailBackend
 
 from core.accounts.models import User
 from core.notifications.models import Delivery, Notification
@@ -19,11 +21,16 @@ class PermanentError(Exception):
 
 
 class TransientError(Exception):
-    """It may be taken later; not before `retry_after`, if the other side said so."""
+    """It may be taken later; not before `retry_after`, if the other side said so. `unreachable` names the
+    circuit breaker of a server that could not be reached at all."""
 
-    def __init__(self, reason: str, *, retry_after: timedelta | None = None) -> None:
+    def __init__(self, reason: str, *, retry_after: timedelta | None = None, unreachable: str = "") -> None:
         super().__init__(reason)
-        self.retry_after = retry_after
+        self.retry_after, self.unreachable = retry_after, unreachable
+
+
+class LeftAloneError(Exception):
+    """The server is left alone for now (its circuit breaker is open): this was no attempt."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,9 @@ class Message:
     url: str
     # Devices that have it already; a channel with several adds to it as it goes.
     done: list[int] = field(default_factory=list)
+    # What the messages of a batch share: the connection to the mail server, and who is to be left alone.
+    mail_server: BaseEmailBackend | None = None
+    left_alone: Collection[str] = ()
 
     @property
     def key(self) -> str:

@@ -10,6 +10,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from core.notifications.channels import Message, PermanentError, TransientError, channels
+from core.outbound import breaker
 
 SALT = "crm.unsubscribe"
 UNSUBSCRIBE = "/api/v1/notifications/unsubscribe/"
@@ -18,6 +19,8 @@ UNSUBSCRIBE = "/api/v1/notifications/unsubscribe/"
 def send(message: Message) -> None:
     """Hand one mail to the mail server. Raises PermanentError and TransientError."""
     try:
+        if message.mail_server is not None:
+            message.mail_server.open()
         composed(message).send()
     except smtplib.SMTPRecipientsRefused as error:
         code, reason = next(iter(error.recipients.values()))
@@ -25,7 +28,8 @@ def send(message: Message) -> None:
     except smtplib.SMTPResponseException as error:
         raise _refusal(error.smtp_code, error.smtp_error, "") from error
     except (smtplib.SMTPException, OSError) as error:
-        raise TransientError(f"The mail server could not be reached: {type(error).__name__}.") from error
+        why = f"The mail server could not be reached: {type(error).__name__}."
+        raise TransientError(why, unreachable=breaker.mail_server()) from error
 
 
 def _refusal(code: int, reason: Any, address: str) -> Exception:
@@ -61,6 +65,7 @@ def composed(message: Message) -> EmailMultiAlternatives:
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             "Auto-Submitted": "auto-generated",
         },
+        connection=message.mail_server,
     )
     mail.attach_alternative(render_to_string(f"notifications/{template}.html", context), "text/html")
     return mail

@@ -11,7 +11,13 @@ from django.utils import timezone
 from py_vapid import Vapid02, b64urlencode
 from pywebpush import WebPusher, WebPushException
 
-from core.notifications.channels import Message, PermanentError, TransientError, channels
+from core.notifications.channels import (
+    LeftAloneError,
+    Message,
+    PermanentError,
+    TransientError,
+    channels,
+)
 from core.notifications.models import PushKey, PushSubscription
 from core.notifications.types import types
 from core.outbound import client
@@ -59,7 +65,7 @@ def send(message: Message) -> None:
     push service refused this message: that may be our fault."""
     body = payload(message)
     waiting = PushSubscription.objects.filter(user=message.user).exclude(pk__in=message.done)
-    again: list[TransientError] = []
+    again: list[TransientError | LeftAloneError] = []
     refused: list[PermanentError] = []
     for device in waiting.order_by("pk"):
         try:
@@ -69,7 +75,7 @@ def send(message: Message) -> None:
             device.delete()
         except PermanentError as error:
             refused.append(error)
-        except TransientError as error:
+        except (TransientError, LeftAloneError) as error:
             again.append(error)
     if again:
         raise again[0]
@@ -106,12 +112,15 @@ def _send_to(device: PushSubscription, body: bytes, message: Message) -> None:
         "Topic": f"n{message.notification.pk}",
         **_signed(device.endpoint),
     }
+    service = f"push:{urlsplit(device.endpoint).netloc}"
+    if service in message.left_alone:
+        raise LeftAloneError
     try:
         reply = client.send(client.Request(device.endpoint, headers=headers, body=bytes(encoded["body"])))
     except AddressRefusedError as error:
         raise GoneError(str(error)) from error
     except client.UnreachableError as error:
-        raise TransientError(str(error)) from error
+        raise TransientError(str(error), unreachable=service) from error
     _judge(reply)
     PushSubscription.objects.filter(pk=device.pk).update(last_used_at=timezone.now())
 

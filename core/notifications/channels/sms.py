@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -73,9 +73,15 @@ def http(number: str, text: str, key: str) -> None:
     try:
         reply = client.send(client.Request(settings.SMS_URL, headers=headers, body=form))
     except (client.UnreachableError, AddressRefusedError) as error:
-        raise TransientError(f"The provider could not be reached: {error}") from error
+        reason = f"The provider could not be reached: {error}"
+        raise TransientError(reason, unreachable=breaker_name()) from error
     if reply.status >= 300:
         raise _refusal(reply, number)
+
+
+def breaker_name() -> str:
+    """The name of the provider's circuit breaker."""
+    return f"sms:{urlsplit(settings.SMS_URL).netloc}"
 
 
 def _refusal(reply: client.Reply, number: str) -> Exception:

@@ -142,6 +142,26 @@ def test_very_many_changes_say_only_that_there_are_many(server, admin_user):
     asyncio.run(scenario())
 
 
+def test_very_many_changes_beyond_reach_are_told_to_nobody(server, rep):
+    def imported(**fields):
+        with acting_as():
+            Lead.objects.bulk_create([Lead(first_name=f"L{i}", **fields) for i in range(150)])
+        dispatch()
+
+    async def scenario():
+        issued = await sync_to_async(signed_in)(rep)
+        async with connected(server, issued) as (ws, _):
+            await ws.send(json.dumps({"subscribe": {"entity": "lead"}}))
+            await event(ws)
+            await sync_to_async(imported)()
+            await ws.send(json.dumps({"ping": 1}))
+            assert await event(ws) == {"event": "pong"}
+            await sync_to_async(imported)(owner=rep)
+            assert await event(ws) == {"event": "changed", "entity": "lead", "ids": None}
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("ending", ["logged out", "deactivated"])
 def test_it_is_closed_when_the_session_ends(server, rep, ending):
     def end():

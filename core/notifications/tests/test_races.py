@@ -10,10 +10,10 @@ from django.db import connection
 from core.accounts.models import User
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
-from core.notifications import planning, sending, wishes
+from core.notifications import planning, preferences_update, sending
 from core.notifications.digest import send_digests
 from core.notifications.models import Delivery, Notification, NotificationPreference
-from core.notifications.moments import tell_due
+from core.notifications.reminders import notify_due
 from lead_management.tests.factories import LeadFactory
 from tasks.tests.factories import TaskFactory
 
@@ -67,7 +67,7 @@ def test_checks_at_once_remind_once(rep):
 
     with acting_as():
         TaskFactory(title="Ring", assigned_to=rep, reminder_at=timezone.now())
-    assert sorted(at_once(lambda: tell_due("reminder"))) == [0, 0, 0, 1]
+    assert sorted(at_once(lambda: notify_due("reminder"))) == [0, 0, 0, 1]
 
 
 def test_digests_made_at_once_are_one_a_user(make_user):
@@ -89,7 +89,9 @@ def test_changes_of_preferences_at_once_lose_nothing(rep):
         with picked:
             name = next(names)
         with acting_as(rep):
-            return wishes.change(User.objects.get(pk=rep.pk), {"types": {name: {"email": True}}})
+            return preferences_update.update_preferences(
+                User.objects.get(pk=rep.pk), {"types": {name: {"email": True}}}
+            )
 
     results = at_once(change)
     assert not [r for r in results if isinstance(r, Exception)]

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
@@ -14,22 +15,27 @@ from aiosmtpd.controller import Controller
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.core import mail
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from backend.development.embedded import ports
 from core.accounts.models import User
 from core.notifications import planning, sending
 from core.notifications.channels import email, push
 from core.notifications.digest import send_digests
 from core.notifications.models import (
-    DeadAddress,
     Delivery,
     Notification,
     NotificationPreference,
     PushSubscription,
+    SuppressedAddress,
 )
 from core.notifications.tests.factories import NotificationFactory, NotificationPreferenceFactory
+from core.outbound.models import CircuitBreaker
 from core.tests.receiver import receiver
+from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +45,9 @@ def told(user, kind="mention", **fields):
 
 
 def due_again():
+    """Whatever waits is due, and every server may be tried again."""
     Delivery.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    CircuitBreaker.objects.update(open_until=timezone.now() - timedelta(seconds=1))
 
 
 # ---- planning ----
@@ -221,7 +229,7 @@ def test_an_address_refused_for_good_is_disabled_until_its_user_enables_it(api, 
     url = "/api/v1/notifications/disabled_addresses/"
     assert [a["address"] for a in client.get(url).json()["results"]] == [rep.email]
     assert client.delete(url).status_code == 204
-    assert not DeadAddress.objects.exists()
+    assert not SuppressedAddress.objects.exists()
 
 
 def test_a_passing_refusal_is_tried_again_later(rep, mailbox):
@@ -236,7 +244,7 @@ def test_a_passing_refusal_is_tried_again_later(rep, mailbox):
     due_again()
     assert sending.send_due() == 1
     assert len(mailbox.mails) == 1
-    assert not DeadAddress.objects.exists()
+    assert not SuppressedAddress.objects.exists()
 
 
 def test_a_message_refused_for_its_content_does_not_disable_the_address(rep, mailbox):
@@ -245,7 +253,7 @@ def test_a_message_refused_for_its_content_does_not_disable_the_address(rep, mai
     planning.plan()
     sending.send_due()
     assert Delivery.objects.get().status == "failed"
-    assert not DeadAddress.objects.exists()
+    assert not SuppressedAddress.objects.exists()
 
 
 def test_a_mail_server_that_is_away_is_tried_six_times_and_no_more(rep, settings):
@@ -347,13 +355,13 @@ def test_mails_go_on_for_who_wants_nothing_of_it_in_the_inbox(rep, new_lead, adm
 def test_who_lost_the_lease_writes_nothing(rep, monkeypatch):
     told(rep)
     planning.plan()
-    attempt = sending._attempt
+    attempt = sending.Batch._attempt
 
-    def overtaken(row, wish):
+    def overtaken(batch, row, wish):
         Delivery.objects.update(fence=row.fence + 1)
-        return attempt(row, wish)
+        return attempt(batch, row, wish)
 
-    monkeypatch.setattr(sending, "_attempt", overtaken)
+    monkeypatch.setattr(sending.Batch, "_attempt", overtaken)
     sending.send_batch()
     assert Delivery.objects.get().status == "queued"
 
@@ -362,14 +370,14 @@ def test_what_does_not_fit_into_the_lease_is_given_back(make_user, monkeypatch):
     for user in [make_user("rep") for _ in range(3)]:
         told(user)
     planning.plan()
-    attempt, clock = sending._attempt, SimpleNamespace(monotonic=lambda: 0.0)
+    attempt, clock = sending.Batch._attempt, SimpleNamespace(monotonic=lambda: 0.0)
 
-    def slowly(row, wish):
+    def slowly(batch, row, wish):
         clock.monotonic = lambda: 1_000.0  # the first takes a quarter of an hour
-        return attempt(row, wish)
+        return attempt(batch, row, wish)
 
     monkeypatch.setattr(sending, "time", clock)
-    monkeypatch.setattr(sending, "_attempt", slowly)
+    monkeypatch.setattr(sending.Batch, "_attempt", slowly)
     assert sending.send_batch() == 3
     found = sorted(Delivery.objects.values_list("status", "attempts"))
     assert found == [("queued", 0), ("queued", 0), ("sent", 1)]
@@ -379,14 +387,42 @@ def test_what_does_not_fit_into_the_lease_is_given_back(make_user, monkeypatch):
 def test_a_lease_that_ran_out_is_taken_up_again(rep):
     told(rep)
     planning.plan()
-    from django.db import connection
-
     with connection.cursor() as cursor:
-        cursor.execute(sending._CLAIM, [sending.LEASE, 5])
+        cursor.execute(sending._CLAIM, {"lease": sending.LEASE, "batch": 5, "closed": []})
     assert sending.send_due() == 0, "someone holds it"
     due_again()
     assert sending.send_due() == 1
     assert len(mail.outbox) == 1
+
+
+def test_a_mail_server_that_is_away_is_asked_once_for_all(make_user, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", ports.any_free()
+    for user in [make_user("rep") for _ in range(30)]:
+        told(user)
+    planning.plan()
+    assert sending.send_due() == 20, "one batch finds out"
+    assert sorted(Delivery.objects.values_list("attempts", flat=True)) == [0] * 29 + [1]
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"queued"}
+    assert sending.send_due() == 0, "and nobody asks again before its time"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    due_again()
+    sending.send_due()
+    assert len(mail.outbox) == 30
+    assert CircuitBreaker.objects.count() == 0
+
+
+def test_visibility_is_asked_once_for_a_batch(make_user):
+    lead = Lead.objects.create(first_name="Ada")
+    for number in (2, 12):
+        users = [make_user("admin") for _ in range(number)]
+        for user in users:
+            told(user, entity="lead", object_id=lead.pk)
+        planning.plan()
+        with CaptureQueriesContext(connection) as found:
+            assert sending.send_batch() == number
+        asked = [q["sql"] for q in found if "lead_management_lead" in q["sql"]]
+        assert len(asked) == 1
 
 
 # ---- text messages ----
@@ -442,7 +478,7 @@ def test_refusals_of_the_provider(texted, provider, status, body, outcome, dead)
     provider.answer = lambda received: (status, {}, json.dumps(body).encode())
     sending.send_due()
     assert Delivery.objects.get().status == outcome
-    assert DeadAddress.objects.filter(address="+14155550123").exists() is dead
+    assert SuppressedAddress.objects.filter(address="+14155550123").exists() is dead
 
 
 def test_the_file_and_console_backends(texted, settings, tmp_path, capsys):
@@ -465,7 +501,7 @@ class Browser:
 
     def __init__(self):
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.auth = b"0123456789abcdef"
+        self.auth = secrets.token_bytes(16)
 
     @property
     def keys(self):
@@ -578,6 +614,20 @@ def test_no_browser_left_is_the_end(pushed, push_service):
     sending.send_due()
     assert Delivery.objects.get().status == "failed"
     assert not PushSubscription.objects.exists()
+
+
+def test_another_users_endpoint_is_taken_over_by_its_own_browser_alone(api, rep, make_user, push_service):
+    endpoint, browser, other = push_service.url("/push/1"), Browser(), make_user("rep")
+    assert subscribe(api(rep), endpoint, browser).status_code == 201
+    refused = subscribe(api(other), endpoint, Browser())
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/endpoint-taken")
+    kept = PushSubscription.objects.get()
+    assert (kept.user, kept.auth) == (rep, browser.keys["auth"])
+    assert subscribe(api(rep), endpoint, Browser()).status_code == 201, "one's own takes new keys"
+    own = Browser()
+    assert subscribe(api(rep), endpoint, own).status_code == 201
+    assert subscribe(api(other), endpoint, own).status_code == 201, "two people share this browser"
+    assert PushSubscription.objects.get().user == other
 
 
 def test_browsers_are_ones_own_and_their_keys_are_not_shown(api, rep, make_user, push_service):

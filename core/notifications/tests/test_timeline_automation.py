@@ -69,7 +69,7 @@ def test_every_source_reads_a_record_by_an_index_in_its_own_order(rep, run):
     from core.entities import entities
 
     lead, _ = run
-    subject = timeline.Subject(entities["lead"], lead.pk, rep)
+    subject = timeline.RecordRef(entities["lead"], lead.pk, rep)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_sort = off")

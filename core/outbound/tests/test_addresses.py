@@ -17,7 +17,7 @@ DISGUISES = """
 http://example.com/ https://127.0.0.1/ https://127.1/ https://2130706433/ https://0x7f000001/
 https://0x7f.1/ https://017700000001/ https://0177.0.0.1/ https://0/ https://0.0.0.0/ https://[::]/
 https://[::1]/ https://[::ffff:127.0.0.1]/ https://[::ffff:7f00:1]/ https://[::127.0.0.1]/
-https://[64:ff9b::7f00:1]/ https://[64:ff9b::5db8:d822]/ https://[2002:7f00:1::]/
+https://[::ffff:0:127.0.0.1]/ https://[64:ff9b::7f00:1]/ https://[64:ff9b::5db8:d822]/ https://[2002:7f00:1::]/
 https://[2002:a9fe:a9fe::1]/ https://[2001::1]/ https://[fe80::1]/ https://[fe80::1%25eth0]/
 https://[fc00::1]/ https://[fd12::1]/ https://[fec0::1]/ https://[ff02::1]/ https://[2001:db8::1]/
 https://10.0.0.1/ https://172.16.0.1/ https://172.31.255.255/ https://192.168.1.1/ https://100.64.0.1/
@@ -123,6 +123,8 @@ def test_whatever_microsofts_antissrf_denies_is_denied_here():
     "text",
     [
         "64:ff9b::7f00:1",
+        "::ffff:0:127.0.0.1",
+        "::ffff:0:a9fe:a9fe",
         "2002:a9fe:a9fe::1",
         "::127.0.0.1",
         "fec0::1",

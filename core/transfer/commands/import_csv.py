@@ -57,7 +57,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             job = jobs.begin(made, file, name, user)
             bar = Bar(self.stderr, job.rows)
-            jobs.perform(job, made, lambda report: bar.show(report.read))
+            jobs.run_now(job, made, lambda report: bar.show(report.read))
         bar.end(job.read)
         self._tell(job)
         if not job.success:

@@ -20,7 +20,7 @@ def web(path: str) -> None:
     with Path(path).open("rb") as file, transaction.atomic():
         made = plan(entities["lead"], open_table(file), Options(), user)
         job = jobs.begin(made, file, "leads.csv", user)
-        jobs.perform(job, made, lambda report: print(report.read, flush=True))  # noqa: T201
+        jobs.run_now(job, made, lambda report: print(report.read, flush=True))  # noqa: T201
 
 
 def worker(job_id: str) -> None:

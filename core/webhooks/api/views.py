@@ -90,8 +90,28 @@ FACTS = ("status", "event", "execution_id", "entity", "object_id")
 DELIVERY_ORDERINGS = ("created_at", "id")
 
 
-class WebhookFacts(ResourceViewSet):
-    """What can be heard of, and what was sent."""
+class WebhookViewSet(ResourceViewSet):
+    """Who is told of what happens here: signed after Standard Webhooks, retried for three days."""
+
+    model = WebhookSubscription
+    queryset = WebhookSubscription.objects.order_by("-id")
+    serializer_class = WebhookSerializer
+    filterset_fields = ("is_enabled", "name", "owner")
+    ordering_fields = ("name", "created_at", "updated_at", "id")
+    taking = {"list": None, "deliveries": None}
+    secret_answers = {"create": ("secret",), "rotate_secret": ("secret",)}
+    access = {"deliveries": Permission.VIEW, "events": Permission.VIEW}
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The secret is in this answer and in no other."""
+        response = super().create(request, *args, **kwargs)
+        response.data |= {"secret": self._secret}
+        return response
+
+    def perform_create(self, serializer: Any) -> None:
+        made = WebhookSubscription()
+        self._secret = operations.give_secret(made)
+        self.saved(serializer, created_by=self.request.user, secret=made.secret)
 
     @extend_schema(responses={200: array_of(TEXT)})
     @action(methods=["get"], detail=False)
@@ -111,10 +131,6 @@ class WebhookFacts(ResourceViewSet):
         rows = self.get_object().deliveries.prefetch_related("log").order_by("-id")
         rows = ordered(request, filtered(request, rows, FACTS, ("ordering",)), DELIVERY_ORDERINGS)
         return Response(numbered(request, rows, lambda part: DeliverySerializer(part, many=True).data).body())
-
-
-class WebhookSwitches(ResourceViewSet):
-    """The secret, and whether it is called."""
 
     @extend_schema(request=None, responses={200: SECRET})
     @action(methods=["post"], detail=True)
@@ -142,10 +158,6 @@ class WebhookSwitches(ResourceViewSet):
         row.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
         return Response(self.get_serializer(row).data)
 
-
-class WebhookSending(ResourceViewSet):
-    """Sending once more, and for a trial."""
-
     @extend_schema(request=None, responses={202: DeliverySerializer})
     @action(methods=["post"], detail=True)
     @takes_no_body
@@ -164,29 +176,6 @@ class WebhookSending(ResourceViewSet):
         if since is None:
             raise InvalidError.of("since", "This field is required.", "required")
         return Response({"redelivered": operations.redeliver_failed(self.get_object(), since)}, status=202)
-
-
-class WebhookViewSet(WebhookFacts, WebhookSwitches, WebhookSending):
-    """Who is told of what happens here: signed after Standard Webhooks, retried for three days."""
-
-    model = WebhookSubscription
-    queryset = WebhookSubscription.objects.order_by("-id")
-    serializer_class = WebhookSerializer
-    filterset_fields = ("is_enabled", "name", "owner")
-    ordering_fields = ("name", "created_at", "updated_at", "id")
-    taking = {"list": None, "deliveries": None}
-    access = {"deliveries": Permission.VIEW, "events": Permission.VIEW}
-
-    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The secret is in this answer and in no other."""
-        response = super().create(request, *args, **kwargs)
-        response.data |= {"secret": self._secret}
-        return response
-
-    def perform_create(self, serializer: Any) -> None:
-        made = WebhookSubscription()
-        self._secret = operations.give_secret(made)
-        self.saved(serializer, created_by=self.request.user, secret=made.secret)
 
 
 class DeliveryViewSet(ReadOnlyResourceViewSet):

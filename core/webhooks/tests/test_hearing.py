@@ -13,7 +13,7 @@ from core.changes.dispatch import dispatch
 from core.entities import entities
 from core.webhooks import sending
 from core.webhooks.events import _exists, question
-from core.webhooks.models import WebhookDelivery
+from core.webhooks.models import WebhookDelivery, WebhookSubscription
 from core.webhooks.tests.factories import WebhookDeliveryFactory
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -113,3 +113,43 @@ def test_a_flood_to_one_receiver_is_not_read_to_find_what_waits_for_another():
     sent = WebhookDelivery.objects.filter(status="sending").order_by("id")
     assert list(sent.values_list("key", flat=True)) == ["f0", "f1", "other"]
     assert sending.claim(16) == []
+
+
+def test_a_webhook_deleted_while_it_delivers_stops_nobody(admin, peer, make_workflow, make_lead, settle):
+    body = {"name": "Gone", "url": peer.url("/gone"), "events": ["lead.created"]}
+    made = admin.post("/api/v1/webhooks/", body).json()
+    other = admin.post("/api/v1/webhooks/", body | {"name": "Stays", "url": peer.url("/stays")}).json()
+
+    def answer(received):
+        if received.path == "/gone":
+            assert admin.delete(f"/api/v1/webhooks/{made['id']}/").status_code == 204
+        return 200, {}, b""
+
+    peer.answer = answer
+    make_lead()
+    dispatch()
+    assert sending.deliver_due() == 2
+    left = list(WebhookDelivery.objects.values_list("subscription", "status"))
+    assert left == [(other["id"], "delivered")]
+
+
+def test_a_delivery_that_is_gone_when_its_turn_comes_is_left_alone(admin, peer):
+    body = {"name": "Gone", "url": peer.url(), "events": ["lead.created"]}
+    made = admin.post("/api/v1/webhooks/", body).json()
+    Lead.objects.create(first_name="Grace")
+    dispatch()
+    (pk,) = sending.claim(16)
+    WebhookSubscription.objects.get(pk=made["id"]).delete()
+    sending.attempt(pk)
+    assert peer.requests == []
+
+
+def test_deleting_and_recording_at_once_end_without_a_deadlock(admin, peer, at_once):
+    body = {"name": "Race", "url": peer.url(), "events": ["lead.created"]}
+    for _ in range(5):
+        made = admin.post("/api/v1/webhooks/", body).json()
+        Lead.objects.bulk_create(Lead(first_name=str(n)) for n in range(4))
+        dispatch()
+        row = WebhookSubscription.objects.get(pk=made["id"])
+        at_once(row.delete, sending.deliver_due, sending.deliver_due)
+        assert WebhookDelivery.objects.count() == WebhookSubscription.objects.count() == 0

@@ -1,6 +1,6 @@
 """The base of all actions, and what a step hands to one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,8 +13,8 @@ from core.registry import Registry
 from core.workflows import params
 from core.workflows.models import WorkflowExecution
 from core.workflows.params import Param, Scope
-from core.workflows.storable import is_huge
-from core.workflows.subject import Subject, columns_read
+from core.workflows.run_context import RunContext, columns_read
+from core.workflows.storable import exceeds_64_bits
 
 
 class TemporaryError(Exception):
@@ -35,9 +35,11 @@ class StepRefusedError(DomainError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step did. At most one of the rest: wait until a moment, end the run, take the other branch."""
+    """What a step did. At most one of the rest: wait until a moment, end the run, take the other branch; or
+    `skipped`, the reason why there was nothing to do: the run goes on."""
 
     output: dict[str, Any] = field(default_factory=dict)
+    skipped: str = ""
     wait_until: datetime | None = None
     stop: bool = False
     otherwise: bool = False
@@ -48,7 +50,7 @@ class Step:
     """One action of one run, at work: in a transaction, with the rights of the run's principal."""
 
     run: WorkflowExecution
-    subject: Subject
+    subject: RunContext
     given: Mapping[str, Any]
     position: int
     path: str
@@ -80,8 +82,10 @@ class Action:
     # Entities it makes sense for; all when empty.
     entities: ClassVar[tuple[str, ...]] = ()
     help_text: ClassVar[str] = ""
-    # Parameters that are sealed when a workflow is saved and never shown.
+    # Parameters that are sealed when a workflow is saved and never shown; of one that is an object every
+    # value of it, but for the names in `open_names`.
     secrets: ClassVar[tuple[str, ...]] = ()
+    open_names: ClassVar[frozenset[str]] = frozenset()
 
     def check(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
         """Everything wrong with the parameters, when the workflow is saved."""
@@ -116,6 +120,10 @@ class Action:
         """Do it, inside the step's transaction and without the network."""
         raise StepRefusedError(f"{self.name} cannot be run.")
 
+    def shown(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters of a step as its history keeps them: as written, secrets left out."""
+        return redacted(self, given)
+
     def preview(self, step: Step) -> dict[str, Any]:
         """What it would do: the rendered parameters, secrets left out. Writes nothing."""
         return redacted(self, {name: params_json(value) for name, value in self.values(step).items()})
@@ -127,13 +135,29 @@ def params_json(value: Any) -> Any:
         return {key: params_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [params_json(item) for item in value]
-    plain = isinstance(value, str | int | float | bool | None) and not is_huge(value)
+    plain = isinstance(value, str | int | float | bool | None) and not exceeds_64_bits(value)
     return value if plain else str(value)
 
 
+MASK = "********"
+
+
+def secret_places(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+    """Where the secrets of an action's parameters stand: each as an object and a name in it."""
+    for name in action.secrets:
+        value = given.get(name)
+        if isinstance(value, Mapping):
+            yield from ((value, key) for key in value if str(key).lower() not in action.open_names)
+        elif name in given:
+            yield given, name
+
+
 def redacted(action: Action, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as history and previews show them."""
-    return {name: "********" if name in action.secrets else value for name, value in values.items()}
+    """A copy of the values as history and previews show them."""
+    copied = {name: dict(v) if isinstance(v, Mapping) else v for name, v in values.items()}
+    for place, name in list(secret_places(action, copied)):
+        place[name] = MASK if place[name] else place[name]
+    return copied
 
 
 class RecordAction(Action):

@@ -12,9 +12,9 @@ from core.outbound import addresses, sealing
 from core.outbound.client import RESERVED_HEADERS
 from core.webhooks.models import WebhookDelivery
 from core.workflows import templating
-from core.workflows.actions.base import Action, Outcome, Step, params_json, register
+from core.workflows.actions.base import Action, Outcome, Step, params_json, redacted, register
 from core.workflows.params import Param, Scope
-from core.workflows.templating import HEADER, URL
+from core.workflows.templating import HEADER, HTML, JSON, TEXT, URL
 
 METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
 MAX_BODY = 256 * 1024
@@ -33,7 +33,9 @@ class Webhook(Action):
         Param("body", help_text="A JSON value whose texts are templates; without one the record itself."),
         Param("secret", Text(max_length=300), template=False),
     )
-    secrets = ("secret",)
+    # A header may be what lets us in; what none of these is.
+    secrets = ("secret", "headers")
+    open_names = frozenset(("accept", "accept-language", "content-type"))
     help_text = "Call an external webhook."
 
     def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
@@ -41,7 +43,9 @@ class Webhook(Action):
         return issues + _check_headers(given.get("headers"), f"{path}.headers")
 
     def reads(self, entity: Entity | None, given: Mapping[str, Any]) -> frozenset[str] | None:
-        return None if given.get("body") is None else super().reads(entity, given)
+        if given.get("body") is None:
+            return None
+        return super().reads(entity, {**given, "headers": _opened(given.get("headers"))})
 
     def _check_url(self, url: Any, path: str) -> list[FieldIssue]:
         """The host is written out, and one that may be called."""
@@ -59,8 +63,8 @@ class Webhook(Action):
         if (fixed.scheme, fixed.host, fixed.port) != (now.scheme, now.host, now.port):
             raise addresses.refused()
         headers = {
-            key: templating.render(str(value), context, HEADER)
-            for key, value in (given.get("headers") or {}).items()
+            key: templating.render(value, context, HEADER)
+            for key, value in _opened(given.get("headers")).items()
         }
         method = (given.get("method") or "POST").upper()
         return {"url": url, "method": method, "headers": headers, "body": self._body(step, method)}
@@ -70,7 +74,7 @@ class Webhook(Action):
         if raw is None:
             return "" if method == "GET" else orjson.dumps(params_json(_default_body(step))).decode()
         if isinstance(raw, str):
-            return templating.render(raw, step.subject.context)
+            return templating.render(raw, step.subject.context, _landing(step.given.get("headers")))
         return orjson.dumps(params_json(templating.value(raw, step.subject.context))).decode()
 
     def run(self, step: Step) -> Outcome:
@@ -83,6 +87,7 @@ class Webhook(Action):
             key=step.key,
             defaults={
                 **values,
+                "headers": {name: sealing.seal(value) for name, value in values["headers"].items()},
                 "event": "workflow.webhook",
                 "lane": f"{target.host}:{target.port}",
                 "secret": sealing.seal(secret) if secret else "",
@@ -91,10 +96,37 @@ class Webhook(Action):
                 "execution_id": step.run.pk,
             },
         )
-        return Outcome({"delivery_id": row.pk, "url": row.url})
+        # The rest of an address may be what lets us in, as of an incoming webhook of a chat.
+        return Outcome({"delivery_id": row.pk, "host": target.authority})
 
     def preview(self, step: Step) -> dict[str, Any]:
-        return self.values(step)
+        return redacted(self, self.values(step))
+
+    def shown(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        return super().shown(given) | {"url": _shown_url(given.get("url"))}
+
+
+def _landing(headers: Any) -> str:
+    """What a body that is one text is escaped for: by its Content-Type, which is JSON unless it is named."""
+    named = {name.lower(): value for name, value in _opened(headers).items()}
+    kind = named.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind == "application/json" or kind.endswith("+json"):
+        return JSON
+    if kind == "application/x-www-form-urlencoded":
+        return URL
+    return HTML if kind in ("text/html", "text/xml", "application/xml") or kind.endswith("+xml") else TEXT
+
+
+def _opened(headers: Any) -> dict[str, str]:
+    """Headers as they were written; those of a stored definition are sealed."""
+    return {str(name): sealing.unseal(str(value)) for name, value in (headers or {}).items()}
+
+
+def _shown_url(url: Any) -> str:
+    """Scheme and host of an address as it is written; its path may be a secret."""
+    scheme, _, rest = str(url).partition("://")
+    host, slash, _ = rest.partition("/")
+    return f"{scheme}://{host}/…" if slash else str(url)
 
 
 def _default_body(step: Step) -> dict[str, Any]:

@@ -37,15 +37,10 @@ class Wait(Action):
         spans = {u: given[u] for u in UNITS if isinstance(given.get(u), int)}
         if timedelta(**spans) > LONGEST:
             return [FieldIssue(path, "max_value", f"At most {LONGEST.days} days.")]
-        name = given.get("until_field")
-        column = scope.entity.by_name.get(name) if scope.entity and name else None
-        dated = (
-            column is not None
-            and column.expression is None
-            and isinstance(column.field_type, Date | DateTime)
-        )
-        if name and not dated:
-            return [FieldIssue(f"{path}.until_field", "unknown_field", "Not a date field of the record.")]
+        name, dates = given.get("until_field"), _date_fields(scope.entity)
+        if name and name not in dates:
+            message = f"Not a date field of the record. Known: {', '.join(dates) or 'none'}."
+            return [FieldIssue(f"{path}.until_field", "unknown_field", message)]
         return []
 
     def reads(self, entity: Entity | None, given: Mapping[str, Any]) -> frozenset[str] | None:
@@ -84,6 +79,11 @@ class Wait(Action):
         if len(value) > 10:
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return datetime.combine(moment.date(), time(), step.subject.zone)
+
+
+def _date_fields(entity: Entity | None) -> list[str]:
+    stored = [c for c in entity.columns if c.expression is None] if entity else []
+    return [c.name for c in stored if isinstance(c.field_type, Date | DateTime)]
 
 
 @register

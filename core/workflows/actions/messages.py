@@ -11,6 +11,7 @@ from core.accounts.models import User
 from core.entities import Entity
 from core.entities.field_types import Choice, Text
 from core.errors import FieldIssue, InvalidError
+from core.mail import opt_out
 from core.mail.models import EmailMessage, EmailTemplate
 from core.notifications.models import Notification
 from core.workflows import templating
@@ -42,6 +43,7 @@ class SendEmail(Action):
         ),
         Param("subject", Text(max_length=998), landing=HEADER),
         Param("body", LONG, help_text="Plain text."),
+        Param("text", LONG, help_text="Another name of body."),
         Param("html", LONG, landing=HTML),
         Param("to", Words(), required=True, help_text="Addresses, as a list or with commas between."),
         Param("cc", Words()),
@@ -53,7 +55,9 @@ class SendEmail(Action):
     def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
         if given.get("template_id"):
             return self._check_template(given["template_id"], scope, f"{path}.template_id")
-        if not given.get("subject") or not (given.get("body") or given.get("html")):
+        if given.get("body") and given.get("text"):
+            return [FieldIssue(f"{path}.text", "given_twice", "Given under two names: body and text.")]
+        if not given.get("subject") or not any(given.get(name) for name in ("body", "text", "html")):
             return [FieldIssue(path, "required", "Give template_id, or subject and body or html.")]
         return [
             FieldIssue(f"{path}.{name}", "invalid", f"Not an e-mail address: {address[:100]}.")
@@ -82,7 +86,7 @@ class SendEmail(Action):
         found = super().values(step)
         mail = {
             "subject": found.get("subject", ""),
-            "text": found.get("body", ""),
+            "text": found.get("body") or found.get("text", ""),
             "html": found.get("html", ""),
         }
         template = template_of(found["template_id"]) if found.get("template_id") else None
@@ -94,10 +98,20 @@ class SendEmail(Action):
         people = {name: _addresses(found.get(name) or [], name) for name in ("to", "cc", "bcc")}
         if not people["to"]:
             raise StepRefusedError("There is nobody to send it to.", code="no_recipient")
-        return {**mail, **people, "reply_to": found.get("reply_to", ""), "template": template}
+        mail |= {"reply_to": found.get("reply_to", ""), "template": template}
+        return mail | self._with_consent(people, template is not None and template.transactional)
+
+    def _with_consent(self, people: dict[str, list[str]], transactional: bool) -> dict[str, Any]:
+        """Whom it may go to: without those who opted out, unless it is transactional. Nobody is left in `to`
+        where all of them did."""
+        gone = set() if transactional else opt_out.opted_out(a for given in people.values() for a in given)
+        kept = {name: opt_out.without(given, gone) for name, given in people.items()}
+        return {**kept, "transactional": transactional}
 
     def run(self, step: Step) -> Outcome:
         mail = self.values(step)
+        if not mail["to"]:
+            return Outcome(skipped=opt_out.REASON)
         row, _ = EmailMessage.objects.get_or_create(
             key=step.key,
             defaults={
@@ -112,6 +126,8 @@ class SendEmail(Action):
 
     def preview(self, step: Step) -> dict[str, Any]:
         mail = self.values(step)
+        if not mail["to"]:
+            return {"skipped": opt_out.REASON}
         return mail | {"template": mail["template"].key if mail["template"] else None}
 
 
@@ -149,7 +165,7 @@ class SendNotification(Action):
         values = self.values(step)
         ids = self._recipients(step, values)
         title = values.get("title") or values["message"].partition("\n")[0]
-        Notification.objects.tell(
+        rows = [
             Notification(
                 recipient_id=user,
                 type="workflow",
@@ -160,6 +176,10 @@ class SendNotification(Action):
                 key=step.key,
             )
             for user in ids
+        ]
+        name = step.run.workflow.name
+        Notification.objects.notify_grouped(
+            rows, f"workflow:{step.run.workflow_id}:{step.path}", f"more from the workflow {name!r}"
         )
         return Outcome({"recipients": ids})
 

@@ -23,7 +23,7 @@ from core.workflows.actions.base import (
     register,
 )
 from core.workflows.kinds import Ids
-from core.workflows.models import Rotation
+from core.workflows.models import RoundRobinState
 from core.workflows.params import Param, Scope
 
 BIG = Integer(min_value=1, max_value=2**63 - 1)
@@ -156,8 +156,8 @@ class AssignRecord(RecordAction):
 def next_turn(step: Step) -> int:
     """A number that grows by one with each run that gets here, from 0, whoever runs it."""
     key = {"workflow_id": step.run.workflow_id, "path": step.path}
-    Rotation.objects.bulk_create([Rotation(**key, turn=-1)], ignore_conflicts=True)
-    rotation = Rotation.objects.select_for_update().get(**key)
+    RoundRobinState.objects.bulk_create([RoundRobinState(**key, turn=-1)], ignore_conflicts=True)
+    rotation = RoundRobinState.objects.select_for_update().get(**key)
     rotation.turn += 1
     rotation.save(update_fields=["turn"])
     return rotation.turn
@@ -233,13 +233,14 @@ class AddComment(Action):
 class _Tags(RecordAction):
     """Base of adding and removing tags."""
 
-    params = (Param("tag", TextList(child=Text(max_length=60)), help_text="One tag or several."),)
+    tags_type = TextList(child=Text(max_length=60))
+    params = (Param("tag", tags_type, help_text="One tag or several."),)
 
     def values(self, step: Step) -> dict[str, Any]:
         given = step.given.get("tag")
         tags = given if isinstance(given, list) else [given]
         rendered = templating.value([t for t in tags if t not in (None, "")], step.subject.context)
-        return {"tag": self.params[0].kind.to_internal_value(rendered)}
+        return {"tag": self.tags_type.to_internal_value(rendered)}
 
     def check(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
         listed = {

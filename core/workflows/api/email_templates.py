@@ -17,34 +17,10 @@ from core.workflows import engine, templating
 from core.workflows.actions.messages import PARTS
 from core.workflows.api.serializers import EmailTemplateSerializer, template_names
 from core.workflows.models import Workflow, WorkflowExecution
-from core.workflows.subject import Subject
+from core.workflows.run_context import RunContext
 
 
-class EmailTemplateTrials(ResourceViewSet):
-    """What a template takes and looks like."""
-
-    @extend_schema(
-        request={JSON: ANYTHING}, responses={200: object_of({"subject": TEXT, "text": TEXT, "html": TEXT})}
-    )
-    @action(methods=["post"], detail=True)
-    def preview(self, request: Request, pk: str) -> Response:
-        """The mail for one record you see: `{"lead_id": 123}`. Nothing is sent."""
-        template = self.get_object()
-        context = Subject(trial_run(template, request), request.user).context
-        return Response(
-            {part: templating.render(getattr(template, part), context, how) for part, how in PARTS}
-        )
-
-    @extend_schema(responses={200: object_of({"used": array_of(TEXT), "known": array_of(TEXT)})})
-    @action(methods=["get"], detail=True)
-    def variables(self, request: Request, pk: str) -> Response:
-        """The names the template reads, and all it could read."""
-        template = self.get_object()
-        texts = [getattr(template, part) for part, _ in PARTS]
-        return Response({"used": sorted(templating.paths_read(texts)), "known": known(template.entity)})
-
-
-class EmailTemplateViewSet(EmailTemplateTrials):
+class EmailTemplateViewSet(ResourceViewSet):
     """Mails with `{{ … }}` in them, which workflows send by their `key`."""
 
     model = EmailTemplate
@@ -58,8 +34,28 @@ class EmailTemplateViewSet(EmailTemplateTrials):
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, created_by=self.request.user)
 
+    @extend_schema(
+        request={JSON: ANYTHING}, responses={200: object_of({"subject": TEXT, "text": TEXT, "html": TEXT})}
+    )
+    @action(methods=["post"], detail=True)
+    def preview(self, request: Request, pk: str) -> Response:
+        """The mail for one record you see: `{"lead_id": 123}`. Nothing is sent."""
+        template = self.get_object()
+        context = RunContext(preview_run(template, request), request.user).context
+        return Response(
+            {part: templating.render(getattr(template, part), context, how) for part, how in PARTS}
+        )
 
-def trial_run(template: EmailTemplate, request: Request) -> WorkflowExecution:
+    @extend_schema(responses={200: object_of({"used": array_of(TEXT), "known": array_of(TEXT)})})
+    @action(methods=["get"], detail=True)
+    def variables(self, request: Request, pk: str) -> Response:
+        """The names the template reads, and all it could read."""
+        template = self.get_object()
+        texts = [getattr(template, part) for part, _ in PARTS]
+        return Response({"used": sorted(templating.paths_read(texts)), "known": known(template.entity)})
+
+
+def preview_run(template: EmailTemplate, request: Request) -> WorkflowExecution:
     """A run about the record the body names. Raises InvalidError, or NotVisibleError for a hidden one."""
     data = request.data if isinstance(request.data, dict) else {}
     name, object_id = engine.record_named(data, template.entity)

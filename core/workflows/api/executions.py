@@ -9,7 +9,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import scopes
-from core.accounts.models import User
 from core.api.bodies import only, takes_no_body
 from core.api.parameters import moment_parameter
 from core.api.querying import filtered, ordered
@@ -35,8 +34,21 @@ SINCE = ("created_after", "created_before")
 RUN_PARAMETERS = list_parameters(WorkflowExecution, RUN_FILTERS, SINCE, RUN_ORDERINGS)
 
 
-class ExecutionVerbs(ReadOnlyResourceViewSet):
-    """Going on, and beginning anew."""
+class ExecutionViewSet(ReadOnlyResourceViewSet):
+    """Runs of workflows, with every step."""
+
+    model = WorkflowExecution
+    queryset = WorkflowExecution.objects.select_related("version", "workflow").prefetch_related("steps")
+    serializer_class = ExecutionSerializer
+    filterset_fields = (*RUN_FILTERS, "workflow")
+    ordering_fields = RUN_ORDERINGS
+    parameters = SINCE
+
+    def get_queryset(self) -> QuerySet:
+        return covered(super().get_queryset(), self.request.user)
+
+    def filter_queryset(self, rows: QuerySet) -> QuerySet:
+        return narrowed(self.request, super().filter_queryset(rows))
 
     @extend_schema(request=None, responses={200: ExecutionSerializer})
     @action(methods=["post"], detail=True)
@@ -66,10 +78,6 @@ class ExecutionVerbs(ReadOnlyResourceViewSet):
     def _shown_again(self, run: WorkflowExecution) -> Response:
         return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
 
-
-class ExecutionEnding(ExecutionVerbs):
-    """Ending one."""
-
     @extend_schema(request=None, responses={200: ExecutionSerializer})
     @action(methods=["post"], detail=True)
     @takes_no_body
@@ -78,10 +86,6 @@ class ExecutionEnding(ExecutionVerbs):
         run = self.get_object()
         operations.cancel(run)
         return self._shown_again(run)
-
-
-class ExecutionBulk(ReadOnlyResourceViewSet):
-    """Many at once."""
 
     @extend_schema(
         request={JSON: BULK_RETRY},
@@ -103,30 +107,13 @@ class ExecutionBulk(ReadOnlyResourceViewSet):
         return Response({"retried": operations.retry_many(rows)})
 
 
-class ExecutionViewSet(ExecutionBulk, ExecutionEnding):
-    """Runs of workflows, with every step."""
-
-    model = WorkflowExecution
-    queryset = WorkflowExecution.objects.select_related("version", "workflow").prefetch_related("steps")
-    serializer_class = ExecutionSerializer
-    filterset_fields = (*RUN_FILTERS, "workflow")
-    ordering_fields = RUN_ORDERINGS
-    parameters = SINCE
-
-    def get_queryset(self) -> QuerySet:
-        return covered(super().get_queryset(), self.request.user)
-
-    def filter_queryset(self, rows: QuerySet) -> QuerySet:
-        return narrowed(self.request, super().filter_queryset(rows))
-
-
-def executions_of(user: User) -> QuerySet[WorkflowExecution]:
+def executions_of(user: Any) -> QuerySet[WorkflowExecution]:
     """The runs a user may see."""
     rows = covered(WorkflowExecution.objects.visible_to(user), user)
     return rows.select_related("version").prefetch_related("steps").order_by("-id")
 
 
-def covered(rows: QuerySet[WorkflowExecution], user: User) -> QuerySet[WorkflowExecution]:
+def covered(rows: QuerySet[WorkflowExecution], user: Any) -> QuerySet[WorkflowExecution]:
     """The runs about records that an API key may read; what a run was given and did tells of its record."""
     if not scopes.is_limited(user):
         return rows

@@ -14,7 +14,7 @@ from core.workflows import definition, templating
 from core.workflows.actions.messages import PARTS
 from core.workflows.inbound import hook_url
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
-from core.workflows.subject import names_for
+from core.workflows.run_context import names_for
 
 
 class WorkflowSerializer(StrictSerializer):
@@ -45,7 +45,7 @@ class WorkflowSerializer(StrictSerializer):
             attrs["actions"] = definition.sealed(attrs["actions"], before)
         given = {name: attrs.get(name, getattr(self.instance, name, None)) for name in definition.PARTS}
         if any(name in attrs for name in definition.PARTS):
-            definition.check(given, user)
+            definition.check(given | {"actions": definition.unsealed(given["actions"])}, user)
         definition.require_scopes(given, user)
         return self._principal(attrs, user)
 
@@ -105,10 +105,20 @@ class EmailTemplateSerializer(StrictSerializer):
     class Meta:
         model = EmailTemplate
         fields = [
-            "id", "key", "name", "entity", "subject", "text", "html", "created_by", "created_at",
-            "updated_at",
+            "id", "key", "name", "entity", "subject", "text", "html", "transactional", "created_by",
+            "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = ["created_by", "created_at", "updated_at"]
+
+    def to_internal_value(self, data: Any) -> Any:
+        """`body` is taken for `text`, which the `send_email` action calls so."""
+        if isinstance(data, dict) and "body" in data:
+            if "text" in data:
+                raise serializers.ValidationError(
+                    {"body": [serializers.ErrorDetail("Given under two names.", "given_twice")]}
+                )
+            data = {("text" if name == "body" else name): value for name, value in data.items()}
+        return super().to_internal_value(data)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)

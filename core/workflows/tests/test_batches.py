@@ -12,10 +12,11 @@ from core.activities.tests.factories import CommentFactory
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
 from core.entities import entities
+from core.notifications.models import Notification
 from core.workflows import claiming, definition, engine, matching
 from core.workflows.actions import Action, Outcome, actions
 from core.workflows.actions.base import TemporaryError
-from core.workflows.models import Rotation, Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
+from core.workflows.models import RoundRobinState, Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
 from lead_management.models import Lead
 from tasks.models import Task
 
@@ -133,7 +134,7 @@ def test_round_robin_goes_round_within_one_transaction(make_workflow, make_lead,
         make_lead()
     settle()
     assert list(Lead.objects.order_by("id").values_list("assigned_to_id", flat=True)) == users * 2
-    assert Rotation.objects.get().turn == 5
+    assert RoundRobinState.objects.get().turn == 5
 
 
 @pytest.mark.django_db(transaction=True)
@@ -248,3 +249,16 @@ def test_to_a_value_and_from_it_are_two_questions(make_workflow, make_lead, chan
     settle()
     lead.refresh_from_db()
     assert sorted(lead.tags) == ["from", "to"]
+
+
+def test_a_run_reads_no_record_that_its_principal_no_longer_sees(make_workflow, make_user, settle):
+    manager = make_user("manager")
+    message = {"message": "Secret: {{ lead.first_name }}", "to": "principal"}
+    make_workflow([("send_notification", message)], run_as=manager)
+    lead = Lead.objects.create(first_name="Grace", owner=manager)
+    dispatch()
+    assert WorkflowExecution.objects.get().status == "queued"
+    Lead.objects.filter(pk=lead.pk).update(owner=make_user("rep"))
+    (run,) = settle()
+    assert (run.status, run.error_code) == ("failed", "not_found")
+    assert not Notification.objects.filter(title__contains="Grace").exists()

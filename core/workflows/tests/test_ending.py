@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def told_to_end():
-    jobs.stop_soon()
+    jobs.request_shutdown()
     yield
     jobs._ending[0] = 0
 
@@ -38,7 +38,7 @@ def test_what_was_claimed_and_not_begun_is_given_back(make_workflow, make_lead, 
     make_lead()
     dispatch()
     answers = iter([False, False])
-    monkeypatch.setattr(jobs, "is_stopping", lambda: next(answers, True))
+    monkeypatch.setattr(jobs, "shutting_down", lambda: next(answers, True))
     tasks.run_workflows()
     states = WorkflowExecution.objects.order_by("id").values_list("status", "lost_leases")
     assert list(states) == [("completed", 0), ("queued", 0), ("queued", 0)]
@@ -61,8 +61,8 @@ def test_a_process_forked_before_hears_of_it_too():
     child = os.fork()
     if not child:
         os.read(reading, 1)
-        os._exit(7 if jobs.is_stopping() else 1)
-    jobs.stop_soon()
+        os._exit(7 if jobs.shutting_down() else 1)
+    jobs.request_shutdown()
     os.write(writing, b"x")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     jobs._ending[0] = 0

@@ -137,7 +137,7 @@ def test_a_refused_mail_is_tried_again_under_the_same_id_and_a_permanent_refusal
     assert (row.status, row.attempts, row.to) == ("sent", 2, ["a@x.example"])
     assert row.subject == "Hi Bcc: x@y.example"
     assert f"<{row.key}@" in mailbox.messages[0][1]
-    EmailMessage.objects.update(status="queued", due_at="2020-01-01T00:00Z")
+    EmailMessage.objects.update(status="queued", done=[], due_at="2020-01-01T00:00Z")
     mailbox.answers = ["554 never"]
     mailing.send_due()
     row.refresh_from_db()

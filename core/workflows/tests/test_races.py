@@ -14,7 +14,7 @@ from core.changes import ChangeBatch
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
 from core.errors import ConflictError
-from core.workflows import automation, engine, matching, operations, sweeps
+from core.workflows import engine, matching, operations, sweeps, work_turn
 from core.workflows.actions import Action, Outcome, actions
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep
 from lead_management.models import Lead
@@ -159,7 +159,7 @@ def test_fifty_changes_of_each_record_are_handled_in_their_order_by_many_workers
 ):
     make_workflow([("slow", {}), ("add_comment", {"body": "{{ run.id }}"})], trigger="record_updated")
     leads = [make_lead() for _ in range(3)]
-    with working(automation.work_turn, threads=4):
+    with working(work_turn.work_turn, threads=4):
         for n in range(50):
             Lead.objects.filter(pk__in=[lead.pk for lead in leads]).update(call_attempts=n + 1)
         until(lambda: WorkflowExecution.objects.filter(status="completed").count() == 150)
@@ -178,7 +178,7 @@ def test_a_flood_of_ten_thousand_runs_does_not_hold_up_one_by_hand(make_workflow
     by_hand = make_workflow([("add_comment", {"body": "now"})], trigger="manual", name="By hand")
     lead = make_lead()
     Lead.objects.bulk_create([Lead(first_name=f"L{n}") for n in range(10_000)])
-    with working(automation.work_turn, threads=1):
+    with working(work_turn.work_turn, threads=1):
         until(lambda: WorkflowExecution.objects.exists())
         waits = []
         for _ in range(5):

@@ -46,6 +46,10 @@ class ChangeTrigger(Trigger):
 
     on_changes = True
 
+    def fits(self, entity: Entity, settings: Settings) -> bool:
+        """Whether changes of this entity can start it."""
+        return (not self.entities or entity.name in self.entities) and not self.check(entity, settings)
+
     def q(self, entity: Entity, settings: Settings) -> Q:
         """The rows of the change table that start a run."""
         found = Q(kind=self.kinds[0]) if len(self.kinds) == 1 else Q(kind__in=self.kinds)

@@ -1,5 +1,7 @@
 """Comments that were edited or deleted: what was told of them says no more than they say now."""
 
+from typing import Any
+
 from django.db import connection
 
 from core.activities.mentions import names_in
@@ -31,7 +33,7 @@ WHERE c.id = ANY(%(changes)s) AND n.recipient_id = f.user_id AND n.read_at IS NU
 """  # noqa: S608 (constants)
 
 
-def correct(batch: ChangeBatch) -> None:
+def update_notifications(batch: ChangeBatch) -> None:
     """Take back what a batch's edits and deletions took out of comments, from inboxes and from mails that
     were not sent yet. Five statements for any number of comments."""
     changed = batch.changes.filter(
@@ -41,7 +43,7 @@ def correct(batch: ChangeBatch) -> None:
     if not rows:
         return
     named = sorted({(pk, name) for _, pk, (old, *_) in rows for name in names_in(old or "")})
-    params = {
+    params: dict[str, Any] = {
         "changes": [change for change, *_ in rows],
         "comments": [pk for _, pk, _ in rows],
         "named_in": [pk for pk, _ in named],

@@ -16,7 +16,7 @@ from core.notifications.types import CHANNELS, types
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\Z", re.ASCII)
 
 
-class _Reading:
+class _Input:
     """One pass over the input: values taken, everything wrong collected."""
 
     def __init__(self) -> None:
@@ -47,43 +47,43 @@ class _Reading:
         return take
 
 
-def change(user: User, raw: Any) -> Preferences:
+def update_preferences(user: Any, raw: Any) -> Preferences:
     """Take the given parts over into the user's preferences. Raises InvalidError and then changes nothing."""
     NotificationPreference.objects.get_or_create(user=user)
     own = NotificationPreference.objects.select_for_update().get(user=user)
-    reading = _Reading()
+    given = _Input()
     zones: list[str] = []
-    reading.parts(raw, "", _parts(reading, own, zones))
+    given.parts(raw, "", _parts(given, own, zones))
     if own.quiet and own.quiet_days and own.quiet_from == own.quiet_until:
-        reading.refuse("do_not_disturb.end", "The hours end when they begin.")
-    if reading.issues:
-        raise InvalidError(reading.issues)
+        given.refuse("do_not_disturb.end", "The hours end when they begin.")
+    if given.issues:
+        raise InvalidError(given.issues)
     own.save()
     if zones:
         User.objects.filter(pk=user.pk).update(time_zone=zones[0])
     return of(user)
 
 
-def _parts(reading: _Reading, own: NotificationPreference, zones: list[str]) -> dict[str, Callable[..., Any]]:
+def _parts(given: _Input, own: NotificationPreference, zones: list[str]) -> dict[str, Callable[..., Any]]:
     def channels(raw: Any, path: str) -> None:
-        reading.parts(raw, path, {c: reading.flag(_setter(own.channels, c)) for c in CHANNELS})
+        given.parts(raw, path, {c: given.flag(_setter(own.channels, c)) for c in CHANNELS})
 
     def matrix(raw: Any, path: str) -> None:
-        reading.parts(raw, path, {kind.name: _row(reading, own, kind.name) for kind in types})
+        given.parts(raw, path, {kind.name: _row(given, own, kind.name) for kind in types})
 
     def digest(raw: Any, path: str) -> None:
-        known = {word: reading.flag(_attribute(own, f"{word}_digest")) for word in ("daily", "weekly")}
-        reading.parts(raw, path, known)
+        known = {word: given.flag(_attribute(own, f"{word}_digest")) for word in ("daily", "weekly")}
+        given.parts(raw, path, known)
 
     def quiet(raw: Any, path: str) -> None:
-        reading.parts(raw, path, _quiet_parts(reading, own))
+        given.parts(raw, path, _quiet_parts(given, own))
 
     def zone(raw: Any, path: str) -> None:
         try:
             check_time_zone(str(raw))
             zones.append(str(raw))
         except ValidationError as error:
-            reading.refuse(path, error.messages[0])
+            given.refuse(path, error.messages[0])
 
     return {
         "channels": channels,
@@ -94,7 +94,7 @@ def _parts(reading: _Reading, own: NotificationPreference, zones: list[str]) -> 
     }
 
 
-def _row(reading: _Reading, own: NotificationPreference, name: str) -> Callable[[Any, str], None]:
+def _row(given: _Input, own: NotificationPreference, name: str) -> Callable[[Any, str], None]:
     """One type's cells, or one flag for all of its channels."""
 
     def take(raw: Any, path: str) -> None:
@@ -102,19 +102,19 @@ def _row(reading: _Reading, own: NotificationPreference, name: str) -> Callable[
         if isinstance(raw, bool):
             row |= dict.fromkeys(CHANNELS, raw)
         else:
-            reading.parts(raw, path, {c: reading.flag(_setter(row, c)) for c in CHANNELS})
+            given.parts(raw, path, {c: given.flag(_setter(row, c)) for c in CHANNELS})
 
     return take
 
 
-def _quiet_parts(reading: _Reading, own: NotificationPreference) -> dict[str, Callable[[Any, str], None]]:
+def _quiet_parts(given: _Input, own: NotificationPreference) -> dict[str, Callable[[Any, str], None]]:
     return {
-        "enabled": reading.flag(_attribute(own, "quiet")),
-        "start": _clock(reading, own, "quiet_from"),
-        "end": _clock(reading, own, "quiet_until"),
-        "days": _weekdays(reading, own, "quiet_days"),
-        "whole_days": _weekdays(reading, own, "silent_days"),
-        "allow_urgent": reading.flag(_attribute(own, "urgent_passes")),
+        "enabled": given.flag(_attribute(own, "quiet")),
+        "start": _clock(given, own, "quiet_from"),
+        "end": _clock(given, own, "quiet_until"),
+        "days": _weekdays(given, own, "quiet_days"),
+        "whole_days": _weekdays(given, own, "silent_days"),
+        "allow_urgent": given.flag(_attribute(own, "urgent_passes")),
     }
 
 
@@ -132,22 +132,22 @@ def _attribute(own: NotificationPreference, name: str) -> Callable[[Any], None]:
     return put
 
 
-def _clock(reading: _Reading, own: NotificationPreference, name: str) -> Callable[[Any, str], None]:
+def _clock(given: _Input, own: NotificationPreference, name: str) -> Callable[[Any, str], None]:
     def take(raw: Any, path: str) -> None:
         found = _CLOCK.match(raw) if isinstance(raw, str) else None
         if found:
             setattr(own, name, time(int(found[1]), int(found[2])))
         else:
-            reading.refuse(path, "Expected a time of day as HH:MM.")
+            given.refuse(path, "Expected a time of day as HH:MM.")
 
     return take
 
 
-def _weekdays(reading: _Reading, own: NotificationPreference, name: str) -> Callable[[Any, str], None]:
+def _weekdays(given: _Input, own: NotificationPreference, name: str) -> Callable[[Any, str], None]:
     def take(raw: Any, path: str) -> None:
         if isinstance(raw, list) and all(day in DAYS for day in raw):
             setattr(own, name, [d for d in DAYS if d in raw])
         else:
-            reading.refuse(path, f"Expected a list of: {', '.join(DAYS)}.")
+            given.refuse(path, f"Expected a list of: {', '.join(DAYS)}.")
 
     return take

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from core.accounts.models import User
+from core.changes import past_states as past
 from core.changes.models import Change
 from core.conditions import change_q, parse, record_q
 from core.entities import Entity, entities, field_types
@@ -20,7 +21,7 @@ from core.workflows.batch import RecordBatch, TransactionCache
 from core.workflows.models import WorkflowExecution
 from core.workflows.templating import Names, paths_read
 
-PERSON = {"id": {}, "username": {}, "first_name": {}, "last_name": {}, "full_name": {}, "email": {}}
+PERSON: Names = {name: {} for name in ("id", "username", "first_name", "last_name", "full_name", "email")}
 ALWAYS: Names = {
     "now": {},
     "today": {},
@@ -37,24 +38,29 @@ def names_for(entity: Entity | None, *, changes: bool = False) -> Names:
     found: dict[str, Any] = dict(ALWAYS)
     if entity is None:
         return found
-    record = {
-        c.name: None if isinstance(c.field_type, field_types.Json | field_types.TextList) else {}
-        for c in entity.columns
-    }
+    record: dict[str, Any] = {c.name: _below(c.field_type) for c in entity.columns}
     found |= {entity.name: record, "record": record, "user": PERSON}
     found |= {c.name: PERSON for c in person_columns(entity)}
     if changes:
-        found |= {"old": dict.fromkeys(record)}
+        values = dict.fromkeys(record)
+        found |= {"old": values, "change": {"old": values, "new": values}}
     return found
+
+
+def _below(kind: Any) -> Names | None:
+    """What may be read below a column's value."""
+    if isinstance(kind, field_types.Json | field_types.TextList):
+        return None
+    return PERSON if _is_person(kind) else {}
+
+
+def _is_person(kind: Any) -> bool:
+    return isinstance(kind, field_types.Reference) and kind.target == "user"
 
 
 def person_columns(entity: Entity) -> list[Any]:
     """The columns that name a user, under whose names templates find that user."""
-    return [
-        c
-        for c in entity.columns
-        if isinstance(c.field_type, field_types.Reference) and c.field_type.target == "user"
-    ]
+    return [c for c in entity.columns if _is_person(c.field_type)]
 
 
 def columns_read(entity: Entity | None, raw: Any) -> frozenset[str] | None:
@@ -79,19 +85,45 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else value
 
 
-def person(user: User | None) -> dict[str, Any]:
-    if user is None:
-        return dict.fromkeys(PERSON, "")
-    full_name = user.get_full_name() or user.username
-    own = {name: getattr(user, name) for name in ("id", "username", "first_name", "last_name", "email")}
-    return own | {"full_name": full_name}
+class Person(Mapping[str, Any]):
+    """A user as templates read them. By itself it is printed as the full name. The e-mail address is there
+    for those only who may see it in the list of users: a template shows its reader no more than the API."""
+
+    def __init__(self, user: User | None, with_email: bool = False) -> None:
+        self.values_ = dict.fromkeys(PERSON, "")
+        if user is not None:
+            names = ("id", "username", "first_name", "last_name")
+            self.values_ |= {name: getattr(user, name) for name in names}
+            self.values_ |= {"full_name": user.get_full_name(), "email": user.email if with_email else ""}
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values_[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+    def __str__(self) -> str:
+        return str(self.values_["full_name"])
+
+
+class PersonId(int):
+    """A user's id as a record holds it; what is read below it (`lead.owner.full_name`) is the person's."""
+
+    find: Callable[[int], Person]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.find(int(self))[name]
 
 
 class Lazy(Mapping[str, Any]):
     """Names read from the database when a template first asks for them."""
 
     def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
-        self.makers, self.made = makers, {}
+        self.makers = makers
+        self.made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.made:
@@ -105,21 +137,21 @@ class Lazy(Mapping[str, Any]):
         return len(self.makers)
 
 
-class Subject:
+class RunContext:
     """The record of a run as its principal sees it. `user` None is the system itself; `batch` are the runs it
     is read together with."""
 
     def __init__(
         self,
         run: WorkflowExecution,
-        user: User | None,
+        user: Any,
         trigger_type: str = "",
         batch: RecordBatch | None = None,
         schedule_zone: str = "",
     ) -> None:
         self.run, self.user, self.trigger_type = run, user, trigger_type
         self.schedule_zone = schedule_zone
-        self.entity = entities.get(run.entity)
+        self.entity: Any = entities.get(run.entity)
         self.pk = run.object_id
         self.batch = batch or RecordBatch(self.entity, [self.pk] if self.pk else [], TransactionCache(user))
 
@@ -151,8 +183,10 @@ class Subject:
         """The record by public names, those its batch asks for; of a deleted one what it last was. Raises
         NotVisibleError."""
         found = self.batch.row(self.pk)
-        if found:
-            return {name: plain(value) for name, value in found.items()}
+        if found and self.entity:
+            people = {c.name for c in person_columns(self.entity)}
+            shown = {name: plain(value) for name, value in found.items()}
+            return shown | {name: self._person_id(shown[name]) for name in people & shown.keys()}
         if self.change is not None and self.change.kind == Change.Kind.DELETED:
             return self.old | {"id": self.pk}
         raise NotVisibleError("The record is not there, or not visible to whom the workflow acts as.")
@@ -163,6 +197,30 @@ class Subject:
         names = self.entity.public_names if self.entity else {}
         changes = self.change.changes if self.change else {}
         return {names.get(key, key): pair[0] for key, pair in changes.items()}
+
+    @property
+    def new(self) -> dict[str, Any]:
+        """The record's values right after the change, whatever became of it since; of a deleted one those
+        before."""
+        if self.entity is None or self.change is None:
+            return {}
+        if self.change.kind != Change.Kind.DELETED and self.batch.row(self.pk) is None:
+            raise NotVisibleError("The record is not there, or not visible to whom the workflow acts as.")
+        states = past.states_after(self.entity, [self.change])
+        names = self.entity.public_names
+        return {names[key]: value for _, state in states for key, value in state.items() if key in names}
+
+    def person(self, user_id: int | None) -> Person:
+        """A user, with the e-mail address if whom the run acts as may see it. The system sees all."""
+        user = self.batch.cache.users.get(user_id)
+        return Person(user, user is not None and self.batch.cache.knows_email_of(user.pk))
+
+    def _person_id(self, user_id: int | None) -> PersonId | None:
+        if user_id is None:
+            return None
+        found = PersonId(user_id)
+        found.find = self.person
+        return found
 
     def meets(self, conditions: Any, *, changes: bool = False) -> bool:
         """Whether the record, as it is now, meets conditions. Those about the change look at the change."""
@@ -186,7 +244,7 @@ class Subject:
             "site": lambda: {"name": settings.SITE_NAME, "url": settings.PUBLIC_URL},
             "trigger": self._trigger,
             "payload": lambda: self.run.trigger_data,
-            "user": lambda: person(self.user),
+            "user": lambda: Person(self.user, with_email=True),
         }
         if self.entity is not None:
             makers |= {
@@ -194,22 +252,22 @@ class Subject:
                 "record": lambda: self.context[self.entity.name],
             }
             makers |= {"old": lambda: self.old}
+            makers |= {"change": lambda: Lazy({"old": lambda: self.old, "new": lambda: self.new})}
             makers |= {c.name: self._person_maker(c.name) for c in person_columns(self.entity)}
         return Lazy(makers)
 
     def _trigger(self) -> dict[str, Any]:
         change = self.change
-        actor = self.batch.cache.users.get(change.actor_id) if change else None
         at = change.at if change else self.run.created_at
         return {
             "type": self.trigger_type,
             "kind": change.kind if change else "",
             "at": plain(at),
-            "actor": person(actor),
+            "actor": self.person(change.actor_id if change else None),
         }
 
     def _person_maker(self, name: str) -> Callable[[], Any]:
-        def make() -> dict[str, Any]:
-            return person(self.batch.cache.users.get(self.context["record"].get(name)))
+        def make() -> Person:
+            return self.person(self.context["record"].get(name))
 
         return make

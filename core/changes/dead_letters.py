@@ -1,15 +1,12 @@
 """What a consumer could not take: kept, tried again ever more seldom, given up in the end but not lost."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from core.changes.models import FailedFeed
-
-if TYPE_CHECKING:
-    from core.changes.dispatch import ChangeBatch
+from core.changes.batch import ChangeBatch
+from core.changes.models import FailedDispatch
 
 TAKEN = 20
 MAX_ATTEMPTS = 10
@@ -22,10 +19,10 @@ def pause(attempts: int) -> timedelta | None:
     return timedelta(seconds=FIRST_PAUSE_S * 3 ** (attempts - 1)) if attempts < MAX_ATTEMPTS else None
 
 
-def put_aside(consumer: str, batch: "ChangeBatch", attempts: int, error: Exception) -> None:
+def store(consumer: str, batch: ChangeBatch, attempts: int, error: Exception) -> None:
     """Keep the batch for the consumer's next try."""
     wait = pause(attempts)
-    FailedFeed.objects.create(
+    FailedDispatch.objects.create(
         consumer=consumer,
         entity=batch.entity,
         automation=batch.automation,
@@ -36,12 +33,12 @@ def put_aside(consumer: str, batch: "ChangeBatch", attempts: int, error: Excepti
     )
 
 
-def due() -> QuerySet[FailedFeed]:
-    return FailedFeed.objects.filter(due_at__lte=timezone.now())
+def due() -> QuerySet[FailedDispatch]:
+    return FailedDispatch.objects.filter(due_at__lte=timezone.now())
 
 
-def take() -> list[FailedFeed]:
+def claim() -> list[FailedDispatch]:
     """Some that are due, oldest first, out of the table: who takes them feeds them in this transaction."""
     rows = list(due().order_by("id")[:TAKEN])
-    FailedFeed.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    FailedDispatch.objects.filter(pk__in=[row.pk for row in rows]).delete()
     return rows

@@ -23,7 +23,7 @@ UPDATE core_change c SET xid = n.new FROM numbers n WHERE c.xid = n.old
 """
 
 
-def renumber() -> int:
+def renumber_transactions() -> int:
     """Number the changes' transactions anew, below this server's oldest running one and in their order, if
     they are another server's; returns the number of changes, 0 in a database that was not restored."""
     with transaction.atomic(), connection.cursor() as cursor:

@@ -31,7 +31,7 @@ def record_title(entity: Entity, alias: str) -> str:
     return f"coalesce(nullif(concat_ws(' ', {parts}), ''),{others} '{entity.name} ' || {alias}.id)"
 
 
-def told(entity: Entity, pairs: str, params: Mapping[str, Any]) -> str:
+def visible_recipients_cte(entity: Entity, pairs: str, params: Mapping[str, Any]) -> str:
     """CTEs ending in `told`: the rows of `pairs` whose recipient sees the record and did not act.
 
     `pairs` selects recipient_id, object_id, actor_id and whatever the wording needs. `name` is the record's
@@ -50,7 +50,7 @@ def told(entity: Entity, pairs: str, params: Mapping[str, Any]) -> str:
     )
 
 
-def tell_each(
+def insert_one_each(
     entity: Entity,
     kind: str,
     pairs: str,
@@ -63,10 +63,10 @@ def tell_each(
 ) -> int:
     """One notification per pair, once per `key` (SQL over `told`). Returns how many.
 
-    `few` leaves out recipients who have MANY records at once: see `tell_many`.
+    `few` leaves out recipients who have MANY records at once: see `insert_summary`.
     """
     return _run(
-        f"{told(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
+        f"{visible_recipients_cte(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
         f" SELECT recipient_id, %(kind)s, left({title}, 300), {body}, %(entity)s, object_id, {key}, '', 1,"
         f" actor_id FROM told WHERE {f'n < {MANY}' if few else 'true'} ORDER BY recipient_id, object_id"
         " ON CONFLICT (recipient_id, key) WHERE key <> '' DO NOTHING",
@@ -74,7 +74,7 @@ def tell_each(
     )
 
 
-def tell_about(
+def upsert_per_record(
     entity: Entity,
     kind: str,
     pairs: str,
@@ -88,11 +88,11 @@ def tell_about(
     """One notification per recipient and record, in which later ones merge while it is unread.
 
     `again` is the title of a merged one: SQL over `excluded` in which `{n}` is how many there are by then.
-    `few` leaves out recipients who have MANY records at once: see `tell_many`.
+    `few` leaves out recipients who have MANY records at once: see `insert_summary`.
     """
     merged = f"left({again.format(n='(n.count + excluded.count)')}, 300)"
     return _run(
-        f"{told(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
+        f"{visible_recipients_cte(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
         f" SELECT recipient_id, %(kind)s, left({title}, 300), {body}, %(entity)s, object_id, '',"
         f" %(kind)s || ':' || %(entity)s || ':' || object_id, count, actor_id"
         f" FROM told WHERE {f'n < {MANY}' if few else 'true'} ORDER BY recipient_id, object_id"
@@ -101,13 +101,13 @@ def tell_about(
     )
 
 
-def tell_many(entity: Entity, kind: str, pairs: str, params: dict[str, Any], *, title: str) -> int:
+def insert_summary(entity: Entity, kind: str, pairs: str, params: dict[str, Any], *, title: str) -> int:
     """One notification for everyone who has MANY records at once: "12 leads were assigned to you".
 
     `title` is SQL in which `{n}` is how many there are; later ones add to it while it is unread.
     """
     return _run(
-        f"{told(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
+        f"{visible_recipients_cte(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
         f" SELECT recipient_id, %(kind)s, left({title.format(n='count(*)')}, 300), '', %(entity)s, NULL, '',"
         f" %(kind)s || ':' || %(entity)s, count(*), max(actor_id)"
         f" FROM told WHERE n >= {MANY} GROUP BY recipient_id ORDER BY recipient_id"
@@ -116,12 +116,12 @@ def tell_many(entity: Entity, kind: str, pairs: str, params: dict[str, Any], *, 
     )
 
 
-def tell_together(
+def insert_summary_once(
     entity: Entity, kind: str, pairs: str, params: dict[str, Any], *, title: str, key: str, many: str
 ) -> int:
-    """As `tell_many`, for those of whom each is told once per `key`: that is kept in rows of no inbox."""
+    """As `insert_summary`, where each record is told of once per `key`: kept in rows of no inbox."""
     return _run(
-        f"{told(entity, pairs, params)}, kept AS (INSERT INTO core_notification AS k"  # noqa: S608
+        f"{visible_recipients_cte(entity, pairs, params)}, kept AS (INSERT INTO core_notification AS k"  # noqa: S608
         f" {_COLUMNS[:-1]}, in_inbox, planned_at)"
         f" SELECT recipient_id, %(kind)s, left({title}, 300), '', %(entity)s, object_id, {key}, '', 1,"
         f" actor_id, false, now() FROM told WHERE n >= {MANY} ORDER BY recipient_id, object_id"

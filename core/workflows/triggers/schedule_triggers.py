@@ -12,7 +12,7 @@ from core.entities import Entity
 from core.entities.columns import Column
 from core.entities.custom import PREFIX
 from core.entities.field_types import Choice, Date, DateTime, Text
-from core.errors import FieldIssue, ValueRefusedError
+from core.errors import FieldIssue, ValueRefusedError, unknown
 from core.workflows.kinds import ClockTime, Span, ZoneName
 from core.workflows.params import Param
 from core.workflows.schedule import CATCH_UP, Schedule
@@ -99,7 +99,7 @@ class InboundTrigger(Trigger):
         known = {name for name, column in entity.by_name.items() if column.filterable}
         known |= set(entity.by_input_name)
         return [
-            FieldIssue(f"match.{name[:60]}", "unknown_field", "Unknown field.")
+            unknown(f"match.{name[:60]}", sorted(known))
             for name in match
             if name not in known and not name.startswith(PREFIX)
         ]

@@ -3,6 +3,7 @@
 from django.db import connection
 
 from core.changes.dispatch import dispatch, oldest_age_s
+from core.jobs import Turn
 from core.standalone_runner import Stopped
 from core.workflows import claiming, engine, sweeps
 
@@ -29,5 +30,8 @@ SELECT (SELECT count(*) FROM core_workflowexecution
 
 
 def work_turn(stopped: Stopped = lambda: False) -> int:
-    """Start what dates ask for, feed changes to consumers, take steps; returns how much there was to do."""
-    return sweeps.sweep() + dispatch() + engine.run_due(stopped=stopped)
+    """Start what dates ask for, feed changes to consumers, take steps, all within one turn; returns how much
+    there was to do."""
+    turn = Turn(stopped=stopped)
+    started = sweeps.sweep(turn) + dispatch(turn=turn)
+    return started + engine.run_due(turn.left_s, stopped)

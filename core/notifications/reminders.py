@@ -1,0 +1,96 @@
+"""Moments that columns hold: reminders and due times, each told once however often it is looked for."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from core import jobs
+from core.entities import entities
+from core.notifications.bulk_insert import insert_one_each, insert_summary_once
+from core.notifications.models import PLAN_JOB
+from core.registry import Registry
+
+# What a stopped system missed is still told for so long.
+LOOK_BACK = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Reminder:
+    """A column of an entity whose moment, once it has come, is told to the assignee, else the owner.
+
+    `condition` is SQL over the table's columns (alias r) that must hold; `title` is what stands before the
+    record's own. Many that are found at once are told of in one line where `many` has words for it
+    ("tasks are overdue"). `only_ahead` leaves out moments that were past when they were entered: of being
+    overdue one still wants to hear, of what one was to be reminded of last week one does not.
+    """
+
+    entity: str
+    column: str
+    type: str
+    title: str
+    condition: str = "true"
+    many: str = ""
+    only_ahead: bool = False
+
+
+reminders: Registry[Reminder] = Registry("moment")
+
+
+def remind(entity: str, column: str, title: str, *, type: str = "reminder", **more: str) -> None:
+    """Tell whom a record of `entity` belongs to when the moment in `column` has come."""
+    ahead = type == "reminder"
+    made = Reminder(entity, column, type, title, only_ahead=ahead, **more)
+    reminders.register(f"{type}:{entity}.{column}", made)
+
+
+_KEY = "%(kind)s || ':' || %(entity)s || ':' || {object_id} || ':' || {moment}"
+# What was past already when the record came (by an import, say), came back or was given this moment is no
+# reminder any more. A minute is allowed for clocks, and for "remind me now".
+_ARRIVED_BEFORE = """
+  AND NOT EXISTS (SELECT 1 FROM core_change c
+    WHERE c.entity = %(entity)s AND c.object_id = r.id AND c.at > r.{column} + interval '1 minute'
+      AND (c.kind IN ('created', 'restored') OR c.changes ? '{column}'))
+"""
+_PAIRS = """
+SELECT coalesce(r.assigned_to_id, r.owner_id) AS recipient_id, r.id AS object_id, NULL::bigint AS actor_id,
+       {moment} AS moment
+FROM {table} r
+WHERE r.{column} <= %(now)s AND r.{column} > %(since)s AND r.archived_at IS NULL AND ({condition})
+  AND coalesce(r.assigned_to_id, r.owner_id) IS NOT NULL {arrived}
+  AND NOT EXISTS (SELECT 1 FROM core_notification o
+    WHERE o.recipient_id = coalesce(r.assigned_to_id, r.owner_id) AND o.key <> '' AND o.key = {key})
+"""
+
+
+def notify_due(kind: str, now: datetime | None = None) -> int:
+    """Tell of all moments of a type that have come by `now`; returns how many were told."""
+    now = now or timezone.now()
+    notified = sum(_notify(reminder, now) for reminder in reminders if reminder.type == kind)
+    if notified:
+        jobs.enqueue(PLAN_JOB)
+    return notified
+
+
+def _notify(reminder: Reminder, now: datetime) -> int:
+    entity = entities[reminder.entity]
+    table = entity.model._meta.db_table
+    at = f"extract(epoch FROM r.{reminder.column})::bigint"
+    known = _KEY.format(object_id="r.id", moment=at)
+    arrived = _ARRIVED_BEFORE.format(column=reminder.column) if reminder.only_ahead else ""
+    pairs = _PAIRS.format(
+        column=reminder.column,
+        table=table,
+        condition=reminder.condition,
+        key=known,
+        moment=at,
+        arrived=arrived,
+    )
+    params = {"now": now, "since": now - LOOK_BACK, "title": reminder.title, "many": reminder.many}
+    wording = {"title": "%(title)s || name", "key": _KEY.format(object_id="object_id", moment="moment")}
+    alone = insert_one_each(entity, reminder.type, pairs, params, few=bool(reminder.many), **wording)
+    if not reminder.many:
+        return alone
+    return alone + insert_summary_once(
+        entity, reminder.type, pairs, params, many="{n} || ' ' || %(many)s", **wording
+    )
