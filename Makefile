@@ -8,11 +8,12 @@ DEV_STAMP := .venv/installed-dev-$(shell cat requirements.txt requirements-dev.t
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint schema seed clean
+.PHONY: help run test lint mutants schema seed clean
 
 help:  ## Say what there is
 	@echo "make run    start the CRM: PostgreSQL, Valkey, web, worker, beat (Ctrl-C stops all)"
 	@echo "make test   run the whole test suite (WORKERS=3 processes)"
+	@echo "make mutants break each listed guard in turn and see its test fail (an hour; ARGS='--only webhook')"
 	@echo "make lint   check style, types, layers, migrations, deployment settings, API schema"
 	@echo "make schema write docs/openapi.yaml from the code"
 	@echo "make seed   add demo data: make seed ARGS='--leads 1000'"
@@ -26,6 +27,9 @@ test: $(DEV_STAMP)
 
 lint: $(DEV_STAMP)
 	$(PY) -m backend.development.lint
+
+mutants: $(DEV_STAMP)
+	$(PY) -m tests.mutants $(ARGS)
 
 schema: $(DEV_STAMP)
 	$(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

@@ -1,0 +1,1 @@
+"""Guards that are broken on purpose: each must turn a named test red (`make mutants`)."""
