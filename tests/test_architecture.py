@@ -8,14 +8,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from statistics import median, quantiles
 
 from django.apps import apps
 from django.conf import settings
+from factory.django import DjangoModelFactory
 
 from backend.local_apps import LOCAL_APPS
 from core.entities import entities
+from tests.entity_api import EntityAPITests
 
 FUNCTION_MEDIAN, FUNCTION_P90, FUNCTION_MAX = 8, 30, 60
 MODULE_MAX = 500
@@ -100,3 +103,58 @@ def test_core_names_no_entity():
     inside = [module for module in modules() if module.path.startswith("core/")]
     found = {module.path: lines for module in inside if (lines := speaking(module))}
     assert set(found) == NAMING, "\n".join(line for lines in found.values() for line in lines)
+
+
+# Tests that create records of a model with a factory by the model itself, each for its reason.
+CREATING = {
+    "core/changes/tests/test_capture.py": "what a creation through the ORM is recorded as",
+    "core/workflows/tests/test_engine.py": "the ORM is one of the ways to a record that start runs",
+}
+
+
+def tests_of_the_apps() -> list[Module]:
+    base = Path(settings.BASE_DIR)
+    found = [
+        path.relative_to(base) for folder in (*LOCAL_APPS, "tests") for path in (base / folder).rglob("*.py")
+    ]
+    kept = [path for path in [*found, Path("conftest.py")] if {"tests", "conftest.py"} & set(path.parts)]
+    return [Module(str(path), (base / path).read_text()) for path in sorted(kept)]
+
+
+def models_with_a_factory() -> set[str]:
+    """Names of the models that the modules called `factories` make."""
+    found = set()
+    for module in tests_of_the_apps():
+        if module.path.endswith("/factories.py"):
+            made = vars(import_module(module.path.removesuffix(".py").replace("/", "."))).values()
+            kinds = [kind for kind in made if isinstance(kind, type) and issubclass(kind, DjangoModelFactory)]
+            found |= {kind._meta.model.__name__ for kind in kinds if kind._meta.model is not None}
+    return found
+
+
+def creations(module: Module, models: set[str]) -> list[str]:
+    """Where the module says `Model.objects.create(…)` of one of the models."""
+    found = []
+    for node in module.nodes(ast.Call):
+        called = ast.unparse(node.func)
+        if (name := called.removesuffix(".create").removesuffix(".create_user")) != called:
+            model = name.removesuffix(".objects").rpartition(".")[2]
+            if name.endswith(".objects") and model in models:
+                found.append(f"{module.path}:{node.lineno} {called}")
+    return found
+
+
+def test_tests_make_records_by_factories():
+    models = models_with_a_factory()
+    assert models >= {"User", "Team", "Lead", "Contact", "Company", "Opportunity", "Task", "CustomField"}
+    found = {module.path: creations(module, models) for module in tests_of_the_apps()}
+    told = "\n".join(line for path, lines in found.items() if path not in CREATING for line in lines)
+    assert {path for path, lines in found.items() if lines} == set(CREATING), told
+
+
+def test_every_entity_is_held_to_the_suite_of_all():
+    texts = (module for module in tests_of_the_apps() if "(EntityAPITests)" in module.text)
+    found = [vars(import_module(m.path.removesuffix(".py").replace("/", "."))).values() for m in texts]
+    suites = [kind for made in found for kind in made if isinstance(kind, type)]
+    held = {kind.entity for kind in suites if issubclass(kind, EntityAPITests) and kind is not EntityAPITests}
+    assert held == {entity.name for entity in entities}

@@ -389,7 +389,7 @@ def test_automation_is_refused_without_what_a_conversion_needs(admin, required):
 
 
 def test_an_amount_has_the_places_of_the_leads_currency(api, rep):
-    lead = Lead.objects.create(first_name="Ada", owner=rep, currency="KWD")
+    lead = LeadFactory(first_name="Ada", owner=rep, currency="KWD")
     url = f"/api/v1/leads/{lead.pk}/convert/"
     refused = api(rep).post(url, {"amount": "1.2345"})
     assert refused.status_code == 400

@@ -2,17 +2,22 @@
 
 import pytest
 
-from contacts.models import Company, Contact
-from core.accounts.models import Team
+from contacts.tests.factories import CompanyFactory, ContactFactory
+from core.accounts.tests.factories import TeamFactory
 from core.conditions.models import SavedView
+from core.customization.tests.factories import CustomFieldFactory, SavedViewFactory
 from core.entities.models import CustomField
-from core.mail.models import EmailTemplate
+from core.mail.tests.factories import EmailTemplateFactory
 from core.notifications.models import Notification
 from core.webhooks.models import WebhookSubscription
+from core.webhooks.tests.factories import WebhookSubscriptionFactory
 from core.workflows.models import Workflow
+from core.workflows.tests.factories import WorkflowFactory
 from lead_management.models import Lead
-from opportunities.models import Opportunity, Pipeline, Stage
-from tasks.models import Task
+from lead_management.tests.factories import LeadFactory
+from opportunities.models import Pipeline
+from opportunities.tests.factories import OpportunityFactory, PipelineFactory, StageFactory
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 USERS = "/api/v1/users/"
@@ -23,7 +28,7 @@ def workflow(user, **fields):
     fields.setdefault("trigger_type", "record_created")
     fields.setdefault("trigger_conditions", {"model": "lead", "conditions": {}})
     fields.setdefault("actions", [{"type": "add_tag", "params": {"tag": "new"}}])
-    return Workflow.objects.create(**fields)
+    return WorkflowFactory(**fields)
 
 
 def issues(answer):
@@ -35,15 +40,15 @@ def leaver(make_user):
     """A manager with records, open and closed, with automation, and named by somebody else's."""
     user, other = make_user("manager"), make_user("admin")
     pipeline = Pipeline.objects.get(is_default=True)
-    Lead.objects.create(first_name="own", owner=user, assigned_to=user)
-    Lead.objects.create(first_name="assigned", owner=other, assigned_to=user)
-    Lead.objects.create(first_name="lost", owner=user, status="lost", lost_reason="price")
-    Contact.objects.create(first_name="c", owner=user)
-    Company.objects.create(name="co", owner=user)
-    Opportunity.objects.create(name="open", owner=user, pipeline=pipeline, stage="proposal")
-    Opportunity.objects.create(name="won", owner=user, pipeline=pipeline, stage="closed_won")
-    Task.objects.create(title="todo", assigned_to=user, owner=other)
-    Task.objects.create(title="done", assigned_to=user, owner=other, status="completed")
+    LeadFactory(first_name="own", owner=user, assigned_to=user)
+    LeadFactory(first_name="assigned", owner=other, assigned_to=user)
+    LeadFactory(first_name="lost", owner=user, status="lost", lost_reason="price")
+    ContactFactory(first_name="c", owner=user)
+    CompanyFactory(name="co", owner=user)
+    OpportunityFactory(name="open", owner=user, pipeline=pipeline, stage="proposal")
+    OpportunityFactory(name="won", owner=user, pipeline=pipeline, stage="closed_won")
+    TaskFactory(title="todo", assigned_to=user, owner=other)
+    TaskFactory(title="done", assigned_to=user, owner=other, status="completed")
     workflow(user, name="own")
     assign = {"type": "assign_record", "params": {"users": [user.pk, other.pk]}}
     workflow(
@@ -52,11 +57,11 @@ def leaver(make_user):
         actions=[assign],
         trigger_conditions={"model": "lead", "conditions": {"owner": user.pk}},
     )
-    WebhookSubscription.objects.create(
+    WebhookSubscriptionFactory(
         name="hook", url="https://x.example", events=["lead.created"], owner=user, secret="s"
     )
-    SavedView.objects.create(owner=user, entity="lead", name="shared", is_shared=True)
-    SavedView.objects.create(owner=user, entity="lead", name="private")
+    SavedViewFactory(owner=user, entity="lead", name="shared", is_shared=True)
+    SavedViewFactory(owner=user, entity="lead", name="private")
     return user
 
 
@@ -85,7 +90,7 @@ def test_everything_open_is_handed_over_and_the_rest_is_named(admin, leaver, mak
 
 
 def test_a_team_shares_in_turn(admin, leaver, make_user):
-    team = Team.objects.create(name="Heirs")
+    team = TeamFactory(name="Heirs")
     members = [make_user(team=team), make_user(team=team), make_user("manager", team=team)]
     Lead.objects.bulk_create(Lead(first_name="x", owner=leaver) for _ in range(7))
     body = admin.post(f"{USERS}{leaver.pk}/hand_over/", {"team": team.pk}, format="json").json()
@@ -151,19 +156,19 @@ def test_bad_receivers_are_refused_and_others_may_not_hand_over(admin, api, leav
 
 
 def custom_field(user):
-    field = CustomField.objects.create(entity="lead", key="size", label="Size", type="number")
+    field = CustomFieldFactory(entity="lead", key="size", type="number")
     workflow(user, trigger_conditions={"model": "lead", "conditions": {"custom_fields.size": 5}})
-    SavedView.objects.create(owner=user, entity="lead", name="v", ordering="-custom_fields.size")
-    SavedView.objects.create(owner=user, entity="lead", name="other", ordering="-custom_fields.size_2")
-    SavedView.objects.create(owner=user, entity="contact", name="v", fields=["custom_fields.size"])
-    EmailTemplate.objects.create(
+    SavedViewFactory(owner=user, entity="lead", name="v", ordering="-custom_fields.size")
+    SavedViewFactory(owner=user, entity="lead", name="other", ordering="-custom_fields.size_2")
+    SavedViewFactory(owner=user, entity="contact", name="v", fields=["custom_fields.size"])
+    EmailTemplateFactory(
         key="m", name="m", entity="lead", subject="{{ lead.custom_fields.size }}", created_by=user
     )
     return f"/api/v1/custom_fields/{field.pk}/", {"workflow", "saved_view", "email_template"}
 
 
 def template(user):
-    made = EmailTemplate.objects.create(key="welcome", name="Welcome", subject="Hi")
+    made = EmailTemplateFactory(key="welcome", name="Welcome", subject="Hi")
     workflow(
         user, actions=[{"type": "send_email", "params": {"template_id": "welcome", "to": ["a@x.example"]}}]
     )
@@ -171,22 +176,22 @@ def template(user):
 
 
 def stage(user):
-    pipeline = Pipeline.objects.create(name="Two")
-    Stage.objects.create(pipeline=pipeline, key="first", name="First")
-    made = Stage.objects.create(pipeline=pipeline, key="legal_check", name="Legal")
+    pipeline = PipelineFactory(name="Two")
+    StageFactory(pipeline=pipeline, key="first", name="First")
+    made = StageFactory(pipeline=pipeline, key="legal_check", name="Legal")
     given = {"model": "opportunity", "to": "legal_check"}
     workflow(user, trigger_type="stage_changed", trigger_conditions=given)
     return f"/api/v1/stages/{made.pk}/", {"workflow"}
 
 
 def pipeline(user):
-    made = Pipeline.objects.create(name="Two")
-    SavedView.objects.create(owner=user, entity="opportunity", name="v", conditions={"pipeline": made.pk})
+    made = PipelineFactory(name="Two")
+    SavedViewFactory(owner=user, entity="opportunity", name="v", conditions={"pipeline": made.pk})
     return f"/api/v1/pipelines/{made.pk}/", {"saved_view"}
 
 
 def team(user):
-    made = Team.objects.create(name="West")
+    made = TeamFactory(name="West")
     workflow(user, actions=[{"type": "assign_record", "params": {"team_id": made.pk}}])
     return f"/api/v1/teams/{made.pk}/", {"workflow"}
 
@@ -214,7 +219,7 @@ def test_a_tag_in_use_is_refused_too(admin, admin_user):
         trigger_conditions={"model": "contact", "conditions": {}},
         actions=[{"type": "add_tag", "params": {"tag": "vip"}}],
     )
-    Lead.objects.create(first_name="x", tags=["vip"])
+    LeadFactory(first_name="x", tags=["vip"])
     body = {"entity": "lead", "tags": ["vip"]}
     answer = admin.post("/api/v1/tags/delete/", body, format="json")
     assert (answer.status_code, len(issues(answer))) == (409, 1)

@@ -8,8 +8,8 @@ from django.db import connection
 from contacts.models import Company
 from core.changes import acting_as
 from core.changes.models import Change
+from core.customization.tests.factories import CustomFieldFactory
 from core.entities import entities
-from core.entities.models import CustomField
 from core.transfer.importing import Import, plan
 from core.transfer.options import parse
 from core.transfer.reading import open_table
@@ -164,7 +164,7 @@ def test_missing_companies_are_made_once_where_that_is_asked_for(load):
 
 
 def test_a_company_that_cannot_be_made_says_what_it_lacks(load):
-    CustomField.objects.create(entity="company", key="size", label="Size", type="number", required=True)
+    CustomFieldFactory(entity="company", key="size", type="number", required=True)
     _, entries = load("first_name,last_name,company\nA,B,Engines\n", "contact", create_missing="true")
     assert entries[0].errors[0]["message"] == (
         "No company 'Engines' can be made: custom_fields.size: This field is required."

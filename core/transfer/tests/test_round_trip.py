@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from core.changes import acting_as
 from core.changes.models import Change
+from core.customization.tests.factories import CustomFieldFactory
 from core.entities import entities, field_types, writing
-from core.entities.models import CustomField
 from core.errors import DomainError
-from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -105,8 +105,8 @@ def define_custom_fields(entity):
         "good": "boolean",
     }
     for key, kind in kinds_of.items():
-        CustomField.objects.create(entity=entity.name, key=key, label=key, type=kind)
-    CustomField.objects.create(
+        CustomFieldFactory(entity=entity.name, key=key, type=kind)
+    CustomFieldFactory(
         entity=entity.name, key="colours", label="c", type="multi_choice", choices=["red", "a,b", "=x"]
     )
 
@@ -180,7 +180,7 @@ def test_amounts_are_exported_as_numbers_and_not_disarmed(admin):
 )
 def test_a_list_is_disarmed_by_its_first_item(admin, admin_user, tags, cell):
     with acting_as(admin_user):
-        lead = Lead.objects.create(first_name="Ada", owner=admin_user, tags=tags)
+        lead = LeadFactory(first_name="Ada", owner=admin_user, tags=tags)
     text = b"".join(admin.get("/api/v1/export/leads/?fields=id,tags").streaming_content).decode()
     assert list(csv.reader(io.StringIO(text)))[1] == [str(lead.pk), cell]
     file = SimpleUploadedFile("l.csv", text.encode())

@@ -9,9 +9,11 @@ from django.db import connection
 
 from core.workflows import engine, sweeps
 from core.workflows.models import Workflow, WorkflowExecution
-from lead_management.models import Lead
-from opportunities.models import Opportunity, Pipeline
+from lead_management.tests.factories import LeadFactory
+from opportunities.models import Pipeline
+from opportunities.tests.factories import OpportunityFactory
 from tasks.models import Task
+from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 # The last day of November in UTC and in Los Angeles is December already on Kiritimati.
@@ -39,7 +41,7 @@ def make_deal(people):
     pipeline = Pipeline.objects.get(is_default=True)
 
     def make(owner, assignee="", day=DECEMBER, **fields):
-        return Opportunity.objects.create(
+        return OpportunityFactory(
             name="Deal",
             pipeline=pipeline,
             stage="prospecting",
@@ -92,7 +94,7 @@ def test_a_day_begins_where_the_assignee_is(make_workflow, people, settle):
     make_workflow([("add_tag", {"tag": "x"})], conditions=before, model="task")
     # Tomorrow begins at ten in the morning of 1 December UTC on Kiritimati, at eight in Los Angeles.
     due = datetime(2026, 12, 1, 9, tzinfo=UTC)
-    east, _west = (Task.objects.create(title="x", due_date=due, assigned_to=people[name]) for name in "ew")
+    east, _west = (TaskFactory(title="x", due_date=due, assigned_to=people[name]) for name in "ew")
     settle()
     assert matched() == {east.pk}
 
@@ -131,7 +133,7 @@ def test_a_deal_that_automation_closes_is_closed_on_its_assignees_day(
 def test_a_day_that_automation_writes_down_ends_where_the_assignee_is(make_workflow, people, settle):
     fields = {"title": "x", "due_date": "2026-12-01", "assigned_to": people["e"].pk}
     make_workflow([("create_record", {"model": "task", "fields": fields})], run_as=None)
-    Lead.objects.create(first_name="Ada")
+    LeadFactory(first_name="Ada")
     settle()
     assert Task.objects.get().due_date == datetime(2026, 12, 1, 9, 59, 59, tzinfo=UTC)
 
