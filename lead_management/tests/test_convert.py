@@ -402,7 +402,7 @@ def test_an_amount_has_the_places_of_the_leads_currency(api, rep):
 @pytest.mark.parametrize("by_id", [False, True])
 def test_an_opt_out_is_kept_by_a_contact_that_was_there_already(admin, lead, by_id):
     Lead.objects.filter(pk=lead.pk).update(do_not_contact=True)
-    contact = Contact.objects.create(first_name="Ada", email=lead.email)
+    contact = ContactFactory(first_name="Ada", email=lead.email)
     body = {"contact": contact.pk} if by_id else {}
     answer = admin.post(f"/api/v1/leads/{lead.pk}/convert/", body)
     assert (answer.status_code, answer.json()["contact_id"]) == (200, contact.pk), answer.json()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.accounts.models import Team
-from core.activities.models import Follow
+from core.accounts.tests.factories import TeamFactory
+from core.activities.tests.factories import FollowFactory
 from core.changes import acting_as
 from core.changes.dispatch import dispatch
 from core.notifications import types
@@ -16,15 +16,15 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def people(make_user):
     """A seller, their manager two teams up, somebody in between, a colleague who follows, a stranger."""
-    top = Team.objects.create(name="Top")
-    middle = Team.objects.create(name="Middle", parent=top)
-    west = Team.objects.create(name="West", parent=middle)
+    top = TeamFactory(name="Top")
+    middle = TeamFactory(name="Middle", parent=top)
+    west = TeamFactory(name="West", parent=middle)
     return {
         "seller": make_user("rep", team=west, first_name="Sam"),
         "boss": make_user("manager", team=top),
         "viewer": make_user("viewer", team=west),
         "colleague": make_user("rep", team=west),
-        "other_boss": make_user("manager", team=Team.objects.create(name="East")),
+        "other_boss": make_user("manager", team=TeamFactory(name="East")),
         "closer": make_user("admin", first_name="Ada", last_name="Byron"),
     }
 
@@ -44,8 +44,8 @@ def win(actor, *deals):
 
 def test_a_won_deal_is_told_once_to_each(make_deal, people):
     deal = make_deal(name="Engine", owner=people["seller"], assigned_to=people["colleague"])
-    Follow.objects.create(user=people["viewer"], entity="opportunity", object_id=deal.pk)
-    Follow.objects.create(user=people["boss"], entity="opportunity", object_id=deal.pk)
+    FollowFactory(user=people["viewer"], record=deal)
+    FollowFactory(user=people["boss"], record=deal)
     win(people["closer"], deal)
     deal.refresh_from_db()
     assert deal.status == "won"

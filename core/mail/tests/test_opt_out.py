@@ -9,13 +9,16 @@ from django.db.models import F
 
 from backend.development.embedded import ports
 from contacts.models import Contact
+from contacts.tests.factories import ContactFactory
 from core.changes.models import Change
 from core.mail import opt_out, sending
-from core.mail.models import EmailMessage, EmailTemplate
+from core.mail.models import EmailMessage
+from core.mail.tests.factories import EmailTemplateFactory
 from core.outbound import breaker
 from core.outbound.models import CircuitBreaker
 from core.workflows.models import WorkflowExecution
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 MAIL = {"subject": "News", "body": "All of it", "to": "{{lead.email}}"}
@@ -97,8 +100,8 @@ def test_the_others_of_a_mail_still_get_it(make_workflow, make_lead, settle):
 
 
 def test_a_transactional_template_may_pass(make_workflow, make_lead, settle, mailbox):
-    EmailTemplate.objects.create(key="receipt", name="R", subject="Receipt", text="x", transactional=True)
-    EmailTemplate.objects.create(key="news", name="N", subject="News", text="x")
+    EmailTemplateFactory(key="receipt", name="R", subject="Receipt", text="x", transactional=True)
+    EmailTemplateFactory(key="news", name="N", subject="News", text="x")
     for key in ("receipt", "news"):
         make_workflow([("send_email", {"template_id": key, "to": "{{lead.email}}"})])
     make_lead(do_not_contact=True)
@@ -124,8 +127,8 @@ def test_who_opts_out_while_the_mail_waits_does_not_get_it(make_workflow, make_l
 def test_one_click_opts_out_every_record_of_the_address_and_is_audited(
     make_workflow, make_lead, settle, mailbox, client
 ):
-    contact = Contact.objects.create(first_name="G", additional_emails=["grace@navy.example"])
-    other = Lead.objects.create(first_name="Ada", email="ada@engines.example")
+    contact = ContactFactory(first_name="G", additional_emails=["grace@navy.example"])
+    other = LeadFactory(first_name="Ada", email="ada@engines.example")
     make_workflow([("send_email", MAIL)], conditions={"first_name": "Grace"})
     lead = make_lead()
     settle()
@@ -152,7 +155,7 @@ def test_one_click_opts_out_every_record_of_the_address_and_is_audited(
 
 
 def test_each_person_of_a_mail_gets_a_link_of_their_own(make_workflow, make_lead, settle, mailbox):
-    ada = Contact.objects.create(first_name="Ada", email="ada@engines.example")
+    ada = ContactFactory(first_name="Ada", email="ada@engines.example")
     to = ["{{lead.email}}", "ada@engines.example", "partner@other.example"]
     make_workflow([("send_email", MAIL | {"to": to})])
     lead = make_lead()

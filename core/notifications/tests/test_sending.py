@@ -36,6 +36,7 @@ from core.notifications.tests.factories import NotificationFactory, Notification
 from core.outbound.models import CircuitBreaker
 from core.tests.receiver import receiver
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -291,7 +292,6 @@ def test_what_is_settled_by_now_is_not_sent(rep, change):
 def test_nothing_is_sent_about_what_is_no_longer_visible(admin_user, rep, new_lead, make_user):
     from core.changes import acting_as
     from core.changes.dispatch import dispatch
-    from lead_management.models import Lead
 
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
     dispatch()
@@ -413,7 +413,7 @@ def test_a_mail_server_that_is_away_is_asked_once_for_all(make_user, settings):
 
 
 def test_visibility_is_asked_once_for_a_batch(make_user):
-    lead = Lead.objects.create(first_name="Ada")
+    lead = LeadFactory(first_name="Ada")
     for number in (2, 12):
         users = [make_user("admin") for _ in range(number)]
         for user in users:

@@ -184,7 +184,7 @@ def test_phone_numbers_are_read_by_the_country_of_their_row(load):
     assert figures["created"] == 3
     assert dict(Lead.objects.values_list("first_name", "phone")) == {
         "A": "+442071234567",
-        "B": "(415) 555-0123",
+        "B": "+14155550123",
         "C": "+4930901820",
     }
 

@@ -10,7 +10,8 @@ from core.changes.dispatch import dispatch
 from core.changes.models import Change
 from core.webhooks import consuming, sending
 from core.webhooks.models import WebhookAttempt, WebhookDelivery
-from lead_management.models import Lead
+from core.webhooks.tests.factories import WebhookDeliveryFactory
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,7 +21,7 @@ def claimed(admin, peer):
     """The id of a delivery that this worker has claimed."""
     body = {"name": "Test", "url": peer.url(), "events": ["lead.created"]}
     assert admin.post("/api/v1/webhooks/", body).status_code == 201
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     dispatch()
     (pk,) = sending.claim(16)
     return pk
@@ -62,4 +63,4 @@ def test_one_change_is_one_delivery_however_often_it_is_fed(claimed):
         consuming.consume(ChangeBatch("lead", True, ids))
     row = WebhookDelivery.objects.get()
     with pytest.raises(IntegrityError), transaction.atomic():
-        WebhookDelivery.objects.create(key=row.key, event=row.event, lane=row.lane)
+        WebhookDeliveryFactory(key=row.key, event=row.event, lane=row.lane)

@@ -136,7 +136,7 @@ def test_a_webhook_deleted_while_it_delivers_stops_nobody(admin, peer, make_work
 def test_a_delivery_that_is_gone_when_its_turn_comes_is_left_alone(admin, peer):
     body = {"name": "Gone", "url": peer.url(), "events": ["lead.created"]}
     made = admin.post("/api/v1/webhooks/", body).json()
-    Lead.objects.create(first_name="Grace")
+    LeadFactory(first_name="Grace")
     dispatch()
     (pk,) = sending.claim(16)
     WebhookSubscription.objects.get(pk=made["id"]).delete()

@@ -18,6 +18,7 @@ from core.workflows.actions import Action, Outcome, actions
 from core.workflows.actions.base import TemporaryError
 from core.workflows.models import RoundRobinState, Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 from tasks.models import Task
 
 TAG = ("add_tag", {"tag": "seen"})
@@ -255,7 +256,7 @@ def test_a_run_reads_no_record_that_its_principal_no_longer_sees(make_workflow, 
     manager = make_user("manager")
     message = {"message": "Secret: {{ lead.first_name }}", "to": "principal"}
     make_workflow([("send_notification", message)], run_as=manager)
-    lead = Lead.objects.create(first_name="Grace", owner=manager)
+    lead = LeadFactory(first_name="Grace", owner=manager)
     dispatch()
     assert WorkflowExecution.objects.get().status == "queued"
     Lead.objects.filter(pk=lead.pk).update(owner=make_user("rep"))

@@ -2,11 +2,13 @@
 
 import pytest
 
-from contacts.models import Company
+from contacts.tests.factories import CompanyFactory
 from core.notifications.models import Notification
 from core.workflows import sweeps
 from core.workflows.models import Workflow, WorkflowExecution
+from core.workflows.tests.factories import WorkflowFactory
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 TAG = ("add_tag", {"tag": "seen"})
@@ -15,7 +17,7 @@ TAG = ("add_tag", {"tag": "seen"})
 @pytest.fixture
 def shell_workflow(db):
     """As the guide makes one in a shell."""
-    return Workflow.objects.create(
+    return WorkflowFactory(
         name="Test Workflow",
         trigger_type="record_created",
         actions=[{"type": "send_notification", "params": {"message": "New: {{ record.id }}"}}],
@@ -25,7 +27,7 @@ def shell_workflow(db):
 
 def test_a_workflow_without_a_model_fires_for_records_of_every_entity(shell_workflow, make_lead, settle):
     lead = make_lead()
-    company = Company.objects.create(name="Acme")
+    company = CompanyFactory(name="Acme")
     runs = settle()
     assert [(run.entity, run.object_id, run.status) for run in runs] == [
         ("lead", lead.pk, "completed"),
@@ -39,12 +41,12 @@ def test_a_workflow_without_a_model_fires_for_records_of_every_entity(shell_work
 
 
 def test_a_trigger_of_one_entity_without_a_model_fires_for_that_entity_alone(admin_user, change, settle):
-    Workflow.objects.create(
+    WorkflowFactory(
         name="Stages", trigger_type="status_changed", status="active", run_as=admin_user,
         actions=[{"type": "add_tag", "params": {"tag": "moved"}}],
     )  # fmt: skip
-    lead = Lead.objects.create(first_name="Ada")
-    company = Company.objects.create(name="Acme")
+    lead = LeadFactory(first_name="Ada")
+    company = CompanyFactory(name="Acme")
     settle()
     change(lead, status="contacted")
     change(company, name="Acme II")
@@ -63,7 +65,7 @@ def test_a_trigger_of_one_entity_without_a_model_fires_for_that_entity_alone(adm
     ],
 )
 def test_what_can_never_fire_says_why(admin_user, fields, reason):
-    made = Workflow.objects.create(
+    made = WorkflowFactory(
         name="Dead", status="active", created_by=admin_user, actions=[{"type": "stop"}], **fields
     )
     sweeps.sweep()
@@ -215,8 +217,8 @@ def test_a_person_is_called_the_same_everywhere(admin, make_workflow, make_lead,
 )
 def test_conditions_know_people_by_name(admin, make_user, condition, found):
     ada = make_user("rep", first_name="Ada", last_name="Byron")
-    Lead.objects.create(first_name="x", owner=ada)
-    Lead.objects.create(first_name="y", owner=make_user("rep"))
+    LeadFactory(first_name="x", owner=ada)
+    LeadFactory(first_name="y", owner=make_user("rep"))
     import json
 
     answer = admin.get("/api/v1/leads/", {"conditions": json.dumps(condition)})

@@ -13,7 +13,9 @@ from core.notifications.channels import push
 from core.outbound import sealing, signing
 from core.webhooks import sending
 from core.webhooks.models import WebhookAttempt, WebhookDelivery
+from core.webhooks.tests.factories import WebhookDeliveryFactory
 from core.workflows.models import Workflow, WorkflowStep, WorkflowVersion
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CANARIES = {
@@ -278,11 +280,10 @@ def test_what_renders_to_no_json_is_not_sent(make_workflow, make_lead, settle, p
 def test_templates_show_no_more_of_colleagues_than_the_list_of_users(
     api, make_user, admin_user, make_workflow, template, as_admin, as_manager
 ):
-    from lead_management.models import Lead
 
     ada = make_user("rep", username="ada", first_name="Ada", last_name="Byron")
     boss = make_user("manager", username="boss")
-    lead = Lead.objects.create(first_name="L", owner=ada, assigned_to=boss, created_by=ada)
+    lead = LeadFactory(first_name="L", owner=ada, assigned_to=boss, created_by=ada)
     admin_user.email = "admin@crm.example"
     admin_user.save()
     for user, wanted in ((admin_user, as_admin), (boss, as_manager)):
@@ -315,7 +316,7 @@ def test_a_person_in_a_json_body_is_a_name(make_workflow, make_lead, settle, pee
 
 
 def test_headers_that_were_kept_in_clear_before_still_go_out(peer):
-    WebhookDelivery.objects.create(
+    WebhookDeliveryFactory(
         key="old", event="workflow.webhook", lane="x", url=peer.url(), headers={"X-Old": "plain"}, body="{}",
         due_at=timezone.now(),
     )  # fmt: skip
