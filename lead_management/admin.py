@@ -20,7 +20,7 @@ from core.lead_scoring.answers import stored_reasons
 from core.models.fields import ADDRESS
 from lead_management.models import Lead, LeadStatus
 from lead_management.operations import ConversionOptions, convert
-from lead_management.querysets import HOT
+from lead_management.querysets import CLOSED, HOT, IS_HOT
 
 
 class ConvertForm(verbs.VerbForm):
@@ -46,10 +46,10 @@ class HotFilter(admin.SimpleListFilter):
     parameter_name = "hot"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("true", f"Score above {HOT}")]
+        return [("true", f"Open, score above {HOT}")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return queryset.filter(lead_score__gt=HOT) if self.value() == "true" else queryset
+        return queryset.filter(IS_HOT) if self.value() == "true" else queryset
 
 
 @admin.register(Lead)
@@ -114,7 +114,7 @@ class LeadAdmin(RecordAdmin):
 
     @admin.display(description="hot", boolean=True)
     def is_hot(self, lead: Lead) -> bool:
-        return lead.lead_score > HOT
+        return lead.lead_score > HOT and lead.status not in CLOSED
 
     def has_convert_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         if object_id is None:

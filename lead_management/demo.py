@@ -9,8 +9,17 @@ from lead_management.models import Lead, LeadSource, LeadStatus, Priority
 
 BATCH = 500
 SOURCES = dict(zip(LeadSource.values, (30, 12, 15, 14, 8, 7, 8, 4, 2), strict=True))
-# Log-odds of becoming a customer, beside a base of -2.4.
-BY_SOURCE = {"referral": 1.5, "partner": 1.0, "event": 0.6, "website": 0.2, "cold_call": -0.8}
+# What speaks for or against becoming a customer.
+BY_SOURCE = {
+    "referral": 1.3,
+    "partner": 0.6,
+    "event": 0.3,
+    "email_campaign": -0.4,
+    "advertisement": -0.5,
+    "cold_call": -1.2,
+}
+BY_INDUSTRY = {"Software": 0.8, "Finance": 0.5, "Healthcare": 0.3, "Agriculture": -0.6, "Retail": -0.5}
+BY_PLAN = {"enterprise": 0.8, "team": 0.2, "starter": -0.4}
 SENIOR = ("CEO", "CTO", "VP", "Head", "Director")
 OPEN = (LeadStatus.NEW, LeadStatus.CONTACTED, LeadStatus.NURTURING, LeadStatus.QUALIFIED, LeadStatus.PROPOSAL)
 GONE = (LeadStatus.UNQUALIFIED, LeadStatus.LOST)
@@ -70,9 +79,11 @@ def _progress(demo: Demo, values: dict[str, Any], created: datetime) -> dict[str
 
 def _chance(values: dict[str, Any]) -> float:
     """The probability that a decided lead was converted."""
-    odds = -2.4 + BY_SOURCE.get(values["lead_source"], 0.0)
-    odds += 0.9 if values["job_title"].startswith(SENIOR) else 0.0
-    odds += 0.8 if values["company_name"] else -0.6
-    odds += 0.5 if (values["company_size"] or 0) > 200 else 0.0
-    odds += 0.6 if "trial" in values["tags"] else 0.0
-    return 1 / (1 + exp(-odds))
+    odds = BY_SOURCE.get(values["lead_source"], 0.0)
+    odds += BY_INDUSTRY.get(values["industry"], 0.0)
+    odds += BY_PLAN.get(values["custom_fields"].get("plan"), 0.0)
+    odds += 1.3 if values["job_title"].startswith(SENIOR) else -0.4
+    odds += 0.2 if values["company_name"] else -0.8
+    odds += 0.6 if (values["company_size"] or 0) > 200 else 0.0
+    odds += 1.1 if "trial" in values["tags"] else 0.0
+    return 1 / (1 + exp(2.4 - 1.6 * odds))

@@ -3,10 +3,7 @@
 from django.db.models import Q
 
 from core.notifications.digest import Period, of_records, section
-from lead_management.querysets import HOT
-
-# Those that are over need nobody's attention.
-OPEN = ~Q(status__in=("converted", "unqualified", "lost"))
+from lead_management.querysets import IS_HOT, OPEN
 
 
 def _new(period: Period) -> Q:
@@ -14,7 +11,7 @@ def _new(period: Period) -> Q:
 
 
 def _hot(period: Period) -> Q:
-    return OPEN & Q(lead_score__gt=HOT)
+    return IS_HOT
 
 
 section("new_leads", "New leads", of_records("lead", _new, ("-created_at",), ("company_name", "lead_source")))

@@ -1,6 +1,6 @@
 """The declaration of leads: everything generic (API, import, export, conditions, admin, scoring) reads it."""
 
-from django.db.models import BooleanField, ExpressionWrapper, F, Q
+from django.db.models import BooleanField, ExpressionWrapper, F
 from django.db.models.functions import ExtractDay, Now
 
 from core.entities import column, columns, derived
@@ -11,7 +11,7 @@ from core.entities.money import CURRENCY
 from core.models.fields import ADDRESS
 from lead_management.duplicates import same_lead
 from lead_management.models import Lead
-from lead_management.querysets import HOT, OPEN
+from lead_management.querysets import IS_HOT, OPEN
 from lead_management.rules import conversion_is_a_verb, lost_with_a_reason, somebody
 from lead_management.scoring import first_score
 
@@ -40,9 +40,7 @@ LEAD = register(
             column(Lead, "lead_score", field_type=SCORE),
             *columns(Lead, "conversion_probability", "scored_at", "converted_at"),
             *columns(Lead, "converted_contact", "converted_company", "converted_opportunity"),
-            derived(
-                "is_hot", Boolean(), ExpressionWrapper(Q(lead_score__gt=HOT), output_field=BooleanField())
-            ),
+            derived("is_hot", Boolean(), ExpressionWrapper(IS_HOT, output_field=BooleanField())),
             derived("days_since_created", Integer(), ExtractDay(Now() - F("created_at"))),
             *record_columns(Lead),
         ),

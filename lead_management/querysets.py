@@ -8,7 +8,10 @@ from core.models.record import RecordQuerySet
 
 # Above this score a lead is hot.
 HOT = 70
-OPEN = ~Q(status__in=("converted", "unqualified", "lost"))
+CLOSED = ("converted", "unqualified", "lost")
+OPEN = ~Q(status__in=CLOSED)
+# Whoever bought or declined is no longer hot, whatever the score.
+IS_HOT = OPEN & Q(lead_score__gt=HOT)
 
 
 class LeadQuerySet(RecordQuerySet):
@@ -20,7 +23,7 @@ class LeadQuerySet(RecordQuerySet):
         totals = self.aggregate(
             total=Count("pk"),
             average_score=Avg("lead_score"),
-            hot=Count("pk", filter=Q(lead_score__gt=HOT)),
+            hot=Count("pk", filter=IS_HOT),
             converted=Count("pk", filter=Q(status="converted")),
         )
         total = totals["total"]

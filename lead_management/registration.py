@@ -6,6 +6,7 @@ from core.api import routes
 from core.changes import timeline
 from core.demo import demo_parts
 from core.lead_scoring.answers import reasons_in_words
+from core.lead_scoring.demo import add_scores
 from core.mail import opt_out
 from core.notifications.reminders import remind
 from core.notifications.watching import watch
@@ -31,6 +32,7 @@ watch("lead", "status")
 watch("lead", "lead_score", type="score", above=HOT)
 add("lead", "factors", reasons_in_words)
 demo_parts.register("lead_management", add_leads)
+demo_parts.register("lead_scores", add_scores)
 headers_of.register("lead", load(*people(), Path(__file__).with_name("headers.toml")))
 routes.register("leads", LeadViewSet)
 

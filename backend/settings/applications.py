@@ -65,4 +65,4 @@ TEMPLATES = [
 
 SITE_NAME = env.text("SITE_NAME", "CRM")
 UNFOLD = {"SITE_TITLE": SITE_NAME, "SITE_HEADER": SITE_NAME}  # the admin site
-DEMO_LEADS = env.integer("CRM_DEMO_LEADS", 400, minimum=0)
+DEMO_LEADS = env.integer("CRM_DEMO_LEADS", 600, minimum=0)

@@ -19,6 +19,7 @@ from core.lead_scoring.model import Model, rules_only
 from core.lead_scoring.reference import reference
 from core.lead_scoring.rules import POINTS_PER_LOGIT, RuleSet
 from core.lead_scoring.scorer import sigmoid
+from core.lead_scoring.target_encoding import Encoding, fit_encoded_tables
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Member:
 
     name: str
     half_life: float | None
-    booster: Boosting | None = None
+    learner: Boosting | Encoding | None = None
     prior: float = 0.0
     prior_of_few: float = 0.0
 
@@ -41,8 +42,10 @@ MEMBERS = (
     Member("logistic, recent", 0.2, None, 0.25, 0.25),
     Member("booster", None, Boosting(), 0.25, 0.5),
     Member("logistic", None, None, 0.25, 0.25),
-    Member("deep booster", None, Boosting(trees=100, learning_rate=0.15, leaves=16, leaf_size=20)),
+    Member("deep booster", None, Boosting(trees=60, learning_rate=0.2, leaves=16, leaf_size=20)),
     Member("naive Bayes", None),
+    Member("encoded categories and pairs", None, Encoding(), 0.25),
+    Member("encoded booster", None, Encoding(paired=True), 0.25),
 )
 # Where the stretches begin that members predict from all leads before them, as shares of the leads; few leads
 # are worth one.
@@ -224,8 +227,10 @@ def member_tables(job: Training) -> list[Tables]:
 
 def _fit(job: Training, member: Member) -> Tables:
     weights = job.weights * recency(len(job.won), member.half_life)
-    if member.booster:
-        return boosting.fit_boosted_tables(job.inputs, job.codes, job.won, weights, member.booster)
+    if isinstance(member.learner, Boosting):
+        return boosting.fit_boosted_tables(job.inputs, job.codes, job.won, weights, member.learner)
+    if isinstance(member.learner, Encoding):
+        return fit_encoded_tables(job.inputs, job.codes, job.won, weights, job.groups, member.learner)
     if job.won.min() == job.won.max():
         return boosting.prior_tables(job.inputs, job.won, weights)
     if member.name == "naive Bayes":

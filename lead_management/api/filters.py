@@ -5,11 +5,11 @@ from django.db.models import QuerySet
 from core.conditions.filters import EntityFilterSet, TypedFilter
 from core.entities.field_types import Boolean
 from lead_management.entity import LEAD, SCORE
-from lead_management.querysets import HOT
+from lead_management.querysets import HOT, IS_HOT
 
 
 class LeadFilterSet(EntityFilterSet):
-    hot = TypedFilter(Boolean(), method="filter_hot", help_text=f"With a score above {HOT}.")
+    hot = TypedFilter(Boolean(), method="filter_hot", help_text=f"Open, with a score above {HOT}.")
     min_score = TypedFilter(
         SCORE, field_name="lead_score", lookup_expr="gte", help_text="With at least this score."
     )
@@ -21,4 +21,4 @@ class LeadFilterSet(EntityFilterSet):
         entity = LEAD
 
     def filter_hot(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
-        return queryset.filter(lead_score__gt=HOT) if value else queryset.filter(lead_score__lte=HOT)
+        return queryset.filter(IS_HOT) if value else queryset.exclude(IS_HOT)

@@ -188,7 +188,7 @@ def rows(db):
         made.append(
             Lead(first_name=str(i), lead_score=90 if row["is_hot"] else 10, custom_fields=kept, **stored)
         )
-        known.append(row)
+        known.append(row | {"is_hot": row["is_hot"] and row["status"] != "lost"})
     return {lead.pk: row for lead, row in zip(Lead.objects.bulk_create(made), known, strict=True)}
 
 

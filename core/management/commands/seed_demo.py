@@ -13,7 +13,7 @@ class Command(BaseCommand):
     help = "Add demo data: users, companies, contacts, leads, opportunities, tasks and more."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--leads", type=int, default=400, help="How many leads; the rest in proportion.")
+        parser.add_argument("--leads", type=int, default=600, help="How many leads; the rest in proportion.")
         parser.add_argument(
             "--seed", type=int, help="The same seed gives the same data; by default new ones."
         )
