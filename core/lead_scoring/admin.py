@@ -3,15 +3,17 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from unfold.decorators import action
 
 from core.admin import plots
 from core.admin.read_only import ReadOnlyAdmin
 from core.lead_scoring import life, work
-from core.lead_scoring.models import ScoringJob, ScoringModel, ScoringRules
+from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel, ScoringRules
 
 IMPORTANT = 15
 
@@ -49,6 +51,28 @@ class ScoringModelAdmin(ReadOnlyAdmin):
         row = self.get_queryset(request).get(pk=object_id)
         context = {**self.admin_site.each_context(request), "title": f"Model {row.pk}", **_shown(row)}
         return TemplateResponse(request, "admin/core/model_card.html", context)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.bar_feature)
+        return [
+            path("<int:object_id>/bar-feature/", view, name="core_scoringmodel_bar_feature"),
+            *super().get_urls(),
+        ]
+
+    def bar_feature(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Have scoring learn no more from a feature that the model card suspects, and train anew."""
+        if request.method != "POST" or not self.has_end_permission(request):
+            raise PermissionDenied
+        row = self.get_queryset(request).get(pk=object_id)
+        suspect = row.card.get("suspects", {}).get(request.POST.get("feature"))
+        if suspect is None:
+            raise Http404
+        with transaction.atomic():
+            values = {"reason": suspect["evidence"], "barred_by": request.user}
+            BarredFeature.objects.get_or_create(feature=request.POST["feature"], defaults=values)
+            work.start(ScoringJob.Kind.RETRAIN)
+        self.message_user(request, "The feature is left out; a new model is being trained.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:core_scoringmodel_change", args=[object_id]))
 
     @action(description="Put in force", permissions=["end"], url_path="put-in-force")
     def put_in_force(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -95,6 +119,12 @@ def _shown(row: ScoringModel) -> dict[str, Any]:
 class ScoringRulesAdmin(ReadOnlyAdmin):
     list_display = ("id", "created_by", "created_at")
     ordering = ("-id",)
+
+
+@admin.register(BarredFeature)
+class BarredFeatureAdmin(ReadOnlyAdmin):
+    list_display = ("feature", "reason", "barred_by", "created_at")
+    ordering = ("feature",)
 
 
 @admin.register(ScoringJob)

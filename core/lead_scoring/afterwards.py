@@ -1,8 +1,12 @@
-"""The second leak check: columns that people fill in only once the outcome is known."""
+"""Leaks that the change table shows: columns that people fill in only once the outcome is known."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from django.db import connection
 
 from core.lead_scoring.history import CHUNK, closed_leads
+from core.lead_scoring.leaks import SUSPECT
 from core.lead_scoring.subject import PREFIX, all_features, subject
 
 # Filled afterwards in most won leads and in few lost ones.
@@ -22,6 +26,59 @@ CROSS JOIN LATERAL (
 ) k
 GROUP BY 1, 2
 """
+
+
+# Whether a column got its value, or another value, only after closing: of the leads that show when.
+_WRITTEN = """
+SELECT w.key, count(*) FILTER (WHERE w.late AND NOT w.early), count(*)
+FROM (
+    SELECT p.id, k.key, bool_or(c.at >= p.closed) AS late, bool_or(c.at < p.closed) AS early
+    FROM unnest(%s::bigint[], %s::timestamptz[]) AS p(id, closed)
+    JOIN core_change c ON c.entity = %s AND c.object_id = p.id AND c.kind = 'updated'
+    CROSS JOIN LATERAL (
+        SELECT a.key FROM jsonb_each(c.changes) a WHERE a.key <> 'custom_fields'
+        UNION
+        SELECT 'custom_fields.' || n.key FROM jsonb_each(c.changes->'custom_fields'->1) n
+        WHERE n.value IS DISTINCT FROM c.changes->'custom_fields'->0->n.key
+    ) k
+    GROUP BY p.id, k.key
+) w GROUP BY w.key
+"""
+
+
+def suspects(strengths: Mapping[str, tuple[float, str]]) -> dict[str, dict[str, Any]]:
+    """Feature → evidence that it knows the outcome, for those that predict it well alone and whose column
+    is filled or changed mostly after closing."""
+    strong = {key: found for key, found in strengths.items() if found[0] >= SUSPECT}
+    if not strong:
+        return {}
+    written, features = _written(closed_leads()), all_features()
+    found = {}
+    for key, (value, what) in strong.items():
+        names = [key] if key.startswith(PREFIX) else features[key].columns if key in features else ()
+        late, known = max((written.get(name, (0, 0)) for name in names), default=(0, 0))
+        if known >= LEAST and late / known > MOST:
+            found[key] = {
+                "auc": round(value, 4),
+                "written_after_closing": late,
+                "written": known,
+                "evidence": f"{what} alone predicts the outcome (AUC {value:.2f}), and of {known} leads "
+                f"whose history shows when, it was written after closing in {late}",
+            }
+    return found
+
+
+def _written(leads: list[tuple]) -> dict[str, tuple[int, int]]:
+    """Column → (leads in which it was written only after closing, leads in which it was written at all)."""
+    found: dict[str, tuple[int, int]] = {}
+    with connection.cursor() as cursor:
+        for start in range(0, len(leads), CHUNK):
+            part = leads[start : start + CHUNK]
+            cursor.execute(_WRITTEN, [[one[0] for one in part], [one[2] for one in part], subject().entity])
+            for key, late, known in cursor.fetchall():
+                before = found.get(key, (0, 0))
+                found[key] = (before[0] + late, before[1] + known)
+    return found
 
 
 def filled_afterwards() -> dict[str, str]:

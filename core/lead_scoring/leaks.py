@@ -8,6 +8,8 @@ from core.lead_scoring.metrics import auc
 
 # A single feature that foretells the outcome better than this is taken for its consequence.
 LIMIT = 0.95
+# From here on it is a suspect, where the change table shows that it is mostly written after the outcome.
+SUSPECT = 0.8
 FOLDS = 5
 MIN_CLASS = 10
 PRIOR = 2.0
@@ -15,19 +17,30 @@ SEED = 7
 
 
 def leaks(frame: Frame, won: np.ndarray, groups: np.ndarray | None = None) -> dict[str, str]:
-    """Feature → why it is taken for a leak: its value, or whether it is filled, foretells alone."""
+    """Feature → why it is taken for a leak: its value, or whether it is filled, predicts alone."""
+    found = strengths(frame, won, groups)
+    return {
+        key: f"{what} alone foretells the outcome (AUC {value:.3f})"
+        for key, (value, what) in found.items()
+        if value > LIMIT
+    }
+
+
+def strengths(
+    frame: Frame, won: np.ndarray, groups: np.ndarray | None = None
+) -> dict[str, tuple[float, str]]:
+    """Feature → (AUC of the better of its value and of whether it is filled, which of the two)."""
     if min(won.sum(), len(won) - won.sum()) < MIN_CLASS:
         return {}
-    found = {}
     inputs, _ = learn_inputs(frame)
+    found = {}
     for spec in frame.specs:
         alone = max(
             (_alone(one, frame, won, groups) for one in inputs if one.feature == spec.key), default=0.5
         )
         presence = _presence(frame.columns[spec.key], won)
-        if max(alone, presence) > LIMIT:
-            what = "whether it is filled" if presence >= alone else "its value"
-            found[spec.key] = f"{what} alone foretells the outcome (AUC {max(alone, presence):.3f})"
+        what = "whether it is filled" if presence >= alone else "its value"
+        found[spec.key] = (max(alone, presence), what)
     return found
 
 

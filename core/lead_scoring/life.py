@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,23 @@ from django.utils import timezone
 
 from core.conf import conf
 from core.errors import ConflictError
-from core.lead_scoring.afterwards import filled_afterwards
+from core.lead_scoring.afterwards import filled_afterwards, suspects
 from core.lead_scoring.engine import current, read_artefact
+from core.lead_scoring.features import Frame
 from core.lead_scoring.history import Looks, looks
+from core.lead_scoring.leaks import strengths
 from core.lead_scoring.model import DamagedModelError, Model, model_from_json
 from core.lead_scoring.models import ScoringModel
 from core.lead_scoring.reading import training_reader
 from core.lead_scoring.retraining import Retrained, retrain
 from core.lead_scoring.ruling import newest_rules, rules_of, under_rules
+from core.lead_scoring.subject import subject
+from core.lead_scoring.training import RECIPE
 
 Status = ScoringModel.Status
+# A new training is due when so many outcomes have arrived, as a share of those known and at the least; the
+# nightly look comes once a day, some minutes early or late.
+NEW_OUTCOMES, LEAST_NEW_OUTCOMES, LEAST_HOURS = 0.025, 50, 23
 
 
 def retrain_model(user_id: int | None = None) -> ScoringModel | None:
@@ -50,12 +58,34 @@ def retrain_model(user_id: int | None = None) -> ScoringModel | None:
         status=Status.REJECTED,
         artefact=made.model.to_json(),
         twin=made.twin.to_json(),
-        card=made.card | {"dropped": dropped},
+        card=made.card | {"dropped": dropped, "suspects": _suspects(frame, seen), "outcomes": outcomes()},
         verdict=_verdict(made, goes_live),
         trained_by_id=user_id,
         **_described(made.model, seen),
     )
     return _put_down(row, live=goes_live)
+
+
+def _suspects(frame: Frame, seen: Looks) -> dict[str, Any]:
+    found = suspects(strengths(frame, seen.won, seen.group))
+    return {key: one for key, one in found.items() if key not in conf.SCORING_ALLOWED_FEATURES}
+
+
+def outcomes() -> int:
+    """How many records have an outcome now."""
+    about = subject()
+    return about.model.objects.filter(about.won | about.lost).count()
+
+
+def is_due() -> bool:
+    """Whether enough outcomes arrived since the newest training, and that was not within the last day."""
+    newest = ScoringModel.objects.order_by("-id").values("created_at", "leads", "card").first()
+    if newest is None:
+        return outcomes() >= RECIPE.least_leads
+    known = newest["card"].get("outcomes", newest["leads"])
+    enough = max(LEAST_NEW_OUTCOMES, NEW_OUTCOMES * known)
+    aged = timezone.now() - newest["created_at"] >= timedelta(hours=LEAST_HOURS)
+    return aged and outcomes() - known >= enough
 
 
 def _goes_live(made: Retrained) -> bool:

@@ -78,6 +78,26 @@ class ScoringRules(models.Model):
         return f"rule set {self.pk}"
 
 
+class BarredFeature(models.Model):
+    """A feature that scoring must not learn from, by its key: barred by an administrator while it runs, as
+    SCORING_EXCLUDED_FEATURES bars it for an installation."""
+
+    policy = ReadAllPolicy(write=Permission.CONFIGURE)
+
+    feature = models.CharField(max_length=120, unique=True)
+    reason = models.CharField(max_length=500, blank=True, default="", db_default="")
+    barred_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["feature"]
+
+    def __str__(self) -> str:
+        return self.feature
+
+
 class JobPolicy(Policy):
     """One's own jobs; administrators see all."""
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 from core.conf import conf
 from core.lead_scoring.features import Frame, frame_of
 from core.lead_scoring.model import Model
+from core.lead_scoring.models import BarredFeature
 from core.lead_scoring.rules import RuleSet
 from core.lead_scoring.subject import Batch, Feature, all_features, days, feature_of, features, subject
 
@@ -78,5 +79,5 @@ def ruled_features(rules: RuleSet, known: set[str]) -> list[Feature]:
 
 def training_reader() -> FeatureReader:
     """What reads every feature that may be learned from."""
-    barred = set(conf.SCORING_EXCLUDED_FEATURES)
+    barred = {*conf.SCORING_EXCLUDED_FEATURES, *BarredFeature.objects.values_list("feature", flat=True)}
     return FeatureReader(f for key, f in all_features().items() if key not in barred)

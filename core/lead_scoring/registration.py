@@ -9,11 +9,17 @@ from core.lead_scoring import (
     work,
 )
 from core.lead_scoring.api.leads import ScoringViewSet
-from core.lead_scoring.api.models import ScoringJobViewSet, ScoringModelViewSet, ScoringRulesViewSet
+from core.lead_scoring.api.models import (
+    BarredFeatureViewSet,
+    ScoringJobViewSet,
+    ScoringModelViewSet,
+    ScoringRulesViewSet,
+)
 
 # Before "scoring", whose addresses end in a lead's id.
 routes.register("scoring/models", ScoringModelViewSet)
 routes.register("scoring/jobs", ScoringJobViewSet)
+routes.register("scoring/barred_features", BarredFeatureViewSet)
 routes.register("scoring", ScoringRulesViewSet, "scoring_rules")
 routes.register("scoring", ScoringViewSet)
 

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from core.lead_scoring import drifting, work
+from core.lead_scoring import drifting, life, work
 from core.lead_scoring.models import ScoringJob
 
 
@@ -49,5 +49,7 @@ def sweep_scoring() -> int:
 
 @shared_task(name="core.tasks.watch_lead_scoring")
 def watch_lead_scoring() -> list[str]:
-    """Look for drift of the model in force and tell administrators."""
+    """Look for drift of the live model and tell administrators; retrain when enough outcomes arrived."""
+    if life.is_due():
+        work.start(ScoringJob.Kind.RETRAIN)
     return drifting.watch()

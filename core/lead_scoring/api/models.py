@@ -11,12 +11,12 @@ from rest_framework.response import Response
 
 from core.access import Permission
 from core.api.bodies import takes_no_body
-from core.api.resources import ReadOnlyResourceViewSet
+from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet, StrictSerializer
 from core.api.schema.parts import ANYTHING
 from core.api.viewsets import CrmViewSet
 from core.errors import NotVisibleError
 from core.lead_scoring import drifting, life, work
-from core.lead_scoring.models import ScoringJob, ScoringModel, ScoringRules
+from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel, ScoringRules
 from core.lead_scoring.rules import parse_rules
 from core.lead_scoring.ruling import keep_rules, newest_rules, rules_of
 from core.lead_scoring.subject import all_features
@@ -94,6 +94,37 @@ class ScoringModelViewSet(ScoringModelPapers, ScoringModelSwitches):
     filterset_fields = ("status",)
     ordering_fields = ("created_at", "activated_at", "id")
     access = dict.fromkeys(("activate", "rollback"), Permission.CONFIGURE)
+
+
+class BarredFeatureSerializer(StrictSerializer):
+    class Meta:
+        model = BarredFeature
+        fields = ["id", "feature", "reason", "barred_by", "created_at"]
+        read_only_fields = ["barred_by", "created_at"]
+
+    def validate_feature(self, key: str) -> str:
+        if key not in all_features():
+            raise serializers.ValidationError("Unknown feature.", code="unknown_feature")
+        return key
+
+
+class BarredFeatureViewSet(ResourceViewSet):
+    """Features that scoring must not learn from. Barring one, or admitting it again, trains a new model."""
+
+    model = BarredFeature
+    queryset = BarredFeature.objects.all()
+    serializer_class = BarredFeatureSerializer
+    filterset_fields = ("feature",)
+    http_method_names = ["get", "post", "delete", "head", "options"]
+    ordering_fields = ("feature", "created_at", "id")
+
+    def perform_create(self, serializer: Any) -> None:
+        self.saved(serializer, barred_by=self.request.user)
+        work.start(ScoringJob.Kind.RETRAIN)
+
+    def perform_destroy(self, instance: BarredFeature) -> None:
+        super().perform_destroy(instance)
+        work.start(ScoringJob.Kind.RETRAIN)
 
 
 class ScoringJobSerializer(serializers.ModelSerializer):
