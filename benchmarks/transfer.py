@@ -77,8 +77,8 @@ def admin() -> Any:
 
 def plan_of(path: Path, **options: str) -> Any:
     from core.entities import entities
-    from core.transfer.importing import plan
     from core.transfer.options import parse
+    from core.transfer.planning import plan
     from core.transfer.reading import open_table
 
     asked = parse(options)
@@ -198,6 +198,72 @@ def step_small(path: Path) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - started, "status": response.status_code}
 
 
+# A cell for each type of field; no two rows have the same where that is possible.
+CELLS = {
+    "text": lambda n: f"Text {n}",
+    "email": lambda n: f"a{n}@x.example",
+    "phone": lambda n: f"+1415{2_000_000 + n:07d}",
+    "url": lambda n: f"https://x{n}.example/",
+    "integer": lambda n: str(n % 100),
+    "float": lambda n: f"0.{n % 100}",
+    "money": lambda n: f"{n}.50",
+    "boolean": lambda n: ("yes", "no")[n % 2],
+    "date": lambda n: f"{1 + n % 28:02d}/{1 + n % 12:02d}/{2000 + n % 30}",
+    "datetime": lambda n: f"2024-01-{1 + n % 28:02d} 10:{n % 60:02d}",
+    "text_list": lambda n: f"a{n % 50};b{n % 70}",
+    "reference": lambda n: "admin",
+}
+
+
+def step_columns(path: Path) -> dict[str, Any]:
+    """Microseconds per row to check and compose a record with one column beside its name: the costliest of
+    each type of field, over all entities."""
+    from core.entities import entities
+
+    costs: dict[str, tuple[float, str]] = {}
+    for entity in entities:
+        for column in entity.columns:
+            name = column.field_type.type_name
+            cell = CELLS.get(name) or _choice(column)
+            if column.writable and cell is not None and column.name not in ("recurrence", "domain"):
+                cost = _cost(entity, column, cell)
+                costs[name] = max(costs.get(name, (0.0, "")), (cost, f"{entity.name}.{column.name}"))
+    return {name: f"{cost:.1f} ({where})" for name, (cost, where) in sorted(costs.items())}
+
+
+def _choice(column: Any) -> Any:
+    choices = [c for c in getattr(column.field_type, "choices", ()) if c != "converted"]
+    return (lambda n: choices[n % len(choices)]) if choices else None
+
+
+def _cost(entity: Any, column: Any, cell: Any, rows: int = 2_000) -> float:
+    """Microseconds per row."""
+    import io
+
+    from core.changes import acting_as
+    from core.transfer.checking import Checker
+    from core.transfer.composing import Composer
+    from core.transfer.options import parse
+    from core.transfer.planning import plan
+    from core.transfer.reading import open_table
+
+    first = entity.display_fields[0]
+    lines = "".join(f'"Name {n}","{cell(n)}"\n' for n in range(rows))
+    table = open_table(io.BytesIO(f"first,second\n{lines}".encode()))
+    second = column.name if column.name != first else ""
+    made = plan(entity, table, parse({"mapping": {"first": first, "second": second}}), admin())
+    chunk = table.head(rows)
+    with acting_as(admin(), source="import"):
+        checker = Checker(made, chunk)
+        composer = Composer(made, checker.written)
+        started = time.perf_counter()
+        checked = checker.check(chunk)
+        for row in range(rows):
+            if row not in checked.faults:
+                composer.new(checked.given[row], checked.custom[row])
+        return (time.perf_counter() - started) / rows * 1e6
+
+
 def step_export(path: Path) -> dict[str, Any]:
     """Export and COPY TO of the same columns, three times in turn; the best of each."""
     exports, references = [], []
@@ -279,7 +345,9 @@ def run(rows: int, bench: Run) -> None:
     preview = bench.step("preview", clean)
     answered = bench.step("small", small)
     exported = bench.step("export", clean, "filled")
+    columns = bench.step("columns", small)
     tell(rows, reference, imported, with_bad, update_from, updated, undone, preview, answered, exported)
+    tell_columns(columns)
 
 
 def tell(rows: int, reference: Any, imported: Any, with_bad: Any, update_from: Any, updated: Any, undone: Any,
@@ -303,6 +371,14 @@ def tell(rows: int, reference: Any, imported: Any, with_bad: Any, update_from: A
     print(f"  first byte of the export after {exported['first_byte'] * 1000:.0f} ms (target 200)")
     print(f"  peak memory: process {max(s['peak_mb'] for s in peaks):.0f} MB,", end=" ")
     print(f"database session {max(s['session_mb'] for s in peaks):.0f} MB (target 400)")
+
+
+def tell_columns(columns: dict[str, Any]) -> None:
+    """What one more column of each type costs a row."""
+    print("  microseconds per row with one column of a type, the costliest of its type:")
+    for name, cost in columns.items():
+        if "(" in str(cost):
+            print(f"    {name:<12} {cost}")
 
 
 if __name__ == "__main__":

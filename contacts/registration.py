@@ -7,11 +7,15 @@ from contacts.demo import add_contacts
 from core.api import routes
 from core.demo import demo_parts
 from core.mail import opt_out
-from core.transfer.headers import headers_of, load, people
+from core.transfer.headers import alias_files_for_people, headers_of, load
 
 demo_parts.register("contacts", add_contacts)
-headers_of.register("company", load(*people(), Path(__file__).with_name("company_headers.toml")))
-headers_of.register("contact", load(*people(), Path(__file__).with_name("contact_headers.toml")))
+headers_of.register(
+    "company", load(*alias_files_for_people(), Path(__file__).with_name("company_headers.toml"))
+)
+headers_of.register(
+    "contact", load(*alias_files_for_people(), Path(__file__).with_name("contact_headers.toml"))
+)
 routes.register("companies", CompanyViewSet)
 routes.register("contacts", ContactViewSet)
 

@@ -10,8 +10,8 @@ from core.lead_scoring.demo import add_scores
 from core.mail import opt_out
 from core.notifications.reminders import remind
 from core.notifications.watching import watch
-from core.transfer.added import add
-from core.transfer.headers import headers_of, load, people
+from core.transfer.computed_columns import add
+from core.transfer.headers import alias_files_for_people, headers_of, load
 from lead_management import (
     automation,  # noqa: F401  (triggers and actions)
     digest,  # noqa: F401  (its sections register themselves)
@@ -33,7 +33,7 @@ watch("lead", "lead_score", type="score", above=HOT)
 add("lead", "factors", reasons_in_words)
 demo_parts.register("lead_management", add_leads)
 demo_parts.register("lead_scores", add_scores)
-headers_of.register("lead", load(*people(), Path(__file__).with_name("headers.toml")))
+headers_of.register("lead", load(*alias_files_for_people(), Path(__file__).with_name("headers.toml")))
 routes.register("leads", LeadViewSet)
 
 opt_out.register("lead")

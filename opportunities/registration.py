@@ -6,13 +6,15 @@ from core.api import routes
 from core.demo import demo_parts
 from core.notifications.types import EMAIL, IN_APP
 from core.notifications.watching import announce, watch
-from core.transfer.headers import headers_of, load, records
+from core.transfer.headers import alias_files_for_records, headers_of, load
+from core.transfer.import_rules import import_rules
 from opportunities import (
     automation,  # noqa: F401  (triggers and actions)
     digest,  # noqa: F401  (its sections register themselves)
 )
 from opportunities.api.views import OpportunityViewSet, PipelineViewSet, StageViewSet
 from opportunities.demo import add_opportunities
+from opportunities.imported import closed_on_its_close_date
 
 watch("opportunity", "stage")
 announce(
@@ -26,7 +28,8 @@ announce(
     channels=(IN_APP, EMAIL),
 )
 demo_parts.register("opportunities", add_opportunities)
-headers_of.register("opportunity", load(*records(), Path(__file__).with_name("headers.toml")))
+import_rules.register("opportunity", (closed_on_its_close_date,))
+headers_of.register("opportunity", load(*alias_files_for_records(), Path(__file__).with_name("headers.toml")))
 routes.register("opportunities", OpportunityViewSet)
 routes.register("pipelines", PipelineViewSet)
 routes.register("stages", StageViewSet)

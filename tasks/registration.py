@@ -8,7 +8,7 @@ from core.demo import demo_parts
 from core.entities.relation_transfer import relation_movers
 from core.notifications.reminders import remind
 from core.notifications.watching import watch
-from core.transfer.headers import headers_of, load, records
+from core.transfer.headers import alias_files_for_records, headers_of, load
 from tasks import (
     automation,  # noqa: F401  (triggers and actions)
     digest,  # noqa: F401  (its sections register themselves)
@@ -29,6 +29,6 @@ remind("task", "due_date", "Overdue: ", type="overdue", condition=STILL_OPEN, ma
 watch("task", "status")
 demo_parts.register("tasks", add_tasks)
 demo_parts.register("workflows", add_workflows)
-headers_of.register("task", load(*records(), Path(__file__).with_name("headers.toml")))
+headers_of.register("task", load(*alias_files_for_records(), Path(__file__).with_name("headers.toml")))
 routes.register("tasks", TaskViewSet)
 routes.register("calendar", CalendarViewSet)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db.models import CharField, F, Func, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
@@ -20,7 +21,7 @@ class _Repeated(Func):
         return sql, tuple(params) * self.template.count("%(expressions)s")
 
 
-def _armed(text: str) -> str:
+def _needs_escape(text: str) -> str:
     """SQL: whether a spreadsheet might run the text. Most is settled by its first character; only behind
     apostrophes a second look is needed."""
     return (
@@ -28,11 +29,12 @@ def _armed(text: str) -> str:
     )
 
 
-class Guarded(_Repeated):
-    """Text that no spreadsheet takes for a formula (core.transfer.guarding)."""
+class Escaped(_Repeated):
+    """Text that no spreadsheet takes for a formula (core.transfer.csv_injection)."""
 
     template = (
-        f"CASE WHEN {_armed('%(expressions)s')} THEN '''' || (%(expressions)s) ELSE (%(expressions)s) END"
+        f"CASE WHEN {_needs_escape('%(expressions)s')} THEN '''' || (%(expressions)s)"
+        " ELSE (%(expressions)s) END"
     )
     output_field = TextField()
 
@@ -52,34 +54,49 @@ class Listed(_Repeated):
     output_field = TextField()
 
 
-class GuardedList(_Repeated):
+class EscapedList(_Repeated):
     """A list that no spreadsheet takes for a formula: it begins as its first item does, or as JSON."""
 
     _FIRST = "(%(expressions)s)[array_lower(%(expressions)s, 1)]"
-    template = f"{_EMPTY}{_JSON} WHEN {_armed(_FIRST)} THEN '''' || {_JOINED} ELSE {_JOINED} END"
+    template = f"{_EMPTY}{_JSON} WHEN {_needs_escape(_FIRST)} THEN '''' || {_JOINED} ELSE {_JOINED} END"
     output_field = TextField()
 
 
-class Moment(Func):
-    """A moment in UTC, ISO 8601."""
+class DateTimeCell(Func):
+    """A moment in UTC, ISO 8601, to the second: what spreadsheets and people read."""
 
-    template = """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    template = """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
     output_field = CharField()
 
 
-class Word(Func):
+class PhoneCell(_Repeated):
+    """A phone number as `tel:+14155550123` (RFC 3966): a spreadsheet takes it for text, where it would
+    compute +14155550123, and other programs know what it is."""
+
+    template = "CASE WHEN %(expressions)s = '' THEN '' ELSE 'tel:' || %(expressions)s END"
+    output_field = TextField()
+
+
+class PhoneItems(Func):
+    """The same for each number of a list."""
+
+    template = "ARRAY(SELECT 'tel:' || number FROM unnest(%(expressions)s) AS number)"
+    output_field = ArrayField(TextField())
+
+
+class BooleanCell(Func):
     """true or false, where COPY would write t or f."""
 
     template = "(%(expressions)s)::text"
     output_field = CharField()
 
 
-def cell(column: Column, *, guarded: bool = True) -> Any:
+def cell(column: Column, *, escaped: bool = True) -> Any:
     """The expression of a column in an export."""
-    return _guard(_plain(column), column) if guarded else _plain(column)
+    return _escape(_plain(column), column) if escaped else _plain(column)
 
 
-def _guard(plain: Any, column: Column) -> Any:
+def _escape(plain: Any, column: Column) -> Any:
     numeric = (
         field_types.Integer,
         field_types.Float,
@@ -93,9 +110,12 @@ def _guard(plain: Any, column: Column) -> Any:
         return plain
     if isinstance(column.field_type, field_types.Reference) and column.field_type.target != "user":
         return plain
+    if isinstance(column.field_type, field_types.Phone):
+        return PhoneCell(plain)
     if isinstance(plain, Listed):
-        return GuardedList(column.target)
-    return Guarded(plain)
+        is_phones = isinstance(getattr(column.field_type, "child", None), field_types.Phone)
+        return Listed(PhoneItems(column.target)) if is_phones else EscapedList(column.target)
+    return Escaped(plain)
 
 
 def _plain(column: Column) -> Any:
@@ -105,9 +125,9 @@ def _plain(column: Column) -> Any:
     if isinstance(kind, field_types.Reference) and kind.target == "user":
         return F(f"{column.name}__username")
     if isinstance(kind, field_types.DateTime):
-        return Moment(column.target)
+        return DateTimeCell(column.target)
     if isinstance(kind, field_types.Boolean):
-        return Word(column.target)
+        return BooleanCell(column.target)
     if isinstance(kind, field_types.TextList):
         return Listed(column.target)
     if isinstance(kind, field_types.Json):

@@ -1,27 +1,38 @@
-"""Rows of a file checked column by column: values to store, and everything that is wrong with each row."""
+"""Rows of a file checked column by column: values to store, and everything that is wrong or doubtful in each
+row."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.entities import Column, field_types
 from core.entities.cleaning import clean_value
 from core.entities.field_types import trimmed
-from core.errors import FieldIssue, InvalidError, ValueRefusedError
-from core.transfer import notations
-from core.transfer.guarding import unguard
+from core.entities.money import CURRENCY_FIELD, contradiction, settled, split_currency
+from core.entities.regions import COUNTRY_FIELD
+from core.errors import ValueRefusedError
+from core.transfer import formats
+from core.transfer.csv_injection import unescape
 from core.transfer.headers import looked_up, normalised
-from core.transfer.mapping import Mapped
+from core.transfer.mapping import words_by_column
+from core.transfer.matching import EXTERNAL_ID, match_columns
 from core.transfer.names import split_name
-from core.transfer.options import Options
-from core.transfer.phones import COUNTRY, PhoneRegions
+from core.transfer.phones import PhoneRegions, is_regional
+from core.transfer.planning import Plan
 from core.transfer.reading import Chunk
 from core.transfer.reading.table import TOO_MANY
 from core.transfer.resolving import Resolver
-from core.transfer.targets import FULL_NAME, Target, Targets
-from core.transfer.values import BLANK, CellReader, Notation, Refusal, says_nothing
+from core.transfer.targets import FULL_NAME, ID, Target
+from core.transfer.values import BLANK, CellReader, Format, Refusal, Values, says_nothing
 
-Values = dict[str, Any]
+LEFT_EMPTY = "left_empty"
+OTHER = "other"
+MIXED_DATES = "mixed_dates"
+# Values of one column that nobody knows here: so many are named in a warning.
+NAMED = 20
+# Characters of an amount; what is longer is none, and is refused as such.
+LONGEST_AMOUNT = 100
 
 
 @dataclass(frozen=True)
@@ -40,15 +51,21 @@ class Fault:
 
 @dataclass
 class Checked:
-    """A chunk's rows: `given[i]` maps table columns to values the file gives (blank ones are not there),
-    `blank[i]` names the columns it leaves blank; rows with faults stand in `faults`."""
+    """A chunk's rows: `given[i]` maps table columns to values the file gives (blank ones are not there);
+    rows with faults stand in `faults`, what is doubtful about the others in `warnings`."""
 
     given: list[Values]
     custom: list[Values]
     faults: dict[int, list[Fault]] = field(default_factory=dict)
+    warnings: dict[int, list[Fault]] = field(default_factory=dict)
+    # Table columns whose cell could not be read: such a cell is not a blank one, which may empty a field.
+    unreadable: dict[int, set[str]] = field(default_factory=dict)
 
     def fault(self, row: int, fault: Fault) -> None:
         self.faults.setdefault(row, []).append(fault)
+
+    def warn(self, row: int, fault: Fault) -> None:
+        self.warnings.setdefault(row, []).append(fault)
 
 
 @dataclass
@@ -59,37 +76,62 @@ class _Source:
     positions: list[int]
     headers: list[str]
     reader: CellReader | None
+    # Whether a cell that cannot be read refuses its row.
+    decides: bool = False
 
     @property
-    def is_list(self) -> bool:
-        column = self.target.column
-        return column is not None and isinstance(column.field_type, field_types.TextList)
+    def column(self) -> Column | None:
+        return self.target.column
+
+    @property
+    def field_type(self) -> field_types.FieldType | None:
+        return self.column.field_type if self.column is not None else None
 
 
 class Checker:
-    """Checks chunks of one table with one mapping."""
+    """Checks chunks of one plan's table; `sample` settles how its columns write numbers and dates."""
 
-    def __init__(
-        self,
-        targets: Targets,
-        mapped: Sequence[Mapped],
-        options: Options,
-        sample: Chunk,
-        zone: Any,
-        user: Any,
-    ) -> None:
-        self.targets, self.options = targets, options
-        self.resolver = Resolver(user, create_missing=options.create_missing)
-        self.headers = [m.header for m in mapped]
-        self.notes: list[dict[str, str]] = []
-        self._words = by_column(targets, options.value_mapping)
-        self.sources = self._sources(mapped, sample, zone)
-        has_country = any(s.target.name == COUNTRY for s in self.sources)
-        self.regions = PhoneRegions() if has_country else None
+    def __init__(self, made: Plan, sample: Chunk) -> None:
+        self.plan, self.targets, self.options = made, made.targets, made.options
+        self.is_lenient = made.options.on_bad_value == "warn"
+        self.resolver = Resolver(made.user, create_missing=made.options.create_missing)
+        self.headers = [m.header for m in made.mapped]
+        self.notes: list[dict[str, Any]] = []
+        # (column of the file, field) → what it names that is nothing here → in how many rows.
+        self.unknown: dict[tuple[str, str], Counter[str]] = {}
+        self._words = words_by_column(made.targets, made.options.value_mapping)
+        self._deciding = self._decisive()
+        self.sources = self._sources(sample)
+        names = {source.target.name for source in self.sources}
+        self.regions = PhoneRegions() if COUNTRY_FIELD in names else None
+        self.has_currency = CURRENCY_FIELD in made.targets.columns
+        known = made.targets.headers.opt_out
+        self.opt_out = known if known and known.field in made.targets.columns else None
 
-    def _sources(self, mapped: Sequence[Mapped], sample: Chunk, zone: Any) -> list[_Source]:
+    # ---- What feeds what ----
+
+    def _decisive(self) -> set[str]:
+        """Columns that say what a row is: keys, name, status. What cannot be read there is a fault."""
+        keys = [column.name for column in match_columns(self.targets, self.plan.mapped, self.options)]
+        entity, headers = self.targets.entity, self.targets.headers
+        return {
+            ID,
+            EXTERNAL_ID,
+            CURRENCY_FIELD,
+            *keys,
+            *entity.display_fields,
+            *headers.decisive,
+            *headers.one_way,
+        }
+
+    def _decides(self, column: Column) -> bool:
+        if column.required or column.unique or column.name in self._deciding:
+            return True
+        return not column.custom and isinstance(column.field_type, field_types.Email | field_types.Money)
+
+    def _sources(self, sample: Chunk) -> list[_Source]:
         grouped: dict[tuple[str, str], _Source] = {}
-        for item in mapped:
+        for item in self.plan.mapped:
             if item.target is None:
                 continue
             key = (item.target.column.name if item.target.column else item.target.name, item.target.part)
@@ -99,31 +141,39 @@ class Checker:
             source.positions.append(item.position)
             source.headers.append(item.header)
         for source in grouped.values():
-            source.reader = self._reader(source, sample, zone)
+            source.reader = self._reader(source, sample)
+            source.decides = source.column is None or self._decides(source.column)
         return sorted(grouped.values(), key=_turn)
 
-    def _reader(self, source: _Source, sample: Chunk, zone: Any) -> CellReader | None:
-        column = source.target.column
+    def _reader(self, source: _Source, sample: Chunk) -> CellReader | None:
+        column = source.column
         if column is None or source.target.is_reference:
             return None
         cells = [cell for p in source.positions for cell in sample.column(p) if cell.strip()]
-        return CellReader(column, self._notation(column, source.headers[0], cells, zone))
+        column = replace(column, field_type=column.field_type.in_region(self.plan.phone_region))
+        return CellReader(column, self._format(column, source.headers[0], cells))
 
-    def _notation(self, column: Column, header: str, cells: Sequence[str], zone: Any) -> Notation:
+    def _format(self, column: Column, header: str, cells: Sequence[str]) -> Format:
         asked = self._words.get(column.name, {})
         said = {trimmed(word).casefold(): value for word, value in asked.items()}
         if isinstance(column.field_type, field_types.Date | field_types.DateTime):
-            return Notation(dates=self._dates(header, cells), zone=zone, words=said)
+            serials = self.plan.table.shape.format == "xlsx"
+            dates = replace(self._dates(header, cells), serials=serials)
+            return Format(dates=dates, zone=self.plan.zone, words=said)
         if isinstance(column.field_type, field_types.Integer | field_types.Float | field_types.Money):
-            return Notation(decimal=self._decimal(header, cells), words=said)
+            return Format(decimal=self._decimal(header, cells), words=said)
         words = {**self.targets.headers.values.get(column.name, {}), **_folded(asked)}
-        return Notation(words=words or None)
+        since = column.name in self.targets.headers.one_way
+        return Format(words=words or None, since=since)
 
-    def _dates(self, header: str, cells: Sequence[str]) -> notations.DateNotation:
+    def _dates(self, header: str, cells: Sequence[str]) -> formats.DateFormat:
         if self.options.date_format:
-            return notations.check_format(self.options.date_format)
-        found = notations.date_notation(cells)
-        if notations.ambiguous(cells):
+            return formats.check_format(self.options.date_format)
+        found = formats.date_format_of(cells)
+        if found.mixed:
+            message = f'In "{header}" some dates begin with the day and others with the month.'
+            self.notes.append({"code": MIXED_DATES, "message": f"{message} Send date_format to say."})
+        elif formats.ambiguous(cells):
             message = f'Day and month of "{header}" could be swapped; read as {found.order}.'
             self.notes.append({"code": "ambiguous_dates", "message": f"{message} Send date_format to say."})
         return found
@@ -131,7 +181,7 @@ class Checker:
     def _decimal(self, header: str, cells: Sequence[str]) -> str:
         if self.options.decimal_separator:
             return self.options.decimal_separator
-        found = notations.decimal_mark(cells)
+        found = formats.decimal_mark(cells)
         if found is None and any("," in cell or "." in cell for cell in cells):
             message = f'"{header}": 1,234 is read as one thousand two hundred and thirty-four.'
             self.notes.append({"code": "ambiguous_numbers", "message": f"{message} Send decimal_separator."})
@@ -140,10 +190,31 @@ class Checker:
     @property
     def written(self) -> list[Column]:
         """The columns that this mapping writes."""
-        found = [s.target.column for s in self.sources if s.target.column is not None]
+        found = [s.column for s in self.sources if s.column is not None]
         if any(s.target.name == FULL_NAME for s in self.sources):
             found += [self.targets.columns["first_name"], self.targets.columns["last_name"]]
         return list(dict.fromkeys(found))
+
+    def mended(self, given: Values, faults: Sequence[Fault]) -> tuple[Values, list[Fault]] | None:
+        """A row's values without those that only describe it and that its rules refused, and with what a rule
+        asks for and other systems do not keep; what was left out, as warnings. None where the row is to be
+        refused."""
+        if not self.is_lenient:
+            return None
+        values, warnings = dict(given), []
+        for fault in faults:
+            column = self.targets.columns.get(fault.field)
+            fallback = self.targets.headers.fallbacks.get(fault.field)
+            if column is not None and fallback and fault.code == "required":
+                values[column.path] = fallback
+            elif column is not None and column.path in values and not self._decides(column):
+                del values[column.path]
+                warnings.append(_left_empty(fault))
+            else:
+                return None
+        return values, warnings
+
+    # ---- Reading a chunk ----
 
     def check(self, chunk: Chunk) -> Checked:
         """All rows of a chunk."""
@@ -153,26 +224,23 @@ class Checker:
                 f"{len(self.headers) + len(extra)} cells or more where there are {len(self.headers)} headers."
             )
             checked.fault(row, Fault("", "", TOO_MANY, extra[0][:200], message))
+        for row, message in chunk.doubts.items():
+            checked.warn(row, Fault("", "", "doubtful_text", "", message))
         for source in self.sources:
-            if source.is_list and len(source.positions) > 1:
-                self._take_list(source, chunk, checked)
-            else:
-                self._take(source, chunk, checked)
+            for place, position in enumerate(source.positions):
+                self._take(source, place, chunk.column(position), checked)
         return checked
 
-    def _take(self, source: _Source, chunk: Chunk, checked: Checked) -> None:
-        """One target's values into the rows; a row that has one already keeps it."""
-        for place, position in enumerate(source.positions):
-            cells = chunk.column(position)
-            values = self._read(source, cells, checked.given)
-            self._store(source, place, cells, values, checked)
+    def _take(self, source: _Source, place: int, cells: list[str], checked: Checked) -> None:
+        """One column's values into the rows."""
+        if self.opt_out and source.target.name in self.opt_out.columns:
+            cells = self._without_opt_outs(cells, checked)
+        if self.has_currency and type(source.field_type) is field_types.Money:
+            cells = self._without_currencies(source, place, cells, checked)
+        self._store(source, place, cells, self._read(source, cells, checked.given), checked)
 
     def _read(self, source: _Source, cells: list[str], rows: Sequence[Values]) -> list[Any]:
-        if (
-            self.regions
-            and source.reader is not None
-            and isinstance(source.reader.column.field_type, field_types.Phone)
-        ):
+        if self.regions and source.reader is not None and is_regional(source.reader.column.field_type):
             return self.regions.read(source.reader, cells, rows)
         if source.target.is_reference:
             return self._resolved(source.target, cells)
@@ -180,12 +248,57 @@ class Checker:
             return [BLANK if says_nothing(cell) else self._names(cell) for cell in cells]
         return source.reader.read(cells)
 
+    def _without_opt_outs(self, cells: list[str], checked: Checked) -> list[str]:
+        """The cells of a status without those that say somebody wants no mail, which is kept as such."""
+        words, path = self.opt_out.words, self.targets.columns[self.opt_out.field].path  # type: ignore[union-attr]
+        found = [bool(cell) and normalised(cell) in words for cell in cells]
+        if not any(found):
+            return cells
+        for row, is_opt_out in enumerate(found):
+            if is_opt_out:
+                checked.given[row][path] = True
+        return ["" if is_opt_out else cell for cell, is_opt_out in zip(cells, found, strict=True)]
+
+    def _without_currencies(
+        self, source: _Source, place: int, cells: list[str], checked: Checked
+    ) -> list[str]:
+        """Amounts without the currency beside them, which becomes the row's or contradicts it."""
+        signed = [
+            (row, cell)
+            for row, cell in enumerate(cells)
+            if cell and len(cell) <= LONGEST_AMOUNT and not formats.is_bare_number(cell)
+        ]
+        if not signed:
+            return cells
+        bare = list(cells)
+        for row, cell in signed:
+            text, codes = split_currency(unescape(cell))
+            if not codes:
+                continue
+            bare[row] = text
+            named = checked.given[row].get(CURRENCY_FIELD) or self._default_currency(codes)
+            found = settled(codes, named)
+            if found is None:
+                message = contradiction(cell, named)
+                header = source.headers[place]
+                checked.fault(
+                    row, Fault(header, source.target.name, "currency_mismatch", cell[:200], message)
+                )
+            else:
+                checked.given[row][CURRENCY_FIELD] = found
+        return bare
+
+    def _default_currency(self, codes: tuple[str, ...]) -> str:
+        """The currency that all new records get, where the sign may stand for it."""
+        asked = str(self.options.default_values.get(CURRENCY_FIELD, "")).upper()
+        return asked if asked in codes else ""
+
     def _resolved(self, target: Target, cells: list[str]) -> list[Any]:
         """References, by what the file calls them or what the user says it means ("*": whom nobody knows)."""
-        words = _folded(self._words.get(target.column.name, {}))
+        words = _folded(self._words.get(target.column.name, {}))  # type: ignore[union-attr]
         if not words:
             return self.resolver.read(target, cells)
-        found = self.resolver.read(target, [looked_up(words, unguard(cell)) or cell for cell in cells])
+        found = self.resolver.read(target, [looked_up(words, unescape(cell)) or cell for cell in cells])
         if "*" not in words:
             return found
         other = self.resolver.read(target, [words["*"]])[0]
@@ -203,64 +316,116 @@ class Checker:
         except ValueRefusedError as error:
             return Refusal(error.code, error.message)
 
+    # ---- Values into rows ----
+
     def _store(
         self, source: _Source, place: int, cells: list[str], values: list[Any], checked: Checked
     ) -> None:
-        column, header = source.target.column, source.headers[place]
+        """The values of one of a target's columns; a row that has one already keeps it, lists are joined and
+        flags that only rise are raised."""
+        column = source.column
         rows = checked.custom if column is not None and column.custom else checked.given
         path = column.path if column is not None else ""
+        joins = len(source.positions) > 1 and isinstance(source.field_type, field_types.TextList)
+        rises = column is not None and column.name in self.targets.headers.one_way
+        warns = is_regional(source.field_type)
         for row, value in enumerate(values):
-            if value is BLANK or path in rows[row]:
+            if value is BLANK:
                 continue
             if value.__class__ is Refusal:
-                fault = Fault(header, source.target.name, value.code, cells[row][:200], value.message)
-                checked.fault(row, fault)
+                self._refused(source, place, row, cells[row], value, checked)
             elif column is None:
                 _add_names(rows[row], value)
-            else:
+            elif joins:
+                kept = rows[row].get(path, [])
+                rows[row][path] = list(dict.fromkeys([*kept, *value]))
+            elif path not in rows[row] or (rises and value):
                 rows[row][path] = column.field_type.to_representation(value) if column.custom else value
-
-    def _take_list(self, source: _Source, chunk: Chunk, checked: Checked) -> None:
-        """Several columns of the file make up one list."""
-        path = source.target.column.path
-        for place, position in enumerate(source.positions):
-            cells = chunk.column(position)
-            for row, value in enumerate(self._read(source, cells, checked.given)):
-                if value.__class__ is Refusal:
+                if warns and (message := column.field_type.warning(value)):
                     fault = Fault(
-                        source.headers[place], source.target.name, value.code, cells[row][:200], value.message
+                        source.headers[place],
+                        source.target.name,
+                        "kept_as_written",
+                        cells[row][:200],
+                        message,
                     )
-                    checked.fault(row, fault)
-                elif value is not BLANK:
-                    kept = checked.given[row].get(path, [])
-                    checked.given[row][path] = list(dict.fromkeys([*kept, *value]))
+                    checked.warn(row, fault)
+
+    def _refused(
+        self, source: _Source, place: int, row: int, cell: str, refusal: Refusal, checked: Checked
+    ) -> None:
+        """A cell that cannot be read: a fault of its row; where it only describes, left empty and told."""
+        header, column = source.headers[place], source.column
+        fault = Fault(header, source.target.name, refusal.code, cell[:200], refusal.message)
+        if source.decides or not self.is_lenient or column is None:
+            checked.fault(row, fault)
+            return
+        if source.target.is_reference:
+            self._unknown_reference(source.target, header, row, cell, fault, checked)
+            return
+        checked.unreadable.setdefault(row, set()).add(column.path)
+        if OTHER in getattr(column.field_type, "folded", ()):
+            rows = checked.custom if column.custom else checked.given
+            rows[row].setdefault(column.path, column.field_type.to_internal_value(OTHER))
+        checked.warn(row, _left_empty(fault))
+
+    def _unknown_reference(
+        self, target: Target, header: str, row: int, cell: str, fault: Fault, checked: Checked
+    ) -> None:
+        """What a row names is nothing here, or several things. A name is kept as text where there is a field
+        for it. Owners and ids of other systems are told of once for each, everything else with its row."""
+        column = target.column
+        assert column is not None  # noqa: S101  a reference has one
+        text = trimmed(unescape(cell))
+        as_text = self.targets.columns.get(f"{column.name}_name")
+        checked.unreadable.setdefault(row, set()).add(column.path)
+        if as_text is not None and target.part in ("", "name"):
+            limit = getattr(as_text.field_type, "max_length", None)
+            checked.given[row].setdefault(as_text.path, text[:limit])
+            if fault.code != "does_not_exist":
+                checked.warn(row, _left_empty(fault))
+            return
+        if column.field_type.target == "user" or target.part == "external_id":  # type: ignore[attr-defined]
+            self.unknown.setdefault((header, target.name), Counter())[text[:80]] += 1
+            return
+        checked.warn(row, _left_empty(fault))
+
+    def unknown_names(self) -> list[dict[str, Any]]:
+        """Warnings that name who and what nobody here is called."""
+        found = []
+        for (header, name), counted in self.unknown.items():
+            named = ", ".join(repr(text) for text, _ in counted.most_common(NAMED))
+            more = f" and {len(counted) - NAMED} more" if len(counted) > NAMED else ""
+            rows = counted.total()
+            says = "is nobody or nothing here" if len(counted) == 1 else "are nobody or nothing here"
+            instead = "; the records are yours" if name.partition(".")[0] == "owner" else ""
+            found.append(
+                {
+                    "code": "unknown_reference", "column": header, "field": name, "rows": rows,
+                    "message": f'"{header}": {named}{more} {says}; left empty in {rows} rows{instead}.',
+                }
+            )  # fmt: skip
+        return found
+
+
+def _left_empty(fault: Fault) -> Fault:
+    return replace(fault, code=LEFT_EMPTY, message=f"Left empty: {fault.message}")
 
 
 def _turn(source: _Source) -> int:
-    """Countries come before phone numbers, which are read by them; whole names come last, after columns of
-    their own."""
-    if source.target.column is None:
+    """Countries come before phone numbers, currencies before amounts; whole names come last, after columns of
+    their own, and so do references, whose text may take the place of a name that is not given."""
+    if source.column is None:
+        return 3
+    if source.target.is_reference:
         return 2
-    return 0 if source.target.name == COUNTRY else 1
+    return 0 if source.target.name in (COUNTRY_FIELD, CURRENCY_FIELD) else 1
 
 
 def _add_names(row: Values, parts: Mapping[str, str]) -> None:
     """A full name fills what no column of its own has filled."""
     if "first_name" not in row and "last_name" not in row:
         row.update(parts)
-
-
-def by_column(targets: Targets, asked: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
-    """`value_mapping` by the name of the column. Raises InvalidError naming each that is no field."""
-    known = {name: targets.by_name.get(name) for name in asked}
-    issues = [
-        FieldIssue(f"value_mapping.{name[:80]}", "unknown_field", f"Known: {targets.known}.")
-        for name, target in known.items()
-        if target is None or target.column is None
-    ]
-    if issues:
-        raise InvalidError(issues)
-    return {known[name].column.name: table for name, table in asked.items()}
 
 
 def _folded(table: Mapping[str, str]) -> dict[str, str]:

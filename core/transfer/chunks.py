@@ -1,32 +1,54 @@
 """One chunk of an import: which record each row is about, what becomes of it, and the write."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, connection, transaction
+from django.db.models import F
 
 from core.access import Permission
+from core.entities import Column
 from core.errors import InvalidError
-from core.transfer.checking import Checked, Fault
-from core.transfer.lookups import reached
-from core.transfer.matching import Key, holders
+from core.transfer.checking import Checked, Checker, Fault
+from core.transfer.composing import Composer
+from core.transfer.lookups import holders_of, reached
+from core.transfer.matching import Key, Matcher, holders, may_be_same
+from core.transfer.planning import Plan
 from core.transfer.reading import Chunk
-from core.transfer.report import Entry, Kind
+from core.transfer.report import CAME_IN, Entry, Kind, Report
 from core.transfer.targets import ID
-from core.transfer.writing import Pending
+from core.transfer.values import Values
+from core.transfer.writing import Pending, Writer
 
-if TYPE_CHECKING:
-    from core.transfer.importing import Import
+
+@dataclass(frozen=True)
+class ImportRun:
+    """What all chunks of an import share."""
+
+    plan: Plan
+    checker: Checker
+    composer: Composer
+    matcher: Matcher
+    writer: Writer
+    report: Report
+    # Columns of the file whose values only one living record may have.
+    unique: Sequence[Column]
+    # Whether rows are told apart by our own ids: one without its record is no new one.
+    by_id: bool
+    # Field → the column of the file that feeds it.
+    headers: Mapping[str, str]
 
 
 class ChunkRun:
     """One chunk's rows on their way into the table."""
 
-    def __init__(self, parent: "Import", chunk: Chunk) -> None:
+    def __init__(self, parent: ImportRun, chunk: Chunk) -> None:
         self.parent, self.chunk = parent, chunk
         self.options = parent.plan.options
         self.outcomes = ["failed"] * len(chunk)
         self.pending: list[Pending] = []
-        self.by_key: dict[Key, Pending] = {}
+        self.by_key: dict[Key, list[Pending]] = {}
         self.by_record: dict[int, Pending] = {}
 
     def run(self) -> None:
@@ -43,9 +65,9 @@ class ChunkRun:
 
     def _match(self) -> None:
         matcher = self.parent.matcher
-        good = self.checked.faults
+        faulty = self.checked.faults
         self.keys: list[list[Key]] = [
-            [] if row in good else matcher.keys(given, custom)
+            [] if row in faulty else matcher.keys(given, custom)
             for row, (given, custom) in enumerate(zip(self.checked.given, self.checked.custom, strict=True))
         ]
         self.stored = matcher.find(self.keys)
@@ -54,11 +76,15 @@ class ChunkRun:
 
     def _place(self, row: int) -> None:
         """Decide what becomes of a row that is right in itself."""
-        twin = next((self.by_key[key] for key in self.keys[row] if key in self.by_key), None)
-        if twin is not None:
-            self._again(row, twin)
+        twins = next((twins for key in self.keys[row] if (twins := self._twins(row, key))), [])
+        if len(twins) > 1:
+            numbers = ", ".join(str(self.chunk.numbers[twin.rows[0]]) for twin in twins[:5])
+            self._fault(row, "several_matches", f"It may be the same record as each of the rows {numbers}.")
             return
-        matches = next((found for key in self.keys[row] if (found := self.stored.get(key))), [])
+        if twins:
+            self._again(row, twins[0])
+            return
+        matches = next((found for key in self.keys[row] if (found := self._matches(row, key))), [])
         if len(matches) > 1:
             self._fault(row, "several_matches", f"{len(matches)} stored records match this row.", matches)
         elif matches:
@@ -68,6 +94,20 @@ class ChunkRun:
         else:
             self._create(row)
 
+    def _twins(self, row: int, key: Key) -> list[Pending]:
+        """Records about to be written that have this key of a row and may be the same."""
+        given = self.checked.given[row]
+        return [twin for twin in self.by_key.get(key, ()) if may_be_same(given, twin.now)]
+
+    def _matches(self, row: int, key: Key) -> list[Values]:
+        """Stored records that have this key of a row and may be the same, as they will be."""
+        given, found = self.checked.given[row], []
+        for record in self.stored.get(key, ()):
+            pending = self.by_record.get(record["id"])
+            if may_be_same(given, pending.now if pending else record):
+                found.append(record)
+        return found
+
     def _again(self, row: int, twin: Pending) -> None:
         """A row about the same record as one before it."""
         number = self.chunk.numbers[twin.rows[0]]
@@ -76,6 +116,8 @@ class ChunkRun:
         elif self.options.duplicates == "error":
             self._fault(row, "duplicate_in_file", f"The same record as row {number}.")
         else:
+            raised = self.parent.composer.raised(self.checked.given[row], twin.now)
+            self._add(twin, dict.fromkeys(raised, True))
             self._skip(row, "duplicate_in_file", f"The same record as row {number}.")
 
     def _met(self, row: int, record: dict[str, Any]) -> None:
@@ -88,19 +130,24 @@ class ChunkRun:
             self._update(row, record)
         elif self.options.duplicates == "error":
             self._fault(row, "duplicate", f"Record {pk} has these values already.", [record])
+        elif raised := self.parent.composer.raised(self.checked.given[row], record):
+            # Whoever opts out is taken at their word, even where records that exist are left alone.
+            self.checked.given[row], self.checked.custom[row] = dict.fromkeys(raised, True), {}
+            self._update(row, record)
         else:
             self._skip(row, "duplicate", f"Record {pk} has these values already.", pk)
 
     # ---- What becomes of it ----
 
     def _create(self, row: int) -> None:
+        compose = self.parent.composer.new
         try:
-            values = self.parent.composer.new(self.checked.given[row], self.checked.custom[row])
+            values: Values | None = compose(self.checked.given[row], self.checked.custom[row])
         except InvalidError as error:
-            self._refused(row, error)
-            return
-        self._remember(row, Pending(values, None, [row]))
-        self.outcomes[row] = "created"
+            values = self._mended(row, error, compose)
+        if values is not None:
+            self._remember(row, Pending(values, None, [row]))
+            self.outcomes[row] = "created"
 
     def _update(self, row: int, before: dict[str, Any]) -> None:
         changed = self._changed(row, before)
@@ -114,49 +161,89 @@ class ChunkRun:
         changed = self._changed(row, self.parent.composer.empty_record | twin.now)
         if changed is None:
             return
-        if changed and not twin.values:
-            self.pending.append(twin)
-        twin.values |= changed
+        self._add(twin, changed)
         twin.rows.append(row)
-        for key in self.keys[row]:
-            self.by_key.setdefault(key, twin)
+        self._keyed(row, twin)
         self.outcomes[row] = "updated" if changed else "unchanged"
 
     def _changed(self, row: int, before: dict[str, Any]) -> dict[str, Any] | None:
-        given, custom = self.checked.given[row], self.checked.custom[row]
+        unreadable = self.checked.unreadable.get(row, ())
+
+        def compose(given: Values, custom: Values) -> Values:
+            return self.parent.composer.changed(given, custom, before, unreadable)
+
         try:
-            return self.parent.composer.changed(given, custom, before)
+            return compose(self.checked.given[row], self.checked.custom[row])
         except InvalidError as error:
-            self._refused(row, error)
+            return self._mended(row, error, compose)
+
+    def _mended(
+        self, row: int, error: InvalidError, compose: Callable[[Values, Values], Values]
+    ) -> Values | None:
+        """The values of a row that the rules refused, without what only describes it and with what other
+        systems never asked for; None, and its faults, where that is not enough."""
+        faults = self._faults_of(row, error)
+        mended = self.parent.checker.mended(self.checked.given[row], faults)
+        if mended is None:
+            self._refuse(row, faults)
             return None
+        values, warnings = mended
+        try:
+            found = compose(values, self.checked.custom[row])
+        except InvalidError as again:
+            self._refuse(row, self._faults_of(row, again))
+            return None
+        for warning in warnings:
+            self.checked.warn(row, warning)
+        return found
+
+    def _add(self, pending: Pending, changes: Values) -> None:
+        """More to write for a record; one that was met before, unchanged until now, is written after all."""
+        if changes and not pending.values:
+            self.pending.append(pending)
+        pending.values |= changes
 
     def _remember(self, row: int, pending: Pending, *, write: bool = True) -> None:
         if write:
             self.pending.append(pending)
         if pending.pk:
             self.by_record[pending.pk] = pending
+        self._keyed(row, pending)
+
+    def _keyed(self, row: int, pending: Pending) -> None:
+        """Rows that have one of its keys are about the same record from now on."""
         for key in self.keys[row]:
-            self.by_key[key] = pending
+            known = self.by_key.setdefault(key, [])
+            if pending not in known:
+                known.append(pending)
 
     # ---- Writing ----
 
     def _refuse_taken_values(self) -> None:
-        """Values of unique custom fields that another record has."""
-        entity = self.parent.plan.entity
+        """Values of unique fields that another record has."""
         for column in self.parent.unique:
             seen: dict[Any, Pending] = {}
             for pending in self.pending:
-                value = (pending.values.get("custom_fields") or {}).get(column.path)
-                if value is None:
+                values = pending.values.get("custom_fields") or {} if column.custom else pending.values
+                value = values.get(column.path)
+                if value is None or value == "":
                     continue
                 if value in seen:
                     self._fail(pending, column.name, "unique", "An earlier row has this value.")
                 else:
                     seen[value] = pending
-            rows = entity.model.objects.filter(archived_at=None)
-            for value, pk in holders(rows, column, seen):
+            for value, pk in self._holders(column, seen):
                 if seen[value].pk != pk:
                     self._fail(seen[value], column.name, "unique", "Another record has this value.")
+
+    def _holders(self, column: Column, values: Mapping[Any, Pending]) -> list[tuple[Any, int]]:
+        """(value, id) of the living records that have one of these values."""
+        rows = self.parent.plan.entity.model.objects.filter(archived_at=None)
+        if column.custom or not values:
+            return holders(rows, column, values)
+        field = rows.model._meta.get_field(column.name)
+        rows = rows.exclude(**{column.path: ""})
+        return holders_of(rows, F(column.path), field.rel_db_type(connection), values)
 
     def _write(self, pendings: list[Pending]) -> None:
         """All of them, or by halves until those the database refuses are found."""
@@ -192,7 +279,7 @@ class ChunkRun:
         seen = reached(entity, user, Permission.CHANGE, [p.pk for p in pendings])
         return [p for p in pendings if p.pk not in seen]
 
-    # ---- Telling ----
+    # ---- Reporting ----
 
     def _has_failed(self, pending: Pending) -> bool:
         return pending.rows[0] in self.checked.faults
@@ -210,13 +297,20 @@ class ChunkRun:
         name = self.keys[row][0][0] if self.keys[row] else ""
         self.checked.fault(row, Fault(self.parent.headers.get(name, ""), name, code, keys, text))
 
-    def _refused(self, row: int, error: InvalidError) -> None:
+    def _faults_of(self, row: int, error: InvalidError) -> list[Fault]:
+        """What the rules said of a row, with the cells it is about."""
         cells = self.chunk.rows[row]
         places = {m.header: m.position for m in self.parent.plan.mapped}
+        found = []
         for issue in error.issues:
             header = self.parent.headers.get(issue.field, "")
             value = cells[places[header]][:200] if header in places else ""
-            self.checked.fault(row, Fault(header, issue.field, issue.code, value, issue.message))
+            found.append(Fault(header, issue.field, issue.code, value, issue.message))
+        return found
+
+    def _refuse(self, row: int, faults: Sequence[Fault]) -> None:
+        for fault in faults:
+            self.checked.fault(row, fault)
 
     def _skip(self, row: int, code: str, message: str, pk: int | None = None) -> None:
         self.outcomes[row] = "skipped"
@@ -233,6 +327,10 @@ class ChunkRun:
     def _finish(self) -> None:
         for row in sorted(self.checked.faults):
             self._entry(row, Kind.ERROR, self.checked.faults[row])
+        for row in sorted(self.checked.warnings):
+            if self.outcomes[row] in CAME_IN:
+                self._entry(row, Kind.WARNING, self.checked.warnings[row])
+                self.parent.report.warn(self.chunk.numbers[row], self.checked.warnings[row])
         self.parent.report.count(self.outcomes)
 
 

@@ -1,29 +1,32 @@
 """From what a row gives to the record to store: defaults, rules and what is never undone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from core.entities import Column, Entity
 from core.entities.cleaning import clean_value
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
-from core.transfer.checking import Values
-from core.transfer.options import Options
+from core.transfer.import_rules import rules_of
+from core.transfer.planning import Plan
 from core.transfer.resolving import Resolver
-from core.transfer.targets import ID, Target, Targets
-from core.transfer.values import BLANK, CellReader, Notation, Refusal
+from core.transfer.targets import ID, Target
+from core.transfer.values import BLANK, CellReader, Format, Refusal, Values
 
 
 class Composer:
     """Makes the values of new and changed records; the entity's rules have the last word, as in the API."""
 
-    def __init__(self, targets: Targets, written: Sequence[Column], options: Options, user: Any) -> None:
+    def __init__(self, made: Plan, written: Sequence[Column]) -> None:
+        targets, options, user = made.targets, made.options, made.user
         self.entity: Entity = targets.entity
-        self.options, self.user = options, user
+        self.user = user
+        self.rules = (*rules_of(self.entity), *self.entity.rules)
         self.one_way = [targets.columns[n].path for n in targets.headers.one_way if n in targets.columns]
         plain = [c for c in self.entity.columns if c.writable and c.name != "custom_fields"]
         custom = [c for c in targets.columns.values() if c.custom]
-        asked, asked_custom = _defaults_asked(targets, options, user)
+        asked, asked_custom = _defaults_asked(made)
         self.defaults: Values = {
             c.path: c.empty if c.default is None else c.default for c in plain if not c.required
         } | asked
@@ -54,25 +57,34 @@ class Composer:
             values["created_by_id"] = self.user.pk
             if values.get("owner_id") is None:
                 values["owner_id"] = self.user.pk
-        for rule in self.entity.rules:
+        for rule in self.rules:
             rule(values, None)
         return values
 
-    def changed(self, given: Values, custom: Values, before: Values) -> Values:
-        """Those values of a stored record that differ. Raises InvalidError."""
+    def raised(self, given: Values, record: Values) -> list[str]:
+        """Flags that are never lowered, and that a row raises on a record."""
+        return [path for path in self.one_way if given.get(path) and not record.get(path)]
+
+    def changed(
+        self, given: Values, custom: Values, before: Values, unreadable: Collection[str] = ()
+    ) -> Values:
+        """Those values of a stored record that differ. A cell that is `unreadable` is not a blank one, which
+        may empty its field. Raises InvalidError."""
         values = dict(given)
         kept = before["custom_fields"] or {}
         merged = kept | custom if custom else kept
         for column in self.clearable:
+            if column.path in unreadable:
+                continue
             merged = self._clear(column, values, custom, merged)
         for path in self.one_way:
             if before.get(path) and path in values:
                 values[path] = before[path]
         if merged is not kept:
             values["custom_fields"] = merged
-        for rule in self.entity.rules:
+        for rule in self.rules:
             rule(values, before)
-        return {name: value for name, value in values.items() if before[name] != value}
+        return {name: value for name, value in values.items() if _differs(before[name], value)}
 
     def _clear(self, column: Column, values: Values, custom: Values, merged: Values) -> Values:
         """A blank cell empties the field."""
@@ -83,12 +95,20 @@ class Composer:
         return merged
 
 
-def _defaults_asked(targets: Targets, options: Options, user: Any) -> tuple[Values, Values]:
+def _differs(before: Any, value: Any) -> bool:
+    """Whether a stored value is another one. Files hold moments to the second."""
+    if isinstance(before, datetime) and isinstance(value, datetime) and not value.microsecond:
+        before = before.replace(microsecond=0)
+    return before != value
+
+
+def _defaults_asked(made: Plan) -> tuple[Values, Values]:
     """`default_values` cleaned, plain and custom. Raises InvalidError naming each that is wrong."""
     plain: Values = {}
     custom: Values = {}
     issues: list[FieldIssue] = []
-    for name, raw in options.default_values.items():
+    targets = made.targets
+    for name, raw in made.options.default_values.items():
         target = targets.by_name.get(name)
         column = target.column if target is not None else None
         if column is None or column.name == ID:
@@ -96,7 +116,7 @@ def _defaults_asked(targets: Targets, options: Options, user: Any) -> tuple[Valu
                 FieldIssue(f"default_values.{name[:80]}", "unknown_field", f"Known: {targets.known}.")
             )
             continue
-        value = _referred(target, raw, user) if target.is_reference else _default(column, raw, targets)
+        value = _referred(target, raw, made.user) if target.is_reference else _default(column, raw, made)
         if isinstance(value, Refusal):
             issues.append(FieldIssue(f"default_values.{name}", value.code, value.message))
         elif value is not BLANK:
@@ -116,11 +136,12 @@ def _referred(target: Target, raw: Any, user: Any) -> Any:
     return Resolver(user).read(target, [str(raw)])[0]
 
 
-def _default(column: Column, raw: Any, targets: Targets) -> Any:
+def _default(column: Column, raw: Any, made: Plan) -> Any:
     """Text as a cell would hold it; anything else as the API takes it."""
+    column = replace(column, field_type=column.field_type.in_region(made.phone_region))
     if isinstance(raw, str):
-        words: Mapping[str, str] = targets.headers.values.get(column.name, {})
-        return CellReader(column, Notation(words=words or None)).one(raw)
+        words: Mapping[str, str] = made.targets.headers.values.get(column.name, {})
+        return CellReader(column, Format(words=words or None)).one(raw)
     try:
         value = clean_value(column, raw)
     except ValueRefusedError as error:

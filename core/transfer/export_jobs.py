@@ -46,7 +46,7 @@ def begin(entity: Entity, params: dict[str, Any], user: Any) -> ExportJob:
     return job
 
 
-def work_off(job_id: int) -> str:
+def run_job(job_id: int) -> str:
     """Run one export to its end; returns its status, "" where another has it. May be called twice."""
     with side() as beside, transaction.atomic():
         if not try_lock(TRANSFER_JOB, f"export {job_id}"):
@@ -152,7 +152,7 @@ def sweep() -> int:
     return len(waiting)
 
 
-def work_off_all(stopped: Callable[[], bool]) -> int:
+def run_pending(stopped: Callable[[], bool]) -> int:
     """Write the open exports here, one after the other; returns how many nobody else had in hand."""
     return sum(bool(jobs.run_now(RUN_JOB, pk)) for pk in _open() if not stopped())
 

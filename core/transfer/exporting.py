@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -25,9 +26,10 @@ from core.entities.field_types import Boolean
 from core.entities.json_sql import rows_as_text
 from core.entities.reading import pick
 from core.errors import InvalidError, refused_as
-from core.transfer.added import Filler, columns_of
 from core.transfer.cells import cell
-from core.transfer.guarding import guard
+from core.transfer.computed_columns import ComputedCells, columns_of
+from core.transfer.csv_injection import escape
+from core.transfer.reading.sheets import UTC_MARK
 
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
@@ -51,7 +53,7 @@ class Export:
     format: str = "csv"
     bom: bool = False
     delimiter: str = ","
-    guarded: bool = True
+    escaped: bool = True
 
     @property
     def content_type(self) -> str:
@@ -134,7 +136,7 @@ def _csv(export: Export, using: str, counted: Callable[[int], None]) -> Generato
     connection = connections[using]
     delimiter = export.delimiter.replace("\t", "\\t")
     statement = f"COPY ({sql}) TO STDOUT WITH (FORMAT csv, DELIMITER E'{delimiter}')"
-    rows, filler = 0, Filler(export.entity, export.columns, using)
+    rows, filler = 0, ComputedCells(export.entity, export.columns, using)
     connection.ensure_connection()
     # psycopg's own cursor: Django's debugging one takes no parameters here.
     with connection.connection.cursor() as cursor, cursor.copy(statement, params) as copy:
@@ -150,13 +152,13 @@ def _csv(export: Export, using: str, counted: Callable[[int], None]) -> Generato
     counted(rows)
 
 
-def _worded(export: Export, filler: Filler, block: bytes) -> bytes:
+def _worded(export: Export, filler: ComputedCells, block: bytes) -> bytes:
     """Whole lines with their added cells, quoted in any case."""
     if not filler:
         return block
 
     def quoted(words: str) -> str:
-        text = guard(words) if export.guarded else words
+        text = escape(words) if export.escaped else words
         return '"' + text.replace('"', '""') + '"'
 
     return filler.text(block.decode(), quoted).encode()
@@ -170,7 +172,7 @@ def _line(export: Export, cells: list[str]) -> bytes:
 
 def _select(export: Export, using: str) -> tuple[str, Any]:
     """The statement that gives the cells, in the list's order."""
-    cells = {f"_c{i}": cell(column, guarded=export.guarded) for i, column in enumerate(export.columns)}
+    cells = {f"_c{i}": cell(column, escaped=export.escaped) for i, column in enumerate(export.columns)}
     return export.rows(using).annotate(**cells).values_list(*cells).query.get_compiler(using).as_sql()
 
 
@@ -185,7 +187,7 @@ def _read(rows: QuerySet) -> Generator[Any]:
 
 def _jsonl(export: Export, using: str, counted: Callable[[int], None]) -> Generator[bytes]:
     """The records as the API shows them, one in a line."""
-    rows, filler = 0, Filler(export.entity, export.columns, using)
+    rows, filler = 0, ComputedCells(export.entity, export.columns, using)
     with closing(_read(export.rows(using).values_list("pk", flat=True))) as wanted:
         while ids := list(islice(wanted, AT_ONCE)):
             found = rows_as_text(export.entity, export.columns, ids, using)
@@ -209,20 +211,25 @@ def _xlsx(export: Export, using: str, counted: Callable[[int], None]) -> Generat
 def _write_book(export: Export, using: str, counted: Callable[[int], None], file: BinaryIO) -> None:
     """Text as text, so that no formula runs; numbers as numbers; further sheets beyond Excel's last row."""
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    cells = {f"_c{i}": cell(column, guarded=False) for i, column in enumerate(export.columns)}
+    cells = {f"_c{i}": _sheet_cell(column) for i, column in enumerate(export.columns)}
     found = _read(export.rows(using).annotate(**cells).values_list(*cells))
     with xlsxwriter.Workbook(file, options) as book, closing(found):
+        book.set_custom_property(UTC_MARK, "yes")
+        formats = _Formats(
+            book.add_format({"num_format": "yyyy-mm-dd"}),
+            book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
+        )
         numeric = [
             isinstance(c.field_type, field_types.Integer | field_types.Float | field_types.Money)
             for c in export.columns
         ]
         sheet, number = None, 0
-        for number, values in enumerate(Filler(export.entity, export.columns, using).rows(found)):
+        for number, values in enumerate(ComputedCells(export.entity, export.columns, using).rows(found)):
             if number % AT_ONCE == 0:
                 counted(number)
             if number % SHEET_ROWS == 0:
                 sheet = _sheet(book, export)
-            _write_row(sheet, number % SHEET_ROWS + 1, values, numeric)
+            _write_row(sheet, number % SHEET_ROWS + 1, values, numeric, formats)
         if sheet is None:
             _sheet(book, export)
         counted(number + 1 if sheet else 0)
@@ -235,18 +242,39 @@ def _sheet(book: Any, export: Export) -> Any:
     return sheet
 
 
-def _write_row(sheet: Any, row: int, values: tuple[Any, ...], numeric: list[bool]) -> None:
+@dataclass(frozen=True)
+class _Formats:
+    """How a workbook shows days and moments."""
+
+    day: Any
+    moment: Any
+
+
+def _sheet_cell(column: Column) -> Any:
+    """The expression of a column in a spreadsheet, where a moment is no text."""
+    if isinstance(column.field_type, field_types.DateTime) and not column.custom:
+        return column.target
+    return cell(column, escaped=False)
+
+
+def _write_row(sheet: Any, row: int, values: tuple[Any, ...], numeric: list[bool], formats: _Formats) -> None:
     for place, value in enumerate(values):
         if value is None or value == "":
+            continue
+        # Spreadsheets know no day before 1900, and take that year for a leap year.
+        if isinstance(value, date) and value.year > 1900:
+            is_moment = isinstance(value, datetime)
+            shown = value.astimezone(UTC).replace(tzinfo=None, microsecond=0) if is_moment else value
+            sheet.write_datetime(row, place, shown, formats.moment if is_moment else formats.day)
             continue
         # Sixteen digits and more lose their end as a spreadsheet's number.
         if numeric[place] and not isinstance(value, str) and abs(value) < 10**13:
             sheet.write_number(row, place, value)
             continue
-        text = str(value)
+        text = value.isoformat() if isinstance(value, date) else str(value)
         if text.startswith("'"):
-            # A text cell runs nothing; but what looks disarmed would be armed by the import.
-            text = guard(text)
+            # A text cell runs nothing; but what looks disarmed would be needs_escape by the import.
+            text = escape(text)
         if len(text) > CELL_CHARS:
             message = (
                 f"Row {row + 1} holds a cell of {len(text)} characters; Excel takes {CELL_CHARS}. Use CSV."

@@ -51,16 +51,32 @@ class System:
 
 
 @dataclass(frozen=True)
+class OptOut:
+    """Words of a status that say somebody wants no mail: they raise a flag, whatever else the column says."""
+
+    field: str
+    columns: frozenset[str]
+    words: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Headers:
     """What an entity's importer knows of headers and of other programs' words for our choices."""
 
     fields: Mapping[str, str] = field(default_factory=dict)
+    # Headers that may stand in for a field where no other column gives it.
+    instead: Mapping[str, str] = field(default_factory=dict)
     systems: tuple[System, ...] = ()
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # Columns that say who a row is, the strongest first.
     match_on: tuple[str, ...] = ("external_id",)
     # Flags that an import may raise and never lowers: who opted out stays out.
     one_way: frozenset[str] = frozenset()
+    # Columns that say what a row is, besides its keys: a value that cannot be read refuses the row.
+    decisive: frozenset[str] = frozenset()
+    # What a field is given where a rule asks for it and a file says nothing.
+    fallbacks: Mapping[str, str] = field(default_factory=dict)
+    opt_out: OptOut | None = None
 
     def system_of(self, headers: Iterable[str]) -> System | None:
         """The program that wrote these (normalised) headers."""
@@ -76,26 +92,43 @@ def load(*paths: Path) -> Headers:
     """The tables in TOML files as one; what a later file says of a header or program stands."""
     parts = [tomllib.loads(path.read_text(encoding="utf-8")) for path in paths]
     fields: dict[str, str] = {}
+    instead: dict[str, str] = {}
     systems: dict[str, System] = {}
     values: dict[str, dict[str, str]] = {}
     for part in parts:
         fields |= _inverted(part.get("fields", {}))
+        instead |= _inverted(part.get("instead", {}))
         systems |= {name: _system(name, raw) for name, raw in part.get("systems", {}).items()}
         for column, table in part.get("values", {}).items():
             values.setdefault(column, {}).update(_inverted(table))
     match_on = [tuple(part["match_on"]) for part in parts if "match_on" in part]
-    one_way = frozenset(name for part in parts for name in part.get("one_way", ()))
-    return Headers(fields, tuple(systems.values()), values, (match_on or [("external_id",)])[-1], one_way)
+    opt_outs = [_opt_out(part["opt_out"]) for part in parts if "opt_out" in part]
+    return Headers(
+        fields,
+        instead,
+        tuple(systems.values()),
+        values,
+        match_on=(match_on or [("external_id",)])[-1],
+        one_way=frozenset(name for part in parts for name in part.get("one_way", ())),
+        decisive=frozenset(name for part in parts for name in part.get("decisive", ())),
+        fallbacks={name: text for part in parts for name, text in part.get("fallbacks", {}).items()},
+        opt_out=opt_outs[-1] if opt_outs else None,
+    )
 
 
-def people() -> tuple[Path, Path]:
+def alias_files_for_people() -> tuple[Path, Path]:
     """The tables for lists of people."""
     return (ALIASES / "record.toml", ALIASES / "person.toml")
 
 
-def records() -> tuple[Path]:
+def alias_files_for_records() -> tuple[Path]:
     """The table for records of any kind."""
     return (ALIASES / "record.toml",)
+
+
+def _opt_out(raw: Mapping[str, Any]) -> OptOut:
+    words = frozenset(normalised(word) for word in raw["words"])
+    return OptOut(raw["field"], frozenset(raw["columns"]), words)
 
 
 def _inverted(table: Mapping[str, list[str]]) -> dict[str, str]:

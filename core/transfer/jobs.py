@@ -21,11 +21,12 @@ from core.changes.models import Change
 from core.entities import entities
 from core.entities.locks import IMPORTING, lock
 from core.errors import DomainError
-from core.transfer.importing import Import, Plan, plan, resolved
+from core.transfer.importing import Import
 from core.transfer.models import ImportJob
 from core.transfer.options import Options, parse
+from core.transfer.planning import Plan, plan, resolved
 from core.transfer.reading import open_table
-from core.transfer.report import OUTCOMES, Report
+from core.transfer.report import CAME_IN, OUTCOMES, Report, in_words
 from core.transfer.triggering import start_workflows
 
 Status = ImportJob.Status
@@ -54,7 +55,7 @@ def begin(made: Plan, file: BinaryIO, name: str, user: Any, request_id: str = ""
         file_size=size,
         settings={"options": options.shown(), "columns": columns_of(made)},
         headers=shape.headers,
-        warnings=_seen_before(made.entity.name, digest, user) + _quotes(made),
+        warnings=_seen_before(made.entity.name, digest, user),
         rows=shape.rows,
         rows_estimated=False,
         request_id=request_id,
@@ -80,13 +81,6 @@ def _seen_before(entity: str, digest: str, user: Any) -> list[dict[str, Any]]:
         return []
     message = f"The same file was imported before, as import {last.pk} on {last.created_at:%Y-%m-%d %H:%M}."
     return [{"code": "same_file", "message": message, "import": last.pk}]
-
-
-def _quotes(made: Plan) -> list[dict[str, Any]]:
-    if not made.table.shape.unbalanced_quotes:
-        return []
-    message = 'The file holds an odd number of quotes ("): a cell may have swallowed the rows after it.'
-    return [{"code": "unbalanced_quotes", "message": message}]
 
 
 def _digest(file: BinaryIO) -> tuple[str, int]:
@@ -142,14 +136,14 @@ def perform(job: ImportJob, made: Plan, tick: Any = lambda report: None) -> None
                 raise _NothingKeptError
     except _NothingKeptError:
         _as_nothing_happened(run.report, options)
-    end(job, run.report, options, run.checker.notes)
+    end(job, run.report, options, run.notes())
 
 
 def _as_nothing_happened(report: Report, options: Options) -> None:
     """All or nothing: rows that were right were left out as well. A rehearsal keeps its figures."""
     if options.dry_run:
         return
-    for name in ("created", "updated", "unchanged"):
+    for name in CAME_IN:
         report.counts["skipped"] += report.counts.pop(name, 0)
 
 
@@ -160,11 +154,21 @@ def end(job: ImportJob, report: Report, options: Options, notes: Iterable[dict[s
         setattr(job, name, report.counts[name])
     job.read = job.rows = report.read
     job.rows_estimated = False
-    job.success = not job.failed or options.skip_errors
+    job.warned = report.counts["warned"]
+    came_in = sum(report.counts[name] for name in (*CAME_IN, "skipped")) if options.skip_errors else 0
+    job.success = not job.failed or came_in > 0
+    if not job.success:
+        job.message = _first_reason(report)
     job.status, job.finished_at = Status.FINISHED, timezone.now()
     job.warnings = [*job.warnings, *notes]
     job.save()
     start_workflows(job)
+
+
+def _first_reason(report: Report) -> str:
+    """Why no row came in, in words: what was wrong with the first."""
+    first = report.first_fault()
+    return f"Nothing was imported. Row {first.row}: {'; '.join(in_words(first.errors))}" if first else ""
 
 
 def reopened(job: ImportJob, file: BinaryIO) -> Plan:

@@ -1,25 +1,17 @@
 """Which column of the file goes where, and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from core.errors import FieldIssue, InvalidError
-from core.transfer.added import columns_of
+from core.transfer.computed_columns import columns_of
+from core.transfer.header_words import meant_by
 from core.transfer.headers import looked_up, normalised
-from core.transfer.targets import ID, Target, Targets
+from core.transfer.reading import Table
+from core.transfer.targets import ID, Mapped, Targets
+from core.transfer.value_evidence import by_values
 
 OWN = "own export"
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """A column of the file; `target` is None where it stays out."""
-
-    position: int
-    header: str
-    target: Target | None
-    # "given", "own export", "system: hubspot", "name", "alias", or why not: "ignored", "none".
-    reason: str
 
 
 def given(targets: Targets, headers: Sequence[str], mapping: Mapping[str, str]) -> list[Mapped]:
@@ -56,13 +48,35 @@ def _position(headers: Sequence[str], name: str) -> int | None:
     return same[0] if len(same) == 1 else None
 
 
-def proposed(targets: Targets, headers: Sequence[str]) -> list[Mapped]:
+def proposed(targets: Targets, table: Table) -> list[Mapped]:
+    """The mapping that headers and values suggest."""
+    return by_values(targets, by_headers(targets, table.shape.headers), table)
+
+
+def by_headers(targets: Targets, headers: Sequence[str]) -> list[Mapped]:
     """The mapping that the header row itself suggests; nothing is guessed from likeness."""
     if _is_own_export(targets, headers):
         return [_own(targets, i, header) for i, header in enumerate(headers)]
     plain = [normalised(header) for header in headers]
     system = targets.headers.system_of(plain)
-    return [_found(targets, i, header, system) for i, header in enumerate(headers)]
+    found = [_found(targets, i, header, system) for i, header in enumerate(headers)]
+    return _each_once(targets, found)
+
+
+def _each_once(targets: Targets, found: Sequence[Mapped]) -> list[Mapped]:
+    """Without a second column of the same header in another dress (`name`, `NAME`), and without one that only
+    stands in for another that is there (a county, where there is a state)."""
+    seen: set[tuple[str, str]] = set()
+    fields = {m.target.name for m in found if m.target and m.reason != "instead"}
+    kept = []
+    for mapped in found:
+        key = (mapped.target.name if mapped.target else "", normalised(mapped.header).replace(" ", ""))
+        stands_in = mapped.reason == "instead" and mapped.target and mapped.target.name in fields
+        if mapped.target and (key in seen or stands_in):
+            mapped = replace(mapped, target=None, reason="another column gives it")
+        seen.add(key)
+        kept.append(mapped)
+    return kept
 
 
 def _is_own_export(targets: Targets, headers: Sequence[str]) -> bool:
@@ -84,7 +98,14 @@ def _found(targets: Targets, position: int, header: str, system: object) -> Mapp
     own = targets.by_header.get(plain)
     if own:
         return _mapped(targets, position, header, own, "name")
-    return _mapped(targets, position, header, looked_up(targets.headers.fields, header) or "", "alias")
+    alias = looked_up(targets.headers.fields, header)
+    if alias:
+        return _mapped(targets, position, header, alias, "alias")
+    stand_in = looked_up(targets.headers.instead, header)
+    if stand_in:
+        return _mapped(targets, position, header, stand_in, "instead")
+    name, reason = meant_by(targets, header)
+    return _mapped(targets, position, header, name, reason)
 
 
 def _is_custom(targets: Targets, plain: str) -> bool:
@@ -106,3 +127,20 @@ def _mapped(targets: Targets, position: int, header: str, name: str, reason: str
     if target is None:
         return Mapped(position, header, None, "ignored" if reason.startswith("system") else "none")
     return Mapped(position, header, target, reason)
+
+
+def words_by_column(targets: Targets, asked: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    """`value_mapping` by the name of the column. Raises InvalidError naming each that is no field."""
+    found: dict[str, Mapping[str, str]] = {}
+    issues = []
+    for name, table in asked.items():
+        target = targets.by_name.get(name)
+        if target is None or target.column is None:
+            issues.append(
+                FieldIssue(f"value_mapping.{name[:80]}", "unknown_field", f"Known: {targets.known}.")
+            )
+        else:
+            found[target.column.name] = table
+    if issues:
+        raise InvalidError(issues)
+    return found

@@ -14,26 +14,30 @@ from core.changes.expressions import EqualsAny
 from core.entities import Column, Entity
 from core.errors import InvalidError
 from core.models.folding import Fold, fold
-from core.transfer.checking import Values
 from core.transfer.lookups import holders_of, reached
 from core.transfer.mapping import Mapped
 from core.transfer.options import Options
 from core.transfer.targets import ID, Targets
+from core.transfer.values import Values
 
 Key = tuple[str, Any]
 CUSTOM_AT_ONCE = 500
+# The id of a record in the system it comes from. Two records with different ones are never the same.
+EXTERNAL_ID = "external_id"
 
 
 def match_columns(targets: Targets, mapped: Sequence[Mapped], options: Options) -> list[Column]:
     """The columns that tell records apart, the strongest first: as asked for, else the entity's own that the
     file has; none where every row is to become a record. Whoever maps a column to `id`, as an export of ours
-    does, means that. Raises InvalidError."""
+    does, means that; else an id of another system decides wherever a row has one. Raises InvalidError."""
     present = {m.target.column.name for m in mapped if m.target is not None and m.target.column is not None}
     if any(m.target is not None and m.target.name == "full_name" for m in mapped):
         present |= {"first_name", "last_name"}
     wanted = options.match_on
     if wanted is None:
         wanted = (ID,) if ID in present else tuple(n for n in targets.headers.match_on if n in present)
+    if EXTERNAL_ID in present and not {ID, EXTERNAL_ID} & set(wanted):
+        wanted = (EXTERNAL_ID, *wanted)
     found = [_matchable(targets, name, present) for name in wanted]
     return [] if options.duplicates == "create" else found
 
@@ -113,6 +117,12 @@ class Matcher:
             rows = rows.select_for_update(of=("self",))
         found = (dict(zip(self.attnames, row, strict=True)) for row in rows.values_list(*self.attnames))
         return {record["id"]: record for record in found if record["archived_at"] is None}
+
+
+def may_be_same(values: Values, other: Values) -> bool:
+    """Whether two records may be one: not where other systems know them by different ids."""
+    mine, theirs = values.get(EXTERNAL_ID), other.get(EXTERNAL_ID)
+    return not mine or not theirs or mine == theirs
 
 
 def holders(rows: QuerySet, column: Column, values: Iterable[Any]) -> list[tuple[Any, int]]:

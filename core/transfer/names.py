@@ -3,7 +3,7 @@
 import re
 
 from core.entities.field_types import trimmed
-from core.transfer.guarding import unguard
+from core.transfer.csv_injection import unescape
 
 # Chinese, Japanese and Korean names have no blank to tell by.
 _EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -31,7 +31,7 @@ _PARTICLES = frozenset(
 
 def split_name(text: str) -> tuple[str, str]:
     """First and last name. "Last, First" is turned round; particles go with the last name."""
-    name = " ".join(trimmed(unguard(text)).split())
+    name = " ".join(trimmed(unescape(text)).split())
     if name.count(",") == 1:
         last, _, first = (part.strip() for part in name.partition(","))
         if first and last:

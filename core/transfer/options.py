@@ -3,17 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
 import orjson
 
+from core.accounts.models import time_zones
 from core.entities.field_types import Boolean, Integer
 from core.entities.field_types.text import checked_texts
+from core.entities.regions import region_of
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
-from core.transfer import notations
+from core.transfer import formats
 from core.transfer.reading import Asked, dialect, encoding
 
 DUPLICATES = ("skip", "update", "create", "error")
+ON_BAD_VALUE = ("warn", "error")
 AUTOMATION = ("run", "suppress")
 # Headers of a mapping, or words of a table of values.
 MAX_WORDS = 2_000
@@ -39,6 +41,8 @@ class Options:
     date_format: str | None = None
     decimal_separator: str | None = None
     timezone: str | None = None
+    phone_region: str | None = None
+    on_bad_value: str = "warn"
     default_values: dict[str, Any] = field(default_factory=dict)
     value_mapping: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -130,9 +134,16 @@ def _names(raw: Any) -> tuple[str, ...]:
 
 
 def _zone(raw: Any) -> str:
-    if not isinstance(raw, str) or raw not in available_timezones():
+    if not isinstance(raw, str) or raw not in time_zones():
         raise ValueRefusedError("Expected an IANA time zone such as Europe/Berlin.")
     return raw
+
+
+def _region(raw: Any) -> str:
+    region = region_of(raw) if isinstance(raw, str) else ""
+    if not region:
+        raise ValueRefusedError("Expected a country such as DE.")
+    return region
 
 
 def _text(raw: Any) -> str:
@@ -142,7 +153,7 @@ def _text(raw: Any) -> str:
 
 
 def _date_format(raw: Any) -> str:
-    notations.check_format(_text(raw))
+    formats.check_format(_text(raw))
     return raw
 
 
@@ -163,13 +174,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "create_missing": _FLAG,
     "automation": _one_of(*AUTOMATION),
     "date_format": _date_format,
-    "decimal_separator": lambda raw: notations.check_mark(_text(raw)),
+    "decimal_separator": lambda raw: formats.check_mark(_text(raw)),
     "timezone": _zone,
+    "phone_region": _region,
+    "on_bad_value": _one_of(*ON_BAD_VALUE),
     "default_values": _object,
     "value_mapping": _tables,
 }
-
-
-def zone_of(options: Options, user: Any) -> ZoneInfo:
-    """Where times without an offset are meant: as asked for, else where the user is."""
-    return ZoneInfo(options.timezone or getattr(user, "time_zone", "") or "UTC")

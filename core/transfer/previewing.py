@@ -1,14 +1,14 @@
 """What an import would do, told before it is done."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from core.entities import Entity
 from core.errors import InvalidError
-from core.transfer.checking import Checker
-from core.transfer.importing import Plan, missing_required, resolved, unmakeable
+from core.transfer.checking import Checker, Fault
 from core.transfer.matching import match_columns
-from core.transfer.options import zone_of
+from core.transfer.planning import Plan, missing_required, resolved, unmakeable
 from core.transfer.reading import Chunk
 from core.transfer.triggering import listening
 from core.workflows.models import Workflow
@@ -21,14 +21,8 @@ def preview(made: Plan) -> dict[str, Any]:
     """Shape, columns with samples, mapping with reasons, and what is wrong with the first rows."""
     shape, options = made.table.shape, resolved(made)
     sample = made.table.head(LOOKED_AT)
-    checker = Checker(
-        made.targets,
-        made.mapped,
-        replace(options, create_missing=False),
-        sample,
-        zone_of(options, made.user),
-        made.user,
-    )
+    checker = Checker(replace(made, options=replace(options, create_missing=False)), sample)
+    problems = _problems(checker, sample)
     return {
         "resource": made.entity.plural,
         "format": shape.format,
@@ -43,8 +37,8 @@ def preview(made: Plan) -> dict[str, Any]:
         "missing_required": missing_required(made),
         "match_on": _match_on(made),
         "duplicates": options.duplicates,
-        "problems": _problems(checker, sample),
-        "warnings": [*checker.notes, *_warnings(made), *unmakeable(made)],
+        "problems": problems,
+        "warnings": [*checker.notes, *made.table.notes, *checker.unknown_names(), *unmakeable(made)],
         "automation": options.automation,
         "workflows": fed_workflows(made.entity, options.duplicates),
         "settings": options.shown(),
@@ -79,11 +73,21 @@ def _match_on(made: Plan) -> list[str]:
 
 
 def _problems(checker: Checker, sample: Chunk) -> dict[str, Any]:
-    """Faults of the first rows, counted by column and code; existing records are not looked at yet."""
+    """Faults and warnings of the first rows, counted by column and code; existing records are not looked at
+    yet."""
     try:
-        faults = checker.check(sample).faults
+        checked = checker.check(sample)
     except InvalidError as error:
         return {"rows_checked": 0, "faults": [{"message": str(error)}]}
+    return {
+        "rows_checked": len(sample),
+        "rows_with_faults": len(checked.faults),
+        "faults": _counted(checked.faults, sample),
+        "warnings": _counted(checked.warnings, sample),
+    }
+
+
+def _counted(faults: Mapping[int, list[Fault]], sample: Chunk) -> list[dict[str, Any]]:
     counted: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in sorted(faults):
         for fault in faults[row]:
@@ -92,11 +96,4 @@ def _problems(checker: Checker, sample: Chunk) -> dict[str, Any]:
                 {**vars(fault), "row": sample.numbers[row], "rows": 0},
             )
             found["rows"] += 1
-    return {"rows_checked": len(sample), "rows_with_faults": len(faults), "faults": list(counted.values())}
-
-
-def _warnings(made: Plan) -> list[dict[str, str]]:
-    found = []
-    if made.table.shape.unbalanced_quotes:
-        found.append({"code": "unbalanced_quotes", "message": 'The file holds an odd number of quotes (").'})
-    return found
+    return list(counted.values())

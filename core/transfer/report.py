@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from core.transfer.models import ImportIssue, ImportJob
 
+CAME_IN = ("created", "updated", "unchanged")
 OUTCOMES = ("created", "updated", "unchanged", "skipped", "failed")
 IN_MEMORY = 4 << 20
 Kind = ImportIssue.Kind
@@ -29,6 +30,13 @@ class Entry:
     object_id: int | None = None
 
 
+@dataclass
+class _Warned:
+    row: int
+    message: str
+    rows: int = 0
+
+
 class Report:
     """Figures in memory, entries in a temporary file: a million refused rows take no more than one."""
 
@@ -37,10 +45,34 @@ class Report:
         # Closed with the report: it outlives every block here.
         self.file: BinaryIO = tempfile.SpooledTemporaryFile(IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115
         self.entries = 0
+        # (column, field, code) → rows with such a warning, the first of them, and what it says.
+        self.warned: dict[tuple[str, str, str], _Warned] = {}
 
     def add(self, entry: Entry) -> None:
         self.entries += 1
         self.file.write(orjson.dumps(vars(entry)) + b"\n")
+
+    def warn(self, row: int, warnings: Iterable[Any]) -> None:
+        """A row that came in with warnings (core.transfer.checking.Fault)."""
+        self.counts["warned"] += 1
+        for warning in warnings:
+            key = warning.column, warning.field, warning.code
+            found = self.warned.setdefault(key, _Warned(row, warning.message))
+            found.rows += 1
+
+    def notes(self) -> list[dict[str, Any]]:
+        """One warning for each column whose cells were left out or doubted, with how many there are."""
+        return [
+            {
+                "code": code, "column": column, "field": field, "rows": found.rows,
+                "message": f"{column or 'Text'}: {found.rows} rows, first row {found.row}. {found.message}",
+            }
+            for (column, field, code), found in self.warned.items()
+        ]  # fmt: skip
+
+    def first_fault(self) -> Entry | None:
+        """The first row that was refused."""
+        return next((entry for entry in self if entry.kind == Kind.ERROR), None)
 
     def count(self, outcomes: list[str]) -> None:
         self.counts.update(outcomes)
@@ -75,3 +107,12 @@ class Report:
 def _without_nul(value: Any) -> Any:
     """PostgreSQL keeps no NUL; what was refused for one is shown with a mark in its place."""
     return orjson.loads(orjson.dumps(value).replace(b"\\u0000", "\ufffd".encode()))
+
+
+def in_words(errors: Iterable[dict[str, Any]]) -> list[str]:
+    """Faults as one would say them."""
+    found = []
+    for error in errors:
+        name = error.get("column") or error.get("field")
+        found.append(f"{name}: {error['message']}" if name else error["message"])
+    return found

@@ -20,7 +20,7 @@ from core.entities.references import referable, target_model
 from core.entities.writing import create_clean
 from core.errors import InvalidError, ValueRefusedError
 from core.models.folding import Fold, fold
-from core.transfer.guarding import unguard
+from core.transfer.csv_injection import unescape
 from core.transfer.targets import Target
 from core.transfer.values import BLANK, Refusal
 
@@ -42,7 +42,7 @@ class Resolver:
         """Ids, BLANK or Refusal, cell by cell."""
         kind = target.column.field_type.target
         known = self.known.setdefault((kind, target.part), {"": BLANK})
-        names = [trimmed(unguard(cell)) for cell in cells]
+        names = [trimmed(unescape(cell)) for cell in cells]
         missing = {name for name in names if name not in known}
         if missing:
             known |= self._look_up(kind, target.part, missing)

@@ -27,6 +27,17 @@ class Target:
         return self.column is not None and isinstance(self.column.field_type, field_types.Reference)
 
 
+@dataclass(frozen=True)
+class Mapped:
+    """A column of the file; `target` is None where it stays out."""
+
+    position: int
+    header: str
+    target: Target | None
+    # "given", "own export", "system: hubspot", "name", "alias", "words", "values", or why not.
+    reason: str
+
+
 class Targets:
     """Everything an entity's import can write, by every accepted name."""
 
@@ -62,6 +73,18 @@ class Targets:
         for column in self.writable:
             found.setdefault(normalised(column.label or column.name), column.name)
         return found
+
+    @cached_property
+    def known_headers(self) -> dict[str, str]:
+        """Normalised headers of our own and of other programs → target."""
+        return {**self.headers.fields, **self.by_header}
+
+    @cached_property
+    def squeezed_headers(self) -> dict[str, str]:
+        """The same without their blanks: BILLINGSTREET is billing street."""
+        return {
+            header.replace(" ", ""): name for header, name in self.known_headers.items() if len(header) > 4
+        }
 
     @property
     def _has_names(self) -> bool:

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import OperationalError
 
 from core.transfer import export_jobs
-from core.transfer import working as importing
+from core.transfer import running as importing
 
 # Hours, not the minutes of other tasks. The message is gone once it is taken: what restarts a job whose
 # worker died is the sweep, which sees that nobody holds its lock.
@@ -15,7 +15,7 @@ LONG = {"acks_late": False, "time_limit": 6 * 3600, "soft_time_limit": 6 * 3600 
 def run_import(job_id: int) -> str:
     """Run an import or the undoing of one."""
     try:
-        return importing.work_off(job_id)
+        return importing.run_job(job_id)
     except OperationalError:
         raise  # the database went away: the job stays open and the sweep rings again
     except Exception as error:  # noqa: BLE001  (the worker's outermost edge, which records it)
@@ -27,7 +27,7 @@ def run_import(job_id: int) -> str:
 def run_export(job_id: int) -> str:
     """Write an export's file."""
     try:
-        return export_jobs.work_off(job_id)
+        return export_jobs.run_job(job_id)
     except OperationalError:
         raise
     except Exception as error:  # noqa: BLE001  (the worker's outermost edge, which records it)

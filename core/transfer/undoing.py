@@ -33,15 +33,17 @@ Status = ImportJob.Status
 
 
 def undone_by(job: ImportJob) -> ImportJob | None:
-    """The undoing of an import that runs or is done."""
-    return job.undoings.exclude(status__in=(Status.FAILED, Status.CANCELLED)).first()
+    """The last undoing of an import that runs or is done."""
+    return job.undoings.exclude(status__in=(Status.FAILED, Status.CANCELLED)).order_by("-id").first()
 
 
 def begin_undo(job: ImportJob, user: Any, request_id: str = "") -> ImportJob:
-    """A stored job that will undo `job`. Raises ConflictError where there is nothing to undo (any more)."""
+    """A stored job that will undo `job`, or what the last undoing of it kept. Raises ConflictError where
+    there is nothing to undo (any more)."""
     if job.kind != ImportJob.Kind.IMPORT or job.status != Status.FINISHED:
         raise ConflictError("Only a finished import can be undone.", code="not_finished")
-    if undone_by(job) is not None:
+    last = undone_by(job)
+    if last is not None and (last.is_open or not last.kept):
         raise ConflictError("This import is undone already.", code="undone")
     if job.created_at < timezone.now() - timedelta(days=conf.IMPORT_UNDO_DAYS):
         raise ConflictError(f"Imports can be undone for {conf.IMPORT_UNDO_DAYS} days.", code="too_late")
@@ -53,7 +55,7 @@ def begin_undo(job: ImportJob, user: Any, request_id: str = "") -> ImportJob:
         kind=ImportJob.Kind.UNDO,
         undoes=job,
         file_name=job.file_name,
-        rows=job.created + job.updated,
+        rows=job.created + job.updated if last is None else last.kept,
         rows_estimated=False,
         request_id=request_id,
     )
@@ -96,7 +98,10 @@ def _touched(import_id: int, first: str) -> list[Entity]:
 _LIST = """
 CREATE TEMP TABLE crm_undo ON COMMIT DROP AS
 SELECT object_id AS id, bool_or(kind = 'created') AS created, max(id) AS last
-FROM core_change WHERE import_id = %s AND entity = %s GROUP BY object_id;
+FROM core_change WHERE import_id = %s AND entity = %s
+AND (%s::bigint IS NULL
+     OR object_id IN (SELECT object_id FROM core_importissue WHERE job_id = %s AND kind = 'kept'))
+GROUP BY object_id;
 CREATE INDEX ON crm_undo (id);
 ANALYZE crm_undo
 """
@@ -142,7 +147,8 @@ class Undoing:
     def run(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE IF EXISTS pg_temp.crm_undo")
-            cursor.execute(_LIST, [self.undo.undoes_id, self.entity.name])
+            before = self._undone_before()
+            cursor.execute(_LIST, [self.undo.undoes_id, self.entity.name, before, before])
         last = 0
         while batch := self._rows(_BATCH, [last, BATCH]):
             last = batch[-1][0]
@@ -151,6 +157,11 @@ class Undoing:
             self._batch(created, set(self.last) - created)
             if self.tick:
                 self.tick(self.report)
+
+    def _undone_before(self) -> int | None:
+        """The undoing whose kept records are left to undo."""
+        done = ImportJob.objects.filter(undoes=self.undo.undoes_id, status=Status.FINISHED)
+        return done.exclude(pk=self.undo.pk).order_by("-pk").values_list("pk", flat=True).first()
 
     def _batch(self, created: set[int], changed: set[int]) -> None:
         there = self._there(created | changed)

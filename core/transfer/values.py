@@ -1,4 +1,4 @@
-"""From the text of a cell to the value to store: the file's notation undone, then the column's kind asked.
+"""From the text of a cell to the value to store: the file's format undone, then the field type asked.
 
 So a file is held to the same rules as the API, and what the API refuses is refused with the same words.
 """
@@ -14,9 +14,9 @@ from core.entities import Column, field_types
 from core.entities.cleaning import clean_value
 from core.entities.field_types import trimmed
 from core.errors import ValueRefusedError
-from core.transfer.guarding import unguard
+from core.transfer.csv_injection import unescape
+from core.transfer.formats import DateFormat, holds_date, iso_date, iso_moment, plain_number
 from core.transfer.headers import looked_up, normalised
-from core.transfer.notations import DateNotation, iso_date, iso_moment, plain_number
 
 # No value, as programs write it. A text column keeps words among them: Null is a family name.
 _NOTHING = frozenset(
@@ -32,6 +32,7 @@ _WORDS = {
     **dict.fromkeys(["nein", "non", "nao", "não", "nie", "falsch", "faux", "unchecked", "inactive"], "false"),
 }
 MEMO = 10_000
+Values = dict[str, Any]
 # Kinds whose cells are read: their words are not what a column says but how it says it.
 _READ = field_types.Integer | field_types.Float | field_types.Money | field_types.DateTime | field_types.Date
 
@@ -55,15 +56,17 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Notation:
+class Format:
     """How one column of the file writes its values."""
 
     decimal: str = "."
-    dates: DateNotation = field(default_factory=DateNotation)
+    dates: DateFormat = field(default_factory=DateFormat)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     # Normalised words → ours: what the user gave, over what the entity knows of other programs. Of numbers
     # and times they are as the cells say them: "-5" is not "5".
     words: Mapping[str, str] | None = None
+    # A flag whose cells may hold since when it is so.
+    since: bool = False
 
 
 def says_nothing(cell: str) -> bool:
@@ -75,9 +78,9 @@ def says_nothing(cell: str) -> bool:
 class CellReader:
     """Reads one column's cells; equal cells are read once."""
 
-    def __init__(self, column: Column, notation: Notation) -> None:
-        self.column, self.notation = column, notation
-        self.prepare = _preparing(column.field_type, notation)
+    def __init__(self, column: Column, written: Format) -> None:
+        self.column, self.format = column, written
+        self.prepare = _preparing(column.field_type, written)
         self.is_text = type(column.field_type) is field_types.Text
         self.memo: dict[str, Any] = {}
 
@@ -99,7 +102,7 @@ class CellReader:
         if not cell or self.is_blank(cell):
             return BLANK
         try:
-            value = self._cleaned(unguard(cell) if cell[0] == "'" else cell)
+            value = self._cleaned(unescape(cell) if cell[0] == "'" else cell)
         except ValueRefusedError as error:
             return Refusal(error.code, error.message)
         return BLANK if value is None or value == "" else value
@@ -109,7 +112,7 @@ class CellReader:
         try:
             return clean_value(self.column, self.prepare(text))
         except ValueRefusedError:
-            other = (self.notation.words or {}).get("*")
+            other = (self.format.words or {}).get("*")
             if other is None or not isinstance(self.column.field_type, _READ | field_types.Boolean):
                 raise
             return clean_value(self.column, self.prepare(other))
@@ -121,11 +124,11 @@ class CellReader:
         return not text or text.casefold() in _NOTHING
 
 
-def _preparing(kind: field_types.FieldType, notation: Notation) -> Callable[[str], Any]:
-    """What turns text in the file's notation into what the kind reads."""
-    words = notation.words or {}
+def _preparing(kind: field_types.FieldType, written: Format) -> Callable[[str], Any]:
+    """What turns text in the file's format into what the kind reads."""
+    words = written.words or {}
     if isinstance(kind, field_types.Boolean):
-        return lambda text: _boolean(trimmed(text), words)
+        return lambda text: _boolean(trimmed(text), words, since=written.since)
     if isinstance(kind, field_types.Choice):
         return lambda text: _choice(kind, trimmed(text), words)
     if isinstance(kind, field_types.MultiChoice):
@@ -134,30 +137,28 @@ def _preparing(kind: field_types.FieldType, notation: Notation) -> Callable[[str
     if isinstance(kind, field_types.TextList):
         return lambda text: [_word(item, words) for item in _items(text)]
     if isinstance(kind, _READ):
-        return _reading(kind, notation, words)
+        return _reading(kind, written, words)
     if words:
         return lambda text: _word(text, words)
     return _as_it_is
 
 
-def _reading(
-    kind: field_types.FieldType, notation: Notation, words: Mapping[str, str]
-) -> Callable[[str], Any]:
+def _reading(kind: field_types.FieldType, written: Format, words: Mapping[str, str]) -> Callable[[str], Any]:
     """Numbers and times as the file writes them."""
     if isinstance(kind, field_types.DateTime) and kind.takes_days:
-        return lambda text: _day_or_moment(_said(text, words), notation)
+        return lambda text: _day_or_moment(_said(text, words), written)
     if isinstance(kind, field_types.DateTime):
-        return lambda text: iso_moment(_said(text, words), notation.dates, notation.zone)
+        return lambda text: iso_moment(_said(text, words), written.dates, written.zone)
     if isinstance(kind, field_types.Date):
-        return lambda text: iso_date(_said(text, words), notation.dates)
-    return lambda text: plain_number(_said(text, words), notation.decimal)
+        return lambda text: iso_date(_said(text, words), written.dates)
+    return lambda text: plain_number(_said(text, words), written.decimal)
 
 
-def _day_or_moment(text: str, notation: Notation) -> str:
+def _day_or_moment(text: str, written: Format) -> str:
     """A date without a time stays a date."""
     if ":" in text:
-        return iso_moment(text, notation.dates, notation.zone)
-    return iso_date(text, notation.dates)
+        return iso_moment(text, written.dates, written.zone)
+    return iso_date(text, written.dates)
 
 
 def _said(text: str, words: Mapping[str, str]) -> str:
@@ -169,9 +170,9 @@ def _as_it_is(text: str) -> str:
     return text
 
 
-def _boolean(text: str, words: Mapping[str, str]) -> str:
-    folded = text.casefold()
-    return looked_up(words, text) or _WORDS.get(folded, text)
+def _boolean(text: str, words: Mapping[str, str], *, since: bool) -> str:
+    found = looked_up(words, text) or _WORDS.get(text.casefold())
+    return found or ("true" if since and holds_date(text) else text)
 
 
 def _choice(kind: field_types.Choice, text: str, words: Mapping[str, str]) -> str:

@@ -16,8 +16,9 @@ from core.entities import entities
 from core.mail import sending as mailing
 from core.notifications.models import Notification
 from core.transfer.exporting import export_of, stream
-from core.transfer.importing import Import, plan
+from core.transfer.importing import Import
 from core.transfer.options import parse
+from core.transfer.planning import plan
 from core.transfer.reading import open_table
 from core.webhooks.models import WebhookSubscription
 from core.workflows import engine, sweeps

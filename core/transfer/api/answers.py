@@ -1,13 +1,12 @@
 """What the API tells of an import."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
 
 from core.entities import entities
 from core.transfer.models import ImportIssue, ImportJob
-from core.transfer.report import OUTCOMES
+from core.transfer.report import OUTCOMES, in_words
 from core.transfer.undoing import undone_by
 
 # Faulty rows shown with a job; all of them are in its error file and its `issues`.
@@ -30,6 +29,7 @@ def import_body(job: ImportJob, *, details: bool = True) -> dict[str, Any]:
         "imported": job.created + job.updated + job.unchanged,
         "errors": job.failed,
         **{name: getattr(job, name) for name in ("read", *OUTCOMES)},
+        "warned": job.warned,
         "rows": job.rows,
         "rows_estimated": job.rows_estimated,
         "progress": _progress(job),
@@ -80,17 +80,19 @@ def _details(job: ImportJob) -> dict[str, Any]:
     kind = ImportIssue.Kind
     shown = job.issues.filter(kind=kind.KEPT if job.kind == ImportJob.Kind.UNDO else kind.ERROR)
     rows = list(shown.order_by("id")[: SHOWN + 1])
+    warned = job.issues.filter(kind=kind.WARNING).order_by("id")[:SHOWN] if job.warned else ()
     if job.kind == ImportJob.Kind.UNDO:
         return {"kept_records": [kept_body(issue) for issue in rows[:SHOWN]]}
     return {
         "error_details": [issue_body(issue, job.headers) for issue in rows[:SHOWN]],
         "error_details_truncated": len(rows) > SHOWN,
+        "warning_details": [issue_body(issue, job.headers) for issue in warned],
         "errors_url": f"/api/v1/imports/{job.pk}/errors.csv",
     }
 
 
 def issue_body(issue: ImportIssue, headers: list[str]) -> dict[str, Any]:
-    """One row that did not go in, with its cells by header."""
+    """One row that did not go in or has warnings, with its cells by header."""
     return {
         "row": issue.row,
         "line": issue.line,
@@ -105,15 +107,6 @@ def issue_body(issue: ImportIssue, headers: list[str]) -> dict[str, Any]:
 def _short(cell: str) -> str:
     """A cell as an answer shows it; the error file has it whole."""
     return cell if len(cell) <= CELL_SHOWN else f"{cell[: CELL_SHOWN - 1]}…"
-
-
-def in_words(errors: Iterable[dict[str, Any]]) -> list[str]:
-    """Faults as one would say them."""
-    found = []
-    for error in errors:
-        name = error.get("column") or error.get("field")
-        found.append(f"{name}: {error['message']}" if name else error["message"])
-    return found
 
 
 def kept_body(issue: ImportIssue) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from core.api.schema.parts import ANYTHING, FLAG, ID, MOMENT, TEXT, array_of, nullable, object_of
-from core.transfer.options import AUTOMATION, DUPLICATES
+from core.transfer.options import AUTOMATION, DUPLICATES, ON_BAD_VALUE
 
 Schema = dict[str, Any]
 COUNT: Schema = {"type": "integer", "minimum": 0}
@@ -34,6 +34,8 @@ IMPORT_FORM = object_of(
         "date_format": _described(TEXT, "DMY, MDY, YMD or a format such as DD/MM/YYYY."),
         "decimal_separator": {"type": "string", "enum": [".", ","]},
         "timezone": _described(TEXT, "IANA zone of times without an offset."),
+        "phone_region": _described(TEXT, "Country of phone numbers without a country code."),
+        "on_bad_value": {"type": "string", "enum": list(ON_BAD_VALUE), "default": "warn"},
         "default_values": _described(TEXT, "JSON: field → value for new records."),
         "value_mapping": _described(TEXT, 'JSON: field → {"theirs": "ours", "*": "anything else"}.'),
         "saved_mapping": _described(TEXT, "Id or name of saved settings, over which these count."),
@@ -81,6 +83,7 @@ IMPORT_RESULT = object_of(
         "unchanged": COUNT,
         "skipped": COUNT,
         "failed": COUNT,
+        "warned": _described(COUNT, "Rows that came in with something left out of them or in doubt."),
         "rows": COUNT,
         "rows_estimated": FLAG,
         "progress": {"type": "number"},
@@ -92,6 +95,7 @@ IMPORT_RESULT = object_of(
         "columns": array_of(COLUMN),
         "error_details": array_of(ISSUE),
         "error_details_truncated": FLAG,
+        "warning_details": array_of(ISSUE),
         "errors_url": TEXT,
         "undone_by": nullable(TEXT),
         "undo_url": TEXT,

@@ -78,34 +78,7 @@ REQUEST = {
 }
 
 
-class ExportEndings(ReadOnlyResourceViewSet):
-    """Stopping an export, and fetching it."""
-
-    @extend_schema(request=None, responses={200: EXPORT_JOB})
-    @action(methods=["post"], detail=True)
-    @takes_no_body
-    def cancel(self, request: Request, pk: str) -> Response:
-        """End it, between two batches of rows if it runs; nothing of it is kept."""
-        job = self.get_object()
-        export_jobs.cancel(job)
-        job.refresh_from_db()
-        return Response(self.get_serializer(job).data)
-
-    @extend_schema(responses={(200, "application/octet-stream"): {"type": "string", "format": "binary"}})
-    @action(methods=["get"], detail=True)
-    def download(self, request: Request, pk: str) -> Any:
-        """The file, for whoever asked for it and until it expires."""
-        job = self.get_object()
-        scopes.require(request.user, entities[job.entity].plural)
-        if not job.stored_as or job.expires_at is None or job.expires_at < timezone.now():
-            raise NotVisibleError("There is no file (any more).")
-        file = default_storage.open(job.stored_as)
-        return FileResponse(
-            file, as_attachment=True, filename=job.file_name, content_type=FORMATS[job.format]
-        )
-
-
-class ExportJobViewSet(ExportEndings):
+class ExportJobViewSet(ReadOnlyResourceViewSet):
     """Exports made in the background: yours alone, and only until they expire."""
 
     model = ExportJob
@@ -130,6 +103,29 @@ class ExportJobViewSet(ExportEndings):
         job = export_jobs.begin(entity, params, request.user)
         shown = self.get_serializer(job).data
         return Response(shown, 202, headers={"Location": shown["url"], "Retry-After": "1"})
+
+    @extend_schema(request=None, responses={200: EXPORT_JOB})
+    @action(methods=["post"], detail=True)
+    @takes_no_body
+    def cancel(self, request: Request, pk: str) -> Response:
+        """End it, between two batches of rows if it runs; nothing of it is kept."""
+        job = self.get_object()
+        export_jobs.cancel(job)
+        job.refresh_from_db()
+        return Response(self.get_serializer(job).data)
+
+    @extend_schema(responses={(200, "application/octet-stream"): {"type": "string", "format": "binary"}})
+    @action(methods=["get"], detail=True)
+    def download(self, request: Request, pk: str) -> Any:
+        """The file, for whoever asked for it and until it expires."""
+        job = self.get_object()
+        scopes.require(request.user, entities[job.entity].plural)
+        if not job.stored_as or job.expires_at is None or job.expires_at < timezone.now():
+            raise NotVisibleError("There is no file (any more).")
+        file = default_storage.open(job.stored_as)
+        return FileResponse(
+            file, as_attachment=True, filename=job.file_name, content_type=FORMATS[job.format]
+        )
 
 
 def _params(raw: Any) -> dict[str, str | list[str]]:

@@ -25,18 +25,42 @@ from core.entities import entities
 from core.entities.locks import IMPORTING, try_lock
 from core.errors import ConflictError, InvalidError, NotVisibleError
 from core.transfer import undoing
-from core.transfer.api.answers import import_body, in_words, issues_body
+from core.transfer.api.answers import import_body, issues_body
 from core.transfer.api.documented import IMPORT_RESULT, ISSUE
 from core.transfer.api.streaming import streamed
-from core.transfer.guarding import guard, unguard
+from core.transfer.csv_injection import escape, unescape
 from core.transfer.models import ImportIssue, ImportJob
+from core.transfer.report import in_words
 
 KINDS = ImportIssue.Kind.values
+IN_FILE = (ImportIssue.Kind.ERROR, ImportIssue.Kind.WARNING)
 KIND = OpenApiParameter("kind", TEXT | {"enum": KINDS}, description="Issues of this kind only.")
 
 
-class ImportJobs(ReadOnlyResourceViewSet):
-    """Jobs, whose rows are those of the resource that was imported."""
+class ImportJobViewSet(ReadOnlyResourceViewSet):
+    """Your imports and their undoings, the newest first; their rows are those of the resource imported."""
+
+    model = ImportJob
+    queryset = ImportJob.objects.all()
+    filterset_fields = ("status", "kind")
+    taking = {"list": None, "issues": {*PAGES, "kind"}, "errors": {"kind"}}
+    ordering_fields = ("created_at", "finished_at", "id")
+    access = {"cancel": Permission.VIEW, "undo": Permission.VIEW}
+
+    def get_queryset(self) -> QuerySet:
+        return super().get_queryset().order_by("-id")
+
+    @extend_schema(responses={200: IMPORT_RESULT})
+    def list(self, request: Request) -> Response:
+        return super().list(request)
+
+    def _shown(self, rows: QuerySet) -> Any:
+        return [import_body(job, details=False) for job in rows]
+
+    @extend_schema(responses={200: IMPORT_RESULT})
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """Progress, figures and the first faulty rows."""
+        return Response(import_body(self.get_covered()))
 
     def etag(self, row: ImportJob) -> str:
         return preconditions.tag_of([row.pk, row.status, row.cancel_requested])
@@ -48,10 +72,6 @@ class ImportJobs(ReadOnlyResourceViewSet):
         scopes.require(self.request.user, entities[job.entity].plural, writing=writing)
         return job
 
-
-class ImportFaults(ImportJobs):
-    """What was wrong, for people and as a file."""
-
     @extend_schema(responses={200: page_of(ISSUE)}, parameters=[KIND, *PAGING], filters=False)
     @action(methods=["get"], detail=True)
     def issues(self, request: Request, pk: str) -> Response:
@@ -61,19 +81,22 @@ class ImportFaults(ImportJobs):
         return Response(numbered(request, found, lambda part: issues_body(part, job)).body())
 
     @extend_schema(
-        operation_id="imports_errors_csv", responses={(200, "text/csv"): {"type": "string"}}, filters=False
+        operation_id="imports_errors_csv",
+        responses={(200, "text/csv"): {"type": "string"}},
+        parameters=[KIND],
+        filters=False,
     )
     @action(methods=["get"], detail=True, url_path=r"errors\.csv")
     def errors(self, request: Request, pk: str) -> Any:
-        """The faulty rows as they stood in the file, with `_row` and `_error`, to correct and resend."""
+        """The rows that were refused (`kind=error`) or came in with warnings (`kind=warning`) as they stood
+        in the file, with `_row` and `_error`: correct them and send them again."""
         job = self.get_covered()
         if job.kind != ImportJob.Kind.IMPORT:
             raise NotVisibleError("An undo has no file.")
-        return streamed(request, error_lines(job), "text/csv; charset=utf-8", f"import_{job.pk}_errors.csv")
-
-
-class ImportEndings(ImportJobs):
-    """Stopping an import, and taking it back."""
+        rows = issues_asked_for(request, job)
+        return streamed(
+            request, error_lines(job, rows), "text/csv; charset=utf-8", f"import_{job.pk}_errors.csv"
+        )
 
     @extend_schema(request=None, responses={200: IMPORT_RESULT})
     @action(methods=["post"], detail=True)
@@ -101,32 +124,6 @@ class ImportEndings(ImportJobs):
         return Response(body, 202, headers={"Location": body["url"], "Retry-After": "1"})
 
 
-class ImportJobViewSet(ImportFaults, ImportEndings):
-    """Your imports and their undoings, the newest first."""
-
-    model = ImportJob
-    queryset = ImportJob.objects.all()
-    filterset_fields = ("status", "kind")
-    taking = {"list": None, "issues": {*PAGES, "kind"}}
-    ordering_fields = ("created_at", "finished_at", "id")
-    access = {"cancel": Permission.VIEW, "undo": Permission.VIEW}
-
-    def get_queryset(self) -> QuerySet:
-        return super().get_queryset().order_by("-id")
-
-    @extend_schema(responses={200: IMPORT_RESULT})
-    def list(self, request: Request) -> Response:
-        return super().list(request)
-
-    def _shown(self, rows: QuerySet) -> Any:
-        return [import_body(job, details=False) for job in rows]
-
-    @extend_schema(responses={200: IMPORT_RESULT})
-    def retrieve(self, request: Request, pk: str) -> Response:
-        """Progress, figures and the first faulty rows."""
-        return Response(import_body(self.get_covered()))
-
-
 def issues_asked_for(request: Request, job: ImportJob) -> QuerySet[ImportIssue]:
     """The job's issues of the `kind` that the request names. Raises InvalidError."""
     rows, kind = job.issues.order_by("id"), request.query_params.get("kind")
@@ -135,16 +132,17 @@ def issues_asked_for(request: Request, job: ImportJob) -> QuerySet[ImportIssue]:
     return rows.filter(kind=kind) if kind else rows
 
 
-def error_lines(job: ImportJob) -> Iterator[bytes]:
-    """The error file, in blocks."""
+def error_lines(job: ImportJob, rows: QuerySet[ImportIssue]) -> Iterator[bytes]:
+    """The error file, in blocks. Of a row that came in `_error` begins with "Imported"."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*map(guard, job.headers), "_row", "_error"])
+    writer.writerow([*map(escape, job.headers), "_row", "_error"])
     width = len(job.headers)
-    for issue in job.issues.filter(kind=ImportIssue.Kind.ERROR).order_by("id").iterator(1_000):
+    for issue in rows.filter(kind__in=IN_FILE).iterator(1_000):
         # What the file had disarmed is not disarmed twice: sent again it means the same.
-        cells = [guard(unguard(cell)) for cell in [*issue.cells, *[""] * width][:width]]
-        writer.writerow([*cells, issue.row, guard("; ".join(in_words(issue.errors)))])
+        cells = [escape(unescape(cell)) for cell in [*issue.cells, *[""] * width][:width]]
+        came_in = ["Imported"] if issue.kind == ImportIssue.Kind.WARNING else []
+        writer.writerow([*cells, issue.row, escape("; ".join([*came_in, *in_words(issue.errors)]))])
         if out.tell() > 1 << 16:
             yield out.getvalue().encode()
             out.seek(0)

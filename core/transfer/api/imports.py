@@ -20,13 +20,37 @@ from core.transfer.api.answers import import_body
 from core.transfer.api.documented import IMPORT_FORM, IMPORT_RESULT, PREVIEW_RESULT
 from core.transfer.api.requests import entity_named, options_of, upload_of
 from core.transfer.exporting import header_of
-from core.transfer.importing import Plan, must_be_possible, plan
+from core.transfer.planning import Plan, must_be_possible, plan
 from core.transfer.previewing import preview
 from core.transfer.reading import open_table
 
 
-class ImportUploads(CrmViewSet):
-    """Files sent to be imported."""
+class ImportViewSet(CrmViewSet):
+    """Import a CSV or XLSX file into leads, contacts, companies, opportunities or tasks."""
+
+    parser_classes = [MultiPartParser]
+    access = {"preview": Permission.ADD}
+
+    @property
+    def policy(self) -> Any:
+        return entity_named(self.kwargs["resource_type"]).model.policy
+
+    @extend_schema(
+        operation_id="import_preview",
+        request={"multipart/form-data": IMPORT_FORM},
+        responses={200: PREVIEW_RESULT},
+    )
+    def preview(self, request: Request, resource_type: str) -> Response:
+        """How the file would be read and where its columns would go; nothing is imported."""
+        made, _file, _name = self._plan(request, resource_type)
+        return Response(preview(made))
+
+    @extend_schema(responses={(200, "text/csv"): {"type": "string"}})
+    def template(self, request: Request, resource_type: str) -> HttpResponse:
+        """A CSV file with a header for every field that can be imported."""
+        out = io.StringIO()
+        csv.writer(out).writerow(header_of(entity_named(resource_type)))
+        return csv_answer(out.getvalue().encode(), f"{resource_type}_template.csv")
 
     @extend_schema(
         operation_id="import_create",
@@ -50,38 +74,6 @@ class ImportUploads(CrmViewSet):
         file, name = upload_of(request)
         options = options_of(request, entity)
         return plan(entity, open_table(file, options.asked), options, request.user), file, name
-
-
-class ImportTemplates(CrmViewSet):
-    """Empty files to fill in."""
-
-    @extend_schema(responses={(200, "text/csv"): {"type": "string"}})
-    def template(self, request: Request, resource_type: str) -> HttpResponse:
-        """A CSV file with a header for every field that can be imported."""
-        out = io.StringIO()
-        csv.writer(out).writerow(header_of(entity_named(resource_type)))
-        return csv_answer(out.getvalue().encode(), f"{resource_type}_template.csv")
-
-
-class ImportViewSet(ImportTemplates, ImportUploads):
-    """Import a CSV or XLSX file into leads, contacts, companies, opportunities or tasks."""
-
-    parser_classes = [MultiPartParser]
-    access = {"preview": Permission.ADD}
-
-    @property
-    def policy(self) -> Any:
-        return entity_named(self.kwargs["resource_type"]).model.policy
-
-    @extend_schema(
-        operation_id="import_preview",
-        request={"multipart/form-data": IMPORT_FORM},
-        responses={200: PREVIEW_RESULT},
-    )
-    def preview(self, request: Request, resource_type: str) -> Response:
-        """How the file would be read and where its columns would go; nothing is imported."""
-        made, _file, _name = self._plan(request, resource_type)
-        return Response(preview(made))
 
 
 def csv_answer(content: bytes, name: str) -> HttpResponse:

@@ -11,9 +11,9 @@ from core.access import Permission
 from core.accounts.models import User
 from core.errors import DomainError, ForbiddenError
 from core.transfer import jobs
-from core.transfer.importing import Plan, plan
 from core.transfer.models import ImportIssue, ImportJob
 from core.transfer.options import parse
+from core.transfer.planning import Plan, plan
 from core.transfer.previewing import preview
 from core.transfer.reading import open_table
 from core.transfer.report import OUTCOMES
@@ -61,7 +61,7 @@ class Command(BaseCommand):
         bar.end(job.read)
         self._tell(job)
         if not job.success:
-            raise CommandError("nothing was imported: some rows have faults and skip_errors is false")
+            raise CommandError(f"nothing was imported: {job.message}")
 
     def _tell(self, job: ImportJob) -> None:
         figures = ", ".join(f"{getattr(job, outcome):,} {outcome}" for outcome in OUTCOMES)

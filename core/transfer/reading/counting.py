@@ -7,8 +7,9 @@ cell in them (5" pipes), the file is read instead.
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import BinaryIO
 
 import numpy as np
@@ -35,10 +36,15 @@ class OddQuotesError(Exception):
 class RowCounter:
     """Counts the records of a table in UTF-8 that `csv` would find, fed block by block."""
 
-    def __init__(self, delimiter: str, above: int) -> None:
-        """`above`: so many records at the beginning are none of the table."""
+    def __init__(self, delimiter: str, above: int, header: bytes = b"") -> None:
+        """`above`: so many records at the beginning are none of the table. `header`: how a line of headers
+        begins."""
         self.delimiter, self.above = delimiter, above
         self.rows = 0
+        # Blank records, and lines that are just like the line of headers.
+        self.blanks = 0
+        self.header = header
+        self.again = 0
         self.rest = b""
         # Whether the last cell was left open.
         self.open = False
@@ -87,7 +93,11 @@ class RowCounter:
         return ends[np.searchsorted(quotes, ends) % 2 == 0]
 
     def _count(self, data: bytes, found: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> None:
-        self.rows += len(starts) - self._blanks(data, found, starts, stops)
+        blanks = self._blanks(data, found, starts, stops)
+        self.rows += len(starts) - blanks
+        self.blanks += blanks
+        if self.header and len(starts) and self.header in data:
+            self.again += data.count(b"\n" + self.header, max(int(starts[0]) - 1, 0))
         kept = zip(starts[-LAST:].tolist(), stops[-LAST:].tolist(), strict=True)
         self.last = [*self.last, *(data[start:stop] for start, stop in kept)][-LAST:]
 
@@ -113,14 +123,20 @@ class RowCounter:
         text = io.StringIO(record.decode("utf-8", "replace"), newline="")
         return next(csv.reader(text, delimiter=self.delimiter), [])
 
-    def remarks(self) -> int:
-        """How many of the last rows are remarks under the table."""
+    def blanks_at_end(self) -> int:
+        """How many of the last rows are blank."""
+        kept = takewhile(lambda record: self._is_blank(record), reversed(self.last))
+        return sum(1 for _ in kept)
+
+    def remarks(self, *, wide: bool) -> int:
+        """How many of the last rows are remarks under the table; in one column nothing but the end of a file
+        can be told from a row."""
         count = 0
         for record in reversed(self.last):
             cells = self._cells(record)
             if not any(cell.strip() for cell in cells):
                 continue
-            if not layout.is_footer(cells):
+            if not (layout.is_end_of_file(cells) or (wide and layout.is_footer(cells))):
                 break
             count += 1
         return count
@@ -134,10 +150,14 @@ class Counted:
     open: bool
 
 
-def count_rows(file: BinaryIO, codec: str, delimiter: str, above: int, *, wide: bool) -> Counted | None:
+def count_rows(
+    file: BinaryIO, codec: str, delimiter: str, above: int, *, wide: bool, header: Sequence[str] = ()
+) -> Counted | None:
     """The rows of the table below its first `above` records; blank ones and remarks at the end do not count.
-    `wide`: it has more than one column. None where only reading it tells."""
-    counter = RowCounter(delimiter, above)
+    `wide`: it has more than one column. None where only reading it tells: where its `header` comes again, or
+    rows follow a blank one, which may be another table."""
+    begins = delimiter.join(header).encode("utf-8", "replace") if wide else b""
+    counter = RowCounter(delimiter, above, begins)
     try:
         for block in _blocks(file, codec):
             counter.feed(block)
@@ -146,7 +166,9 @@ def count_rows(file: BinaryIO, codec: str, delimiter: str, above: int, *, wide: 
         return None
     finally:
         file.seek(0)
-    return Counted(counter.rows - (counter.remarks() if wide else 0), counter.open)
+    if counter.again or (wide and counter.blanks > counter.blanks_at_end()):
+        return None
+    return Counted(counter.rows - counter.remarks(wide=wide), counter.open)
 
 
 def _blocks(file: BinaryIO, codec: str) -> Iterator[bytes]:

@@ -2,13 +2,15 @@
 
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
 from core.errors import InvalidError
 from core.transfer.reading import dialect, encoding, layout
 from core.transfer.reading.counting import count_rows
+from core.transfer.reading.dialect import Dialect
 from core.transfer.reading.recognising import not_a_table
 from core.transfer.reading.shape import Asked, Shape
 
@@ -22,34 +24,46 @@ def settle(file: BinaryIO, asked: Asked) -> Shape:
     """How to read this file. Raises InvalidError for what is no table."""
     seen = encoding.scan(file)
     codec = encoding.check(asked.encoding) if asked.encoding else encoding.detect(file, seen)
+    decoding = encoding.errors_of(codec, file, seen)
     sample = _sample(file, codec)
-    first, _, _rest = sample.partition("\n")
+    first, _, rest = sample.partition("\n")
     sep = dialect.declared(first)
-    delimiter = dialect.check(asked.delimiter) if asked.delimiter else sep or dialect.detect(sample)
-    rows = _sample_rows(file, codec, delimiter, asked.skip_rows)
+    asked_for = dialect.check(asked.delimiter) if asked.delimiter else sep
+    found = dialect.detect(rest if sep else sample, asked_for)
+    rows = _sample_rows(file, codec, found, asked.skip_rows, decoding)
     if not rows:
         raise InvalidError.of("file", "The file holds nothing but blanks.", "empty_file")
     skipped = 1 if sep else 0
     index = _header(rows, asked, skipped)
-    shape = _shape(rows, index, codec, delimiter, max(asked.skip_rows, skipped))
-    counted = count_rows(file, codec, delimiter, shape.first_row, wide=len(shape.headers) > 1)
+    shape = replace(_shape(rows, index, codec, found, max(asked.skip_rows, skipped)), decoding=decoding)
+    counted = None
+    if found.is_plain:
+        wide, header = len(shape.headers) > 1, list(shape.header_cells)
+        counted = count_rows(file, codec, found.delimiter, shape.first_row, wide=wide, header=header)
     if counted is None:
         return replace(shape, size=seen.size)
     return replace(shape, size=seen.size, rows=counted.rows, unbalanced_quotes=counted.open)
 
 
-def _shape(rows: list[Numbered], index: int | None, codec: str, delimiter: str, skipped: int) -> Shape:
+def _shape(rows: list[Numbered], index: int | None, codec: str, found: Dialect, skipped: int) -> Shape:
     cells = [row[2] for row in rows if index is not None or row[0] > skipped]
     width = layout.width_of(cells[0 if index is None else index :])
     head = [] if index is None else layout.trimmed(cells[index])
     names = layout.names_of(head, width)
     above = skipped if index is None else rows[index][0]
+    below = above
+    if index is not None and index + 1 < len(rows) and layout.is_header_again(head, rows[index + 1][2]):
+        below = rows[index + 1][0]
     return Shape(
         format="csv",
         headers=names,
         encoding=codec,
-        delimiter=delimiter,
-        first_row=above,
+        delimiter=found.delimiter,
+        quotechar=found.quotechar,
+        escapechar=found.escapechar,
+        skip_blanks=found.skip_blanks,
+        header_cells=tuple(head),
+        first_row=below,
         header_row=0 if index is None else above,
     )
 
@@ -91,10 +105,12 @@ def _sample(file: BinaryIO, codec: str) -> str:
     return text
 
 
-def _sample_rows(file: BinaryIO, codec: str, delimiter: str, skip: int) -> list[Numbered]:
+def _sample_rows(
+    file: BinaryIO, codec: str, dialect_found: Dialect, skip: int, decoding: str
+) -> list[Numbered]:
     """The first rows that are not blank."""
     found: list[Numbered] = []
-    for row in records(file, codec, delimiter):
+    for row in records(file, codec, dialect_found, decoding):
         if row[0] > skip and any(cell.strip() for cell in row[2]):
             found.append(row)
         if len(found) >= dialect.SAMPLE_ROWS:
@@ -102,11 +118,17 @@ def _sample_rows(file: BinaryIO, codec: str, delimiter: str, skip: int) -> list[
     return found
 
 
-def records(file: BinaryIO, codec: str, delimiter: str, errors: str = "strict") -> Iterator[Numbered]:
+def records_of(file: BinaryIO, shape: Shape) -> Iterator[Numbered]:
+    """Every record of a file of this shape."""
+    found = Dialect(shape.delimiter, shape.quotechar, shape.escapechar, shape.skip_blanks)
+    return records(file, shape.encoding, found, shape.decoding)
+
+
+def records(file: BinaryIO, codec: str, found: Dialect, errors: str = "strict") -> Iterator[Numbered]:
     """Every record with its number from 1 and its line. Raises InvalidError where it cannot go on."""
     file.seek(0)
     text = io.TextIOWrapper(file, encoding=codec, errors=errors, newline="")
-    reader = csv.reader(text, delimiter=delimiter)
+    reader = csv.reader(_without_nulls(text) if found.escapechar else text, **found.options)
     line = 1
     try:
         for number, cells in enumerate(reader, 1):
@@ -122,3 +144,11 @@ def records(file: BinaryIO, codec: str, delimiter: str, errors: str = "strict") 
     finally:
         if not file.closed:
             text.detach()
+
+
+# How MySQL writes a value that is not there; as an escape it would be the letter N.
+_NULL = re.compile(r"(?<![^,;\t|])\\N(?=[,;\t|\r\n]|$)")
+
+
+def _without_nulls(lines: Iterable[str]) -> Iterator[str]:
+    return (_NULL.sub("", line) for line in lines)

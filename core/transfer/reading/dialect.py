@@ -6,13 +6,15 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
 from core.errors import InvalidError
 
 DELIMITERS = (",", ";", "\t", "|")
 # "\t" is how a form sends a tab.
-_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+SPACE = " "
+_NAMES = {"space": SPACE, "tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 _SEP = re.compile(r"^\ufeff?\"?sep=(.)\"?\s*$", re.IGNORECASE)
 # No field takes more; a quote that never closes must not swallow the machine.
 FIELD_LIMIT = 1 << 20
@@ -28,22 +30,88 @@ def declared(first_line: str) -> str | None:
 def check(text: str) -> str:
     """The delimiter a user named. Raises InvalidError."""
     delimiter = _NAMES.get(text.lower(), text)
-    if len(delimiter) != 1 or delimiter in "\r\n\" '" or delimiter.isalnum():
-        raise InvalidError.of("delimiter", "Expected one character, or tab, comma, semicolon, pipe.")
+    if len(delimiter) != 1 or delimiter in "\r\n\"'" or delimiter.isalnum():
+        raise InvalidError.of("delimiter", "Expected one character, or tab, comma, semicolon, pipe, space.")
     return delimiter
 
 
-def detect(sample: str) -> str:
-    """The delimiter of the text; a comma where there is but one column."""
-    scores = {delimiter: _score(_rows(sample, delimiter)) for delimiter in DELIMITERS}
-    best = max(DELIMITERS, key=lambda d: scores[d])
-    return best if scores[best] > (0.0, 0) else ","
+@dataclass(frozen=True)
+class Dialect:
+    """How cells are kept apart and quoted; the arguments of `csv.reader`."""
+
+    delimiter: str = ","
+    quotechar: str = '"'
+    escapechar: str = ""
+    skip_blanks: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {
+            "delimiter": self.delimiter,
+            "quotechar": self.quotechar,
+            "escapechar": self.escapechar or None,
+            "skipinitialspace": self.skip_blanks,
+        }
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but the delimiter differs from what everybody writes."""
+        return self == Dialect(self.delimiter)
 
 
-def _rows(sample: str, delimiter: str) -> list[list[str]]:
+def detect(sample: str, delimiter: str | None = None) -> Dialect:
+    """The dialect of the text, its `delimiter` where that is known; a comma where there is but one column."""
+    plain = [Dialect(one) for one in ([delimiter] if delimiter else DELIMITERS)]
+    scores = {one: _score(_rows(sample, one)) for one in plain}
+    best = max(plain, key=lambda one: scores[one])
+    if scores[best] <= (0.0, 0):
+        best = plain[0] if delimiter or not _is_spaced(sample) else Dialect(SPACE, skip_blanks=True)
+    return _quoted(sample, best)
+
+
+def _quoted(sample: str, found: Dialect) -> Dialect:
+    """The dialect with whatever of quotes and escapes makes more lines agree with the others."""
+    if "'" in sample and _is_in_apostrophes(sample, found.delimiter):
+        found = replace(found, quotechar="'")
+    if re.search(rf"{re.escape(found.delimiter)} +{re.escape(found.quotechar)}", sample):
+        found = replace(found, skip_blanks=True)
+    if "\\" in sample:
+        escaped = replace(found, escapechar="\\")
+        if _agreement(sample, escaped) > _agreement(sample, found):
+            return escaped
+    return found
+
+
+def _is_in_apostrophes(sample: str, delimiter: str) -> bool:
+    """Whether the first lines hold nothing but cells between apostrophes, and numbers."""
+    mark = re.escape(delimiter)
+    line = re.compile(rf"(?:'[^']*(?:''[^']*)*'|[\d.]*)(?:{mark} *(?:'[^']*(?:''[^']*)*'|[\d.]*))*\r?\n?\Z")
+    lines = [text for text in _lines(sample)[:20] if text.strip()]
+    quoted = [text for text in lines if line.match(text) and f"'{delimiter}" in text.replace(" ", "")]
+    return len(quoted) == len(lines) > 0
+
+
+def _is_spaced(sample: str) -> bool:
+    """Whether blanks keep cells apart: at least three in every line, and not all lines of mere words."""
+    lines = [text for text in _lines(sample) if text.strip()][:SAMPLE_ROWS]
+    rows = list(csv.reader(lines, delimiter=SPACE, skipinitialspace=True))
+    widths = {len([cell for cell in row if cell]) for row in rows}
+    holds_values = any(re.search(r"[@\d\"]", text) for text in lines[1:])
+    return len(lines) > 2 and len(widths) == 1 and min(widths) >= 3 and holds_values
+
+
+def _agreement(sample: str, dialect: Dialect) -> tuple[int, int]:
+    """How many lines have as many cells as most have, and how few cells end in a mere backslash or quote."""
+    rows = _rows(sample, dialect)
+    counts = Counter(len(row) for row in rows)
+    odd = sum(cell.endswith(("\\", dialect.quotechar)) for row in rows for cell in row)
+    return (max(counts.values(), default=0), -odd)
+
+
+def _rows(sample: str, dialect: Dialect) -> list[list[str]]:
     found = []
     try:
-        for row in csv.reader(_lines(sample), delimiter=delimiter):
+        for row in csv.reader(_lines(sample), **dialect.options):
             if any(cell.strip() for cell in row):
                 found.append(row)
             if len(found) >= SAMPLE_ROWS:
@@ -53,7 +121,7 @@ def _rows(sample: str, delimiter: str) -> list[list[str]]:
     return found
 
 
-def _lines(text: str) -> Iterable[str]:
+def _lines(text: str) -> list[str]:
     """Lines with their ends; only CR and LF end one (str.splitlines also cuts at U+2028, VT and FF)."""
     return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z", text)
 

@@ -4,12 +4,14 @@ Decoding as ISO-8859-1 always "succeeds", so an 8-bit encoding is only chosen af
 """
 
 import codecs
+import re
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from charset_normalizer import from_bytes
 
 from core.errors import InvalidError
+from core.transfer.reading.alphabets import plausibility
 
 BLOCK = 1 << 18  # of the size of a processor's own cache
 SAMPLE = 64 << 10
@@ -20,14 +22,37 @@ _BOMS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
-# What spreadsheets and CRMs write where it is not UTF-8.
-_CANDIDATES = [
-    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp932", "gb18030",
-    "big5", "cp949", "koi8_r", "mac_roman", "cp850", "cp437",
+# What spreadsheets and CRMs write where it is not UTF-8, the likeliest first.
+_SINGLE_BYTE = [
+    "cp1252", "cp1250", "iso8859-2", "cp1251", "cp1253", "iso8859-7", "cp1254", "cp1255", "cp1256", "cp1257",
+    "koi8-r", "mac-roman", "cp850", "cp437", "cp852", "cp866",
 ]  # fmt: skip
-_WESTERN = {"cp1252", "cp1250", "cp1254", "cp1257", "mac_roman", "cp850", "cp437", "iso8859_1", "latin_1"}
-# Below so many non-ASCII bytes statistics mean nothing: Windows-1252 is by far the likeliest.
-FEW = 40
+_HOLED = frozenset(codecs.lookup(name).name for name in _SINGLE_BYTE)
+_MULTI_BYTE = ["cp932", "gb18030", "big5", "cp949"]
+# So much more plausible than what is likelier before it an encoding must be.
+MARGIN = 0.05
+SURE = 0.7
+_SEQUENCE = re.compile(b"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_HIGH = bytes(range(128))
+# A byte that is none of the encoding stands in the text as a character of this private area until its row is
+# read; what it most probably is, is Windows-1252.
+STRAY = "stray_bytes"
+_AREA = 0xF700
+STRAYS = re.compile("[\uf780-\uf7ff]")
+
+
+def _mark_strays(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(_AREA + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(STRAY, _mark_strays)
+
+
+def without_strays(text: str) -> str:
+    """The text with its stray bytes as what they most probably are."""
+    return STRAYS.sub(lambda found: bytes([ord(found.group()) - _AREA]).decode("cp1252", "replace"), text)
 
 
 @dataclass(frozen=True)
@@ -69,6 +94,17 @@ def detect(file: BinaryIO, seen: Scan) -> str:
     return "utf-8" if seen.not_utf8_at is None else _eight_bit(file, seen.not_utf8_at)
 
 
+def errors_of(codec: str, file: BinaryIO, seen: Scan) -> str:
+    """What is done about bytes that the codec does not know: a few are doubted, in any other number they mean
+    that it is another encoding."""
+    if codec in ("utf-8", "utf-8-sig"):
+        if seen.not_utf8_at is None:
+            return "strict"
+        file.seek(max(0, seen.not_utf8_at - SAMPLE // 4))
+        return STRAY if _is_mostly_utf8(file.read(SAMPLE)) else "strict"
+    return STRAY if codecs.lookup(codec).name in _HOLED else "strict"
+
+
 def check(name: str) -> str:
     """The codec a user named. Raises InvalidError for one that does not exist or is no text encoding."""
     try:
@@ -97,28 +133,38 @@ def _without_mark(file: BinaryIO) -> str | None:
 
 
 def _eight_bit(file: BinaryIO, at: int) -> str:
-    """Judged from what surrounds the first byte that is no UTF-8."""
+    """Judged from what surrounds the first byte that is no UTF-8: UTF-8 all the same where most of it is."""
     file.seek(max(0, at - SAMPLE // 4))
     sample = file.read(SAMPLE)
-    strange = sum(byte > 127 for byte in sample)
-    western = _decodes(sample, "cp1252")
-    if western and strange < FEW:
-        return "cp1252"
-    best = from_bytes(sample, cp_isolation=_CANDIDATES).best()
-    if best is None or (western and best.encoding in _WESTERN and _ordinary(sample)):
-        return "cp1252"
-    return best.encoding
+    if _is_mostly_utf8(sample):
+        return "utf-8"
+    scores = {
+        name: plausibility(text.replace("\ufffd", ""))
+        for name in _SINGLE_BYTE
+        if (text := _decoded(sample, name))
+    }
+    best = max(scores, key=lambda name: scores[name] + (MARGIN if name == "cp1252" else 0), default="cp1252")
+    if scores.get(best, 0) >= SURE:
+        return best
+    found = from_bytes(sample, cp_isolation=_MULTI_BYTE).best()
+    return found.encoding if found is not None and _sounds(sample, found.encoding) else best
 
 
-def _ordinary(sample: bytes) -> bool:
-    """Whether most non-ASCII characters, read as Windows-1252, are letters."""
-    strange = [c for c in sample.decode("cp1252", "replace") if c > "\x7f"]
-    return sum(c.isalpha() for c in strange) * 2 > len(strange)
+def _is_mostly_utf8(sample: bytes) -> bool:
+    """Whether a text is UTF-8 but for stray bytes: by chance hardly two bytes of an 8-bit text look like a
+    character of it."""
+    valid = _SEQUENCE.findall(sample)
+    high = len(sample.translate(None, _HIGH))
+    return len(valid) > high - sum(map(len, valid))
 
 
-def _decodes(sample: bytes, name: str) -> bool:
-    try:
-        sample.decode(name)
-    except UnicodeDecodeError:
-        return False
-    return True
+def _decoded(sample: bytes, name: str) -> str:
+    """The sample in an encoding; "" where it is none."""
+    text = sample.decode(name, "replace")
+    # The sample may begin and end anywhere; a codec of one byte has holes.
+    return "" if text.count("\ufffd") * 4 > len(sample.translate(None, _HIGH)) else text
+
+
+def _sounds(sample: bytes, name: str) -> bool:
+    """Whether hardly anything of the sample is lost in a multi-byte encoding."""
+    return sample.decode(name, "replace").count("\ufffd") <= 2

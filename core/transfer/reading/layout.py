@@ -9,6 +9,23 @@ from core.errors import InvalidError
 Row = Sequence[str]
 
 _VALUE = re.compile(r"^[\s$€£¥+-]*[\d.,:/\sTZ%-]*\d[\d.,:/\sTZ%-]*$|@[^\s@]+\.\w+|^https?://")
+# What begins a row of sums or of remarks, however many cells it fills.
+_SUM = re.compile(
+    r"\s*((grand|sub|running)[ -]?)?"
+    r"(total|sum|summe|gesamt(summe)?|somme|totale|totaal|suma|total général|итого)s?\b[\s:.]*$",
+    re.IGNORECASE,
+)
+_REMARK = re.compile(
+    r"\s*(copyright\s*(\(c\)|©|\d{4})|\(c\)\s*\d{4}|©|generated (by|on|at)|"
+    r"exported (by|on|from|at)|created (by|on) |end of (file|report|list)|"
+    r"page \d+ (of|/) \d+|report (generated|run|created)|total records?\b|as of \d|"
+    r"source:|disclaimer|all rights reserved|\d+ (rows?|records?) (selected|returned|exported|total))",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"^[\s$€£¥()+-]*[\d.,\s]*\d[\d.,\s]*[%)]?\s*[$€£¥A-Z]{0,3}$")
+END_OF_FILE = "\x1a"
+# Either of both, or what may be one with a blank before it.
+_UNUSUAL = re.compile(f"{_SUM.pattern}|{_REMARK.pattern}", re.IGNORECASE)
 _FOOTER = re.compile(
     r"\b(grand )?(sub)?totals?\b|\brecords?\b|\brows?\b|confidential|copyright|\(c\)|©|generated|exported|"
     r"^-+$|end of (file|report|list)|summe|gesamt|total général",
@@ -47,6 +64,8 @@ def header_index(rows: Sequence[Row]) -> int | None:
         filled = [cell for cell in cells if cell]
         if not filled or (width > 1 and len(filled) < max(2, width * 0.5)):
             continue
+        if width > 2 and len(filled) == 2 and (cells[0].endswith(":") or looks_like_values(filled[1:])):
+            continue  # "Date range:", "2024"
         return index if not looks_like_values(filled) else None
     return None
 
@@ -83,7 +102,53 @@ def names_of(cells: Row, width: int) -> list[str]:
     return names
 
 
+def is_end_of_file(cells: Row) -> bool:
+    """Whether the row is the mark that old programs put at the end of a file."""
+    return bool(cells) and cells[0].strip() == END_OF_FILE and not any(map(str.strip, cells[1:]))
+
+
+def is_ordinary(cells: Row, first_header: str) -> bool:
+    """Whether a row is certainly one of the table, told at the cost of its first two cells."""
+    if len(cells) < 2 or not cells[0] or not cells[1] or cells[0] == first_header:
+        return False
+    return not (
+        cells[0].isspace() or cells[0][0] == END_OF_FILE or _UNUSUAL.match(cells[0][:LOOKED_AT_CHARS])
+    )
+
+
 def is_footer(cells: Row) -> bool:
-    """Whether a lone cell under the table is a remark and no record."""
+    """Whether a row under the table is none of its records: a remark, or a row of sums."""
+    first = cells[0][:LOOKED_AT_CHARS]
+    if first and cells[-1] and len(cells) > 1 and not _SUM.match(first) and not _REMARK.match(first):
+        return False
     filled = [cell for cell in cells if cell.strip()]
-    return len(filled) == 1 and bool(_FOOTER.search(filled[0][:LOOKED_AT_CHARS]))
+    filled = [cell[:LOOKED_AT_CHARS] for cell in filled]
+    if len(filled) == 1:
+        return bool(_FOOTER.search(filled[0]) or _REMARK.match(filled[0]))
+    if not filled or not cells[0].strip():
+        return False
+    if _SUM.match(filled[0]):
+        return all(_NUMBER.match(cell) for cell in filled[1:])
+    # A sentence that was cut at its commas.
+    return bool(_REMARK.match(filled[0])) and len(trimmed(cells)) == len(filled) <= 3
+
+
+def is_header_again(headers: Row, cells: Row) -> bool:
+    """Whether a row under the headers says the same in other words: `First Name`, then `first_name`."""
+    other = trimmed(cells)
+    if len(other) < 2 or len(other) > len(headers):
+        return False
+    return all(_squeezed(cell) == _squeezed(header) for cell, header in zip(other, headers, strict=False))
+
+
+def _squeezed(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def begins_table(headers: Row, below: Row, width: int) -> bool:
+    """Whether two rows after a blank one are the beginning of another table: headers, as wide as the row
+    below them and not as wide as this table."""
+    names, values = trimmed(headers), trimmed(below)
+    if len(names) < 2 or len(names) == width or len(values) == width or looks_like_values(names):
+        return False
+    return all(cell.strip() for cell in names) and len(names) - 1 <= len(values) <= len(names)

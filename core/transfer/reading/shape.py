@@ -26,6 +26,12 @@ class Shape:
     encoding: str = ""
     delimiter: str = ""
     quotechar: str = '"'
+    # What takes away the meaning of the next character ("" for nothing): \\" inside a quoted cell.
+    escapechar: str = ""
+    # Blanks behind a delimiter are none of the cell, so that a quote may follow them.
+    skip_blanks: bool = False
+    # What is done about bytes that are none of the encoding (reading.encoding).
+    decoding: str = "strict"
     # Rows above the first record, the header among them; the spreadsheet row of the first record is one more.
     first_row: int = 1
     header_row: int = 0
@@ -34,6 +40,10 @@ class Shape:
     rows: int = UNKNOWN
     size: int = 0
     unbalanced_quotes: bool = False
+    # The headers as they stand in the file, by which a repetition is known.
+    header_cells: tuple[str, ...] = ()
+    # Zone of the times in it, where the file says so itself.
+    timezone: str = ""
 
     def shown(self) -> dict[str, Any]:
         """The form in which the API tells and jobs keep it."""

@@ -5,10 +5,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,16 +14,19 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from core.errors import InvalidError
 from core.transfer.reading import layout
-from core.transfer.reading.counting import LAST
+from core.transfer.reading.filtering import RecordFilter
+from core.transfer.reading.number_formats import Padding, padding_of, property_of
 from core.transfer.reading.recognising import not_a_table
 from core.transfer.reading.shape import Asked, Shape
-from core.transfer.reading.trial import chosen
+from core.transfer.reading.sheet_probe import chosen
 
 Numbered = tuple[int, int, list[str]]
-TRIAL = Path(__file__).with_name("trial.py")
+PROBE = Path(__file__).with_name("sheet_probe.py")
 # What a sheet may take of memory in bytes: a million rows of fourteen columns of text want half of it.
 MEMORY = min(3_000_000_000, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
 PATIENCE_S = 120
+# The property that our own exports bear: spreadsheets keep no zone with their times.
+UTC_MARK = "times_in_utc"
 
 
 def settle(file: BinaryIO, asked: Asked) -> Shape:
@@ -44,13 +45,19 @@ def settle(file: BinaryIO, asked: Asked) -> Shape:
     cells = [row[2] for row in rows]
     width = layout.width_of(cells[0 if index is None else index :])
     above = asked.skip_rows if index is None else rows[index][0]
+    head = [] if index is None else layout.trimmed(cells[index])
+    below = above
+    if index is not None and index + 1 < len(rows) and layout.is_header_again(head, cells[index + 1]):
+        below = rows[index + 1][0]
     return Shape(
         format="xlsx",
-        headers=layout.names_of([] if index is None else layout.trimmed(cells[index]), width),
-        first_row=above,
+        headers=layout.names_of(head, width),
+        header_cells=tuple(head),
+        first_row=below,
         header_row=0 if index is None else above,
         sheet=sheet.name,
-        rows=_count(sheet, above, wide=width > 1),
+        timezone="UTC" if property_of(file, UTC_MARK) else "",
+        rows=_count(sheet, head, width, below),
     )
 
 
@@ -60,7 +67,7 @@ def _must_be_bearable(file: BinaryIO, name: str | None) -> None:
     with tempfile.NamedTemporaryFile() as copy:
         shutil.copyfileobj(file, copy)
         copy.flush()
-        command = [sys.executable, "-I", str(TRIAL), copy.name, str(MEMORY), *([name] if name else [])]
+        command = [sys.executable, "-I", str(PROBE), copy.name, str(MEMORY), *([name] if name else [])]
         try:
             ended = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=False)  # noqa: S603  the command is ours
         except subprocess.TimeoutExpired:
@@ -72,25 +79,16 @@ def _must_be_bearable(file: BinaryIO, name: str | None) -> None:
         )
 
 
-def _count(sheet: Any, above: int, *, wide: bool) -> int:
-    """Rows that are not blank, remarks below the table left out."""
-    start = (sheet.start or (0, 0))[0]
-    filled = (row for n, row in enumerate(sheet.iter_rows(), 1 + start) if n > above and any(map(_says, row)))
-    rows, last = 0, deque(maxlen=LAST)
-    for row in filled:
-        rows += 1
-        last.append(row)
-    remarks = takewhile(lambda row: layout.is_footer([as_text(cell) for cell in row]), reversed(last))
-    return rows - (sum(1 for _ in remarks) if wide else 0)
-
-
-def _says(cell: Any) -> bool:
-    return bool(cell.strip()) if isinstance(cell, str) else cell is not None
+def _count(sheet: Any, head: list[str], width: int, above: int) -> int:
+    """Rows of the table, read as it will be."""
+    shape = Shape(format="xlsx", headers=[""] * width, header_cells=tuple(head), first_row=above)
+    return sum(1 for _ in RecordFilter(shape).records(_rows(sheet)))
 
 
 def records(file: BinaryIO, name: str) -> Iterator[Numbered]:
     """Every row of the sheet, with its number from 1 (twice: a sheet has no lines)."""
-    yield from _rows(_sheet(file, name))
+    padding = padding_of(file, name)
+    yield from _rows(_sheet(file, name), padding)
 
 
 def _header(rows: list[Numbered], asked: Asked) -> int | None:
@@ -120,20 +118,33 @@ def _sheet(file: BinaryIO, name: str | None) -> Any:
         raise not_a_table("a damaged spreadsheet") from None
 
 
-def _rows(sheet: Any) -> Iterator[Numbered]:
-    start = (sheet.start or (0, 0))[0]
+def _rows(sheet: Any, padding: Padding | None = None) -> Iterator[Numbered]:
+    start, first = sheet.start or (0, 0)
     for number, row in enumerate(sheet.iter_rows(), 1 + start):
-        yield number, number, [as_text(cell) for cell in row]
+        cells = [as_text(cell) for cell in row]
+        if padding:
+            # The reader leaves out blank columns before the first.
+            cells = [
+                text.zfill(padding.get((number - 1, place), 0)) for place, text in enumerate(cells, first)
+            ]
+        yield number, number, cells
+
+
+# Whole numbers up to here are written out; beyond it a number is no code, and its zeros are none.
+WHOLE = 1e21
 
 
 def as_text(cell: Any) -> str:
-    """A typed cell as text that the columns' kinds read back."""
+    """A typed cell as text that the columns' field types read back."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+        if cell.is_integer() and abs(cell) < WHOLE:
+            return str(int(cell))
+        # Spreadsheets show and keep fifteen digits: 0.1 + 0.2 is 0.3 to whoever typed it.
+        return f"{cell:.15g}"
     if isinstance(cell, datetime | date | time):
         return cell.isoformat()
     if isinstance(cell, timedelta):

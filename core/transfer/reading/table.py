@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from core.errors import InvalidError
 from core.transfer.reading import delimited, layout, sheets
+from core.transfer.reading.encoding import STRAYS, without_strays
+from core.transfer.reading.filtering import RecordFilter
 from core.transfer.reading.recognising import kind_of_file
 from core.transfer.reading.shape import UNKNOWN, Asked, Shape
 
@@ -22,6 +24,8 @@ class Chunk:
     lines: list[int] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
     ragged: dict[int, list[str]] = field(default_factory=dict)
+    # What is doubtful about the text of a row as it was read.
+    doubts: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -36,6 +40,20 @@ class Table:
     def __init__(self, file: BinaryIO, shape: Shape) -> None:
         self.file, self.shape = file, shape
         self.width = len(shape.headers)
+        # Warnings about what was left out or is in doubt, by the rows that were read last.
+        self.notes: list[dict[str, Any]] = []
+        self.is_doubtful = shape.decoding != "strict"
+        self.delimiter = shape.delimiter if self.width > 1 else ""
+
+    def _has_swallowed(self, cells: list[str]) -> bool:
+        """Whether a cell holds lines that have as many delimiters as rows of this table."""
+        for cell in cells:
+            lines = cell.split("\n")[1:-1] or cell.split("\n")[1:]
+            if len(cell.split("\n")) > 1 and lines:
+                marks = [line.count(self.delimiter) for line in lines]
+                if all(count == self.width - 1 for count in marks) and (self.width > 2 or len(lines) > 1):
+                    return True
+        return False
 
     def chunks(self, size: int = CHUNK) -> Iterator[Chunk]:
         """All records, blank rows and remarks under the table left out."""
@@ -61,32 +79,28 @@ class Table:
             if extra:
                 chunk.ragged[len(chunk)] = extra
             cells = cells[: self.width]
+        if self.is_doubtful and any(map(STRAYS.search, cells)):
+            cells = [without_strays(cell) for cell in cells]
+            message = f"Line {line} holds bytes that are no {self.shape.encoding}; read as Windows-1252."
+            chunk.doubts[len(chunk)] = message
+        if self.delimiter and "\n" in "".join(cells) and self._has_swallowed(cells):
+            chunk.doubts[len(chunk)] = (
+                f"A cell of line {line} holds what looks like further rows: was a quote left open there?"
+            )
         chunk.numbers.append(number)
         chunk.lines.append(line)
         chunk.rows.append(cells)
 
     def records(self) -> Iterator[delimited.Numbered]:
-        """Records below the header. A lone cell is held back until it is known whether a row follows it."""
-        held: list[delimited.Numbered] = []
-        above, wide = self.shape.first_row, self.width > 1
-        for record in self._source():
-            if record[0] <= above:
-                continue
-            cells = record[2]
-            if not cells or not any(cells) or not any(map(str.strip, cells)):
-                continue
-            if wide and layout.is_footer(cells):
-                held.append(record)
-                continue
-            if held:
-                yield from held
-                held = []
-            yield record
+        """Records of the table; what stands between and below them and is none is told in `notes`."""
+        found = RecordFilter(self.shape)
+        yield from found.records(self._source())
+        self.notes = found.notes()
 
     def _source(self) -> Iterator[delimited.Numbered]:
         if self.shape.format == "xlsx":
             return sheets.records(self.file, self.shape.sheet)
-        return delimited.records(self.file, self.shape.encoding, self.shape.delimiter)
+        return delimited.records_of(self.file, self.shape)
 
 
 def open_table(file: BinaryIO, asked: Asked | None = None) -> Table:

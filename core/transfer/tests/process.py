@@ -12,8 +12,8 @@ def web(path: str) -> None:
     from core.accounts.models import User
     from core.entities import entities
     from core.transfer import jobs
-    from core.transfer.importing import plan
     from core.transfer.options import Options
+    from core.transfer.planning import plan
     from core.transfer.reading import open_table
 
     user = User.objects.get()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from core.errors import InvalidError
 from core.transfer.reading import Asked, counting, delimited, open_table
 from core.transfer.reading.counting import count_rows
+from core.transfer.reading.dialect import Dialect
 
 BITS = [
     "a",
@@ -63,13 +64,28 @@ def test_counting_is_reading(text, block):
         ("a,b\r1,2\r3,4\r", 2),
         ('a,b\n"1\n2",3\n"x ""y""\r\n\r\nz",4\n', 2),
         ('a,b\n"1,\n,"",",2\n', 1),
-        ('a,b\n\n , \n,\n\t\n1,2\n\u00a0,\u3000\n"",""\n\n', 1),
-        ("a,b\n1,2\nTotal: 1 record,\n\nExported by Ada,\n", 1),
+        ('a,b\n1,2\n\u00a0,\u3000\n"",""\n\n', 1),
+        ("a,b\n1,2\nTotal: 1 record,\n\n", 1),
         ("a,b\nTotal,\n1,2\n", 2),
     ],
 )
 def test_rows_are_counted_without_reading(text, rows):
     assert counted(text) == rows
+    assert read(text.encode(), header_row=1) == (rows, rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('a,b\n\n , \n,\n\t\n1,2\n\u00a0,\u3000\n"",""\n\n', 1),
+        ("a,b\n1,2\nTotal: 1 record,\n\nExported by Ada,\n", 1),
+        ("a,b\n1,2\na,b\n3,4\n", 2),
+    ],
+)
+def test_where_another_table_may_begin_or_headers_come_again_only_reading_tells(text, rows):
+    header = ["a", "b"]
+    found = count_rows(io.BytesIO(text.encode()), "utf-8", ",", 1, wide=True, header=header)
+    assert found is None
     assert read(text.encode(), header_row=1) == (rows, rows)
 
 
@@ -102,8 +118,8 @@ def test_a_cell_beyond_all_bounds_is_refused_by_the_reader(monkeypatch):
     monkeypatch.setattr(counting, "FIELD_LIMIT", 1 << 20)
     content = b'a,b\n1,"' + b"x" * (20 << 20)
     assert count_rows(io.BytesIO(content), "utf-8", ",", 1, wide=True) is None
-    with pytest.raises(InvalidError, match="larger than 1 MiB"):
-        list(delimited.records(io.BytesIO(content), "utf-8", ","))
+    with pytest.raises(InvalidError, match="larger than 16 MB"):
+        list(delimited.records(io.BytesIO(content), "utf-8", Dialect()))
 
 
 def test_blank_rows_and_remarks_of_a_sheet_do_not_count():

@@ -17,7 +17,7 @@ from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
-QUERIES_NEW, QUERIES_CHANGED = 25, 28
+QUERIES_NEW, QUERIES_CHANGED = 24, 27
 
 
 def test_the_guides_request_gets_the_guides_answer(admin):

@@ -10,8 +10,9 @@ from core.changes import acting_as
 from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
 from core.entities import entities
-from core.transfer.importing import Import, plan
+from core.transfer.importing import Import
 from core.transfer.options import parse
+from core.transfer.planning import plan
 from core.transfer.reading import open_table
 from lead_management.models import Lead
 from opportunities.models import Opportunity
@@ -26,7 +27,9 @@ def load(admin_user):
         asked = parse(options)
         made = plan(entities[entity], open_table(io.BytesIO(content), asked.asked), asked, user)
         with acting_as(user, source="import", import_id=77):
-            report = Import(made).run()
+            done = Import(made)
+            report = done.run()
+        run.notes = done.notes()
         return report.figures(), list(report)
 
     return run
@@ -129,11 +132,20 @@ def test_an_opt_out_is_never_undone(load):
     assert Lead.objects.get().do_not_contact is True
 
 
-def test_owners_are_found_by_username_email_or_name_and_missing_ones_are_a_fault(load, make_user):
+def test_owners_are_found_by_username_email_or_name_and_unknown_ones_are_the_importer(
+    load, make_user, admin_user
+):
     rep = make_user("rep", username="ines", first_name="Inés", last_name="Gómez")
-    figures, entries = load("first_name,owner\nA,ines\nB,INES@crm.example\nC,Inés Gómez\nD,nobody\n")
+    text = "first_name,owner\nA,ines\nB,INES@crm.example\nC,Inés Gómez\nD,nobody\n"
+    figures, _ = load(text)
+    assert figures["created"] == 4
+    owners = dict(Lead.objects.values_list("first_name", "owner_id"))
+    assert owners == dict.fromkeys("ABC", rep.pk) | {"D": admin_user.pk}
+    [note] = load.notes
+    assert (note["code"], note["column"], note["rows"]) == ("unknown_reference", "owner", 1)
+    assert "'nobody'" in note["message"]
+    figures, entries = load(text, on_bad_value="error")
     assert (figures["created"], figures["failed"]) == (3, 1)
-    assert set(Lead.objects.values_list("owner_id", flat=True)) == {rep.pk}
     assert entries[0].errors[0]["code"] == "does_not_exist"
 
 
@@ -157,7 +169,8 @@ def test_a_rep_cannot_give_away_what_they_own_and_the_other_rows_are_changed(loa
 
 def test_missing_companies_are_made_once_where_that_is_asked_for(load):
     text = "name,company,amount\nOne,Acme,5\nTwo,acme,6\n"
-    assert load(text, "opportunity", mapping={"name": "name", "company": "company"})[0]["failed"] == 2
+    strict = {"mapping": {"name": "name", "company": "company"}, "on_bad_value": "error"}
+    assert load(text, "opportunity", **strict)[0]["failed"] == 2
     figures, entries = load(text, "opportunity", create_missing="true")
     assert figures["created"] == 2, entries
     assert list(Company.objects.values_list("name", flat=True)) == ["Acme"]
@@ -167,7 +180,7 @@ def test_a_company_that_cannot_be_made_says_what_it_lacks(load):
     CustomFieldFactory(entity="company", key="size", type="number", required=True)
     _, entries = load("first_name,last_name,company\nA,B,Engines\n", "contact", create_missing="true")
     assert entries[0].errors[0]["message"] == (
-        "No company 'Engines' can be made: custom_fields.size: This field is required."
+        "Left empty: No company 'Engines' can be made: custom_fields.size: This field is required."
     )
 
 
@@ -179,7 +192,8 @@ def test_a_company_that_is_not_here_is_kept_as_a_name(load):
 
 def test_phone_numbers_are_read_by_the_country_of_their_row(load):
     figures, _ = load(
-        "first_name,phone,country\nA,020 7123 4567,United Kingdom\nB,(415) 555-0123,\nC,030 901820,DE\n"
+        "first_name,phone,country\nA,020 7123 4567,United Kingdom\nB,(415) 555-0123,\nC,030 901820,DEU\n",
+        phone_region="US",
     )
     assert figures["created"] == 3
     assert dict(Lead.objects.values_list("first_name", "phone")) == {
@@ -190,13 +204,17 @@ def test_phone_numbers_are_read_by_the_country_of_their_row(load):
 
 
 def test_words_are_known_however_they_are_spelled(load):
-    figures, _ = load("first_name,lead_source\nA,LinkedIn\nB,Trade Show\nC,google-ads\nD,Carrier pigeon\n")
-    assert (figures["created"], figures["failed"]) == (3, 1)
-    assert set(Lead.objects.values_list("lead_source", flat=True)) == {
-        "social_media",
-        "event",
-        "advertisement",
+    figures, entries = load(
+        "first_name,lead_source\nA,LinkedIn\nB,Trade Show\nC,google-ads\nD,Carrier pigeon\n"
+    )
+    assert figures["created"] == 4
+    assert dict(Lead.objects.values_list("first_name", "lead_source")) == {
+        "A": "social_media",
+        "B": "event",
+        "C": "advertisement",
+        "D": "other",
     }
+    assert [(e.kind, e.row, e.errors[0]["value"]) for e in entries] == [("warning", 5, "Carrier pigeon")]
 
 
 def test_create_makes_a_record_of_every_row_whatever_is_matched_on(load):

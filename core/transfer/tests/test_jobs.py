@@ -21,9 +21,9 @@ from core.entities import entities
 from core.entities.locks import IMPORTING, TRANSFER_JOB, _number, try_lock
 from core.tasks import forget_import_rows, run_export, run_import, sweep_transfers
 from core.transfer import jobs
-from core.transfer.importing import plan
 from core.transfer.models import ExportJob, ImportIssue, ImportJob
 from core.transfer.options import parse
+from core.transfer.planning import plan
 from core.transfer.reading import open_table
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory

@@ -1,28 +1,10 @@
-"""Phone numbers read by the country of their row, and without their parser where that says the same."""
+"""Phone numbers read without their parser where that says the same."""
 
 import phonenumbers
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.entities.field_types.dialling import is_plain_e164
-from core.transfer.phones import region_of
-
-
-@pytest.mark.parametrize(
-    ("country", "region"),
-    [
-        ("GB", "GB"),
-        ("U.K.", "GB"),
-        ("Deutschland", "DE"),
-        ("États-Unis", "US"),
-        ("USA", "US"),
-        ("Atlantis", ""),
-    ],
-)
-def test_countries_are_known_by_code_and_by_name(country, region):
-    assert region_of(country) == region
-
 
 CODES = st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 

@@ -7,15 +7,20 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import xlsxwriter
 from django.core.files.uploadedfile import SimpleUploadedFile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from python_calamine import CalamineWorkbook
 
+from contacts.models import Contact
 from core.changes import acting_as
 from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
 from core.entities import entities, field_types, writing
 from core.errors import DomainError
+from core.transfer.tests.uploads import upload
+from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
@@ -76,7 +81,9 @@ def records_of(entity: Any) -> st.SearchStrategy[dict[str, Any]]:
         for c in entity.columns
         if c.writable and c.name not in skipped and values_of_kind(c.field_type) is not None
     }
-    required = {name: s for name, s in found.items() if entity.by_name[name].required}
+    # A lead or contact needs anything to speak of.
+    needed = {entity.display_fields[0], *(c.name for c in entity.columns if c.required)}
+    required = {name: s for name, s in found.items() if name in needed}
     optional = {name: s for name, s in found.items() if name not in required}
     return st.fixed_dictionaries(required, optional=optional)
 
@@ -188,3 +195,81 @@ def test_a_list_is_disarmed_by_its_first_item(admin, admin_user, tags, cell):
         "/api/v1/import/leads/", {"file": file, "update_existing": "true"}, format="multipart"
     ).json()
     assert (body["unchanged"], body["updated"], body["failed"]) == (1, 0, 0)
+
+
+# ---- What spreadsheets make of it ----
+
+
+def book_of(rows, formats=()):
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        made = {place: book.add_format({"num_format": code}) for place, code in dict(formats).items()}
+        for number, row in enumerate(rows):
+            for place, value in enumerate(row):
+                if value is not None:
+                    sheet.write(number, place, value, made.get(place) if number else None)
+    return out.getvalue()
+
+
+def test_numbers_of_a_sheet_are_what_is_seen_in_it(admin):
+    serial = 45_658.5
+    content = book_of(
+        [
+            [
+                "last_name",
+                "external_id",
+                "postal_code",
+                "phone",
+                "next_follow_up_at",
+                "estimated_value",
+                "notes",
+            ],
+            ["A", 1234567890123456, 501, 33612345678, serial, 0.1 + 0.2, 12300000000000000],
+        ],
+        {2: "00000"},
+    )
+    body = upload(admin, content, name="l.xlsx", phone_region="FR").json()
+    assert (body["created"], body["warnings"]) == (1, []), body
+    lead = Lead.objects.get()
+    assert (lead.external_id, lead.postal_code, lead.notes) == (
+        "1234567890123456",
+        "00501",
+        "12300000000000000",
+    )
+    assert (lead.phone, str(lead.estimated_value)) == ("+33612345678", "0.30")
+    assert lead.next_follow_up_at == datetime(2025, 1, 1, 12, tzinfo=UTC)
+
+
+def test_a_sheet_holds_days_and_moments_as_such(admin, make_user, api):
+    user = make_user("admin", time_zone="Asia/Tokyo")
+    when = datetime(2030, 1, 31, 9, 30, 15, 123456, tzinfo=UTC)
+    Lead.objects.create(last_name="A", owner=user, last_contacted_at=when)
+    client = api(user)
+    content = b"".join(client.get("/api/v1/export/leads/?format=xlsx").streaming_content)
+    sheet = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0).to_python()
+    at = sheet[0].index("last_contacted_at")
+    assert sheet[1][at] == datetime(2030, 1, 31, 9, 30, 15)  # noqa: DTZ001  (a sheet has no zones)
+    body = upload(client, content, name="l.xlsx", duplicates="update").json()
+    assert (body["unchanged"], body["updated"]) == (1, 0)
+    assert Lead.objects.get().last_contacted_at == when
+
+
+def test_phones_and_times_of_a_csv_export_are_read_by_spreadsheets_and_by_us(admin, admin_user):
+    Contact.objects.create(
+        last_name="A",
+        owner=admin_user,
+        phone="+33612345678",
+        mobile="0612345678",
+        additional_phones=["+33612345679", "+33612345680"],
+        last_contacted_at=datetime(2030, 1, 31, 9, 30, 15, 123456, tzinfo=UTC),
+    )
+    names = "id,phone,mobile,additional_phones,last_contacted_at"
+    text = b"".join(admin.get(f"/api/v1/export/contacts/?fields={names}").streaming_content).decode()
+    assert text.splitlines()[1].partition(",")[2] == (
+        "tel:+33612345678,tel:0612345678,tel:+33612345679;tel:+33612345680,2030-01-31T09:30:15Z"
+    )
+    body = upload(admin, text, "contacts", duplicates="update").json()
+    assert (body["unchanged"], body["updated"], body["failed"]) == (1, 0, 0)
+    kept = b"".join(admin.get("/api/v1/export/contacts/?fields=phone&formulas=keep").streaming_content)
+    assert kept.decode().splitlines()[1] == "+33612345678"

@@ -9,7 +9,7 @@ from core.notifications.models import Notification
 from core.transfer import undoing
 from core.transfer.jobs import perform, reopened
 from core.transfer.models import ImportJob
-from core.transfer.working import MAX_ATTEMPTS, fail, work_off
+from core.transfer.running import MAX_ATTEMPTS, fail, run_job
 from core.workflows.models import WorkflowExecution
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,7 +68,7 @@ def test_the_end_of_an_import_runs_the_workflows_that_wait_for_it_with_its_figur
 def test_it_runs_once_however_often_the_end_is_reached(postponed, make_workflow, settle):
     make_workflow([SAY], trigger="import_finished", model="")
     job = postponed("first_name\nAda\n")
-    assert [work_off(job.pk), work_off(job.pk)] == ["finished", ""]
+    assert [run_job(job.pk), run_job(job.pk)] == ["finished", ""]
     # A worker that died after its commit was seen by nobody: the job is taken up as if it had not ended.
     ImportJob.objects.filter(pk=job.pk).update(status="running")
     fail(job.pk, RuntimeError("late"))
@@ -85,19 +85,19 @@ def test_an_attempt_that_is_undone_starts_nothing(postponed, make_workflow):
         assert runs() == [(f"import:{job.pk}", "finished")]
         transaction.set_rollback(True)  # what a kill between the last statement and the commit leaves
     assert runs() == []
-    assert work_off(job.pk) == "finished"
+    assert run_job(job.pk) == "finished"
     assert runs() == [(f"import:{job.pk}", "finished")]
 
 
 def test_imports_that_fail_are_cancelled_or_given_up_say_so(postponed, admin, make_workflow, settle):
     make_workflow([SAY], trigger="import_finished", model="", settings={"outcome": "failed"})
     done, broken, stopped, stuck = (postponed("first_name\nAda\n") for _ in range(4))
-    assert work_off(done.pk) == "finished"
+    assert run_job(done.pk) == "finished"
     fail(broken.pk, RuntimeError("disk"))
     assert admin.post(f"/api/v1/imports/{stopped.pk}/cancel/").status_code == 200
-    work_off(stopped.pk)
+    run_job(stopped.pk)
     ImportJob.objects.filter(pk=stuck.pk).update(attempt=MAX_ATTEMPTS)
-    work_off(stuck.pk)
+    run_job(stuck.pk)
     assert runs() == [
         (f"import:{broken.pk}", "failed"),
         (f"import:{stopped.pk}", "cancelled"),

@@ -49,6 +49,19 @@ def test_undo_keeps_and_names_what_was_changed_since(admin):
     assert list(Lead.objects.values_list("pk", flat=True)) == [kept.pk]
 
 
+def test_what_an_undo_kept_can_be_undone_later(admin):
+    first = upload(admin, "first_name,email,city\nA,a@x.example,Rome\nB,b@x.example,Rome\n").json()
+    later = upload(admin, "first_name,email,city\nA,a@x.example,Bern\n", duplicates="update").json()
+    undone = undo(admin, first).json()
+    assert (undone["removed"], undone["kept"]) == (1, 1)
+    assert undo(admin, first).json()["kept"] == 1
+    assert (undo(admin, later).json()["restored"], Lead.objects.get().city) == (1, "Rome")
+    again = undo(admin, first).json()
+    assert (again["removed"], again["kept"], again["rows"]) == (1, 0, 1)
+    assert not Lead.objects.exists()
+    assert undo(admin, first).status_code == 409
+
+
 def test_undo_keeps_what_others_refer_to(admin):
     body = upload(admin, "first_name\nA\n").json()
     lead = Lead.objects.get()

@@ -26,7 +26,7 @@ _MARK = re.compile(f"{_SECRET}:([a-z_]+):([0-9]+):")
 
 
 @dataclass(frozen=True)
-class Added:
+class ComputedColumn:
     """A read-only text of an entity's exports."""
 
     entity: str
@@ -41,12 +41,12 @@ class Added:
         return Column(self.name, field_types.Text(), self.name, writable=False, expression=mark)
 
 
-added: Registry[Added] = Registry("added cell")
+added: Registry[ComputedColumn] = Registry("added cell")
 
 
 def add(entity: str, name: str, words: Words) -> None:
     """Register a text that exports of an entity can be asked for."""
-    added.register(f"{entity}.{name}", Added(entity, name, words))
+    added.register(f"{entity}.{name}", ComputedColumn(entity, name, words))
 
 
 def columns_of(entity: Entity) -> dict[str, Column]:
@@ -54,7 +54,7 @@ def columns_of(entity: Entity) -> dict[str, Column]:
     return {one.name: one.column for one in added if one.entity == entity.name}
 
 
-class Filler:
+class ComputedCells:
     """Puts the words where the database wrote marks, in exports of `columns`."""
 
     def __init__(self, entity: Entity, columns: Sequence[Column], using: str) -> None:

@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidError
-from core.transfer.guarding import DANGEROUS, guard, unguard
-from core.transfer.headers import normalised
-from core.transfer.notations import (
-    DateNotation,
+from core.transfer.csv_injection import DANGEROUS, escape, unescape
+from core.transfer.formats import (
+    DateFormat,
     ambiguous,
     check_format,
-    date_notation,
+    date_format_of,
     decimal_mark,
     iso_date,
     iso_moment,
     plain_number,
 )
+from core.transfer.headers import normalised
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_the_decimal_mark_is_what_the_column_proves(values, mark):
 
 
 def test_day_and_month_are_settled_by_the_whole_column():
-    assert date_notation(["01/02/2030", "13/02/2030"]) == DateNotation("DMY", proven=True)
-    assert date_notation(["01/02/2030", "02/13/2030"]) == DateNotation("MDY", proven=True)
-    assert date_notation(["01.02.2030"]).order == "DMY"
+    assert date_format_of(["01/02/2030", "13/02/2030"]) == DateFormat("DMY", proven=True)
+    assert date_format_of(["01/02/2030", "02/13/2030"]) == DateFormat("MDY", proven=True)
+    assert date_format_of(["01.02.2030"]).order == "DMY"
     assert ambiguous(["01/02/2030"])
     assert not ambiguous(["2030-01-02"])
 
@@ -76,12 +76,12 @@ def test_day_and_month_are_settled_by_the_whole_column():
     ],
 )
 def test_moments_are_meant_in_the_zone_that_is_given(text, moment):
-    assert iso_moment(text, DateNotation("DMY"), ZoneInfo("Europe/Berlin")) == moment
+    assert iso_moment(text, DateFormat("DMY"), ZoneInfo("Europe/Berlin")) == moment
 
 
 def test_dates_lose_their_time():
-    assert iso_date("Jan 5, 2024", DateNotation()) == "2024-01-05"
-    assert iso_date("2006-06-15T20:47:07.000Z", DateNotation()) == "2006-06-15"
+    assert iso_date("Jan 5, 2024", DateFormat()) == "2024-01-05"
+    assert iso_date("2006-06-15T20:47:07.000Z", DateFormat()) == "2006-06-15"
 
 
 @pytest.mark.parametrize("text", ["DD/MM/YYYY", "%d/%m/%Y", "dmy"])
@@ -96,8 +96,8 @@ def test_a_date_format_that_is_none_is_refused():
 
 @given(st.text())
 def test_guarded_text_is_harmless_and_comes_back(text):
-    assert unguard(guard(text)) == text
-    assert not guard(text) or guard(text)[0] not in DANGEROUS
+    assert unescape(escape(text)) == text
+    assert not escape(text) or escape(text)[0] not in DANGEROUS
 
 
 def test_headers_are_compared_without_their_dress():

@@ -7,7 +7,7 @@ it, and what they leave open is said in the preview.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from core.errors import InvalidError
@@ -19,6 +19,14 @@ _MONEY_SIGNS = re.compile(
 )
 _PLAIN = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?%?\Z", re.ASCII)
 _BRACKETS = re.compile(r"^\((.*)\)$")
+
+
+_BARE = re.compile(r"[\s\d.,()+\-'%eE\u2019\u00a0\u202f]*\Z")
+
+
+def is_bare_number(text: str) -> bool:
+    """Whether nothing but what belongs to a number stands in the text: no sign of a currency."""
+    return _BARE.match(text) is not None
 
 
 def decimal_mark(values: Iterable[str]) -> str | None:
@@ -45,7 +53,7 @@ def _alone(text: str, mark: str, other: str) -> str | None:
 
 
 def plain_number(text: str, mark: str) -> str:
-    """The number as our kinds read it; text that is none comes back as it is, to be refused there.
+    """The number as our field types read it; text that is none comes back as it is, to be refused there.
 
     `mark` is the decimal separator; blanks, currency signs, thousands and a trailing % are taken off, and
     (1.00) is negative.
@@ -110,40 +118,50 @@ _ISO = re.compile(r"^\d{4}-\d{2}-\d{2}(?:$|[T ]\d{2}:\d{2})")
 
 
 @dataclass(frozen=True)
-class DateNotation:
+class DateFormat:
     """How a column writes dates: an order of day, month and year, or one exact strptime format."""
 
     order: str = "MDY"
     format: str = ""
     proven: bool = False
+    # Some values can only begin with the day, and too many others only with the month.
+    mixed: bool = False
+    # Whether a bare number is a spreadsheet's day number.
+    serials: bool = False
 
 
-def date_notation(values: Iterable[str], *, day_first: bool = False) -> DateNotation:
+# One value in so many that contradicts the others is a slip of the pen.
+SLIP = 20
+
+
+def date_format_of(values: Iterable[str], *, day_first: bool = False) -> DateFormat:
     """What the values prove about the order of day and month; `day_first` settles what they do not."""
-    first = second = False
+    days = months = 0
     dotted = False
     for value in values:
         found = _THREE.match(value.strip())
         if not found or len(found.group(1)) == 4:
             continue
         dotted |= found.group(2) == "."
-        first |= int(found.group(1)) > 12
-        second |= int(found.group(3)) > 12
-    if first != second:
-        return DateNotation("DMY" if first else "MDY", proven=True)
-    return DateNotation("DMY" if dotted or day_first else "MDY", proven=not (first or second) and dotted)
+        days += int(found.group(1)) > 12
+        months += int(found.group(3)) > 12
+    if min(days, months) * SLIP > max(days, months):
+        return DateFormat("DMY" if days >= months else "MDY", mixed=True)
+    if days or months:
+        return DateFormat("DMY" if days > months else "MDY", proven=True)
+    return DateFormat("DMY" if dotted or day_first else "MDY", proven=dotted)
 
 
 def ambiguous(values: Sequence[str]) -> bool:
     """Whether the values are dates whose day and month could be swapped."""
     dates = [m for m in (_THREE.match(value.strip()) for value in values) if m and len(m.group(1)) < 4]
-    return bool(dates) and not date_notation(values).proven
+    return bool(dates) and not date_format_of(values).proven
 
 
-def check_format(text: str) -> DateNotation:
+def check_format(text: str) -> DateFormat:
     """The date format a user named: DMY, MDY, YMD, DD/MM/YYYY or %d/%m/%Y. Raises InvalidError."""
     if text.upper() in ORDERS:
-        return DateNotation(text.upper(), proven=True)
+        return DateFormat(text.upper(), proven=True)
     pattern = text if "%" in text else _TOKEN.sub(lambda m: _TOKENS[m.group(0)], text)
     # strftime never fails on a bad pattern everywhere alike; reading back what it wrote does.
     try:
@@ -152,18 +170,19 @@ def check_format(text: str) -> DateNotation:
         pattern = ""
     if "%" not in pattern or len(text) > 40:
         raise InvalidError.of("date_format", "Expected DMY, MDY, YMD, or a format such as DD/MM/YYYY.")
-    return DateNotation(format=pattern, proven=True)
+    return DateFormat(format=pattern, proven=True)
 
 
-def iso_date(text: str, notation: DateNotation) -> str:
-    """The date in ISO 8601 as our kinds read it; text that is none comes back as it is."""
+def iso_date(text: str, written: DateFormat) -> str:
+    """The date in ISO 8601 as our field types read it; text that is none comes back as it is."""
     if _ISO.match(text):
         return text[:10]
-    found = _moment(text, notation)
+    found = _of_serial(text) if written.serials else None
+    found = found or _moment(text, written)
     return found.date().isoformat() if found else text
 
 
-def iso_moment(text: str, notation: DateNotation, zone: ZoneInfo) -> str:
+def iso_moment(text: str, written: DateFormat, zone: ZoneInfo) -> str:
     """The moment in UTC, ISO 8601. What has no offset is meant in `zone`."""
     if _ISO.match(text):
         try:
@@ -171,7 +190,7 @@ def iso_moment(text: str, notation: DateNotation, zone: ZoneInfo) -> str:
         except ValueError:
             return text
     else:
-        read = _moment(text, notation)
+        read = (_of_serial(text) if written.serials else None) or _moment(text, written)
         if read is None:
             return text
         found = read
@@ -182,11 +201,28 @@ def iso_moment(text: str, notation: DateNotation, zone: ZoneInfo) -> str:
         return text
 
 
-def _moment(text: str, notation: DateNotation) -> datetime | None:
+# Spreadsheets count days from here (1900 is a leap year to them); numbers of five digits are 1927 to 2173.
+_FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001  (a day of the calendar)
+_SERIAL = re.compile(r"[1-9]\d{4}(\.\d+)?\Z", re.ASCII)
+
+
+def _of_serial(text: str) -> datetime | None:
+    """The day, and time of day, that a spreadsheet's number stands for."""
+    if not _SERIAL.match(text):
+        return None
+    return _FIRST_DAY + timedelta(seconds=round(float(text) * 86_400))
+
+
+def holds_date(text: str) -> bool:
+    """Whether the text is or begins with a date, in whatever order its parts stand."""
+    return bool(_ISO.match(text) or _THREE.match(text) or _WORDED.match(text))
+
+
+def _moment(text: str, written: DateFormat) -> datetime | None:
     try:
-        if notation.format:
-            return datetime.strptime(text, notation.format)  # noqa: DTZ007  (the zone is added by the caller)
-        day, rest = _day(text, notation.order)
+        if written.format:
+            return datetime.strptime(text, written.format)  # noqa: DTZ007  (the zone is added by the caller)
+        day, rest = _day(text, written.order)
         return _with_time(day, rest) if day else None
     except (ValueError, OverflowError):
         return None

@@ -11,16 +11,16 @@ DANGEROUS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\x00"
 _GUARDED = re.compile(f"^'+[{re.escape(DANGEROUS)}]")
 
 
-def armed(text: str) -> bool:
+def needs_escape(text: str) -> bool:
     """Whether a spreadsheet might run the text, or take it for one that was disarmed."""
     return text.lstrip("'")[:1] in DANGEROUS if text and text.lstrip("'") else False
 
 
-def guard(text: str) -> str:
+def escape(text: str) -> str:
     """`text` as it may stand in a CSV cell."""
-    return "'" + text if armed(text) else text
+    return "'" + text if needs_escape(text) else text
 
 
-def unguard(text: str) -> str:
-    """What `guard` was given."""
+def unescape(text: str) -> str:
+    """What `escape` was given."""
     return text[1:] if text[:1] == "'" and _GUARDED.match(text) else text

@@ -15,7 +15,7 @@ from core.entities.locks import IMPORTING, TRANSFER_JOB, try_lock
 from core.errors import DomainError
 from core.transfer.jobs import RUN_JOB, CancelledError, Side, Ticker, forget_file, perform, reopened, side
 from core.transfer.models import ImportIssue, ImportJob
-from core.transfer.telling import tell_ended
+from core.transfer.notify import notify_import_finished
 from core.transfer.triggering import start_workflows
 from core.transfer.undoing import perform_undo
 
@@ -31,7 +31,7 @@ WHERE id = %s AND status IN ('pending', 'running') RETURNING attempt
 """
 
 
-def work_off(job_id: int) -> str:
+def run_job(job_id: int) -> str:
     """Run one import or undo to its end; returns its status, "" where another has it. May be called twice."""
     with side() as beside, transaction.atomic():
         if not try_lock(TRANSFER_JOB, f"import {job_id}"):
@@ -41,7 +41,7 @@ def work_off(job_id: int) -> str:
             return ""
         try:
             _run(job, Ticker(beside, job))
-            tell_ended(job)
+            notify_import_finished(job)
         except CancelledError as error:
             _close(job, Status.CANCELLED, error.message)
         except DomainError as error:
@@ -94,7 +94,7 @@ def _close(job: ImportJob, status: str, message: str) -> None:
             setattr(job, name, 0)
     job.save()
     if status != Status.PENDING:
-        tell_ended(job)
+        notify_import_finished(job)
         start_workflows(job)
 
 
@@ -121,7 +121,7 @@ def sweep() -> int:
     return len(waiting)
 
 
-def work_off_all(stopped: Callable[[], bool]) -> int:
+def run_pending(stopped: Callable[[], bool]) -> int:
     """Run the open jobs here, one after the other; returns how many nobody else had in hand."""
     return sum(bool(jobs.run_now(RUN_JOB, pk)) for pk in _open() if not stopped())
 

@@ -7,7 +7,7 @@ from core.transfer.models import ImportJob
 COUNTS = ("created", "updated", "unchanged", "skipped", "failed")
 
 
-def tell_ended(job: ImportJob) -> None:
+def notify_import_finished(job: ImportJob) -> None:
     """One notification per job, in the caller's transaction."""
     if job.user_id is None:
         return

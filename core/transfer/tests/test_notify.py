@@ -5,7 +5,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core.notifications.models import Notification
 from core.transfer.models import ImportJob
-from core.transfer.working import fail, work_off
+from core.transfer.running import fail, run_job
 
 
 def postponed(api, user, settings, text):
@@ -24,9 +24,9 @@ def told(user):
 @pytest.mark.django_db(transaction=True)
 def test_a_finished_import_is_told_with_its_figures(api, rep, settings):
     job = postponed(api, rep, settings, "first_name,email\nA,a@x.example\nB,broken\n")
-    work_off(job.pk)
+    run_job(job.pk)
     assert told(rep) == [("import_finished", "Your import of leads has finished", "1 created, 1 failed")]
-    assert work_off(job.pk) == ""
+    assert run_job(job.pk) == ""
     assert len(told(rep)) == 1
 
 
