@@ -1,6 +1,14 @@
-"""What a workflow does. Each action registers itself; entity apps add their own (see docs/automation.md)."""
+"""What a workflow does. Every module here registers its actions; entity apps add their own.
 
-from core.workflows.actions import calls, flow, messages, records  # noqa: F401  (they register)
+docs/development/automation.md shows how.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
 from core.workflows.actions.base import Action, Outcome, RecordAction, Step, actions, register
 
 __all__ = ["Action", "Outcome", "RecordAction", "Step", "actions", "register"]
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
