@@ -22,7 +22,8 @@ from core.api.permissions import PolicyPermission, action_of
 from core.api.strict import StrictFieldsMixin
 from core.api.transactions import TransactionMixin
 from core.entities.usage import release_row
-from core.errors import ConflictError, ForbiddenError, NotVisibleError
+from core.errors import ConflictError, FieldIssue, ForbiddenError, NotVisibleError
+from core.models.uniqueness import violated_fields
 
 
 class StrictSerializer(StrictFieldsMixin, serializers.ModelSerializer):
@@ -125,9 +126,12 @@ class SavingMixin:
             with transaction.atomic():
                 return serializer.save(**extra)
         except IntegrityError as error:
-            if getattr(error.__cause__, "sqlstate", "") != "23505":
+            names = violated_fields(serializer.Meta.model, error)
+            if names is None:
                 raise
-            raise ConflictError("There is one like this already.", code="unique") from error
+            message = "There is one like this already."
+            issues = [FieldIssue(name, "unique", message) for name in names]
+            raise ConflictError(message, code="unique", issues=issues) from error
 
     def perform_destroy(self, instance: Any) -> None:
         release_row(instance, force=flag(self.request, "force"))  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, JSONField, TextField, Value
 from django.db.models.expressions import CombinedExpression
 from django.utils import timezone
@@ -16,6 +16,7 @@ from core.entities.cleaning import clean, taken, unique_values
 from core.entities.entity import Entity
 from core.entities.writing import values_of
 from core.errors import FieldIssue, ForbiddenError, InvalidError
+from core.models.uniqueness import TAKEN, violated_fields
 
 Values = dict[str, Any]
 # Merged with each record's own by the database; everything else is the same for all of them.
@@ -107,7 +108,10 @@ class Bulk:
 
     def _write(self, wanted: Mapping[int, Values | None], *, check: bool = True) -> None:
         """One UPDATE for each set of equal values; records put out of reach are left as they were."""
-        values = {pk: v for pk, v in wanted.items() if v is not None}
+        self.result.done = self._written({pk: v for pk, v in wanted.items() if v is not None}, check)
+
+    def _written(self, values: dict[int, Values], check: bool) -> set[int]:
+        """Ids of those that could be written; by halves, where a unique constraint refuses one of them."""
         while values:
             try:
                 with transaction.atomic():
@@ -123,7 +127,22 @@ class Bulk:
                     )
                     del values[pk]
                 self._stop_if_atomic()
-        self.result.done = set(values)
+            except IntegrityError as error:
+                names = violated_fields(self.entity.model, error)
+                if names is None:
+                    raise
+                return self._written_by_halves(values, check, names)
+        return set(values)
+
+    def _written_by_halves(self, values: dict[int, Values], check: bool, names: list[str]) -> set[int]:
+        if len(values) > 1:
+            items = sorted(values.items())
+            half = len(items) // 2
+            return self._written(dict(items[:half]), check) | self._written(dict(items[half:]), check)
+        [pk] = values
+        self.result.fail(pk, "unique", f"{', '.join(names)}: {TAKEN}")
+        self._stop_if_atomic()
+        return set()
 
     def _store(self, values: Mapping[int, Values]) -> None:
         groups: dict[str, tuple[Values, list[int]]] = {}

@@ -10,6 +10,7 @@ from django.db import models
 from core.entities import field_types
 from core.entities.field_types import FieldType
 from core.models.folding import Fold
+from core.models.uniqueness import is_unique
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def column(model: type[models.Model], name: str, **overrides: Any) -> Column:
         nullable=source.null,
         blank=source.blank,
         writable=source.editable,
+        unique=is_unique(source),
         help_text=str(source.help_text),
         default=_default_of(source),
     )

@@ -24,10 +24,10 @@ def possible_duplicates(entity: Entity, values: dict[str, Any], user: Any) -> li
     return [{"id": r["id"], "name": title_of(entity, r)} for r in rows.values(*paths)[:NAMED]]
 
 
-def refuse_duplicates(wish: str, found: list[dict[str, Any]] | None) -> None:
+def refuse_duplicates(on_duplicate: str, found: list[dict[str, Any]] | None) -> None:
     """Obey `on_duplicate`: "reject" raises ConflictError when there are any, "create" (default) goes on."""
-    if wish not in ("", "create", "reject"):
+    if on_duplicate not in ("", "create", "reject"):
         raise InvalidError.of("on_duplicate", "Expected create or reject.")
-    if wish == "reject" and found:
+    if on_duplicate == "reject" and found:
         names = ", ".join(f"{twin['name']} ({twin['id']})" for twin in found)
         raise ConflictError(f"Possible duplicates: {names}.", code="possible_duplicate")

@@ -99,7 +99,7 @@ def record_columns(model: Any) -> tuple[Column, ...]:
         column(model, "assigned_to"),
         column(model, "tags"),
         column(model, "custom_fields", filterable=False, orderable=False),
-        column(model, "external_id", unique=True, exact=True),
+        column(model, "external_id", exact=True),
         column(model, "created_by"),
         column(model, "created_at"),
         column(model, "updated_at"),

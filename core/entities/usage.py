@@ -114,8 +114,8 @@ def release(target: Target, *, force: bool = False) -> None:
         ids = [usage.pk for usage in found if usage.source == source.name]
         if source.pause is not None and ids:
             source.pause(ids, target)
-    for tell in listeners if found else ():
-        tell(target, found)
+    for listener in listeners if found else ():
+        listener(target, found)
 
 
 def release_row(row: Any, *, force: bool = False) -> None:

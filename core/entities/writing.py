@@ -3,7 +3,7 @@
 Call inside `core.changes.acting_as`, which opens the transaction and says who acts.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -14,7 +14,8 @@ from core.access import Permission
 from core.entities.cleaning import clean, taken, unique_values
 from core.entities.entity import Entity, entity_of
 from core.entities.lookups import Lookups
-from core.errors import ConflictError, ForbiddenError, NotVisibleError
+from core.errors import ConflictError, FieldIssue, ForbiddenError, NotVisibleError
+from core.models.uniqueness import TAKEN, violated_fields
 
 
 def values_of(record: Any) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def create_clean(entity: Entity, values: dict[str, Any], user: Any) -> Any:
         if values.get("owner_id") is None:
             values["owner_id"] = user.pk
     record = entity.model(**values)
-    _save(record.save, force_insert=True)
+    _save(record, force_insert=True)
     ensure_still_permitted(entity, [record.pk], user)
     return record
 
@@ -58,7 +59,7 @@ def save_clean(entity: Entity, record: Any, values: Mapping[str, Any], user: Any
         return record
     for name, value in changed.items():
         setattr(record, name, value)
-    _save(record.save, update_fields=list(changed))
+    _save(record, update_fields=list(changed))
     reached = _permitted(entity, user).filter(pk=record.pk).values_list("version", "updated_at").first()
     if reached is None:
         raise _out_of_reach()
@@ -66,15 +67,17 @@ def save_clean(entity: Entity, record: Any, values: Mapping[str, Any], user: Any
     return record
 
 
-def _save(save: Callable[..., None], **options: Any) -> None:
-    """Save; what a unique constraint refuses is a conflict."""
+def _save(record: Any, **options: Any) -> None:
+    """Save; what a unique constraint refuses is a conflict that names its fields."""
     try:
         with transaction.atomic():
-            save(**options)
+            record.save(**options)
     except IntegrityError as error:
-        if getattr(error.__cause__, "sqlstate", "") != "23505":
+        names = violated_fields(type(record), error)
+        if names is None:
             raise
-        raise ConflictError("Another record already has this value.", code="unique") from error
+        issues = [FieldIssue(name, "unique", TAKEN) for name in names]
+        raise ConflictError(TAKEN, code="unique", issues=issues) from error
 
 
 def locked(
@@ -130,7 +133,7 @@ def restore(record: Any) -> None:
     if taken(entity, record.pk, unique_values(entity, [record])[record.pk]):
         raise ConflictError("Another record has one of its unique values by now.", code="unique")
     record.archived_at = None
-    _save(record.save, update_fields=["archived_at"])
+    _save(record, update_fields=["archived_at"])
 
 
 def delete(record: Any) -> None:

@@ -26,6 +26,10 @@ class RecordQuerySet(VisibleQuerySet):
         """Without the archived."""
         return self.filter(archived_at=None)
 
+    def statistics(self) -> dict[str, Any]:
+        """What an entity's statistics tell where it has none of its own."""
+        return {"total": self.count()}
+
     def counts(self, field: str) -> dict[str, int]:
         """How many rows have each value of `field`; every choice is there, also with none."""
         rows = self.order_by().values_list(field).annotate(n=models.Count("pk"))
