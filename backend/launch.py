@@ -11,9 +11,9 @@ from backend.env import ConfigurationError, problems_as_a_sentence
 Application = TypeVar("Application")
 
 
-def ensure_services(tell: Callable[[str], None] = lambda sentence: None) -> None:
+def ensure_services(progress: Callable[[str], None] = lambda sentence: None) -> None:
     """Start the embedded servers, unless the environment names real ones."""
-    services_of_checkout().ensure_running(tell)
+    services_of_checkout().ensure_running(progress)
 
 
 def start_web(make_application: Callable[[], Application]) -> Application:

@@ -10,7 +10,7 @@ from celery.schedules import crontab
 from django.conf import settings
 
 
-def ring(task: str, schedule: Any, *, expires_s: int = 0) -> dict[str, Any]:
+def every(task: str, schedule: Any, *, expires_s: int = 0) -> dict[str, Any]:
     """An entry of beat's: which task of core's, when, and after how many seconds the message is worth nothing
     (0: never)."""
     entry = {"task": f"core.tasks.{task}", "schedule": schedule}
@@ -20,27 +20,27 @@ def ring(task: str, schedule: Any, *, expires_s: int = 0) -> dict[str, Any]:
 def configured() -> dict[str, Any]:
     """What the settings say when to ring for."""
     schedule = crontab.from_string(settings.LEAD_SCORING_RETRAIN_SCHEDULE)
-    return {"retrain-lead-scoring": ring("retrain_lead_scoring_model", schedule)}
+    return {"retrain-lead-scoring": every("retrain_lead_scoring_model", schedule)}
 
 
 SECONDS = timedelta(seconds=1)
 DAY = timedelta(days=1)
 SCHEDULE = {
-    "sweep-transfers": ring("sweep_transfers", 5 * SECONDS, expires_s=10),
-    "dispatch-changes": ring("dispatch_changes", 5 * SECONDS, expires_s=10),
-    "sweep-notifications": ring("sweep_notifications", 15 * SECONDS, expires_s=30),
-    "check-overdue": ring("check_overdue", crontab(minute="*/30")),
+    "sweep-transfers": every("sweep_transfers", 5 * SECONDS, expires_s=10),
+    "dispatch-changes": every("dispatch_changes", 5 * SECONDS, expires_s=10),
+    "sweep-notifications": every("sweep_notifications", 15 * SECONDS, expires_s=30),
+    "check-overdue": every("check_overdue", crontab(minute="*/30")),
     # Every five minutes it is eight o'clock in some zone; each user's local day is marked.
-    "send-digests": ring("send_digests", crontab(minute="*/5"), expires_s=240),
-    "sweep-automation": ring("sweep_automation", 5 * SECONDS, expires_s=10),
-    "prune-automation": ring("prune_automation", DAY / 4),
-    "forget-idempotency-keys": ring("forget_idempotency_keys", DAY / 24),
-    "forget-notifications": ring("forget_notifications", DAY),
-    "forget-import-rows": ring("forget_import_rows", DAY),
-    "send-password-mails": ring("send_password_mails", 30 * SECONDS, expires_s=60),
-    "forget-sessions": ring("forget_sessions", DAY),
-    "sweep-scoring": ring("sweep_scoring", 30 * SECONDS, expires_s=30),
+    "send-digests": every("send_digests", crontab(minute="*/5"), expires_s=240),
+    "sweep-automation": every("sweep_automation", 5 * SECONDS, expires_s=10),
+    "prune-automation": every("prune_automation", DAY / 4),
+    "forget-idempotency-keys": every("forget_idempotency_keys", DAY / 24),
+    "forget-notifications": every("forget_notifications", DAY),
+    "forget-import-rows": every("forget_import_rows", DAY),
+    "send-password-mails": every("send_password_mails", 30 * SECONDS, expires_s=60),
+    "forget-sessions": every("forget_sessions", DAY),
+    "sweep-scoring": every("sweep_scoring", 30 * SECONDS, expires_s=30),
     # Leads grow older by themselves: what depends on time is scored anew every night.
-    "score-all-leads": ring("bulk_score_leads", crontab(hour=3, minute=15)),
-    "watch-lead-scoring": ring("watch_lead_scoring", crontab(hour=4, minute=30)),
+    "score-all-leads": every("bulk_score_leads", crontab(hour=3, minute=15)),
+    "watch-lead-scoring": every("watch_lead_scoring", crontab(hour=4, minute=30)),
 }

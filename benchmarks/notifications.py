@@ -110,7 +110,7 @@ def fan_out(followers: int) -> None:
     from core.changes.dispatch import dispatch
     from core.changes.models import Change
     from core.notifications import planning
-    from core.notifications.consuming import consume
+    from core.notifications.consumer import consume
     from core.notifications.models import Notification
     from lead_management.models import Lead
 
@@ -150,7 +150,7 @@ def imported(rows: int) -> None:
 
     from core.changes import ChangeBatch, acting_as
     from core.changes.models import Change, Outbox
-    from core.notifications.consuming import consume
+    from core.notifications.consumer import consume
     from lead_management.models import Lead
 
     with acting_as(_of("admin1")):

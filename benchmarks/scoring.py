@@ -49,16 +49,16 @@ def step_fill(leads: int) -> dict[str, Any]:
     """Closed leads whose outcome depends on what they are, and a model trained on 20,000 of them."""
     from django.db import connection
 
-    from core.lead_scoring import life
+    from core.lead_scoring import model_lifecycle
     from core.lead_scoring.models import ScoringModel
     from lead_management.models import Lead
 
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM core_outbox")
         cursor.execute(LEADS, {"leads": min(leads, 20_000)})
-        seconds, row = clock(life.retrain_model)
+        seconds, row = clock(model_lifecycle.retrain_model)
         if row is not None and row.status != "active":
-            life.activate(row)
+            model_lifecycle.activate(row)
         cursor.execute(LEADS, {"leads": leads - Lead.objects.count()})
         cursor.execute("DELETE FROM core_outbox")
     with connection.cursor() as cursor:
@@ -74,9 +74,9 @@ def step_train(leads: int) -> dict[str, Any]:
 
     from core.lead_scoring.boosting import booster_matrix
     from core.lead_scoring.default_rules import DEFAULT_RULES
+    from core.lead_scoring.feature_reader import training_reader
     from core.lead_scoring.history import looks
     from core.lead_scoring.inputs import encode_all, learn_inputs
-    from core.lead_scoring.reading import training_reader
     from core.lead_scoring.training import train
 
     reading, seen = clock(lambda: looks(training_reader()))
@@ -111,13 +111,13 @@ def step_columns(leads: int) -> dict[str, Any]:
 
 def step_bulk(leads: int) -> dict[str, Any]:
     """The same leads scored by a job, reasons stored."""
-    from core.lead_scoring import work
+    from core.lead_scoring import jobs
     from core.lead_scoring.models import LeadScore, ScoringJob
 
-    job = work.start(ScoringJob.Kind.BULK)
+    job = jobs.start(ScoringJob.Kind.BULK)
 
     def run() -> None:
-        while work.run_job(str(job.task_id)) == "running":
+        while jobs.run_job(str(job.task_id)) == "running":
             pass
 
     seconds, _ = clock(run)
@@ -128,7 +128,7 @@ def step_bare(leads: int) -> dict[str, Any]:
     """The same leads read, scored and written back slice by slice as a job does, without their reasons."""
     from django.db import connection, transaction
 
-    from core.lead_scoring import storing, work
+    from core.lead_scoring import jobs, storing
     from core.lead_scoring.engine import current
     from lead_management.models import Lead
 
@@ -136,7 +136,7 @@ def step_bare(leads: int) -> dict[str, Any]:
     rows = Lead.objects.filter(archived_at=None).order_by("pk").values_list("pk", *by.reader.columns)
 
     def score(after: int) -> list[int]:
-        ids, frame = by.reader.rows(list(rows.filter(pk__gt=after)[: work.SLICE]))
+        ids, frame = by.reader.rows(list(rows.filter(pk__gt=after)[: jobs.SLICE]))
         if ids:
             storing._fill_stage(ids, by.scorer.score(frame))
             with connection.cursor() as cursor:

@@ -346,12 +346,14 @@ def run(rows: int, bench: Run) -> None:
     answered = bench.step("small", small)
     exported = bench.step("export", clean, "filled")
     columns = bench.step("columns", small)
-    tell(rows, reference, imported, with_bad, update_from, updated, undone, preview, answered, exported)
-    tell_columns(columns)
+    print_report(
+        rows, reference, imported, with_bad, update_from, updated, undone, preview, answered, exported
+    )
+    report_columns(columns)
 
 
-def tell(rows: int, reference: Any, imported: Any, with_bad: Any, update_from: Any, updated: Any, undone: Any,
-         preview: Any, answered: Any, exported: Any) -> None:  # fmt: skip
+def print_report(rows: int, reference: Any, imported: Any, with_bad: Any, update_from: Any, updated: Any,
+                 undone: Any, preview: Any, answered: Any, exported: Any) -> None:  # fmt: skip
     lines = [
         ("import, clean rows / COPY", imported["seconds"] / reference["seconds"], 2.5),
         ("import, 1 % bad rows / COPY", with_bad["seconds"] / reference["seconds"], 3),
@@ -373,7 +375,7 @@ def tell(rows: int, reference: Any, imported: Any, with_bad: Any, update_from: A
     print(f"database session {max(s['session_mb'] for s in peaks):.0f} MB (target 400)")
 
 
-def tell_columns(columns: dict[str, Any]) -> None:
+def report_columns(columns: dict[str, Any]) -> None:
     """What one more column of each type costs a row."""
     print("  microseconds per row with one column of a type, the costliest of its type:")
     for name, cost in columns.items():

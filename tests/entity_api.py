@@ -380,8 +380,8 @@ class EntityAPITests:
         [updated, *_, created] = self.get(client, f"{made['id']}/history").json()["results"]
         assert (updated["kind"], created["kind"]) == ("updated", "created")
         assert (updated["actor"]["username"], updated["source"]) == (rep.username, "api")
-        told = {name: updated["changes"][name] for name in self.change}
-        assert told == {name: {"old": made[name], "new": value} for name, value in self.change.items()}
+        summary = {name: updated["changes"][name] for name in self.change}
+        assert summary == {name: {"old": made[name], "new": value} for name, value in self.change.items()}
 
     def test_the_timeline_has_what_was_done_about_it_and_what_changed(self, api, rep):
         client = api(rep)

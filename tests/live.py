@@ -17,7 +17,7 @@ from backend.development.embedded.services import Services
 from backend.env import Env
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 90
+START_SECONDS = 300
 STOP_SECONDS = 30
 # What the test run set for its own processes must not lead the stack to the test servers.
 OURS = (
@@ -49,7 +49,13 @@ def running_stack(**environ: str) -> Iterator[str]:
 
 def _start(folder: str, port: int, log: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     own = {key: value for key, value in os.environ.items() if key not in OURS}
-    own |= {"CRM_DATA_DIR": str(Path(folder) / "data"), "CRM_WEB_PORT": str(port), **environ}
+    # Few leads: no model is trained while the stack starts.
+    own |= {
+        "CRM_DEMO_LEADS": "60",
+        "CRM_DATA_DIR": str(Path(folder) / "data"),
+        "CRM_WEB_PORT": str(port),
+        **environ,
+    }
     command = [sys.executable, "-m", "backend.development.stack", "--stop-with-parent"]
     with log.open("wb") as output:
         return subprocess.Popen(command, cwd=ROOT, env=own, stdout=output, stderr=subprocess.STDOUT)

@@ -80,6 +80,7 @@ def checks(data: str) -> list[Check]:
         Check("style (ruff check)", [*python, "ruff", "check", "."]),
         Check("format (ruff format --check)", [*python, "ruff", "format", "--check", "."]),
         Check("layers (import-linter)", [*python, "backend.development.layers"]),
+        Check("names (retired words)", [*python, "backend.development.names"]),
         Check(
             "migrations (makemigrations --check)",
             [*manage, "makemigrations", "--check", "--dry-run"],

@@ -137,7 +137,7 @@ def only_one(folder: Path) -> Iterator[None]:
         yield
 
 
-def run(tell: Callable[[str], None]) -> int:
+def run(progress: Callable[[str], None]) -> int:
     """Start everything, stay until it ends; the exit code."""
     servers = services_of_checkout()  # reads .env first
     web = web_address(servers.env)
@@ -145,14 +145,14 @@ def run(tell: Callable[[str], None]) -> int:
     with only_one(servers.folder):
         ports.require_free(web.port, "the web server", "CRM_WEB_PORT", web.host)
         try:
-            servers.ensure_running(tell)
-            return _supervise(web) if _prepare(tell) else 1
+            servers.ensure_running(progress)
+            return _supervise(web) if _prepare(progress) else 1
         finally:
-            _stop(servers, tell)
+            _stop(servers, progress)
 
 
-def _prepare(tell: Callable[[str], None]) -> bool:
-    tell("Preparing the database")
+def _prepare(progress: Callable[[str], None]) -> bool:
+    progress("Preparing the database")
     command = [sys.executable, "manage.py", "prepare", "--demo"]
     return subprocess.run(command, cwd=BASE_DIR, check=False).returncode == 0  # noqa: S603
 
@@ -166,11 +166,11 @@ def _supervise(web: WebAddress) -> int:
     return supervisor.returncode or 0
 
 
-def _stop(servers: Services, tell: Callable[[str], None]) -> None:
+def _stop(servers: Services, progress: Callable[[str], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave servers behind
     for name in servers.stop():
-        tell(f"Stopped {name}")
+        progress(f"Stopped {name}")
 
 
 def main() -> int:

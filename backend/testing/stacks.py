@@ -20,7 +20,7 @@ from backend.development.embedded.services import DEFAULT_SERVICE_USER
 from backend.env import BASE_DIR
 from backend.testing import template
 
-START_SECONDS = 180  # some seconds, on a machine that does nothing else
+START_SECONDS = 300
 STOP_SECONDS = 30
 # What this process was given for its own tests, and a stack must find out by itself.
 OURS = (

@@ -39,7 +39,7 @@ def test_only_the_folder_whose_checkout_is_gone_is_left_behind(tmp_path, outside
     assert leftovers((outside,)) == []
 
 
-def test_what_cannot_be_told_is_never_touched(tmp_path, outside):
+def test_what_cannot_be_recognised_is_never_touched(tmp_path, outside):
     unmarked, moved = made(tmp_path / "unmarked"), made(tmp_path / "moved")
     (unmarked / placement.MADE_FOR).unlink()
     (moved / placement.MADE_FOR).write_text(str(tmp_path / "another"))
@@ -57,9 +57,9 @@ def test_what_a_process_runs_in_is_not_left_behind(tmp_path, outside):
     folder = made(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     command = [sys.executable, "-c", "input()", str(folder / "postgres" / "cluster")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as told:
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as reported:
         assert leftovers((outside,)) == []
-        told.communicate(b"\n")
+        reported.communicate(b"\n")
     command = [sys.executable, "-c", "input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=folder) as works_there:
         assert leftovers((outside,)) == []
@@ -89,7 +89,7 @@ def test_servers_that_run_are_in_use_and_are_left_behind_once_killed(tmp_path):
 
 def test_the_command_lists_and_says_what_would_delete_it(tmp_path):
     command = [sys.executable, "manage.py", "services", "tidy"]
-    told = subprocess.run(command, env=bare_environ(tmp_path / "data"), capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
-    last = told.stdout.splitlines()[-1]
+    reported = subprocess.run(command, env=bare_environ(tmp_path / "data"), capture_output=True, text=True)
+    assert reported.returncode == 0, reported.stderr
+    last = reported.stdout.splitlines()[-1]
     assert last in ("Nothing is left behind.", "With --yes they are deleted, and the databases in them.")

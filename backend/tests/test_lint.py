@@ -50,7 +50,7 @@ def test_a_model_changed_without_a_migration_fails_and_no_server_is_started(tmp_
     assert not (tmp_path / "postgres").exists()
 
 
-def test_a_schema_file_that_is_not_the_codes_is_told_apart(tmp_path):
+def test_a_schema_file_that_is_not_the_codes_is_distinguished(tmp_path):
     stale = tmp_path / "openapi.yaml"
     stale.write_text("openapi: 3.0.3\ninfo: {title: Another, version: '0'}\npaths: {}\n")
     assert "title: Another" in schema_differences(Path(stale))

@@ -33,7 +33,7 @@ def test_a_line_break_in_a_message_cannot_forge_a_second_line():
     assert r"a\r\n2026 INFO    core.auth: admin signed in\u2028\x1b[2J" in text
 
 
-def test_an_entry_is_an_object_on_one_line_with_the_request_it_speaks_of():
+def test_an_entry_is_an_object_on_one_line_with_the_request_it_is_about():
     text = JsonFormatter().format(record("a\nb", request=SimpleNamespace(request_id="r-1"), process=7))
     assert "\n" not in text
     assert json.loads(text) == {

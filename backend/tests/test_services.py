@@ -140,13 +140,13 @@ def test_a_port_that_another_program_takes_just_before_the_start_is_passed_over(
         monkeypatch.setattr(f"backend.development.embedded.services.PREFERRED_{name}_PORT", busy)
         looks = seen_free_once(monkeypatch, busy)
         found = services(folder, **given[name])
-        told = []
-        found.ensure_running(told.append)
+        reported = []
+        found.ensure_running(reported.append)
         try:
             assert looks == [busy]
-            assert len(told) == 2
-            assert told[0].endswith(f":{busy}")
-            assert not told[1].endswith(f":{busy}")
+            assert len(reported) == 2
+            assert reported[0].endswith(f":{busy}")
+            assert not reported[1].endswith(f":{busy}")
             assert list(found.status().values()).count("not running") == 1
         finally:
             found.remove()
@@ -168,7 +168,7 @@ def test_a_lock_that_is_not_let_go_of_is_answered_with_the_process_that_holds_it
 
 
 @pytest.mark.timeout(60)
-def test_beat_that_is_told_to_end_while_it_waits_for_the_servers_ends(folder):
+def test_beat_that_is_reported_to_end_while_it_waits_for_the_servers_ends(folder):
     command = [sys.executable, "-m", "celery", "--quiet", "-A", "backend", "beat", "--loglevel=info"]
     state.load(folder)  # made here, for settings read it and must not wait
     with state.lock(folder), (folder / "beat.log").open("w+") as log:

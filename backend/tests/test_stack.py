@@ -97,7 +97,7 @@ def test_one_stack_at_a_time_and_the_second_names_the_first(tmp_path):
         pass
 
 
-def test_the_web_server_listens_on_this_machine_only_unless_told_otherwise():
+def test_the_web_server_listens_on_this_machine_only_unless_configured_otherwise():
     assert web_address(Env({})) == WebAddress("127.0.0.1", 8000)
     assert web_address(Env({"PORT": "9000"})) == WebAddress("127.0.0.1", 9000)
     assert web_address(Env({"PORT": "9000", "CRM_WEB_PORT": "9001"})) == WebAddress("127.0.0.1", 9001)

@@ -107,7 +107,7 @@ def test_possible_duplicates_are_named_by_name_or_domain(api, rep, twin, named):
     assert found == ([{"id": first["id"], "name": "Engines"}] if named else [])
 
 
-def test_who_wishes_so_gets_a_conflict(api, rep):
+def test_who_asks_for_it_gets_a_conflict(api, rep):
     create(api(rep))
     assert api(rep).post(f"{URL}?on_duplicate=reject", {"name": "engines"}).status_code == 409
     assert Company.objects.count() == 1

@@ -139,7 +139,7 @@ def test_a_possible_duplicate_is_named(api, rep, twin):
     assert second["possible_duplicates"] == [{"id": first["id"], "name": "Ada Byron"}]
 
 
-def test_who_wishes_so_gets_a_conflict_in_place_of_a_duplicate(api, rep):
+def test_who_asks_for_it_gets_a_conflict_in_place_of_a_duplicate(api, rep):
     create(api(rep), email="a@x.example")
     response = api(rep).post(f"{URL}?on_duplicate=reject", {"first_name": "A", "email": "a@x.example"})
     assert response.status_code == 409

@@ -109,12 +109,12 @@ class RecordAdmin(CapturedAdmin):
             record = writing.locked(self.entity, obj.pk, request.user)
             writing.save_clean(self.entity, record, form.values, request.user)
         else:
-            self._tell_duplicates(request, form)
+            self._warn_of_duplicates(request, form)
             record = writing.create_clean(self.entity, form.values, request.user)
         obj.pk, obj._state.adding = record.pk, False
         obj.refresh_from_db()
 
-    def _tell_duplicates(self, request: HttpRequest, form: RecordForm) -> None:
+    def _warn_of_duplicates(self, request: HttpRequest, form: RecordForm) -> None:
         twins = possible_duplicates(self.entity, form.values, request.user)
         if twins:
             names = ", ".join(f"{twin['name']} ({twin['id']})" for twin in twins)

@@ -12,7 +12,7 @@ from unfold.decorators import action
 
 from core.admin import plots
 from core.admin.read_only import ReadOnlyAdmin
-from core.lead_scoring import life, work
+from core.lead_scoring import jobs, model_lifecycle
 from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel, ScoringRules
 
 IMPORTANT = 15
@@ -70,7 +70,7 @@ class ScoringModelAdmin(ReadOnlyAdmin):
         with transaction.atomic():
             values = {"reason": suspect["evidence"], "barred_by": request.user}
             BarredFeature.objects.get_or_create(feature=request.POST["feature"], defaults=values)
-            work.start(ScoringJob.Kind.RETRAIN)
+            jobs.start(ScoringJob.Kind.RETRAIN)
         self.message_user(request, "The feature is left out; a new model is being trained.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:core_scoringmodel_change", args=[object_id]))
 
@@ -87,8 +87,8 @@ class ScoringModelAdmin(ReadOnlyAdmin):
             return TemplateResponse(
                 request, "admin/core/put_in_force.html", context | {"row": row, "back": back}
             )
-        life.activate(self.get_queryset(request).get(pk=object_id))
-        work.start(ScoringJob.Kind.BULK)
+        model_lifecycle.activate(self.get_queryset(request).get(pk=object_id))
+        jobs.start(ScoringJob.Kind.BULK)
         self.message_user(request, f"Model {object_id} scores; all leads are scored anew.", messages.SUCCESS)
         return HttpResponseRedirect(back)
 

@@ -10,7 +10,7 @@ from core.lead_scoring import engine
 from core.lead_scoring.models import LeadScore
 from core.lead_scoring.rescoring import rescore
 from core.lead_scoring.scorer import Scored
-from core.lead_scoring.storing import WORTH_TELLING
+from core.lead_scoring.storing import WORTH_RECORDING
 from core.lead_scoring.subject import subject
 
 
@@ -45,7 +45,7 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
 def _moved(scored: Scored, score: int, probability: float | None, scored_at: Any) -> bool:
     if scored_at is None or probability is None or score != scored.score[0]:
         return True
-    return abs(probability - float(scored.probability[0])) >= WORTH_TELLING
+    return abs(probability - float(scored.probability[0])) >= WORTH_RECORDING
 
 
 def stored_reasons(lead: int) -> dict[str, Any]:
@@ -72,17 +72,17 @@ def reasons_in_words(leads: Sequence[int], using: str) -> dict[int, str]:
     As `stored_reasons`, for many at once.
     """
     loaded: dict[engine.Origin, engine.Loaded] = {}
-    told = {}
+    described = {}
     for row in LeadScore.objects.using(using).filter(pk__in=leads):
         origin = engine.Origin(row.model_id, row.rules_id)
         by = loaded.get(origin) or loaded.setdefault(origin, engine.loaded(origin))
         if _fits(by, row):
-            told[row.pk] = _sentence(by, row.points, row.codes)
+            described[row.pk] = _sentence(by, row.points, row.codes)
     by = engine.current()
-    ids, frame = by.reader.stored([pk for pk in leads if pk not in told])
+    ids, frame = by.reader.stored([pk for pk in leads if pk not in described])
     scored = by.scorer.score(frame)
     made = zip(ids, scored.points.tolist(), scored.codes.tolist(), strict=True)
-    return told | {pk: _sentence(by, points, codes) for pk, points, codes in made}
+    return described | {pk: _sentence(by, points, codes) for pk, points, codes in made}
 
 
 def _sentence(by: engine.Loaded, points: Sequence[int], codes: Sequence[int]) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.db import connection
 
+from core.lead_scoring.feature_reader import FeatureReader, reader_of
 from core.lead_scoring.model import DamagedModelError, Model, model_from_json, rules_only
 from core.lead_scoring.models import ScoringModel
-from core.lead_scoring.reading import FeatureReader, reader_of
 from core.lead_scoring.reasons import labels_of, reasons
-from core.lead_scoring.ruling import rules_of, under_rules
+from core.lead_scoring.rule_store import rules_of, under_rules
 from core.lead_scoring.scorer import Scored, Scorer
 from core.lead_scoring.storing import Origin
 

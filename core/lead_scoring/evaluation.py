@@ -65,7 +65,7 @@ def evaluate(
     rules: RuleSet,
     *,
     allowed: Sequence[str] = (),
-    tell: Callable[[str], None] = lambda sentence: None,
+    progress: Callable[[str], None] = lambda sentence: None,
 ) -> Evaluation:
     """Rows in time order; the last half in blocks, each foretold by models of all rows before it.
 
@@ -74,7 +74,7 @@ def evaluate(
     found = Evaluation()
     for start, end in future_blocks(len(won)):
         past, future = frame.take(np.arange(start)), frame.take(np.arange(start, end))
-        tell(f"rows {start + 1:,} to {end:,} from the {start:,} before them")
+        progress(f"rows {start + 1:,} to {end:,} from the {start:,} before them")
         model = train(past, won[:start], rules, allowed=allowed)
         dropped = model.about["dropped"]
         found.dropped.append(dropped)

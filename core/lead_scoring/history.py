@@ -14,8 +14,8 @@ import orjson
 from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper
 
+from core.lead_scoring.feature_reader import FeatureReader
 from core.lead_scoring.features import Frame
-from core.lead_scoring.reading import FeatureReader
 from core.lead_scoring.subject import Batch, days, subject
 
 LANDMARKS = (0, 7, 30)

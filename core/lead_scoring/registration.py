@@ -3,10 +3,10 @@
 from core import standalone_runner
 from core.api import routes
 from core.lead_scoring import (
-    consuming,  # noqa: F401  (a consumer of changes)
+    consumer,  # noqa: F401  (a consumer of changes)
+    jobs,
     tasks,  # noqa: F401  (tasks are asked for by name)
     usage,  # noqa: F401  (a source of references)
-    work,
 )
 from core.lead_scoring.api.leads import ScoringViewSet
 from core.lead_scoring.api.models import (
@@ -23,4 +23,4 @@ routes.register("scoring/barred_features", BarredFeatureViewSet)
 routes.register("scoring", ScoringRulesViewSet, "scoring_rules")
 routes.register("scoring", ScoringViewSet)
 
-standalone_runner.background_jobs.register("scoring", work.work_off_all)
+standalone_runner.background_jobs.register("scoring", jobs.work_off_all)

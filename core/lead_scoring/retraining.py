@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from core.lead_scoring.card import card
 from core.lead_scoring.features import Frame
 from core.lead_scoring.gate import MARGIN, MOST_OF_ALL, Verdict, held_out, judge
 from core.lead_scoring.metrics import log_losses
 from core.lead_scoring.model import Model, rules_only
+from core.lead_scoring.model_card import card
 from core.lead_scoring.plausibility import NEWEST_BLOCK, unconfirmed
 from core.lead_scoring.rules import RuleSet
 from core.lead_scoring.scorer import Scorer

@@ -13,7 +13,7 @@ from core.lead_scoring.subject import subject
 
 PLACES = 6
 # A change of probability that is worth a row in the history of a lead whose score stays.
-WORTH_TELLING = 0.01
+WORTH_RECORDING = 0.01
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + b"\x00" * 8
 _TRAILER = b"\xff\xff"
 INT2_OID = 21
@@ -40,7 +40,9 @@ def store(ids: list[int], scored: Scored, origin: Origin, *, always: bool) -> in
     table = connection.ops.quote_name(subject().table)
     with connection.cursor() as cursor:
         cursor.execute(_LOCK.format(table=table))
-        cursor.execute(_UPDATE.format(table=table, unless="" if always else _MOVED), {"least": WORTH_TELLING})
+        cursor.execute(
+            _UPDATE.format(table=table, unless="" if always else _MOVED), {"least": WORTH_RECORDING}
+        )
         written = cursor.rowcount
         cursor.execute(_REASONS.format(table=table), [origin.model_id, origin.rules_id])
     return written

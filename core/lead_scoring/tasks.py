@@ -2,54 +2,54 @@
 
 from celery import shared_task
 
-from core.lead_scoring import drifting, life, work
+from core.lead_scoring import drift_check, jobs, model_lifecycle
 from core.lead_scoring.models import ScoringJob
 
 
 @shared_task(name="core.tasks.score_lead")
 def score_lead(lead_id: int) -> int | None:
     """Score one lead and store it; its score, or None when it is not there."""
-    return work.score_ids([lead_id]).get(lead_id)
+    return jobs.score_ids([lead_id]).get(lead_id)
 
 
 @shared_task(name="core.tasks.bulk_score_leads")
 def bulk_score_leads(lead_ids: list[int] | None = None) -> int:
     """Score these leads, or begin a job that scores all of them; how many were scored at once."""
     if lead_ids is None:
-        work.start(ScoringJob.Kind.BULK)
+        jobs.start(ScoringJob.Kind.BULK)
         return 0
-    parts = range(0, len(lead_ids), work.SLICE)
-    return sum(len(work.score_ids(lead_ids[start : start + work.SLICE])) for start in parts)
+    parts = range(0, len(lead_ids), jobs.SLICE)
+    return sum(len(jobs.score_ids(lead_ids[start : start + jobs.SLICE])) for start in parts)
 
 
 @shared_task(name="core.tasks.retrain_lead_scoring_model", soft_time_limit=270, time_limit=290)
 def retrain_lead_scoring_model() -> str:
     """Train a challenger and let the gate decide; how the retraining ended."""
-    job = work.start(ScoringJob.Kind.RETRAIN)
-    return work.run_job(str(job.task_id))
+    job = jobs.start(ScoringJob.Kind.RETRAIN)
+    return jobs.run_job(str(job.task_id))
 
 
 @shared_task(name="core.tasks.run_scoring_job", soft_time_limit=270, time_limit=290)
 def run_scoring_job(task_id: str) -> str:
     """One turn of a scoring job; its status afterwards."""
-    return work.run_job(task_id)
+    return jobs.run_job(task_id)
 
 
 @shared_task(name="core.tasks.score_pending_leads")
 def score_pending_leads() -> int:
     """Score the leads that changed in something their score depends on."""
-    return work.score_pending()
+    return jobs.score_pending()
 
 
 @shared_task(name="core.tasks.sweep_scoring")
 def sweep_scoring() -> int:
     """Ring again for scoring jobs and leads whose doorbell was lost."""
-    return work.sweep()
+    return jobs.sweep()
 
 
 @shared_task(name="core.tasks.watch_lead_scoring")
 def watch_lead_scoring() -> list[str]:
     """Look for drift of the live model and tell administrators; retrain when enough outcomes arrived."""
-    if life.is_due():
-        work.start(ScoringJob.Kind.RETRAIN)
-    return drifting.watch()
+    if model_lifecycle.is_due():
+        jobs.start(ScoringJob.Kind.RETRAIN)
+    return drift_check.watch()

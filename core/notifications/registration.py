@@ -3,7 +3,7 @@
 from core import standalone_runner
 from core.api import routes
 from core.notifications import (
-    consuming,  # noqa: F401  (a consumer of changes)
+    consumer,  # noqa: F401  (a consumer of changes)
     live,  # noqa: F401  (a consumer of changes)
     sweeping,
     tasks,  # noqa: F401  (tasks are asked for by name, so every process must know them)

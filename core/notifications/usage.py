@@ -9,7 +9,7 @@ from core.notifications.models import Notification
 NOUNS = {"email_template": "e-mail template", "import_mapping": "import mapping", "saved_view": "saved view"}
 
 
-def tell_owners(target: Target, found: Sequence[Usage]) -> None:
+def notify_owners(target: Target, found: Sequence[Usage]) -> None:
     """One message for each owner of each thing that uses the target."""
     named = {pk for usage in found for pk in usage.owners}
     active = set(User.objects.filter(pk__in=named, is_active=True).values_list("pk", flat=True))
@@ -33,4 +33,4 @@ def _body(usage: Usage) -> str:
     return f"Your {noun} {usage.pk} names it{places}. {advice}"
 
 
-listeners.register("notifications", tell_owners)
+listeners.register("notifications", notify_owners)

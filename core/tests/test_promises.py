@@ -11,7 +11,8 @@ NAMED = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 
 
 def defined(path):
-    return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+    tree = ast.parse(path.read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize(

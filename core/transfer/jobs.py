@@ -115,7 +115,7 @@ class _Named:
         return self.file.read(size)
 
 
-def perform(job: ImportJob, made: Plan, tick: Any = lambda report: None) -> None:
+def run_now(job: ImportJob, made: Plan, tick: Any = lambda report: None) -> None:
     """Run an import inside the caller's transaction and end its job. Raises DomainError if it cannot run."""
     options = made.options
     job.started_at = job.started_at or timezone.now()

@@ -14,7 +14,7 @@ def notify_import_finished(job: ImportJob) -> None:
     word = "undoing of an import" if job.kind == ImportJob.Kind.UNDO else "import"
     end = "failed" if job.success is False else "finished"
     counts = ", ".join(f"{getattr(job, name)} {name}" for name in COUNTS if getattr(job, name))
-    told = Notification(
+    notification = Notification(
         recipient_id=job.user_id,
         type="import_finished",
         title=f"Your {word} of {entities[job.entity].plural} has {end}",
@@ -23,4 +23,4 @@ def notify_import_finished(job: ImportJob) -> None:
         object_id=job.pk,
         key=f"import:{job.pk}",
     )
-    Notification.objects.notify([told])
+    Notification.objects.notify([notification])

@@ -13,7 +13,7 @@ from core import jobs
 from core.conf import conf
 from core.entities.locks import IMPORTING, TRANSFER_JOB, try_lock
 from core.errors import DomainError
-from core.transfer.jobs import RUN_JOB, CancelledError, Side, Ticker, forget_file, perform, reopened, side
+from core.transfer.jobs import RUN_JOB, CancelledError, Side, Ticker, forget_file, reopened, run_now, side
 from core.transfer.models import ImportIssue, ImportJob
 from core.transfer.notify import notify_import_finished
 from core.transfer.triggering import start_workflows
@@ -79,7 +79,7 @@ def _run(job: ImportJob, tick: Ticker) -> None:
             perform_undo(job, tick)
             return
         with default_storage.open(job.stored_as) as stored:
-            perform(job, reopened(job, stored.file), tick)
+            run_now(job, reopened(job, stored.file), tick)
     forget_file(job)
     job.save(update_fields=["stored_as"])
 

@@ -51,9 +51,9 @@ class Writer:
             pending.pk = pk
         names = self._names(p.values for p in pendings)
         columns = {name: self._column(name, pendings) for name in names}
-        told = {name: values for name, values in columns.items() if values is not None}
-        rows = zip((p.pk for p in pendings), *told.values(), strict=True)
-        self._copy(self.table, ("id", *told), rows)
+        given = {name: values for name, values in columns.items() if values is not None}
+        rows = zip((p.pk for p in pendings), *given.values(), strict=True)
+        self._copy(self.table, ("id", *given), rows)
 
     def _column(self, name: str, pendings: Sequence[Pending]) -> list[Any] | None:
         """One column's values; None where the database's own default says the same for all."""

@@ -10,7 +10,7 @@ from django.utils import timezone
 from core import jobs
 from core.errors import ConflictError
 from core.outbound import sealing, signing
-from core.webhooks.consuming import DELIVER_JOB
+from core.webhooks.consumer import DELIVER_JOB
 from core.webhooks.events import TEST
 from core.webhooks.models import WebhookDelivery, WebhookSubscription
 

@@ -4,7 +4,7 @@ from core import standalone_runner
 from core.api import routes
 from core.changes import consumers
 from core.webhooks import (
-    consuming,
+    consumer,
     sending,
     tasks,  # noqa: F401  (tasks are asked for by name)
     usage,  # noqa: F401  (a source of references)
@@ -14,5 +14,5 @@ from core.webhooks.api.views import DeliveryViewSet, WebhookViewSet
 routes.register("webhooks", WebhookViewSet)
 routes.register("webhook_deliveries", DeliveryViewSet)
 
-consumers.register("webhooks", consuming.consume)
+consumers.register("webhooks", consumer.consume)
 standalone_runner.background_jobs.register("webhooks", lambda stopped: sending.deliver_due(stopped=stopped))

@@ -355,7 +355,7 @@ def test_to_a_team(admin, admin_user, make_user):
     assert work_of(one, two, gone) == [2, 2, 0]
 
 
-def test_what_is_changed_in_bulk_tells_so_in_its_history(api, rep):
+def test_what_is_changed_in_bulk_shows_so_in_its_history(api, rep):
     client, (lead,) = api(rep), leads(rep, 1)
     for body in ({"action": "update", "data": {"city": "Rome"}}, {"action": "delete"}):
         assert client.post("/api/v1/leads/bulk_update/", {"ids": [lead], **body}).status_code == 200

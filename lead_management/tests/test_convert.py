@@ -233,7 +233,7 @@ def test_the_opportunity_is_made_as_wished(api, rep, lead):
         ({"create_opportunity": "perhaps"}, "create_opportunity"),
     ],
 )
-def test_bad_wishes_are_refused_and_make_nothing(api, rep, lead, body, field):
+def test_bad_options_are_refused_and_make_nothing(api, rep, lead, body, field):
     response = (
         convert(api(rep), lead, body) if body else api(rep).post(f"/api/v1/leads/{lead.pk}/convert/", [1])
     )

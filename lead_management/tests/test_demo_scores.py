@@ -6,6 +6,7 @@ from django.core.management import call_command
 from core.lead_scoring.engine import current
 from core.lead_scoring.models import LeadScore, ScoringModel
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -24,8 +25,8 @@ def test_the_demo_has_a_trained_model_and_a_tenth_of_its_leads_are_hot(settings,
 
 
 def test_a_closed_lead_is_not_hot_whatever_its_score(admin):
-    Lead.objects.create(first_name="Open", lead_score=90)
-    Lead.objects.create(first_name="Closed", lead_score=90, status="lost", lost_reason="No budget")
+    LeadFactory(first_name="Open", lead_score=90)
+    LeadFactory(first_name="Closed", lead_score=90, status="lost", lost_reason="No budget")
     found = {hot: admin.get(f"/api/v1/leads/?hot={hot}").json()["results"] for hot in ("true", "false")}
     assert [lead["first_name"] for lead in found["true"]] == ["Open"]
     assert [lead["first_name"] for lead in found["false"]] == ["Closed"]

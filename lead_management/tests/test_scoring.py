@@ -12,7 +12,7 @@ from core.activities.tests.factories import ActivityFactory
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
-from core.lead_scoring import LeadScoringEngine, work
+from core.lead_scoring import LeadScoringEngine, jobs
 from core.lead_scoring.default_rules import DEFAULT_RULES
 from core.lead_scoring.engine import current
 from core.lead_scoring.features import Kind
@@ -75,7 +75,7 @@ def test_a_lead_made_in_a_shell_is_scored_in_the_background():
     assert tasks.score_lead(0) is None
     dispatch()
     assert ScoringPending.objects.filter(pk=lead.pk).exists()
-    assert work.score_pending() == 1
+    assert jobs.score_pending() == 1
     lead.refresh_from_db()
     assert (lead.lead_score, lead.version) == (90, 1)
     assert lead.scored_at is not None
@@ -85,7 +85,7 @@ def test_a_lead_made_in_a_shell_is_scored_in_the_background():
 def test_a_change_of_a_feature_calls_for_a_new_score_and_others_do_not(admin):
     lead = make(admin, **WEAK)
     dispatch()
-    work.score_pending()
+    jobs.score_pending()
     dispatch()  # what scoring wrote calls for no scoring
     assert ScoringPending.objects.count() == 0
     admin.patch(f"/api/v1/leads/{lead['id']}/", {"notes": "Called twice."})
@@ -93,7 +93,7 @@ def test_a_change_of_a_feature_calls_for_a_new_score_and_others_do_not(admin):
     assert ScoringPending.objects.count() == 0
     admin.patch(f"/api/v1/leads/{lead['id']}/", {"lead_source": "referral"})
     dispatch()
-    assert work.score_pending() == 1
+    assert jobs.score_pending() == 1
     assert admin.get(f"/api/v1/leads/{lead['id']}/").json()["lead_score"] == 70
 
 
@@ -105,7 +105,7 @@ def test_scores_of_many_leads_take_the_same_number_of_queries():
         with CaptureQueriesContext(
             connection,
         ) as seen:
-            work.score_ids(ids)
+            jobs.score_ids(ids)
         return len(seen)
 
     assert queries(2) == queries(50)
@@ -188,16 +188,16 @@ def test_statistics_count_what_one_sees(admin):
     }  # fmt: skip
 
 
-def test_the_reasons_of_a_lead_are_stored_and_told(admin):
+def test_the_reasons_of_a_lead_are_stored_and_reported(admin):
     lead = make(admin, **STRONG)
     before = admin.get(f"/api/v1/scoring/{lead['id']}/").json()
-    work.score_ids([lead["id"]])
+    jobs.score_ids([lead["id"]])
     after = admin.get(f"/api/v1/scoring/{lead['id']}/").json()
     assert after["factors"] == before["factors"]
     assert after["base"] + sum(f["points"] for f in after["factors"]) == after["score"] == 90
 
 
-def test_scoring_leaves_the_version_and_tells_the_history_only_of_scores(admin):
+def test_scoring_leaves_the_version_and_shows_the_history_only_of_scores(admin):
     lead = make(admin, **STRONG)
     Lead.objects.filter(pk=lead["id"]).update(lead_score=3)
     last = Change.objects.latest("id").pk
@@ -376,7 +376,7 @@ def test_a_job_that_cannot_be_is_not_found(admin, word):
 
 
 @pytest.mark.parametrize("bound", [1e20, -1e20, 1.7e308, 2**64 - 1, 0.1])
-def test_a_rule_with_a_very_large_number_is_kept_told_and_scored_with(admin, bound):
+def test_a_rule_with_a_very_large_number_is_kept_reported_and_scored_with(admin, bound):
     rule = {"feature": "company_size", "test": "at_most", "value": bound, "points": 5}
     assert admin.put("/api/v1/scoring/rules/", {"base": 50, "rules": [rule]}).status_code == 200
     (kept,) = admin.get("/api/v1/scoring/rules/").json()["rules"]

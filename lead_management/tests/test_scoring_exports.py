@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from python_calamine import CalamineWorkbook
 
 from core.changes.models import Change
-from core.lead_scoring import life, work
+from core.lead_scoring import jobs, model_lifecycle
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 from lead_management.tests.making import closed_leads
@@ -27,7 +27,7 @@ def ruled():
         LeadFactory(first_name="Bob", lead_source="other"),
         LeadFactory(first_name="Cy", lead_source="website"),
     ]
-    work.score_ids([lead.pk for lead in made[:2]])
+    jobs.score_ids([lead.pk for lead in made[:2]])
     return [lead.pk for lead in made]
 
 
@@ -35,8 +35,8 @@ def ruled():
 def learned():
     """Leads scored by a model."""
     closed_leads(300)
-    assert life.retrain_model().status == "active"
-    work.score_ids(list(Lead.objects.values_list("pk", flat=True)))
+    assert model_lifecycle.retrain_model().status == "active"
+    jobs.score_ids(list(Lead.objects.values_list("pk", flat=True)))
 
 
 def exported(client, **params):

@@ -12,10 +12,10 @@ from django.utils import timezone
 from core import tasks
 from core.changes.dispatch import dispatch
 from core.errors import ConflictError
-from core.lead_scoring import LeadScoringEngine, drifting, life, work
+from core.lead_scoring import LeadScoringEngine, drift_check, jobs, model_lifecycle
 from core.lead_scoring.engine import current
 from core.lead_scoring.models import LeadScore, ScoringJob, ScoringModel
-from core.lead_scoring.ruling import newest_rules
+from core.lead_scoring.rule_store import newest_rules
 from core.lead_scoring.scorer import Scorer
 from core.notifications.models import Notification
 from lead_management.models import Lead
@@ -37,7 +37,7 @@ def trained(kept, db):
     """An active model that was trained on 400 leads."""
     if not kept:
         closed_leads(400)
-        row = life.retrain_model()
+        row = model_lifecycle.retrain_model()
         assert row.status == "active", row.verdict
         names = ("artefact", "twin", "card", "verdict", "hash", "leads", "wins")
         kept.update({name: getattr(row, name) for name in names})
@@ -45,7 +45,7 @@ def trained(kept, db):
     row = ScoringModel(status="retired", **copy.deepcopy(kept))
     row.save()
     with transaction.atomic():
-        life.activate(row)
+        model_lifecycle.activate(row)
     return row
 
 
@@ -118,7 +118,7 @@ def test_a_challenger_taught_by_poisoned_labels_stays_out(trained):
     Lead.objects.filter(pk__in=won).update(status="lost", converted_at=None)
     for lead in Lead.objects.filter(pk__in=lost):
         Lead.objects.filter(pk=lead.pk).update(status="converted", converted_at=lead.created_at)
-    row = life.retrain_model()
+    row = model_lifecycle.retrain_model()
     assert len(newest) == 250
     assert row.status == "rejected"
     assert row.verdict["reason"].startswith(("Worse: log loss", "Possibly worse: log loss", "No signal:"))
@@ -172,18 +172,18 @@ def test_commands_retrain_and_score(capsys):
     assert LeadScore.objects.count() == 100
 
 
-def test_drift_is_seen_and_told_to_administrators_once(admin, admin_user, rep, trained):
+def test_drift_is_seen_and_reported_to_administrators_once(admin, admin_user, rep, trained):
     Lead.objects.all().delete()
     closed_leads(150, seed=4)
     Lead.objects.update(lead_source="website", company_size=1)
     found = admin.get("/api/v1/scoring/models/drift/").json()
     assert found["inputs"][0]["psi"] > 0.25
     assert {"lead_source", "company_size"} <= {one["feature"] for one in found["inputs"] if one["psi"] > 0.25}
-    assert drifting.watch() == drifting.watch() == found["warnings"] != []
+    assert drift_check.watch() == drift_check.watch() == found["warnings"] != []
     assert [n.recipient_id for n in Notification.objects.filter(type="scoring_drift")] == [admin_user.pk]
 
 
-def test_newest_leads_with_impossible_outcomes_are_left_out_and_administrators_are_told(admin_user):
+def test_newest_leads_with_impossible_outcomes_are_left_out_and_administrators_are_reported(admin_user):
     ids = closed_leads(500)
     newest = Lead.objects.filter(pk__in=ids[-40:])
     newest.update(status="converted", lost_reason="", converted_at=timezone.now())
@@ -194,38 +194,38 @@ def test_newest_leads_with_impossible_outcomes_are_left_out_and_administrators_a
         "The newest leads are left out and this model, which did not learn from them, scores"
         in (row.verdict["reason"])
     )
-    told = Notification.objects.get(type="scoring_suspicion")
-    assert (told.recipient_id, told.body) == (admin_user.pk, row.verdict["suspicion"])
+    reported = Notification.objects.get(type="scoring_suspicion")
+    assert (reported.recipient_id, reported.body) == (admin_user.pk, row.verdict["suspicion"])
 
 
-def test_a_training_that_fails_is_recorded_and_told_and_leaves_the_live_model(
+def test_a_training_that_fails_is_recorded_and_reported_and_leaves_the_live_model(
     admin_user, trained, monkeypatch
 ):
     def fail(*args, **kwargs):
         raise ValueError("window shape cannot be larger than input array shape")
 
-    monkeypatch.setattr(life, "retrain", fail)
+    monkeypatch.setattr(model_lifecycle, "retrain", fail)
     assert tasks.retrain_lead_scoring_model() == "failed"
     job = ScoringJob.objects.get(kind="retrain")
     assert job.message == "ValueError: window shape cannot be larger than input array shape"
     assert job.finished_at is not None
-    told = Notification.objects.get(type="scoring_failed")
-    assert (told.recipient_id, job.message in told.body) == (admin_user.pk, True)
+    reported = Notification.objects.get(type="scoring_failed")
+    assert (reported.recipient_id, job.message in reported.body) == (admin_user.pk, True)
     assert current().origin.model_id == trained.pk
     assert ScoringModel.objects.count() == 1
 
 
 def test_a_job_that_kills_its_workers_is_given_up():
-    job = work.start(ScoringJob.Kind.BULK)
+    job = jobs.start(ScoringJob.Kind.BULK)
     ScoringJob.objects.update(attempts=3, status="running")
     assert tasks.run_scoring_job(str(job.task_id)) == "busy"
     job.refresh_from_db()
     assert (job.status, job.message != "") == ("failed", True)
 
 
-def test_the_sweep_finds_what_lost_its_doorbell():
-    work.start(ScoringJob.Kind.BULK)
-    assert work.sweep() == 1
+def test_the_sweep_finds_what_lost_its_message():
+    jobs.start(ScoringJob.Kind.BULK)
+    assert jobs.sweep() == 1
 
 
 def test_administrators_read_the_card_and_put_models_in_force_on_pages(client, make_user, trained):
@@ -256,7 +256,7 @@ def test_others_do_not_see_models_in_the_admin_site(client, make_user, trained):
 
 def test_a_leads_page_says_why(client, make_user):
     lead = LeadFactory(first_name="Ada", lead_source="referral")
-    work.score_ids([lead.pk])
+    jobs.score_ids([lead.pk])
     client.force_login(make_user("admin", is_staff=True))
     page = client.get(f"/admin/lead_management/lead/{lead.pk}/change/").content.decode()
     assert "From 50:<br>Source: referral +20" in page
@@ -310,12 +310,12 @@ def test_a_model_is_swapped_under_load_and_every_answer_is_whole(kept, trained):
             assert found["base"] + sum(f["points"] for f in found["factors"]) == found["score"]
             assert found["warning"] == ""
             seen.add(found["model_version"])
-            work.score_ids(ids)
+            jobs.score_ids(ids)
 
     def swap():
         for i in range(10):
             with transaction.atomic():
-                life.activate(ScoringModel.objects.get(pk=(second, trained)[i % 2].pk))
+                model_lifecycle.activate(ScoringModel.objects.get(pk=(second, trained)[i % 2].pk))
 
     assert at_once(score, score, swap) == []
     assert seen <= {trained.pk, second.pk}
@@ -328,7 +328,7 @@ def test_two_models_are_never_active(trained):
         another(trained, status="active")
     assert connection.in_atomic_block
     with pytest.raises(ConflictError):
-        life.activate(another(trained, hash="x"))
+        model_lifecycle.activate(another(trained, hash="x"))
 
 
 def slowly(monkeypatch, work_slowly, meanwhile):
@@ -367,21 +367,21 @@ def test_a_lead_that_changes_while_it_is_scored_ends_with_its_newest_score(admin
     ScoringJob.objects.all().delete()
     lead = LeadFactory(first_name="Ada", lead_score=3, company_size=5)
     dispatch()
-    work.score_pending()
+    jobs.score_pending()
     Lead.objects.filter(pk=lead.pk).update(scored_at=None)
-    job = work.start("bulk_score")
-    doors = {
-        "job": lambda: work.run_job(str(job.task_id)),
-        "task": lambda: work.score_ids([lead.pk]),
+    job = jobs.start("bulk_score")
+    endpoints = {
+        "job": lambda: jobs.run_job(str(job.task_id)),
+        "task": lambda: jobs.score_ids([lead.pk]),
         "request": lambda: admin.post("/api/v1/scoring/", {"action": "score", "lead_id": lead.pk}),
     }
 
     def grow():
         Lead.objects.filter(pk=lead.pk).update(company_size=500)
         dispatch()
-        work.score_pending()
+        jobs.score_pending()
 
-    slowly(monkeypatch, doors[door], grow)
+    slowly(monkeypatch, endpoints[door], grow)
     lead.refresh_from_db()
     assert (lead.company_size, lead.lead_score) == (500, 70)
     assert LeadScore.objects.get(pk=lead.pk).score == 70
@@ -390,15 +390,15 @@ def test_a_lead_that_changes_while_it_is_scored_ends_with_its_newest_score(admin
 @pytest.mark.django_db(transaction=True)
 def test_rules_edited_while_a_job_runs_have_the_last_word(admin, monkeypatch):
     lead = LeadFactory(first_name="Ada", company_size=500)
-    job = work.start("bulk_score")
+    job = jobs.start("bulk_score")
 
     def edit():
         admin.put("/api/v1/scoring/rules/", SIZES)
         newest = ScoringJob.objects.first()
         assert newest.pk != job.pk
-        work.run_job(str(newest.task_id))
+        jobs.run_job(str(newest.task_id))
 
-    slowly(monkeypatch, lambda: work.run_job(str(job.task_id)), edit)
+    slowly(monkeypatch, lambda: jobs.run_job(str(job.task_id)), edit)
     lead.refresh_from_db()
     assert lead.lead_score == 70
     assert LeadScore.objects.get(pk=lead.pk).rules_id == newest_rules()

@@ -3,7 +3,7 @@
 import pytest
 
 from core.changes.dispatch import dispatch
-from core.lead_scoring import work
+from core.lead_scoring import jobs
 from core.workflows.models import Workflow, WorkflowExecution
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -44,12 +44,12 @@ def test_a_score_that_crosses_a_threshold_starts_a_workflow_once(admin):
     )
     lead = LeadFactory(**STRONG)
     assert runs(rose) == []
-    work.score_ids([lead.pk])  # from 50 to 90
+    jobs.score_ids([lead.pk])  # from 50 to 90
     assert runs(rose) == [lead.pk]
-    work.score_ids([lead.pk])
+    jobs.score_ids([lead.pk])
     assert runs(rose) == [lead.pk]
     Lead.objects.filter(pk=lead.pk).update(lead_source="other", company_name="", email="")
-    work.score_ids([lead.pk])  # from 90 to 50
+    jobs.score_ids([lead.pk])  # from 90 to 50
     assert runs(rose) == [lead.pk]
     assert runs(fell) == [lead.pk]
 
@@ -58,7 +58,7 @@ def test_scoring_is_no_update_of_a_record(admin):
     made = workflow(admin, "record_updated")
     lead = LeadFactory(**STRONG)
     dispatch()
-    work.score_ids([lead.pk])
+    jobs.score_ids([lead.pk])
     assert runs(made) == []
     Lead.objects.filter(pk=lead.pk).update(job_title="CEO")
     assert runs(made) == [lead.pk]

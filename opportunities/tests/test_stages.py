@@ -46,8 +46,8 @@ def through_sql(client, deal, values):
         )
 
 
-DOORS = [through_the_api, through_bulk, through_the_orm, through_save, through_sql]
-door = pytest.mark.parametrize("write", DOORS)
+ENDPOINTS = [through_the_api, through_bulk, through_the_orm, through_save, through_sql]
+door = pytest.mark.parametrize("write", ENDPOINTS)
 
 
 def outcome(deal):

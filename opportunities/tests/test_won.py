@@ -29,7 +29,7 @@ def people(make_user):
     }
 
 
-def told():
+def notified():
     rows = Notification.objects.exclude(type="assignment").order_by("recipient_id", "id")
     return [(n.recipient.role, n.type, n.title, n.body, n.count) for n in rows]
 
@@ -42,23 +42,23 @@ def win(actor, *deals):
     dispatch()
 
 
-def test_a_won_deal_is_told_once_to_each(make_deal, people):
+def test_a_won_deal_is_notified_once_to_each(make_deal, people):
     deal = make_deal(name="Engine", owner=people["seller"], assigned_to=people["colleague"])
     FollowFactory(user=people["viewer"], record=deal)
     FollowFactory(user=people["boss"], record=deal)
     win(people["closer"], deal)
     deal.refresh_from_db()
     assert deal.status == "won"
-    assert told() == [
+    assert notified() == [
         (people[who].role, "deal_won", "Deal won: Engine", "By Ada Byron", 1)
         for who in ("seller", "boss", "viewer", "colleague")
     ]
 
 
-def test_who_won_it_is_not_told(make_deal, people):
+def test_who_won_it_is_not_notified(make_deal, people):
     deal = make_deal(name="Engine", owner=people["seller"])
     win(people["seller"], deal)
-    assert [(role, kind) for role, kind, *_ in told()] == [("manager", "deal_won")]
+    assert [(role, kind) for role, kind, *_ in notified()] == [("manager", "deal_won")]
 
 
 def test_a_manager_of_the_owners_own_team_comes_before_one_above(make_deal, people, make_user):
@@ -71,13 +71,13 @@ def test_a_manager_of_the_owners_own_team_comes_before_one_above(make_deal, peop
     }
 
 
-def test_other_stages_are_told_as_before(make_deal, people):
+def test_other_stages_are_notified_as_before(make_deal, people):
     deal = make_deal(name="Deal", owner=people["seller"])
     dispatch()
     with acting_as(people["closer"]):
         Opportunity.objects.filter(pk=deal.pk).update(stage="proposal")
     dispatch()
-    assert [(role, kind, title) for role, kind, title, *_ in told()] == [
+    assert [(role, kind, title) for role, kind, title, *_ in notified()] == [
         ("rep", "update", "Deal: stage is now proposal")
     ]
 
@@ -85,7 +85,7 @@ def test_other_stages_are_told_as_before(make_deal, people):
 def test_many_at_once_are_one_line(make_deal, people):
     deals = [make_deal(name=str(n), owner=people["seller"]) for n in range(5)]
     win(people["closer"], *deals)
-    assert [(role, kind, title, count) for role, kind, title, _, count in told()] == [
+    assert [(role, kind, title, count) for role, kind, title, _, count in notified()] == [
         ("rep", "deal_won", "5 deals were won", 5),
         ("manager", "deal_won", "5 deals were won", 5),
     ]

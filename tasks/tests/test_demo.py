@@ -159,7 +159,7 @@ def test_the_demo_webhook_is_off_and_a_second_seed_makes_no_second_of_anything(s
     assert Workflow.objects.count() == 3
 
 
-def test_a_won_deal_makes_a_task_and_a_late_one_is_told_of(seed, settle, admin, rep):
+def test_a_won_deal_makes_a_task_and_a_late_one_is_reported(seed, settle, admin, rep):
     seed()
     settle()
     deal = admin.post("/api/v1/opportunities/", {"name": "Big deal", "assigned_to": rep.pk}).json()
@@ -171,9 +171,9 @@ def test_a_won_deal_makes_a_task_and_a_late_one_is_told_of(seed, settle, admin, 
     time.sleep(1.1)
     sweeps.sweep()
     settle()
-    told = Notification.objects.filter(type="workflow", recipient=rep).values_list("title", flat=True)
+    notified = Notification.objects.filter(type="workflow", recipient=rep).values_list("title", flat=True)
     assert Task.objects.filter(title="Thank for Big deal").count() == 1
-    assert any(title.startswith("Late is overdue since") for title in told)
+    assert any(title.startswith("Late is overdue since") for title in notified)
 
 
 def test_what_it_makes_comes_in_again_as_it_went_out(seed, admin_user):

@@ -59,7 +59,7 @@ def test_nobody_is_reminded_of_what_is_over(rep, fields):
     assert (notify_due("reminder", NOON), notify_due("overdue", NOON)) == (0, 0)
 
 
-def test_what_is_overdue_is_told_once_however_often_it_is_checked(rep):
+def test_what_is_overdue_is_notified_once_however_often_it_is_checked(rep):
     task(rep, title="Late", due_date=NOON - timedelta(hours=3))
     task(rep, title="Later", due_date=NOON + timedelta(minutes=20))
     assert [notify_due("overdue", NOON + timedelta(minutes=30 * i)) for i in range(4)] == [1, 1, 0, 0]
@@ -70,7 +70,7 @@ def inbox(user):
     return sorted(Notification.objects.filter(recipient=user, in_inbox=True).values_list("title", flat=True))
 
 
-def test_many_overdue_at_once_are_told_of_in_one_line_and_later_ones_add_to_it(rep, make_user):
+def test_many_overdue_at_once_are_reported_in_one_line_and_later_ones_add_to_it(rep, make_user):
     other = make_user("rep")
     for i in range(5):
         task(rep, title=f"Late {i}", due_date=NOON)
@@ -86,7 +86,7 @@ def test_many_overdue_at_once_are_told_of_in_one_line_and_later_ones_add_to_it(r
     assert notify_due("overdue", NOON + timedelta(minutes=60)) == 0
 
 
-def test_whoever_takes_an_overdue_task_over_is_told_too(rep, make_user):
+def test_whoever_takes_an_overdue_task_over_is_notified_too(rep, make_user):
     made = task(rep, due_date=NOON)
     notify_due("overdue", NOON)
     other = make_user("rep")
@@ -125,7 +125,7 @@ def test_of_imported_tasks_that_are_overdue_one_hears_in_one_line(rep):
         task(rep, title=str(number), due_date=timezone.now() - timedelta(days=1))
     assert notify_due("overdue") == 1
     shown = Notification.objects.filter(recipient=rep, in_inbox=True)
-    assert [told.title for told in shown] == ["5 tasks are overdue"]
+    assert [notified.title for notified in shown] == ["5 tasks are overdue"]
 
 
 def test_the_series_keeps_its_hour_when_the_clocks_change(api, rep):

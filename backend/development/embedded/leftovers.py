@@ -67,7 +67,7 @@ def _is_in_use(path: Path) -> bool:
 
 def _names(process: psutil.Process, folder: str) -> bool:
     try:
-        told = [process.exe(), process.cwd() + "/", *process.cmdline()]
+        texts = [process.exe(), process.cwd() + "/", *process.cmdline()]
     except psutil.Error:  # ended just now, or one we may not look at: our servers are not among those
         return False
-    return any(folder in text for text in told)
+    return any(folder in text for text in texts)

@@ -58,7 +58,7 @@ class Services:
         """The random key that this checkout signs with while no SECRET_KEY is set."""
         return state.load(self.folder).secret_key
 
-    def ensure_running(self, tell: Callable[[str], None] = lambda sentence: None) -> None:
+    def ensure_running(self, progress: Callable[[str], None] = lambda sentence: None) -> None:
         """Start what is ours and not running; what runs already is left alone.
 
         Raises ConfigurationError for a busy port, naming it, and for a server that does not come up.
@@ -67,9 +67,9 @@ class Services:
             return
         with state.lock(self.folder):
             if self.wants_postgres:
-                self._ensure_postgres(tell)
+                self._ensure_postgres(progress)
             if self.wants_valkey:
-                self._ensure_valkey(tell)
+                self._ensure_valkey(progress)
 
     def environment(self) -> dict[str, str]:
         """What a shell needs to reach the embedded servers by PostgreSQL's own commands."""
@@ -111,21 +111,21 @@ class Services:
         known = state.load_locked(self.folder)
         return {"PostgreSQL": self._postgres(known), "Valkey": self._valkey(known)}
 
-    def _ensure_postgres(self, tell: Callable[[str], None]) -> None:
+    def _ensure_postgres(self, progress: Callable[[str], None]) -> None:
         known = state.load_locked(self.folder)
         server = self._postgres(known)
         if server.is_running():
             return
         server.stop()  # one that listens on the port of an earlier start
-        port = self._start(server, "PostgreSQL", "CRM_PG_PORT", PREFERRED_POSTGRES_PORT, tell)
+        port = self._start(server, "PostgreSQL", "CRM_PG_PORT", PREFERRED_POSTGRES_PORT, progress)
         state.save(self.folder, known, postgres_port=port)
 
-    def _ensure_valkey(self, tell: Callable[[str], None]) -> None:
+    def _ensure_valkey(self, progress: Callable[[str], None]) -> None:
         known = state.load_locked(self.folder)
         server = self._valkey(known)
         if server.is_running():
             return
-        port = self._start(server, "Valkey", "CRM_REDIS_PORT", PREFERRED_VALKEY_PORT, tell)
+        port = self._start(server, "Valkey", "CRM_REDIS_PORT", PREFERRED_VALKEY_PORT, progress)
         state.save(self.folder, known, valkey_port=port)
 
     def _start(
@@ -134,12 +134,12 @@ class Services:
         name: str,
         variable: str,
         preferred: int,
-        tell: Callable[[str], None],
+        progress: Callable[[str], None],
     ) -> int:
         """Start it and return its port; one that another program took after we looked is passed over."""
         for tries_left in reversed(range(START_TRIES)):
             port = self._usable_port(server.port, variable, name, preferred)
-            tell(f"Starting {name} on {ports.LOOPBACK}:{port}")
+            progress(f"Starting {name} on {ports.LOOPBACK}:{port}")
             try:
                 replace(server, port=port).start()
                 break

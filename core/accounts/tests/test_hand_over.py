@@ -208,8 +208,8 @@ def test_what_is_in_use_is_refused_with_who_uses_it(admin, admin_user, used):
     assert set(Workflow.objects.values_list("status", flat=True)) <= {"active"}
     assert admin.delete(f"{address}?force=true").status_code == 204
     assert set(Workflow.objects.values_list("status", flat=True)) <= {"paused"}
-    told = Notification.objects.filter(type="in_use_deleted", recipient=admin_user)
-    assert told.count() == len(users)
+    reported = Notification.objects.filter(type="in_use_deleted", recipient=admin_user)
+    assert reported.count() == len(users)
 
 
 def test_a_tag_in_use_is_refused_too(admin, admin_user):

@@ -98,7 +98,7 @@ def test_an_attempt_given_back_is_free():
 
 
 @pytest.mark.django_db
-def test_each_user_is_counted_and_told(limited, api, rep, make_user):
+def test_each_user_is_counted_and_reported(limited, api, rep, make_user):
     client = api(rep)
     answers = [client.get("/api/auth/me/") for _ in range(6)]
     assert [a.status_code for a in answers] == [200] * 5 + [429]

@@ -83,7 +83,7 @@ def test_nothing_is_sent_to_who_was_deactivated(make_user, anonymous):
     assert mail.outbox == []
 
 
-def test_asking_is_limited_by_account_and_address_and_tells_nothing(rep, anonymous):
+def test_asking_is_limited_by_account_and_address_and_shows_nothing(rep, anonymous):
     for address in (rep.email, "nobody@crm.example"):
         limits._client().flushdb()
         statuses = [anonymous.post(RESET, {"email": address}).status_code for _ in range(4)]

@@ -95,7 +95,7 @@ def test_administrators_who_demote_each_other_leave_one(make_user, api):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_teams_put_below_each_other_at_once_make_no_ring(make_user, api):
+def test_teams_put_below_each_other_at_once_make_no_circle(make_user, api):
     admin = make_user("admin")
     teams = [TeamFactory(name=name) for name in "AB"]
 

@@ -59,8 +59,12 @@ def test_it_counts_once_a_code_was_confirmed(rep, log_in, bearing, anonymous):
     refused(client.post(f"{URL}confirm/", {"code": "000000"}), 400, "invalid")
     assert client.get(URL).json()["enabled"] is False
     assert client.post(f"{URL}confirm/", {"code": code_of(secret)}).status_code == 200
-    told = client.get(URL).json()
-    assert (told["enabled"], told["required_by_role"], told["recovery_codes_left"]) == (True, False, 10)
+    reported = client.get(URL).json()
+    assert (reported["enabled"], reported["required_by_role"], reported["recovery_codes_left"]) == (
+        True,
+        False,
+        10,
+    )
 
 
 def test_it_takes_the_password_to_begin(rep, log_in, bearing):
@@ -79,7 +83,7 @@ def test_signing_in_takes_a_code_once_it_is_on(rep, set_up, anonymous):
     assert Session.objects.get(pk=answer.json()["session"]).second_factor is True
 
 
-def test_a_wrong_password_tells_nothing_of_it(rep, set_up, anonymous):
+def test_a_wrong_password_shows_nothing_of_it(rep, set_up, anonymous):
     set_up(rep)
     body = {"username": rep.username, "password": "wrong", "code": "123456"}
     refused(anonymous.post("/api/auth/login/", body), 401, "no-such-sign-in")

@@ -221,7 +221,7 @@ def test_a_lead_is_converted_on_its_page_once(browser, robin, lead):
     assert Opportunity.objects.count() == 1
 
 
-def test_converting_many_tells_which_could_not_be(browser, robin, lead):
+def test_converting_many_shows_which_could_not_be(browser, robin, lead):
     done = LeadFactory(first_name="Done", status="converted", owner=robin)
     client = browser(robin)
     asked = client.post(LEADS, {"action": "convert_selected", "_selected_action": [lead.pk, done.pk]})

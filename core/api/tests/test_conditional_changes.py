@@ -61,7 +61,7 @@ def test_so_is_a_verb(admin):
     assert admin.get(url).json()["status"] == seen.json()["status"]
 
 
-def test_what_is_only_told_of_a_row_makes_no_other_state(admin, make_user):
+def test_what_is_only_reported_of_a_row_makes_no_other_state(admin, make_user):
     team = TeamFactory(name="East")
     seen = admin.get(f"{V1}teams/{team.pk}/")
     make_user(team=team)

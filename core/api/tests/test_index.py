@@ -5,7 +5,7 @@ import pytest
 pytestmark = pytest.mark.django_db
 
 
-def test_the_address_of_the_api_tells_what_there_is(api):
+def test_the_address_of_the_api_shows_what_there_is(api):
     found = api().get("/api/v1/")
     assert found.status_code == 200
     body = found.json()
@@ -14,7 +14,7 @@ def test_the_address_of_the_api_tells_what_there_is(api):
     assert body["resources"]["leads"] == "http://testserver/api/v1/leads/"
 
 
-def test_every_list_it_tells_of_opens(api, admin_user):
+def test_every_list_it_shows_of_opens(api, admin_user):
     resources = api().get("/api/v1").json()["resources"]
     assert len(resources) > 20
     statuses = {name: api(admin_user).get(url).status_code for name, url in resources.items()}

@@ -161,8 +161,8 @@ def test_what_a_refusing_consumer_wrote_is_undone(only, rep):
 
 @pytest.mark.django_db(transaction=True)
 def test_what_only_the_commit_would_refuse_holds_up_no_other(only, rep):
-    told = NotificationFactory(recipient=rep, type="mention", title="Hello")
-    DeliveryFactory(notification=told, channel="email")
+    reported = NotificationFactory(recipient=rep, type="mention", title="Hello")
+    DeliveryFactory(notification=reported, channel="email")
     sound = Recorder()
 
     def orphaning(batch):
@@ -216,7 +216,7 @@ def test_the_age_of_the_oldest_waiting_change_is_known():
     assert 85 < oldest_age_s() < 95
 
 
-def test_the_sweep_is_scheduled_for_what_a_lost_doorbell_left():
+def test_the_sweep_is_scheduled_for_what_a_lost_message_left():
     schedule = current_app.conf.beat_schedule.values()
     swept = {entry["task"]: entry["schedule"] for entry in schedule}
     assert swept["core.tasks.dispatch_changes"] <= timedelta(seconds=5)

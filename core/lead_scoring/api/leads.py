@@ -16,7 +16,7 @@ from core.api.viewsets import CrmViewSet
 from core.conditions import parse
 from core.entities import field_types
 from core.errors import ForbiddenError, InvalidError, NotVisibleError, ValueRefusedError, refused_as
-from core.lead_scoring import work
+from core.lead_scoring import jobs
 from core.lead_scoring.answers import score_one, stored_reasons
 from core.lead_scoring.models import ScoringJob
 from core.lead_scoring.subject import subject
@@ -94,10 +94,10 @@ class ScoringWork(CrmViewSet):
 
     def _start(self, request: Request, body: Mapping[str, Any]) -> ScoringJob:
         if body["action"] == "bulk_score":
-            return work.start(ScoringJob.Kind.BULK, request.user, _selection(body))
+            return jobs.start(ScoringJob.Kind.BULK, request.user, _selection(body))
         if not role_allows(request.user, Permission.CONFIGURE):
             raise ForbiddenError("Only administrators retrain the model.")
-        return work.start(ScoringJob.Kind.RETRAIN, request.user)
+        return jobs.start(ScoringJob.Kind.RETRAIN, request.user)
 
 
 class ScoringReasons(CrmViewSet):

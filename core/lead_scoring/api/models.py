@@ -15,10 +15,10 @@ from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet, StrictS
 from core.api.schema.parts import ANYTHING
 from core.api.viewsets import CrmViewSet
 from core.errors import NotVisibleError
-from core.lead_scoring import drifting, life, work
+from core.lead_scoring import drift_check, jobs, model_lifecycle
 from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel, ScoringRules
+from core.lead_scoring.rule_store import keep_rules, newest_rules, rules_of
 from core.lead_scoring.rules import parse_rules
-from core.lead_scoring.ruling import keep_rules, newest_rules, rules_of
 from core.lead_scoring.subject import all_features
 
 
@@ -45,8 +45,15 @@ class ScoringModelSerializer(serializers.ModelSerializer):
         return row.artefact.get("about", {}).get("versions", {})
 
 
-class ScoringModelPapers(ReadOnlyResourceViewSet):
-    """What is known of a model."""
+class ScoringModelViewSet(ReadOnlyResourceViewSet):
+    """Every model that was trained: what it learned from, how good it is, and which one scores."""
+
+    model = ScoringModel
+    queryset = ScoringModel.objects.all()
+    serializer_class = ScoringModelSerializer
+    filterset_fields = ("status",)
+    ordering_fields = ("created_at", "activated_at", "id")
+    access = dict.fromkeys(("activate", "rollback"), Permission.CONFIGURE)
 
     @extend_schema(responses={200: ANYTHING})
     @action(methods=["get"], detail=True)
@@ -59,41 +66,26 @@ class ScoringModelPapers(ReadOnlyResourceViewSet):
     @action(methods=["get"], detail=False)
     def drift(self, request: Request) -> Response:
         """Whether leads and outcomes are still those the active model knows."""
-        return Response(drifting.report())
-
-
-class ScoringModelSwitches(ReadOnlyResourceViewSet):
-    """Which model scores."""
+        return Response(drift_check.report())
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
     @takes_no_body
     def activate(self, request: Request, pk: str) -> Response:
-        """Put this model in force, whatever the gate said, and score all leads with it."""
+        """Make this model the active one, whatever the gate said, and score all leads with it."""
         row = self.get_object()
-        life.activate(row)
-        work.start(ScoringJob.Kind.BULK)
+        model_lifecycle.activate(row)
+        jobs.start(ScoringJob.Kind.BULK)
         return Response(self.get_serializer(row).data)
 
     @extend_schema(request=None, responses={200: ANYTHING})
     @action(methods=["post"], detail=False)
     @takes_no_body
     def rollback(self, request: Request) -> Response:
-        """Put the model before the active one in force again; the rules, when there was none."""
-        row = life.roll_back()
-        work.start(ScoringJob.Kind.BULK)
+        """Make the model before the active one active again; the rules, when there was none."""
+        row = model_lifecycle.roll_back()
+        jobs.start(ScoringJob.Kind.BULK)
         return Response({"success": True, "active": row.pk if row else None})
-
-
-class ScoringModelViewSet(ScoringModelPapers, ScoringModelSwitches):
-    """Every model that was trained: what it learned from, how good it is, and which one scores."""
-
-    model = ScoringModel
-    queryset = ScoringModel.objects.all()
-    serializer_class = ScoringModelSerializer
-    filterset_fields = ("status",)
-    ordering_fields = ("created_at", "activated_at", "id")
-    access = dict.fromkeys(("activate", "rollback"), Permission.CONFIGURE)
 
 
 class BarredFeatureSerializer(StrictSerializer):
@@ -120,11 +112,11 @@ class BarredFeatureViewSet(ResourceViewSet):
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, barred_by=self.request.user)
-        work.start(ScoringJob.Kind.RETRAIN)
+        jobs.start(ScoringJob.Kind.RETRAIN)
 
     def perform_destroy(self, instance: BarredFeature) -> None:
         super().perform_destroy(instance)
-        work.start(ScoringJob.Kind.RETRAIN)
+        jobs.start(ScoringJob.Kind.RETRAIN)
 
 
 class ScoringJobSerializer(serializers.ModelSerializer):
@@ -178,7 +170,7 @@ class ScoringRulesViewSet(CrmViewSet):
         rules = parse_rules(request.data, specs)
         with transaction.atomic():
             keep_rules(rules, request.user)
-            work.start(ScoringJob.Kind.BULK)
+            jobs.start(ScoringJob.Kind.BULK)
         return Response(shown_rules())
 
 

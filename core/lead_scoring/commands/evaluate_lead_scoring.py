@@ -55,10 +55,10 @@ class Command(BaseCommand):
         if table.won.min() == table.won.max():
             raise CommandError("Every row has the same outcome: there is nothing to foretell.")
         rules = _rules(options["rules"])
-        tell = (lambda sentence: None) if options["json"] else self.stderr.write
+        progress = (lambda sentence: None) if options["json"] else self.stderr.write
         for note in table.notes:
-            tell(note)
-        found = evaluate(table.frame, table.won, rules, allowed=options["allow"], tell=tell)
+            progress(note)
+        found = evaluate(table.frame, table.won, rules, allowed=options["allow"], progress=progress)
         if options["json"]:
             self.stdout.write(
                 json.dumps({"medians": found.medians(), "blocks": found.blocks, "notes": table.notes})

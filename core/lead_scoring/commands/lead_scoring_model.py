@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from core.errors import ConflictError
-from core.lead_scoring import drifting, life, work
+from core.lead_scoring import drift_check, jobs, model_lifecycle
 from core.lead_scoring.model import DamagedModelError
 from core.lead_scoring.models import ScoringJob, ScoringModel
 
@@ -37,23 +37,23 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _export(self, options: dict[str, Any]) -> str:
-        return f"written to {life.export_model(options['path'])}"
+        return f"written to {model_lifecycle.export_model(options['path'])}"
 
     def _import(self, options: dict[str, Any]) -> str:
-        row = life.import_model(options["path"])
+        row = model_lifecycle.import_model(options["path"])
         return f"kept as model {row.pk}; activate it with --model {row.pk}"
 
     def _activate(self, options: dict[str, Any]) -> str:
         row = ScoringModel.objects.get(pk=options["model"])
         with transaction.atomic():
-            life.activate(row)
-            work.start(ScoringJob.Kind.BULK)
+            model_lifecycle.activate(row)
+            jobs.start(ScoringJob.Kind.BULK)
         return f"model {row.pk} scores; all leads are scored anew in the background"
 
     def _rollback(self, options: dict[str, Any]) -> str:
-        row = life.roll_back()
-        work.start(ScoringJob.Kind.BULK)
+        row = model_lifecycle.roll_back()
+        jobs.start(ScoringJob.Kind.BULK)
         return f"model {row.pk} scores" if row else "the rules score"
 
     def _drift(self, options: dict[str, Any]) -> str:
-        return json.dumps(drifting.report(), indent=1)
+        return json.dumps(drift_check.report(), indent=1)

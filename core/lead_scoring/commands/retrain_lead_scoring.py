@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from core.lead_scoring import work
+from core.lead_scoring import jobs
 from core.lead_scoring.models import ScoringJob
 
 
@@ -12,8 +12,8 @@ class Command(BaseCommand):
     help = "Train a new lead scoring model on every closed lead; it goes live if it foretells no worse."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        job = work.start(ScoringJob.Kind.RETRAIN)
-        if work.run_job(str(job.task_id)) == work.BUSY:
+        job = jobs.start(ScoringJob.Kind.RETRAIN)
+        if jobs.run_job(str(job.task_id)) == jobs.BUSY:
             raise CommandError(f"A retraining is under way: job {job.task_id}.")
         job.refresh_from_db()
         if job.status != ScoringJob.Status.FINISHED:

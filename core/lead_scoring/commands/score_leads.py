@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from core.lead_scoring import work
+from core.lead_scoring import jobs
 from core.lead_scoring.models import ScoringJob
 
 
@@ -17,8 +17,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         selection = {"ids": options["ids"]} if options["ids"] else {}
-        job = work.start(ScoringJob.Kind.BULK, None, selection)
-        while work.run_job(str(job.task_id)) == ScoringJob.Status.RUNNING:
+        job = jobs.start(ScoringJob.Kind.BULK, None, selection)
+        while jobs.run_job(str(job.task_id)) == ScoringJob.Status.RUNNING:
             pass
         job.refresh_from_db()
         if job.status != ScoringJob.Status.FINISHED:

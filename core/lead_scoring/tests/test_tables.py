@@ -196,7 +196,7 @@ def cells(i, won):
 
 @pytest.mark.parametrize("kind", ["constant", "identifiers", "infinities", "leak", "missing"])
 @pytest.mark.parametrize("wins", ["everywhere", "early", "late"])
-def test_tables_that_tell_little_are_evaluated_all_the_same(table, kind, wins):
+def test_tables_that_show_little_are_evaluated_all_the_same(table, kind, wins):
     chosen = {"everywhere": range(120), "early": range(55), "late": range(100, 120)}[wins]
     outcome = [i in chosen and i % 3 == 0 for i in range(120)]
     rows = [[i, "won" if won else "lost", *cells(i, won)[kind]] for i, won in enumerate(outcome)]

@@ -146,12 +146,12 @@ def test_one_click_opts_out_every_record_of_the_address_and_is_audited(
     for row, wanted in ((lead, True), (contact, True), (other, False)):
         row.refresh_from_db()
         assert row.do_not_contact is wanted
-    told = Change.objects.filter(changes__has_key="do_not_contact").order_by("entity")
-    assert [(c.entity, c.object_id, c.changes, c.source, c.actor_id) for c in told] == [
+    reported = Change.objects.filter(changes__has_key="do_not_contact").order_by("entity")
+    assert [(c.entity, c.object_id, c.changes, c.source, c.actor_id) for c in reported] == [
         ("contact", contact.pk, {"do_not_contact": [False, True]}, "api", None),
         ("lead", lead.pk, {"do_not_contact": [False, True]}, "api", None),
     ]
-    assert all(c.request_id for c in told)
+    assert all(c.request_id for c in reported)
 
 
 def test_each_person_of_a_mail_gets_a_link_of_their_own(make_workflow, make_lead, settle, mailbox):

@@ -183,8 +183,8 @@ def test_what_hung_on_a_record_goes_when_it_is_deleted_for_good(api, admin, admi
     admin.post("/api/v1/activities/", call(lead))
     admin.post("/api/v1/comments/", {"lead": lead.pk, "body": f"@{admin_user.username}"})
     dispatch()
-    told = NotificationFactory(recipient=admin_user, type="mention", entity="lead", object_id=lead.pk)
-    DeliveryFactory(notification=told, channel="email")
+    notified = NotificationFactory(recipient=admin_user, type="mention", entity="lead", object_id=lead.pk)
+    DeliveryFactory(notification=notified, channel="email")
     assert Follow.objects.count() == 1
     assert admin.delete(f"/api/v1/leads/{lead.pk}/?hard=true").status_code == 204
     dispatch()
@@ -220,7 +220,7 @@ def test_what_is_taken_out_of_a_comment_is_taken_out_of_inboxes_and_waiting_mail
     assert [sent for sent in mail.outbox if sent.to == [rep.email]] == []
 
 
-def test_who_is_no_longer_named_is_not_told_of_it(api, rep, admin_user, new_lead):
+def test_who_is_no_longer_named_is_not_notified_of_it(api, rep, admin_user, new_lead):
     writer, lead = api(admin_user), new_lead(admin_user, owner=admin_user, assigned_to=rep)
     dispatch()
     said = writer.post("/api/v1/comments/", {"lead": lead.pk, "body": f"@{rep.username} look"}).json()

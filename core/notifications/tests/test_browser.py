@@ -136,11 +136,11 @@ def test_the_digest_reads_well_on_a_phone_and_on_a_desk(rep, width):
 
 
 def test_unsubscribing_in_a_browser_asks_first(server, rep, settings):
-    told = NotificationFactory(recipient=rep, type="mention", title="x")
+    notified = NotificationFactory(recipient=rep, type="mention", title="x")
     settings.PUBLIC_URL = f"http://{server}"
     with chromium() as browser:
         page = browser.new_page()
-        page.goto(email.unsubscribe_url(rep.pk, told.type))
+        page.goto(email.unsubscribe_url(rep.pk, notified.type))
         page.get_by_role("button", name="No more mails").click()
         page.get_by_role("heading", name="Done").wait_for()
     rep.refresh_from_db()

@@ -28,20 +28,28 @@ def comment(author, lead, body):
     return made
 
 
-def test_an_assignment_tells_the_assignee_and_not_who_made_it(admin_user, rep, new_lead, inbox):
+def test_an_assignment_notifies_the_assignee_and_not_who_made_it(admin_user, rep, new_lead, inbox):
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
-    (told,) = inbox(rep)
-    assert (told.type, told.title) == ("assignment", f"{admin_user.username} assigned you the lead Ada Byron")
-    assert (told.entity, told.object_id, told.actor_id, told.count) == ("lead", lead.pk, admin_user.pk, 1)
+    (notified,) = inbox(rep)
+    assert (notified.type, notified.title) == (
+        "assignment",
+        f"{admin_user.username} assigned you the lead Ada Byron",
+    )
+    assert (notified.entity, notified.object_id, notified.actor_id, notified.count) == (
+        "lead",
+        lead.pk,
+        admin_user.pk,
+        1,
+    )
     assert inbox(admin_user) == []
 
 
-def test_taking_a_lead_oneself_tells_nobody(rep, new_lead, inbox):
+def test_taking_a_lead_oneself_notifies_nobody(rep, new_lead, inbox):
     new_lead(rep, assigned_to=rep)
     assert inbox(rep) == []
 
 
-def test_an_assignment_through_an_update_tells_only_the_last_assignee(
+def test_an_assignment_through_an_update_notifies_only_the_last_assignee(
     admin_user, rep, make_user, new_lead, inbox
 ):
     other = make_user("rep")
@@ -54,7 +62,7 @@ def test_an_assignment_through_an_update_tells_only_the_last_assignee(
     assert inbox(other) == []
 
 
-def test_created_and_assigned_at_once_is_told_once(admin_user, rep, new_lead, inbox):
+def test_created_and_assigned_at_once_is_notified_once(admin_user, rep, new_lead, inbox):
     lead = new_lead(admin_user)
     with acting_as(admin_user):
         Lead.objects.filter(pk=lead.pk).update(assigned_to=rep)
@@ -69,12 +77,12 @@ def test_many_assignments_become_one_that_grows_until_it_is_read(admin_user, rep
             )
 
     assign(12)
-    (told,) = inbox(rep)
-    assert (told.title, told.count, told.object_id) == ("12 leads were assigned to you", 12, None)
+    (notified,) = inbox(rep)
+    assert (notified.title, notified.count, notified.object_id) == ("12 leads were assigned to you", 12, None)
     assign(5)
-    (told,) = inbox(rep)
-    assert (told.title, told.count) == ("17 leads were assigned to you", 17)
-    Notification.objects.update(read_at=told.created_at)
+    (notified,) = inbox(rep)
+    assert (notified.title, notified.count) == ("17 leads were assigned to you", 17)
+    Notification.objects.update(read_at=notified.created_at)
     assign(4)
     assert [n.title for n in inbox(rep)] == ["4 leads were assigned to you", "17 leads were assigned to you"]
 
@@ -85,10 +93,10 @@ def test_three_assignments_stand_by_themselves(admin_user, rep, inbox):
     assert len(inbox(rep)) == 3
 
 
-def test_feeding_the_same_changes_again_tells_nothing_again(admin_user, rep, new_lead, inbox):
+def test_feeding_the_same_changes_again_notifies_nothing_again(admin_user, rep, new_lead, inbox):
     from core.changes import ChangeBatch
     from core.changes.models import Change
-    from core.notifications.consuming import consume
+    from core.notifications.consumer import consume
 
     new_lead(admin_user, owner=admin_user, assigned_to=rep)
     assert len(inbox(rep)) == 1
@@ -123,12 +131,12 @@ def test_followers_hear_of_a_status_and_repetitions_merge(admin_user, rep, new_l
         with acting_as(admin_user):
             Lead.objects.filter(pk=lead.pk).update(status=status)
         dispatch()
-    (told,) = inbox(rep, type="update")
-    assert (told.title, told.count) == ("Ada Byron: status is now qualified (2 changes)", 2)
+    (notified,) = inbox(rep, type="update")
+    assert (notified.title, notified.count) == ("Ada Byron: status is now qualified (2 changes)", 2)
     assert inbox(admin_user) == []
 
 
-def test_unwatched_columns_tell_nobody(admin_user, rep, new_lead, inbox):
+def test_unwatched_columns_notify_nobody(admin_user, rep, new_lead, inbox):
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
     with acting_as(admin_user):
         Lead.objects.filter(pk=lead.pk).update(city="Berlin")
@@ -136,7 +144,7 @@ def test_unwatched_columns_tell_nobody(admin_user, rep, new_lead, inbox):
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), [(70, 71, 1), (50, 70, 0), (80, 90, 0), (90, 60, 0)])
-def test_a_score_is_told_when_it_rises_above_the_mark(rep, new_lead, inbox, old, new, expected):
+def test_a_score_is_notified_when_it_rises_above_the_mark(rep, new_lead, inbox, old, new, expected):
     lead = new_lead(None, assigned_to=rep, lead_score=old)
     dispatch()
     with acting_as():
@@ -144,7 +152,7 @@ def test_a_score_is_told_when_it_rises_above_the_mark(rep, new_lead, inbox, old,
     assert len(inbox(rep, type="score")) == expected
 
 
-def test_a_comment_tells_followers_and_those_mentioned_but_each_once(
+def test_a_comment_notifies_followers_and_those_mentioned_but_each_once(
     admin_user, rep, make_user, new_lead, inbox
 ):
     boss = make_user("admin", username="boss")
@@ -159,11 +167,11 @@ def test_a_comment_tells_followers_and_those_mentioned_but_each_once(
     ]
     assert inbox(rep, type="comment") == []
     comment(rep, lead, "And again")
-    (told,) = inbox(admin_user)
-    assert (told.title, told.count, told.body) == ("2 new comments on Ada Byron", 2, "And again")
+    (notified,) = inbox(admin_user)
+    assert (notified.title, notified.count, notified.body) == ("2 new comments on Ada Byron", 2, "And again")
 
 
-def test_an_edit_tells_only_those_newly_mentioned(admin_user, rep, make_user, new_lead, inbox):
+def test_an_edit_notifies_only_those_newly_mentioned(admin_user, rep, make_user, new_lead, inbox):
     boss, other = make_user("admin", username="boss"), make_user("admin", username="other")
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
     made = comment(rep, lead, "@boss look")
@@ -177,7 +185,7 @@ def test_an_edit_tells_only_those_newly_mentioned(admin_user, rep, make_user, ne
     assert len(inbox(admin_user, type="comment")) == 1
 
 
-def test_followers_who_no_longer_see_the_record_are_not_told(admin_user, rep, make_user, new_lead, inbox):
+def test_followers_who_no_longer_see_the_record_are_not_notified(admin_user, rep, make_user, new_lead, inbox):
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
     dispatch()
     with acting_as(admin_user):
@@ -186,7 +194,7 @@ def test_followers_who_no_longer_see_the_record_are_not_told(admin_user, rep, ma
     assert Follow.objects.filter(user=rep).exists()
 
 
-def test_inactive_users_are_not_told(admin_user, rep, new_lead, inbox):
+def test_inactive_users_are_not_notified(admin_user, rep, new_lead, inbox):
     rep.is_active = False
     rep.save()
     new_lead(admin_user, owner=admin_user, assigned_to=rep)
@@ -250,7 +258,7 @@ def test_a_comment_that_a_workflow_writes_mentions_as_one_by_hand_does(
     assert [run.status for run in settle()] == ["completed"]
     comment = Comment.objects.get()
     assert [mention.user for mention in comment.mentions.all()] == [ada]
-    told = inbox(ada, type="mention")
-    assert [(n.object_id, n.actor_id) for n in told] == [(comment.object_id, admin_user.pk)]
-    assert told[0].body == "@ada and @stranger: look at Grace, says x@nobody.example"
+    notified = inbox(ada, type="mention")
+    assert [(n.object_id, n.actor_id) for n in notified] == [(comment.object_id, admin_user.pk)]
+    assert notified[0].body == "@ada and @stranger: look at Grace, says x@nobody.example"
     assert inbox(stranger, type="mention") == []

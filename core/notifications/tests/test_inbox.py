@@ -17,15 +17,15 @@ URL = "/api/v1/notifications/"
 
 
 @pytest.fixture
-def told(admin_user, rep, new_lead):
+def notified(admin_user, rep, new_lead):
     """A rep who was assigned a lead: (lead, notification)."""
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
     dispatch()
     return lead, Notification.objects.get(recipient=rep)
 
 
-def test_the_inbox_shows_what_one_was_told(api, rep, admin_user, told):
-    lead, row = told
+def test_the_inbox_shows_what_one_was_notified(api, rep, admin_user, notified):
+    lead, row = notified
     page = api(rep).get(URL).json()
     assert page["count"] == 1
     (shown,) = page["results"]
@@ -36,8 +36,8 @@ def test_the_inbox_shows_what_one_was_told(api, rep, admin_user, told):
     assert api(rep).get(f"{URL}{row.pk}/").json() == shown
 
 
-def test_reading_unreading_archiving(api, rep, told):
-    client, url = api(rep), f"{URL}{told[1].pk}/"
+def test_reading_unreading_archiving(api, rep, notified):
+    client, url = api(rep), f"{URL}{notified[1].pk}/"
     assert client.get(f"{URL}counts/").json() == {"unread": 1, "capped": False, "by_type": {"assignment": 1}}
     assert client.post(f"{url}read/").json()["is_read"] is True
     first_read = Notification.objects.get().read_at
@@ -68,16 +68,16 @@ def test_read_all_reads_all_some_types_or_what_came_before(api, rep, admin_user)
     assert client.post(f"{URL}read_all/", {"colour": "red"}).status_code == 400
 
 
-def test_nobody_else_sees_or_changes_it(api, admin_user, rep, told):
-    client, url = api(admin_user), f"{URL}{told[1].pk}/"
+def test_nobody_else_sees_or_changes_it(api, admin_user, rep, notified):
+    client, url = api(admin_user), f"{URL}{notified[1].pk}/"
     assert client.get(url).status_code == 404
     assert client.post(f"{url}read/").status_code == 404
     assert client.get(URL).json()["count"] == 0
     assert Notification.objects.get().read_at is None
 
 
-def test_what_one_may_no_longer_see_is_gone_from_the_inbox(api, rep, make_user, told):
-    lead, row = told
+def test_what_one_may_no_longer_see_is_gone_from_the_inbox(api, rep, make_user, notified):
+    lead, row = notified
     with acting_as():
         Lead.objects.filter(pk=lead.pk).update(assigned_to=make_user("rep"))
     client = api(rep)
@@ -97,10 +97,10 @@ def test_unknown_parameters_are_refused(api, rep, query):
     assert api(rep).get(f"{URL}?{query}").status_code == 400
 
 
-def test_nothing_is_created_or_deleted_here(api, rep, told):
+def test_nothing_is_created_or_deleted_here(api, rep, notified):
     client = api(rep)
     assert client.post(URL, {"title": "x"}).status_code == 405
-    assert client.delete(f"{URL}{told[1].pk}/").status_code == 405
+    assert client.delete(f"{URL}{notified[1].pk}/").status_code == 405
     assert api().get(URL).status_code in (401, 403)
 
 

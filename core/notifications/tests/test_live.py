@@ -50,7 +50,7 @@ async def event(ws, seconds=5):
     return json.loads(await asyncio.wait_for(ws.recv(), seconds))
 
 
-def tell(user, title="Hello", **fields):
+def progress(user, title="Hello", **fields):
     NotificationFactory(recipient=user, type="mention", title=title, **fields)
     planning.plan()
 
@@ -68,22 +68,25 @@ def test_a_new_notification_arrives(server, rep):
         issued = await sync_to_async(signed_in)(rep)
         async with connected(server, issued) as (ws, hello):
             assert hello == {"event": "hello", "unread": 0}
-            await sync_to_async(tell)(rep)
-            told = await event(ws)
-            assert told["event"] == "notification"
-            assert (told["notification"]["title"], told["notification"]["type"]) == ("Hello", "mention")
+            await sync_to_async(progress)(rep)
+            notified = await event(ws)
+            assert notified["event"] == "notification"
+            assert (notified["notification"]["title"], notified["notification"]["type"]) == (
+                "Hello",
+                "mention",
+            )
 
     asyncio.run(scenario())
 
 
-def test_nobody_hears_what_others_are_told(server, rep, make_user):
+def test_nobody_hears_what_others_are_notified(server, rep, make_user):
     other = make_user("admin")
 
     async def scenario():
         issued = await sync_to_async(signed_in)(rep)
         async with connected(server, issued) as (ws, _):
-            await sync_to_async(tell)(other, "Secret")
-            await sync_to_async(tell)(rep, "Mine")
+            await sync_to_async(progress)(other, "Secret")
+            await sync_to_async(progress)(rep, "Mine")
             assert (await event(ws))["notification"]["title"] == "Mine"
 
     asyncio.run(scenario())
@@ -142,7 +145,7 @@ def test_very_many_changes_say_only_that_there_are_many(server, admin_user):
     asyncio.run(scenario())
 
 
-def test_very_many_changes_beyond_reach_are_told_to_nobody(server, rep):
+def test_very_many_changes_beyond_reach_are_notified_to_nobody(server, rep):
     def imported(**fields):
         with acting_as():
             Lead.objects.bulk_create([Lead(first_name=f"L{i}", **fields) for i in range(150)])
@@ -201,12 +204,12 @@ def test_it_is_closed_when_nobody_can_say_whether_the_session_has_ended(server, 
     asyncio.run(scenario())
 
 
-def test_nothing_is_told_of_what_went_out_of_sight_before_it_was_planned(server, rep, make_user):
+def test_nothing_is_reported_what_went_out_of_sight_before_it_was_planned(server, rep, make_user):
     def made():
         with acting_as():
             lead = LeadFactory(first_name="Ada", owner=make_user("admin"))
-        tell(rep, "The secret", entity="lead", object_id=lead.pk)
-        tell(rep, "Hello")
+        progress(rep, "The secret", entity="lead", object_id=lead.pk)
+        progress(rep, "Hello")
 
     async def scenario():
         issued = await sync_to_async(signed_in)(rep)
@@ -358,7 +361,7 @@ def test_without_valkey_nothing_fails(rep, settings, caplog):
     }
     layers.channel_layers.backends.clear()
     try:
-        tell(rep)
+        progress(rep)
         assert Notification.objects.get().planned_at is not None
         assert "live messages are lost" in caplog.text
     finally:

@@ -166,6 +166,6 @@ def test_a_week_of_silence_holds_for_eight_days_at_most(rep):
 def test_urgent_types_pass_only_if_the_user_says_so(rep):
     now = utc("2026-01-10T23:00")
     for passes, expected in ((False, utc("2026-01-11T07:00")), (True, now)):
-        wish = preferences.Preferences(rep, hours(rep, "UTC", urgent_passes=passes))
-        assert wish.held_until("reminder", now) == expected
-        assert wish.held_until("update", now) == utc("2026-01-11T07:00")
+        options = preferences.Preferences(rep, hours(rep, "UTC", urgent_passes=passes))
+        assert options.held_until("reminder", now) == expected
+        assert options.held_until("update", now) == utc("2026-01-11T07:00")

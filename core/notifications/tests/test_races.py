@@ -52,14 +52,14 @@ def test_planners_and_senders_at_once_send_each_mail_once(make_user):
     assert set(Delivery.objects.values_list("status", "attempts")) == {("sent", 1)}
 
 
-def test_dispatchers_at_once_tell_each_assignment_once(admin_user, rep):
+def test_dispatchers_at_once_notify_each_assignment_once(admin_user, rep):
     for i in range(8):
         with acting_as(admin_user):
             LeadFactory(first_name=f"L{i}", assigned_to=rep)
     at_once(dispatch)
     dispatch()
-    told = Notification.objects.filter(recipient=rep)
-    assert sum(told.values_list("count", flat=True)) == 8
+    notified = Notification.objects.filter(recipient=rep)
+    assert sum(notified.values_list("count", flat=True)) == 8
 
 
 def test_checks_at_once_remind_once(rep):

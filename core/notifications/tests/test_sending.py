@@ -41,7 +41,7 @@ from lead_management.tests.factories import LeadFactory
 pytestmark = pytest.mark.django_db
 
 
-def told(user, kind="mention", **fields):
+def notified(user, kind="mention", **fields):
     return NotificationFactory(recipient=user, type=kind, title="Ada\nmentioned you", **fields)
 
 
@@ -55,7 +55,7 @@ def due_again():
 
 
 def test_each_channel_that_is_wanted_and_can_be_reached_gets_one_row(rep):
-    told(rep)
+    notified(rep)
     assert planning.plan() == 1
     assert list(Delivery.objects.values_list("channel", "status")) == [("email", "queued")]
     assert planning.plan() == 0
@@ -69,11 +69,11 @@ def test_preferences_and_addresses_choose_the_channels(rep, make_user):
     rep.save()
     NotificationPreferenceFactory(user=rep, channels={"sms": True, "email": False})
     PushSubscription.objects.create(user=rep, endpoint="https://push.example/1", p256dh="x", auth="y")
-    told(rep, "reminder")
+    notified(rep, "reminder")
     nobody = make_user("rep")
     nobody.email = ""
     nobody.save()
-    told(nobody, "reminder")
+    notified(nobody, "reminder")
     planning.plan()
     found = Delivery.objects.order_by("channel").values_list("channel", "notification__recipient")
     assert list(found) == [("push", rep.pk), ("sms", rep.pk)]
@@ -81,8 +81,8 @@ def test_preferences_and_addresses_choose_the_channels(rep, make_user):
 
 def test_what_is_not_wanted_in_the_inbox_is_not_there(api, rep):
     NotificationPreferenceFactory(user=rep, matrix={"update": {"in_app": False}})
-    told(rep, "update")
-    told(rep, "mention")
+    notified(rep, "update")
+    notified(rep, "mention")
     planning.plan()
     page = api(rep).get("/api/v1/notifications/").json()
     assert [n["type"] for n in page["results"]] == ["mention"]
@@ -91,11 +91,11 @@ def test_what_is_not_wanted_in_the_inbox_is_not_there(api, rep):
 def test_planning_costs_the_same_for_any_number_of_receivers(make_user, django_assert_num_queries):
     users = [make_user("rep") for _ in range(15)]
     for user in users[:2]:
-        told(user)
+        notified(user)
     with django_assert_num_queries(7):
         planning.plan_once()
     for user in users:
-        told(user)
+        notified(user)
     with django_assert_num_queries(7):
         planning.plan_once()
 
@@ -103,7 +103,7 @@ def test_planning_costs_the_same_for_any_number_of_receivers(make_user, django_a
 def test_quiet_hours_hold_and_do_not_drop(rep):
     NotificationPreferenceFactory(user=rep, quiet=True, quiet_days=["sat"])
     with time_machine.travel(datetime(2026, 1, 10, 23, tzinfo=UTC), tick=False):
-        told(rep)
+        notified(rep)
         planning.plan()
     assert Delivery.objects.get().due_at == datetime(2026, 1, 11, 7, tzinfo=UTC)
 
@@ -113,8 +113,8 @@ def test_a_zone_that_is_none_is_utc_and_holds_up_nobody(rep, admin_user, zone):
     User.objects.filter(pk=rep.pk).update(time_zone=zone)
     NotificationPreferenceFactory(user=rep, quiet=True, quiet_days=["sat"])
     with time_machine.travel(datetime(2026, 1, 10, 23, tzinfo=UTC), tick=False):
-        told(rep)
-        told(admin_user)
+        notified(rep)
+        notified(admin_user)
         planning.plan()
         send_digests()
     assert Delivery.objects.get(notification__recipient=rep).due_at == datetime(2026, 1, 11, 7, tzinfo=UTC)
@@ -170,7 +170,7 @@ def sent_mail(mailbox):
 
 
 def test_a_mail_is_sent_with_text_html_and_one_click_unsubscribing(rep, mailbox):
-    row = told(rep, body="Please <look>")
+    row = notified(rep, body="Please <look>")
     planning.plan()
     assert sending.send_due() == 1
     mail_ = sent_mail(mailbox)
@@ -214,14 +214,14 @@ def test_unsubscribing_from_digests_ends_the_weekly_one_too(rep, make_user):
 
 def test_an_address_refused_for_good_is_disabled_until_its_user_enables_it(api, rep, mailbox):
     mailbox.answer = "550 5.1.1 No such user"
-    told(rep)
+    notified(rep)
     planning.plan()
     sending.send_due()
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.attempts) == ("failed", 1)
     assert delivery.error.startswith("550")
     mailbox.answer = None
-    told(rep)
+    notified(rep)
     planning.plan()
     sending.send_due()
     assert Delivery.objects.first().status == "skipped"
@@ -235,7 +235,7 @@ def test_an_address_refused_for_good_is_disabled_until_its_user_enables_it(api, 
 
 def test_a_passing_refusal_is_tried_again_later(rep, mailbox):
     mailbox.answer = "451 4.7.1 Come back later"
-    told(rep)
+    notified(rep)
     planning.plan()
     sending.send_due()
     delivery = Delivery.objects.get()
@@ -250,7 +250,7 @@ def test_a_passing_refusal_is_tried_again_later(rep, mailbox):
 
 def test_a_message_refused_for_its_content_does_not_disable_the_address(rep, mailbox):
     mailbox.at_data = "554 5.7.1 Spam"
-    told(rep)
+    notified(rep)
     planning.plan()
     sending.send_due()
     assert Delivery.objects.get().status == "failed"
@@ -260,7 +260,7 @@ def test_a_message_refused_for_its_content_does_not_disable_the_address(rep, mai
 def test_a_mail_server_that_is_away_is_tried_six_times_and_no_more(rep, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", _free_port()
-    told(rep)
+    notified(rep)
     planning.plan()
     for attempt in range(1, 7):
         due_again()
@@ -273,7 +273,7 @@ def test_a_mail_server_that_is_away_is_tried_six_times_and_no_more(rep, settings
 
 @pytest.mark.parametrize("change", ["read", "archived", "turned off", "inactive"])
 def test_what_is_settled_by_now_is_not_sent(rep, change):
-    told(rep)
+    notified(rep)
     planning.plan()
     if change == "read":
         Notification.objects.update(read_at=timezone.now())
@@ -304,7 +304,7 @@ def test_nothing_is_sent_about_what_is_no_longer_visible(admin_user, rep, new_le
 
 
 def test_hours_that_became_quiet_hold_it_without_costing_an_attempt(rep):
-    told(rep)
+    notified(rep)
     planning.plan()
     days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
     NotificationPreferenceFactory(user=rep, quiet=True, silent_days=days)
@@ -315,8 +315,8 @@ def test_hours_that_became_quiet_hold_it_without_costing_an_attempt(rep):
 
 
 def test_what_nobody_foresaw_is_tried_again_and_holds_up_no_other(rep, admin_user, monkeypatch):
-    told(rep)
-    told(admin_user)
+    notified(rep)
+    notified(admin_user)
     planning.plan()
     handed = sending.channels["email"]
 
@@ -353,13 +353,13 @@ def test_mails_go_on_for_who_wants_nothing_of_it_in_the_inbox(rep, new_lead, adm
 
 
 def test_who_lost_the_lease_writes_nothing(rep, monkeypatch):
-    told(rep)
+    notified(rep)
     planning.plan()
     attempt = sending.Batch._attempt
 
-    def overtaken(batch, row, wish):
+    def overtaken(batch, row, options):
         Delivery.objects.update(fence=row.fence + 1)
-        return attempt(batch, row, wish)
+        return attempt(batch, row, options)
 
     monkeypatch.setattr(sending.Batch, "_attempt", overtaken)
     sending.send_batch()
@@ -368,13 +368,13 @@ def test_who_lost_the_lease_writes_nothing(rep, monkeypatch):
 
 def test_what_does_not_fit_into_the_lease_is_given_back(make_user, monkeypatch):
     for user in [make_user("rep") for _ in range(3)]:
-        told(user)
+        notified(user)
     planning.plan()
     attempt, clock = sending.Batch._attempt, SimpleNamespace(monotonic=lambda: 0.0)
 
-    def slowly(batch, row, wish):
+    def slowly(batch, row, options):
         clock.monotonic = lambda: 1_000.0  # the first takes a quarter of an hour
-        return attempt(batch, row, wish)
+        return attempt(batch, row, options)
 
     monkeypatch.setattr(sending, "time", clock)
     monkeypatch.setattr(sending.Batch, "_attempt", slowly)
@@ -385,7 +385,7 @@ def test_what_does_not_fit_into_the_lease_is_given_back(make_user, monkeypatch):
 
 
 def test_a_lease_that_ran_out_is_taken_up_again(rep):
-    told(rep)
+    notified(rep)
     planning.plan()
     with connection.cursor() as cursor:
         cursor.execute(sending._CLAIM, {"lease": sending.LEASE, "batch": 5, "closed": []})
@@ -399,7 +399,7 @@ def test_a_mail_server_that_is_away_is_asked_once_for_all(make_user, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", ports.any_free()
     for user in [make_user("rep") for _ in range(30)]:
-        told(user)
+        notified(user)
     planning.plan()
     assert sending.send_due() == 20, "one batch finds out"
     assert sorted(Delivery.objects.values_list("attempts", flat=True)) == [0] * 29 + [1]
@@ -417,7 +417,7 @@ def test_visibility_is_asked_once_for_a_batch(make_user):
     for number in (2, 12):
         users = [make_user("admin") for _ in range(number)]
         for user in users:
-            told(user, entity="lead", object_id=lead.pk)
+            notified(user, entity="lead", object_id=lead.pk)
         planning.plan()
         with CaptureQueriesContext(connection) as found:
             assert sending.send_batch() == number
@@ -445,7 +445,7 @@ def texted(rep):
     rep.phone = "+14155550123"
     rep.save()
     NotificationPreferenceFactory(user=rep, channels={"sms": True, "email": False})
-    told(rep, "reminder")
+    notified(rep, "reminder")
     planning.plan()
     return rep
 
@@ -486,7 +486,7 @@ def test_the_file_and_console_backends(texted, settings, tmp_path, capsys):
     sending.send_due()
     (line,) = (tmp_path / "sms.jsonl").read_text().splitlines()
     assert json.loads(line)["to"] == "+14155550123"
-    told(texted, "reminder")
+    notified(texted, "reminder")
     planning.plan()
     settings.SMS_BACKEND = "core.notifications.channels.sms.console"
     sending.send_due()
@@ -542,7 +542,7 @@ def pushed(api, rep, push_service):
     for i, browser in enumerate(browsers):
         assert subscribe(api(rep), push_service.url(f"/push/{i}"), browser).status_code == 201
     NotificationPreferenceFactory(user=rep, channels={"email": False})
-    told(rep, body="Look")
+    notified(rep, body="Look")
     planning.plan()
     return browsers
 
@@ -602,7 +602,7 @@ def test_a_retry_reaches_only_the_browser_that_has_not_got_it(pushed, push_servi
 
 def test_a_browser_nothing_can_be_encrypted_for_stops_nobody(pushed, admin_user):
     PushSubscription.objects.update(p256dh=OFF_THE_CURVE)
-    told(admin_user)
+    notified(admin_user)
     planning.plan()
     sending.send_due()
     assert not PushSubscription.objects.exists()

@@ -32,7 +32,7 @@ def story(api, rep, new_lead):
     return lead, client
 
 
-def test_it_tells_of_changes_activities_comments_and_tasks_newest_first(rep, story):
+def test_it_notifies_of_changes_activities_comments_and_tasks_newest_first(rep, story):
     lead, client = story
     entries = client.get(url(lead)).json()["results"]
     assert [(e["kind"], e["type"], e["title"]) for e in entries] == [
@@ -73,7 +73,7 @@ def test_bad_parameters_are_refused(story, query):
     assert client.get(url(lead, query)).status_code == 400
 
 
-def test_walking_in_pages_gives_every_entry_once(story):
+def test_paging_gives_every_entry_once(story):
     lead, client = story
     whole = client.get(url(lead)).json()["results"]
     walked, address = [], url(lead, "page_size=2")
@@ -105,7 +105,7 @@ def test_a_hidden_record_has_no_timeline_and_a_hidden_task_no_entry(api, make_us
     assert "Secret" in [e["title"] for e in api(admin_user).get(url(lead)).json()["results"]]
 
 
-def test_a_conversion_is_told_on_both_sides(api, rep, story):
+def test_a_conversion_is_notified_on_both_sides(api, rep, story):
     lead, client = story
     made = client.post(f"/api/v1/leads/{lead.pk}/convert/").json()
     (entry,) = client.get(url(lead, "kind=conversion")).json()["results"]

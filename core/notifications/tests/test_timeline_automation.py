@@ -49,7 +49,7 @@ def test_a_run_shows_its_steps_but_not_what_they_were_given(api, rep, run):
     assert "hush" not in str(entry)
 
 
-def test_a_mail_about_the_record_is_told(api, rep, run):
+def test_a_mail_about_the_record_is_notified(api, rep, run):
     lead, _ = run
     EmailMessageFactory(
         key="m1",

@@ -36,8 +36,10 @@ def test_without_any_valkey_requests_are_served_and_one_command_does_all_the_res
     found.make_user()
     found.start("web")
     found.await_web()
-    wish = found.call("PATCH", "/api/v1/notifications/preferences/", {"types": {"workflow": {"email": True}}})
-    assert wish[0] == 200, wish
+    options = found.call(
+        "PATCH", "/api/v1/notifications/preferences/", {"types": {"workflow": {"email": True}}}
+    )
+    assert options[0] == 200, options
     call = ("webhook", {"url": found.peer.url(), "body": {"who": "{{ lead.first_name }}"}})
     found.add_workflow("All", [*STEPS, call])
     post_leads(found, 3)

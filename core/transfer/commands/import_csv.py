@@ -59,11 +59,11 @@ class Command(BaseCommand):
             bar = Bar(self.stderr, job.rows)
             jobs.run_now(job, made, lambda report: bar.show(report.read))
         bar.end(job.read)
-        self._tell(job)
+        self._print_summary(job)
         if not job.success:
             raise CommandError(f"nothing was imported: {job.message}")
 
-    def _tell(self, job: ImportJob) -> None:
+    def _print_summary(self, job: ImportJob) -> None:
         figures = ", ".join(f"{getattr(job, outcome):,} {outcome}" for outcome in OUTCOMES)
         self.stdout.write(f"Import {job.pk}: {job.read:,} read: {figures}")
         for warning in job.warnings:

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from core.management.commands import import_csv
+from core.transfer.commands import import_csv
 from core.transfer.jobs import side
 from core.transfer.models import ImportJob
 from lead_management.models import Lead

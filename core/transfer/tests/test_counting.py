@@ -50,10 +50,10 @@ def test_counting_is_reading(text, block):
     content = f"name,city,note\nAda,Rome,x\n{text}".encode()
     whole, counting.BLOCK = counting.BLOCK, block
     try:
-        told, there = read(content, delimiter=",", header_row=1)
+        reported, there = read(content, delimiter=",", header_row=1)
     finally:
         counting.BLOCK = whole
-    assert told == there
+    assert reported == there
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_rows_are_counted_without_reading(text, rows):
         ("a,b\n1,2\na,b\n3,4\n", 2),
     ],
 )
-def test_where_another_table_may_begin_or_headers_come_again_only_reading_tells(text, rows):
+def test_where_another_table_may_begin_or_headers_come_again_only_reading_shows(text, rows):
     header = ["a", "b"]
     found = count_rows(io.BytesIO(text.encode()), "utf-8", ",", 1, wide=True, header=header)
     assert found is None
@@ -104,8 +104,8 @@ def test_in_any_encoding(codec):
 )
 def test_quotes_that_open_no_cell_are_left_to_the_reader(text):
     assert counted(text) is None
-    told, there = read(text.encode(), delimiter=",", header_row=1)
-    assert told == there
+    reported, there = read(text.encode(), delimiter=",", header_row=1)
+    assert reported == there
 
 
 def test_a_quote_that_is_never_closed_is_warned_of():

@@ -53,7 +53,7 @@ def test_rows_become_leads_with_their_defaults_and_their_change_rows(load, admin
     )
 
 
-def test_every_fault_of_a_row_is_told(load):
+def test_every_fault_of_a_row_is_reported(load):
     figures, entries = load(
         "first_name,email,status,estimated_value\n,nope,weird,much\nB,b@x.example,new,5\n"
     )

@@ -69,7 +69,7 @@ def test_a_large_file_becomes_a_job_that_a_worker_ends(admin, settings, tmp_path
     assert Lead.objects.count() == 30
 
 
-def test_a_job_is_run_once_however_often_the_bell_rings(begun):
+def test_a_job_is_run_once_however_often_the_message_comes(begun):
     job = begun(rows_of(5))
     assert [run_import(job.pk), run_import(job.pk), run_import(10**9)] == ["finished", "", ""]
     assert Lead.objects.count() == 5

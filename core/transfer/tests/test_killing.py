@@ -123,12 +123,12 @@ def crm(tmp_path):
 
 
 def test_kills_of_web_worker_and_database_leave_no_half_import_and_the_job_ends_with_true_figures(crm):
-    told = {"type": "send_notification", "params": {"message": "{{payload.created}}"}}
+    reported = {"type": "send_notification", "params": {"message": "{{payload.created}}"}}
     workflow = {
         "name": "After imports",
         "trigger_type": "import_finished",
         "status": "active",
-        "actions": [told],
+        "actions": [reported],
     }
     crm.client.post("/api/v1/workflows/", json=workflow).raise_for_status()
 

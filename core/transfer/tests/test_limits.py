@@ -56,8 +56,8 @@ def test_a_cell_that_is_refused_is_answered_cut_and_kept_whole_in_the_error_file
 def tried(client, address):
     """What a dry run tells of a row that names its assignee so."""
     body = upload(client, f"first_name,assigned_to\nAda,{address}\n", dry_run="true").json()
-    told = {k: v for k, v in body.items() if k not in ("id", "url", "undo_url", "errors_url", "file")}
-    return {k: v for k, v in told.items() if not k.endswith("_at") and k != "rows_per_second"}
+    reported = {k: v for k, v in body.items() if k not in ("id", "url", "undo_url", "errors_url", "file")}
+    return {k: v for k, v in reported.items() if not k.endswith("_at") and k != "rows_per_second"}
 
 
 def test_a_rep_does_not_learn_whose_address_is_known(api, make_user):
@@ -86,5 +86,5 @@ def test_a_colleague_is_named_by_user_name_by_everyone(api, make_user):
     text = f"first_name,assigned_to\nAda,{rep.username}\nBob,{colleague.username}\n"
     upload(api(rep), text, mapping=mapping)
     job = ImportJob.objects.get()
-    told = [error for issue in job.issues.all() for error in issue.errors]
-    assert not any(error["code"] == "does_not_exist" for error in told)
+    reported = [error for issue in job.issues.all() for error in issue.errors]
+    assert not any(error["code"] == "does_not_exist" for error in reported)

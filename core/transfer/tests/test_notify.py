@@ -17,30 +17,30 @@ def postponed(api, user, settings, text):
     return ImportJob.objects.get()
 
 
-def told(user):
+def notified(user):
     return list(Notification.objects.filter(recipient=user).values_list("type", "title", "body"))
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_finished_import_is_told_with_its_figures(api, rep, settings):
+def test_a_finished_import_is_notified_with_its_figures(api, rep, settings):
     job = postponed(api, rep, settings, "first_name,email\nA,a@x.example\nB,broken\n")
     run_job(job.pk)
-    assert told(rep) == [("import_finished", "Your import of leads has finished", "1 created, 1 failed")]
+    assert notified(rep) == [("import_finished", "Your import of leads has finished", "1 created, 1 failed")]
     assert run_job(job.pk) == ""
-    assert len(told(rep)) == 1
+    assert len(notified(rep)) == 1
 
 
 @pytest.mark.django_db
-def test_a_failed_import_is_told_too(api, rep, settings):
+def test_a_failed_import_is_notified_too(api, rep, settings):
     job = postponed(api, rep, settings, "first_name\nA\n")
     fail(job.pk, RuntimeError("disk"))
-    ((kind, title, body),) = told(rep)
+    ((kind, title, body),) = notified(rep)
     assert (kind, title) == ("import_finished", "Your import of leads has failed")
     assert body == "Something went wrong on our side; nothing of it was kept."
 
 
 @pytest.mark.django_db
-def test_what_is_answered_at_once_is_not_told_again(api, rep):
+def test_what_is_answered_at_once_is_not_notified_again(api, rep):
     file = SimpleUploadedFile("leads.csv", b"first_name\nA\n", "text/csv")
     assert api(rep).post("/api/v1/import/leads/", {"file": file}, format="multipart").status_code == 200
-    assert told(rep) == []
+    assert notified(rep) == []

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from contacts.models import Company, Contact
+from contacts.tests.factories import CompanyFactory
 from core.changes import acting_as
 from core.entities import entities
 from core.errors import InvalidError
@@ -128,7 +129,7 @@ def test_the_same_file_means_the_same_whatever_is_stored(load, admin_user):
     for stored in (None, "Two"):
         Contact.objects.all().delete()
         if stored:
-            Company.objects.create(name=stored, owner=admin_user)
+            CompanyFactory(name=stored, owner=admin_user)
         figures, entries = load(text, "contact")
         assert (figures["created"], entries) == (3, [])
         assert dict(Contact.objects.values_list("last_name", "company_name")) == {
@@ -143,7 +144,7 @@ def test_the_same_file_means_the_same_whatever_is_stored(load, admin_user):
     }
 
 
-def test_a_reference_without_a_place_for_its_text_is_told_with_its_row(load):
+def test_a_reference_without_a_place_for_its_text_is_reported_with_its_row(load):
     figures, entries = load("title,contact\nCall,Nobody Here\n", "task")
     assert figures["created"] == 1
     assert Task.objects.get().contact_id is None
@@ -184,7 +185,7 @@ BAD = (
 )
 
 
-def test_what_only_describes_is_left_empty_and_told(admin):
+def test_what_only_describes_is_left_empty_and_reported(admin):
     body = upload(admin, BAD).json()
     assert (body["created"], body["failed"], body["warned"], body["errors"]) == (1, 0, 1, 0)
     lead = Lead.objects.get()

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from contacts.models import Contact
+from contacts.tests.factories import ContactFactory
 from core.changes import acting_as
 from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
@@ -244,7 +244,7 @@ def test_numbers_of_a_sheet_are_what_is_seen_in_it(admin):
 def test_a_sheet_holds_days_and_moments_as_such(admin, make_user, api):
     user = make_user("admin", time_zone="Asia/Tokyo")
     when = datetime(2030, 1, 31, 9, 30, 15, 123456, tzinfo=UTC)
-    Lead.objects.create(last_name="A", owner=user, last_contacted_at=when)
+    LeadFactory(last_name="A", owner=user, last_contacted_at=when)
     client = api(user)
     content = b"".join(client.get("/api/v1/export/leads/?format=xlsx").streaming_content)
     sheet = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0).to_python()
@@ -256,7 +256,7 @@ def test_a_sheet_holds_days_and_moments_as_such(admin, make_user, api):
 
 
 def test_phones_and_times_of_a_csv_export_are_read_by_spreadsheets_and_by_us(admin, admin_user):
-    Contact.objects.create(
+    ContactFactory(
         last_name="A",
         owner=admin_user,
         phone="+33612345678",

@@ -7,17 +7,17 @@ from django.db import transaction
 
 from core.notifications.models import Notification
 from core.transfer import undoing
-from core.transfer.jobs import perform, reopened
+from core.transfer.jobs import reopened, run_now
 from core.transfer.models import ImportJob
 from core.transfer.running import MAX_ATTEMPTS, fail, run_job
 from core.workflows.models import WorkflowExecution
 
 pytestmark = pytest.mark.django_db(transaction=True)
-TOLD = (
+NOTIFIED = (
     "{{payload.status}} {{payload.success}}: {{payload.created}} of {{payload.read}} {{payload.resource}} of"
     " {{payload.file_name}} by {{payload.username}}"
 )
-SAY = ("send_notification", {"message": TOLD, "to": "admins"})
+SAY = ("send_notification", {"message": NOTIFIED, "to": "admins"})
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_an_attempt_that_is_undone_starts_nothing(postponed, make_workflow):
     make_workflow([SAY], trigger="import_finished", model="")
     job = postponed("first_name\nAda\n")
     with transaction.atomic(), default_storage.open(job.stored_as) as file:
-        perform(job, reopened(job, file.file))
+        run_now(job, reopened(job, file.file))
         assert runs() == [(f"import:{job.pk}", "finished")]
         transaction.set_rollback(True)  # what a kill between the last statement and the commit leaves
     assert runs() == []

@@ -91,11 +91,11 @@ def test_undo_goes_back_behind_a_record_that_the_file_names_twice(admin):
     assert list(Lead.objects.values_list("city", flat=True)) == ["Rome"]
 
 
-@pytest.mark.parametrize("factory", [CommentFactory, ActivityFactory])
-def test_undo_keeps_what_somebody_wrote_on(admin, admin_user, factory):
+@pytest.mark.parametrize(("factory", "more"), [(CommentFactory, {}), (ActivityFactory, {"type": "note"})])
+def test_undo_keeps_what_somebody_wrote_on(admin, admin_user, factory, more):
     body = upload(admin, "first_name\nA\nB\n").json()
     kept = Lead.objects.get(first_name="A")
-    factory(record=kept, author=admin_user)
+    factory(record=kept, author=admin_user, **more)
     undone = undo(admin, body).json()
     word = factory._meta.model._meta.verbose_name
     assert [(one["id"], one["message"]) for one in undone["kept_records"]] == [

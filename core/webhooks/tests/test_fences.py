@@ -8,7 +8,7 @@ from django.utils import timezone
 from core.changes import ChangeBatch
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
-from core.webhooks import consuming, sending
+from core.webhooks import consumer, sending
 from core.webhooks.models import WebhookAttempt, WebhookDelivery
 from core.webhooks.tests.factories import WebhookDeliveryFactory
 from lead_management.tests.factories import LeadFactory
@@ -60,7 +60,7 @@ def test_a_body_is_not_stored_by_who_lost_the_lease(claimed, peer, monkeypatch):
 def test_one_change_is_one_delivery_however_often_it_is_fed(claimed):
     ids = list(Change.objects.filter(entity="lead").values_list("pk", flat=True))
     for _ in range(3):
-        consuming.consume(ChangeBatch("lead", True, ids))
+        consumer.consume(ChangeBatch("lead", True, ids))
     row = WebhookDelivery.objects.get()
     with pytest.raises(IntegrityError), transaction.atomic():
         WebhookDeliveryFactory(key=row.key, event=row.event, lane=row.lane)

@@ -52,7 +52,7 @@ def test_every_delay_is_within_its_bounds(attempt, back_off, asked):
         assert timedelta(seconds=own * 0.8) <= delay <= max(timedelta(seconds=own * 1.2), DAY)
 
 
-def test_a_longer_wish_of_the_other_side_wins_up_to_a_day():
+def test_a_longer_pause_of_the_other_side_wins_up_to_a_day():
     assert STEP.delay(1, timedelta(seconds=100)) == timedelta(seconds=100)
     assert STEP.delay(1, timedelta(seconds=1), Middle()) == timedelta(seconds=10)
     assert STEP.delay(1, timedelta(days=9)) == DAY

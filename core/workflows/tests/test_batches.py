@@ -74,8 +74,8 @@ def test_every_change_names_its_own_run(make_workflow, make_lead, settle):
     for name in ("A", "B", "C"):
         make_lead(first_name=name)
     runs = settle()
-    told = Change.objects.filter(kind="updated", entity="lead").order_by("execution_id", "id")
-    assert list(told.values_list("execution_id", "object_id", "depth", "source")) == [
+    notified = Change.objects.filter(kind="updated", entity="lead").order_by("execution_id", "id")
+    assert list(notified.values_list("execution_id", "object_id", "depth", "source")) == [
         (run.pk, run.object_id, 1, "workflow") for run in runs for _ in ("tag", "city")
     ]
     assert list(Lead.objects.order_by("id").values_list("city", flat=True)) == ["A", "B", "C"]

@@ -33,8 +33,8 @@ def test_a_workflow_without_a_model_fires_for_records_of_every_entity(shell_work
         ("lead", lead.pk, "completed"),
         ("company", company.pk, "completed"),
     ]
-    told = Notification.objects.filter(type="workflow").order_by("id")
-    assert [(n.title, n.entity, n.object_id) for n in told] == [
+    notified = Notification.objects.filter(type="workflow").order_by("id")
+    assert [(n.title, n.entity, n.object_id) for n in notified] == [
         (f"New: {lead.pk}", "lead", lead.pk),
         (f"New: {company.pk}", "company", company.pk),
     ]
@@ -70,9 +70,9 @@ def test_what_can_never_fire_says_why(admin_user, fields, reason):
     )
     sweeps.sweep()
     sweeps.sweep()
-    told = Notification.objects.get(recipient=admin_user, type="workflow_failed")
-    assert told.title == f"Workflow broken: {made.name}"
-    assert reason in told.body
+    notified = Notification.objects.get(recipient=admin_user, type="workflow_failed")
+    assert notified.title == f"Workflow broken: {made.name}"
+    assert reason in notified.body
 
 
 # -- execute/
@@ -156,8 +156,10 @@ def test_records_beyond_the_askers_reach_are_not_run_on(api, make_user, make_wor
 def test_a_change_is_read_as_it_was_and_the_record_as_it_is(make_workflow, make_lead, change, settle):
     lead = make_lead(city="Oslo")
     settle()
-    told = "{{ change.old.city }} > {{ change.new.city }}, {{ change.new.first_name }}, now {{ lead.city }}"
-    make_workflow([("add_comment", {"body": told})], trigger="field_changed", settings={"field": "city"})
+    notified = (
+        "{{ change.old.city }} > {{ change.new.city }}, {{ change.new.first_name }}, now {{ lead.city }}"
+    )
+    make_workflow([("add_comment", {"body": notified})], trigger="field_changed", settings={"field": "city"})
     make_workflow([("add_comment", {"body": "was {{ change.new.city }}"})], trigger="record_restored")
     change(lead, city="Rome")
     change(lead, city="Bonn", first_name="G.")
@@ -237,14 +239,16 @@ def test_messages_of_one_workflow_become_one_line(make_workflow, make_lead, admi
     for number in range(11):
         make_lead(city=str(number), email=f"{number}@x.example")
     settle()
-    told = Notification.objects.filter(recipient=admin_user, type="workflow").order_by("id")
-    assert [(n.title, n.count) for n in told] == [
+    notified = Notification.objects.filter(recipient=admin_user, type="workflow").order_by("id")
+    assert [(n.title, n.count) for n in notified] == [
         ("New lead 0", 1),
         ("New lead 1", 1),
         ("New lead 2", 1),
         (f"8 more from the workflow '{workflow.name}'", 8),
     ]
-    assert (told[3].object_id, told[3].body) == (None, ""), "it says nothing of records one may not see"
+    assert (notified[3].object_id, notified[3].body) == (None, ""), (
+        "it says nothing of records one may not see"
+    )
 
 
 def test_once_read_a_workflows_messages_begin_anew(make_workflow, make_lead, admin_user, admin, settle):

@@ -15,13 +15,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def told_to_end():
+def asked_to_end():
     jobs.request_shutdown()
     yield
     jobs._ending[0] = 0
 
 
-def test_a_worker_that_ends_takes_up_no_run_and_no_mail(make_workflow, make_lead, told_to_end):
+def test_a_worker_that_ends_takes_up_no_run_and_no_mail(make_workflow, make_lead, asked_to_end):
     make_workflow([("send_email", {"subject": "x", "body": "y", "to": "z@x.example"})])
     make_lead()
     dispatch()

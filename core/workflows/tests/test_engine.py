@@ -195,7 +195,7 @@ def test_a_failed_step_leaves_no_effect_and_goes_on_where_it_failed(make_workflo
     assert Change.objects.filter(entity="lead", changes__has_key="tags").count() == 1
 
 
-def test_after_five_attempts_a_run_is_dead_and_its_owner_told_once(
+def test_after_five_attempts_a_run_is_dead_and_its_owner_notified_once(
     make_workflow, make_lead, settle, fault, admin_user
 ):
     fault.acts = [RuntimeError("bug")] * 10
@@ -207,8 +207,8 @@ def test_after_five_attempts_a_run_is_dead_and_its_owner_told_once(
         hasten()
     assert [(run.status, run.attempt) for run in runs()] == [("dead", 5), ("dead", 5)]
     assert runs()[0].error == "Unexpected fault in the action: RuntimeError."
-    told = Notification.objects.filter(type="workflow_failed")
-    assert [n.recipient for n in told] == [admin_user]
+    notified = Notification.objects.filter(type="workflow_failed")
+    assert [n.recipient for n in notified] == [admin_user]
 
 
 def test_what_cannot_succeed_is_not_tried_again_and_can_be_retried_by_hand(
@@ -569,7 +569,7 @@ def test_nobody_being_back_lets_runs_of_a_paused_workflow_go_on(make_workflow, m
 # -- history without secrets
 
 
-def test_the_history_tells_all_but_secrets(make_workflow, make_lead, settle, admin, settings):
+def test_the_history_notifies_all_but_secrets(make_workflow, make_lead, settle, admin, settings):
     settings.CRM = {"OUTBOUND_ALLOWED_HOSTS": ["127.0.0.1:9"]}
     given = {
         "name": "Hook",

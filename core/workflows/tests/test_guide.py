@@ -106,8 +106,12 @@ def test_the_guides_engine_example(admin_user, make_lead):
     lead = make_lead()
     run = WorkflowEngine.execute_workflow(workflow, {"lead_id": lead.pk})
     assert run.status == "completed"
-    told = Notification.objects.get(type="workflow")
-    assert (told.recipient, told.title, told.object_id) == (admin_user, "New lead created!", lead.pk)
+    notified = Notification.objects.get(type="workflow")
+    assert (notified.recipient, notified.title, notified.object_id) == (
+        admin_user,
+        "New lead created!",
+        lead.pk,
+    )
 
 
 def test_the_guides_task(make_workflow, make_lead):

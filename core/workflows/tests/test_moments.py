@@ -138,7 +138,7 @@ def test_a_task_is_overdue_once_and_only_while_it_is_open(make_workflow, admin, 
 
 
 @pytest.mark.parametrize(("policy", "expected"), [("all", 3), ("one", 1), ("skip", 0)])
-def test_after_a_downtime_of_three_ticks_a_schedule_catches_up_as_it_was_told(
+def test_after_a_downtime_of_three_ticks_a_schedule_catches_up_as_configured(
     make_workflow, looked_at, policy, expected
 ):
     settings = {"cron": "0 * * * *", "catch_up": policy}

@@ -143,7 +143,7 @@ def test_a_match_that_can_find_nothing_is_refused_when_saved(admin, match):
     assert answer.json()["errors"][0]["field"].startswith("trigger_conditions.match")
 
 
-def test_long_ids_of_signed_calls_are_told_apart_by_their_ends(make_workflow, client):
+def test_long_ids_of_signed_calls_are_distinguished_by_their_ends(make_workflow, client):
     workflow = make_workflow([("stop", {})], trigger="inbound_webhook", model="")
     secret = inbound.new_secret(workflow)
     for message in ("m" * 150 + "1", "m" * 150 + "2", "m" * 150 + "1"):
@@ -154,7 +154,7 @@ def test_long_ids_of_signed_calls_are_told_apart_by_their_ends(make_workflow, cl
     assert WorkflowExecution.objects.count() == 2
 
 
-def test_a_call_that_is_too_long_is_told_so(make_workflow, client):
+def test_a_call_that_is_too_long_is_notified_so(make_workflow, client):
     workflow = make_workflow([("stop", {})], trigger="inbound_webhook", model="")
     secret, body = inbound.new_secret(workflow), b'"' + b"x" * inbound.MAX_BODY + b'"'
     named = {

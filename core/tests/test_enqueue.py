@@ -27,7 +27,7 @@ def sent(source):
                 yield name
 
 
-def test_only_the_doorbell_sends_messages():
+def test_only_the_enqueuing_sends_messages():
     sources = [path for folder in FOLDERS for path in (BASE_DIR / folder).rglob("*.py")]
     product = [path for path in sources if "tests" not in path.parts]
     found = [(str(path.relative_to(BASE_DIR)), call) for path in product for call in sent(path.read_text())]

@@ -26,14 +26,14 @@ def report() -> dict[str, Any]:
     inputs = input_drift(by.model, frame)
     scores = score_drift(_scores_before(ids), by.scorer.score(frame).score if ids else np.zeros(0))
     calibration = calibration_drift(*_outcomes(by.origin.model_id))
-    told = warnings(inputs, scores, calibration) if by.model.learned else []
+    found = warnings(inputs, scores, calibration) if by.model.learned else []
     return {
         "model_version": by.origin.model_id,
         "leads": frame.n,
         "inputs": inputs,
         "scores": scores,
         "calibration": calibration,
-        "warnings": told,
+        "warnings": found,
     }
 
 

@@ -4,8 +4,8 @@ from django.db import connection
 
 from core import jobs
 from core.changes import ChangeBatch, consumers
+from core.lead_scoring.jobs import PENDING_JOB
 from core.lead_scoring.subject import features, subjects
-from core.lead_scoring.work import PENDING_JOB
 
 # What scoring writes itself is no column of any feature, so that scoring does not call for scoring.
 _MARK = """

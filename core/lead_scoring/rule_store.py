@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from core.lead_scoring.default_rules import DEFAULT_RULES
+from core.lead_scoring.feature_reader import FeatureReader, ruled_features
 from core.lead_scoring.history import looks
 from core.lead_scoring.model import Model
 from core.lead_scoring.models import ScoringRules
-from core.lead_scoring.reading import FeatureReader, ruled_features
 from core.lead_scoring.rules import RuleSet, rules_from_json
 
 # The newest closed leads whose mean points stand for a typical lead's.

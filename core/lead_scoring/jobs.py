@@ -14,7 +14,7 @@ from core import jobs
 from core.changes import acting_as
 from core.conditions import parse, record_q
 from core.errors import DomainError
-from core.lead_scoring import drifting, life, notices
+from core.lead_scoring import drift_check, model_lifecycle, notices
 from core.lead_scoring.models import ScoringJob, ScoringPending
 from core.lead_scoring.rescoring import rescore
 from core.lead_scoring.subject import subject
@@ -139,7 +139,7 @@ def _count_attempt(task_id: uuid.UUID) -> bool:
             job.finished_at = timezone.now()
         job.save()
         if job.status == Status.FAILED:
-            _tell_of_failure(job)
+            _notify_of_failure(job)
         return job.status == Status.RUNNING
 
 
@@ -148,10 +148,10 @@ def _fail(task_id: uuid.UUID, message: str) -> None:
         job = ScoringJob.objects.select_for_update().get(task_id=task_id)
         job.status, job.message, job.finished_at = Status.FAILED, message[:MESSAGE_LENGTH], timezone.now()
         job.save(update_fields=["status", "message", "finished_at"])
-        _tell_of_failure(job)
+        _notify_of_failure(job)
 
 
-def _tell_of_failure(job: ScoringJob) -> None:
+def _notify_of_failure(job: ScoringJob) -> None:
     """Administrators hear of a training that failed: until one succeeds, scores age."""
     if job.kind == Kind.RETRAIN:
         title = "Training the lead scores has failed"
@@ -189,7 +189,7 @@ def finish(job: ScoringJob, result: dict[str, Any]) -> None:
 
 
 def _retrain(job: ScoringJob) -> None:
-    row = life.retrain_model(job.requested_by_id)
+    row = model_lifecycle.retrain_model(job.requested_by_id)
     if row is None:
         finish(job, {"trained": False, "reason": "too few closed leads: the rules score"})
         return
@@ -200,7 +200,7 @@ def _retrain(job: ScoringJob) -> None:
     if row.verdict["suspicion"]:
         title = "The newest outcomes of leads look wrong"
         notices.send("scoring_suspicion", str(row.pk), title, row.verdict["suspicion"])
-    drifting.watch()
+    drift_check.watch()
 
 
 _WORK = {Kind.BULK: _score_slice, Kind.RETRAIN: _retrain}

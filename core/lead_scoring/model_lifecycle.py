@@ -14,14 +14,14 @@ from core.conf import conf
 from core.errors import ConflictError
 from core.lead_scoring.afterwards import filled_afterwards, suspects
 from core.lead_scoring.engine import current, read_artefact
+from core.lead_scoring.feature_reader import training_reader
 from core.lead_scoring.features import Frame
 from core.lead_scoring.history import Looks, looks
 from core.lead_scoring.leaks import strengths
 from core.lead_scoring.model import DamagedModelError, Model, model_from_json
 from core.lead_scoring.models import ScoringModel
-from core.lead_scoring.reading import training_reader
 from core.lead_scoring.retraining import Retrained, retrain
-from core.lead_scoring.ruling import newest_rules, rules_of, under_rules
+from core.lead_scoring.rule_store import newest_rules, rules_of, under_rules
 from core.lead_scoring.subject import subject
 from core.lead_scoring.training import RECIPE
 
