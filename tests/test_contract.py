@@ -9,7 +9,16 @@ import pytest
 from tests.live import ROOT, running_stack
 
 CONTRACT = ROOT / "tests" / "contract"
-ALONE = ["-c", "/dev/null", "-pno:django", "-pno:xdist", "-pno:cacheprovider", "-q", "--tb=short"]
+ALONE = [
+    "-c",
+    "/dev/null",
+    "-pno:django",
+    "-pno:xdist",
+    "-pno:cacheprovider",
+    "--confcutdir=.",
+    "-q",
+    "--tb=short",
+]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from backend.env import ConfigurationError, Env
 from backend.testing.stacks import Stack, fill, running_stack
 
 RUNNING = "The CRM is running. Ctrl-C stops it."
-CATCH_UP_SECONDS = 30
+CATCH_UP_SECONDS = 120
 pytestmark = pytest.mark.timeout(600)
 HEALTHY = {
     "status": "ok",

@@ -10,17 +10,22 @@ from core.entities.field_types import FieldType
 from core.errors import FieldIssue, InvalidError, ValueRefusedError, unknown
 
 
+def body_of(request: Request) -> Mapping[str, Any]:
+    """The body, which must be an object; none, and null, is an empty one. Raises InvalidError."""
+    body = {} if request.data is None else request.data
+    if not isinstance(body, Mapping):
+        raise InvalidError.of("", "Expected an object.", "not_an_object")
+    return body
+
+
 def only(request: Request, known: Mapping[str, FieldType]) -> dict[str, Any]:
     """The clean values of the body's fields; nothing but `known` may be in it. Null means not given.
 
     Raises InvalidError naming every field that is wrong.
     """
-    body = {} if request.data is None else request.data
-    if not isinstance(body, Mapping):
-        raise InvalidError.of("", "Expected an object.", "not_an_object")
     issues: list[FieldIssue] = []
     values: dict[str, Any] = {}
-    for name, raw in body.items():
+    for name, raw in body_of(request).items():
         if name not in known:
             issues.append(unknown(name, sorted(known)))
         elif raw is not None:

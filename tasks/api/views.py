@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from core.access import Permission
 from core.activities.api.viewsets import RecordViewSet
 from core.api import preconditions
+from core.api.bodies import body_of
 from tasks.api.filters import TaskFilterSet
 from tasks.api.serializers import CompletionSerializer, TaskSerializer
 from tasks.models import Task
@@ -59,7 +60,7 @@ class TaskViewSet(RecordViewSet):
     def _changed(self, request: Request, change: Callable[..., None]) -> Response:
         task = self.get_object()
         preconditions.check(request, task)
-        change(self.entity, task, request.data, request.user)
+        change(self.entity, task, body_of(request), request.user)
         return self.shown(request, task.pk)
 
     @action(methods=["get"], detail=False)

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission, ReadAllPolicy, role_allows, scopes
+from core.api.bodies import body_of
 from core.api.bulk import ids_in
 from core.api.parameters import record_id
 from core.api.schema.parts import FLAG, ID, TEXT, array_of, nullable, object_of
@@ -138,9 +139,7 @@ def _address(request: Request, job: ScoringJob) -> str:
 
 
 def _body(request: Request) -> Mapping[str, Any]:
-    body = request.data
-    if not isinstance(body, Mapping):
-        raise InvalidError.of("", "Expected an object.", "not_an_object")
+    body = body_of(request)
     for name in body:
         if name not in KEYS:
             raise InvalidError.unknown(name, sorted(KEYS))

@@ -98,7 +98,8 @@ EFFECTS = (
     "SELECT count(*), count(DISTINCT lead_id) FROM tasks_task WHERE title LIKE 'three%'",
     "SELECT count(*), count(DISTINCT object_id) FROM core_emailmessage",
     "SELECT count(*), count(DISTINCT object_id) FROM core_webhookdelivery",
-    "SELECT count(*), count(DISTINCT object_id) FROM core_notification WHERE type = 'workflow'",
+    # Messages of one step become one line that counts them.
+    "SELECT sum(count), sum(count) FROM core_notification WHERE type = 'workflow'",
     # A change caused by a run starts the next run, once.
     "SELECT count(*), count(DISTINCT object_id) FROM core_comment WHERE body LIKE 'chained%'",
     "SELECT count(*), count(DISTINCT object_id) FROM core_change WHERE entity = 'lead' AND changes ? 'tags'",

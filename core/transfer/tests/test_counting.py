@@ -118,7 +118,7 @@ def test_a_cell_beyond_all_bounds_is_refused_by_the_reader(monkeypatch):
     monkeypatch.setattr(counting, "FIELD_LIMIT", 1 << 20)
     content = b'a,b\n1,"' + b"x" * (20 << 20)
     assert count_rows(io.BytesIO(content), "utf-8", ",", 1, wide=True) is None
-    with pytest.raises(InvalidError, match="larger than 16 MB"):
+    with pytest.raises(InvalidError, match="line 2 is larger than 1 MiB"):
         list(delimited.records(io.BytesIO(content), "utf-8", Dialect()))
 
 

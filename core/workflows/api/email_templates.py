@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission, scopes
+from core.api.bodies import body_of
 from core.api.resources import FORCE, ResourceViewSet
 from core.api.schema.parts import ANYTHING, JSON, TEXT, array_of, object_of
 from core.entities import entities
@@ -57,7 +58,7 @@ class EmailTemplateViewSet(ResourceViewSet):
 
 def preview_run(template: EmailTemplate, request: Request) -> WorkflowExecution:
     """A run about the record the body names. Raises InvalidError, or NotVisibleError for a hidden one."""
-    data = request.data if isinstance(request.data, dict) else {}
+    data = dict(body_of(request))
     name, object_id = engine.record_named(data, template.entity)
     if object_id is None:
         missing = name or entities.keys()[0]

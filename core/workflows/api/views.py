@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from core import jobs
 from core.access import Permission, scopes
-from core.api.bodies import only, takes_no_body
+from core.api.bodies import body_of, only, takes_no_body
 from core.api.bulk import ids_in, matching_ids
 from core.api.pagination import numbered
 from core.api.parameters import PAGES
@@ -92,7 +92,7 @@ class WorkflowViewSet(ResourceViewSet):
         or `{"filter": {"city": "Oslo"}}`. Anything else in the body is the runs' payload."""
         workflow = self.get_object()
         definition.require_scopes(definition.definition_of(workflow), request.user)
-        data = _object(request)
+        data = dict(body_of(request))
         several = records_named(request.user, workflow, data)
         if several is not None:
             entity, ids = several
@@ -179,7 +179,7 @@ class WorkflowViewSet(ResourceViewSet):
     def test(self, request: Request, pk: str) -> Response:
         """Dry run on one record: which conditions hold, what each action would do. Changes nothing."""
         workflow = self._asked(pk)
-        data = _object(request)
+        data = dict(body_of(request))
         entity, object_id = record_seen(request.user, workflow, data)
         given = self._definition(workflow)
         return Response(preview.dry_run(workflow, given, object_id, workflow.run_as, data, entity))
@@ -255,10 +255,3 @@ def _described(item: Any, params: Any) -> dict[str, Any]:
         {"name": p.name, "required": p.required, "template": p.template, "help": p.help_text} for p in params
     ]
     return {"name": item.name, "models": list(item.entities), "help": item.help_text, "params": shown}
-
-
-def _object(request: Request) -> dict[str, Any]:
-    """The body, which must be an object."""
-    if not isinstance(request.data or {}, dict):
-        raise InvalidError.of("", "Expected an object.", "not_an_object")
-    return dict(request.data or {})
