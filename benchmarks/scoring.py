@@ -75,11 +75,11 @@ def step_train(leads: int) -> dict[str, Any]:
     from core.lead_scoring.boosting import booster_matrix
     from core.lead_scoring.default_rules import DEFAULT_RULES
     from core.lead_scoring.feature_reader import training_reader
-    from core.lead_scoring.history import looks
+    from core.lead_scoring.history import training_snapshots
     from core.lead_scoring.inputs import encode_all, learn_inputs
     from core.lead_scoring.training import train
 
-    reading, seen = clock(lambda: looks(training_reader()))
+    reading, seen = clock(lambda: training_snapshots(training_reader()))
     rows = min(leads, seen.frame.n)
     frame = seen.frame.take(slice(seen.frame.n - rows, None))
     won = seen.won[-rows:]

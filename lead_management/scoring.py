@@ -11,16 +11,24 @@ from django.utils import timezone
 from core.changes import current
 from core.lead_scoring import LeadScoringEngine
 from core.lead_scoring.features import Kind
-from core.lead_scoring.subject import Batch, Subject, days, days_since, feature, plain, subjects
+from core.lead_scoring.scoring_target import (
+    Batch,
+    ScoringTarget,
+    days,
+    days_since,
+    feature,
+    plain,
+    scoring_targets,
+)
 from lead_management.job_titles import function_of, seniority_of
 from lead_management.mail_domains import business_domain
 from lead_management.models import Lead, LeadStatus
 
 CLOSED = (LeadStatus.CONVERTED, LeadStatus.LOST, LeadStatus.UNQUALIFIED)
 
-subjects.register(
+scoring_targets.register(
     "lead",
-    Subject(
+    ScoringTarget(
         entity="lead",
         won=Q(status=LeadStatus.CONVERTED),
         lost=Q(status__in=(LeadStatus.LOST, LeadStatus.UNQUALIFIED)),

@@ -18,6 +18,8 @@ RETIRED = {
     "doorbell": "enqueue on commit",
     "doors": "endpoints",
     "drifting": "drift check",
+    "foretell": "predict",
+    "foretold": "predicted",
     "gathered": "coalesce",
     "guarding": "CSV injection",
     "heir": "default",

@@ -24,7 +24,7 @@ def line(pairs: Iterable[tuple[float, float]]) -> Line:
 
 
 def reliability_line(card: dict[str, Any]) -> Line:
-    """Foretold against observed share won."""
+    """Predicted against observed share won."""
     return line((p["predicted"], p["observed"]) for p in card.get("reliability", []))
 
 

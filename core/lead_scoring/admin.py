@@ -35,7 +35,7 @@ class ScoringModelAdmin(ReadOnlyAdmin):
         "created_at",
         "activated_at",
     )
-    actions_detail = ("card", "put_in_force")
+    actions_detail = ("card", "activate_model")
 
     @admin.display(description="Log loss")
     def log_loss(self, row: ScoringModel) -> str:
@@ -74,18 +74,18 @@ class ScoringModelAdmin(ReadOnlyAdmin):
         self.message_user(request, "The feature is left out; a new model is being trained.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:core_scoringmodel_change", args=[object_id]))
 
-    @action(description="Put in force", permissions=["end"], url_path="put-in-force")
-    def put_in_force(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    @action(description="Activate", permissions=["end"], url_path="activate")
+    def activate_model(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Score all leads with this model from now on, whatever the gate said."""
         back = reverse("admin:core_scoringmodel_change", args=[object_id])
-        return self.excused(request, lambda: self._put_in_force(request, object_id, back), back)
+        return self.excused(request, lambda: self._activate(request, object_id, back), back)
 
-    def _put_in_force(self, request: HttpRequest, object_id: str, back: str) -> HttpResponse:
+    def _activate(self, request: HttpRequest, object_id: str, back: str) -> HttpResponse:
         if request.method != "POST":
             row = self.get_queryset(request).get(pk=object_id)
-            context = {**self.admin_site.each_context(request), "title": f"Put model {row.pk} in force?"}
+            context = {**self.admin_site.each_context(request), "title": f"Activate model {row.pk}?"}
             return TemplateResponse(
-                request, "admin/core/put_in_force.html", context | {"row": row, "back": back}
+                request, "admin/core/activate_model.html", context | {"row": row, "back": back}
             )
         model_lifecycle.activate(self.get_queryset(request).get(pk=object_id))
         jobs.start(ScoringJob.Kind.BULK)

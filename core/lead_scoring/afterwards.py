@@ -7,7 +7,7 @@ from django.db import connection
 
 from core.lead_scoring.history import CHUNK, closed_leads
 from core.lead_scoring.leaks import SUSPECT
-from core.lead_scoring.subject import PREFIX, all_features, subject
+from core.lead_scoring.scoring_target import PREFIX, all_features, target
 
 # Filled afterwards in most won leads and in few lost ones.
 MOST, FEW = 0.5, 0.2
@@ -74,7 +74,7 @@ def _written(leads: list[tuple]) -> dict[str, tuple[int, int]]:
     with connection.cursor() as cursor:
         for start in range(0, len(leads), CHUNK):
             part = leads[start : start + CHUNK]
-            cursor.execute(_WRITTEN, [[one[0] for one in part], [one[2] for one in part], subject().entity])
+            cursor.execute(_WRITTEN, [[one[0] for one in part], [one[2] for one in part], target().entity])
             for key, late, known in cursor.fetchall():
                 before = found.get(key, (0, 0))
                 found[key] = (before[0] + late, before[1] + known)
@@ -106,7 +106,7 @@ def _counts(leads: list[tuple]) -> dict[tuple[bool, str], int]:
         for start in range(0, len(leads), CHUNK):
             part = leads[start : start + CHUNK]
             columns = [[one[0] for one in part], [one[2] for one in part], [one[3] for one in part]]
-            cursor.execute(_FILLED, [*columns, subject().entity])
+            cursor.execute(_FILLED, [*columns, target().entity])
             for won, key, count in cursor.fetchall():
                 found[(won, key)] = found.get((won, key), 0) + count
     return found

@@ -10,8 +10,8 @@ from core.lead_scoring import engine
 from core.lead_scoring.models import LeadScore
 from core.lead_scoring.rescoring import rescore
 from core.lead_scoring.scorer import Scored
+from core.lead_scoring.scoring_target import target
 from core.lead_scoring.storing import WORTH_RECORDING
-from core.lead_scoring.subject import subject
 
 
 def score_one(lead: int, user: Any) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
 
     Raises NotVisibleError, or ForbiddenError for one they only see.
     """
-    by, about = engine.current(), subject().definition
+    by, about = engine.current(), target().definition
     scopes.require(user, about.plural)
     rows = about.model.objects.filter(pk=lead, archived_at=None)
     known = ("lead_score", "conversion_probability", "scored_at")

@@ -28,11 +28,11 @@ def class_prior(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
 def ruled(rules: RuleSet) -> Baseline:
     """The rules alone, Platt-scaled."""
 
-    def foretell(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    def predict(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
         calibration = rule_calibration(training_of(past, won, rules))
         return Scorer(rules_only(rules, *calibration, {})).probabilities(future)
 
-    return foretell
+    return predict
 
 
 def odoo_bayes(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
@@ -55,21 +55,21 @@ def logistic_regression(past: Frame, won: np.ndarray, future: Frame) -> np.ndarr
     )
     encoder = OneHotEncoder(handle_unknown="ignore", min_frequency=10)
     prepared = make_column_transformer((numeric, numbers), (encoder, texts))
-    return _foretold(make_pipeline(prepared, LogisticRegression(max_iter=500)), past, won, future)
+    return _fit_and_predict(make_pipeline(prepared, LogisticRegression(max_iter=500)), past, won, future)
 
 
 def random_forest(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
     from sklearn.ensemble import RandomForestClassifier  # heavy, evaluation only
 
     forest = RandomForestClassifier(200, min_samples_leaf=5, n_jobs=2, random_state=SEED)
-    return _foretold(_with_codes(past, forest, impute=True), past, won, future)
+    return _fit_and_predict(_with_codes(past, forest, impute=True), past, won, future)
 
 
 def plain_boosting(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
     from sklearn.ensemble import HistGradientBoostingClassifier  # heavy, evaluation only
 
     booster = HistGradientBoostingClassifier(random_state=SEED)
-    return _foretold(_with_codes(past, booster, impute=False), past, won, future)
+    return _fit_and_predict(_with_codes(past, booster, impute=False), past, won, future)
 
 
 def _with_codes(past: Frame, model: Any, *, impute: bool) -> Any:
@@ -84,7 +84,7 @@ def _with_codes(past: Frame, model: Any, *, impute: bool) -> Any:
     return make_pipeline(make_column_transformer((numeric, numbers), (encoder, texts)), model)
 
 
-def _foretold(pipeline: Any, past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+def _fit_and_predict(pipeline: Any, past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
     return pipeline.fit(plain_table(past), won).predict_proba(plain_table(future))[:, 1]
 
 

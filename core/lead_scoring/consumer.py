@@ -5,7 +5,7 @@ from django.db import connection
 from core import jobs
 from core.changes import ChangeBatch, consumers
 from core.lead_scoring.jobs import PENDING_JOB
-from core.lead_scoring.subject import features, subjects
+from core.lead_scoring.scoring_target import features, scoring_targets
 
 # What scoring writes itself is no column of any feature, so that scoring does not call for scoring.
 _MARK = """
@@ -23,7 +23,7 @@ DELETE FROM core_leadscore WHERE lead_id IN (
 
 def consume(batch: ChangeBatch) -> None:
     """Mark the leads of a batch that were made, or changed in something features are made of."""
-    if batch.entity not in subjects:
+    if batch.entity not in scoring_targets:
         return
     with connection.cursor() as cursor:
         cursor.execute(_FORGET, [batch.ids])

@@ -68,6 +68,6 @@ def warnings(inputs: list[dict[str, Any]], scores: float | None, calibration: di
     if calibration.get("ece", 0.0) > CALIBRATION_WARNING:
         found.append(
             f"of the newest closed leads {calibration['observed']:.0%} were won, "
-            f"{calibration['predicted']:.0%} were foretold"
+            f"{calibration['predicted']:.0%} were predicted"
         )
     return found

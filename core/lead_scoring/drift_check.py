@@ -1,4 +1,4 @@
-"""Watching the model in force: are the leads still those it knows, do its probabilities still come true?"""
+"""Watching the active model: are the leads still those it knows, do its probabilities still come true?"""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from core.lead_scoring import notices
 from core.lead_scoring.drift import calibration_drift, input_drift, score_drift, warnings
 from core.lead_scoring.engine import current
 from core.lead_scoring.models import LeadScore, ScoringModel
-from core.lead_scoring.subject import subject
+from core.lead_scoring.scoring_target import target
 
 RECENT = 2_000
 TYPE = "scoring_drift"
@@ -18,7 +18,7 @@ TYPE = "scoring_drift"
 def report() -> dict[str, Any]:
     """Drift of inputs and scores over the newest leads, of calibration over the newest closed ones."""
     by = current()
-    about = subject()
+    about = target()
     newest = (
         about.model.objects.filter(archived_at=None).order_by("-pk").values_list("pk", flat=True)[:RECENT]
     )
@@ -47,7 +47,7 @@ def _outcomes(model_id: int | None) -> tuple[np.ndarray, np.ndarray]:
     row = ScoringModel.objects.filter(pk=model_id).first()
     if row is None or row.activated_at is None:
         return np.zeros(0), np.zeros(0)
-    about = subject()
+    about = target()
     closed = about.model.objects.filter(about.won | about.lost, created_at__gt=row.activated_at)
     won = set(closed.filter(about.won).values_list("pk", flat=True))
     given = LeadScore.objects.filter(pk__in=closed.values("pk"), model_id=model_id)

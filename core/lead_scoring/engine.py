@@ -1,4 +1,4 @@
-"""Scoring with whatever is in force: the active model, or the rules while there is none."""
+"""Scoring with the active model, or with the rules while there is none."""
 
 import logging
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ FIRST_INTERCEPT = -1.3862943611198906
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model ready to score, what it came from, and what is wrong with the one that should be in force."""
+    """A model ready to score, what it came from, and why the active model could not be used, if so."""
 
     scorer: Scorer
     origin: Origin
@@ -49,7 +49,7 @@ _cached: tuple[tuple[int | None, str, int | None], Loaded] | None = None
 
 
 def current() -> Loaded:
-    """What scores now. Each process keeps it until another model or rule set is in force: one query says so.
+    """What scores now. Each process keeps it until another model or rule set is active: one query says so.
 
     A damaged, foreign or newer model means the rules, with a warning.
     """
@@ -60,7 +60,7 @@ def current() -> Loaded:
     return _cached[1]
 
 
-_IN_FORCE = """
+_ACTIVE = """
 SELECT m.id, coalesce(m.hash, ''), (SELECT max(id) FROM core_scoringrules)
 FROM (SELECT 1) AS one LEFT JOIN core_scoringmodel m ON m.status = 'active'
 """
@@ -69,7 +69,7 @@ FROM (SELECT 1) AS one LEFT JOIN core_scoringmodel m ON m.status = 'active'
 def _key() -> tuple[int | None, str, int | None]:
     """(active model, its hash, newest rule set), in one query."""
     with connection.cursor() as cursor:
-        cursor.execute(_IN_FORCE)
+        cursor.execute(_ACTIVE)
         return cursor.fetchone()
 
 

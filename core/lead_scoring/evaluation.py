@@ -67,7 +67,7 @@ def evaluate(
     allowed: Sequence[str] = (),
     progress: Callable[[str], None] = lambda sentence: None,
 ) -> Evaluation:
-    """Rows in time order; the last half in blocks, each foretold by models of all rows before it.
+    """Rows in time order; the last half in blocks, each predicted by models of all rows before it.
 
     The baselines are given the features that the pipeline keeps, so that a leak flatters no one.
     """
@@ -83,17 +83,17 @@ def evaluate(
         found.shares.append((float(outcomes.mean()), float(won[max(0, 2 * start - end) : start].mean())))
         _note(found, PIPELINE, outcomes, Scorer(model).probabilities(future))
         past, future = past.without(dropped), future.without(dropped)
-        for name, foretell in models(rules).items():
-            _note(found, name, outcomes, _or_prior(foretell, past, won[:start], future))
+        for name, predict in models(rules).items():
+            _note(found, name, outcomes, _or_prior(predict, past, won[:start], future))
     return found
 
 
-def _or_prior(foretell: baselines.Baseline, past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
-    """A baseline that cannot learn from one class, or from features that tell nothing apart, foretells the
+def _or_prior(predict: baselines.Baseline, past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    """A baseline that cannot learn from one class, or from features that tell nothing apart, predicts the
     class prior."""
     if won.min() == won.max() or not learn_inputs(past)[0]:
         return baselines.class_prior(past, won, future)
-    return foretell(past, won, future)
+    return predict(past, won, future)
 
 
 def _note(found: Evaluation, name: str, won: np.ndarray, probability: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from core.lead_scoring.features import Frame, frame_of
 from core.lead_scoring.model import Model
 from core.lead_scoring.models import BarredFeature
 from core.lead_scoring.rules import RuleSet
-from core.lead_scoring.subject import Batch, Feature, all_features, days, feature_of, features, subject
+from core.lead_scoring.scoring_target import Batch, Feature, all_features, days, feature_of, features, target
 
 
 class FeatureReader:
@@ -24,7 +24,7 @@ class FeatureReader:
     def stored(self, ids: Sequence[int]) -> tuple[list[int], Frame]:
         """The records of `ids` that exist, in order of id, as they are now: one query beside the features'
         own."""
-        rows = subject().model.objects.filter(pk__in=ids).order_by("pk").values_list("pk", *self.columns)
+        rows = target().model.objects.filter(pk__in=ids).order_by("pk").values_list("pk", *self.columns)
         return self.rows(list(rows))
 
     def rows(self, rows: list[tuple[Any, ...]]) -> tuple[list[int], Frame]:
@@ -40,7 +40,7 @@ class FeatureReader:
 
     def values(self, values: Mapping[str, Any]) -> Frame:
         """A record about to be made of these values by table column."""
-        model = subject().model
+        model = target().model
         absent = {
             c: model._meta.get_field(_field(model, c)).get_default() for c in self.columns if c not in values
         }

@@ -92,8 +92,8 @@ def held_out(n: int) -> int:
 def compare(
     won: np.ndarray, against: str, incumbent: np.ndarray, challenger: np.ndarray, weights: np.ndarray
 ) -> Comparison:
-    """95 % interval by the normal law. `weights` of several looks at one lead add up to one: they count as
-    one lead, not as several."""
+    """95 % interval by the normal law. `weights` of several snapshots of one lead add up to one: they count
+    as one lead, not as several."""
     gains = log_losses(won, incumbent) - log_losses(won, challenger)
     leads = max(float(weights.sum()), 1.0)
     mean = float(weights @ gains / leads)

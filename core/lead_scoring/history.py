@@ -1,7 +1,7 @@
 """Leads as they were when they might have been scored, for training: what came later is undone.
 
-Each closed lead is looked at some days after its creation (LANDMARKS), as long as it was still open then; the
-change table gives back what its columns held.
+Of each closed lead there is a snapshot some days after its creation (LANDMARKS), as long as it was still
+open then; the change table gives back what its columns held.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from django.db.models import BooleanField, ExpressionWrapper
 
 from core.lead_scoring.feature_reader import FeatureReader
 from core.lead_scoring.features import Frame
-from core.lead_scoring.subject import Batch, days, subject
+from core.lead_scoring.scoring_target import Batch, days, target
 
 LANDMARKS = (0, 7, 30)
 # The newest closed leads that are learned from: older ones would hardly weigh, and a training has minutes.
@@ -27,13 +27,14 @@ GRACE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Looks at closed leads, in order of their creation: one row each. Each lead weighs one in all."""
+class TrainingSnapshots:
+    """States of closed leads some days after their creation, one row each, in order of creation. The rows of
+    a lead weigh one together."""
 
     frame: Frame
     won: np.ndarray
     weight: np.ndarray
-    # Which lead each look is at, by its place among them.
+    # Which lead each row is about, by its place among them.
     group: np.ndarray
     leads: int
     start: datetime | None
@@ -46,7 +47,7 @@ def closed_leads(most: int = MOST_LEADS) -> list[tuple[int, datetime, datetime, 
     A lead was closed when it was converted, else when its outcome column last changed, else at its last
     change.
     """
-    about = subject()
+    about = target()
     is_won = ExpressionWrapper(about.won, output_field=BooleanField())
     closed = about.model.objects.filter(about.won | about.lost).order_by("-created_at", "-pk")
     found = closed.values_list("pk", "created_at", "updated_at", about.closed_column, is_won)[:most]
@@ -65,7 +66,7 @@ WHERE entity = %s AND object_id = ANY(%s) AND changes ? %s GROUP BY object_id
 
 
 def _decided(ids: Sequence[int]) -> dict[int, datetime]:
-    about = subject()
+    about = target()
     found: dict[int, datetime] = {}
     with connection.cursor() as cursor:
         for start in range(0, len(ids), CHUNK):
@@ -75,8 +76,8 @@ def _decided(ids: Sequence[int]) -> dict[int, datetime]:
     return found
 
 
-def looks(reader: FeatureReader, most: int = MOST_LEADS) -> Looks:
-    """Every look at the newest closed leads, `most` at most, as features."""
+def training_snapshots(reader: FeatureReader, most: int = MOST_LEADS) -> TrainingSnapshots:
+    """Every snapshot of the newest closed leads, `most` at most, as features."""
     leads = closed_leads(most)
     plan = [
         (i, pk, created + timedelta(days=after), won)
@@ -86,7 +87,7 @@ def looks(reader: FeatureReader, most: int = MOST_LEADS) -> Looks:
     ]
     counts = np.bincount([one[0] for one in plan], minlength=len(leads)) if plan else np.zeros(0)
     parts = [reader.frame(batch) for batch in _batches(reader, plan)]
-    return Looks(
+    return TrainingSnapshots(
         frame=_joined(reader, parts),
         won=np.array([float(won) for *_, won in plan]),
         weight=np.array([1 / counts[i] for i, *_ in plan]),
@@ -113,7 +114,7 @@ def _batches(reader: FeatureReader, plan: list[tuple[int, int, datetime, bool]])
 
 def as_of(columns: Sequence[str], ids: Sequence[int], moments: Sequence[datetime]) -> Batch:
     """Columns of records as they were at a moment each; the same record may be asked for several times."""
-    rows = subject().model.objects.filter(pk__in=set(ids)).values_list("pk", *columns)
+    rows = target().model.objects.filter(pk__in=set(ids)).values_list("pk", *columns)
     present = {pk: values for pk, *values in rows}
     states = [list(present[pk]) for pk in ids]
     place = {name: j for j, name in enumerate(columns)}
@@ -139,7 +140,7 @@ def _undone(
     columns: Sequence[str], ids: Sequence[int], moments: Sequence[datetime]
 ) -> list[tuple[int, str, Any]]:
     """(place, column, value at the moment) for all that changed since."""
-    about = subject()
+    about = target()
     late = [moment + GRACE for moment in moments]
     with connection.cursor() as cursor:
         cursor.execute(_UNDONE, [list(ids), late, about.entity, list(columns)])
@@ -150,5 +151,5 @@ def _undone(
 def _value(name: str, old: Any) -> Any:
     """A value of the change table as the model's field has it."""
     parsed = orjson.loads(old) if isinstance(old, str) else old
-    field = next(f for f in subject().model._meta.concrete_fields if f.attname == name)
+    field = next(f for f in target().model._meta.concrete_fields if f.attname == name)
     return parsed if isinstance(parsed, list | dict) or field.is_relation else field.to_python(parsed)

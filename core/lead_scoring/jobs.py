@@ -17,7 +17,7 @@ from core.errors import DomainError
 from core.lead_scoring import drift_check, model_lifecycle, notices
 from core.lead_scoring.models import ScoringJob, ScoringPending
 from core.lead_scoring.rescoring import rescore
-from core.lead_scoring.subject import subject
+from core.lead_scoring.scoring_target import target
 
 log = logging.getLogger(__name__)
 SLICE = 20_000
@@ -36,7 +36,7 @@ BUSY = "busy"
 def score_ids(ids: list[int], *, always: bool = True) -> dict[int, int]:
     """Score some leads now and store it, in one transaction; the scores of those there were, by id."""
     with acting_as(None, source="system"):
-        found, scored, _ = rescore(subject().model.objects.filter(pk__in=ids), always=always)
+        found, scored, _ = rescore(target().model.objects.filter(pk__in=ids), always=always)
     return dict(zip(found, scored.score.tolist(), strict=True))
 
 
@@ -174,7 +174,7 @@ def _score_slice(job: ScoringJob) -> None:
 
 def selected(job: ScoringJob) -> QuerySet:
     """The leads a job is about, those its user may not change left out."""
-    about = subject().definition
+    about = target().definition
     seen = about.visible_to(job.requested_by) if job.requested_by else about.model.objects
     rows = seen.filter(archived_at=None)
     if "ids" in job.selection:
@@ -207,7 +207,7 @@ _WORK = {Kind.BULK: _score_slice, Kind.RETRAIN: _retrain}
 
 
 def sweep() -> int:
-    """Ring for every job that is open and for leads that wait; how many jobs."""
+    """Enqueue every open job, and the leads that wait; how many jobs."""
     waiting = _waiting()
     for task_id in waiting:
         jobs.enqueue(RUN_JOB, task_id)
@@ -216,7 +216,7 @@ def sweep() -> int:
     return len(waiting)
 
 
-def work_off_all(stopped: Callable[[], bool]) -> int:
+def run_pending(stopped: Callable[[], bool]) -> int:
     """Score the leads that wait and take a turn at every open job, here; how much there was to do."""
     done = score_pending()
     return done + sum(run_job(task_id) != BUSY for task_id in _waiting() if not stopped())

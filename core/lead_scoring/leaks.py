@@ -6,7 +6,7 @@ from core.lead_scoring.features import Frame
 from core.lead_scoring.inputs import Input, learn_inputs
 from core.lead_scoring.metrics import auc
 
-# A single feature that foretells the outcome better than this is taken for its consequence.
+# A single feature that predicts the outcome better than this is taken for its consequence.
 LIMIT = 0.95
 # From here on it is a suspect, where the change table shows that it is mostly written after the outcome.
 SUSPECT = 0.8
@@ -20,7 +20,7 @@ def leaks(frame: Frame, won: np.ndarray, groups: np.ndarray | None = None) -> di
     """Feature → why it is taken for a leak: its value, or whether it is filled, predicts alone."""
     found = strengths(frame, won, groups)
     return {
-        key: f"{what} alone foretells the outcome (AUC {value:.3f})"
+        key: f"{what} alone predicts the outcome (AUC {value:.3f})"
         for key, (value, what) in found.items()
         if value > LIMIT
     }

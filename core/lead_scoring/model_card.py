@@ -66,7 +66,7 @@ def importance(scorer: Scorer, frame: Frame, won: np.ndarray) -> list[dict[str, 
 
 
 def segments(frame: Frame, won: np.ndarray, probability: np.ndarray) -> list[dict[str, Any]]:
-    """Foretold and observed share won for the commonest values of every category."""
+    """Predicted and observed share won for the commonest values of every category."""
     found = []
     for spec in frame.specs:
         if spec.kind == Kind.CATEGORY:

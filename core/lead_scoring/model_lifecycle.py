@@ -1,4 +1,4 @@
-"""The life of a model: trained, judged, put in force or not, retired, brought back, carried as a file."""
+"""The life of a model: trained, judged, activated or rejected, retired, rolled back to, carried as a file."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from core.lead_scoring.afterwards import filled_afterwards, suspects
 from core.lead_scoring.engine import current, read_artefact
 from core.lead_scoring.feature_reader import training_reader
 from core.lead_scoring.features import Frame
-from core.lead_scoring.history import Looks, looks
+from core.lead_scoring.history import TrainingSnapshots, training_snapshots
 from core.lead_scoring.leaks import strengths
 from core.lead_scoring.model import DamagedModelError, Model, model_from_json
 from core.lead_scoring.models import ScoringModel
 from core.lead_scoring.retraining import Retrained, retrain
 from core.lead_scoring.rule_store import newest_rules, rules_of, under_rules
-from core.lead_scoring.subject import subject
+from core.lead_scoring.scoring_target import target
 from core.lead_scoring.training import RECIPE
 
 Status = ScoringModel.Status
@@ -37,7 +37,7 @@ def retrain_model(user_id: int | None = None) -> ScoringModel | None:
     Reads outside any transaction of its own; only the new row and the change of champion are written
     together.
     """
-    seen = looks(training_reader())
+    seen = training_snapshots(training_reader())
     afterwards = {k: why for k, why in filled_afterwards().items() if k not in conf.SCORING_ALLOWED_FEATURES}
     frame = seen.frame.without(afterwards)
     champion = _champion()
@@ -57,23 +57,23 @@ def retrain_model(user_id: int | None = None) -> ScoringModel | None:
     row = ScoringModel(
         status=Status.REJECTED,
         artefact=made.model.to_json(),
-        twin=made.twin.to_json(),
+        holdout_model=made.holdout_model.to_json(),
         card=made.card | {"dropped": dropped, "suspects": _suspects(frame, seen), "outcomes": outcomes()},
         verdict=_verdict(made, goes_live),
         trained_by_id=user_id,
         **_described(made.model, seen),
     )
-    return _put_down(row, live=goes_live)
+    return _save_model(row, live=goes_live)
 
 
-def _suspects(frame: Frame, seen: Looks) -> dict[str, Any]:
+def _suspects(frame: Frame, seen: TrainingSnapshots) -> dict[str, Any]:
     found = suspects(strengths(frame, seen.won, seen.group))
     return {key: one for key, one in found.items() if key not in conf.SCORING_ALLOWED_FEATURES}
 
 
 def outcomes() -> int:
     """How many records have an outcome now."""
-    about = subject()
+    about = target()
     return about.model.objects.filter(about.won | about.lost).count()
 
 
@@ -105,22 +105,25 @@ def _verdict(made: Retrained, goes_live: bool) -> dict[str, Any]:
     return found
 
 
-def _described(model: Model, seen: Looks) -> dict[str, Any]:
+def _described(model: Model, seen: TrainingSnapshots) -> dict[str, Any]:
     window = {"window_start": seen.start, "window_end": seen.end}
     counts = {"leads": model.about["leads"], "wins": model.about["wins"]}
     return window | counts | {"hash": model.to_json()["hash"]}
 
 
 def _champion() -> Model | None:
-    """The twin of the active model: what it was before it saw the newest leads, under the rules of now."""
-    row = ScoringModel.objects.filter(status=Status.ACTIVE).values("twin").first()
+    """What stands for the active model when a challenger is judged: its fit without the newest leads, under
+    the present rules."""
+    row = ScoringModel.objects.filter(status=Status.ACTIVE).values("holdout_model").first()
     try:
-        return under_rules(model_from_json(row["twin"]), newest_rules()) if row and row["twin"] else None
+        if row is None or row["holdout_model"] is None:
+            return None
+        return under_rules(model_from_json(row["holdout_model"]), newest_rules())
     except DamagedModelError:
         return None
 
 
-def _put_down(row: ScoringModel, *, live: bool) -> ScoringModel:
+def _save_model(row: ScoringModel, *, live: bool) -> ScoringModel:
     with transaction.atomic():
         row.save()
         if live:
@@ -129,15 +132,15 @@ def _put_down(row: ScoringModel, *, live: bool) -> ScoringModel:
 
 
 def activate(row: ScoringModel) -> None:
-    """Put a model in force instead of the active one, in the caller's transaction.
+    """Make a model the active one instead of the present, in the caller's transaction.
 
     Raises ConflictError for one that cannot be read. Whoever calls has all leads scored anew.
     """
     row.activated_at = timezone.now()
-    _put_in_force(row)
+    _activate(row)
 
 
-def _put_in_force(row: ScoringModel) -> None:
+def _activate(row: ScoringModel) -> None:
     try:
         read_artefact({"artefact": row.artefact, "hash": row.hash})
     except DamagedModelError as error:
@@ -150,7 +153,7 @@ def _put_in_force(row: ScoringModel) -> None:
 
 
 def roll_back() -> ScoringModel | None:
-    """Put in force what was before the active model; None: the rules alone, when nothing was."""
+    """Activate the model before the active one; None: the rules alone, where there was none."""
     with transaction.atomic():
         active = ScoringModel.objects.select_for_update().filter(status=Status.ACTIVE).first()
         if active is None:
@@ -161,12 +164,12 @@ def roll_back() -> ScoringModel | None:
         active.save(update_fields=["status"])
         if previous:
             # It keeps the time it first went live: rolling back again goes further back.
-            _put_in_force(previous)
+            _activate(previous)
     return previous
 
 
 def export_model(path: Path | None = None) -> Path:
-    """Write the model in force to a file, whole or not at all; LEAD_SCORING_MODEL_PATH by default."""
+    """Write the active model to a file, whole or not at all; LEAD_SCORING_MODEL_PATH by default."""
     target = Path(path or settings.LEAD_SCORING_MODEL_PATH)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f"{target.name}.{os.getpid()}.part")

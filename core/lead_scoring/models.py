@@ -15,7 +15,7 @@ from core.access.policies import EVERYTHING
 class ScoringModel(models.Model):
     """One training's artefact with all that is known of it. Its id is the version scores refer to.
 
-    `twin` is the same recipe fitted without the newest leads: it stands for the model when the next
+    `holdout_model` is the same recipe fitted without the newest leads: it stands for the model when the next
     challenger is judged.
     """
 
@@ -28,7 +28,7 @@ class ScoringModel(models.Model):
 
     status = models.CharField(max_length=10, choices=Status.choices)
     artefact = models.JSONField()
-    twin = models.JSONField(null=True)
+    holdout_model = models.JSONField(null=True)
     card = models.JSONField(default=dict)
     verdict = models.JSONField(default=dict)
     hash = models.CharField(max_length=64)

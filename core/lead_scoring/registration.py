@@ -23,4 +23,4 @@ routes.register("scoring/barred_features", BarredFeatureViewSet)
 routes.register("scoring", ScoringRulesViewSet, "scoring_rules")
 routes.register("scoring", ScoringViewSet)
 
-standalone_runner.background_jobs.register("scoring", jobs.work_off_all)
+standalone_runner.background_jobs.register("scoring", jobs.run_pending)

@@ -1,7 +1,7 @@
 """Stored leads scored and written: under a lock from before they are read until the transaction ends.
 
-Whoever changes such a lead meanwhile waits, and so does another scoring. What is in force is asked for behind
-the lock. So no score of an older state, or under older rules, is written over a newer one.
+Whoever changes such a lead meanwhile waits, and so does another scoring. The active model and rules are read
+behind the lock. So no score of an older state, or under older rules, is written over a newer one.
 """
 
 from typing import Any
@@ -10,8 +10,8 @@ from django.db.models import QuerySet
 
 from core.lead_scoring import engine
 from core.lead_scoring.scorer import Scored
+from core.lead_scoring.scoring_target import target
 from core.lead_scoring.storing import store
-from core.lead_scoring.subject import subject
 
 
 def rescore(
@@ -36,5 +36,5 @@ def _locked(rows: QuerySet, limit: int | None) -> tuple[engine.Loaded, list[tupl
     now = engine.current()
     if now.reader.columns == before.reader.columns:
         return now, found
-    again = subject().model.objects.filter(pk__in=[row[0] for row in found]).order_by("pk")
+    again = target().model.objects.filter(pk__in=[row[0] for row in found]).order_by("pk")
     return now, list(again.values_list("pk", *now.reader.columns))

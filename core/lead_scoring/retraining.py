@@ -24,16 +24,16 @@ FIRST_STEPS = (0.6, 0.4, 0.2)
 
 @dataclass(frozen=True)
 class Retrained:
-    """`model` is what may go live; `twin` was fitted without the newest leads, on which `verdict` and `card`
-    were made.
+    """`model` is what may go live; `holdout_model` was fitted without the newest leads, and `verdict` and
+    `card` were made on those.
 
-    The twin stands for the model when the next challenger is judged, so that a champion is never judged on
-    leads it learned from. `model` is the twin itself where the challenger was refused, and where the newest
-    leads are suspicious: `suspicion` then says why they were left out.
+    It stands for the model when the next challenger is judged, so that a champion is never judged on leads
+    it learned from. `model` is `holdout_model` itself where the challenger was refused, and where the
+    newest leads are suspicious: `suspicion` then says why they were left out.
     """
 
     model: Model
-    twin: Model
+    holdout_model: Model
     verdict: Verdict
     card: dict[str, Any]
     suspicion: str = ""
@@ -51,18 +51,18 @@ def retrain(
 ) -> Retrained:
     """Train on leads in time order. Without a champion the rules and the class prior are to be beaten."""
     leads = leads_of(frame, won, rules, weights, groups, allowed)
-    twin, verdict, incumbent = judged(leads, champion)
+    holdout_model, verdict, incumbent = judged(leads, champion)
     split = steps(leads.weights, first=champion is None)[-1][0]
     newest = leads.part(split, len(won))
-    measured = card(twin, newest.frame, newest.won, incumbent)
+    measured = card(holdout_model, newest.frame, newest.won, incumbent)
     if not verdict.passed:
-        return Retrained(twin, twin, verdict, measured)
-    suspicion = newest_block_suspicion(leads, twin)
+        return Retrained(holdout_model, holdout_model, verdict, measured)
+    suspicion = newest_block_suspicion(leads, holdout_model)
     if suspicion:
-        return Retrained(twin, twin, verdict, measured, suspicion)
+        return Retrained(holdout_model, holdout_model, verdict, measured, suspicion)
     model = leads.trained()
-    suspicion = departure(model, twin, newest)
-    return Retrained(twin if suspicion else model, twin, verdict, measured, suspicion)
+    suspicion = departure(model, holdout_model, newest)
+    return Retrained(holdout_model if suspicion else model, holdout_model, verdict, measured, suspicion)
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ def judged(leads: Leads, champion: Model | None) -> tuple[Model, Verdict, Model]
     blocks = steps(leads.weights, first=champion is None)
     for start, end in blocks:
         past, block = leads.part(0, start), leads.part(start, end)
-        twin = past.trained()
+        holdout_model = past.trained()
         ruled = rules_alone(past.frame, past.won, past.rules, past.weights)
         predicted = {
-            CHALLENGER: Scorer(twin).probabilities(block.frame),
+            CHALLENGER: Scorer(holdout_model).probabilities(block.frame),
             RULES: Scorer(ruled).probabilities(block.frame),
             PRIOR: np.full(block.frame.n, past.rate),
         }
@@ -131,9 +131,9 @@ def judged(leads: Leads, champion: Model | None) -> tuple[Model, Verdict, Model]
         before=leads.won[:start],
         blocks=np.repeat(np.arange(len(blocks)), [end - begin for begin, end in blocks]),
     )
-    if not twin.learned:
+    if not holdout_model.learned:
         verdict = replace(verdict, passed=False, reason="Nothing was learned beside the rules.")
-    return twin, verdict, champion or ruled
+    return holdout_model, verdict, champion or ruled
 
 
 def steps(weights: np.ndarray, *, first: bool) -> list[tuple[int, int]]:
@@ -146,15 +146,15 @@ def steps(weights: np.ndarray, *, first: bool) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def newest_block_suspicion(leads: Leads, twin: Model) -> str:
+def newest_block_suspicion(leads: Leads, holdout_model: Model) -> str:
     """Why the newest block should not be learned from, judged by a model that did not see it, or ""."""
     start = rows_before(leads.weights, NEWEST_BLOCK * float(leads.weights.sum()))
     block = leads.part(start, len(leads.won))
-    found = Scorer(twin).probabilities(block.frame)
+    found = Scorer(holdout_model).probabilities(block.frame)
     return unconfirmed(block.won, found, block.weights, leads.won[:start])
 
 
-def departure(model: Model, twin: Model, newest: Leads) -> str:
+def departure(model: Model, holdout_model: Model, newest: Leads) -> str:
     """Why the model fitted on all leads is not the one that was judged, or "".
 
     It has learned from the held-out leads, so it must predict them at least as well.
@@ -165,7 +165,7 @@ def departure(model: Model, twin: Model, newest: Leads) -> str:
                 log_losses(newest.won, Scorer(one).probabilities(newest.frame)), weights=newest.weights
             )
         )
-        for one in (model, twin)
+        for one in (model, holdout_model)
     )
     if mine <= judged_one + MARGIN:
         return ""
@@ -176,12 +176,12 @@ def departure(model: Model, twin: Model, newest: Leads) -> str:
 
 
 def newest_from(weights: np.ndarray) -> int:
-    """The first look of those that hold the newest leads kept for the judgement."""
+    """The first row of those that hold the newest leads kept for the judgement."""
     return rows_before(weights, held_out(round(float(weights.sum()))))
 
 
 def rows_before(weights: np.ndarray, leads: float) -> int:
-    """How many looks come before those of the newest `leads`."""
+    """How many rows come before those of the newest `leads`."""
     newer = np.cumsum(weights[::-1])[::-1]
     return int((newer > leads + 1e-6).sum())
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from core.lead_scoring.default_rules import DEFAULT_RULES
 from core.lead_scoring.feature_reader import FeatureReader, ruled_features
-from core.lead_scoring.history import looks
+from core.lead_scoring.history import training_snapshots
 from core.lead_scoring.model import Model
 from core.lead_scoring.models import ScoringRules
 from core.lead_scoring.rules import RuleSet, rules_from_json
@@ -16,7 +16,7 @@ TYPICAL = 2_000
 
 
 def newest_rules() -> int | None:
-    """The version in force; None while the first rules were never replaced."""
+    """The version that scores; None while the first rules were never replaced."""
     return ScoringRules.objects.order_by("-id").values_list("id", flat=True).first()
 
 
@@ -33,8 +33,8 @@ def keep_rules(rules: RuleSet, user: Any) -> ScoringRules:
 
 
 def mean_points(rules: RuleSet) -> list[float]:
-    """What each feature of the rules gave the newest closed leads on average, at the looks training takes."""
-    seen = looks(FeatureReader(ruled_features(rules, known=set())), TYPICAL)
+    """What each feature of the rules gave the newest closed leads on average, in their snapshots."""
+    seen = training_snapshots(FeatureReader(ruled_features(rules, known=set())), TYPICAL)
     if not len(seen.weight):
         return [0.0] * len(rules.features())
     return np.average(rules.points(seen.frame), axis=0, weights=seen.weight).tolist()

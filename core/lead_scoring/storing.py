@@ -9,7 +9,7 @@ import numpy as np
 from django.db import connection
 
 from core.lead_scoring.scorer import Scored
-from core.lead_scoring.subject import subject
+from core.lead_scoring.scoring_target import target
 
 PLACES = 6
 # A change of probability that is worth a row in the history of a lead whose score stays.
@@ -37,7 +37,7 @@ def store(ids: list[int], scored: Scored, origin: Origin, *, always: bool) -> in
     if not ids:
         return 0
     _fill_stage(ids, scored)
-    table = connection.ops.quote_name(subject().table)
+    table = connection.ops.quote_name(target().table)
     with connection.cursor() as cursor:
         cursor.execute(_LOCK.format(table=table))
         cursor.execute(

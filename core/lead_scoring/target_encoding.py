@@ -56,7 +56,7 @@ def fit_encoded_tables(
     groups: np.ndarray,
     settings: Encoding,
 ) -> Tables:
-    """The member fitted on leads in time order. Rows of one group (looks at one lead) are apart."""
+    """The member fitted on leads in time order. Rows of one group (snapshots of one lead) are apart."""
     columns = encoded_columns(inputs, codes, won, weights, groups, settings)
     if not columns or won.min() == won.max():
         return prior_tables(inputs, won, weights)

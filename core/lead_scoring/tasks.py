@@ -43,7 +43,7 @@ def score_pending_leads() -> int:
 
 @shared_task(name="core.tasks.sweep_scoring")
 def sweep_scoring() -> int:
-    """Ring again for scoring jobs and leads whose doorbell was lost."""
+    """Enqueue scoring jobs and waiting leads again whose messages were lost."""
     return jobs.sweep()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.lead_scoring import boosting, linear
-from core.lead_scoring.blending import Blend, Way, average, fit_way
+from core.lead_scoring.blending import Blend, BlendCandidate, average, fit_candidate
 from core.lead_scoring.boosting import Boosting, Tables
 from core.lead_scoring.features import Frame
 from core.lead_scoring.inputs import Input, encode_all, learn_inputs
@@ -53,7 +53,7 @@ STEPS, FEW_STEPS = (0.7, 0.85), (0.7,)
 # (part of its share that what was learned may get, how probable that part is before it was tried)
 TRUST = ((0.0, 0.1), (0.25, 0.1), (0.5, 0.2), (1.0, 0.6))
 # (of the prior only members that weigh all leads alike, spread of weights, of the intercept, half-life)
-WAYS = (
+CANDIDATES = (
     (True, 0.02, 0.02, 10.0),
     (False, 0.02, 0.02, 10.0),
     (False, 0.3, 0.02, 10.0),
@@ -71,11 +71,11 @@ class Recipe:
     # Fewer closed leads or wins than these and only the rules score.
     least_leads: int = 50
     least_wins: int = 5
-    # What was learned weighs nothing until the smaller class has `unheard` leads; `evidence` more and it
-    # weighs as much as the rules.
-    unheard: float = 10.0
+    # What was learned weighs nothing until the smaller class has `evidence_offset` leads; `evidence` more and
+    # it weighs as much as the rules.
+    evidence_offset: float = 10.0
     evidence: float = 50.0
-    # Below it members are judged by folds, from it on by how they foretold later leads.
+    # Below it members are judged by folds, from it on by how they predicted later leads.
     forward_from: int = 1_000
     # The newest leads that inner fits look at.
     inner_limit: int = 20_000
@@ -85,8 +85,8 @@ class Recipe:
 
 
 RECIPE = Recipe()
-# A member of so little weight is not fitted: nobody would hear it.
-UNHEARD = 1e-3
+# A member of so little weight is not fitted: it would change no score.
+NEGLIGIBLE_WEIGHT = 1e-3
 
 
 @dataclass
@@ -108,7 +108,7 @@ class Training:
 
     @property
     def leads(self) -> float:
-        """How many leads there are; several looks at one lead weigh one together."""
+        """How many leads there are; several snapshots of one lead weigh one together."""
         return float(self.weights.sum())
 
     @property
@@ -121,7 +121,7 @@ class Training:
 
     @property
     def members(self) -> tuple[Member, ...]:
-        """With few leads only members that count from the start: the others would not be heard."""
+        """With few leads only members that count from the start: the others would weigh next to nothing."""
         return tuple(m for m in self.recipe.members if m.prior_of_few or not self.few)
 
     @property
@@ -210,8 +210,8 @@ def rule_calibration(job: Training) -> tuple[float, float]:
         return prior, 1.0
     points = job.rules.points(job.frame).sum(axis=1)[:, None] / POINTS_PER_LOGIT
     centre = float(points.mean())
-    way = Way(np.array([1.0]), weight_spread=0.5, intercept_spread=1.0)
-    fitted = fit_way(way, points - centre, job.won, job.weights, offset=prior)
+    candidate = BlendCandidate(np.array([1.0]), weight_spread=0.5, intercept_spread=1.0)
+    fitted = fit_candidate(candidate, points - centre, job.won, job.weights, offset=prior)
     slope = float(fitted.weights[0])
     return fitted.intercept - slope * centre, slope
 
@@ -265,16 +265,16 @@ def blend_of(job: Training, intercept: float, slope: float) -> Blend:
     members = np.c_[found.members, intercept + slope * points]
     won, weights = job.won[found.rows], job.weights[found.rows]
     if job.few:
-        way = Way(_prior(job, False, share), 0.3 * share + 1e-3, 0.3 * share + 1e-3)
-        return fit_way(way, members, won, weights)
-    ways = [Way(_prior(job, alike, share), *spread) for alike, *spread in WAYS]
-    return average(ways, members, won, weights)
+        candidate = BlendCandidate(_prior(job, False, share), 0.3 * share + 1e-3, 0.3 * share + 1e-3)
+        return fit_candidate(candidate, members, won, weights)
+    candidates = [BlendCandidate(_prior(job, alike, share), *spread) for alike, *spread in CANDIDATES]
+    return average(candidates, members, won, weights)
 
 
 def learned_share(job: Training) -> float:
     """How much what was learned may weigh beside the rules, from how much evidence there is."""
-    heard = max(job.smaller_class - job.recipe.unheard, 0.0)
-    return heard / (heard + job.recipe.evidence)
+    counted = max(job.smaller_class - job.recipe.evidence_offset, 0.0)
+    return counted / (counted + job.recipe.evidence)
 
 
 def trust(job: Training, later: Predicted) -> float:
@@ -341,7 +341,7 @@ def _assemble(job: Training, blend: Blend, intercept: float, slope: float) -> Mo
     weights = dict(zip([m.name for m in job.members], blend.weights, strict=False))
     total = boosting.empty_tables(job.inputs)
     for weight, member in zip(blend.weights, job.members, strict=False):
-        if weight > UNHEARD:
+        if weight > NEGLIGIBLE_WEIGHT:
             total = total.plus(_fit(job, member).scaled(float(weight)))
     tables = boosting.centred(total, job.codes, job.weights)
     rule_weight = float(blend.weights[-1] * slope)

@@ -260,7 +260,7 @@ def test_custom_fields_are_features_unless_they_opt_out(admin):
         CustomFieldFactory(entity="lead", key=key, type=kind, scorable=key != "secret")
     CustomFieldFactory(entity="lead", key="plan", type="choice", choices=["a", "b"])
     CustomFieldFactory(entity="lead", key="uses", type="multi_choice", choices=["x", "y"])
-    from core.lead_scoring.subject import custom_features
+    from core.lead_scoring.scoring_target import custom_features
 
     found = {f.spec.key: f.spec.kind for f in custom_features()}
     assert found == {
@@ -343,12 +343,12 @@ def test_activities_count_as_of_the_moment():
 
 
 def _features():
-    from core.lead_scoring.subject import features
+    from core.lead_scoring.scoring_target import features
 
     return list(features)
 
 
-def test_the_first_rules_are_those_in_force(admin):
+def test_the_first_rules_are_the_default_ones(admin):
     found = admin.get("/api/v1/scoring/rules/").json()
     assert found["version"] is None
     assert found["base"] == 50

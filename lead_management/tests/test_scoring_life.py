@@ -39,7 +39,7 @@ def trained(kept, db):
         closed_leads(400)
         row = model_lifecycle.retrain_model()
         assert row.status == "active", row.verdict
-        names = ("artefact", "twin", "card", "verdict", "hash", "leads", "wins")
+        names = ("artefact", "holdout_model", "card", "verdict", "hash", "leads", "wins")
         kept.update({name: getattr(row, name) for name in names})
         return row
     row = ScoringModel(status="retired", **copy.deepcopy(kept))
@@ -189,7 +189,7 @@ def test_newest_leads_with_impossible_outcomes_are_left_out_and_administrators_a
     newest.update(status="converted", lost_reason="", converted_at=timezone.now())
     assert tasks.retrain_lead_scoring_model() == "finished"
     row = ScoringModel.objects.get()
-    assert (row.status, row.leads, row.artefact) == ("active", 400, row.twin)
+    assert (row.status, row.leads, row.artefact) == ("active", 400, row.holdout_model)
     assert (
         "The newest leads are left out and this model, which did not learn from them, scores"
         in (row.verdict["reason"])
@@ -228,7 +228,7 @@ def test_the_sweep_finds_what_lost_its_message():
     assert jobs.sweep() == 1
 
 
-def test_administrators_read_the_card_and_put_models_in_force_on_pages(client, make_user, trained):
+def test_administrators_read_the_card_and_activate_models_on_pages(client, make_user, trained):
     client.force_login(make_user("admin", is_staff=True))
     second = another(trained)
     page = client.get(f"/admin/core/scoringmodel/{trained.pk}/card/")
@@ -237,7 +237,7 @@ def test_administrators_read_the_card_and_put_models_in_force_on_pages(client, m
     assert "lead_source" in page.content.decode()
     assert client.get("/admin/core/scoringmodel/").status_code == 200
     assert client.get(f"/admin/core/scoringmodel/{second.pk}/change/").status_code == 200
-    address = f"/admin/core/scoringmodel/{second.pk}/put-in-force/"
+    address = f"/admin/core/scoringmodel/{second.pk}/activate/"
     assert "The gate said" in client.get(address).content.decode()
     assert ScoringModel.objects.get(pk=second.pk).status == "retired"
     assert client.post(address).status_code == 302
@@ -247,7 +247,7 @@ def test_administrators_read_the_card_and_put_models_in_force_on_pages(client, m
 def test_others_do_not_see_models_in_the_admin_site(client, make_user, trained):
     client.force_login(make_user("manager", is_staff=True))
     assert client.get(f"/admin/core/scoringmodel/{trained.pk}/card/").status_code in (302, 403, 404)
-    assert client.post(f"/admin/core/scoringmodel/{another(trained).pk}/put-in-force/").status_code in (
+    assert client.post(f"/admin/core/scoringmodel/{another(trained).pk}/activate/").status_code in (
         302,
         403,
     )

@@ -1,6 +1,7 @@
 """Edited rules count at once: where they score alone, and beside what a model learned."""
 
 import pytest
+from drf_spectacular.generators import SchemaGenerator
 
 from core import tasks
 from core.lead_scoring import LeadScoringEngine, jobs, model_lifecycle
@@ -125,3 +126,33 @@ def test_rolling_back_to_an_older_model_keeps_the_newest_rules(admin, learned):
     admin.post("/api/v1/scoring/models/rollback/")
     assert (current().origin.model_id, current().origin.rules_id) == (learned.pk, version)
     assert current().model.rules.features() == ["seniority"]
+
+
+def test_rules_that_someone_else_has_changed_meanwhile_are_not_overwritten(admin, db):
+    seen = admin.get("/api/v1/scoring/rules/")
+    changed = admin.put("/api/v1/scoring/rules/", EXECUTIVES, headers={"if-match": seen["ETag"]})
+    assert (changed.status_code, changed["ETag"] != seen["ETag"]) == (200, True)
+    refused = admin.put(
+        "/api/v1/scoring/rules/", {"base": 10, "rules": []}, headers={"if-match": seen["ETag"]}
+    )
+    assert (refused.status_code, refused["ETag"]) == (412, changed["ETag"])
+    assert (ScoringRules.objects.count(), admin.get("/api/v1/scoring/rules/").json()["base"]) == (1, 50)
+    assert ScoringJob.objects.count() == 1
+    again = admin.put("/api/v1/scoring/rules/", changed.json(), headers={"if-match": changed["ETag"]})
+    assert again.status_code == 200, "what was read may come back whole"
+    assert again.json()["rules"] == changed.json()["rules"]
+
+
+def test_answers_of_scoring_are_described_by_type():
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    for path, method in (
+        ("/api/v1/scoring/", "get"),
+        ("/api/v1/scoring/", "post"),
+        ("/api/v1/scoring/{id}/", "get"),
+        ("/api/v1/scoring/rules/", "put"),
+        ("/api/v1/scoring/models/{id}/card/", "get"),
+        ("/api/v1/scoring/models/drift/", "get"),
+    ):
+        found = schema["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"]
+        named = schema["components"]["schemas"][found["$ref"].rsplit("/", 1)[-1]]
+        assert named["properties"], (path, method)

@@ -3,29 +3,44 @@
 from typing import Any
 
 from django.db import transaction
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission
+from core.api import preconditions
 from core.api.bodies import takes_no_body
 from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet, StrictSerializer
-from core.api.schema.parts import ANYTHING
 from core.api.viewsets import CrmViewSet
+from core.entities.locks import MATCHING, lock
 from core.errors import NotVisibleError
 from core.lead_scoring import drift_check, jobs, model_lifecycle
+from core.lead_scoring.api.serializers import (
+    BandSerializer,
+    DriftSerializer,
+    HeldOutSerializer,
+    ImportanceSerializer,
+    LiftSerializer,
+    ReliabilitySerializer,
+    RolledBackSerializer,
+    RuleSetSerializer,
+    ScoringMetricsSerializer,
+    SegmentSerializer,
+    SuspectSerializer,
+    VerdictSerializer,
+)
 from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel, ScoringRules
 from core.lead_scoring.rule_store import keep_rules, newest_rules, rules_of
-from core.lead_scoring.rules import parse_rules
-from core.lead_scoring.subject import all_features
+from core.lead_scoring.scoring_target import all_features
 
 
 class ScoringModelSerializer(serializers.ModelSerializer):
     metrics = serializers.SerializerMethodField()
     features = serializers.SerializerMethodField()
     versions = serializers.SerializerMethodField()
+    verdict = VerdictSerializer(read_only=True)
 
     class Meta:
         model = ScoringModel
@@ -35,6 +50,7 @@ class ScoringModelSerializer(serializers.ModelSerializer):
         ]  # fmt: skip
         read_only_fields = fields
 
+    @extend_schema_field(ScoringMetricsSerializer)
     def get_metrics(self, row: ScoringModel) -> dict[str, Any]:
         return row.card.get("metrics", {})
 
@@ -43,6 +59,26 @@ class ScoringModelSerializer(serializers.ModelSerializer):
 
     def get_versions(self, row: ScoringModel) -> dict[str, str]:
         return row.artefact.get("about", {}).get("versions", {})
+
+
+class ModelCardSerializer(serializers.Serializer):
+    """How good a model is on leads it never saw, and what it goes by. An imported model has no more than
+    `model`."""
+
+    model = ScoringModelSerializer()
+    held_out = HeldOutSerializer(required=False)
+    metrics = ScoringMetricsSerializer(required=False)
+    incumbent_metrics = ScoringMetricsSerializer(required=False)
+    reliability = ReliabilitySerializer(many=True, required=False)
+    lift = LiftSerializer(many=True, required=False)
+    bands = BandSerializer(many=True, required=False)
+    importance = ImportanceSerializer(many=True, required=False)
+    segments = SegmentSerializer(many=True, required=False)
+    dropped = serializers.DictField(
+        child=serializers.CharField(), required=False, help_text="Features left out, and why."
+    )
+    suspects = serializers.DictField(child=SuspectSerializer(), required=False)
+    outcomes = serializers.IntegerField(required=False, help_text="How many outcomes were known.")
 
 
 class ScoringModelViewSet(ReadOnlyResourceViewSet):
@@ -55,14 +91,14 @@ class ScoringModelViewSet(ReadOnlyResourceViewSet):
     ordering_fields = ("created_at", "activated_at", "id")
     access = dict.fromkeys(("activate", "rollback"), Permission.CONFIGURE)
 
-    @extend_schema(responses={200: ANYTHING})
+    @extend_schema(responses={200: ModelCardSerializer})
     @action(methods=["get"], detail=True)
     def card(self, request: Request, pk: str) -> Response:
         """The model card: metrics on leads it never saw, calibration, lift, importance, segments."""
         row = self.get_object()
         return Response({"model": self.get_serializer(row).data, **row.card})
 
-    @extend_schema(responses={200: ANYTHING})
+    @extend_schema(responses={200: DriftSerializer})
     @action(methods=["get"], detail=False)
     def drift(self, request: Request) -> Response:
         """Whether leads and outcomes are still those the active model knows."""
@@ -78,7 +114,7 @@ class ScoringModelViewSet(ReadOnlyResourceViewSet):
         jobs.start(ScoringJob.Kind.BULK)
         return Response(self.get_serializer(row).data)
 
-    @extend_schema(request=None, responses={200: ANYTHING})
+    @extend_schema(request=None, responses={200: RolledBackSerializer})
     @action(methods=["post"], detail=False)
     @takes_no_body
     def rollback(self, request: Request) -> Response:
@@ -146,36 +182,51 @@ class ScoringJobViewSet(ReadOnlyResourceViewSet):
         return found
 
 
-RULES = {"application/json": ANYTHING}
-
-
 class ScoringRulesViewSet(CrmViewSet):
-    """The rule set: GET what is in force, PUT a new version (administrators)."""
+    """The rule set: GET the present version, PUT a new one (administrators)."""
 
     policy = ScoringRules.policy
 
-    @extend_schema(operation_id="scoring_rules", tags=["scoring"], responses={200: ANYTHING})
+    @extend_schema(operation_id="scoring_rules", tags=["scoring"], responses={200: RuleSetSerializer})
     @action(methods=["get"], detail=False)
     def rules(self, request: Request) -> Response:
-        """The rules in force, their version, and the features rules may look at."""
-        return Response(shown_rules())
+        """The present rules, their version, and the features rules may look at."""
+        return self._shown()
 
     @extend_schema(
-        operation_id="scoring_rules_replace", tags=["scoring"], request=RULES, responses={200: ANYTHING}
+        operation_id="scoring_rules_replace",
+        tags=["scoring"],
+        request=RuleSetSerializer,
+        responses={200: RuleSetSerializer},
+        parameters=[
+            OpenApiParameter(
+                "If-Match",
+                str,
+                OpenApiParameter.HEADER,
+                description="The `ETag` of the rules you read; else 412.",
+            )
+        ],
     )
     @rules.mapping.put
     def replace(self, request: Request) -> Response:
         """Replace the rules. They score at once, alone or beside a model; all leads are scored anew."""
-        specs = {key: feature.spec for key, feature in all_features().items()}
-        rules = parse_rules(request.data, specs)
+        body = RuleSetSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
         with transaction.atomic():
-            keep_rules(rules, request.user)
+            lock(MATCHING, "scoring rules")
+            preconditions.check_tag(request, lambda: rules_tag(newest_rules()))
+            keep_rules(body.validated_data, request.user)
             jobs.start(ScoringJob.Kind.BULK)
-        return Response(shown_rules())
+        return self._shown()
+
+    def _shown(self) -> Response:
+        """The newest rule set with its version and what rules can be made of."""
+        version = newest_rules()
+        features = [vars(feature.spec) for feature in all_features().values()]
+        found = {"version": version, **rules_of(version).to_json(), "features": features}
+        return Response(found, headers={"ETag": rules_tag(version)})
 
 
-def shown_rules() -> dict[str, Any]:
-    """The newest rule set with its version and what rules can be made of."""
-    version = newest_rules()
-    features = [vars(feature.spec) for feature in all_features().values()]
-    return {"version": version, **rules_of(version).to_json(), "features": features}
+def rules_tag(version: int | None) -> str:
+    """The entity tag of a version of the rules, which never changes."""
+    return preconditions.tag_of(["scoring rules", version])

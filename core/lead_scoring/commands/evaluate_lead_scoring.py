@@ -28,7 +28,7 @@ LEAST_ROWS = 50
 class Command(BaseCommand):
     help = (
         "Run the production scoring pipeline on a labelled table: the last half of the rows in 5 blocks, "
-        "each foretold from all rows before it, beside class prior, rules and other models."
+        "each predicted from all rows before it, beside class prior, rules and other models."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -53,7 +53,7 @@ class Command(BaseCommand):
                 f"{len(table.won)} rows with outcome and time; an evaluation needs {LEAST_ROWS}."
             )
         if table.won.min() == table.won.max():
-            raise CommandError("Every row has the same outcome: there is nothing to foretell.")
+            raise CommandError("Every row has the same outcome: there is nothing to predict.")
         rules = _rules(options["rules"])
         progress = (lambda sentence: None) if options["json"] else self.stderr.write
         for note in table.notes:

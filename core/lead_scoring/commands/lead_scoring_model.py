@@ -1,4 +1,4 @@
-"""`manage.py lead_scoring_model export|import|activate|rollback|drift`: the model as a file, and in force."""
+"""`manage.py lead_scoring_model export|import|activate|rollback|drift`: models and the active one."""
 
 import json
 from argparse import ArgumentParser
@@ -15,15 +15,15 @@ from core.lead_scoring.models import ScoringJob, ScoringModel
 
 VERBS = {
     "export": "write the active model to --path",
-    "import": "keep the model in --path, without putting it in force",
-    "activate": "put --model in force",
-    "rollback": "put the model before the active one in force",
+    "import": "store the model in --path, without activating it",
+    "activate": "activate --model",
+    "rollback": "activate the model before the active one",
     "drift": "tell whether leads are still those the active model knows",
 }
 
 
 class Command(BaseCommand):
-    help = "Carry the scoring model to and from a file, put one in force, look for drift."
+    help = "Export and import the scoring model, activate one, look for drift."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("verb", choices=list(VERBS), help="; ".join(map(": ".join, VERBS.items())))
@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
     def _import(self, options: dict[str, Any]) -> str:
         row = model_lifecycle.import_model(options["path"])
-        return f"kept as model {row.pk}; activate it with --model {row.pk}"
+        return f"stored as model {row.pk}; activate it with --model {row.pk}"
 
     def _activate(self, options: dict[str, Any]) -> str:
         row = ScoringModel.objects.get(pk=options["model"])

@@ -9,7 +9,7 @@ from core.lead_scoring.models import ScoringJob
 
 
 class Command(BaseCommand):
-    help = "Train a new lead scoring model on every closed lead; it goes live if it foretells no worse."
+    help = "Train a new lead scoring model on every closed lead; it goes live if it predicts no worse."
 
     def handle(self, *args: Any, **options: Any) -> None:
         job = jobs.start(ScoringJob.Kind.RETRAIN)

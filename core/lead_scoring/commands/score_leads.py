@@ -10,7 +10,7 @@ from core.lead_scoring.models import ScoringJob
 
 
 class Command(BaseCommand):
-    help = "Score the leads with these ids, or all leads, with whatever is in force."
+    help = "Score the leads with these ids, or all leads, with the active model or the rules."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("ids", nargs="*", type=int)

@@ -59,7 +59,7 @@ def test_permuted_outcomes_of_real_leads_do_not_go_live_and_true_ones_do():
     shuffled = np.random.default_rng(4).permutation(won)
     made = retrain(frame, shuffled, DEFAULT_RULES, None)
     assert not made.verdict.passed
-    assert made.model == made.twin
+    assert made.model == made.holdout_model
 
 
 @pytest.fixture(scope="module")

@@ -237,7 +237,7 @@ def test_the_command_compares_the_pipeline_with_the_others_on_a_messy_table(tabl
     printed = out.getvalue()
     for name in ("this pipeline", "class prior", "rules", "logistic regression", "Odoo naive Bayes"):
         assert f"| {name} |" in printed
-    assert "left out: contract: whether it is filled alone foretells" in printed
+    assert "left out: contract: whether it is filled alone predicts" in printed
     assert "left out: name: nearly every value is different" in printed
     assert "left out: same: the same for every lead" in printed
 

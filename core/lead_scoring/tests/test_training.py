@@ -97,7 +97,7 @@ def test_outcomes_that_are_all_alike_among_the_older_leads_are_borne(world):
 
 
 def test_rows_of_one_lead_share_a_fold(world):
-    """Looks at one lead are alike and have one outcome: a fold that separates them would know it."""
+    """Snapshots of one lead are alike and have one outcome: a fold that separates them would know it."""
     frame, _ = world
     twice = np.repeat(np.arange(150), 2)
     coin = np.random.default_rng(9).integers(0, 2, 150).astype(float)
@@ -166,7 +166,7 @@ def test_from_200_outcomes_on_it_is_within_3_percent_of_the_best_way_tried(n, ru
         past, future = head(frame, n), frame.take(np.arange(n, n + 3_000))
         ours.append(log_loss(won[n:], Scorer(train(past, won[:n], rules)).probabilities(future)))
         ways = models(rules).values()
-        others.append([log_loss(won[n:], foretell(past, won[:n], future)) for foretell in ways])
+        others.append([log_loss(won[n:], predict(past, won[:n], future)) for predict in ways])
     assert np.mean(ours) <= np.mean(others, axis=0).min() * 1.03
 
 
@@ -231,7 +231,7 @@ def test_a_retraining_is_judged_on_leads_it_never_saw(world):
     frame, won = world
     made = retrain(head(frame, 3_000), won[:3_000], DEFAULT_RULES, None)
     assert made.verdict.passed, made.verdict.reason
-    assert made.twin.about["leads"] == 2_400
+    assert made.holdout_model.about["leads"] == 2_400
     assert made.model.about["leads"] == 3_000
     assert made.card["held_out"]["leads"] == 600
     assert sum(band["leads"] for band in made.card["bands"]) == 600

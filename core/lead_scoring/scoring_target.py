@@ -42,7 +42,7 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ScoringTarget:
     """The entity that is scored: which records are won, which lost, and the column that decided it."""
 
     entity: str
@@ -65,12 +65,12 @@ class Subject:
 
 
 features: Registry[Feature] = Registry("scoring feature")
-subjects: Registry[Subject] = Registry("scored entity")
+scoring_targets: Registry[ScoringTarget] = Registry("scored entity")
 
 
-def subject() -> Subject:
+def target() -> ScoringTarget:
     """The one registered subject."""
-    return next(iter(subjects))
+    return next(iter(scoring_targets))
 
 
 def feature(
@@ -114,7 +114,7 @@ def custom_feature(key: str, label: str, kind: Kind) -> Feature:
 
 def custom_features() -> list[Feature]:
     """The features of all custom fields that may be learned from: one query."""
-    fields = CustomField.objects.filter(entity=subject().entity, scorable=True, type__in=_KINDS)
+    fields = CustomField.objects.filter(entity=target().entity, scorable=True, type__in=_KINDS)
     return [custom_feature(f.key, f.label, _KINDS[CustomField.Type(f.type)]) for f in fields]
 
 
