@@ -17,4 +17,5 @@ def cursor(alias: str) -> Any:
         return connection.cursor()
     connection.close_if_health_check_failed()
     connection.ensure_connection()
-    return connection.make_cursor(psycopg.Cursor(connection.connection))
+    plain = psycopg.Cursor(connection.connection)
+    return connection.make_cursor(plain)  # type: ignore[arg-type]  # the stub wants what this makes

@@ -1,5 +1,7 @@
 """Leads: someone who may become a customer, before they are a contact."""
 
+from typing import ClassVar
+
 import pgtrigger
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -91,7 +93,7 @@ class Lead(Address, Record):
         "first_name", "last_name", "email", "company_name", "job_title", "city", phones=["phone", "mobile"]
     )
 
-    objects = models.Manager.from_queryset(LeadQuerySet)()
+    objects: ClassVar = models.Manager.from_queryset(LeadQuerySet)()
 
     class Meta:
         ordering = ["-id"]

@@ -5,6 +5,7 @@ Lengths are signs that somebody should look, not goals: where a longer piece rea
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -89,6 +90,18 @@ def test_modules_are_small():
     found = dict(sorted(((m.path, m.lines) for m in modules()), key=lambda item: -item[1]))
     assert len(found) > 200, found
     assert max(found.values()) <= MODULE_MAX, longest(found)
+
+
+def test_no_check_of_types_is_off_for_a_package():
+    overrides = tomllib.loads(Path(settings.BASE_DIR, "pyproject.toml").read_text())["tool"]["mypy"][
+        "overrides"
+    ]
+    checked = [
+        one for one in overrides if not one.get("ignore_errors") and "ignore_missing_imports" not in one
+    ]
+    assert checked == []
+    ours = [name for one in overrides for name in one["module"] if name.split(".")[0] in LOCAL_APPS]
+    assert ours == []
 
 
 def names_of_entities() -> re.Pattern[str]:

@@ -11,6 +11,7 @@ from core.access.roles import Permission
 class VisibleQuerySet(models.QuerySet):
     """A queryset of a model that has a `policy`."""
 
+    model: Any
     # Querysets whose union this one is, where `visible_to` was the last that was asked of it: their parts
     # have indexes of their own, which an OR over them has not.
     union_of: "Callable[[], list[Self]] | None" = None

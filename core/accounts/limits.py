@@ -15,6 +15,7 @@ import redis
 from django.conf import settings
 from django.core.cache import caches
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.retry import Retry
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ def hold(key: str, holder: str, places: int, seconds: float) -> bool:
 
     True without Valkey, where nothing is counted.
     """
-    arguments = [int(time.time() * 1000), holder, places, int(seconds * 1000)]
+    arguments: list[int | str] = [int(time.time() * 1000), holder, places, int(seconds * 1000)]
     try:
         return bool(_hold_script()(keys=[f"crm:places:{key}"], args=arguments))
     except redis.RedisError as error:
@@ -156,10 +157,10 @@ def _client() -> redis.Redis:
 
 
 @lru_cache(maxsize=1)
-def _script():
+def _script() -> Script:
     return _client().register_script(_SCRIPT)
 
 
 @lru_cache(maxsize=1)
-def _hold_script():
+def _hold_script() -> Script:
     return _client().register_script(_HOLD)

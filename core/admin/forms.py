@@ -17,7 +17,7 @@ SEEN = "seen_version"
 CHANGED_MEANWHILE = "Somebody changed this record since you opened it. Open it again to see the change."
 
 
-class LinesField(forms.CharField):
+class LinesField(forms.Field):
     """A list of texts, one to a line: commas may be part of them."""
 
     widget = UnfoldAdminTextareaWidget(attrs={"rows": 3})

@@ -1,6 +1,6 @@
 """Verbs on records that ask something first: a page with a form, which does it when it is sent."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
@@ -29,7 +29,9 @@ class VerbForm(forms.Form):
 class AssignForm(VerbForm):
     """To whom, and by which method where several are named."""
 
-    users = forms.ModelMultipleChoiceField(queryset=None, widget=UnfoldAdminSelectMultipleWidget)
+    users: forms.ModelMultipleChoiceField = forms.ModelMultipleChoiceField(
+        queryset=None, widget=UnfoldAdminSelectMultipleWidget
+    )
     method = forms.ChoiceField(
         choices=[(name, name.replace("_", " ").capitalize()) for name in METHODS],
         widget=UnfoldAdminSelectWidget,
@@ -38,7 +40,8 @@ class AssignForm(VerbForm):
 
     def __init__(self, request: HttpRequest, **options: Any) -> None:
         super().__init__(request, **options)
-        self.fields["users"].queryset = referable("user", request.user).order_by("username")
+        users = cast(forms.ModelMultipleChoiceField, self.fields["users"])
+        users.queryset = referable("user", request.user).order_by("username")
 
 
 def page(

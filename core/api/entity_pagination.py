@@ -1,5 +1,6 @@
 """The pages of an entity's list, by number or by cursor: ids, which the serializer has written as JSON."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,7 +17,11 @@ from core.errors import InvalidError
 class EntityPagination(PageNumberPagination):
     """`page` and `page_size`, or `cursor`. One statement finds the ids of a page and counts the rows."""
 
-    def paginate_queryset(self, queryset: QuerySet, request: Request, view: Any = None) -> list[int]:
+    def paginate_queryset(
+        self, queryset: QuerySet | Sequence[Any], request: Request, view: Any = None
+    ) -> list[Any]:
+        if not isinstance(queryset, QuerySet):
+            raise TypeError("an entity's list is read from the database")
         if "cursor" in request.query_params:
             if "page" in request.query_params:
                 raise InvalidError.of("page", "A list read by cursor has no page numbers.")

@@ -1,12 +1,13 @@
 """Filter backends: which rows a list has, in which order. What is unknown is a 400."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.filters import BaseFilterBackend, OrderingFilter, SearchFilter
 from rest_framework.request import Request
 
+from core.access import VisibleQuerySet
 from core.api.filtersets import ResourceFilterSet
 from core.api.parameters import PAGES
 from core.api.querying import ordered
@@ -47,12 +48,12 @@ class EntityOrderingFilter(OrderingFilter):
     """The order that `ordering` asks for, by the view's `ordering_fields` ("__all__": every column that can
     be ordered by); kept as `view.orders` for the paginator."""
 
-    def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> list[Order]:
+    def get_orders(self, view: Any) -> list[Order]:
         asked: EntityFilterSet = view.filterset
         return orders_of(asked, None if view.ordering_fields == "__all__" else view.ordering_fields)
 
     def filter_queryset(self, request: Request, queryset: QuerySet, view: Any) -> QuerySet:
-        view.orders = self.get_ordering(request, queryset, view)
+        view.orders = self.get_orders(view)
         return queryset.order_by(*(order.by() for order in view.orders))
 
 
@@ -60,7 +61,7 @@ class VisibleRowsFilter(BaseFilterBackend):
     """The rows that the user sees. The last one, so that a page can be read by the parts of what they see."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet, view: Any) -> QuerySet:
-        return queryset.visible_to(request.user)
+        return cast(VisibleQuerySet, queryset).visible_to(request.user)
 
 
 class ResourceFilterBackend(DjangoFilterBackend):

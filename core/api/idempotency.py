@@ -29,7 +29,9 @@ class KeyReusedError(DomainError):
     code = "idempotency_key_reused"
 
 
-def once(request: Request, work: Callable[[], Response], secrets: Collection[str] = ()) -> Response:
+def once(
+    request: Request, user_id: int, work: Callable[[], Response], secrets: Collection[str] = ()
+) -> Response:
     """`work()`, or the kept answer where this user sent this key on this route before.
 
     Fields of the answer that are `secrets` are shown in the first answer alone, and kept nowhere.
@@ -40,9 +42,9 @@ def once(request: Request, work: Callable[[], Response], secrets: Collection[str
     if len(key) > MAX_LENGTH or not key.isprintable():
         raise InvalidError.of(HEADER, f"At most {MAX_LENGTH} printable characters.")
     route, mark = f"{request.method} {request.path}"[:300], fingerprint(request)
-    row_id = _claim(request.user.pk, route, key, mark)
+    row_id = _claim(user_id, route, key, mark)
     if row_id is None:
-        return _replay(IdempotencyKey.objects.get(user=request.user, route=route, key=key), mark)
+        return _replay(IdempotencyKey.objects.get(user_id=user_id, route=route, key=key), mark)
     response = work()
     _keep(row_id, response, secrets)
     return response

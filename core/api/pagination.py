@@ -115,8 +115,13 @@ class PageNumberPagination(BasePagination):
 
     page: Page
 
-    def paginate_queryset(self, queryset: QuerySet, request: Request, view: Any = None) -> list[Any]:
-        self.page = numbered(request, queryset)
+    def paginate_queryset(
+        self, queryset: QuerySet | Sequence[Any], request: Request, view: Any = None
+    ) -> list[Any]:
+        if isinstance(queryset, QuerySet):
+            self.page = numbered(request, queryset)
+        else:
+            self.page = page_of_list(request, queryset)
         return self.page.results
 
     def get_paginated_response(self, data: Any) -> Response:

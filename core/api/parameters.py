@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from core.entities.field_types import BIGINT_MAX, Boolean, Date, DateTime, FieldType, Integer
 from core.errors import InvalidError, NotVisibleError, refused_as
@@ -20,7 +21,7 @@ def record_id(text: str) -> int:
 PAGES = frozenset(("page", "page_size"))
 
 
-class KnownParametersMixin:
+class KnownParametersMixin(APIView):
     """Refuses query parameters that would be passed over.
 
     `taking` names those of each action (of each method, where a view has no actions); None leaves looking
@@ -30,7 +31,7 @@ class KnownParametersMixin:
     taking: Mapping[str, Collection[str] | None] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        super().initial(request, *args, **kwargs)
         known = self.taking.get(getattr(self, "action", None) or str(request.method).lower(), ())
         if known is not None:
             only_known(request, known)

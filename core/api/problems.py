@@ -58,7 +58,8 @@ def problem(status: int, code: str, detail: str, request: Any, **more: Any) -> d
 def listed(errors: Iterable[dict[str, str]]) -> dict[str, Any]:
     """The member `errors` of a document, cut to what an answer tells; where more was wrong than that,
     `errors_truncated` says so."""
-    found, left = [], MAX_TEXT
+    found: list[dict[str, str]] = []
+    left = MAX_TEXT
     remaining = iter(errors)
     for error in islice(remaining, MAX_ERRORS):
         cut = error | {
@@ -123,11 +124,14 @@ def _of_drf(exception: Exception, request: Any) -> Response | None:
 
 
 def _drf_headers(exception: exceptions.APIException) -> dict[str, str]:
-    headers = {}
-    if getattr(exception, "auth_header", None):
-        headers["WWW-Authenticate"] = exception.auth_header
-    if getattr(exception, "wait", None):
-        headers["Retry-After"] = str(int(exception.wait) + 1)
+    headers: dict[str, str] = {}
+    # Put there by APIView.handle_exception and by Throttled.
+    scheme = getattr(exception, "auth_header", None)
+    if scheme:
+        headers["WWW-Authenticate"] = scheme
+    wait = getattr(exception, "wait", None)
+    if wait:
+        headers["Retry-After"] = str(int(wait) + 1)
     return headers
 
 

@@ -18,9 +18,10 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
-        request.request_id = given if _ACCEPTED.match(given) else uuid4().hex
+        request_id = given if _ACCEPTED.match(given) else uuid4().hex
+        request.request_id = request_id  # type: ignore[attr-defined]  # as Django's own middlewares do
         response = self.get_response(request)
-        response["X-Request-ID"] = request.request_id
+        response["X-Request-ID"] = request_id
         return response
 
 

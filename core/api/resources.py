@@ -29,13 +29,17 @@ from core.models.uniqueness import violated_fields
 class StrictSerializer(StrictFieldsMixin, serializers.ModelSerializer):
     """A ModelSerializer that refuses unknown fields and asks the model's own `clean()`."""
 
+    @property
+    def model(self) -> Any:
+        return self.Meta.model
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """The model's rules, and the serializer's own, over the fields as they would be."""
-        many = {f.name for f in self.Meta.model._meta.many_to_many}
+        many = {f.name for f in self.model._meta.many_to_many}
         values = (
             {f.attname: getattr(self.instance, f.attname) for f in self._stored()} if self.instance else {}
         )
-        probe = self.Meta.model(**values)
+        probe = self.model(**values)
         for name, value in attrs.items():
             if name not in many:
                 setattr(probe, name, value)
@@ -51,29 +55,27 @@ class StrictSerializer(StrictFieldsMixin, serializers.ModelSerializer):
         DomainError."""
 
     def _stored(self) -> list[Any]:
-        return [f for f in self.Meta.model._meta.concrete_fields if not f.generated]
+        return [f for f in self.model._meta.concrete_fields if not f.generated]
 
 
-class RowsMixin:
+class RowsMixin(GenericViewSet):
     """The rows of `model` within its policy."""
 
     model: Any
     # Parameters of a list that the view reads itself, in `filter_queryset`.
     parameters: tuple[str, ...] = ()
-    request: Request
-    kwargs: dict[str, Any]
 
     @property
     def policy(self) -> Any:
         return self.model.policy
 
     def get_queryset(self) -> QuerySet:
-        rows = super().get_queryset()  # type: ignore[misc]
+        rows = super().get_queryset()
         return rows.filter(self.policy.scope(self.request.user, Permission.VIEW))
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self._shown(page))
+        return self.get_paginated_response(self._shown(page or ()))
 
     def _shown(self, rows: Sequence[Any]) -> Any:
         """The rows of a page as the list shows them."""
@@ -96,25 +98,25 @@ class RowsMixin:
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         found = self.get_object()
-        return Response(self.get_serializer(found).data, headers={"ETag": self.etag(found)})  # type: ignore[attr-defined]
+        return Response(self.get_serializer(found).data, headers={"ETag": self.etag(found)})
 
     def etag(self, row: Any) -> str:
         """Names the state of what can be changed about a row."""
-        return preconditions.tag_shown(self.get_serializer(row))  # type: ignore[attr-defined]
+        return preconditions.tag_shown(self.get_serializer(row))
 
 
-class SavingMixin:
-    """What the database refuses is a conflict."""
+class SavingMixin(mixins.CreateModelMixin, mixins.UpdateModelMixin, mixins.DestroyModelMixin, RowsMixin):
+    """Create, update and delete; what the database refuses is a conflict."""
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer)
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        response = super().update(request, *args, **kwargs)  # type: ignore[misc]
+        response = super().update(request, *args, **kwargs)
         # As whoever reads it next will find it: a trigger may have completed it.
-        row = self.get_queryset().filter(pk=record_id(self.kwargs["pk"])).first()  # type: ignore[attr-defined]
+        row = self.get_queryset().filter(pk=record_id(self.kwargs["pk"])).first()
         if row is not None:
-            response["ETag"] = self.etag(row)  # type: ignore[attr-defined]
+            response["ETag"] = self.etag(row)
         return response
 
     def perform_update(self, serializer: Any) -> None:
@@ -134,7 +136,7 @@ class SavingMixin:
             raise ConflictError(message, code="unique", issues=issues) from error
 
     def perform_destroy(self, instance: Any) -> None:
-        release_row(instance, force=flag(self.request, "force"))  # type: ignore[attr-defined]
+        release_row(instance, force=flag(self.request, "force"))
         try:
             instance.delete()
         except ProtectedError as error:
@@ -147,12 +149,7 @@ class SavingMixin:
 
 
 class ReadOnlyResourceViewSet(
-    RowsMixin,
-    KnownParametersMixin,
-    TransactionMixin,
-    mixins.ListModelMixin,
-    mixins.RetrieveModelMixin,
-    GenericViewSet,
+    RowsMixin, KnownParametersMixin, TransactionMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin
 ):
     """List and retrieve rows of `model` within its policy.
 
@@ -173,11 +170,5 @@ class ReadOnlyResourceViewSet(
 FORCE = {"list": None, "destroy": frozenset(("force",))}
 
 
-class ResourceViewSet(
-    SavingMixin,
-    mixins.CreateModelMixin,
-    mixins.UpdateModelMixin,
-    mixins.DestroyModelMixin,
-    ReadOnlyResourceViewSet,
-):
+class ResourceViewSet(SavingMixin, ReadOnlyResourceViewSet):
     """List, create, retrieve, update and delete rows of `model` within its policy."""

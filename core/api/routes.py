@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver, include, re_path
 from rest_framework.routers import Route, SimpleRouter
 
@@ -18,11 +19,14 @@ class Router(SimpleRouter):
         super().__init__()
         self.trailing_slash = "/?"
 
-    def get_urls(self) -> list[URLResolver]:
+    def get_urls(self) -> list[URLPattern | URLResolver]:
         """By their first word: a path is compared with each of these, then with that one's own only."""
         groups: dict[str, list[URLPattern]] = {}
         for pattern in super().get_urls():
-            word, rest = _FIRST_WORD.match(str(pattern.pattern)).groups()
+            found = _FIRST_WORD.match(str(pattern.pattern))
+            if not isinstance(pattern, URLPattern) or pattern.callback is None or found is None:
+                raise ImproperlyConfigured(f"{pattern.pattern} begins with no word")
+            word, rest = found.groups()
             groups.setdefault(word, []).append(re_path(f"^{rest}", pattern.callback, name=pattern.name))
         return [re_path(f"^{word}", include(own)) for word, own in groups.items()]
 

@@ -27,6 +27,8 @@ class DuplicateSerializer(serializers.Serializer):
 class EntityListSerializer(serializers.ListSerializer):
     """Records by their ids (or as instances), all of them read by one statement."""
 
+    child: "EntitySerializer"
+
     def to_representation(self, data: Any) -> list[Any]:
         return self.child.represent(list(data))
 

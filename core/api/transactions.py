@@ -8,6 +8,7 @@ from django.db import OperationalError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from core.api.idempotency import once
 from core.api.request_ids import request_id_of
@@ -17,7 +18,7 @@ from core.changes import acting_as
 RETRIED = ("40P01", "40001")
 
 
-class TransactionMixin:
+class TransactionMixin(APIView):
     """Wraps the handler of every unsafe request; an exception undoes all of it, its change rows included.
 
     `writes_in_transaction = False` on a view leaves transactions to the view itself (uploads, sign-in);
@@ -55,4 +56,6 @@ class TransactionMixin:
         source, secrets = self.sources.get(action, "api"), self.secret_answers.get(action, ())
         limit = settings.DATABASE_WRITE_TIMEOUT
         with acting_as(user, source=source, request_id=request_id_of(request), statement_seconds=limit):
-            return once(request, work, secrets) if user and self.keeps_answers else work()
+            if user is None or not self.keeps_answers:
+                return work()
+            return once(request, user.pk, work, secrets)

@@ -2,7 +2,7 @@
 verbs added."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import orjson
 from django.db.models import QuerySet
@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ViewSet
 
-from core.access import Permission, role_allows
+from core.access import Permission, VisibleQuerySet, role_allows
 from core.api import preconditions
 from core.api.bodies import takes_no_body
 from core.api.bulk import AssignSerializer, BulkResultSerializer, BulkSerializer
@@ -111,7 +111,8 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         pk = record_id(self.kwargs["pk"])
         if self.request.method != "GET":
             return writing.locked(self.entity, pk, self.request.user)
-        found = self.get_queryset().visible_to(self.request.user).filter(pk=pk).first()
+        rows = cast(VisibleQuerySet, self.get_queryset())
+        found = rows.visible_to(self.request.user).filter(pk=pk).first()
         if found is None:
             raise NotVisibleError("Not found.")
         return found
@@ -185,7 +186,10 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     @action(methods=["get"], detail=False)
     def statistics(self, request: Request) -> Response:
         """Totals of the records that the list's filters name."""
-        return Response(self.filtered_rows().statistics())
+        return Response(self.get_statistics())
+
+    def get_statistics(self) -> dict[str, Any]:
+        return self.filtered_rows().statistics()
 
     @action(methods=["get"], detail=True)
     def history(self, request: Request, pk: str) -> Response:

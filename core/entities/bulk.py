@@ -172,7 +172,7 @@ def clean_shared(entity: Entity, data: Mapping[str, Any], user: Any, ids: Sequen
     """The values all records get, checked once, without the rules that look at each record."""
     if not isinstance(data, Mapping) or not data:
         raise InvalidError.of("data", "Expected the fields to set.", "required")
-    before = {MERGED: {}, "id": ids[0] if len(ids) == 1 else None}
+    before: Values = {MERGED: {}, "id": ids[0] if len(ids) == 1 else None}
     try:
         values = clean(replace(entity, rules=()), data, user=user, before=before, partial=True)
         if len(ids) > 1:

@@ -74,7 +74,7 @@ class Column:
 
 def column(model: type[models.Model], name: str, **overrides: Any) -> Column:
     """The column of a model's field; `overrides` replace what the field itself says."""
-    source = model._meta.get_field(name)
+    source = _field_of(model, name)
     made = Column(
         name=name,
         field_type=overrides.pop("field_type", None) or field_type_of(source),
@@ -89,6 +89,13 @@ def column(model: type[models.Model], name: str, **overrides: Any) -> Column:
         default=_default_of(source),
     )
     return replace(made, **overrides)
+
+
+def _field_of(model: type[models.Model], name: str) -> models.Field:
+    found = model._meta.get_field(name)
+    if not isinstance(found, models.Field):
+        raise TypeError(f"{name} of {model.__name__} is a relation from elsewhere and no column")
+    return found
 
 
 def columns(model: type[models.Model], *names: str) -> tuple[Column, ...]:

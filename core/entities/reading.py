@@ -68,7 +68,8 @@ class Reader:
         """Put short forms for ids. Raises ScopeMissingError for an API key that may not read what is
         referred to."""
         scopes.require(user, resource_named(column.field_type.target))
-        known = nested_refs(column.field_type.target, {row.get(column.name) for row in rows} - {None}, user)
+        ids = {pk for row in rows if (pk := row.get(column.name)) is not None}
+        known = nested_refs(column.field_type.target, ids, user)
         for row in rows:
             if column.name in row:
                 # A reference to something hidden stays its bare id: the id was visible before.

@@ -44,8 +44,14 @@ class Tables:
         return Tables(
             self.intercept + other.intercept,
             [a + b for a, b in zip(self.one, other.one, strict=True)],
-            {pair: self.two.get(pair, 0) + other.two.get(pair, 0) for pair in sorted(pairs)},
+            {pair: _sum(self.two.get(pair), other.two.get(pair)) for pair in sorted(pairs)},
         )
+
+
+def _sum(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray:
+    """The sum of a pair's tables; one that is missing adds nothing."""
+    given = [table for table in (first, second) if table is not None]
+    return np.sum(given, axis=0)
 
 
 def empty_tables(inputs: list[Input]) -> Tables:

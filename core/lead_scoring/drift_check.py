@@ -44,7 +44,7 @@ def _scores_before(newest: list[int]) -> np.ndarray:
 
 def _outcomes(model_id: int | None) -> tuple[np.ndarray, np.ndarray]:
     """(won, the probability they were last given) of leads closed since the model went live."""
-    row = ScoringModel.objects.filter(pk=model_id).first()
+    row = None if model_id is None else ScoringModel.objects.filter(pk=model_id).first()
     if row is None or row.activated_at is None:
         return np.zeros(0), np.zeros(0)
     about = target()

@@ -22,6 +22,8 @@ def newest_rules() -> int | None:
 
 def rules_of(rules_id: int | None) -> RuleSet:
     """A stored rule set; the first one where there is none."""
+    if rules_id is None:
+        return DEFAULT_RULES
     content = ScoringRules.objects.filter(pk=rules_id).values_list("content", flat=True).first()
     return DEFAULT_RULES if content is None else rules_from_json(content)
 
@@ -45,7 +47,9 @@ def under_rules(model: Model, rules_id: int | None) -> Model:
 
     What was learned stays. The rules keep their weight in the model and are centred on their own means.
     """
-    rules = model.rules if rules_id is None else rules_of(rules_id)
+    if rules_id is None:
+        return model
+    rules = rules_of(rules_id)
     if rules == model.rules:
         return model
     means = ScoringRules.objects.filter(pk=rules_id).values_list("means", flat=True).first()

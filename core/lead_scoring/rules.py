@@ -170,7 +170,9 @@ def _rule(i: int, raw: Any, specs: Mapping[str, FeatureSpec] | None, issues: lis
         wrong("", f"Expected an object with {', '.join(Rule.__dataclass_fields__)}.")
         return None
     before = len(issues)
-    feature, test, points = raw.get("feature"), raw.get("test"), raw.get("points")
+    feature: Any = raw.get("feature")
+    test: Any = raw.get("test")
+    points: Any = raw.get("points")
     if not isinstance(feature, str) or (specs is not None and feature not in specs):
         known = ", ".join(sorted(specs or ()))
         wrong("feature", f"Unknown feature. Known: {known}.")

@@ -109,7 +109,9 @@ _COMPOSED = pgtrigger.Trigger(
 )
 
 
-def _capture(name: str, operation, tables, entity: str, rows: str) -> pgtrigger.Trigger:
+def _capture(
+    name: str, operation: pgtrigger.Operation, tables: pgtrigger.Referencing, entity: str, rows: str
+) -> pgtrigger.Trigger:
     return pgtrigger.Trigger(
         name=name,
         level=pgtrigger.Statement,
@@ -121,7 +123,7 @@ def _capture(name: str, operation, tables, entity: str, rows: str) -> pgtrigger.
     )
 
 
-def _refused(name: str, operation, message: str) -> pgtrigger.Trigger:
+def _refused(name: str, operation: pgtrigger.Operation, message: str) -> pgtrigger.Trigger:
     return pgtrigger.Trigger(
         name=name,
         level=pgtrigger.Statement,

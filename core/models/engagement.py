@@ -65,11 +65,11 @@ def counts_activities(entity: str, table: str, columns: tuple[str, ...]) -> migr
     if unknown:
         raise ValueError(f"unknown columns: {', '.join(sorted(unknown))}")
     names = {operation: f"count_for_{entity}_{operation}" for operation in _TABLES}
-    create = [
+    create = tuple(
         f"CREATE TRIGGER {name} AFTER {operation.upper()} ON core_activity REFERENCING {_TABLES[operation]}"
         f" FOR EACH STATEMENT EXECUTE FUNCTION"
         f" core_count_activities('{entity}', '{table}', '{','.join(columns)}')"
         for operation, name in names.items()
-    ]
-    drop = [f"DROP TRIGGER IF EXISTS {name} ON core_activity" for name in names.values()]
+    )
+    drop = tuple(f"DROP TRIGGER IF EXISTS {name} ON core_activity" for name in names.values())
     return migrations.RunSQL(create, drop)

@@ -67,6 +67,6 @@ TextField.register_lookup(FoldLookup)
 
 def words_of(model: Any) -> frozenset[str]:
     """The columns whose text is in the model's `search_text`."""
-    expression: Any = model._meta.get_field("search_text").expression  # type: ignore[union-attr]
+    expression: Any = model._meta.get_field("search_text").expression
     columns: list[Any] = [e for e in expression.flatten() if isinstance(e, models.F)]
     return frozenset(column.name for column in columns)

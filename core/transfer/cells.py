@@ -16,7 +16,9 @@ _CODES = "61,43,45,64,9,13,10,65309,65291,65293,65312"
 class _Repeated(Func):
     """A template that needs its expression several times, parameters and all."""
 
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+    def as_sql(  # type: ignore[override]  # the stub names each key of the context
+        self, compiler: Any, connection: Any, **context: Any
+    ) -> tuple[str, Any]:
         sql, params = super().as_sql(compiler, connection, **context)
         return sql, tuple(params) * self.template.count("%(expressions)s")
 

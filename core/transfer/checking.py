@@ -385,7 +385,7 @@ class Checker:
             if fault.code != "does_not_exist":
                 checked.warn(row, _left_empty(fault))
             return
-        if column.field_type.target == "user" or target.part == "external_id":  # type: ignore[attr-defined]
+        if column.field_type.target == "user" or target.part == "external_id":
             self.unknown.setdefault((header, target.name), Counter())[text[:80]] += 1
             return
         checked.warn(row, _left_empty(fault))

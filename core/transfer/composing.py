@@ -111,7 +111,7 @@ def _defaults_asked(made: Plan) -> tuple[Values, Values]:
     for name, raw in made.options.default_values.items():
         target = targets.by_name.get(name)
         column = target.column if target is not None else None
-        if column is None or column.name == ID:
+        if target is None or column is None or column.name == ID:
             issues.append(
                 FieldIssue(f"default_values.{name[:80]}", "unknown_field", f"Known: {targets.known}.")
             )

@@ -54,6 +54,12 @@ def columns_of(entity: Entity) -> dict[str, Column]:
     return {one.name: one.column for one in added if one.entity == entity.name}
 
 
+def _pair(mark: str) -> tuple[str, str]:
+    """The name and the record's id in a mark."""
+    _, name, pk, _ = mark.split(":")
+    return name, pk
+
+
 class ComputedCells:
     """Puts the words where the database wrote marks, in exports of `columns`."""
 
@@ -80,7 +86,7 @@ class ComputedCells:
             return
         coming = iter(rows)
         while block := list(islice(coming, AT_ONCE)):
-            marks = [[_MARK.fullmatch(row[i]).groups() for i in self._places] for row in block]
+            marks = [[_pair(row[i]) for i in self._places] for row in block]
             words = self._words([mark for row in marks for mark in row])
             for row, found in zip(block, marks, strict=True):
                 cells = list(row)

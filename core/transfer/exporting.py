@@ -263,9 +263,11 @@ def _write_row(sheet: Any, row: int, values: tuple[Any, ...], numeric: list[bool
             continue
         # Spreadsheets know no day before 1900, and take that year for a leap year.
         if isinstance(value, date) and value.year > 1900:
-            is_moment = isinstance(value, datetime)
-            shown = value.astimezone(UTC).replace(tzinfo=None, microsecond=0) if is_moment else value
-            sheet.write_datetime(row, place, shown, formats.moment if is_moment else formats.day)
+            if isinstance(value, datetime):
+                in_utc = value.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+                sheet.write_datetime(row, place, in_utc, formats.moment)
+            else:
+                sheet.write_datetime(row, place, value, formats.day)
             continue
         # Sixteen digits and more lose their end as a spreadsheet's number.
         if numeric[place] and not isinstance(value, str) and abs(value) < 10**13:

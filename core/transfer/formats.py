@@ -31,7 +31,7 @@ def is_bare_number(text: str) -> bool:
 
 def decimal_mark(values: Iterable[str]) -> str | None:
     """The decimal separator that the column's values prove, "." or ","; None where they prove nothing."""
-    proven = set()
+    proven: set[str | None] = set()
     for value in values:
         text = _MONEY_SIGNS.sub("", value)
         comma, point = text.rfind(","), text.rfind(".")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, BinaryIO
 
+from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import Exists, OuterRef
@@ -96,30 +97,15 @@ def _digest(file: BinaryIO) -> tuple[str, int]:
 def postpone(job: ImportJob, file: BinaryIO) -> None:
     """Keep the file and let a worker do it."""
     file.seek(0)
-    job.stored_as = default_storage.save(f"imports/{job.pk}", _Named(file))
+    job.stored_as = default_storage.save(f"imports/{job.pk}", File(file))
     job.save(update_fields=["stored_as"])
     jobs.enqueue(RUN_JOB, job.pk)
-
-
-class _Named:
-    """What the storage asks of a file: its blocks."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, self.name = file, ""
-
-    def chunks(self, chunk_size: int = 1 << 20) -> Iterator[bytes]:
-        while block := self.file.read(chunk_size):
-            yield block
-
-    def read(self, size: int = -1) -> bytes:
-        return self.file.read(size)
 
 
 def run_now(job: ImportJob, made: Plan, tick: Any = lambda report: None) -> None:
     """Run an import inside the caller's transaction and end its job. Raises DomainError if it cannot run."""
     options = made.options
     job.started_at = job.started_at or timezone.now()
-    run = None
     try:
         with acting_as(
             job.user,

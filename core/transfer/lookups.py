@@ -64,8 +64,8 @@ def holders_of(rows: QuerySet, compared: Any, db_type: str, keys: Iterable[Any])
 def is_indexed(model: Any, compared: Any) -> bool:
     """Whether a declared index or unique constraint begins with an expression or column."""
     if isinstance(compared, F):
-        fields = {name: f for f in model._meta.concrete_fields for name in (f.name, f.attname)}
-        field = fields.get(compared.name, model._meta.pk)
+        fields: dict[str, Any] = {n: f for f in model._meta.concrete_fields for n in (f.name, f.attname)}
+        field: Any = fields.get(compared.name, model._meta.pk)  # type: ignore[attr-defined]  # not in the stub
         if field.unique or field.db_index:
             return True
     firsts = [

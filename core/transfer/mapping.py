@@ -6,7 +6,7 @@ from dataclasses import replace
 from core.errors import FieldIssue, InvalidError
 from core.transfer.computed_columns import columns_of
 from core.transfer.header_words import meant_by
-from core.transfer.headers import looked_up, normalised
+from core.transfer.headers import System, looked_up, normalised
 from core.transfer.reading import Table
 from core.transfer.targets import ID, Mapped, Targets
 from core.transfer.value_evidence import by_values
@@ -89,7 +89,7 @@ def _own(targets: Targets, position: int, header: str) -> Mapped:
     return Mapped(position, header, target, OWN if target else "ignored")
 
 
-def _found(targets: Targets, position: int, header: str, system: object) -> Mapped:
+def _found(targets: Targets, position: int, header: str, system: System | None) -> Mapped:
     plain = normalised(header)
     if system is not None:
         name = _in_system(system, plain)
@@ -114,7 +114,7 @@ def _is_custom(targets: Targets, plain: str) -> bool:
     return own is not None and own.column is not None and own.column.custom
 
 
-def _in_system(system: object, plain: str) -> str | None:
+def _in_system(system: System, plain: str) -> str | None:
     """What a program's profile says of a header, blanks aside: CLOSEDATE is close date."""
     if plain in system.fields:
         return system.fields[plain]

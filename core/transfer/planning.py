@@ -62,7 +62,7 @@ def plan(entity: Entity, table: Table, options: Options, user: Any) -> Plan:
 
 def _require_scopes(mapped: Sequence[Mapped], user: Any) -> None:
     """Raises ScopeMissingError for an API key that may not write what would be made by its name."""
-    named = {m.target.column.field_type.target for m in mapped if m.target and m.target.is_reference}  # type: ignore[union-attr]
+    named = {m.target.refers_to for m in mapped if m.target and m.target.is_reference}
     made = [entities[target].plural for target in sorted(named) if create_by_name(target)]
     scopes.require(user, *made, writing=True)
 
@@ -103,7 +103,7 @@ def unmakeable(made: Plan) -> list[dict[str, str]]:
     if not made.options.create_missing:
         return []
     found = []
-    named = {m.target.column.field_type.target for m in made.mapped if m.target and m.target.is_reference}
+    named = {m.target.refers_to for m in made.mapped if m.target and m.target.is_reference}
     for entity in (entities[kind] for kind in sorted(named) if create_by_name(kind)):
         columns = [*entity.columns, *map(custom_column, definitions(entity))]
         lacking = [

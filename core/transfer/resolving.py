@@ -40,7 +40,7 @@ class Resolver:
 
     def read(self, target: Target, cells: Sequence[str]) -> list[Any]:
         """Ids, BLANK or Refusal, cell by cell."""
-        kind = target.column.field_type.target
+        kind = target.refers_to
         known = self.known.setdefault((kind, target.part), {"": BLANK})
         names = [trimmed(unescape(cell)) for cell in cells]
         missing = {name for name in names if name not in known}

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from django.core.files.storage import default_storage
 from django.db import OperationalError, transaction
@@ -79,7 +79,7 @@ def _run(job: ImportJob, tick: Ticker) -> None:
             perform_undo(job, tick)
             return
         with default_storage.open(job.stored_as) as stored:
-            run_now(job, reopened(job, stored.file), tick)
+            run_now(job, reopened(job, cast(BinaryIO, stored.file)), tick)
     forget_file(job)
     job.save(update_fields=["stored_as"])
 

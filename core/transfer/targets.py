@@ -23,6 +23,11 @@ class Target:
     part: str = ""
 
     @property
+    def refers_to(self) -> str:
+        """What a reference points at: an entity's name, or "user"; "" where this is no reference."""
+        return self.column.field_type.target if self.column is not None else ""
+
+    @property
     def is_reference(self) -> bool:
         return self.column is not None and isinstance(self.column.field_type, field_types.Reference)
 

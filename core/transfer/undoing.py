@@ -79,7 +79,7 @@ def perform_undo(undo: ImportJob, tick: Ticker | None = None) -> None:
     ):
         lock(IMPORTING, undo.entity)
         prefer_indexes()
-        for entity in _touched(undo.undoes_id, undo.entity):
+        for entity in _touched(undo):
             Undoing(undo, entity, report, tick).run()
     report.store(undo)
     undo.removed, undo.restored = report.counts["removed"], report.counts["restored"]
@@ -88,9 +88,12 @@ def perform_undo(undo: ImportJob, tick: Ticker | None = None) -> None:
     undo.save()
 
 
-def _touched(import_id: int, first: str) -> list[Entity]:
-    """The entities an import wrote to: its own, then those it made for references."""
-    names = Change.objects.filter(import_id=import_id).order_by().values_list("entity", flat=True).distinct()
+def _touched(undo: ImportJob) -> list[Entity]:
+    """The entities the undone import wrote to: its own, then those it made for references."""
+    first = undo.entity
+    names = (
+        Change.objects.filter(import_id=undo.undoes_id).order_by().values_list("entity", flat=True).distinct()
+    )
     found = [entities[first]] if first in set(names) else []
     return found + [entities[name] for name in sorted(names) if name != first and name in entities]
 
@@ -210,7 +213,7 @@ class Undoing:
     def _remove(self, ids: Sequence[int]) -> None:
         if ids:
             with connection.cursor() as cursor:
-                cursor.execute(f"DELETE FROM {self.table} WHERE id = ANY(%s)", [ids])  # noqa: S608
+                cursor.execute(f"DELETE FROM {self.table} WHERE id = ANY(%s)", [list(ids)])  # noqa: S608
                 self.report.counts["removed"] += cursor.rowcount
 
     def _restore(self, ids: Sequence[int]) -> None:
@@ -230,7 +233,7 @@ class Undoing:
 
     def _write_back(self, ids: Sequence[int]) -> None:
         """Every field the import changed gets back the value it had before."""
-        params = [ids, self.entity.name, self.undo.undoes_id]
+        params: list[Any] = [ids, self.entity.name, self.undo.undoes_id]
         keys = [k for (k,) in self._rows(f"SELECT DISTINCT key FROM ({_FIRST_OLD}) f", params)]  # noqa: S608
         columns = [connection.ops.quote_name(key) for key in keys if key in self.fields]
         if not columns:

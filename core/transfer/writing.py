@@ -41,6 +41,7 @@ class Writer:
         meta = entity.model._meta
         self.table = connection.ops.quote_name(meta.db_table)
         self.fields: dict[str, models.Field] = {f.attname: f for f in meta.concrete_fields}
+        self.columns = {f.attname: connection.ops.quote_name(f.column) for f in meta.concrete_fields}
         self.stage: tuple[str, ...] = ()
 
     def create(self, pendings: Sequence[Pending]) -> None:
@@ -70,7 +71,7 @@ class Writer:
         self._prepare_stage(names)
         rows = ((p.pk, *(p.values.get(n, p.before[n]) for n in names)) for p in pendings)  # type: ignore[index]  # stored, so read before
         self._copy(STAGE, ("id", *names), rows)
-        columns = [connection.ops.quote_name(self.fields[name].column) for name in names]
+        columns = [self.columns[name] for name in names]
         changes = ", ".join(f"{column} = s.{column}" for column in columns)
         with connection.cursor() as cursor:
             cursor.execute(f"UPDATE {self.table} t SET {changes} FROM {STAGE} s WHERE t.id = s.id")  # noqa: S608
@@ -98,7 +99,7 @@ class Writer:
             if self.stage == names:
                 cursor.execute(f"TRUNCATE {STAGE}")
                 return
-            columns = ", ".join(connection.ops.quote_name(self.fields[n].column) for n in ("id", *names))
+            columns = ", ".join(self.columns[n] for n in ("id", *names))
             cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{STAGE}")
             cursor.execute(
                 f"CREATE TEMP TABLE {STAGE} ON COMMIT DROP AS SELECT {columns} FROM {self.table} WITH NO DATA"  # noqa: S608
@@ -106,7 +107,7 @@ class Writer:
         self.stage = names
 
     def _copy(self, table: str, names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-        columns = ", ".join(connection.ops.quote_name(self.fields[name].column) for name in names)
+        columns = ", ".join(self.columns[name] for name in names)
         wrapped = [i for i, n in enumerate(names) if isinstance(self.fields[n], models.JSONField)]
         statement = f"COPY {table} ({columns}) FROM STDIN"
         # Django translates no error of psycopg's own `copy`.

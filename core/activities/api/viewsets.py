@@ -1,5 +1,7 @@
 """The viewset of an entity with what hangs on its records: timeline and followers."""
 
+from typing import Any
+
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -28,7 +30,11 @@ class RecordViewSet(EntityViewSet):
     @takes_no_body
     def follow(self, request: Request, pk: str) -> Response:
         """POST follows the record, DELETE leaves it."""
-        key = {"user": request.user, "entity": self.entity.name, "object_id": self.seen(request, pk)}
+        key: dict[str, Any] = {
+            "user": request.user,
+            "entity": self.entity.name,
+            "object_id": self.seen(request, pk),
+        }
         if request.method == "DELETE":
             Follow.objects.filter(**key).delete()
         else:

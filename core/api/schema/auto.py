@@ -40,6 +40,7 @@ class _Paged:
 class CrmSchema(AutoSchema):
     """AutoSchema, with what all our views have in common."""
 
+    view: Any
     _by_hand = False
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:

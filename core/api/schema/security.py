@@ -20,8 +20,8 @@ class PageScheme(OpenApiAuthenticationExtension):
     target_class = "core.accounts.api.authentication.PageAuthentication"
     name: list[str] = []
 
-    def get_security_requirement(self, auto_schema: Any) -> None:
-        return None
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
+        return []
 
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
         return []

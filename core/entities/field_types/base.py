@@ -53,6 +53,11 @@ class FieldType(serializers.Field):
     empty_value: ClassVar[Any] = None
     # How SQL writes a value of this type into JSON, around the column.
     json_sql: ClassVar[str] = "{}"
+    # What a reference points at: an entity's name, or "user"; "" for every other type.
+    target: str = ""
+    # Where DRF keeps what a field was made with.
+    _args: tuple[Any, ...]
+    _kwargs: dict[str, Any]
 
     def to_internal_value(self, data: Any) -> Any:
         """The value to store. Raises ValueRefusedError."""

@@ -11,7 +11,7 @@ import phonenumbers
 from phonenumbers import PhoneMetadata
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}\Z", re.ASCII)
-_NOTHING = (frozenset(), re.compile("(?!)"))
+_NOTHING: tuple[frozenset[int], re.Pattern[str]] = (frozenset(), re.compile("(?!)"))
 
 
 def is_plain_e164(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -54,7 +54,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
     def list(self, request: Request) -> Response:
         return super().list(request)
 
-    def _shown(self, rows: QuerySet) -> Any:
+    def _shown(self, rows: Sequence[ImportJob]) -> Any:
         return [import_body(job, details=False) for job in rows]
 
     @extend_schema(responses={200: IMPORT_RESULT})

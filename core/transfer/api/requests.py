@@ -1,8 +1,9 @@
 """What an import request brings: a file, options, maybe a saved mapping."""
 
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
+from django.http import QueryDict
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 
@@ -44,7 +45,8 @@ def upload_of(request: Request) -> tuple[BinaryIO, str]:
 
 def options_of(request: Request, entity: Entity) -> Options:
     """The options in the form, over those of a saved mapping. Raises InvalidError."""
-    form = {name: values[-1] for name, values in request.data.lists() if name != "file"}
+    sent = cast(QueryDict, request.data)  # a form: the view takes nothing else
+    form = {name: values[-1] for name, values in sent.lists() if name != "file"}
     saved = form.pop(SAVED, "")
     return parse(form, parse(_saved(saved, entity, request.user)) if saved else None)
 
