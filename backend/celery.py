@@ -34,7 +34,7 @@ TRANSFER = ("run_import", "run_export")
 BY_QUEUE = {"automation": AUTOMATION, "delivery": DELIVERY, "scoring": SCORING, "transfer": TRANSFER}
 ROUTES = {f"core.tasks.{name}": {"queue": queue} for queue, names in BY_QUEUE.items() for name in names}
 
-# A doorbell, never the state (docs/architecture.md): what is due is a row in PostgreSQL.
+# A message, never the state (docs/architecture.md): what is due is a row in PostgreSQL.
 HABITS = {
     "task_serializer": "json",
     "accept_content": ["json"],
@@ -57,7 +57,7 @@ HABITS = {
     "broker_transport_options": {
         "visibility_timeout": VISIBILITY_SECONDS,
         "socket_connect_timeout": 1,
-        "max_retries": 0,  # of a connection: a request that rings waits for no broker
+        "max_retries": 0,  # of a connection: a request that enqueues waits for no broker
         "socket_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 15,

@@ -1,6 +1,6 @@
-"""What Celery beat rings for, and how often.
+"""Celery beat's schedule: which task is enqueued how often.
 
-Sweeps for what a lost doorbell left; a message that found no worker in its time is not worth keeping.
+Sweeps find what was left over when a message was lost. A message that no worker takes in time expires.
 """
 
 from datetime import timedelta
@@ -11,14 +11,14 @@ from django.conf import settings
 
 
 def every(task: str, schedule: Any, *, expires_s: int = 0) -> dict[str, Any]:
-    """An entry of beat's: which task of core's, when, and after how many seconds the message is worth nothing
+    """An entry of beat's schedule: a task of core's, when, and after how many seconds its message expires
     (0: never)."""
     entry = {"task": f"core.tasks.{task}", "schedule": schedule}
     return entry | ({"options": {"expires": expires_s}} if expires_s else {})
 
 
 def configured() -> dict[str, Any]:
-    """What the settings say when to ring for."""
+    """The entries whose times are settings."""
     schedule = crontab.from_string(settings.LEAD_SCORING_RETRAIN_SCHEDULE)
     return {"retrain-lead-scoring": every("retrain_lead_scoring_model", schedule)}
 

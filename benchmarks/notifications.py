@@ -106,7 +106,7 @@ def people(count: int, role: str = "admin") -> None:
 
 def fan_out(followers: int) -> None:
     """One change of one record to all its followers: what the consumer does in the dispatcher."""
-    from core.changes import ChangeBatch, acting_as
+    from core.changes import ChangeBatch, audit_context
     from core.changes.dispatch import dispatch
     from core.changes.models import Change
     from core.notifications import planning
@@ -115,7 +115,7 @@ def fan_out(followers: int) -> None:
     from lead_management.models import Lead
 
     people(followers)
-    with acting_as():
+    with audit_context():
         lead = Lead.objects.create(first_name="Ada")
         Lead.objects.filter(pk=lead.pk).update(status="contacted")
     dispatch()
@@ -148,12 +148,12 @@ def imported(rows: int) -> None:
     """A batch of new records that all belong to someone: what the consumer adds to an import."""
     from django.db import transaction
 
-    from core.changes import ChangeBatch, acting_as
+    from core.changes import ChangeBatch, audit_context
     from core.changes.models import Change, Outbox
     from core.notifications.consumer import consume
     from lead_management.models import Lead
 
-    with acting_as(_of("admin1")):
+    with audit_context(_of("admin1")):
         sql(
             "INSERT INTO lead_management_lead (first_name, owner_id, assigned_to_id)"
             " SELECT 'Lead ' || i, u.id, u.id FROM generate_series(1, %s) i"

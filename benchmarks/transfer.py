@@ -240,7 +240,7 @@ def _cost(entity: Any, column: Any, cell: Any, rows: int = 2_000) -> float:
     """Microseconds per row."""
     import io
 
-    from core.changes import acting_as
+    from core.changes import audit_context
     from core.transfer.checking import Checker
     from core.transfer.composing import Composer
     from core.transfer.options import parse
@@ -253,7 +253,7 @@ def _cost(entity: Any, column: Any, cell: Any, rows: int = 2_000) -> float:
     second = column.name if column.name != first else ""
     made = plan(entity, table, parse({"mapping": {"first": first, "second": second}}), admin())
     chunk = table.head(rows)
-    with acting_as(admin(), source="import"):
+    with audit_context(admin(), source="import"):
         checker = Checker(made, chunk)
         composer = Composer(made, checker.written)
         started = time.perf_counter()

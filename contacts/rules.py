@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from django.db import connection
 
 from contacts.models import Company
-from core.changes import current
+from core.changes import current_audit_context
 from core.entities.entity import NeedsAny
 from core.entities.field_types import Text, refuse
 from core.errors import InvalidError
@@ -78,11 +78,11 @@ def company_named(values: Values, before: Mapping[str, Any] | None) -> None:
 
 def _name_of(company: int) -> str:
     """Asked for once where many contacts get the same company."""
-    memo = current().memo
-    if ("company name", company) not in memo:
+    cache = current_audit_context().cache
+    if ("company name", company) not in cache:
         name = Company.objects.values_list("name", flat=True).get(pk=company)
-        memo["company name", company] = name
-    return memo["company name", company]
+        cache["company name", company] = name
+    return cache["company name", company]
 
 
 def one_primary_address(values: Values, before: Mapping[str, Any] | None) -> None:

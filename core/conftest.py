@@ -29,11 +29,11 @@ def make_workflow(admin_user):
 def make_lead(admin_user):
     """make_lead(**fields) → a lead, created as by the API."""
 
-    from core.changes import acting_as
+    from core.changes import audit_context
     from core.entities import entities, writing
 
     def make(user=admin_user, **fields):
-        with acting_as(user, source="api"):
+        with audit_context(user, source="api"):
             data = {"first_name": "Grace", "last_name": "Hopper", "email": "grace@navy.example"}
             return writing.create_from_input(entities["lead"], data | fields, user)
 
@@ -44,12 +44,12 @@ def make_lead(admin_user):
 def change(admin_user):
     """change(record, field=value) → the record changed, as by the API."""
 
-    from core.changes import acting_as
+    from core.changes import audit_context
     from core.entities import entities, writing
 
     def make(record, user=admin_user, **fields):
         entity = entities[record.entity_name]
-        with acting_as(user, source="api"):
+        with audit_context(user, source="api"):
             locked = writing.locked(entity, record.pk, user)
             return writing.update_from_input(entity, locked, fields, user)
 

@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 # After a failed send the broker is left alone this long, so that an outage costs one request its time-out
 # and not each of them.
 PAUSE_AFTER_FAILURE_S = 5.0
-_silent_until = 0.0
-_coalesced: ContextVar[dict[str, None] | None] = ContextVar("crm_gathered_jobs", default=None)
+_broker_paused_until = 0.0
+_coalesced: ContextVar[dict[str, None] | None] = ContextVar("crm_coalesced_jobs", default=None)
 
 # Well below the time limit of a task (CELERY_TASK_SOFT_TIME_LIMIT).
 TURN_S = 40.0
 
-# One byte that a worker shares with the processes it forks: 1 once it was told to end.
-_ending = mmap.mmap(-1, 1)
+# One byte that a worker shares with the processes it forks: 1 once it was asked to shut down.
+_shutdown_flag = mmap.mmap(-1, 1)
 
 
 class UnknownJobError(LookupError):
@@ -66,20 +66,20 @@ def coalesce() -> Iterator[None]:
 
 
 def _send(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    global _silent_until
-    if time.monotonic() < _silent_until:
+    global _broker_paused_until
+    if time.monotonic() < _broker_paused_until:
         return
     try:
         current_app.tasks[name].apply_async(args, kwargs, ignore_result=True, retry=False, expires=300)
     except (OperationalError, OSError) as error:
-        _silent_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
+        _broker_paused_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
         log.warning("broker unreachable, %s is left to the sweep: %s", name, error)
 
 
 class Turn:
     """How long one task may go on before it hands over to its next message: every background task works in
     bounded turns, so that none meets its time limit and each worker comes round to everything. Over as well
-    once this process was told to end, or when `stopped` says so."""
+    once this process is shutting down, or when `stopped` says so."""
 
     def __init__(self, seconds: float = TURN_S, stopped: Callable[[], bool] | None = None) -> None:
         self.until, self.stopped = time.monotonic() + seconds, stopped or shutting_down
@@ -103,10 +103,10 @@ ENDLESS_S = float("inf")
 
 
 def request_shutdown() -> None:
-    """This process was told to end: what works off rows here and in its forks takes up no more of them."""
-    _ending[0] = 1
+    """Have whatever processes rows here and in the forks of this process claim no more of them."""
+    _shutdown_flag[0] = 1
 
 
 def shutting_down() -> bool:
-    """Whether to finish what is at hand and take up nothing more."""
-    return _ending[0] == 1
+    """Whether to finish what was claimed and claim nothing more."""
+    return _shutdown_flag[0] == 1

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from core.changes import current
+from core.changes import current_audit_context
 from core.lead_scoring import LeadScoringEngine
 from core.lead_scoring.features import Kind
 from core.lead_scoring.scoring_target import (
@@ -171,7 +171,7 @@ def _load_then(batch: Batch, users: list[int]) -> list[int | None]:
 
 def first_score(values: dict[str, Any], before: Mapping[str, Any] | None) -> None:
     """A new lead has its score at once; imported ones get theirs in the background, set at a time."""
-    if before is not None or current().source == "import":
+    if before is not None or current_audit_context().source == "import":
         return
     values["lead_score"], values["conversion_probability"] = LeadScoringEngine().score_values(values)
     values["scored_at"] = timezone.now()

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from core.changes.timeline import RecordRef, Source
+from core.changes.timeline import RecordRef, TimelineSource
 from lead_management.models import Lead
 
 BECAME = {
@@ -29,4 +29,4 @@ def shown(lead: Lead, subject: RecordRef) -> dict[str, Any]:
     return {"type": "converted", "title": f"{lead} was converted", "data": {"lead": lead.pk, **made}}
 
 
-CONVERSION = Source("conversion", conversions, shown, at="converted_at")
+CONVERSION = TimelineSource("conversion", conversions, shown, at="converted_at")

@@ -8,7 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
-from core.entities.usage import Target
+from core.entities.usage import UsageTarget
 from core.errors import ConflictError
 from core.models.capture import captured
 from core.models.fields import choice, prose, text
@@ -67,9 +67,11 @@ class Pipeline(models.Model):
             raise ConflictError("This is the default pipeline; make another one the default first.")
         return super().delete(*args, **kwargs)
 
-    def usage_target(self) -> Target:
+    def usage_target(self) -> UsageTarget:
         """How definitions name this pipeline."""
-        return Target(f"Pipeline {self}", frozenset(("pipeline", "pipeline_id")), frozenset((str(self.pk),)))
+        return UsageTarget(
+            f"Pipeline {self}", frozenset(("pipeline", "pipeline_id")), frozenset((str(self.pk),))
+        )
 
 
 class Stage(models.Model):
@@ -113,11 +115,11 @@ class Stage(models.Model):
         """What a deal in this stage is: open, won or lost."""
         return "won" if self.is_won else "lost" if self.is_lost else "open"
 
-    def usage_target(self) -> Target:
+    def usage_target(self) -> UsageTarget:
         """How definitions name this stage; a key that other pipelines have as well keeps its meaning."""
         elsewhere = Stage.objects.filter(key=self.key).exclude(pk=self.pk).exists()
         values = frozenset() if elsewhere else frozenset((self.key,))
-        return Target(f"Stage {self}", frozenset(("stage", "from", "to")), values)
+        return UsageTarget(f"Stage {self}", frozenset(("stage", "from", "to")), values)
 
     def clean(self) -> None:
         """A won or lost stage has a fixed probability; a stage with deals in it keeps its key and outcome."""

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Model
 
 from contacts.models import Company, Contact
-from core.changes import current
+from core.changes import current_audit_context
 from core.entities.entity import NeedsAny
 from core.errors import InvalidError
 from opportunities.models import ForecastCategory, OpportunityStatus
@@ -96,8 +96,8 @@ something = NeedsAny(
 
 def _called(model: type[Model], pk: int) -> str:
     """How a company or contact is called; asked for once where many deals are of the same."""
-    memo = current().memo
+    cache = current_audit_context().cache
     key = f"{model._meta.model_name} name", pk
-    if key not in memo:
-        memo[key] = str(model._default_manager.get(pk=pk))
-    return memo[key]
+    if key not in cache:
+        cache[key] = str(model._default_manager.get(pk=pk))
+    return cache[key]

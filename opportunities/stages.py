@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.text import slugify
 
-from core.changes import current
+from core.changes import current_audit_context
 from opportunities.models import CERTAIN, Pipeline, Stage
 
 STAGES_AT_MOST = 50
@@ -37,10 +37,10 @@ class StageTable:
 
 def stage_table() -> StageTable:
     """All stages in two queries; kept for the rest of the acting transaction."""
-    memo = current().memo
-    if "stages" not in memo:
-        memo["stages"] = _read()
-    return memo["stages"]
+    cache = current_audit_context().cache
+    if "stages" not in cache:
+        cache["stages"] = _read()
+    return cache["stages"]
 
 
 def _read() -> StageTable:

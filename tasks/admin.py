@@ -9,7 +9,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from core.admin.read_only import ReadOnlyAdmin
 from core.admin.records import RecordAdmin
-from tasks.models import SUBJECTS, CalendarFeed, Task
+from tasks.models import RELATED_RECORDS, CalendarFeed, Task
 from tasks.operations import complete
 from tasks.querysets import OPEN, due_today, overdue
 
@@ -31,8 +31,8 @@ class DueFilter(admin.SimpleListFilter):
 class TaskAdmin(RecordAdmin):
     list_display = ("title", "task_type", "status", "priority", "due_date", "subject", "owner", "assigned_to")
     list_filter = (DueFilter, "status", "priority", "task_type", ("due_date", RangeDateTimeFilter))
-    list_select_related = (*RecordAdmin.list_select_related, *SUBJECTS)
-    autocomplete_fields = (*RecordAdmin.autocomplete_fields, *SUBJECTS)
+    list_select_related = (*RecordAdmin.list_select_related, *RELATED_RECORDS)
+    autocomplete_fields = (*RecordAdmin.autocomplete_fields, *RELATED_RECORDS)
     derived = ("completed_at", "series")
     sections = (
         (
@@ -51,13 +51,13 @@ class TaskAdmin(RecordAdmin):
                 )
             },
         ),
-        ("About", {"fields": SUBJECTS, "description": "One of these at most."}),
+        ("About", {"fields": RELATED_RECORDS, "description": "One of these at most."}),
     )
     actions = ("complete", "assign", "archive", "restore")
 
     @admin.display(description="about")
     def subject(self, task: Task) -> str:
-        return next((str(record) for name in SUBJECTS if (record := getattr(task, name))), "")
+        return next((str(record) for name in RELATED_RECORDS if (record := getattr(task, name))), "")
 
     @admin.action(description="Complete", permissions=["change"])
     def complete(self, request: HttpRequest, queryset: QuerySet) -> None:

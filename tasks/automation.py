@@ -15,7 +15,7 @@ from core.workflows.params import Param
 from core.workflows.schedule import add_business_days
 from core.workflows.triggers import ChangeTrigger, DateTrigger
 from core.workflows.triggers import register as register_trigger
-from tasks.models import SUBJECTS, Priority, TaskStatus, TaskType
+from tasks.models import RELATED_RECORDS, Priority, TaskStatus, TaskType
 from tasks.querysets import OPEN
 
 # The hour of the assignee's day by which a task that is due "in two days" is due.
@@ -64,7 +64,7 @@ class CreateTask(Action):
 
     def prepare(self, steps: Sequence[Step]) -> None:
         first = steps[0]
-        if first.run.entity in SUBJECTS:
+        if first.run.entity in RELATED_RECORDS:
             first.subject.batch.cache.lookups.find(first.run.entity, first.subject.batch.pks)
 
     def run(self, step: Step) -> Outcome:
@@ -81,7 +81,7 @@ class CreateTask(Action):
         return Outcome({"model": "task", "id": task.pk, "due_date": fields["due_date"]})
 
     def _about(self, step: Step) -> dict[str, Any]:
-        return {step.run.entity: step.run.object_id} if step.run.entity in SUBJECTS else {}
+        return {step.run.entity: step.run.object_id} if step.run.entity in RELATED_RECORDS else {}
 
     def _assignee(self, step: Step) -> int | None:
         """The record's assignee or owner, else the user that the workflow acts as; active users only."""

@@ -14,7 +14,7 @@ from core.models.record import Record, record_constraints, record_indexes, recor
 from tasks.querysets import TaskQuerySet
 
 # What a task may be about; at most one of them.
-SUBJECTS = ("lead", "contact", "company", "opportunity")
+RELATED_RECORDS = ("lead", "contact", "company", "opportunity")
 
 
 class TaskType(models.TextChoices):
@@ -63,10 +63,10 @@ RETURN NEW;
 
 
 def _at_most_one() -> models.Q:
-    """At most one of the references in SUBJECTS is set."""
-    allowed = models.Q(**{f"{name}__isnull": True for name in SUBJECTS})
-    for kept in SUBJECTS:
-        allowed |= models.Q(**{f"{name}__isnull": True for name in SUBJECTS if name != kept})
+    """At most one of the references in RELATED_RECORDS is set."""
+    allowed = models.Q(**{f"{name}__isnull": True for name in RELATED_RECORDS})
+    for kept in RELATED_RECORDS:
+        allowed |= models.Q(**{f"{name}__isnull": True for name in RELATED_RECORDS if name != kept})
     return allowed
 
 
@@ -132,7 +132,7 @@ class Task(Record):
                 name="task_reminder",
                 condition=models.Q(status__in=("pending", "in_progress"), archived_at=None),
             ),
-            *(models.Index(fields=[name, "-id"], name=f"task_{name}") for name in SUBJECTS),
+            *(models.Index(fields=[name, "-id"], name=f"task_{name}") for name in RELATED_RECORDS),
         ]
         constraints = [
             *record_constraints("task"),

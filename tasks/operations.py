@@ -11,13 +11,13 @@ from core.entities.cleaning import clean
 from core.entities.references import existing_ids
 from core.entities.relation_transfer import RelationMove
 from core.errors import ConflictError, FieldIssue, InvalidError, refused_as
-from tasks.models import SUBJECTS, Task, TaskStatus
+from tasks.models import RELATED_RECORDS, Task, TaskStatus
 from tasks.recurrence import next_due, rest_of
 
 # What an occurrence has from the one before it.
 COPIED = (
     "title", "description", "task_type", "priority", "recurrence", "time_zone", "tags", "custom_fields",
-    "owner_id", "assigned_to_id", *(f"{name}_id" for name in SUBJECTS),
+    "owner_id", "assigned_to_id", *(f"{name}_id" for name in RELATED_RECORDS),
 )  # fmt: skip
 # One occurrence has none of its own.
 OF_THE_SERIES = ("recurrence", "time_zone")
@@ -130,7 +130,7 @@ def _people(values: Mapping[str, Any], user: Any) -> dict[str, Any]:
 def move_tasks(move: RelationMove) -> int:
     """The tasks about one record are about the other from now on."""
     (source, source_id), (target, target_id) = move.source, move.target
-    if source not in SUBJECTS or target not in SUBJECTS:
+    if source not in RELATED_RECORDS or target not in RELATED_RECORDS:
         return 0
     rows = Task.objects.filter(**{f"{source}_id": source_id})
     return rows.update(**{f"{source}_id": None, f"{target}_id": target_id})

@@ -9,9 +9,9 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from core.accounts.models import User, check_time_zone
-from core.changes import current
+from core.changes import current_audit_context
 from core.errors import FieldIssue, InvalidError, refused_as
-from tasks.models import SUBJECTS, TaskStatus
+from tasks.models import RELATED_RECORDS, TaskStatus
 from tasks.recurrence import checked, wall_time
 
 # A day ends with the last second that it has for itself.
@@ -32,7 +32,7 @@ class WholeDay(datetime):
 def about_one(values: Values, before: Before) -> None:
     """A task is about one record at most."""
     kept = before or {}
-    ids = {name: values.get(f"{name}_id", kept.get(f"{name}_id")) for name in SUBJECTS}
+    ids = {name: values.get(f"{name}_id", kept.get(f"{name}_id")) for name in RELATED_RECORDS}
     given = [name for name, pk in ids.items() if pk is not None]
     if len(given) > 1:
         message = f"A task is about one record; these are given: {', '.join(given)}."
@@ -51,11 +51,15 @@ def in_a_zone(values: Values, before: Before) -> None:
 
 
 def _zone_of_writer() -> str:
-    memo = current().memo
-    if "writer_zone" not in memo:
-        found = User.objects.filter(pk=current().actor_id).values_list("time_zone", flat=True).first()
-        memo["writer_zone"] = found or "UTC"
-    return memo["writer_zone"]
+    cache = current_audit_context().cache
+    if "writer_zone" not in cache:
+        found = (
+            User.objects.filter(pk=current_audit_context().actor_id)
+            .values_list("time_zone", flat=True)
+            .first()
+        )
+        cache["writer_zone"] = found or "UTC"
+    return cache["writer_zone"]
 
 
 def due_by_the_end_of_the_day(values: Values, before: Before) -> None:
@@ -63,7 +67,7 @@ def due_by_the_end_of_the_day(values: Values, before: Before) -> None:
     day = values.get("due_date")
     if not isinstance(day, WholeDay):
         return
-    zone = ZoneInfo(current().time_zone or _zone_of_automation(values, before))
+    zone = ZoneInfo(current_audit_context().time_zone or _zone_of_automation(values, before))
     try:
         values["due_date"] = datetime.combine(day, END_OF_DAY, zone).astimezone(UTC)
     except OverflowError:  # the last day of the calendar
@@ -76,7 +80,7 @@ def _zone_of_automation(values: Values, before: Before) -> str:
     kept = before or {"assigned_to_id": None, "time_zone": "UTC"}
     assignee = values.get("assigned_to_id", kept["assigned_to_id"])
     found = User.objects.filter(pk=assignee).values_list("time_zone", flat=True).first() if assignee else None
-    return found or current().schedule_zone or values.get("time_zone") or kept["time_zone"]
+    return found or current_audit_context().schedule_zone or values.get("time_zone") or kept["time_zone"]
 
 
 def recurring(values: Values, before: Before) -> None:
@@ -115,5 +119,5 @@ def completed_once(values: Values, before: Before) -> None:
     if status is None or (before and status == before["status"]):
         return
     # One moment for all that are completed together, so that they are written together.
-    now = current().memo.setdefault("completed_at", timezone.now())
+    now = current_audit_context().cache.setdefault("completed_at", timezone.now())
     values["completed_at"] = now if status == TaskStatus.COMPLETED else None

@@ -4,13 +4,13 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from core.changes.timeline import RecordRef, Source
-from tasks.models import SUBJECTS, Task
+from core.changes.timeline import RecordRef, TimelineSource
+from tasks.models import RELATED_RECORDS, Task
 
 
 def tasks(subject: RecordRef) -> QuerySet:
     """The record's tasks that the reader sees, by when they were made."""
-    if subject.entity.name not in SUBJECTS:
+    if subject.entity.name not in RELATED_RECORDS:
         return Task.objects.none()
     return Task.objects.visible_to(subject.user).filter(**{f"{subject.entity.name}_id": subject.pk})
 
@@ -24,7 +24,7 @@ def shown(task: Task, subject: RecordRef) -> dict[str, Any]:
     }
 
 
-TASKS = Source(
+TASKS = TimelineSource(
     "task",
     tasks,
     shown,

@@ -25,7 +25,7 @@ from core.accounts.models import User
 from core.accounts.tests.factories import TeamFactory
 from core.activities.models import Follow
 from core.activities.tests.factories import ActivityFactory
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
 from core.entities import Entity, entities
@@ -526,7 +526,7 @@ class EntityAPITests:
     def statements_of(self, ask: Ask, client: Any, user: User, count: int) -> list[str]:
         title, own = self.registered.display_fields[0], {"owner": user, "assigned_to": user}
         own |= {"custom_fields": {"note": "made"}}
-        with acting_as(user, source="api"):
+        with audit_context(user, source="api"):
             ids = [self.factory(**own, **{title: f"Number {i}"}).pk for i in range(count)]
         with CaptureQueriesContext(connection) as captured:
             response = ask(self, client, user, ids)

@@ -1,8 +1,8 @@
 """Words that this project no longer uses in names, and what it says instead.
 
-`make lint` refuses them as parts of identifiers, of module names and of test names: one word means one thing,
-and it is the word that Django, DRF, Celery, PostgreSQL or the CRM field has for it. docs/glossary.md defines
-the few terms that are ours.
+`make lint` refuses these words, and pairs of words, as parts of identifiers, of module names and of test
+names: one word means one thing, and it is the word that Django, DRF, Celery, PostgreSQL or the CRM field has
+for it. docs/glossary.md defines the few terms that are ours.
 """
 
 import ast
@@ -15,6 +15,7 @@ from backend.env import BASE_DIR
 from backend.local_apps import LOCAL_APPS
 
 RETIRED = {
+    "audit_context": "audit context",
     "doorbell": "enqueue on commit",
     "doors": "endpoints",
     "drifting": "drift check",
@@ -23,6 +24,7 @@ RETIRED = {
     "gathered": "coalesce",
     "guarding": "CSV injection",
     "heir": "default",
+    "let_go": "release",
     "obey": "handle",
     "papers": "model card",
     "retelling": "comment edits",
@@ -41,6 +43,8 @@ RETIRED = {
     "unguard": "unescape",
     "walking": "cursor pagination",
     "walks": "cursor pagination",
+    "whole_parameter": "int param",
+    "who_speaks": "authenticate",
     "wish": "options or preferences",
     "wishes": "options or preferences",
 }
@@ -72,8 +76,9 @@ def retired_names(path: Path) -> Iterator[str]:
     """One line for each name that holds a retired word."""
     named = [(1, path.stem), *names_in(ast.parse(path.read_text()))]
     for line, name in named:
-        for word in words_of(name):
-            if word in RETIRED:
+        words = "_".join(["", *words_of(name), ""])
+        for word in RETIRED:
+            if f"_{word}_" in words:
                 yield f"{path.relative_to(BASE_DIR)}:{line} {name}: not {word!r}, say {RETIRED[word]!r}"
 
 

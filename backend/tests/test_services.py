@@ -158,7 +158,7 @@ def test_servers_that_the_environment_names_are_never_started(folder):
     assert not folder.exists()
 
 
-def test_a_lock_that_is_not_let_go_of_is_answered_with_the_process_that_holds_it(folder, monkeypatch):
+def test_a_lock_that_is_not_released_is_answered_with_the_process_that_holds_it(folder, monkeypatch):
     monkeypatch.setattr(state, "LOCK_SECONDS", 0.2)
     with state.lock(folder), pytest.raises(ConfigurationError) as problem, state.lock(folder):
         pass

@@ -8,7 +8,7 @@ from backend.postgresql import time_limits
 from backend.postgresql.base import DatabaseWrapper
 from backend.request_limits import RequestLimitsMiddleware
 from core.accounts.models import Team
-from core.changes import acting_as
+from core.changes import audit_context
 from core.entities import entities
 from core.transfer.exporting import export_of, stream
 
@@ -63,7 +63,7 @@ def test_what_a_request_writes_has_a_limit_of_its_own_until_it_ends(settings, mo
 def test_work_that_says_nothing_keeps_what_its_process_has(settings):
     settings.DATABASE_JOB_TIMEOUT = 70
     time_limits.for_jobs()
-    with acting_as(None):
+    with audit_context(None):
         assert limit() == "70s"
 
 

@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminSelectMultipleWidget
 
 from core.access import Permission
 from core.accounts.admin_login import LoginForm
-from core.accounts.hand_over import hand_over, let_go
+from core.accounts.hand_over import hand_over, release_user
 from core.accounts.models import ApiKey, Session, Team, User
 from core.admin import verbs
 from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm
@@ -121,7 +121,7 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Whoever has something hands it over before they are deactivated. Raises ConflictError."""
         if change and not obj.is_active and "is_active" in form.changed_data:
-            let_go(obj)
+            release_user(obj)
         super().save_model(request, obj, form, change)
 
     @admin.action(description="Hand over to …", permissions=["change"])

@@ -1,7 +1,7 @@
 """Handing over what a user has to others, before they are deactivated.
 
 Records go by owner and assignee, those that are somebody's work only while they are open: who closed a deal
-keeps it. What acts in the user's name, or names them, goes on with a receiver. Call inside `acting_as`.
+keeps it. What acts in the user's name, or names them, goes on with a receiver. Call inside `audit_context`.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from django.db.models import Q, QuerySet
 from core.access import role_allows
 from core.accounts.models import User
 from core.entities.entity import Entity, entities
-from core.entities.usage import Source, release, replaced, sources, usages
+from core.entities.usage import UsageSource, release, replaced, sources, usages
 from core.errors import ConflictError, FieldIssue, InvalidError
 
 MAX_NAMED = 50
 # Both columns of a record that is the user's in both ways go to one receiver.
-_GIVE = """
+_REASSIGN = """
 UPDATE {table} SET
     owner_id = CASE WHEN owner_id = %s THEN given.receiver ELSE owner_id END,
     assigned_to_id = CASE WHEN assigned_to_id = %s THEN given.receiver ELSE assigned_to_id END
@@ -50,20 +50,20 @@ def hand_over(user: User, receivers: Sequence[User]) -> HandOver:
         raise InvalidError.of("to", "There is no active user to hand over to.", "nobody")
     done = HandOver()
     for entity in entities:
-        done.records[entity.plural] = _give(entity, user, [receiver.pk for receiver in receivers])
-        done.kept[entity.plural] = _all(entity, user).count()
+        done.records[entity.plural] = _reassign(entity, user, [receiver.pk for receiver in receivers])
+        done.kept[entity.plural] = _live_records(entity, user).count()
     turns = cycle(receivers)
     for source in sources:
         named = [row for row in source.rows() if source.where(row, user.usage_target())]
         ids = [row.pk for row in named if _rename(source, row, user, next(turns), receivers)]
         done.changed |= {source.name: ids} if ids else {}
-    done.left = left(user)
+    done.left = still_held(user)
     return done
 
 
-def left(user: User) -> list[FieldIssue]:
+def still_held(user: User) -> list[FieldIssue]:
     """What is the user's still: records, and what acts in their name or names them."""
-    counts = {entity.plural: _theirs(entity, user).count() for entity in entities}
+    counts = {entity.plural: _open_records(entity, user).count() for entity in entities}
     records = [
         FieldIssue(plural, "in_use", f"{count} belong or are assigned to {user}.")
         for plural, count in counts.items()
@@ -72,39 +72,39 @@ def left(user: User) -> list[FieldIssue]:
     return [*records, *(usage.issue for usage in usages(user.usage_target()))][:MAX_NAMED]
 
 
-def let_go(user: User, *, force: bool = False) -> None:
+def release_user(user: User, *, force: bool = False) -> None:
     """Make sure that a user has nothing any more, before they are deactivated.
 
     With `force` it stays where it is, and what acts in their name is paused. Raises ConflictError that names
     it.
     """
-    found = [] if force else left(user)
+    found = [] if force else still_held(user)
     if found:
         message = f"{user} still has something: hand it over first (or, over the API, send force=true)."
         raise ConflictError(message, code="hand_over_needed", issues=found)
     release(user.usage_target(), force=force)
 
 
-def _all(entity: Entity, user: User) -> QuerySet:
+def _live_records(entity: Entity, user: User) -> QuerySet:
     """Live records that the user owns or is assigned."""
     return entity.model.objects.filter(Q(owner=user) | Q(assigned_to=user), archived_at=None)
 
 
-def _theirs(entity: Entity, user: User) -> QuerySet:
+def _open_records(entity: Entity, user: User) -> QuerySet:
     """Of these, what is to be handed over: of what is somebody's work, the open ones."""
-    return _all(entity, user).filter(entity.open_filter or Q())
+    return _live_records(entity, user).filter(entity.open_filter or Q())
 
 
-def _give(entity: Entity, user: User, receivers: list[int]) -> int:
-    rows = _theirs(entity, user).order_by("pk").select_for_update(of=("self",)).values_list("pk")
+def _reassign(entity: Entity, user: User, receivers: list[int]) -> int:
+    rows = _open_records(entity, user).order_by("pk").select_for_update(of=("self",)).values_list("pk")
     sql, params = rows.query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
-    statement = _GIVE.format(table=entity.model._meta.db_table, rows=sql)
+    statement = _REASSIGN.format(table=entity.model._meta.db_table, rows=sql)
     with connection.cursor() as cursor:
         cursor.execute(statement, [user.pk, user.pk, receivers, len(receivers), *params])
         return cursor.rowcount
 
 
-def _rename(source: Source, row: Any, user: User, receiver: User, receivers: Sequence[User]) -> bool:
+def _rename(source: UsageSource, row: Any, user: User, receiver: User, receivers: Sequence[User]) -> bool:
     """Put a receiver in the user's place; what acts in someone's name goes to one whose role allows it."""
     target = user.usage_target()
     values = {part: replaced(target, getattr(row, part), receiver.pk) for part in source.parts}

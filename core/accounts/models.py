@@ -18,7 +18,7 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from core.access import PeoplePolicy, Permission, ReadAllPolicy, Role, VisibleManager, VisibleQuerySet
-from core.entities.usage import PRINCIPAL, Target
+from core.entities.usage import PRINCIPAL, UsageTarget
 from core.models.capture import captured
 
 # The fields by which conditions, actions and settings name a user.
@@ -62,9 +62,9 @@ class Team(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def usage_target(self) -> Target:
+    def usage_target(self) -> UsageTarget:
         """How definitions name this team."""
-        return Target(f"Team {self}", frozenset(("team", "team_id")), frozenset((str(self.pk),)))
+        return UsageTarget(f"Team {self}", frozenset(("team", "team_id")), frozenset((str(self.pk),)))
 
     def clean(self) -> None:
         """A team is not below itself."""
@@ -202,9 +202,9 @@ class User(AbstractUser):
     def has_module_perms(self, app_label: str) -> bool:
         return (self.is_active and self.role == Role.ADMIN) or super().has_module_perms(app_label)
 
-    def usage_target(self) -> Target:
+    def usage_target(self) -> UsageTarget:
         """How definitions name this user."""
-        return Target(f"User {self}", USER_FIELDS, frozenset((str(self.pk),)))
+        return UsageTarget(f"User {self}", USER_FIELDS, frozenset((str(self.pk),)))
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:

@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from core.activities.models import Activity, Comment
-from core.changes.timeline import RecordRef, Source, register
+from core.changes.timeline import RecordRef, TimelineSource, register
 from core.entities.relation_transfer import RelationMove, relation_movers
 
 ACTIVITY_FIELDS = ("direction", "body", "outcome", "duration", "created_at")
@@ -34,7 +34,7 @@ def _shown_comment(row: Comment, subject: RecordRef) -> dict[str, Any]:
 
 
 register(
-    Source(
+    TimelineSource(
         "activity",
         _activities,
         _shown_activity,
@@ -45,7 +45,7 @@ register(
     )
 )
 register(
-    Source(
+    TimelineSource(
         "comment",
         _comments,
         _shown_comment,

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin, TabularInline
 
 from core.access import Permission
-from core.changes import acting_as
+from core.changes import audit_context
 from core.entities.usage import release_row
 from core.errors import ConflictError, DomainError, InvalidError
 
@@ -101,7 +101,7 @@ class CapturedAdmin(PolicyMixin, ModelAdmin):
         if request.method in SAFE_METHODS:
             return work()
         request_id, limit = getattr(request, "request_id", ""), settings.DATABASE_WRITE_TIMEOUT
-        with acting_as(request.user, source="admin", request_id=request_id, statement_seconds=limit):
+        with audit_context(request.user, source="admin", request_id=request_id, statement_seconds=limit):
             return work()
 
     def excused(self, request: HttpRequest, work: Callable[[], HttpResponse], back: str = "") -> HttpResponse:

@@ -18,7 +18,7 @@ def body_of(request: Request) -> Mapping[str, Any]:
     return body
 
 
-def only(request: Request, known: Mapping[str, FieldType]) -> dict[str, Any]:
+def validated_body(request: Request, known: Mapping[str, FieldType]) -> dict[str, Any]:
     """The clean values of the body's fields; nothing but `known` may be in it. Null means not given.
 
     Raises InvalidError naming every field that is wrong.
@@ -40,7 +40,7 @@ def takes_no_body(handler: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(handler)
     def run(view: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        only(request, {})
+        validated_body(request, {})
         return handler(view, request, *args, **kwargs)
 
     return run

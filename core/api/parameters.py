@@ -24,15 +24,17 @@ PAGES = frozenset(("page", "page_size"))
 class KnownParametersMixin(APIView):
     """Refuses query parameters that would be passed over.
 
-    `taking` names those of each action (of each method, where a view has no actions); None leaves looking
-    at them to the action itself.
+    `allowed_query_params` names those of each action (of each method, where a view has no actions); None
+    leaves checking them to the action itself.
     """
 
-    taking: Mapping[str, Collection[str] | None] = {}
+    allowed_query_params: Mapping[str, Collection[str] | None] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        known = self.taking.get(getattr(self, "action", None) or str(request.method).lower(), ())
+        known = self.allowed_query_params.get(
+            getattr(self, "action", None) or str(request.method).lower(), ()
+        )
         if known is not None:
             only_known(request, known)
 
@@ -54,17 +56,17 @@ def flag(request: Request, name: str) -> bool:
     return bool(_given(request, name, Boolean()))
 
 
-def whole_parameter(request: Request, name: str, minimum: int = 1, maximum: int = BIGINT_MAX) -> int | None:
+def int_param(request: Request, name: str, minimum: int = 1, maximum: int = BIGINT_MAX) -> int | None:
     """A whole number in [minimum, maximum]; None when it is not given. Raises InvalidError."""
     return _given(request, name, Integer(min_value=minimum, max_value=maximum))
 
 
-def date_parameter(request: Request, name: str) -> date | None:
+def date_param(request: Request, name: str) -> date | None:
     """A date as YYYY-MM-DD; None when it is not given. Raises InvalidError."""
     return _given(request, name, Date())
 
 
-def moment_parameter(request: Request, name: str) -> datetime | None:
+def datetime_param(request: Request, name: str) -> datetime | None:
     """A moment as ISO 8601; None when it is not given. Raises InvalidError."""
     return _given(request, name, DateTime())
 

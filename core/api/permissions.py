@@ -70,7 +70,7 @@ def resource_of(request: Request) -> str:
 
 def action_of(request: Request, view: Any) -> str:
     """What a request wants to do: said by the view for its own routes, else by the method."""
-    named = getattr(view, "access", {}).get(getattr(view, "action", None))
+    named = getattr(view, "action_permissions", {}).get(getattr(view, "action", None))
     if named:
         return named
     if request.method in SAFE_METHODS:

@@ -162,8 +162,8 @@ class ReadOnlyResourceViewSet(
     filterset_fields: Collection[str] = ()
     ordering_fields: Collection[str] = ()
     permission_classes = [PolicyPermission]
-    access: dict[str, str] = {}
-    taking: Mapping[str, Collection[str] | None] = {"list": None}
+    action_permissions: dict[str, str] = {}
+    allowed_query_params: Mapping[str, Collection[str] | None] = {"list": None}
 
 
 # What deleting takes of whatever definitions may name: `force` pauses those that do.

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from core.api.idempotency import once
 from core.api.request_ids import request_id_of
-from core.changes import acting_as
+from core.changes import audit_context
 
 # Deadlock and serialization failure: the other transaction has won, a second try usually passes.
 RETRIED = ("40P01", "40001")
@@ -55,7 +55,7 @@ class TransactionMixin(APIView):
         action = getattr(self, "action", "")
         source, secrets = self.sources.get(action, "api"), self.secret_answers.get(action, ())
         limit = settings.DATABASE_WRITE_TIMEOUT
-        with acting_as(user, source=source, request_id=request_id_of(request), statement_seconds=limit):
+        with audit_context(user, source=source, request_id=request_id_of(request), statement_seconds=limit):
             if user is None or not self.keeps_answers:
                 return work()
             return once(request, user.pk, work, secrets)

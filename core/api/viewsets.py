@@ -48,7 +48,7 @@ class CrmViewSet(KnownParametersMixin, TransactionMixin, ViewSet):
     permission_classes = [PolicyPermission]
     schema = CrmSchema()
     # Names of own routes → the permission their policy is asked for; others follow the method.
-    access: Mapping[str, str] = {}
+    action_permissions: Mapping[str, str] = {}
 
 
 SHAPE = {"fields", "expand"}
@@ -71,13 +71,13 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     pagination_class = EntityPagination
     schema = EntitySchema()
     sources: ClassVar[Mapping[str, str]] = {"bulk_update": "bulk", "assign": "bulk"}
-    access: Mapping[str, str] = {
+    action_permissions: Mapping[str, str] = {
         "bulk_update": Permission.CHANGE,
         "assign": Permission.CHANGE,
         "restore": Permission.CHANGE,
     }
     # None: the filter backend refuses what is unknown.
-    taking: Mapping[str, Collection[str] | None] = {
+    allowed_query_params: Mapping[str, Collection[str] | None] = {
         **dict.fromkeys(("list", "statistics")),
         "create": SHAPE | {"on_duplicate"},
         "retrieve": SHAPE | {"archived"},

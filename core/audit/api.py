@@ -54,7 +54,7 @@ class ChangeViewSet(CrmViewSet):
     """Every change of every record you see, in an order in which nothing is passed over."""
 
     policy = ReadAllPolicy()
-    taking = {"list": {*FILTERS, "cursor", "page_size"}}
+    allowed_query_params = {"list": {*FILTERS, "cursor", "page_size"}}
 
     @extend_schema(
         operation_id="changes_list", tags=["changes"], parameters=PARAMETERS, responses={200: PAGE}

@@ -16,12 +16,12 @@ DISPATCH_JOB = "core.tasks.dispatch_changes"
 
 
 @dataclass(frozen=True)
-class Context:
+class AuditContext:
     """What every change row of the transaction carries. `automation` False asks for no workflows.
 
     `time_zone` is where a person acts: the day that it is there is today. Automation has none of its own;
     what it does happens where the record's assignee is, else in the zone of the schedule that started it.
-    `memo` keeps what rules read once per transaction (stages, say); nested contexts share it.
+    `cache` keeps what rules read once per transaction (stages, say); nested contexts share it.
     """
 
     actor_id: int | None = None
@@ -33,32 +33,34 @@ class Context:
     automation: bool = True
     time_zone: str = ""
     schedule_zone: str = ""
-    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def declared(self) -> dict[str, Any]:
         """What the triggers read."""
-        given = {key: value for key, value in vars(self).items() if key != "memo" and value not in (None, "")}
+        given = {
+            key: value for key, value in vars(self).items() if key != "cache" and value not in (None, "")
+        }
         if settings.TIME_ZONE != "UTC":
             given["site_zone"] = settings.TIME_ZONE
         return given
 
 
-_current: ContextVar[Context | None] = ContextVar("crm_change_context", default=None)
+_current: ContextVar[AuditContext | None] = ContextVar("crm_change_context", default=None)
 
 
-def current() -> Context:
+def current_audit_context() -> AuditContext:
     """The context in force; that of the system itself when nobody acts."""
-    return _current.get() or Context()
+    return _current.get() or AuditContext()
 
 
 @contextmanager
-def acting_as(
+def audit_context(
     actor: Any = None, *, enqueue_dispatch: bool = True, statement_seconds: float | None = None, **fields: Any
-) -> Iterator[Context]:
+) -> Iterator[AuditContext]:
     """Everything written inside is `actor`'s doing: opens a transaction and declares who and why.
 
-    `actor` is a user, a user's id or None (the system); `fields` are those of Context. Inside another
-    `acting_as` the fields not given are inherited. The dispatcher is enqueued on commit, unless
+    `actor` is a user, a user's id or None (the system); `fields` are those of AuditContext. Inside another
+    `audit_context` the fields not given are inherited. The dispatcher is enqueued on commit, unless
     `enqueue_dispatch` is false: whoever writes many transactions in a row enqueues it once behind them.
     `statement_seconds` is how long each statement of the transaction may take, where that is not what the
     connection has.
@@ -79,9 +81,10 @@ def acting_as(
 
 
 @contextmanager
-def in_turn(actor: Any = None, **fields: Any) -> Iterator[Context]:
-    """As `acting_as`, for a transaction in which many act one after the other: a savepoint takes back what
-    ends in an exception, and who comes next declares themselves, so nobody puts back the one before."""
+def nested_audit_context(actor: Any = None, **fields: Any) -> Iterator[AuditContext]:
+    """An `audit_context` inside a transaction in which many act one after the other: a savepoint undoes what
+    ends in an exception. The setting of the one before is not restored, for whoever comes next declares
+    their own."""
     context = _context(actor, fields)
     with transaction.atomic():
         token = _current.set(context)
@@ -92,16 +95,16 @@ def in_turn(actor: Any = None, **fields: Any) -> Iterator[Context]:
             _current.reset(token)
 
 
-def _context(actor: Any, fields: dict[str, Any]) -> Context:
+def _context(actor: Any, fields: dict[str, Any]) -> AuditContext:
     """The present context with `actor`, who acts in a zone of their own, and with `fields`."""
     given = {}
     if actor is not None:
         zone = getattr(actor, "zone", None)
         given = {"actor_id": getattr(actor, "pk", actor), "time_zone": zone.key if zone else ""}
-    return replace(current(), **{**given, **fields})
+    return replace(current_audit_context(), **{**given, **fields})
 
 
-def _declare(context: Context | None, statement_seconds: float | None = None) -> None:
+def _declare(context: AuditContext | None, statement_seconds: float | None = None) -> None:
     given = context.declared() if context else {}
     sql, params = "SELECT set_config('crm.context', %s, true)", [json.dumps(given) if given else ""]
     if statement_seconds is not None:

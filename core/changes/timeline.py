@@ -36,7 +36,7 @@ class RecordRef:
 
 
 @dataclass(frozen=True)
-class Source:
+class TimelineSource:
     """Where one kind of entries comes from.
 
     `rows` gives what concerns the record and may be seen; `at` names the moment, by which (and then by id)
@@ -68,16 +68,16 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Entry:
+class TimelineEntry:
     at: datetime
     kind: str
     row: Any = field(compare=False)
 
 
-sources: Registry[Source] = Registry("timeline source")
+sources: Registry[TimelineSource] = Registry("timeline source")
 
 
-def register(source: Source) -> Source:
+def register(source: TimelineSource) -> TimelineSource:
     return sources.register(source.kind, source)
 
 
@@ -100,14 +100,14 @@ def page(
     return presented(shown, subject), _behind(positions, shown) if len(entries) > size else None
 
 
-def _asked(source: Source, question: Question) -> bool:
+def _asked(source: TimelineSource, question: Question) -> bool:
     """A source that cannot answer a filter has nothing that passes it."""
     return not (question.types and not source.type) and not (question.actor and not source.actor)
 
 
 def _part(
-    source: Source, subject: RecordRef, question: Question, position: Position, size: int
-) -> list[Entry]:
+    source: TimelineSource, subject: RecordRef, question: Question, position: Position, size: int
+) -> list[TimelineEntry]:
     rows = source.rows(subject)
     if question.since:
         rows = rows.filter(**{f"{source.at}__gte": question.since})
@@ -120,10 +120,12 @@ def _part(
     if position:
         rows = rows.filter(_before(source, position))
     order = ("-id",) if source.by_id else (f"-{source.at}", "-id")
-    return [Entry(getattr(row, source.at), source.kind, row) for row in rows.order_by(*order)[: size + 1]]
+    return [
+        TimelineEntry(getattr(row, source.at), source.kind, row) for row in rows.order_by(*order)[: size + 1]
+    ]
 
 
-def _before(source: Source, position: tuple[str, int]) -> Q:
+def _before(source: TimelineSource, position: tuple[str, int]) -> Q:
     text, pk = position
     if source.by_id:
         return Q(id__lt=pk)
@@ -131,11 +133,11 @@ def _before(source: Source, position: tuple[str, int]) -> Q:
     return Q(**{f"{source.at}__lte": at}) & (Q(**{f"{source.at}__lt": at}) | Q(id__lt=pk))
 
 
-def _behind(positions: dict[str, Position], entries: Iterable[Entry]) -> dict[str, Position]:
+def _behind(positions: dict[str, Position], entries: Iterable[TimelineEntry]) -> dict[str, Position]:
     return positions | {e.kind: (e.at.isoformat(), e.row.pk) for e in entries}
 
 
-def presented(entries: Sequence[Entry], subject: RecordRef) -> list[dict[str, Any]]:
+def presented(entries: Sequence[TimelineEntry], subject: RecordRef) -> list[dict[str, Any]]:
     """Entries as the API shows them; who acted in one query."""
     doers = [_Doer(_actor_of(entry)) for entry in entries]
     people = actors_of(doers)
@@ -156,7 +158,7 @@ class _Doer:
     actor_id: int | None
 
 
-def _actor_of(entry: Entry) -> int | None:
+def _actor_of(entry: TimelineEntry) -> int | None:
     name = sources[entry.kind].actor
     return getattr(entry.row, name) if name else None
 
@@ -192,4 +194,6 @@ def _title(kind: str, changes: dict[str, Any]) -> str:
     return f"updated {', '.join(sorted(changes))}" if kind == Change.Kind.UPDATED else str(kind)
 
 
-register(Source("change", _changes, _shown_change, at="at", actor="actor_id", by_id=True, type="kind"))
+register(
+    TimelineSource("change", _changes, _shown_change, at="at", actor="actor_id", by_id=True, type="kind")
+)

@@ -1,11 +1,11 @@
 """Saved views as users of what their conditions name."""
 
 from core.conditions.models import SavedView
-from core.entities.usage import Source, sources
+from core.entities.usage import UsageSource, sources
 
 sources.register(
     "saved_view",
-    Source(
+    UsageSource(
         name="saved_view",
         rows=SavedView.objects.all,
         parts=("conditions", "ordering", "fields"),

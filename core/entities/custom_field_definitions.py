@@ -1,6 +1,6 @@
 """Defining custom fields: what a definition must be, and what happens to values when it changes or goes.
 
-Call inside `core.changes.acting_as`: values that go are changes of their records.
+Call inside `core.changes.audit_context`: values that go are changes of their records.
 """
 
 from typing import Any

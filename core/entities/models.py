@@ -7,7 +7,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
-from core.entities.usage import Target
+from core.entities.usage import UsageTarget
 from core.models.capture import captured
 
 
@@ -56,9 +56,11 @@ class CustomField(models.Model):
     def __str__(self) -> str:
         return f"{self.entity}.{self.key}"
 
-    def usage_target(self) -> Target:
+    def usage_target(self) -> UsageTarget:
         """How definitions name this field."""
-        return Target(f"The custom field {self.key}", name=f"custom_fields.{self.key}", entity=self.entity)
+        return UsageTarget(
+            f"The custom field {self.key}", name=f"custom_fields.{self.key}", entity=self.entity
+        )
 
     def clean(self) -> None:
         """Choices belong to choice types, and only to them."""

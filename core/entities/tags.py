@@ -1,6 +1,6 @@
 """Tags over many records at once: which are in use, and renaming, merging and removing them set at a time.
 
-Call what changes records inside `core.changes.acting_as`.
+Call what changes records inside `core.changes.audit_context`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from django.db.models.expressions import RawSQL
 
 from core.access import Permission
 from core.entities.entity import Entity
-from core.entities.usage import Target
+from core.entities.usage import UsageTarget
 from core.models.folding import fold
 
 # The first place of each tag counts, so that a merged one stands where the first of them stood.
@@ -36,9 +36,9 @@ def in_use(entity: Entity, user: Any, search: str = "") -> list[dict[str, Any]]:
     return [{"entity": entity.name, **row} for row in counted if wanted in fold(row["tag"])]
 
 
-def target_of(entity: Entity, tag: str) -> Target:
+def target_of(entity: Entity, tag: str) -> UsageTarget:
     """How definitions name a tag."""
-    return Target(f"The tag {tag}", frozenset(("tag", "tags")), frozenset((tag,)), entity=entity.name)
+    return UsageTarget(f"The tag {tag}", frozenset(("tag", "tags")), frozenset((tag,)), entity=entity.name)
 
 
 def merge(entity: Entity, user: Any, tags: Sequence[str], to: str) -> int:

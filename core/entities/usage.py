@@ -22,7 +22,7 @@ PRINCIPAL = "principal"
 
 
 @dataclass(frozen=True)
-class Target:
+class UsageTarget:
     """What is about to go. It is meant where one of `fields` has one of `values`, or where a text holds
     `name`; `entity`, if given, is whose definitions alone can mean it."""
 
@@ -60,7 +60,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Source:
+class UsageSource:
     """A model whose rows may use targets.
 
     `parts` are its attributes that hold definitions; `principal` is the foreign key to the user in whose name
@@ -77,13 +77,13 @@ class Source:
     action: str | None = None
     entities: Callable[[Any], Iterable[str]] = lambda row: (row.entity,)
     owners: Callable[[Any], Iterable[int | None]] = lambda row: (row.owner_id,)
-    pause: Callable[[Sequence[int], Target], None] | None = None
+    pause: Callable[[Sequence[int], UsageTarget], None] | None = None
 
     def principal_of(self, row: Any) -> int | None:
         """The id of the user in whose name a row acts."""
         return getattr(row, f"{self.principal}_id") if self.principal and self.acts(row) else None
 
-    def where(self, row: Any, target: Target) -> list[str]:
+    def where(self, row: Any, target: UsageTarget) -> list[str]:
         """The paths in a row at which it uses the target."""
         if target.entity and target.entity not in self.entities(row):
             return []
@@ -91,21 +91,21 @@ class Source:
         return [*found, *places(target, self.principal_of(row), self.principal, PRINCIPAL)]
 
 
-sources: Registry[Source] = Registry("usage source")
+sources: Registry[UsageSource] = Registry("usage source")
 # Whom to tell of what was paused: (target, usages), registered by what can reach people.
-listeners: Registry[Callable[[Target, Sequence[Usage]], None]] = Registry("usage listener")
+listeners: Registry[Callable[[UsageTarget, Sequence[Usage]], None]] = Registry("usage listener")
 
 
-def usages(target: Target) -> list[Usage]:
+def usages(target: UsageTarget) -> list[Usage]:
     """Everything registered that uses the target."""
     return [usage for source in sources for usage in _of_source(source, target)]
 
 
-def release(target: Target, *, force: bool = False) -> None:
+def release(target: UsageTarget, *, force: bool = False) -> None:
     """Make sure that nothing uses the target any more, before it is deleted.
 
     With `force` whatever uses it is paused and its owners are told. Raises ConflictError, which names
-    everything that uses it. Call inside `acting_as`.
+    everything that uses it. Call inside `audit_context`.
     """
     found = usages(target)
     if found and not force:
@@ -125,13 +125,13 @@ def release_row(row: Any, *, force: bool = False) -> None:
         release(usage_target(), force=force)
 
 
-def in_use(target: Target, found: Sequence[Usage]) -> ConflictError:
+def in_use(target: UsageTarget, found: Sequence[Usage]) -> ConflictError:
     """The refusal that names who uses the target."""
     message = f"{target.label} is in use by {len(found)}: change these first, or send force=true."
     return ConflictError(message, code="in_use", issues=[usage.issue for usage in found[:MAX_NAMED]])
 
 
-def _of_source(source: Source, target: Target) -> Iterator[Usage]:
+def _of_source(source: UsageSource, target: UsageTarget) -> Iterator[Usage]:
     for row in source.rows():
         where = source.where(row, target)
         if where:
@@ -139,7 +139,7 @@ def _of_source(source: Source, target: Target) -> Iterator[Usage]:
             yield Usage(source.name, row.pk, str(row), tuple(where), owners)
 
 
-def places(target: Target, value: Any, path: str, field_name: str = "") -> Iterator[str]:
+def places(target: UsageTarget, value: Any, path: str, field_name: str = "") -> Iterator[str]:
     """The paths in a JSON value at which it names the target."""
     if isinstance(value, Mapping):
         named = value.get("field") if isinstance(value.get("field"), str) else None
@@ -155,7 +155,7 @@ def places(target: Target, value: Any, path: str, field_name: str = "") -> Itera
         yield path
 
 
-def replaced(target: Target, value: Any, by: Any, field_name: str = "") -> Any:
+def replaced(target: UsageTarget, value: Any, by: Any, field_name: str = "") -> Any:
     """A JSON value in which `by` stands wherever a field names the target."""
     if isinstance(value, Mapping):
         named = value.get("field") if isinstance(value.get("field"), str) else None

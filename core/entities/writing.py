@@ -1,6 +1,6 @@
 """Creating, changing, archiving and deleting single records: for the API, automation and the admin alike.
 
-Call inside `core.changes.acting_as`, which opens the transaction and says who acts.
+Call inside `core.changes.audit_context`, which opens the transaction and says who acts.
 """
 
 from collections.abc import Iterable, Mapping

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.access import Permission, scopes
-from core.changes import acting_as
+from core.changes import audit_context
 from core.errors import ForbiddenError, NotVisibleError
 from core.lead_scoring import engine
 from core.lead_scoring.models import LeadScore
@@ -35,7 +35,7 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
     _, frame = by.reader.rows([row[: -len(known)]])
     scored = by.scorer.score(frame)
     if _moved(scored, *row[-len(known) :]):
-        with acting_as(user, source="api"):
+        with audit_context(user, source="api"):
             still, scored, by = rescore(found, always=True)
         if not still:
             raise NotVisibleError("Not found.")

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from core import jobs
-from core.changes import acting_as
+from core.changes import audit_context
 from core.conditions import parse, record_q
 from core.errors import DomainError
 from core.lead_scoring import drift_check, model_lifecycle, notices
@@ -35,7 +35,7 @@ BUSY = "busy"
 
 def score_ids(ids: list[int], *, always: bool = True) -> dict[int, int]:
     """Score some leads now and store it, in one transaction; the scores of those there were, by id."""
-    with acting_as(None, source="system"):
+    with audit_context(None, source="system"):
         found, scored, _ = rescore(target().model.objects.filter(pk__in=ids), always=always)
     return dict(zip(found, scored.score.tolist(), strict=True))
 
@@ -164,7 +164,7 @@ def _score_slice(job: ScoringJob) -> None:
     if job.total is None:
         job.total = rows.count()
     # Named leads get their time of scoring in any case; of all leads those that moved are written.
-    with acting_as(job.requested_by_id, source="system"):
+    with audit_context(job.requested_by_id, source="system"):
         ids, _, by = rescore(rows, always=bool(job.selection), limit=SLICE)
     job.done += len(ids)
     job.position = ids[-1] if ids else job.position

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from core.entities.usage import Source, sources
+from core.entities.usage import UsageSource, sources
 from core.lead_scoring.models import ScoringRules
 
 
@@ -16,7 +16,7 @@ def _present() -> QuerySet:
 
 sources.register(
     "scoring_rules",
-    Source(
+    UsageSource(
         name="scoring_rules",
         rows=_present,
         parts=("content",),

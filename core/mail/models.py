@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
-from core.entities.usage import Target
+from core.entities.usage import UsageTarget
 from core.models.capture import captured
 
 
@@ -45,9 +45,9 @@ class EmailTemplate(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def usage_target(self) -> Target:
+    def usage_target(self) -> UsageTarget:
         """How definitions name this template."""
-        return Target(
+        return UsageTarget(
             f"The template {self.key}", frozenset(("template_id",)), frozenset((self.key, str(self.pk)))
         )
 

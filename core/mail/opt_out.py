@@ -84,7 +84,7 @@ def records_of(addresses: Iterable[str]) -> dict[str, tuple[str, int]]:
 
 def opt_out(entity: str, pk: int) -> bool:
     """Opt a person out, and every other record with one of their addresses. False where there is no such
-    person any more. Call inside `acting_as`, so that the history says how it came about."""
+    person any more. Call inside `audit_context`, so that the history says how it came about."""
     kind = people[entity]
     addresses = {address for _, address in kind.addresses_of(kind.rows.filter(pk=pk))}
     found = bool(addresses) or kind.rows.filter(pk=pk).exists()

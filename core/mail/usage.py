@@ -1,12 +1,12 @@
 """E-mail templates as users of the custom fields in their texts."""
 
 from core.entities import entities
-from core.entities.usage import Source, sources
+from core.entities.usage import UsageSource, sources
 from core.mail.models import EmailTemplate
 
 sources.register(
     "email_template",
-    Source(
+    UsageSource(
         name="email_template",
         rows=EmailTemplate.objects.all,
         parts=("subject", "text", "html"),

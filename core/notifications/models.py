@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from core import jobs
 from core.access import OwnPolicy, VisibleManager
 
-# Rung after notifications were inserted: what chooses their channels. A sweep comes by as well.
+# Enqueued after notifications were inserted: what chooses their channels. A sweep comes by as well.
 PLAN_JOB = "core.tasks.plan_notifications"
 # What counts as waiting in someone's inbox.
 UNREAD = models.Q(read_at=None, archived_at=None, in_inbox=True)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from core.accounts.models import User
-from core.entities.usage import Target, Usage, listeners
+from core.entities.usage import Usage, UsageTarget, listeners
 from core.notifications.models import Notification
 
 NOUNS = {"email_template": "e-mail template", "import_mapping": "import mapping", "saved_view": "saved view"}
 
 
-def notify_owners(target: Target, found: Sequence[Usage]) -> None:
+def notify_owners(target: UsageTarget, found: Sequence[Usage]) -> None:
     """One message for each owner of each thing that uses the target."""
     named = {pk for usage in found for pk in usage.owners}
     active = set(User.objects.filter(pk__in=named, is_active=True).values_list("pk", flat=True))

@@ -36,7 +36,7 @@ _TICK = "UPDATE core_exportjob SET rows = %s WHERE id = %s RETURNING cancel_requ
 
 
 def begin(entity: Entity, params: dict[str, Any], user: Any) -> ExportJob:
-    """A stored job, rung for. Raises InvalidError where the parameters are wrong."""
+    """A stored job, enqueued. Raises InvalidError where the parameters are wrong."""
     export = export_of(entity, params, user)
     name = f"{entity.plural}_{timezone.now():%Y%m%d_%H%M%S}.{export.format}"
     job = ExportJob.objects.create(
@@ -140,7 +140,7 @@ def fail(job_id: int, error: Any) -> None:
 
 
 def sweep() -> int:
-    """Ring for open exports, and delete the files of those that expired. Returns how many were rung for."""
+    """Enqueue open exports, and delete the files of those that expired. Returns how many were enqueued."""
     expired = ExportJob.objects.filter(expires_at__lt=timezone.now()).exclude(stored_as="")
     for job in expired:
         default_storage.delete(job.stored_as)

@@ -20,7 +20,7 @@ SAMPLE = 1_000
 
 
 class Import:
-    """Runs a plan. Call `run` inside `acting_as`; nothing is left behind when it raises."""
+    """Runs a plan. Call `run` inside `audit_context`; nothing is left behind when it raises."""
 
     def __init__(self, made: Plan, tick: Callable[[Report], None] = lambda report: None) -> None:
         self.plan, self.tick = made, tick

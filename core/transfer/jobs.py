@@ -17,7 +17,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from core import jobs
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.models import Change
 from core.entities import entities
 from core.entities.locks import IMPORTING, lock
@@ -107,7 +107,7 @@ def run_now(job: ImportJob, made: Plan, tick: Any = lambda report: None) -> None
     options = made.options
     job.started_at = job.started_at or timezone.now()
     try:
-        with acting_as(
+        with audit_context(
             job.user,
             source=Change.Source.IMPORT,
             import_id=job.pk,

@@ -9,7 +9,7 @@ from core.access import OwnPolicy, VisibleManager
 
 
 class Job(models.Model):
-    """Abstract base of long work: the state is this row, a queue message is only a doorbell.
+    """Abstract base of long work: the state is this row, a queue message only says that there is work.
 
     A worker that runs it holds an advisory lock on its id for the length of its transaction: a job that is
     `running` and whose lock is free lost its worker, and may be taken up by another at once.

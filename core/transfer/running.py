@@ -114,7 +114,7 @@ def forget_old() -> int:
 
 
 def sweep() -> int:
-    """Ring for every open job: one whose worker died, or whose bell was lost. Returns how many."""
+    """Enqueue every open job: one whose worker died, or whose message was lost. Returns how many."""
     waiting = _open()
     for pk in waiting:
         jobs.enqueue(RUN_JOB, pk)

@@ -17,7 +17,7 @@ def run_import(job_id: int) -> str:
     try:
         return importing.run_job(job_id)
     except OperationalError:
-        raise  # the database went away: the job stays open and the sweep rings again
+        raise  # the database went away: the job stays open and the sweep enqueues it again
     except Exception as error:  # noqa: BLE001  (the worker's outermost edge, which records it)
         importing.fail(job_id, error)
         return "failed"
@@ -37,7 +37,7 @@ def run_export(job_id: int) -> str:
 
 @shared_task(name="core.tasks.sweep_transfers")
 def sweep_transfers() -> int:
-    """Ring again for imports and exports that nobody works on; delete exports that expired."""
+    """Enqueue again imports and exports that nobody works on; delete exports that expired."""
     return importing.sweep() + export_jobs.sweep()
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from core import jobs
 from core.access import Permission
 from core.activities.models import Activity, Comment
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.expressions import EqualsAny
 from core.changes.models import Change
 from core.conf import conf
@@ -70,7 +70,7 @@ def perform_undo(undo: ImportJob, tick: Ticker | None = None) -> None:
     """Undo inside the caller's transaction and end the job."""
     undo.started_at = undo.started_at or timezone.now()
     report = Report()
-    with acting_as(
+    with audit_context(
         undo.user,
         source=Change.Source.IMPORT,
         import_id=undo.pk,

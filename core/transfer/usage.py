@@ -1,8 +1,8 @@
 """Saved mappings as users of the fields and people that they name."""
 
-from core.entities.usage import Source, sources
+from core.entities.usage import UsageSource, sources
 from core.transfer.models import SavedMapping
 
 sources.register(
-    "import_mapping", Source(name="import_mapping", rows=SavedMapping.objects.all, parts=("settings",))
+    "import_mapping", UsageSource(name="import_mapping", rows=SavedMapping.objects.all, parts=("settings",))
 )

@@ -1,4 +1,4 @@
-"""What people do with subscriptions and deliveries. Call inside `acting_as`."""
+"""What people do with subscriptions and deliveries. Call inside `audit_context`."""
 
 from datetime import datetime, timedelta
 from uuid import uuid4

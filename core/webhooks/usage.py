@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from core.access import Permission
 from core.entities import entities
-from core.entities.usage import Source, Target, sources
+from core.entities.usage import UsageSource, UsageTarget, sources
 from core.webhooks.models import WebhookSubscription
 
 
-def _pause(ids: Sequence[int], target: Target) -> None:
+def _pause(ids: Sequence[int], target: UsageTarget) -> None:
     for subscription in WebhookSubscription.objects.filter(pk__in=ids, is_enabled=True):
         subscription.is_enabled = False
         subscription.disabled_reason = f"{target.label} was deleted, which it uses."[:300]
@@ -17,7 +17,7 @@ def _pause(ids: Sequence[int], target: Target) -> None:
 
 sources.register(
     "webhook",
-    Source(
+    UsageSource(
         name="webhook",
         rows=WebhookSubscription.objects.all,
         parts=("conditions",),

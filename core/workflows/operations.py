@@ -1,4 +1,7 @@
-"""What people do with runs and workflows: retry, rerun, cancel, pause, resume. Call inside `acting_as`."""
+"""What people do with runs and workflows: retry, rerun, cancel, pause, resume.
+
+Call inside `audit_context`.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -15,8 +15,8 @@ from django.db import DatabaseError, OperationalError
 from django.utils import timezone
 
 from core import jobs
-from core.changes import acting_as
-from core.changes.context import in_turn
+from core.changes import audit_context
+from core.changes.context import nested_audit_context
 from core.entities import entities
 from core.errors import DomainError, ForbiddenError, InvalidError
 from core.retry import STEP
@@ -111,7 +111,7 @@ class Transaction:
         self._within(fail_first)
 
     def _within(self, work: Callable[[], Any]) -> list[Claim]:
-        with acting_as(source="workflow", request_id="", enqueue_dispatch=False), jobs.coalesce():
+        with audit_context(source="workflow", request_id="", enqueue_dispatch=False), jobs.coalesce():
             runs = self._locked()
             if runs and self._compiled(runs):
                 self.entity, self.user = entities.get(runs[0].entity), runs[0].workflow.run_as
@@ -219,7 +219,7 @@ class Transaction:
         depth = min(run.depth + 1, 1_000)
         zones = {"time_zone": "", "schedule_zone": self.compiled.schedule_zone}
         try:
-            with in_turn(self.user, execution_id=run.pk, depth=depth, **zones):
+            with nested_audit_context(self.user, execution_id=run.pk, depth=depth, **zones):
                 outcome = instruction.action.run(step)
         except Exception as error:
             if isinstance(error, OperationalError) and not _passes(error):

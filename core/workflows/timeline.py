@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from core.changes.timeline import RecordRef, Source, register
+from core.changes.timeline import RecordRef, TimelineSource, register
 from core.mail.models import EmailMessage
 from core.workflows.models import WorkflowExecution
 
@@ -39,9 +39,9 @@ def _shown_run(run: WorkflowExecution, subject: RecordRef) -> dict[str, Any]:
 
 
 # Both by id: created_at of rows of one record follows it, and the indexes end in it.
-register(Source("email", _mails, _shown, at="created_at", actor="sender_id", by_id=True))
+register(TimelineSource("email", _mails, _shown, at="created_at", actor="sender_id", by_id=True))
 register(
-    Source(
+    TimelineSource(
         "workflow",
         _runs,
         _shown_run,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from core.access import Permission
-from core.entities.usage import Source, Target, sources
+from core.entities.usage import UsageSource, UsageTarget, sources
 from core.workflows.definition import walk
 from core.workflows.models import Workflow
 
@@ -18,13 +18,13 @@ def _entities(workflow: Workflow) -> Iterator[str]:
             yield params["model"]
 
 
-def _pause(ids: Sequence[int], target: Target) -> None:
+def _pause(ids: Sequence[int], target: UsageTarget) -> None:
     Workflow.objects.filter(pk__in=ids, status=Workflow.Status.ACTIVE).update(status=Workflow.Status.PAUSED)
 
 
 sources.register(
     "workflow",
-    Source(
+    UsageSource(
         name="workflow",
         rows=lambda: Workflow.objects.filter(archived_at=None),
         parts=("trigger_conditions", "actions"),

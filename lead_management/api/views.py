@@ -26,8 +26,8 @@ class LeadViewSet(RecordViewSet):
     queryset = Lead.objects.all()
     serializer_class = LeadSerializer
     filterset_class = LeadFilterSet
-    access = {**RecordViewSet.access, "convert": Permission.CHANGE}
-    taking = {**RecordViewSet.taking, "stats": None}
+    action_permissions = {**RecordViewSet.action_permissions, "convert": Permission.CHANGE}
+    allowed_query_params = {**RecordViewSet.allowed_query_params, "stats": None}
 
     @extend_schema(request=ConversionSerializer, responses=ConversionResultSerializer)
     @action(methods=["post"], detail=True)

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.activities.api.viewsets import RecordViewSet
-from core.api.parameters import date_parameter, whole_parameter
+from core.api.parameters import date_param, int_param
 from core.api.resources import FORCE, ResourceViewSet
 from core.api.schema.parts import FLAG, ID, MOMENT, TEXT, array_of, nullable, object_of
 from opportunities import operations
@@ -71,14 +71,14 @@ class OpportunityViewSet(RecordViewSet):
     queryset = Opportunity.objects.all()
     serializer_class = OpportunitySerializer
     filterset_class = OpportunityFilterSet
-    taking = {**RecordViewSet.taking, "pipeline": None, "forecast": None}
+    allowed_query_params = {**RecordViewSet.allowed_query_params, "pipeline": None, "forecast": None}
     unfiltered_params = {"forecast": ("start", "months")}
 
     @extend_schema(responses={200: BOARD})
     @action(methods=["get"], detail=False)
     def pipeline(self, request: Request) -> Response:
         """One pipeline (`pipeline=`, else the default) by stage; takes the filters of the list."""
-        named = operations.named_pipeline(whole_parameter(request, "pipeline"))
+        named = operations.named_pipeline(int_param(request, "pipeline"))
         rows = self.filtered_rows()
         return Response(operations.pipeline_figures(rows, named))
 
@@ -87,8 +87,8 @@ class OpportunityViewSet(RecordViewSet):
     def forecast(self, request: Request) -> Response:
         """What is expected by month: `start` (a date, default today) and `months` (1 to 36, default 6)."""
         user: Any = request.user
-        start = date_parameter(request, "start") or timezone.localdate(timezone=user.zone)
-        months = whole_parameter(request, "months", 1, 36) or FORECAST_MONTHS
+        start = date_param(request, "start") or timezone.localdate(timezone=user.zone)
+        months = int_param(request, "months", 1, 36) or FORECAST_MONTHS
         rows = self.filtered_rows()
         return Response(operations.forecast_figures(rows, start, months))
 
@@ -105,7 +105,7 @@ class PipelineViewSet(ResourceViewSet):
     model = Pipeline
     queryset = Pipeline.objects.prefetch_related("stages")
     serializer_class = PipelineSerializer
-    taking = FORCE
+    allowed_query_params = FORCE
     filterset_fields = ("is_active", "is_default")
     ordering_fields = ("name", "created_at", "id")
 
@@ -116,6 +116,6 @@ class StageViewSet(ResourceViewSet):
     model = Stage
     queryset = Stage.objects.all()
     serializer_class = StageSerializer
-    taking = FORCE
+    allowed_query_params = FORCE
     filterset_fields = ("pipeline", "key")
     ordering_fields = ("pipeline", "position", "name", "probability", "id")

@@ -4,7 +4,7 @@ import pytest
 
 from core.accounts.tests.factories import TeamFactory
 from core.activities.tests.factories import FollowFactory
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.dispatch import dispatch
 from core.notifications import types
 from core.notifications.models import Notification
@@ -37,7 +37,7 @@ def notified():
 def win(actor, *deals):
     dispatch()
     Notification.objects.all().delete()
-    with acting_as(actor):
+    with audit_context(actor):
         Opportunity.objects.filter(pk__in=[deal.pk for deal in deals]).update(stage="closed_won")
     dispatch()
 
@@ -74,7 +74,7 @@ def test_a_manager_of_the_owners_own_team_comes_before_one_above(make_deal, peop
 def test_other_stages_are_notified_as_before(make_deal, people):
     deal = make_deal(name="Deal", owner=people["seller"])
     dispatch()
-    with acting_as(people["closer"]):
+    with audit_context(people["closer"]):
         Opportunity.objects.filter(pk=deal.pk).update(stage="proposal")
     dispatch()
     assert [(role, kind, title) for role, kind, title, *_ in notified()] == [

@@ -24,7 +24,7 @@ class CalendarViewSet(CrmViewSet):
     """Your tasks as a calendar that other programs subscribe to."""
 
     policy = CalendarFeed.policy
-    access = {"create": Permission.VIEW, "remove": Permission.VIEW}
+    action_permissions = {"create": Permission.VIEW, "remove": Permission.VIEW}
     secret_answers = {"create": ("url",)}
     lookup_value_regex = r"[A-Za-z0-9_\-]{43}"
 

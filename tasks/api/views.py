@@ -27,8 +27,8 @@ class TaskViewSet(RecordViewSet):
     queryset = Task.objects.all()
     serializer_class = TaskSerializer
     filterset_class = TaskFilterSet
-    access = {
-        **RecordViewSet.access,
+    action_permissions = {
+        **RecordViewSet.action_permissions,
         "complete": Permission.CHANGE,
         "update_occurrence": Permission.CHANGE,
         "update_following": Permission.CHANGE,

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from icalendar import Calendar
 
-from core.changes import acting_as
+from core.changes import audit_context
 from tasks.models import CalendarFeed
 from tasks.tests.factories import TaskFactory
 
@@ -16,7 +16,7 @@ DUE = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 
 def task(user, **fields):
-    with acting_as(user):
+    with audit_context(user):
         return TaskFactory(**{"title": "Ring; Ada, soon", "assigned_to": user, "due_date": DUE} | fields)
 
 

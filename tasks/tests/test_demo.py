@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from core.accounts.models import User
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.dispatch import dispatch
 from core.changes.models import Outbox
 from core.entities import entities
@@ -182,6 +182,6 @@ def test_what_it_makes_comes_in_again_as_it_went_out(seed, admin_user):
         text = b"".join(stream(export_of(entity, {}, admin_user), "default"))
         asked = parse({"duplicates": "update"})
         made = plan(entity, open_table(io.BytesIO(text), asked.asked), asked, admin_user)
-        with acting_as(admin_user, source="import"):
+        with audit_context(admin_user, source="import"):
             figures = Import(made).run().figures()
         assert (entity.name, figures["unchanged"]) == (entity.name, figures["read"])

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from core.accounts.models import User
 from core.activities.models import Mention
 from core.activities.tests.factories import CommentFactory
-from core.changes import acting_as
+from core.changes import audit_context
 from core.notifications import preferences, sending
 from core.notifications.digest import send_digests
 from core.notifications.models import Delivery, Notification, NotificationPreference
@@ -36,7 +36,7 @@ def in_zone(user, zone):
 
 def late_task(user):
     """Something that a digest at any time in these tests has to say."""
-    with acting_as():
+    with audit_context():
         return TaskFactory(title="Late", assigned_to=user, due_date=utc("2020-01-01T00:00"))
 
 
@@ -104,7 +104,7 @@ def full_day(rep, make_user):
     now = utc("2026-05-05T08:00")
     boss = make_user("admin", username="boss")
     pipeline = Pipeline.objects.get(is_default=True)
-    with acting_as(boss):
+    with audit_context(boss):
         lead = LeadFactory(
             first_name="Ada",
             company_name="Acme",
@@ -158,7 +158,7 @@ def test_it_says_what_is_new_hot_due_overdue_moving_and_closing(rep, full_day):
 
 
 def test_a_section_shows_the_first_and_counts_the_rest(rep):
-    with acting_as():
+    with audit_context():
         for i in range(11):
             TaskFactory(title=f"T{i}", assigned_to=rep, due_date=utc("2026-05-01T00:00") + timedelta(hours=i))
     send_digests(utc("2026-05-05T08:00"))
@@ -183,7 +183,7 @@ def test_the_number_of_statements_does_not_depend_on_the_users(make_user):
 
 def mentioned(rep, boss, text):
     """A lead of someone else, assigned to the rep, with a comment that names them."""
-    with acting_as(boss):
+    with audit_context(boss):
         lead = LeadFactory(first_name="Ada", owner=boss, assigned_to=rep)
         made = CommentFactory(record=lead, body=text, author=boss)
         Mention.objects.create(comment=made, user=rep, created_at=utc("2026-05-05T07:00"))
@@ -191,7 +191,7 @@ def mentioned(rep, boss, text):
 
 
 def taken_away(lead):
-    with acting_as():
+    with audit_context():
         Lead.objects.filter(pk=lead.pk).update(assigned_to=None)
 
 

@@ -6,7 +6,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.dispatch import dispatch
 from core.notifications.models import Notification
 from core.notifications.reminders import notify_due
@@ -19,7 +19,7 @@ NOON = datetime(2030, 3, 4, 12, tzinfo=UTC)
 
 
 def task(user, **fields):
-    with acting_as(user):
+    with audit_context(user):
         return TaskFactory(**{"title": "Ring", "owner": user, "assigned_to": user} | fields)
 
 
@@ -44,7 +44,7 @@ def test_a_reminder_that_is_moved_comes_again(rep):
 
 def test_a_lead_to_follow_up_reminds_its_assignee_or_else_its_owner(rep, make_user):
     boss = make_user("manager")
-    with acting_as():
+    with audit_context():
         LeadFactory(first_name="Ada", owner=boss, assigned_to=rep, next_follow_up_at=NOON)
         LeadFactory(first_name="Bob", owner=boss, next_follow_up_at=NOON)
         LeadFactory(first_name="Cy", owner=boss, next_follow_up_at=NOON, status="lost")

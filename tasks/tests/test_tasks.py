@@ -15,7 +15,7 @@ from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/tasks/"
-SUBJECTS = ("lead", "contact", "company", "opportunity")
+RELATED_RECORDS = ("lead", "contact", "company", "opportunity")
 
 
 def subject(name, owner, **fields):
@@ -72,7 +72,7 @@ def test_every_type_and_priority_is_taken_in_any_case(api, rep):
 # -- what a task is about -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize("name", RELATED_RECORDS)
 def test_a_task_is_about_any_record_and_found_by_it(api, rep, name):
     record = subject(name, rep)
     made = create(api(rep), **{name: record.pk})
@@ -81,7 +81,7 @@ def test_a_task_is_about_any_record_and_found_by_it(api, rep, name):
     assert [r["id"] for r in found] == [made["id"]]
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize("name", RELATED_RECORDS)
 @pytest.mark.parametrize("state", ["hidden", "archived"])
 def test_a_task_is_about_what_its_writer_sees(api, rep, make_user, name, state):
     if state == "hidden":

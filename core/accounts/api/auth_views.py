@@ -58,7 +58,7 @@ from core.api.parameters import PAGES, KnownParametersMixin, record_id
 from core.api.permissions import OwnAccount, SignedInByPassword
 from core.api.request_ids import request_id_of
 from core.api.transactions import TransactionMixin
-from core.changes import acting_as
+from core.changes import audit_context
 from core.errors import ConflictError, InvalidError, NotVisibleError
 
 REFUSED = "No active user has this name and password."
@@ -204,7 +204,7 @@ class PasswordLinkView(_OpenView):
         """Set a password with the token of a link that was sent; it works once, and ends all sessions."""
         body = self.checked(PasswordLinkBody)
         try:
-            with acting_as(None, source="api", request_id=request_id_of(request)):
+            with audit_context(None, source="api", request_id=request_id_of(request)):
                 password_mails.set_password(body["token"], body["new_password"], check_new_password)
         except LinkRefusedError as error:
             count_refused(request)
@@ -273,7 +273,7 @@ class SecondFactorEndView(AuthView):
 
 
 class SessionsView(AuthView):
-    taking = {"get": PAGES}
+    allowed_query_params = {"get": PAGES}
 
     @extend_schema(operation_id="auth_sessions", responses=SessionPage)
     def get(self, request: Request) -> Response:
@@ -304,7 +304,7 @@ class SessionView(AuthView):
 
 
 class ApiKeysView(AuthView):
-    taking = {"get": PAGES}
+    allowed_query_params = {"get": PAGES}
 
     @extend_schema(operation_id="auth_api_keys", responses=ApiKeyPage)
     def get(self, request: Request) -> Response:

@@ -14,9 +14,9 @@ from core.access import Permission, Role, role_of, scopes
 from core.accounts import password_mails, second_factor
 from core.accounts.api.auth_serializers import EndedAnswer
 from core.accounts.api.serializers import TeamSerializer, UserSerializer
-from core.accounts.hand_over import hand_over, let_go
+from core.accounts.hand_over import hand_over, release_user
 from core.accounts.models import PasswordMail, Session, Team, User
-from core.api.bodies import only, takes_no_body
+from core.api.bodies import takes_no_body, validated_body
 from core.api.parameters import flag
 from core.api.resources import FORCE, ResourceViewSet
 from core.api.schema.parts import ID, TEXT, array_of, object_of, of_kinds
@@ -49,8 +49,8 @@ class UserViewSet(ResourceViewSet):
     filterset_fields = ("team", "role", "email", "username")
     parameters = ("is_active", "search")
     ordering_fields = ("username", "last_name", "first_name", "id")
-    taking = FORCE | dict.fromkeys(("update", "partial_update"), frozenset(("force",)))
-    access = dict.fromkeys(
+    allowed_query_params = FORCE | dict.fromkeys(("update", "partial_update"), frozenset(("force",)))
+    action_permissions = dict.fromkeys(
         ("end_sessions", "hand_over", "invite", "reset_second_factor"), Permission.CONFIGURE
     )
 
@@ -64,7 +64,7 @@ class UserViewSet(ResourceViewSet):
     def perform_destroy(self, instance: User) -> None:
         """Deactivate, once they have handed over what they have; `force=true` leaves it with them."""
         if instance.is_active:
-            let_go(instance, force=flag(self.request, "force"))
+            release_user(instance, force=flag(self.request, "force"))
         instance.is_active = False
         try:
             instance.clean()
@@ -75,7 +75,7 @@ class UserViewSet(ResourceViewSet):
     def perform_update(self, serializer: Any) -> None:
         user = serializer.instance
         if user.is_active and serializer.validated_data.get("is_active") is False:
-            let_go(user, force=flag(self.request, "force"))
+            release_user(user, force=flag(self.request, "force"))
         super().perform_update(serializer)
 
     @extend_schema(request={"application/json": of_kinds(RECEIVERS)}, responses={200: HANDED_OVER})
@@ -90,7 +90,7 @@ class UserViewSet(ResourceViewSet):
         written = [*(entity.plural for entity in entities), "workflows", "webhooks", "saved_views"]
         scopes.require(request.user, *written, writing=True)
         user = self.get_object()
-        done = hand_over(user, _receivers(only(request, RECEIVERS), user))
+        done = hand_over(user, _receivers(validated_body(request, RECEIVERS), user))
         return Response({**vars(done), "left": [vars(issue) for issue in done.left]})
 
     @extend_schema(request=None, responses=EndedAnswer)
@@ -133,7 +133,7 @@ class TeamViewSet(ResourceViewSet):
     model = Team
     queryset = Team.objects.annotate(active_members=Coalesce(Subquery(_MEMBERS), 0))
     serializer_class = TeamSerializer
-    taking = FORCE
+    allowed_query_params = FORCE
     filterset_fields = ("parent", "name")
     ordering_fields = ("name", "created_at", "id")
 

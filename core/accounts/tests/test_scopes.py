@@ -7,7 +7,7 @@ from contacts.models import Company, Contact
 from core.access import scopes
 from core.accounts import keys
 from core.activities.tests.factories import ActivityFactory, CommentFactory
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.models import Change
 from core.entities import entities, writing
 from core.transfer.models import ExportJob, ImportJob
@@ -33,7 +33,7 @@ def key_of(bearing):
 
 @pytest.fixture
 def lead(admin_user):
-    with acting_as(admin_user, source="api"):
+    with audit_context(admin_user, source="api"):
         return writing.create_from_input(
             entities["lead"], {"first_name": "Ada", "email": "ada@x.example"}, admin_user
         )
@@ -119,7 +119,7 @@ def test_what_is_expanded_takes_reading_it(admin_user, key_of, lead):
 
 @pytest.mark.django_db(transaction=True)  # the feed waits for the end of every transaction
 def test_the_change_feed_shows_what_is_covered(admin_user, key_of, lead):
-    with acting_as(admin_user, source="api"):
+    with audit_context(admin_user, source="api"):
         writing.create_from_input(entities["task"], {"title": "Call"}, admin_user)
 
     def seen(*held):

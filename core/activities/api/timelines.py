@@ -6,7 +6,7 @@ from django.core import signing
 from rest_framework.request import Request
 
 from core.api import pagination
-from core.api.parameters import single_valued, whole_parameter
+from core.api.parameters import int_param, single_valued
 from core.changes import timeline
 from core.changes.timeline import Question, RecordRef
 from core.entities.field_types import DateTime, Text
@@ -39,7 +39,7 @@ def _question(request: Request) -> Question:
         _words(params, "type"),
         _moment(params, "since"),
         _moment(params, "until"),
-        whole_parameter(request, "actor"),
+        int_param(request, "actor"),
     )
 
 

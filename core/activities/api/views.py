@@ -74,8 +74,8 @@ class CommentViewSet(AttachedViewSet):
     serializer_class = CommentSerializer
     filterset_fields = ("author",)
     ordering_fields = ("id",)
-    access = {"history": Permission.VIEW}
-    taking = {"list": None, "history": PAGES}
+    action_permissions = {"history": Permission.VIEW}
+    allowed_query_params = {"list": None, "history": PAGES}
 
     @extend_schema(responses={200: page_of(ref("Change"))}, parameters=PAGING, filters=False)
     @action(methods=["get"], detail=True)

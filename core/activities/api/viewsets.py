@@ -17,8 +17,8 @@ from core.changes.timeline import RecordRef
 class RecordViewSet(EntityViewSet):
     """The base of the entities' viewsets."""
 
-    access = {**EntityViewSet.access, "follow": Permission.VIEW}
-    taking = {**EntityViewSet.taking, "timeline": timelines.PARAMETERS}
+    action_permissions = {**EntityViewSet.action_permissions, "follow": Permission.VIEW}
+    allowed_query_params = {**EntityViewSet.allowed_query_params, "timeline": timelines.PARAMETERS}
 
     @action(methods=["get"], detail=True)
     def timeline(self, request: Request, pk: str) -> Response:

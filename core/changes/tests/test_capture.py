@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 
 from contacts.models import Company
-from core.changes import acting_as, current
+from core.changes import audit_context, current_audit_context
 from core.changes.models import Change, Outbox
 from lead_management.models import Lead
 
@@ -104,7 +104,7 @@ def test_bulk_create_leaves_one_row_per_record_and_one_outbox_row():
 
 def test_copy_is_captured_under_the_declared_context(rep):
     with (
-        acting_as(rep, source="import", import_id=7, automation=False),
+        audit_context(rep, source="import", import_id=7, automation=False),
         connection.cursor() as cursor,
         cursor.copy("COPY lead_management_lead (first_name, city) FROM STDIN") as copy,
     ):
@@ -300,7 +300,7 @@ def test_the_trail_is_append_only_and_nothing_truncated_around_it(statement):
 def test_a_rollback_leaves_neither_change_nor_outbox_row(admin_user):
     Outbox.objects.all().delete()
     before = Change.objects.count()
-    with pytest.raises(OopsError), acting_as(admin_user):
+    with pytest.raises(OopsError), audit_context(admin_user):
         write_and_fail()
     assert (Change.objects.count(), Outbox.objects.count()) == (before, 0)
 
@@ -314,12 +314,12 @@ def test_a_refused_request_leaves_no_change(api, rep):
 
 
 def test_nested_actors_inherit_what_they_do_not_say_and_the_outer_comes_back(admin_user, rep):
-    with acting_as(admin_user, source="api", request_id="r1"):
+    with audit_context(admin_user, source="api", request_id="r1"):
         lead()
-        with acting_as(rep, source="workflow", execution_id=9, depth=1):
+        with audit_context(rep, source="workflow", execution_id=9, depth=1):
             lead()
         lead()
-        with acting_as(actor_id=None):
+        with audit_context(actor_id=None):
             lead()
     lead()
     found = [(c.actor_id, c.source, c.request_id, c.execution_id, c.depth) for c in changes()]
@@ -333,16 +333,16 @@ def test_nested_actors_inherit_what_they_do_not_say_and_the_outer_comes_back(adm
 
 
 def test_after_an_inner_failure_the_outer_actor_is_in_force_again(admin_user, rep):
-    with acting_as(admin_user, source="api"):
-        with pytest.raises(OopsError), acting_as(rep, source="workflow"):
+    with audit_context(admin_user, source="api"):
+        with pytest.raises(OopsError), audit_context(rep, source="workflow"):
             write_and_fail()
-        assert current().actor_id == admin_user.pk
+        assert current_audit_context().actor_id == admin_user.pk
         lead()
     assert [who(c) for c in changes()] == [("created", "api", admin_user.pk, "")]
 
 
 def test_a_savepoint_rolled_back_inside_takes_its_changes_and_leaves_the_actor(admin_user):
-    with acting_as(admin_user, source="api"):
+    with audit_context(admin_user, source="api"):
         lead()
         with pytest.raises(OopsError), transaction.atomic():
             write_and_fail()
@@ -353,7 +353,7 @@ def test_a_savepoint_rolled_back_inside_takes_its_changes_and_leaves_the_actor(a
 @pytest.mark.django_db(transaction=True)
 def test_the_actor_ends_with_the_transaction(make_user):
     user = make_user("rep")
-    with acting_as(user, source="api"):
+    with audit_context(user, source="api"):
         lead()
     lead()
     assert [who(c)[1:3] for c in changes()] == [("api", user.pk), ("system", None)]
@@ -365,7 +365,7 @@ def test_threads_do_not_act_in_each_others_name(make_user):
     both = threading.Barrier(2)
 
     def act(user):
-        with acting_as(user, source="api"):
+        with audit_context(user, source="api"):
             both.wait()
             lead(last_name=user.username)
             both.wait()

@@ -9,7 +9,7 @@ from celery import current_app
 from django.db import connection, transaction
 from django.utils import timezone
 
-from core.changes import acting_as, dead_letters
+from core.changes import audit_context, dead_letters
 from core.changes.dispatch import ChangeBatch, consumers, dispatch, dispatch_once, oldest_age_s
 from core.changes.models import Change, FailedDispatch, Outbox
 from core.jobs import Turn
@@ -78,7 +78,7 @@ def test_changes_are_fed_in_the_order_they_were_made(recorder):
 def test_changes_are_grouped_by_entity_and_by_whether_automation_is_wanted(recorder, make_user):
     make_user("rep")
     leads(2)
-    with acting_as(automation=False):
+    with audit_context(automation=False):
         leads(1)
     dispatch()
     got = {(b.entity, b.automation): len(b.ids) for b in recorder.batches}
@@ -309,9 +309,9 @@ def test_a_rollback_leaves_nothing_to_feed(recorder):
 
 def flood(number, **fields):
     """One statement that makes many leads, as an import does."""
-    from core.changes import acting_as
+    from core.changes import audit_context
 
-    with acting_as():
+    with audit_context():
         return Lead.objects.bulk_create(Lead(first_name=str(n), **fields) for n in range(number))
 
 

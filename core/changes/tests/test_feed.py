@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from core.accounts.tests.factories import TeamFactory
-from core.changes import acting_as, feed
+from core.changes import audit_context, feed
 from core.changes.models import Change
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -59,7 +59,7 @@ def boss(make_user):
 
 def test_changes_come_in_order_with_who_and_what(api, boss):
     start = feed.encode((feed.horizon(), 0))
-    with acting_as(boss, source="bulk", request_id="r1"):
+    with audit_context(boss, source="bulk", request_id="r1"):
         record = lead()
         Lead.objects.filter(pk=record.pk).update(assigned_to=boss, city="Turin")
     body = api(boss).get(URL, {"cursor": start}).json()
@@ -170,10 +170,10 @@ def test_a_reader_misses_nothing_while_transactions_commit_out_of_order(boss):
 
 def test_filters_name_what_is_wanted(api, boss, make_user):
     rep = make_user("rep")
-    with acting_as(rep, source="api"):
+    with audit_context(rep, source="api"):
         one = lead()
     two = lead()
-    with acting_as(boss, source="bulk"):
+    with audit_context(boss, source="bulk"):
         Lead.objects.filter(pk=two.pk).update(city="Turin")
         Lead.objects.filter(pk=two.pk).update(archived_at="2030-01-01T00:00Z")
     client = api(boss)

@@ -33,7 +33,7 @@ class CustomFieldViewSet(ResourceViewSet):
     queryset = CustomField.objects.all()
     serializer_class = CustomFieldSerializer
     filterset_fields = ("entity", "key", "type")
-    taking = FORCE
+    allowed_query_params = FORCE
     ordering_fields = ("entity", "key", "label", "type", "position", "created_at", "id")
 
     def perform_destroy(self, instance: CustomField) -> None:

@@ -89,8 +89,8 @@ class TagViewSet(CrmViewSet):
     """Tags in use on the records you see; changed on all records that are yours to change."""
 
     policy = Policy()
-    access = dict.fromkeys(("rename", "merge", "remove"), Permission.CHANGE)
-    taking = {"list": {"entity", "search", *PAGES}}
+    action_permissions = dict.fromkeys(("rename", "merge", "remove"), Permission.CHANGE)
+    allowed_query_params = {"list": {"entity", "search", *PAGES}}
 
     @extend_schema(operation_id="tags_list", parameters=PARAMETERS, responses=TagSerializer)
     def list(self, request: Request) -> Response:

@@ -89,7 +89,7 @@ class ScoringModelViewSet(ReadOnlyResourceViewSet):
     serializer_class = ScoringModelSerializer
     filterset_fields = ("status",)
     ordering_fields = ("created_at", "activated_at", "id")
-    access = dict.fromkeys(("activate", "rollback"), Permission.CONFIGURE)
+    action_permissions = dict.fromkeys(("activate", "rollback"), Permission.CONFIGURE)
 
     @extend_schema(responses={200: ModelCardSerializer})
     @action(methods=["get"], detail=True)

@@ -6,7 +6,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from core.api.request_ids import request_id_of
-from core.changes import acting_as
+from core.changes import audit_context
 from core.mail import opt_out as people
 
 
@@ -17,6 +17,6 @@ def opt_out(request: HttpRequest) -> HttpResponse:
     found = people.read_token(request.GET.get("token", ""))
     state = "ask" if found else "wrong"
     if found and request.method == "POST":
-        with acting_as(source="api", request_id=request_id_of(request)):
+        with audit_context(source="api", request_id=request_id_of(request)):
             state = "done" if people.opt_out(*found) else "wrong"
     return render(request, "mail/opt_out.html", {"state": state}, status=400 if state == "wrong" else 200)

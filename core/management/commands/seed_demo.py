@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from core.changes import acting_as
+from core.changes import audit_context
 from core.demo import Demo, demo_parts
 
 
@@ -25,6 +25,6 @@ class Command(BaseCommand):
         if leads < 0:
             raise CommandError("--leads: a number from 0.")
         demo = Demo(leads, Random(seed), timezone.now())  # noqa: S311  nothing here is a secret
-        with acting_as(None, source="system", automation=False):
+        with audit_context(None, source="system", automation=False):
             for part in demo_parts:
                 self.stdout.write(f"  {part(demo)}")

@@ -111,7 +111,7 @@ class PushSubscriptionViewSet(mixins.CreateModelMixin, mixins.DestroyModelMixin,
     model = PushSubscription
     queryset = PushSubscription.objects.all()
     serializer_class = PushSubscriptionSerializer
-    access = {"create": Permission.VIEW, "destroy": Permission.VIEW, "test": Permission.VIEW}
+    action_permissions = {"create": Permission.VIEW, "destroy": Permission.VIEW, "test": Permission.VIEW}
 
     @extend_schema(responses={200: object_of({"public_key": TEXT})}, filters=False)
     @action(methods=["get"], detail=False)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from core.access import Permission
 from core.accounts import tickets
-from core.api.bodies import only, takes_no_body
+from core.api.bodies import takes_no_body, validated_body
 from core.api.parameters import flag
 from core.api.querying import filtered
 from core.api.resources import ReadOnlyResourceViewSet
@@ -82,10 +82,10 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
     filterset_fields = ("type",)
     parameters = ("unread", "archived")
     ordering_fields = ("created_at", "id")
-    taking = {"list": None, "disabled_addresses": {"channel"}}
+    allowed_query_params = {"list": None, "disabled_addresses": {"channel"}}
     secret_answers = {"ticket": ("ticket", "url")}
     # One's own inbox and settings need no role beyond seeing.
-    access = dict.fromkeys(
+    action_permissions = dict.fromkeys(
         ("read", "unread", "read_all", "archive", "unarchive", "preferences", "disabled_addresses"),
         Permission.VIEW,
     )
@@ -181,7 +181,7 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=False)
     def read_all(self, request: Request) -> Response:
         """Mark everything as read, or some `types`, or what came `until` a moment."""
-        body = only(request, READ_ALL)
+        body = validated_body(request, READ_ALL)
         return Response({"read": inbox.read_all(request.user, body.get("types"), body.get("until"))})
 
     def _marked(self, **mark: Any) -> Response:

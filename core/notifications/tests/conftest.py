@@ -9,11 +9,11 @@ import pytest
 @pytest.fixture
 def new_lead(db: None) -> Callable[..., Any]:
     """new_lead(actor, **fields) → a stored lead, its changes not dispatched yet."""
-    from core.changes import acting_as
+    from core.changes import audit_context
     from lead_management.tests.factories import LeadFactory
 
     def make(actor: Any = None, **fields: Any) -> Any:
-        with acting_as(actor):
+        with audit_context(actor):
             return LeadFactory(**{"first_name": "Ada", "last_name": "Byron"} | fields)
 
     return make

@@ -7,7 +7,7 @@ from django.core import mail
 from django.utils import timezone
 
 from core.activities.models import Activity, Comment, Follow, Mention
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
 from core.entities.relation_transfer import move_related
@@ -169,7 +169,7 @@ def test_moving_to_another_record_takes_activities_and_comments_along(api, rep, 
     lead, target = new_lead(rep, assigned_to=rep), new_lead(rep, assigned_to=rep)
     api(rep).post("/api/v1/activities/", call(lead))
     api(rep).post("/api/v1/comments/", {"lead": lead.pk, "body": "Hello"})
-    with acting_as(rep):
+    with audit_context(rep):
         moved = move_related(("lead", lead.pk), ("lead", target.pk))
     assert (moved["activities"], moved["comments"]) == (1, 1)
     assert Comment.objects.get().object_id == target.pk

@@ -11,7 +11,7 @@ from core.accounts.tests.factories import TeamFactory
 from core.activities import mentions
 from core.activities.models import Comment, Follow
 from core.activities.tests.factories import CommentFactory
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.dispatch import dispatch
 from core.entities import entities
 from core.notifications.models import Notification
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def comment(author, lead, body):
-    with acting_as(author):
+    with audit_context(author):
         made = CommentFactory(record=lead, body=body, author=author)
         mentions.save_mentions(made)
     return made
@@ -55,7 +55,7 @@ def test_an_assignment_through_an_update_notifies_only_the_last_assignee(
     other = make_user("rep")
     lead = new_lead(admin_user, owner=admin_user)
     assert inbox(rep) == []
-    with acting_as(admin_user):
+    with audit_context(admin_user):
         Lead.objects.filter(pk=lead.pk).update(assigned_to=other)
         Lead.objects.filter(pk=lead.pk).update(assigned_to=rep)
     assert [n.type for n in inbox(rep)] == ["assignment"]
@@ -64,14 +64,14 @@ def test_an_assignment_through_an_update_notifies_only_the_last_assignee(
 
 def test_created_and_assigned_at_once_is_notified_once(admin_user, rep, new_lead, inbox):
     lead = new_lead(admin_user)
-    with acting_as(admin_user):
+    with audit_context(admin_user):
         Lead.objects.filter(pk=lead.pk).update(assigned_to=rep)
     assert len(inbox(rep)) == 1
 
 
 def test_many_assignments_become_one_that_grows_until_it_is_read(admin_user, rep, inbox):
     def assign(count):
-        with acting_as(admin_user):
+        with audit_context(admin_user):
             Lead.objects.bulk_create(
                 [Lead(first_name=f"L{i}", assigned_to=rep, owner=admin_user) for i in range(count)]
             )
@@ -88,7 +88,7 @@ def test_many_assignments_become_one_that_grows_until_it_is_read(admin_user, rep
 
 
 def test_three_assignments_stand_by_themselves(admin_user, rep, inbox):
-    with acting_as(admin_user):
+    with audit_context(admin_user):
         Lead.objects.bulk_create([Lead(first_name=f"L{i}", assigned_to=rep) for i in range(3)])
     assert len(inbox(rep)) == 3
 
@@ -118,7 +118,7 @@ def test_who_left_is_not_brought_back_by_other_changes(admin_user, rep, new_lead
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
     dispatch()
     Follow.objects.filter(user=rep).delete()
-    with acting_as(admin_user):
+    with audit_context(admin_user):
         Lead.objects.filter(pk=lead.pk).update(status="contacted")
     dispatch()
     assert list(Follow.objects.values_list("user", flat=True)) == [admin_user.pk]
@@ -128,7 +128,7 @@ def test_followers_hear_of_a_status_and_repetitions_merge(admin_user, rep, new_l
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
     dispatch()
     for status in ("contacted", "qualified"):
-        with acting_as(admin_user):
+        with audit_context(admin_user):
             Lead.objects.filter(pk=lead.pk).update(status=status)
         dispatch()
     (notified,) = inbox(rep, type="update")
@@ -138,7 +138,7 @@ def test_followers_hear_of_a_status_and_repetitions_merge(admin_user, rep, new_l
 
 def test_unwatched_columns_notify_nobody(admin_user, rep, new_lead, inbox):
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
-    with acting_as(admin_user):
+    with audit_context(admin_user):
         Lead.objects.filter(pk=lead.pk).update(city="Berlin")
     assert inbox(rep, type="update") == []
 
@@ -147,7 +147,7 @@ def test_unwatched_columns_notify_nobody(admin_user, rep, new_lead, inbox):
 def test_a_score_is_notified_when_it_rises_above_the_mark(rep, new_lead, inbox, old, new, expected):
     lead = new_lead(None, assigned_to=rep, lead_score=old)
     dispatch()
-    with acting_as():
+    with audit_context():
         Lead.objects.filter(pk=lead.pk).update(lead_score=new)
     assert len(inbox(rep, type="score")) == expected
 
@@ -176,7 +176,7 @@ def test_an_edit_notifies_only_those_newly_mentioned(admin_user, rep, make_user,
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
     made = comment(rep, lead, "@boss look")
     dispatch()
-    with acting_as(rep):
+    with audit_context(rep):
         made.body = "@boss @other look"
         made.save(update_fields=["body"])
         mentions.save_mentions(made)
@@ -188,7 +188,7 @@ def test_an_edit_notifies_only_those_newly_mentioned(admin_user, rep, make_user,
 def test_followers_who_no_longer_see_the_record_are_not_notified(admin_user, rep, make_user, new_lead, inbox):
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
     dispatch()
-    with acting_as(admin_user):
+    with audit_context(admin_user):
         Lead.objects.filter(pk=lead.pk).update(assigned_to=make_user("rep"), status="contacted")
     assert inbox(rep, type="update") == []
     assert Follow.objects.filter(user=rep).exists()
@@ -206,7 +206,7 @@ def test_the_number_of_statements_does_not_depend_on_the_followers(admin_user, m
         lead = new_lead(admin_user, owner=admin_user)
         dispatch()
         Follow.objects.bulk_create([Follow(user=u, entity="lead", object_id=lead.pk) for u in followers])
-        with acting_as(admin_user):
+        with audit_context(admin_user):
             Lead.objects.filter(pk=lead.pk).update(status="contacted")
         with CaptureQueriesContext(connection) as captured:
             dispatch()
@@ -238,7 +238,7 @@ def test_both_forms_of_the_policy_agree_for_every_role_and_place(make_user):
     ]
     people.append(make_user("rep", is_superuser=True))
     people.append(make_user("manager", team=teams.west, is_active=False))
-    with acting_as():
+    with audit_context():
         for owner in (*people, None):
             for assignee in (people[5], people[9], None):
                 LeadFactory(first_name="x", owner=owner, assigned_to=assignee)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.dispatch import dispatch
 from core.notifications import inbox as core_inbox
 from core.notifications.models import Delivery, Notification
@@ -78,7 +78,7 @@ def test_nobody_else_sees_or_changes_it(api, admin_user, rep, notified):
 
 def test_what_one_may_no_longer_see_is_gone_from_the_inbox(api, rep, make_user, notified):
     lead, row = notified
-    with acting_as():
+    with audit_context():
         Lead.objects.filter(pk=lead.pk).update(assigned_to=make_user("rep"))
     client = api(rep)
     assert client.get(URL).json()["count"] == 0

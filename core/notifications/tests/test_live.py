@@ -17,7 +17,7 @@ from core.accounts import keys, sessions, tickets
 from core.accounts.models import Session
 from core.accounts.origin import Origin
 from core.accounts.tickets import Principal
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.dispatch import dispatch
 from core.notifications import planning
 from core.notifications.api import live
@@ -93,12 +93,12 @@ def test_nobody_hears_what_others_are_notified(server, rep, make_user):
 
 
 def make_lead(**fields):
-    with acting_as():
+    with audit_context():
         return LeadFactory(first_name="Ada", **fields)
 
 
 def change(*leads):
-    with acting_as():
+    with audit_context():
         for lead in leads:
             Lead.objects.filter(pk=lead.pk).update(city=f"City {time.monotonic()}")
     dispatch()
@@ -135,7 +135,7 @@ def test_very_many_changes_say_only_that_there_are_many(server, admin_user):
             await event(ws)
 
             def imported():
-                with acting_as():
+                with audit_context():
                     Lead.objects.bulk_create([Lead(first_name=f"L{i}") for i in range(150)])
                 dispatch()
 
@@ -147,7 +147,7 @@ def test_very_many_changes_say_only_that_there_are_many(server, admin_user):
 
 def test_very_many_changes_beyond_reach_are_notified_to_nobody(server, rep):
     def imported(**fields):
-        with acting_as():
+        with audit_context():
             Lead.objects.bulk_create([Lead(first_name=f"L{i}", **fields) for i in range(150)])
         dispatch()
 
@@ -206,7 +206,7 @@ def test_it_is_closed_when_nobody_can_say_whether_the_session_has_ended(server, 
 
 def test_nothing_is_reported_what_went_out_of_sight_before_it_was_planned(server, rep, make_user):
     def made():
-        with acting_as():
+        with audit_context():
             lead = LeadFactory(first_name="Ada", owner=make_user("admin"))
         progress(rep, "The secret", entity="lead", object_id=lead.pk)
         progress(rep, "Hello")

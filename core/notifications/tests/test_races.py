@@ -8,7 +8,7 @@ from django.core import mail
 from django.db import connection
 
 from core.accounts.models import User
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.dispatch import dispatch
 from core.notifications import planning, preferences_update, sending
 from core.notifications.digest import send_digests
@@ -54,7 +54,7 @@ def test_planners_and_senders_at_once_send_each_mail_once(make_user):
 
 def test_dispatchers_at_once_notify_each_assignment_once(admin_user, rep):
     for i in range(8):
-        with acting_as(admin_user):
+        with audit_context(admin_user):
             LeadFactory(first_name=f"L{i}", assigned_to=rep)
     at_once(dispatch)
     dispatch()
@@ -65,7 +65,7 @@ def test_dispatchers_at_once_notify_each_assignment_once(admin_user, rep):
 def test_checks_at_once_remind_once(rep):
     from django.utils import timezone
 
-    with acting_as():
+    with audit_context():
         TaskFactory(title="Ring", assigned_to=rep, reminder_at=timezone.now())
     assert sorted(at_once(lambda: notify_due("reminder"))) == [0, 0, 0, 1]
 
@@ -88,7 +88,7 @@ def test_changes_of_preferences_at_once_lose_nothing(rep):
     def change() -> object:
         with picked:
             name = next(names)
-        with acting_as(rep):
+        with audit_context(rep):
             return preferences_update.update_preferences(
                 User.objects.get(pk=rep.pk), {"types": {name: {"email": True}}}
             )

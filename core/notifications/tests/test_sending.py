@@ -290,13 +290,13 @@ def test_what_is_settled_by_now_is_not_sent(rep, change):
 
 
 def test_nothing_is_sent_about_what_is_no_longer_visible(admin_user, rep, new_lead, make_user):
-    from core.changes import acting_as
+    from core.changes import audit_context
     from core.changes.dispatch import dispatch
 
     lead = new_lead(admin_user, owner=admin_user, assigned_to=rep)
     dispatch()
     planning.plan()
-    with acting_as():
+    with audit_context():
         Lead.objects.filter(pk=lead.pk).update(assigned_to=make_user("rep"))
     sending.send_due()
     assert Delivery.objects.get(notification__recipient=rep).status == "skipped"

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.activities.models import Activity
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.models import Change
 from lead_management.models import Lead
 from tasks.tests.factories import TaskFactory
@@ -98,7 +98,7 @@ def test_an_activity_stands_where_it_happened(story):
 def test_a_hidden_record_has_no_timeline_and_a_hidden_task_no_entry(api, make_user, story, admin_user):
     lead, client = story
     assert api(make_user("rep")).get(url(lead)).status_code == 404
-    with acting_as(admin_user):
+    with audit_context(admin_user):
         TaskFactory(title="Secret", lead=lead, owner=admin_user, assigned_to=admin_user)
     titles = [e["title"] for e in client.get(url(lead)).json()["results"]]
     assert "Secret" not in titles
@@ -130,7 +130,7 @@ def test_a_page_costs_the_same_at_any_age(story, rep):
         return len(captured)
 
     young = statements()
-    with acting_as(rep):
+    with audit_context(rep):
         for i in range(60):
             Lead.objects.filter(pk=lead.pk).update(city=f"City {i}")
         Activity.objects.bulk_create(

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission, scopes
-from core.api.bodies import only, takes_no_body
+from core.api.bodies import takes_no_body, validated_body
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.viewsets import CrmViewSet
 from core.conf import reading_database
@@ -33,7 +33,7 @@ class ExportViewSet(CrmViewSet):
     """A list as a file, streamed: its filters, search, ordering and fields, without its pages."""
 
     content_negotiation_class = AnyFormat
-    taking = {"stream": None}
+    allowed_query_params = {"stream": None}
 
     @property
     def policy(self) -> Any:
@@ -86,7 +86,7 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
     serializer_class = ExportJobSerializer
     filterset_fields = ("status",)
     ordering_fields = ("created_at", "finished_at", "id")
-    access = {"create": Permission.VIEW, "cancel": Permission.VIEW}
+    action_permissions = {"create": Permission.VIEW, "cancel": Permission.VIEW}
 
     def get_queryset(self) -> QuerySet:
         return super().get_queryset().order_by("-id")
@@ -94,7 +94,7 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
     @extend_schema(request={"application/json": EXPORT_FORM}, responses={202: EXPORT_JOB})
     def create(self, request: Request) -> Response:
         """Begin an export; answered with 202 and where to ask for it."""
-        body = only(request, REQUEST)
+        body = validated_body(request, REQUEST)
         entity = by_plural(body.get("resource", ""))
         if entity is None:
             raise InvalidError.of("resource", "Name what to export, such as leads.", "invalid_choice")

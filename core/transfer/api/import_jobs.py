@@ -43,9 +43,9 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
     model = ImportJob
     queryset = ImportJob.objects.all()
     filterset_fields = ("status", "kind")
-    taking = {"list": None, "issues": {*PAGES, "kind"}, "errors": {"kind"}}
+    allowed_query_params = {"list": None, "issues": {*PAGES, "kind"}, "errors": {"kind"}}
     ordering_fields = ("created_at", "finished_at", "id")
-    access = {"cancel": Permission.VIEW, "undo": Permission.VIEW}
+    action_permissions = {"cancel": Permission.VIEW, "undo": Permission.VIEW}
 
     def get_queryset(self) -> QuerySet:
         return super().get_queryset().order_by("-id")

@@ -29,7 +29,7 @@ class ImportViewSet(CrmViewSet):
     """Import a CSV or XLSX file into leads, contacts, companies, opportunities or tasks."""
 
     parser_classes = [MultiPartParser]
-    access = {"preview": Permission.ADD}
+    action_permissions = {"preview": Permission.ADD}
 
     @property
     def policy(self) -> Any:

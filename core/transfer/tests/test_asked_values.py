@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from core.changes import acting_as
+from core.changes import audit_context
 from core.customization.tests.factories import CustomFieldFactory
 from core.entities import entities
 from core.errors import InvalidError
@@ -22,7 +22,7 @@ def load(admin_user):
     def run(text, entity="lead", user=admin_user, **options):
         asked = parse(options)
         made = plan(entities[entity], open_table(io.BytesIO(text.encode()), asked.asked), asked, user)
-        with acting_as(user, source="import", import_id=77):
+        with audit_context(user, source="import", import_id=77):
             report = Import(made).run()
         return report.figures(), list(report)
 

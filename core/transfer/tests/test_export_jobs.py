@@ -7,7 +7,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
 
-from core.changes import acting_as
+from core.changes import audit_context
 from core.tasks import run_export, sweep_transfers
 from core.transfer.models import ExportJob
 from core.transfer.tests.test_jobs import process, wait_until  # noqa: F401  (a fixture)
@@ -29,7 +29,7 @@ def begun(admin, admin_user, files):
     """begun(format) → an export of some leads that is to be made."""
 
     def begin(format_="csv", count=3):
-        with acting_as(admin_user):
+        with audit_context(admin_user):
             Lead.objects.bulk_create(Lead(first_name=f"A{i}", owner=admin_user) for i in range(count))
         url = admin.post("/api/v1/exports/", {"resource": "leads", "format": format_}).json()["url"]
         return ExportJob.objects.get(), url

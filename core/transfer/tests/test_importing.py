@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from contacts.models import Company
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
 from core.entities import entities
@@ -26,7 +26,7 @@ def load(admin_user):
         content = text if isinstance(text, bytes) else text.encode()
         asked = parse(options)
         made = plan(entities[entity], open_table(io.BytesIO(content), asked.asked), asked, user)
-        with acting_as(user, source="import", import_id=77):
+        with audit_context(user, source="import", import_id=77):
             done = Import(made)
             report = done.run()
         run.notes = done.notes()

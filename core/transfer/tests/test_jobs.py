@@ -15,7 +15,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
 
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.models import Change
 from core.entities import entities
 from core.entities.locks import IMPORTING, TRANSFER_JOB, _number, try_lock
@@ -130,7 +130,7 @@ def test_a_small_import_waits_its_turn_as_a_job_while_another_runs(admin):
 
 
 def test_an_export_job_is_fetched_by_its_user_alone_until_it_expires(admin, api, rep, admin_user):
-    with acting_as(admin_user):
+    with audit_context(admin_user):
         LeadFactory(first_name="Ada", owner=admin_user, status="qualified")
         LeadFactory(first_name="Bob", owner=admin_user)
     body = {"resource": "leads", "format": "csv", "params": {"status": "qualified", "fields": "first_name"}}
@@ -262,5 +262,5 @@ def test_two_imports_of_one_file_at_once_make_each_record_once(begun, process):
 def test_locks_are_free_again_afterwards(begun):
     job = begun(rows_of(1))
     run_import(job.pk)
-    with acting_as():
+    with audit_context():
         assert try_lock(TRANSFER_JOB, f"import {job.pk}")

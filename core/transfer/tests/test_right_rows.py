@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from contacts.models import Company, Contact
 from contacts.tests.factories import CompanyFactory
-from core.changes import acting_as
+from core.changes import audit_context
 from core.entities import entities
 from core.errors import InvalidError
 from core.transfer.importing import Import
@@ -29,7 +29,7 @@ def load(admin_user):
         content = text if isinstance(text, bytes) else text.encode()
         asked = parse(options)
         made = plan(entities[entity], open_table(io.BytesIO(content), asked.asked), asked, user)
-        with acting_as(user, source="import", import_id=77):
+        with audit_context(user, source="import", import_id=77):
             done = Import(made)
             report = done.run()
         run.notes = done.notes()

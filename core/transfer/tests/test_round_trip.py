@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
 from contacts.tests.factories import ContactFactory
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
 from core.entities import entities, field_types, writing
@@ -130,7 +130,7 @@ def test_export_then_import_changes_nothing(name, format, admin, admin_user):
     )
     def run(bodies):
         entity.model.objects.all().delete()
-        with acting_as(admin_user, source="api"):
+        with audit_context(admin_user, source="api"):
             for body, custom in bodies:
                 try:
                     writing.create_from_input(entity, body | {"custom_fields": custom}, admin_user)
@@ -186,7 +186,7 @@ def test_amounts_are_exported_as_numbers_and_not_disarmed(admin):
     ],
 )
 def test_a_list_is_disarmed_by_its_first_item(admin, admin_user, tags, cell):
-    with acting_as(admin_user):
+    with audit_context(admin_user):
         lead = LeadFactory(first_name="Ada", owner=admin_user, tags=tags)
     text = b"".join(admin.get("/api/v1/export/leads/?fields=id,tags").streaming_content).decode()
     assert list(csv.reader(io.StringIO(text)))[1] == [str(lead.pk), cell]

@@ -12,7 +12,7 @@ from contacts.models import Contact
 from core.accounts.models import User
 from core.accounts.tests.factories import TeamFactory
 from core.activities.tests.factories import ActivityFactory, CommentFactory
-from core.changes import acting_as
+from core.changes import audit_context
 from core.changes.models import Change
 from core.transfer.models import ImportJob
 from core.transfer.tests.uploads import upload
@@ -159,7 +159,7 @@ def test_undo_keeps_what_cannot_be_as_it_was_and_restores_the_others(admin):
     upload(admin, text % ("Old", "New"), "contacts")
     body = upload(admin, text % ("New", "Old"), "contacts", duplicates="update").json()
     there = {c.email: c for c in Contact.objects.all()}
-    with acting_as(), connection.cursor() as cursor:
+    with audit_context(), connection.cursor() as cursor:
         # Company "Old" goes away, and the import's own contact that refers to it with it.
         Contact.objects.filter(company_id=old).delete()
         cursor.execute("DELETE FROM contacts_company WHERE id = %s", [old])
@@ -173,7 +173,7 @@ def test_undo_keeps_what_cannot_be_as_it_was_and_restores_the_others(admin):
 def test_what_is_being_changed_while_it_is_undone_is_kept(admin):
     body = upload(admin, "first_name\nA\nB\n").json()
     with ThreadPoolExecutor(1) as pool:
-        with acting_as():
+        with audit_context():
             Lead.objects.filter(first_name="A").update(city="Rome")
             undone = pool.submit(in_thread, undo, admin, body)
             wait_for_a_lock()

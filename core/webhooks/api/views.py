@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from core.access import Permission, Role, role_of, scopes
 from core.accounts.models import User
-from core.api.bodies import only, takes_no_body
+from core.api.bodies import takes_no_body, validated_body
 from core.api.pagination import numbered
 from core.api.querying import filtered, ordered
 from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet, StrictSerializer
@@ -98,9 +98,9 @@ class WebhookViewSet(ResourceViewSet):
     serializer_class = WebhookSerializer
     filterset_fields = ("is_enabled", "name", "owner")
     ordering_fields = ("name", "created_at", "updated_at", "id")
-    taking = {"list": None, "deliveries": None}
+    allowed_query_params = {"list": None, "deliveries": None}
     secret_answers = {"create": ("secret",), "rotate_secret": ("secret",)}
-    access = {"deliveries": Permission.VIEW, "events": Permission.VIEW}
+    action_permissions = {"deliveries": Permission.VIEW, "events": Permission.VIEW}
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The secret is in this answer and in no other."""
@@ -172,7 +172,7 @@ class WebhookViewSet(ResourceViewSet):
     @action(methods=["post"], detail=True)
     def redeliver(self, request: Request, pk: str) -> Response:
         """Send again everything that failed since a time."""
-        since = only(request, {"since": DateTime()}).get("since")
+        since = validated_body(request, {"since": DateTime()}).get("since")
         if since is None:
             raise InvalidError.of("since", "This field is required.", "required")
         return Response({"redelivered": operations.redeliver_failed(self.get_object(), since)}, status=202)

@@ -29,8 +29,8 @@ class EmailTemplateViewSet(ResourceViewSet):
     serializer_class = EmailTemplateSerializer
     filterset_fields = ("key", "entity", "name")
     ordering_fields = ("key", "entity", "name", "created_at", "updated_at", "id")
-    taking = FORCE
-    access = {"preview": Permission.VIEW, "variables": Permission.VIEW}
+    allowed_query_params = FORCE
+    action_permissions = {"preview": Permission.VIEW, "variables": Permission.VIEW}
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, created_by=self.request.user)

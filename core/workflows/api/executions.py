@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import scopes
-from core.api.bodies import only, takes_no_body
-from core.api.parameters import moment_parameter
+from core.api.bodies import takes_no_body, validated_body
+from core.api.parameters import datetime_param
 from core.api.querying import filtered, ordered
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema import parts
@@ -96,7 +96,7 @@ class ExecutionViewSet(ReadOnlyResourceViewSet):
         """Retry the failed runs that the body names: by workflow, status and time."""
         statuses = Choice(choices=tuple(WorkflowExecution.RETRYABLE))
         known = {"workflow": BIG, "status": statuses, "created_after": MOMENT, "created_before": MOMENT}
-        given = only(request, known)
+        given = validated_body(request, known)
         if not given:
             raise InvalidError.of("", "Name the runs to retry; nothing would name all.", "required")
         names = {"created_after": "created_at__gte", "created_before": "created_at__lt"}
@@ -132,7 +132,7 @@ def runs_asked_for(request: Request, workflow: Any) -> QuerySet[WorkflowExecutio
 
 def narrowed(request: Request, rows: QuerySet) -> QuerySet:
     """By time; the rest is named by `filters`."""
-    after, before = moment_parameter(request, "created_after"), moment_parameter(request, "created_before")
+    after, before = datetime_param(request, "created_after"), datetime_param(request, "created_before")
     if after:
         rows = rows.filter(created_at__gte=after)
     return rows.filter(created_at__lt=before) if before else rows

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.api.schema.parts import ANYTHING, ID, JSON, TEXT, object_of
-from core.changes import acting_as
+from core.changes import audit_context
 from core.workflows import inbound
 
 
@@ -24,6 +24,6 @@ class HookView(APIView):
     )
     def post(self, request: Request, key: str) -> Response:
         """Start the workflow; the same webhook-id again starts nothing new."""
-        with acting_as(source="api"):
+        with audit_context(source="api"):
             run = inbound.receive(key, request.headers, request._request.body[: inbound.MAX_BODY + 1])
         return Response({"accepted": run is not None, "execution_id": run.pk if run else None}, status=202)

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from core import jobs
 from core.access import Permission, scopes
-from core.api.bodies import body_of, only, takes_no_body
+from core.api.bodies import body_of, takes_no_body, validated_body
 from core.api.bulk import ids_in, matching_ids
 from core.api.pagination import numbered
 from core.api.parameters import PAGES
@@ -48,10 +48,14 @@ class WorkflowViewSet(ResourceViewSet):
     serializer_class = WorkflowSerializer
     filterset_fields = ("status", "trigger_type", "entity", "name")
     ordering_fields = ("name", "status", "created_at", "updated_at", "id")
-    taking = {"list": None, "executions": None, "versions": PAGES}
+    allowed_query_params = {"list": None, "executions": None, "versions": PAGES}
     secret_answers = {"create": ("hook_secret",), "rotate_secret": ("secret",)}
     _secret = ""
-    access = {"executions": Permission.VIEW, "versions": Permission.VIEW, "vocabulary": Permission.VIEW}
+    action_permissions = {
+        "executions": Permission.VIEW,
+        "versions": Permission.VIEW,
+        "vocabulary": Permission.VIEW,
+    }
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # A dry run keeps nothing, not even an answer: it opens its own transaction, which is read-only.
@@ -192,7 +196,9 @@ class WorkflowViewSet(ResourceViewSet):
     def backtest(self, request: Request, pk: str) -> Response:
         """How often it would have run over the last days of real changes, on which records, doing what."""
         workflow = self._asked(pk)
-        days = only(request, {"days": Integer(min_value=1, max_value=backtest.MAX_DAYS)}).get("days", 7)
+        days = validated_body(request, {"days": Integer(min_value=1, max_value=backtest.MAX_DAYS)}).get(
+            "days", 7
+        )
         return Response(backtest.backtest(workflow, self._definition(workflow), workflow.run_as, days))
 
     @extend_schema(responses={200: ANYTHING})

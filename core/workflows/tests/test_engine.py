@@ -87,10 +87,10 @@ def test_the_same_change_delivered_twenty_times_starts_one_run(make_workflow, ma
 
 
 def test_writers_who_ask_for_no_automation_get_none(make_workflow, admin_user, settle):
-    from core.changes import acting_as
+    from core.changes import audit_context
 
     make_workflow([TAG])
-    with acting_as(admin_user, automation=False):
+    with audit_context(admin_user, automation=False):
         LeadFactory(first_name="Quiet")
     assert settle() == []
 
