@@ -235,5 +235,5 @@ class RuleSetSerializer(serializers.Serializer):
             data = {name: value for name, value in data.items() if name not in shown}
         return parse_rules(data, {key: feature.spec for key, feature in all_features().items()})
 
-    def run_validation(self, data: Any = None) -> RuleSet:  # type: ignore[override]  # no mapping of fields
+    def run_validation(self, data: Any = None) -> RuleSet:
         return self.to_internal_value(data)
