@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models import Q
 
 from core.notifications.digest import Period, of_records, section
-from opportunities.models import Opportunity
+from opportunities.stages import is_rotting
 
 CLOSING_WITHIN = timedelta(days=7)
 OPEN = Q(status="open")
@@ -17,7 +17,7 @@ def _moved(period: Period) -> Q:
 
 
 def _rotting(period: Period) -> Q:
-    return Q(pk__in=Opportunity.objects.rotting().values("pk"))
+    return is_rotting()
 
 
 def _closing(period: Period) -> Q:

@@ -12,9 +12,7 @@ from django.db.models import (
     FloatField,
     Func,
     IntegerField,
-    OuterRef,
     Q,
-    Subquery,
     Sum,
 )
 from django.db.models.functions import Coalesce, Extract, Now, TruncMonth
@@ -41,16 +39,6 @@ def total(expression: Any, only: Q | None = None) -> Any:
 class OpportunityQuerySet(RecordQuerySet):
     def open(self) -> "OpportunityQuerySet":
         return self.filter(OPEN)
-
-    def rotting(self) -> "OpportunityQuerySet":
-        """Open deals that rest in their stage for longer than it allows."""
-        from opportunities.models import Stage  # the model uses this queryset
-
-        stage = Stage.objects.filter(pipeline=OuterRef("pipeline"), key=OuterRef("stage"))
-        allowed = self.open().annotate(allowed_days=Subquery(stage.values("rotting_days")[:1]))
-        return allowed.annotate(rests_days=Extract(Now() - F("stage_changed_at"), "epoch") / 86_400).filter(
-            rests_days__gt=F("allowed_days")
-        )
 
     def statistics(self) -> dict[str, Any]:
         """Counts, win rate (won of closed ones, 0 to 1), breakdowns and totals by currency."""

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Extract, Now
 from django.utils.text import slugify
 
 from core.changes import current_audit_context
-from opportunities.models import CERTAIN, Pipeline, Stage
+from opportunities.models import CERTAIN, Opportunity, Pipeline, Stage
 
 STAGES_AT_MOST = 50
 DEFAULT_STAGES = (
@@ -48,6 +50,16 @@ def _read() -> StageTable:
     for stage in Stage.objects.order_by("pipeline_id", "position", "id"):
         table.stages.setdefault(stage.pipeline_id, {})[stage.key] = stage
     return table
+
+
+def is_rotting() -> Q:
+    """The condition of open deals that rest in their stage for longer than it allows."""
+    stage = Stage.objects.filter(pipeline=OuterRef("pipeline"), key=OuterRef("stage"))
+    deals = Opportunity.objects.open().annotate(
+        allowed_days=Subquery(stage.values("rotting_days")[:1]),
+        rests_days=Extract(Now() - F("stage_changed_at"), "epoch") / 86_400,
+    )
+    return Q(pk__in=deals.filter(rests_days__gt=F("allowed_days")).values("pk"))
 
 
 def default_stages(pipeline: Pipeline) -> list[Stage]:

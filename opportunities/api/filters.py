@@ -1,11 +1,11 @@
 """What lists of opportunities can be filtered by, besides their columns."""
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from core.conditions.filters import EntityFilterSet, TypedFilter
 from core.entities.field_types import Boolean
 from opportunities.entity import OPPORTUNITY
-from opportunities.models import Opportunity
+from opportunities.stages import is_rotting
 
 
 class OpportunityFilterSet(EntityFilterSet):
@@ -17,5 +17,4 @@ class OpportunityFilterSet(EntityFilterSet):
         entity = OPPORTUNITY
 
     def filter_rotting(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
-        rotting = Q(pk__in=Opportunity.objects.rotting().values("pk"))
-        return queryset.filter(rotting if value else ~rotting)
+        return queryset.filter(is_rotting() if value else ~is_rotting())
