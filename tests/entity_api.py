@@ -25,6 +25,7 @@ from core.accounts.models import User
 from core.accounts.tests.factories import TeamFactory
 from core.activities.models import Follow
 from core.activities.tests.factories import ActivityFactory
+from core.api.routes import router
 from core.changes import audit_context
 from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
@@ -406,7 +407,10 @@ class EntityAPITests:
         for owner, given in ((rep, value), (rep, other), (make_user("rep"), value)):
             self.factory(owner=owner, **{column: given})
         client = api(rep)
-        assert self.get(client, "statistics").json()["total"] == 2
+        [viewset] = [v for prefix, v, _ in router.registry if prefix == self.registered.plural]
+        found = self.get(client, "statistics").json()
+        assert found["total"] == 2
+        assert found.keys() == viewset.statistics_serializer_class().fields.keys()
         assert self.get(client, "statistics", **{column: value}).json()["total"] == 1
         assert self.get(client, "statistics", unheard_of=1).status_code == 400
 

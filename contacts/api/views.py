@@ -1,7 +1,12 @@
 """Companies and contacts over HTTP."""
 
 from contacts.api.filters import CompanyFilterSet, ContactFilterSet
-from contacts.api.serializers import CompanySerializer, ContactSerializer
+from contacts.api.serializers import (
+    CompanySerializer,
+    CompanyStatisticsSerializer,
+    ContactSerializer,
+    ContactStatisticsSerializer,
+)
 from contacts.models import Company, Contact
 from core.activities.api.viewsets import RecordViewSet
 
@@ -11,6 +16,7 @@ class CompanyViewSet(RecordViewSet):
 
     queryset = Company.objects.all()
     serializer_class = CompanySerializer
+    statistics_serializer_class = CompanyStatisticsSerializer
     filterset_class = CompanyFilterSet
 
 
@@ -19,4 +25,5 @@ class ContactViewSet(RecordViewSet):
 
     queryset = Contact.objects.all()
     serializer_class = ContactSerializer
+    statistics_serializer_class = ContactStatisticsSerializer
     filterset_class = ContactFilterSet

@@ -24,6 +24,18 @@ class DuplicateSerializer(serializers.Serializer):
     name = serializers.CharField()
 
 
+class StatisticsSerializer(serializers.Serializer):
+    """Totals of the records that the list's filters name."""
+
+    total = serializers.IntegerField()
+
+
+class CountsField(serializers.DictField):
+    """How many records have each value of a field."""
+
+    child = serializers.IntegerField()
+
+
 class EntityListSerializer(serializers.ListSerializer):
     """Records by their ids (or as instances), all of them read by one statement."""
 

@@ -28,7 +28,7 @@ from core.api.parameters import PAGES, KnownParametersMixin, flag, record_id
 from core.api.permissions import PolicyPermission
 from core.api.rendering import dumps
 from core.api.schema import CrmSchema, EntitySchema
-from core.api.serializers import EntitySerializer
+from core.api.serializers import EntitySerializer, StatisticsSerializer
 from core.api.transactions import TransactionMixin
 from core.changes.history import of_record, presented
 from core.conditions.filters import EntityFilterSet
@@ -62,6 +62,8 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     """
 
     serializer_class: type[EntitySerializer]
+    # What `get_statistics` gives, for the OpenAPI document.
+    statistics_serializer_class: type[StatisticsSerializer] = StatisticsSerializer
     filterset_class: type[EntityFilterSet]
     filterset: EntityFilterSet
     permission_classes = [PolicyPermission]

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from core.api.serializers import EntitySerializer
+from core.api.serializers import CountsField, EntitySerializer, StatisticsSerializer
 from core.api.strict import StrictFieldsMixin
 from core.entities.field_types import Boolean, Date, Json, Money, Reference, Text
 from lead_management.entity import LEAD
@@ -13,6 +13,18 @@ class LeadSerializer(EntitySerializer):
 
     class Meta:
         entity = LEAD
+
+
+class LeadStatisticsSerializer(StatisticsSerializer):
+    """Totals of leads; `conversion_rate` is the share of converted ones, 0 to 1."""
+
+    average_score = serializers.FloatField()
+    hot = serializers.IntegerField()
+    converted = serializers.IntegerField()
+    conversion_rate = serializers.FloatField()
+    by_status = CountsField()
+    by_source = CountsField()
+    by_priority = CountsField()
 
 
 class ConversionSerializer(StrictFieldsMixin, serializers.Serializer):

@@ -15,6 +15,7 @@ from lead_management.api.serializers import (
     ConversionSerializer,
     HealthSerializer,
     LeadSerializer,
+    LeadStatisticsSerializer,
 )
 from lead_management.models import Lead
 from lead_management.operations import CONVERSION_WRITES, ConversionOptions, convert
@@ -25,6 +26,7 @@ class LeadViewSet(RecordViewSet):
 
     queryset = Lead.objects.all()
     serializer_class = LeadSerializer
+    statistics_serializer_class = LeadStatisticsSerializer
     filterset_class = LeadFilterSet
     action_permissions = {**RecordViewSet.action_permissions, "convert": Permission.CHANGE}
     allowed_query_params = {**RecordViewSet.allowed_query_params, "stats": None}
@@ -41,6 +43,7 @@ class LeadViewSet(RecordViewSet):
         given = {name: value for name, value in options.validated_data.items() if value is not None}
         return Response(convert(self.entity, lead, request.user, ConversionOptions(**given)))
 
+    @extend_schema(responses=LeadStatisticsSerializer)
     @action(methods=["get"], detail=False)
     def stats(self, request: Request) -> Response:
         """The same as `statistics`."""

@@ -7,7 +7,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from core.api.resources import StrictSerializer
-from core.api.serializers import EntitySerializer
+from core.api.serializers import CountsField, EntitySerializer, StatisticsSerializer
+from core.entities.field_types import Money
 from opportunities.entity import OPPORTUNITY
 from opportunities.models import Pipeline, Stage
 from opportunities.operations import unset_default
@@ -29,6 +30,35 @@ class OpportunitySerializer(EntitySerializer):
 
     class Meta:
         entity = OPPORTUNITY
+
+
+class AmountsSerializer(serializers.Serializer):
+    """Of one currency: the sums of open deals (plain, weighted) and of won ones, and the mean of all."""
+
+    total_value = Money(decimal_places=4)
+    total_weighted_value = Money(decimal_places=4)
+    won_value = Money(decimal_places=4)
+    average_amount = Money(decimal_places=4)
+
+
+class CurrencyAmountsSerializer(AmountsSerializer):
+    """The same for each currency, of `count` deals with an amount."""
+
+    count = serializers.IntegerField()
+
+
+class OpportunityStatisticsSerializer(AmountsSerializer, StatisticsSerializer):
+    """Totals of deals; `win_rate` is the share of won ones, 0 to 1, of those closed."""
+
+    open = serializers.IntegerField()
+    won = serializers.IntegerField()
+    lost = serializers.IntegerField()
+    win_rate = serializers.FloatField()
+    currency = serializers.CharField()
+    mixed_currencies = serializers.BooleanField()
+    by_currency = serializers.DictField(child=CurrencyAmountsSerializer())
+    by_status = CountsField()
+    by_stage = CountsField()
 
 
 class StageSerializer(StrictSerializer):

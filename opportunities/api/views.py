@@ -15,7 +15,12 @@ from core.api.resources import FORCE, ResourceViewSet
 from core.api.schema.parts import FLAG, ID, MOMENT, TEXT, array_of, nullable, object_of
 from opportunities import operations
 from opportunities.api.filters import OpportunityFilterSet
-from opportunities.api.serializers import OpportunitySerializer, PipelineSerializer, StageSerializer
+from opportunities.api.serializers import (
+    OpportunitySerializer,
+    OpportunityStatisticsSerializer,
+    PipelineSerializer,
+    StageSerializer,
+)
 from opportunities.models import Opportunity, Pipeline, Stage
 
 FORECAST_MONTHS = 6
@@ -70,6 +75,7 @@ class OpportunityViewSet(RecordViewSet):
 
     queryset = Opportunity.objects.all()
     serializer_class = OpportunitySerializer
+    statistics_serializer_class = OpportunityStatisticsSerializer
     filterset_class = OpportunityFilterSet
     allowed_query_params = {**RecordViewSet.allowed_query_params, "pipeline": None, "forecast": None}
     unfiltered_params = {"forecast": ("start", "months")}

@@ -3,7 +3,7 @@
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from core.api.serializers import EntitySerializer
+from core.api.serializers import CountsField, EntitySerializer, StatisticsSerializer
 from core.api.strict import StrictFieldsMixin
 from core.entities.field_types import Text
 from tasks.entity import TASK
@@ -15,6 +15,19 @@ class TaskSerializer(EntitySerializer):
 
     class Meta:
         entity = TASK
+
+
+class TaskStatisticsSerializer(StatisticsSerializer):
+    """Totals of tasks; `completion_rate` is the share completed, 0 to 1, of those not cancelled."""
+
+    open = serializers.IntegerField()
+    overdue = serializers.IntegerField()
+    due_today = serializers.IntegerField()
+    completed = serializers.IntegerField()
+    completion_rate = serializers.FloatField()
+    by_status = CountsField()
+    by_priority = CountsField()
+    by_type = CountsField()
 
 
 @extend_schema_serializer(many=False)

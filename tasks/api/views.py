@@ -13,7 +13,7 @@ from core.activities.api.viewsets import RecordViewSet
 from core.api import preconditions
 from core.api.bodies import body_of
 from tasks.api.filters import TaskFilterSet
-from tasks.api.serializers import CompletionSerializer, TaskSerializer
+from tasks.api.serializers import CompletionSerializer, TaskSerializer, TaskStatisticsSerializer
 from tasks.models import Task
 from tasks.operations import complete, update_following, update_occurrence
 
@@ -26,6 +26,7 @@ class TaskViewSet(RecordViewSet):
 
     queryset = Task.objects.all()
     serializer_class = TaskSerializer
+    statistics_serializer_class = TaskStatisticsSerializer
     filterset_class = TaskFilterSet
     action_permissions = {
         **RecordViewSet.action_permissions,

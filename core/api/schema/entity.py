@@ -110,7 +110,7 @@ class EntitySchema(CrmSchema):
             self._component(name, schema)
         answers: dict[str, Any] = {
             "destroy": {"204": None},
-            "statistics": {"200": ANYTHING},
+            "statistics": {"200": self.view.statistics_serializer_class},
             "history": {"200": page_of(ref("Change"))},
             "timeline": {"200": page_of(ref("TimelineEntry"))},
             "follow": {"200": ref("Following")},
