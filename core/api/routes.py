@@ -1,6 +1,7 @@
 """The router: apps and features register their viewsets and other addresses from their registration.py."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -13,11 +14,16 @@ _FIRST_WORD = re.compile(r"\^([\w-]+)(.*)", re.DOTALL)
 
 
 class Router(SimpleRouter):
-    """Paths with and without their slash; names of own routes in snake_case and with hyphens alike."""
+    """Paths with and without their slash; prefixes and names of own routes in snake_case and with hyphens."""
 
     def __init__(self) -> None:
         super().__init__()
         self.trailing_slash = "/?"
+
+    def register(self, prefix: str, viewset: Any, basename: str | None = None) -> None:
+        super().register(prefix, viewset, basename or prefix)
+        if "_" in prefix:
+            super().register(prefix.replace("_", "-"), viewset, f"{basename or prefix}{HYPHENATED}")
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """By their first word: a path is compared with each of these, then with that one's own only."""
@@ -49,15 +55,13 @@ router = Router()
 
 def register(prefix: str, viewset: Any, basename: str | None = None) -> None:
     """Serve `viewset` at /api/v1/<prefix>/, and where that has underscores with hyphens as well."""
-    router.register(prefix, viewset, basename or prefix)
-    if "_" in prefix:
-        router.register(prefix.replace("_", "-"), viewset, f"{basename or prefix}{HYPHENATED}")
+    router.register(prefix, viewset, basename)
 
 
 # Addresses that belong to no viewset: (prefix below /api/, patterns).
-included: list[tuple[str, list[URLPattern]]] = []
+included: list[tuple[str, Sequence[URLPattern | URLResolver]]] = []
 
 
-def include_urls(prefix: str, patterns: list[URLPattern]) -> None:
+def include_urls(prefix: str, patterns: Sequence[URLPattern | URLResolver]) -> None:
     """Serve `patterns` below /api/<prefix>."""
     included.append((prefix, patterns))

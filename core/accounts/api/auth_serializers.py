@@ -145,16 +145,6 @@ class SessionSerializer(serializers.ModelSerializer):
         return isinstance(mine, Session) and mine.pk == session.pk
 
 
-class PageAnswer(serializers.Serializer):
-    count = serializers.IntegerField()
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
-
-
-class SessionPage(PageAnswer):
-    results = SessionSerializer(many=True)
-
-
 class EndedAnswer(serializers.Serializer):
     ended = serializers.IntegerField(help_text="How many sessions were ended.")
 
@@ -186,10 +176,6 @@ class ApiKeySerializer(StrictSerializer):
         if moment and moment <= timezone.now():
             raise ValidationError("Expected a time to come.")
         return moment
-
-
-class ApiKeyPage(PageAnswer):
-    results = ApiKeySerializer(many=True)
 
 
 class NewApiKeyAnswer(ApiKeySerializer):

@@ -1,10 +1,16 @@
 """Everything below /api/auth/, with and without trailing slash; `api_keys` is `api-keys` too."""
 
-from django.urls import URLPattern, re_path
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, re_path
+from rest_framework.routers import Route
 
 from core.accounts.api import auth_views as views
+from core.api.routes import Router
 
-urlpatterns: list[URLPattern] = [
+LIST = "{basename}-list"
+
+urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^login/?$", views.LoginView.as_view(), name="auth-login"),
     re_path(r"^refresh/?$", views.RefreshView.as_view(), name="auth-refresh"),
     re_path(r"^logout/?$", views.LogoutView.as_view(), name="auth-logout"),
@@ -24,10 +30,21 @@ urlpatterns: list[URLPattern] = [
         name="auth-second-factor-recovery-codes",
     ),
     re_path(r"^second_factor/end/?$", views.SecondFactorEndView.as_view(), name="auth-second-factor-end"),
-    re_path(r"^sessions/?$", views.SessionsView.as_view(), name="auth-sessions"),
-    re_path(r"^sessions/(?P<pk>[^/]+)/?$", views.SessionView.as_view(), name="auth-session"),
-    re_path(r"^api_keys/?$", views.ApiKeysView.as_view(), name="auth-api-keys"),
-    re_path(r"^api_keys/(?P<pk>[^/]+)/?$", views.ApiKeyView.as_view(), name="auth-api-key"),
-    re_path(r"^api-keys/?$", views.ApiKeysView.as_view(), name="auth-api-keys-hyphenated"),
-    re_path(r"^api-keys/(?P<pk>[^/]+)/?$", views.ApiKeyView.as_view(), name="auth-api-key-hyphenated"),
 ]
+
+
+class AuthRouter(Router):
+    """A router that also knows DELETE on a list: all of them but the one in use."""
+
+    def get_routes(self, viewset: Any) -> list[Route]:
+        routes = super().get_routes(viewset)
+        return [
+            route._replace(mapping={**route.mapping, "delete": "end_others"}) if route.name == LIST else route
+            for route in routes
+        ]
+
+
+router = AuthRouter()
+router.register("sessions", views.SessionViewSet, "auth_sessions")
+router.register("api_keys", views.ApiKeyViewSet, "auth_api_keys")
+urlpatterns += router.urls

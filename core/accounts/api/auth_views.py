@@ -6,16 +6,18 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
+from rest_framework import mixins
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, Throttled, ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from rest_framework.viewsets import GenericViewSet
 
 from core.accounts import keys, password_mails, second_factor, sessions
 from core.accounts.api.auth_serializers import (
-    ApiKeyPage,
     ApiKeySerializer,
     EndedAnswer,
     LoginAnswer,
@@ -33,7 +35,6 @@ from core.accounts.api.auth_serializers import (
     SecondFactorAnswer,
     SecondFactorCodeBody,
     SecondFactorProofBody,
-    SessionPage,
     SessionSerializer,
     TokensAnswer,
     check_password,
@@ -46,14 +47,14 @@ from core.accounts.api.authentication import (
     count_refused,
 )
 from core.accounts.attempts import Attempt, TooManyAttemptsError
-from core.accounts.models import Session, User
+from core.accounts.models import ApiKey, Session, SessionQuerySet, User
 from core.accounts.origin import origin_of
 from core.accounts.password_mails import LinkRefusedError
 from core.accounts.second_factor import CodeRefusedError
 from core.accounts.sessions import Issued
 from core.accounts.tokens import CrmToken, TokenRefusedError, read_access, read_refresh
 from core.api import preconditions
-from core.api.pagination import numbered
+from core.api.pagination import PageNumberPagination
 from core.api.parameters import PAGES, KnownParametersMixin, record_id
 from core.api.permissions import OwnAccount, SignedInByPassword
 from core.api.request_ids import request_id_of
@@ -272,61 +273,66 @@ class SecondFactorEndView(AuthView):
         return Response(status=204)
 
 
-class SessionsView(AuthView):
-    allowed_query_params = {"get": PAGES}
+class SessionViewSet(AuthView, mixins.ListModelMixin, GenericViewSet):
+    """One's own sessions."""
 
-    @extend_schema(operation_id="auth_sessions", responses=SessionPage)
-    def get(self, request: Request) -> Response:
+    queryset = Session.objects.all()
+    serializer_class = SessionSerializer
+    pagination_class = PageNumberPagination
+    filter_backends = ()
+    allowed_query_params = {"list": PAGES}
+
+    def get_queryset(self) -> SessionQuerySet:
+        return Session.objects.filter(user=self.user)
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        return queryset.live()
+
+    def list(self, request: Request) -> Response:
         """One's own sessions that still live."""
-        rows = Session.objects.filter(user=self.user).live()
-        return Response(numbered(request, rows, self._shown).body())
+        return super().list(request)
 
-    def _shown(self, rows: Any) -> Any:
-        return SessionSerializer(rows, many=True, context={"request": self.request}).data
-
-    @extend_schema(operation_id="auth_sessions_end_others", responses=EndedAnswer)
-    def delete(self, request: Request) -> Response:
+    @extend_schema(responses=EndedAnswer)
+    def end_others(self, request: Request) -> Response:
         """End all one's own sessions but this."""
-        others = Session.objects.filter(user=self.user)
+        others = self.get_queryset()
         if self.session is not None:
             others = others.exclude(pk=self.session.pk)
-        ended = others.end(Session.Ending.ENDED)
-        return Response({"ended": ended})
+        return Response({"ended": others.end(Session.Ending.ENDED)})
 
-
-class SessionView(AuthView):
-    @extend_schema(operation_id="auth_sessions_end", responses={204: None})
-    def delete(self, request: Request, pk: str) -> Response:
+    def destroy(self, request: Request, pk: str) -> Response:
         """End one of one's own sessions."""
-        if not Session.objects.filter(user=self.user, pk=record_id(pk)).end(Session.Ending.ENDED):
+        if not self.get_queryset().filter(pk=record_id(pk)).end(Session.Ending.ENDED):
             raise NotVisibleError("Not found.")
         return Response(status=204)
 
 
-class ApiKeysView(AuthView):
-    allowed_query_params = {"get": PAGES}
+class ApiKeyViewSet(AuthView, mixins.ListModelMixin, GenericViewSet):
+    """One's own API keys."""
 
-    @extend_schema(operation_id="auth_api_keys", responses=ApiKeyPage)
-    def get(self, request: Request) -> Response:
+    queryset = ApiKey.objects.all()
+    serializer_class = ApiKeySerializer
+    pagination_class = PageNumberPagination
+    filter_backends = ()
+    allowed_query_params = {"list": PAGES}
+
+    def get_queryset(self) -> QuerySet[ApiKey]:
+        return self.user.api_keys.all()
+
+    def list(self, request: Request) -> Response:
         """One's own API keys, the revoked ones too."""
-        rows = self.user.api_keys.all()
-        return Response(numbered(request, rows, lambda r: ApiKeySerializer(r, many=True).data).body())
+        return super().list(request)
 
-    @extend_schema(
-        operation_id="auth_api_keys_create", request=ApiKeySerializer, responses={201: NewApiKeyAnswer}
-    )
-    def post(self, request: Request) -> Response:
+    @extend_schema(responses={201: NewApiKeyAnswer})
+    def create(self, request: Request) -> Response:
         """Make an API key; the answer is the only one that shows it."""
         body = self.checked(ApiKeySerializer)
         key, text = keys.make(self.user, **body)
         return Response(ApiKeySerializer(key).data | {"key": text}, 201)
 
-
-class ApiKeyView(AuthView):
-    @extend_schema(operation_id="auth_api_keys_revoke", responses={204: None})
-    def delete(self, request: Request, pk: str) -> Response:
+    def destroy(self, request: Request, pk: str) -> Response:
         """Revoke an API key."""
-        key = self.user.api_keys.filter(pk=record_id(pk)).first()
+        key = self.get_queryset().filter(pk=record_id(pk)).first()
         if key is None:
             raise NotVisibleError("Not found.")
         keys.revoke(key)
