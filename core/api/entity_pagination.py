@@ -8,7 +8,8 @@ from rest_framework.request import Request
 
 from core.api.counting import ids_and_count
 from core.api.cursor_pagination import page_of_ids
-from core.api.pagination import PAGE_PARAMETERS, PageNumberPagination, make_page, place_of
+from core.api.pagination import PageNumberPagination, make_page, place_of
+from core.api.schema.lists import PAGE_PARAMETERS
 from core.api.schema.parts import TEXT, parameter
 from core.conditions.list_query import search_texts
 from core.errors import InvalidError

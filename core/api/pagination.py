@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.counting import Count, count
-from core.api.schema.parts import ID, page_of, parameter
+from core.api.schema.lists import PAGE_PARAMETERS
+from core.api.schema.parts import page_of
 from core.conf import conf
 from core.errors import InvalidError, NotVisibleError
 
@@ -102,12 +103,6 @@ def fingerprint(request: Request) -> str:
     """A cursor belongs to the filters and the ordering it was given out for."""
     kept = sorted((k, v) for k, v in request.query_params.items() if k not in ("cursor", "page_size"))
     return hashlib.sha256(json.dumps([request.path, kept]).encode()).hexdigest()[:16]
-
-
-PAGE_PARAMETERS = [
-    parameter("page", ID, "Number of the page."),
-    parameter("page_size", ID | {"maximum": 500, "default": 50}, "Results per page."),
-]
 
 
 class PageNumberPagination(BasePagination):

@@ -7,8 +7,8 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import SAFE_METHODS, AllowAny
 
 from core.api.schema.hooks import problem_response
-from core.api.schema.lists import PAGE_PARAMETERS, query_parameters
-from core.api.schema.parts import ID, TEXT, page_of, parameter
+from core.api.schema.lists import query_parameters
+from core.api.schema.parts import ID, TEXT, parameter
 
 WRITING = ("400", "409", "415", "422")
 IDEMPOTENCY_KEY = parameter(
@@ -23,18 +23,6 @@ WORDS = {
     "key": "The key in the workflow's `hook_url`.",
     "token": "The secret of the feed.",
 }
-
-
-class _Paged:
-    """Stands for a paginator where drf-spectacular asks for the shape of a page."""
-
-    @staticmethod
-    def get_paginated_response_schema(schema: dict[str, Any]) -> dict[str, Any]:
-        return page_of(schema["items"])
-
-    @staticmethod
-    def get_schema_operation_parameters(view: Any) -> list[dict[str, Any]]:
-        return PAGE_PARAMETERS
 
 
 class CrmSchema(AutoSchema):
@@ -116,10 +104,6 @@ class CrmSchema(AutoSchema):
         made = [parameter(name, ID, "Whose address this is.", where="path", required=True) for name in ids]
         others = super()._resolve_path_parameters([v for v in variables if v not in ids])
         return [*made, *(one | {"description": WORDS[one["name"]]} for one in others)]
-
-    def _get_paginator(self) -> Any:
-        found = super()._get_paginator()
-        return _Paged if found is None and getattr(self.view, "action", "") == "list" else found
 
     def _get_filter_parameters(self) -> list[dict[str, Any]]:
         if not self._is_resource_list():

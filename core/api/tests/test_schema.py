@@ -93,6 +93,16 @@ def test_every_list_answers_with_a_page_of_typed_results(document):
         assert "results" not in item["properties"], path
 
 
+def test_what_is_no_list_is_documented_as_no_page(document):
+    for path, field in (("/api/v1/scoring/", "total_leads"), ("/api/v1/calendar/", "enabled")):
+        operation = document["paths"][path]["get"]
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        assert field in resolved(document, schema)["properties"]
+        assert "parameters" not in operation
+    feed = document["paths"]["/api/v1/changes/"]["get"]["parameters"]
+    assert "page" not in [parameter["name"] for parameter in feed]
+
+
 def test_what_is_pointed_at_is_there(document):
     pointed_at = set(re.findall(r"'#/components/(\w+)/(\w+)'", str(document)))
     assert len(pointed_at) > 50

@@ -11,7 +11,6 @@ from rest_framework.response import Response
 from core.access import Permission, Policy
 from core.api import pagination
 from core.api.parameters import PAGES, single_valued
-from core.api.schema.lists import PAGING
 from core.api.schema.parts import TEXT
 from core.api.strict import StrictFieldsMixin
 from core.api.viewsets import CrmViewSet
@@ -80,7 +79,6 @@ class UpdatedSerializer(serializers.Serializer):
 PARAMETERS = [
     OpenApiParameter("entity", TEXT, description="Of one entity; of all without it."),
     OpenApiParameter("search", TEXT, description="Text in the tag."),
-    *PAGING,
 ]
 
 
@@ -89,6 +87,7 @@ class TagViewSet(CrmViewSet):
     """Tags in use on the records you see; changed on all records that are yours to change."""
 
     policy = Policy()
+    pagination_class = pagination.PageNumberPagination
     action_permissions = dict.fromkeys(("rename", "merge", "remove"), Permission.CHANGE)
     allowed_query_params = {"list": {"entity", "search", *PAGES}}
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -91,6 +92,7 @@ class StartedJobSerializer(serializers.Serializer):
     job = serializers.URLField(help_text="Where the job can be followed.")
 
 
+@extend_schema_serializer(many=False)
 class ScoringStatisticsSerializer(serializers.Serializer):
     """How the leads one sees are scored: from 71 on high, from 31 on medium."""
 
