@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.db import connection
-
+from contacts.company_sql import is_above
 from contacts.models import Company
 from core.changes import current_audit_context
 from core.entities.entity import NeedsAny
@@ -51,22 +50,12 @@ def company_domain(values: Values, before: Mapping[str, Any] | None) -> None:
         values["domain"] = domain_of(values["website"])
 
 
-_ABOVE = """
-WITH RECURSIVE above AS (
-    SELECT id, parent_id FROM contacts_company WHERE id = %s
-    UNION SELECT c.id, c.parent_id FROM contacts_company c JOIN above ON c.id = above.parent_id
-) SELECT 1 FROM above WHERE id = %s
-"""
-
-
 def no_parent_below_itself(values: Values, before: Mapping[str, Any] | None) -> None:
     parent = values.get("parent_id")
     if before is None or parent is None or parent == before["parent_id"]:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(_ABOVE, [parent, before["id"]])
-        if cursor.fetchone():
-            raise InvalidError.of("parent", "A company cannot be below itself.", "cycle")
+    if is_above(before["id"], parent):
+        raise InvalidError.of("parent", "A company cannot be below itself.", "cycle")
 
 
 def company_named(values: Values, before: Mapping[str, Any] | None) -> None:

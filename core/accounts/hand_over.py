@@ -9,28 +9,16 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Q, QuerySet
 
 from core.access import role_allows
+from core.accounts import hand_over_sql
 from core.accounts.models import User
 from core.entities.entity import Entity, entities
 from core.entities.usage import UsageSource, release, replaced, sources, usages
 from core.errors import ConflictError, FieldIssue, InvalidError
 
 MAX_NAMED = 50
-# Both columns of a record that is the user's in both ways go to one receiver.
-_REASSIGN = """
-UPDATE {table} SET
-    owner_id = CASE WHEN owner_id = %s THEN given.receiver ELSE owner_id END,
-    assigned_to_id = CASE WHEN assigned_to_id = %s THEN given.receiver ELSE assigned_to_id END
-FROM (
-    SELECT theirs.id,
-        (%s::bigint[])[(1 + (row_number() OVER (ORDER BY theirs.id) - 1) %% %s)::int] AS receiver
-    FROM ({rows}) AS theirs (id)
-) AS given
-WHERE {table}.id = given.id
-"""
 
 
 @dataclass
@@ -95,13 +83,9 @@ def _open_records(entity: Entity, user: User) -> QuerySet:
     return _live_records(entity, user).filter(entity.open_filter or Q())
 
 
-def _reassign(entity: Entity, user: User, receivers: list[int]) -> int:
-    rows = _open_records(entity, user).order_by("pk").select_for_update(of=("self",)).values_list("pk")
-    sql, params = rows.query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
-    statement = _REASSIGN.format(table=entity.model._meta.db_table, rows=sql)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [user.pk, user.pk, receivers, len(receivers), *params])
-        return cursor.rowcount
+def _reassign(entity: Entity, user: User, receivers: Sequence[int]) -> int:
+    rows = _open_records(entity, user).order_by("pk").select_for_update(of=("self",))
+    return hand_over_sql.reassign(rows, user.pk, receivers)
 
 
 def _rename(source: UsageSource, row: Any, user: User, receiver: User, receivers: Sequence[User]) -> bool:

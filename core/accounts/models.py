@@ -18,6 +18,7 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from core.access import PeoplePolicy, Permission, ReadAllPolicy, Role, VisibleManager, VisibleQuerySet
+from core.accounts.team_sql import subtree_ids
 from core.entities.usage import PRINCIPAL, UsageTarget
 from core.models.capture import captured
 
@@ -75,17 +76,6 @@ class Team(models.Model):
 def _refused(field: str, message: str, code: str) -> ValidationError:
     # The error of a field keeps its code only when it is an error itself.
     return ValidationError({field: ValidationError(message, code=code)})
-
-
-def subtree_ids(team_id: int) -> list[int]:
-    """The team and all teams below it, in one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH RECURSIVE below AS (SELECT id FROM core_team WHERE id = %s"
-            " UNION SELECT t.id FROM core_team t JOIN below ON t.parent_id = below.id) SELECT id FROM below",
-            [team_id],
-        )
-        return [row[0] for row in cursor.fetchall()]
 
 
 class CrmUserManager(UserManager.from_queryset(VisibleQuerySet)):  # type: ignore[misc]  # made at run time

@@ -14,12 +14,12 @@ from typing import Any
 from django.conf import settings
 from django.core import signing
 from django.core.mail import EmailMessage as Mail
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from core import jobs
-from core.accounts import limits
+from core.accounts import limits, password_mail_sql
 from core.accounts.attempts import TooManyAttemptsError
 from core.accounts.models import PasswordMail, User
 from core.accounts.origin import Origin
@@ -95,22 +95,11 @@ def _state(user: User, kind: str) -> str:
     return salted_hmac(SALT, parts, algorithm="sha256").hexdigest()[:40]
 
 
-_CLAIM = """
-WITH due AS (
-    SELECT id FROM core_passwordmail WHERE due_at <= clock_timestamp()
-    ORDER BY due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
-)
-UPDATE core_passwordmail m SET due_at = clock_timestamp() + make_interval(secs => %s), attempts = attempts + 1
-FROM due WHERE m.id = due.id RETURNING m.id
-"""
-
-
 def send_due() -> int:
     """Send what was asked for and forget it; returns how many rows were looked at. No transaction is open
     while the mail server is spoken to."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [BATCH, LEASE.total_seconds()])
-        ids = [row[0] for row in cursor.fetchall()]
+    with transaction.atomic():
+        ids = password_mail_sql.claim_due(BATCH, LEASE)
     for row in PasswordMail.objects.filter(pk__in=ids):
         _send(row)
     return len(ids)

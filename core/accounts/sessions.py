@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from django.conf import settings
 from django.contrib.auth import authenticate
-from django.db import DEFAULT_DB_ALIAS, connection, transaction
-from django.db.models import Model, QuerySet
+from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from core import prepared
+from core.accounts import session_sql
 from core.accounts.models import Session, User
 from core.accounts.origin import Origin
 from core.accounts.tokens import AccessToken, RefreshToken, TokenRefusedError, read_refresh
@@ -119,39 +118,6 @@ def _digest(refresh: RefreshToken) -> str:
     return hashlib.sha256(str(refresh["jti"]).encode()).hexdigest()
 
 
-def live(session_id: int, user_id: int) -> Session | None:
-    """The session with its user if both still hold; one query, which is part of every request."""
-    with prepared.cursor(DEFAULT_DB_ALIAS) as cursor:
-        cursor.execute(_live_statement(), [session_id, user_id])
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    found = Session.from_db(connection.alias, _names(Session), row)
-    found.user = User.from_db(connection.alias, _names(User), row[len(_names(Session)) :])
-    return found if found.is_live else None
-
-
-@lru_cache(maxsize=1)
-def _live_statement() -> str:
-    """The join that `select_related` would make, once and not at each request: making it costs four times
-    what running it does."""
-    parts = [
-        f'"{model._meta.db_table}"."{f.column}"'
-        for model in (Session, User)
-        for f in model._meta.concrete_fields
-    ]
-    sessions, users = Session._meta.db_table, User._meta.db_table
-    return (
-        f"SELECT {', '.join(parts)} FROM {sessions} JOIN {users} ON {users}.id = {sessions}.user_id"  # noqa: S608
-        f" WHERE {sessions}.id = %s AND {sessions}.user_id = %s"
-    )
-
-
-@lru_cache(maxsize=2)
-def _names(model: type[Model]) -> list[str]:
-    return [f.attname for f in model._meta.concrete_fields]
-
-
 def end_others(user: User, kept: Session | None) -> None:
     """After a second factor was set up: all sessions end but the one it was done in, which has proven it."""
     if kept is not None:
@@ -173,14 +139,9 @@ def sessions_kept(which: str) -> Iterator[None]:
     Checking a password may hash it anew, with today's strength: that is no change of the password.
     """
     with transaction.atomic():
-        _keep(which)
+        session_sql.keep(which)
         yield
-        _keep("")
-
-
-def _keep(which: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('crm.kept_session', %s, true)", [which])
+        session_sql.keep("")
 
 
 def forget_old() -> int:

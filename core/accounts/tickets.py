@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.core.cache import cache
 
 from core.access import scopes
-from core.accounts import second_factor, sessions
+from core.accounts import second_factor, session_sql
 from core.accounts.models import ApiKey, Session, User
 
 LIFE_S = 30
@@ -30,7 +30,7 @@ class Principal:
     def user(self) -> User | None:
         """The user as they are now; None once the session or key has ended."""
         if self.session_id is not None:
-            session = sessions.live(self.session_id, self.user_id)
+            session = session_sql.live(self.session_id, self.user_id)
             missing = session is not None and second_factor.is_missing(session.user, session)
             return session.user if session and not missing else None
         key = self._key()

@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 
 import orjson
 from django.conf import settings
-from django.db import connection
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.idempotency_sql import claim
 from core.api.models import IdempotencyKey
 from core.api.rendering import dumps
 from core.errors import DomainError, InvalidError
@@ -42,7 +42,7 @@ def once(
     if len(key) > MAX_LENGTH or not key.isprintable():
         raise InvalidError.of(HEADER, f"At most {MAX_LENGTH} printable characters.")
     route, mark = f"{request.method} {request.path}"[:300], fingerprint(request)
-    row_id = _claim(user_id, route, key, mark)
+    row_id = claim(user_id, route, key, mark)
     if row_id is None:
         return _replay(IdempotencyKey.objects.get(user_id=user_id, route=route, key=key), mark)
     response = work()
@@ -68,21 +68,6 @@ def fingerprint(request: Request) -> str:
         return digest.hexdigest()
     digest.update(dumps(request.data))
     return digest.hexdigest()
-
-
-_CLAIM = """
-INSERT INTO core_idempotencykey (user_id, route, key, fingerprint, status, body, headers, created_at)
-VALUES (%s, %s, %s, %s, 0, ''::bytea, '{}', now())
-ON CONFLICT (user_id, route, key) DO NOTHING RETURNING id
-"""
-
-
-def _claim(user_id: int, route: str, key: str, mark: str) -> int | None:
-    """The id of a new row, or None where the key is taken (waits for a running twin to end)."""
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [user_id, route, key, mark])
-        row = cursor.fetchone()
-    return row[0] if row else None
 
 
 def _keep(row_id: int, response: Response, secrets: Collection[str]) -> None:

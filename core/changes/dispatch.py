@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 from django.db import connection, transaction
 
-from core.changes import dead_letters
+from core.changes import dead_letters, outbox_sql
 from core.changes.batch import ChangeBatch
 from core.changes.models import Outbox
+from core.changes.outbox_sql import OutboxRow
 from core.conf import conf
 from core.entities.locks import DISPATCHING, try_lock
 from core.jobs import Turn
@@ -114,56 +115,23 @@ class Feeding:
         dead_letters.store(self.consumer, batch, self.attempts + 1, error)
 
 
-_COLUMNS = "o.id, o.entity, o.xid, o.min_id, o.max_id, o.automation"
-_CLAIM = f"SELECT {_COLUMNS} FROM core_outbox o ORDER BY o.id LIMIT %(claim)s FOR UPDATE"  # noqa: S608
-# Single changes whose record is in no statement of many that still waits before them: a person's change need
-# not wait for an import, and the changes of one record keep their order.
-_CLAIM_SINGLE = f"""
-SELECT {_COLUMNS} FROM core_outbox o WHERE o.rows = 1 AND NOT EXISTS (
-    SELECT 1 FROM core_change own
-    JOIN core_change before ON before.entity = own.entity AND before.object_id = own.object_id
-        AND before.id < own.id
-    JOIN core_outbox waiting ON waiting.rows > 1 AND waiting.xid = before.xid
-        AND waiting.entity = before.entity AND before.id BETWEEN waiting.min_id AND waiting.max_id
-    WHERE own.id = o.min_id
-) ORDER BY o.id LIMIT %(claim)s FOR UPDATE
-"""  # noqa: S608 (constants)
-_IDS = """
-SELECT id FROM core_change WHERE xid = %s::text::xid8 AND id BETWEEN %s AND %s AND entity = %s
-ORDER BY id LIMIT %s
-"""
-
-
 def _claim(singles_first: bool) -> list[ChangeBatch]:
     """Claimed changes by entity; a large outbox row is taken in parts."""
+    rows: list[OutboxRow] = []
+    if singles_first and Outbox.objects.filter(rows__gt=FLOOD).exists():
+        rows = outbox_sql.claim_single_changes(CLAIM)
     grouped: dict[tuple[str, bool], list[int]] = {}
     room = conf.DISPATCH_BATCH
-    with connection.cursor() as cursor:
-        rows = []
-        if singles_first and Outbox.objects.filter(rows__gt=FLOOD).exists():
-            cursor.execute(_CLAIM_SINGLE, {"claim": CLAIM})
-            rows = cursor.fetchall()
-        if not rows:
-            cursor.execute(_CLAIM, {"claim": CLAIM})
-            rows = cursor.fetchall()
-        done: list[int] = []
-        for row_id, entity, xid, low, high, automation in rows:
-            if room <= 0:
-                break
-            cursor.execute(_IDS, [str(xid), low, high, entity, room])
-            ids = [row[0] for row in cursor.fetchall()]
-            room -= len(ids)
-            grouped.setdefault((entity, automation), []).extend(ids)
-            if room > 0 or ids[-1] == high:
-                done.append(row_id)
-            else:
-                cursor.execute("UPDATE core_outbox SET min_id = %s WHERE id = %s", [ids[-1] + 1, row_id])
-        cursor.execute("DELETE FROM core_outbox WHERE id = ANY(%s)", [done])
+    done: list[int] = []
+    for row in rows or outbox_sql.claim(CLAIM):
+        if room <= 0:
+            break
+        ids = outbox_sql.change_ids(row, room)
+        room -= len(ids)
+        grouped.setdefault((row.entity, row.automation), []).extend(ids)
+        if room > 0 or ids[-1] == row.max_id:
+            done.append(row.id)
+        else:
+            Outbox.objects.filter(pk=row.id).update(min_id=ids[-1] + 1)
+    outbox_sql.delete(done)
     return [ChangeBatch(entity, automation, ids) for (entity, automation), ids in grouped.items() if ids]
-
-
-def oldest_age_s() -> float:
-    """Age in seconds of the oldest undispatched change; 0 when there is none."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float8 FROM core_outbox")
-        return cursor.fetchone()[0]

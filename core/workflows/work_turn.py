@@ -2,7 +2,8 @@
 
 from django.db import connection
 
-from core.changes.dispatch import dispatch, oldest_age_s
+from core.changes.dispatch import dispatch
+from core.changes.outbox_sql import oldest_age_s
 from core.jobs import Turn
 from core.standalone_runner import Stopped
 from core.workflows import claiming, engine, sweeps

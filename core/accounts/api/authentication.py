@@ -8,7 +8,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Th
 from rest_framework.request import Request
 
 from core.access import scopes
-from core.accounts import keys, second_factor, sessions
+from core.accounts import keys, second_factor, session_sql
 from core.accounts.attempts import TooManyAttemptsError, count_refused_credential
 from core.accounts.models import ApiKey, Session, User
 from core.accounts.origin import origin_of
@@ -56,7 +56,7 @@ class SessionJWTAuthentication(_BearerAuthentication):
             token = read_access(text)
         except TokenRefusedError as error:
             raise AuthenticationFailed(error.message, error.code) from error
-        session = sessions.live(token.session_id, token.user_id)
+        session = session_sql.live(token.session_id, token.user_id)
         if session is None:
             raise AuthenticationFailed("This session has ended; sign in again.", "session_ended")
         return session.user, session

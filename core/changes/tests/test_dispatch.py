@@ -10,8 +10,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from core.changes import audit_context, dead_letters
-from core.changes.dispatch import ChangeBatch, consumers, dispatch, dispatch_once, oldest_age_s
+from core.changes.dispatch import ChangeBatch, consumers, dispatch, dispatch_once
 from core.changes.models import Change, FailedDispatch, Outbox
+from core.changes.outbox_sql import oldest_age_s
 from core.jobs import Turn
 from core.notifications.models import Notification
 from core.notifications.tests.factories import DeliveryFactory, NotificationFactory
