@@ -12,7 +12,7 @@ from core.entities.field_types import Boolean, Date, DateTime, trimmed
 from tasks.models import Task
 from tasks.querysets import OPEN
 from tasks.rules import (
-    WholeDay,
+    DateOnly,
     about_one,
     completed_once,
     due_by_the_end_of_the_day,
@@ -31,7 +31,7 @@ class DueDate(DateTime):
 
     def to_internal_value(self, data: Any) -> Any:
         if _is_date(data):
-            return WholeDay.of(DAY.to_internal_value(data))
+            return DateOnly.of(DAY.to_internal_value(data))
         return super().to_internal_value(data)
 
 

@@ -21,7 +21,7 @@ Values = dict[str, Any]
 Before = Mapping[str, Any] | None
 
 
-class WholeDay(datetime):
+class DateOnly(datetime):
     """A day given without a time; as a moment it is that day's midnight in UTC."""
 
     @classmethod
@@ -65,7 +65,7 @@ def _zone_of_writer() -> str:
 def due_by_the_end_of_the_day(values: Values, before: Before) -> None:
     """A due date without a time is the end of that day, where the writer is."""
     day = values.get("due_date")
-    if not isinstance(day, WholeDay):
+    if not isinstance(day, DateOnly):
         return
     zone = ZoneInfo(current_audit_context().time_zone or _zone_of_automation(values, before))
     try:

@@ -104,6 +104,20 @@ def test_no_check_of_types_is_off_for_a_package():
     assert ours == []
 
 
+# The same thing for another library, or the same choices of two entities.
+ONE_NAME_TWICE = {"ArchivedFilter", "Command", "DatabaseWrapper", "Priority"}
+
+
+def test_the_name_of_a_class_means_one_thing():
+    places: dict[str, list[str]] = {}
+    for module in modules():
+        for node in parsed(module.text).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module.path)
+    twice = {name: paths for name, paths in places.items() if len(paths) > 1 and name not in ONE_NAME_TWICE}
+    assert twice == {}
+
+
 def names_of_entities() -> re.Pattern[str]:
     """A text that is an entity's name, or begins with the label or a table of an app above core."""
     exact = {entity.name for entity in entities}

@@ -34,7 +34,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckResult:
     """What came of a check; `seconds` of wall clock."""
 
     check: Check
@@ -119,11 +119,11 @@ def schema_differences(committed: Path) -> str:
         return compared.stdout and f"{compared.stdout}\n`make schema` writes the file anew."
 
 
-def run(check: Check) -> Outcome:
+def run(check: Check) -> CheckResult:
     """The outcome of one check."""
     started = time.monotonic()
     result = _run(check.command, check.environ)
-    return Outcome(check, result.returncode == 0, result.stdout, time.monotonic() - started)
+    return CheckResult(check, result.returncode == 0, result.stdout, time.monotonic() - started)
 
 
 def shortened(output: str) -> str:
@@ -133,7 +133,7 @@ def shortened(output: str) -> str:
     return "\n".join(lines[:SHOWN_LINES] + ([f"... and {more} lines more"] if more > 0 else []))
 
 
-def outcomes(wanted: list[Check]) -> Iterator[Outcome]:
+def outcomes(wanted: list[Check]) -> Iterator[CheckResult]:
     """In the order of the checks, some at a time."""
     with ThreadPoolExecutor(PARALLEL) as pool:
         yield from pool.map(run, wanted)

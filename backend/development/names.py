@@ -15,7 +15,7 @@ from backend.env import BASE_DIR
 from backend.local_apps import LOCAL_APPS
 
 RETIRED = {
-    "audit_context": "audit context",
+    "acting_as": "audit context",
     "doorbell": "enqueue on commit",
     "doors": "endpoints",
     "drifting": "drift check",

@@ -52,7 +52,7 @@ def stored_reasons(lead: int) -> dict[str, Any]:
     """A lead's score and reasons as they were stored; made now where there are none yet."""
     row = LeadScore.objects.filter(pk=lead).first()
     if row is not None:
-        by = engine.loaded(engine.Origin(row.model_id, row.rules_id))
+        by = engine.loaded(engine.ScoreOrigin(row.model_id, row.rules_id))
         if _fits(by, row):
             made = {"score": row.score, "probability": row.probability, "scored_at": row.scored_at}
             return made | {"factors": by.reasons(row.points, row.codes)} | engine.provenance(by)
@@ -71,10 +71,10 @@ def reasons_in_words(leads: Sequence[int], using: str) -> dict[int, str]:
 
     As `stored_reasons`, for many at once.
     """
-    loaded: dict[engine.Origin, engine.Loaded] = {}
+    loaded: dict[engine.ScoreOrigin, engine.Loaded] = {}
     described = {}
     for row in LeadScore.objects.using(using).filter(pk__in=leads):
-        origin = engine.Origin(row.model_id, row.rules_id)
+        origin = engine.ScoreOrigin(row.model_id, row.rules_id)
         by = loaded.get(origin) or loaded.setdefault(origin, engine.loaded(origin))
         if _fits(by, row):
             described[row.pk] = _sentence(by, row.points, row.codes)

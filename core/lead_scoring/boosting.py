@@ -139,7 +139,7 @@ def compile_booster(booster: Any, inputs: list[Input], codes: np.ndarray) -> Tab
     return tables
 
 
-class Column(Protocol):
+class TreeColumn(Protocol):
     """One column as the trees see it: which input it is, or which pair of inputs, and the value that each of
     its bins (or of its cells, row by row) has; NaN for missing."""
 
@@ -150,7 +150,7 @@ class Column(Protocol):
     def values(self) -> np.ndarray: ...
 
 
-def add_trees(booster: Any, columns: Sequence[Column], tables: Tables) -> None:
+def add_trees(booster: Any, columns: Sequence[TreeColumn], tables: Tables) -> None:
     """Add a fitted booster to tables. A column that is a pair must interact with no other."""
     tables.intercept += float(np.ravel(booster._baseline_prediction)[0])
     for (tree,) in booster._predictors:
@@ -163,7 +163,7 @@ class _Column:
     values: np.ndarray
 
 
-def _columns(inputs: list[Input], codes: np.ndarray) -> Sequence[Column]:
+def _columns(inputs: list[Input], codes: np.ndarray) -> Sequence[TreeColumn]:
     """scikit-learn puts categorical columns first and numbers the categories it met from 0."""
     order = sorted(range(len(inputs)), key=lambda i: not is_categorical(inputs[i]))
     return [_Column(i, _values(inputs[i], codes[:, i])) for i in order]
@@ -182,7 +182,7 @@ def _values(one: Input, codes: np.ndarray) -> np.ndarray:
 class _TreeWalk:
     """Adds one tree's leaves to the tables."""
 
-    def __init__(self, tree: Any, columns: Sequence[Column], tables: Tables) -> None:
+    def __init__(self, tree: Any, columns: Sequence[TreeColumn], tables: Tables) -> None:
         self.tree, self.nodes = tree, tree.nodes
         self.columns, self.tables = columns, tables
 

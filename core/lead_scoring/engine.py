@@ -13,7 +13,7 @@ from core.lead_scoring.models import ScoringModel
 from core.lead_scoring.reasons import labels_of, reasons
 from core.lead_scoring.rule_store import rules_of, under_rules
 from core.lead_scoring.scorer import Scored, Scorer
-from core.lead_scoring.storing import Origin
+from core.lead_scoring.storing import ScoreOrigin
 
 log = logging.getLogger(__name__)
 # Log-odds of a lead at the rules' base before there are outcomes: one in five is won.
@@ -25,7 +25,7 @@ class Loaded:
     """A model ready to score, what it came from, and why the active model could not be used, if so."""
 
     scorer: Scorer
-    origin: Origin
+    origin: ScoreOrigin
     warning: str = ""
 
     @property
@@ -78,7 +78,7 @@ def _load(model_id: int | None, rules_id: int | None) -> Loaded:
         return ruled(rules_id)
     row: Any = ScoringModel.objects.filter(pk=model_id).values("artefact", "hash").first() or {}
     try:
-        return Loaded(Scorer(under_rules(read_artefact(row), rules_id)), Origin(model_id, rules_id))
+        return Loaded(Scorer(under_rules(read_artefact(row), rules_id)), ScoreOrigin(model_id, rules_id))
     except DamagedModelError as error:
         log.error("scoring model %s cannot be used, the rules score: %s", model_id, error)
         return ruled(rules_id, f"Scored by rules: model {model_id} cannot be used ({error}).")
@@ -96,10 +96,10 @@ def read_artefact(row: Any) -> Model:
 def ruled(rules_id: int | None, warning: str = "") -> Loaded:
     """The rules alone, with the log-odds the newest training gave them."""
     model = rules_only(rules_of(rules_id), FIRST_INTERCEPT, 1.0, {})
-    return Loaded(Scorer(model), Origin(None, rules_id), warning)
+    return Loaded(Scorer(model), ScoreOrigin(None, rules_id), warning)
 
 
-def loaded(origin: Origin) -> Loaded:
+def loaded(origin: ScoreOrigin) -> Loaded:
     """What scored earlier, to put its reasons into words; the same fall-back as `current`."""
     now = current()
     if now.origin == origin:

@@ -20,7 +20,7 @@ INT2_OID = 21
 
 
 @dataclass(frozen=True)
-class Origin:
+class ScoreOrigin:
     """What scored: the ids of the model (None for rules alone) and of the rule set. Without a rule set a
     model has the rules it was trained with, and rules alone are the first ones."""
 
@@ -28,7 +28,7 @@ class Origin:
     rules_id: int | None
 
 
-def store(ids: list[int], scored: Scored, origin: Origin, *, always: bool) -> int:
+def store(ids: list[int], scored: Scored, origin: ScoreOrigin, *, always: bool) -> int:
     """Write scores and reasons of existing leads in the caller's transaction; how many leads were written.
 
     With `always` every lead gets its time of scoring; without, leads whose score did not move are left as

@@ -48,7 +48,7 @@ RETURNING id
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DeliveryResult:
     """What became of an attempt: a status, or the pause before the next."""
 
     status: str
@@ -77,7 +77,7 @@ def send_batch(stopped: Callable[[], bool] = lambda: False) -> int:
         ids = [row[0] for row in cursor.fetchall()]
     rows = list(Delivery.objects.select_related("notification").filter(pk__in=ids).order_by("pk"))
     if rows:
-        Batch(rows, breakers).send(stopped)
+        DeliveryBatch(rows, breakers).send(stopped)
     return len(ids)
 
 
@@ -86,7 +86,7 @@ def _servers() -> dict[str, str]:
     return {"email": breaker.mail_server(), "sms": sms.breaker_name()}
 
 
-class Batch:
+class DeliveryBatch:
     """Claimed deliveries and what is known of all of them together: a fixed number of statements."""
 
     def __init__(self, rows: list[Delivery], breakers: Mapping[str, bool]) -> None:
@@ -124,15 +124,15 @@ class Batch:
     def _address(self, row: Delivery) -> str:
         return address_of(row, self.all_preferences[row.notification.recipient_id])
 
-    def _attempt(self, row: Delivery, user_preferences: Preferences) -> Verdict:
+    def _attempt(self, row: Delivery, user_preferences: Preferences) -> DeliveryResult:
         """Send, unless by now it should not be: turned off, read, hidden, an address that takes nothing."""
         reason = self._reason_to_skip(row, user_preferences)
         if reason:
-            return Verdict(Delivery.Status.SKIPPED, reason)
+            return DeliveryResult(Delivery.Status.SKIPPED, reason)
         now = timezone.now()
         held = user_preferences.held_until(row.notification.type, now)
         if held > now:
-            return Verdict(Delivery.Status.QUEUED, pause=held - now)
+            return DeliveryResult(Delivery.Status.QUEUED, pause=held - now)
         message = Message(
             row,
             row.notification,
@@ -147,22 +147,26 @@ class Batch:
         except PermanentError as error:
             if error.address:
                 disable(row.channel, error.address, str(error))
-            return Verdict(Delivery.Status.FAILED, str(error))
+            return DeliveryResult(Delivery.Status.FAILED, str(error))
         except LeftAloneError:
-            return Verdict(Delivery.Status.QUEUED, pause=LEFT_ALONE)
+            return DeliveryResult(Delivery.Status.QUEUED, pause=LEFT_ALONE)
         except TransientError as error:
             return self._transient(row, error)
         self._reached(_servers().get(row.channel, ""))
-        return Verdict(Delivery.Status.SENT)
+        return DeliveryResult(Delivery.Status.SENT)
 
-    def _transient(self, row: Delivery, error: TransientError) -> Verdict:
+    def _transient(self, row: Delivery, error: TransientError) -> DeliveryResult:
         if error.unreachable:
             breaker.failed(error.unreachable)
             self.left_alone.add(error.unreachable)
             self.failing.add(error.unreachable)
             self._close_mail_server()
         pause = RETRIES.delay(row.attempts, error.retry_after)
-        return Verdict(Delivery.Status.QUEUED, str(error), pause) if pause else Verdict("failed", str(error))
+        return (
+            DeliveryResult(Delivery.Status.QUEUED, str(error), pause)
+            if pause
+            else DeliveryResult("failed", str(error))
+        )
 
     def _reached(self, name: str) -> None:
         if name in self.failing:
@@ -241,7 +245,7 @@ def url_of(row: Delivery) -> str:
     return f"{base}/api/v1/notifications/{notification.pk}/"
 
 
-def _record(row: Delivery, verdict: Verdict) -> None:
+def _record(row: Delivery, verdict: DeliveryResult) -> None:
     """Write the outcome, unless another worker holds the lease by now."""
     values: dict[str, Any] = {"status": verdict.status, "error": verdict.error[:300], "done": row.done}
     now = timezone.now()

@@ -46,7 +46,7 @@ class AddressRefusedError(ValueRefusedError):
 
 
 @dataclass(frozen=True)
-class Target:
+class ParsedUrl:
     """A URL taken apart. `host` is lower-case ASCII, without brackets and trailing dot."""
 
     scheme: str
@@ -65,7 +65,7 @@ def refused(reason: str = "This address cannot be called from here.") -> Address
     return AddressRefusedError(reason)
 
 
-def target_of(url: str) -> Target:
+def parse_url(url: str) -> ParsedUrl:
     """The parts of `url`, if it is one we would ever call. Raises AddressRefusedError. Looks nothing up."""
     if not isinstance(url, str) or len(url) > MAX_URL or _FORBIDDEN.search(url):
         raise refused("Not an address: blanks, control characters or backslashes, or too long.")
@@ -79,7 +79,7 @@ def target_of(url: str) -> Target:
     if "@" in parts.netloc:
         raise refused("An address with a user name or password in it is not called.")
     host = _host(parts.hostname)
-    target = Target(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], _path(parts))
+    target = ParsedUrl(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], _path(parts))
     _check_policy(target)
     return target
 
@@ -114,7 +114,7 @@ def _literal(text: str) -> Address | None:
         return None
 
 
-def _check_policy(target: Target) -> None:
+def _check_policy(target: ParsedUrl) -> None:
     """https on the usual ports, unless the operator allowed this host."""
     if is_allowed_host(target):
         return
@@ -129,7 +129,7 @@ def _check_policy(target: Target) -> None:
         raise refused()
 
 
-def is_allowed_host(target: Target) -> bool:
+def is_allowed_host(target: ParsedUrl) -> bool:
     """Whether the operator named this host (or host:port) as one inside that may be called."""
     allowed = {str(entry).lower() for entry in conf.OUTBOUND_ALLOWED_HOSTS}
     return target.host in allowed or f"{target.host}:{target.port}" in allowed
@@ -151,7 +151,7 @@ def system_lookup(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def resolve(target: Target, lookup: Lookup = system_lookup) -> str:
+def resolve(target: ParsedUrl, lookup: Lookup = system_lookup) -> str:
     """The one address to connect to. All answers must be callable; one that is not refuses the name.
 
     Raises AddressRefusedError, also where the name does not resolve: both look alike from outside.
@@ -166,17 +166,17 @@ def resolve(target: Target, lookup: Lookup = system_lookup) -> str:
     return answers[0]
 
 
-def _looked_up(target: Target, lookup: Lookup) -> list[str]:
+def _looked_up(target: ParsedUrl, lookup: Lookup) -> list[str]:
     try:
         return list(lookup(target.host, target.port))
     except (OSError, UnicodeError):
         return []
 
 
-def check(url: str, lookup: Lookup = system_lookup) -> Target:
+def check(url: str, lookup: Lookup = system_lookup) -> ParsedUrl:
     """For saving: the parts of a URL whose host may be called now. A name that does not resolve yet passes;
     it is looked up and judged again at every call. Raises AddressRefusedError."""
-    target = target_of(url)
+    target = parse_url(url)
     if _literal(target.host) is None and _looked_up(target, lookup):
         resolve(target, lookup)
     return target

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpcore2
 
-from core.outbound.addresses import AddressRefusedError, Lookup, Target, resolve, system_lookup, target_of
+from core.outbound.addresses import AddressRefusedError, Lookup, ParsedUrl, parse_url, resolve, system_lookup
 
 CONNECT_S = 5.0
 TOTAL_S = 15.0
@@ -63,7 +63,7 @@ def send(
 ) -> Reply:
     """The reply to one request. Raises UnreachableError; AddressRefusedError for what may not be called."""
     started = time.monotonic()
-    target = target_of(request.url)
+    target = parse_url(request.url)
     backend = _PinnedBackend(target, lookup, started + total_s, started + min(connect_s, total_s))
     try:
         with httpcore2.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool:
@@ -81,7 +81,7 @@ def send(
 
 
 def _exchange(
-    pool: httpcore2.ConnectionPool, target: Target, request: Request
+    pool: httpcore2.ConnectionPool, target: ParsedUrl, request: Request
 ) -> tuple[int, dict[str, str], bytes]:
     url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
     with pool.stream(request.method, url, headers=_headers(target, request), content=request.body) as reply:
@@ -94,7 +94,7 @@ def _exchange(
         return reply.status, dict(names), body[:MAX_READ]
 
 
-def _headers(target: Target, request: Request) -> list[tuple[bytes, bytes]]:
+def _headers(target: ParsedUrl, request: Request) -> list[tuple[bytes, bytes]]:
     fixed = {
         "Host": target.authority,
         "User-Agent": USER_AGENT,
@@ -114,7 +114,7 @@ def _tls() -> ssl.SSLContext:
 class _PinnedBackend(httpcore2.NetworkBackend):
     """Connects to the judged address of one target, whatever it is asked for, and ends on time."""
 
-    def __init__(self, target: Target, lookup: Lookup, deadline: float, connect_by: float) -> None:
+    def __init__(self, target: ParsedUrl, lookup: Lookup, deadline: float, connect_by: float) -> None:
         self.target, self.lookup = target, lookup
         self.deadline, self.connect_by = deadline, connect_by
         self.real = httpcore2.SyncBackend()

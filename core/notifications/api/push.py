@@ -21,7 +21,7 @@ from core.errors import ConflictError
 from core.notifications import planning
 from core.notifications.channels import push
 from core.notifications.models import PushSubscription
-from core.outbound.addresses import target_of
+from core.outbound.addresses import parse_url
 
 # An uncompressed point of P-256, and 16 random bytes (RFC 8291 section 3).
 POINT_BYTES, SECRET_BYTES = 65, 16
@@ -79,7 +79,7 @@ class PushSubscriptionSerializer(serializers.ModelSerializer):
 
     def validate_endpoint(self, url: str) -> str:
         """It is called from here, so it must be one that may be (core.outbound)."""
-        target_of(url)
+        parse_url(url)
         return url
 
     def create(self, validated_data: dict[str, Any]) -> PushSubscription:

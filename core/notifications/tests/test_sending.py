@@ -355,13 +355,13 @@ def test_mails_go_on_for_who_wants_nothing_of_it_in_the_inbox(rep, new_lead, adm
 def test_who_lost_the_lease_writes_nothing(rep, monkeypatch):
     notified(rep)
     planning.plan()
-    attempt = sending.Batch._attempt
+    attempt = sending.DeliveryBatch._attempt
 
     def overtaken(batch, row, options):
         Delivery.objects.update(fence=row.fence + 1)
         return attempt(batch, row, options)
 
-    monkeypatch.setattr(sending.Batch, "_attempt", overtaken)
+    monkeypatch.setattr(sending.DeliveryBatch, "_attempt", overtaken)
     sending.send_batch()
     assert Delivery.objects.get().status == "queued"
 
@@ -370,14 +370,14 @@ def test_what_does_not_fit_into_the_lease_is_given_back(make_user, monkeypatch):
     for user in [make_user("rep") for _ in range(3)]:
         notified(user)
     planning.plan()
-    attempt, clock = sending.Batch._attempt, SimpleNamespace(monotonic=lambda: 0.0)
+    attempt, clock = sending.DeliveryBatch._attempt, SimpleNamespace(monotonic=lambda: 0.0)
 
     def slowly(batch, row, options):
         clock.monotonic = lambda: 1_000.0  # the first takes a quarter of an hour
         return attempt(batch, row, options)
 
     monkeypatch.setattr(sending, "time", clock)
-    monkeypatch.setattr(sending.Batch, "_attempt", slowly)
+    monkeypatch.setattr(sending.DeliveryBatch, "_attempt", slowly)
     assert sending.send_batch() == 3
     found = sorted(Delivery.objects.values_list("status", "attempts"))
     assert found == [("queued", 0), ("queued", 0), ("sent", 1)]

@@ -10,7 +10,7 @@ import pytest
 from AntiSSRF import AntiSSRFPolicy, PolicyConfigOptions
 
 from backend.env import BASE_DIR
-from core.outbound.addresses import AddressRefusedError, check, is_denied, resolve, target_of
+from core.outbound.addresses import AddressRefusedError, check, is_denied, parse_url, resolve
 
 PUBLIC = "93.184.216.34"
 DISGUISES = """
@@ -38,7 +38,7 @@ REFUSED = DISGUISES.split()
 @pytest.mark.parametrize("url", REFUSED)
 def test_an_address_inside_or_in_disguise_is_refused(url):
     with pytest.raises(AddressRefusedError):
-        target_of(url)
+        parse_url(url)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_an_address_inside_or_in_disguise_is_refused(url):
 )
 def test_control_characters_blanks_and_other_things_are_refused(url):
     with pytest.raises(AddressRefusedError):
-        target_of(url)
+        parse_url(url)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_control_characters_blanks_and_other_things_are_refused(url):
     ],
 )
 def test_a_public_address_is_taken_apart(url, host, authority, path):
-    target = target_of(url)
+    target = parse_url(url)
     assert (target.host, target.authority, target.path) == (host, authority, path)
 
 
@@ -79,14 +79,14 @@ def test_a_public_address_is_taken_apart(url, host, authority, path):
     "answers", [["127.0.0.1"], [PUBLIC, "10.0.0.1"], ["::ffff:169.254.169.254"], ["fe80::1%2"], []]
 )
 def test_one_bad_answer_or_none_refuses_the_name(answers):
-    target = target_of("https://rebind.example/")
+    target = parse_url("https://rebind.example/")
     with pytest.raises(AddressRefusedError) as caught:
         resolve(target, lambda host, port: answers)
     assert caught.value.message == "This address cannot be called from here."
 
 
 def test_the_first_of_good_answers_is_taken():
-    assert resolve(target_of("https://ok.example/"), lambda host, port: [PUBLIC, "1.1.1.1"]) == PUBLIC
+    assert resolve(parse_url("https://ok.example/"), lambda host, port: [PUBLIC, "1.1.1.1"]) == PUBLIC
 
 
 def test_saving_passes_a_name_that_does_not_resolve_yet_and_refuses_one_that_points_inside():
@@ -97,10 +97,10 @@ def test_saving_passes_a_name_that_does_not_resolve_yet_and_refuses_one_that_poi
 
 def test_the_operator_may_allow_a_host_inside(settings):
     settings.CRM = {"OUTBOUND_ALLOWED_HOSTS": ["127.0.0.1:8080", "erp.internal"]}
-    assert resolve(target_of("http://127.0.0.1:8080/x")) == "127.0.0.1"
-    assert resolve(target_of("http://erp.internal:9000/"), lambda host, port: ["10.1.1.1"]) == "10.1.1.1"
+    assert resolve(parse_url("http://127.0.0.1:8080/x")) == "127.0.0.1"
+    assert resolve(parse_url("http://erp.internal:9000/"), lambda host, port: ["10.1.1.1"]) == "10.1.1.1"
     with pytest.raises(AddressRefusedError):
-        target_of("http://127.0.0.1:8081/x")
+        parse_url("http://127.0.0.1:8081/x")
 
 
 def test_whatever_microsofts_antissrf_denies_is_denied_here():

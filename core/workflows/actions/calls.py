@@ -59,7 +59,7 @@ class Webhook(Action):
         context, given = step.subject.context, step.given
         url = templating.render(given["url"], context, URL)
         # What was rendered into it cannot have moved it to another host.
-        fixed, now = addresses.target_of(_without_templates(given["url"])), addresses.target_of(url)
+        fixed, now = addresses.parse_url(_without_templates(given["url"])), addresses.parse_url(url)
         if (fixed.scheme, fixed.host, fixed.port) != (now.scheme, now.host, now.port):
             raise addresses.refused()
         headers = {
@@ -81,7 +81,7 @@ class Webhook(Action):
         values = self.values(step)
         if len(values["body"]) > MAX_BODY:
             raise ValueRefusedError("The body is too large.", code="max_length")
-        target = addresses.target_of(values["url"])
+        target = addresses.parse_url(values["url"])
         secret = step.given.get("secret") or ""
         row, _ = WebhookDelivery.objects.get_or_create(
             key=step.key,
