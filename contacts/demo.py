@@ -1,12 +1,16 @@
 """Demo companies and the people who work there."""
 
 from contacts.models import Company, Contact
+from core.customization.demo import add_custom_field, add_shared_view
 from core.demo import Demo, words
 
 BATCH = 500
+BIG = {"field": "company_size", "op": "gte", "value": 500}
 
 
 def add_contacts(demo: Demo) -> str:
+    add_custom_field("company", "customer_since", "Customer since", "date")
+    add_shared_view(demo, "company", "Big companies", BIG, "-company_size")
     companies = _companies(demo, max(10, demo.leads // 10))
     contacts = [_contact(demo, demo.pick(companies)) for _ in range(max(20, demo.leads // 4))]
     demo.made["companies"] = companies

@@ -4,8 +4,11 @@ from datetime import datetime, timedelta
 from math import exp
 from typing import Any
 
+from core.customization.demo import add_custom_field, add_shared_view
 from core.demo import Demo, words
+from core.mail.demo import add_email_template
 from lead_management.models import Lead, LeadSource, LeadStatus, Priority
+from lead_management.querysets import HOT
 
 BATCH = 500
 SOURCES = dict(zip(LeadSource.values, (30, 12, 15, 14, 8, 7, 8, 4, 2), strict=True))
@@ -25,15 +28,42 @@ OPEN = (LeadStatus.NEW, LeadStatus.CONTACTED, LeadStatus.NURTURING, LeadStatus.Q
 GONE = (LeadStatus.UNQUALIFIED, LeadStatus.LOST)
 TAGS = ("vip", "newsletter", "trial", "webinar")
 PLANS = ("starter", "team", "enterprise")
+TEMPLATES = (
+    # key, name, subject, text
+    (
+        "welcome_email",
+        "Welcome",
+        "Welcome, {{ lead.first_name }}",
+        "Hello {{ lead.first_name }},\n\nthank you for your interest. We will be in touch within two days.\n",
+    ),
+    (
+        "follow_up",
+        "Follow-up",
+        "Shall we talk, {{ lead.first_name }}?",
+        "Hello {{ lead.first_name }},\n\nyou asked about us some days ago. When would a call suit you?\n",
+    ),
+)
 
 
 def add_leads(demo: Demo) -> str:
+    _add_settings(demo)
     leads: list[Lead] = []
     for start in range(0, demo.leads, BATCH):
         rows = [_lead(demo) for _ in range(min(BATCH, demo.leads - start))]
         leads += Lead.objects.bulk_create(rows)
     demo.made["leads"] = leads
     return f"{len(leads)} leads"
+
+
+def _add_settings(demo: Demo) -> None:
+    add_custom_field("lead", "budget", "Budget", "money")
+    add_custom_field("lead", "plan", "Plan of interest", "choice", PLANS)
+    add_custom_field("lead", "trial_ends", "Trial ends", "date")
+    hot = {"field": "lead_score", "op": "gt", "value": HOT}
+    add_shared_view(demo, "lead", "Hot leads", hot, "-lead_score")
+    add_shared_view(demo, "lead", "Californian leads", {"state": "CA"}, "-created_at")
+    for template in TEMPLATES:
+        add_email_template("lead", *template)
 
 
 def _lead(demo: Demo) -> Lead:

@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+from core.customization.demo import add_custom_field, add_shared_view
 from core.demo import Demo
+from core.mail.demo import add_email_template
 from opportunities.models import ForecastCategory, Opportunity, Pipeline
 
 BATCH = 500
@@ -18,10 +20,20 @@ WHERE = {
 REASONS = ("Price", "Competitor", "No budget", "Bad timing", "No answer")
 ESTIMATES = (ForecastCategory.PIPELINE, ForecastCategory.BEST_CASE, ForecastCategory.COMMIT)
 PLANS = ("starter", "team", "enterprise")
+SOON = {"field": "expected_close_date", "op": "within_next", "value": {"days": 30}}
+WON_TEMPLATE = (
+    "deal_won",
+    "Deal won",
+    "Welcome aboard",
+    "Hello,\n\nwe are glad to work with you on {{ opportunity.name }}.\n",
+)
 
 
 def add_opportunities(demo: Demo) -> str:
     """Created in the first stage and then moved, so that each has a history of stages."""
+    add_custom_field("opportunity", "plan", "Plan", "choice", PLANS)
+    add_shared_view(demo, "opportunity", "Closing soon", SOON, "expected_close_date")
+    add_email_template("opportunity", *WON_TEMPLATE)
     pipeline = Pipeline.objects.get(is_default=True)
     rows = [_deal(demo, pipeline) for _ in range(max(20, demo.leads // 5))]
     demo.made["opportunities"] = Opportunity.objects.bulk_create(rows, batch_size=BATCH)

@@ -23,11 +23,9 @@ from tests.entity_api import EntityAPITests
 
 FUNCTION_MEDIAN, FUNCTION_P90, FUNCTION_MAX = 8, 30, 60
 MODULE_MAX = 500
-# Texts of demo data, the rules that leads are scored by before there is a model, and the words that files of
-# other programs have for records.
+# The rules that leads are scored by before there is a model, and the words that files of other programs have
+# for records.
 NAMING = {
-    "core/accounts/demo.py",
-    "core/mail/demo.py",
     "core/lead_scoring/default_rules.py",
     "core/lead_scoring/usage.py",
     "core/transfer/header_words.py",

@@ -1,9 +1,7 @@
-"""Two teams with managers, sales reps and a viewer; saved views and custom fields to try."""
+"""Two teams with managers, sales reps and a viewer."""
 
 from core.accounts.models import Team, User
-from core.conditions.models import SavedView
 from core.demo.parts import Demo
-from core.entities.models import CustomField
 
 PASSWORD = "password"  # noqa: S105  the demo is for machines that nobody else reaches
 PEOPLE = (
@@ -15,21 +13,6 @@ PEOPLE = (
     ("rep3", "Nora", "Novak", "rep", "East", "Europe/Berlin"),
     ("rep4", "Omar", "Haddad", "rep", "East", "Europe/London"),
     ("viewer", "Vera", "Vogel", "viewer", "Sales", "UTC"),
-)
-FIELDS: tuple[tuple[str, str, str, str, list[str]], ...] = (
-    # entity, key, label, type, choices
-    ("lead", "budget", "Budget", "money", []),
-    ("lead", "plan", "Plan of interest", "choice", ["starter", "team", "enterprise"]),
-    ("lead", "trial_ends", "Trial ends", "date", []),
-    ("opportunity", "plan", "Plan", "choice", ["starter", "team", "enterprise"]),
-    ("company", "customer_since", "Customer since", "date", []),
-)
-SOON = {"field": "expected_close_date", "op": "within_next", "value": {"days": 30}}
-VIEWS = (
-    ("Hot leads", "lead", {"field": "lead_score", "op": "gt", "value": 70}, "-lead_score"),
-    ("Californian leads", "lead", {"state": "CA"}, "-created_at"),
-    ("Closing soon", "opportunity", SOON, "expected_close_date"),
-    ("Big companies", "company", {"field": "company_size", "op": "gte", "value": 500}, "-company_size"),
 )
 
 
@@ -57,20 +40,3 @@ def _teams() -> dict[str, Team]:
     west = Team.objects.get_or_create(name="West", defaults={"parent": sales})[0]
     east = Team.objects.get_or_create(name="East", defaults={"parent": sales})[0]
     return {"Sales": sales, "West": west, "East": east}
-
-
-def add_settings(demo: Demo) -> str:
-    """Custom fields and shared views."""
-    for entity, key, label, kind, choices in FIELDS:
-        CustomField.objects.get_or_create(
-            entity=entity, key=key, defaults={"label": label, "type": kind, "choices": choices}
-        )
-    owner = demo.users["manager"][0]
-    for name, entity, conditions, ordering in VIEWS:
-        SavedView.objects.get_or_create(
-            owner=owner,
-            entity=entity,
-            name=name,
-            defaults={"conditions": conditions, "ordering": ordering, "is_shared": True},
-        )
-    return f"{len(FIELDS)} custom fields, {len(VIEWS)} shared views"

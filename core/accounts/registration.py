@@ -3,7 +3,7 @@
 from core.accounts import tasks  # noqa: F401  (tasks are asked for by name, so every process must know them)
 from core.accounts.api.auth_urls import urlpatterns
 from core.accounts.api.views import TeamViewSet, UserViewSet
-from core.accounts.demo import add_people, add_settings
+from core.accounts.demo import add_people
 from core.accounts.models import Team, User
 from core.api import routes
 from core.demo import demo_parts
@@ -17,4 +17,3 @@ routes.register("teams", TeamViewSet)
 routes.include_urls("auth/", urlpatterns)
 
 demo_parts.register("people", add_people)
-demo_parts.register("settings", add_settings)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 def asked_to_end():
     jobs.request_shutdown()
     yield
-    jobs._ending[0] = 0
+    jobs._shutdown_flag[0] = 0
 
 
 def test_a_worker_that_ends_takes_up_no_run_and_no_mail(make_workflow, make_lead, asked_to_end):
@@ -65,4 +65,4 @@ def test_a_process_forked_before_hears_of_it_too():
     jobs.request_shutdown()
     os.write(writing, b"x")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    jobs._ending[0] = 0
+    jobs._shutdown_flag[0] = 0
