@@ -48,6 +48,8 @@ RETIRED = {
     "wish": "options or preferences",
     "wishes": "options or preferences",
 }
+# Attributes of views that would have no effect any more.
+RETIRED_OF_VIEWS = {"access": "action_permissions", "taking": "allowed_query_params"}
 ELSEWHERE = ("benchmarks", "tests")
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -72,9 +74,23 @@ def names_in(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.asname
 
 
+def attributes_of_views(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The names that bodies of view classes assign, with their lines."""
+    for view in ast.walk(tree):
+        if not isinstance(view, ast.ClassDef) or not view.name.endswith(("View", "ViewSet")):
+            continue
+        for node in view.body:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            yield from ((node.lineno, target.id) for target in targets if isinstance(target, ast.Name))
+
+
 def retired_names(path: Path) -> Iterator[str]:
     """One line for each name that holds a retired word."""
-    named = [(1, path.stem), *names_in(ast.parse(path.read_text()))]
+    tree = ast.parse(path.read_text())
+    for line, name in attributes_of_views(tree):
+        if name in RETIRED_OF_VIEWS:
+            yield f"{path.relative_to(BASE_DIR)}:{line} {name}: say {RETIRED_OF_VIEWS[name]!r}"
+    named = [(1, path.stem), *names_in(tree)]
     for line, name in named:
         words = "_".join(["", *words_of(name), ""])
         for word in RETIRED:
