@@ -4,8 +4,23 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from opportunities.models import OpportunityStatus
 from opportunities.rules import Before, Values
 from opportunities.stages import stage_table
+
+
+def in_the_stage_of_its_status(values: Values, before: Before) -> None:
+    """Some systems keep apart at which stage a deal stood and how it ended: a won or lost one is in the stage
+    of that kind here."""
+    status = values.pop("status", None)
+    if status not in (OpportunityStatus.WON, OpportunityStatus.LOST):
+        return
+    table, kept = stage_table(), before or {}
+    pipeline = values.get("pipeline_id") or kept.get("pipeline_id") or table.default_id
+    stages = table.stages.get(pipeline, {}) if pipeline else {}
+    stage = stages.get(values.get("stage") or kept.get("stage", ""))
+    if stage is None or stage.outcome != status:
+        values["stage"] = next((s.key for s in stages.values() if s.outcome == status), values.get("stage"))
 
 
 def closed_on_its_close_date(values: Values, before: Before) -> None:

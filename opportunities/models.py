@@ -147,7 +147,7 @@ class Stage(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ConflictError for a stage with deals in it, and for the last open, won or lost one."""
         if self.is_in_use():
-            raise ConflictError("Opportunities are in this stage; move them first.")
+            raise ConflictError("Opportunities are in this stage; move them first (move_to=…).")
         if self.is_last_of_its_kind():
             raise ConflictError(f"This is the last {self.outcome} stage of {self.pipeline}.")
         return super().delete(*args, **kwargs)

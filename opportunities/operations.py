@@ -9,7 +9,7 @@ from core.changes.models import Change
 from core.entities import Entity
 from core.entities.locks import MATCHING, lock
 from core.errors import ConflictError, InvalidError, NotVisibleError
-from opportunities.models import Pipeline, Stage
+from opportunities.models import Opportunity, Pipeline, Stage
 from opportunities.querysets import OpportunityQuerySet
 from opportunities.totals import Totals
 
@@ -71,6 +71,23 @@ def unset_default(other_than: Pipeline | None) -> None:
     if other_than is not None:
         others = others.exclude(pk=other_than.pk)
     others.update(is_default=False)
+
+
+def move_deals(stage: Stage, key: str) -> int:
+    """Put all deals of a stage into another one of its pipeline, of the same outcome: nothing is won or lost
+    by it. How many there were. Raises InvalidError."""
+    others = {
+        other.key: other
+        for other in Stage.objects.filter(pipeline=stage.pipeline_id).exclude(pk=stage.pk)
+        if other.outcome == stage.outcome
+    }
+    if key not in others:
+        known = ", ".join(others) or "none"
+        message = f"Expected another {stage.outcome} stage of this pipeline. Known: {known}."
+        raise InvalidError.of("move_to", message, "invalid_choice")
+    deals = Opportunity.objects.filter(pipeline=stage.pipeline_id, stage=stage.key)
+    pks = list(deals.order_by("pk").select_for_update().values_list("pk", flat=True))
+    return Opportunity.objects.filter(pk__in=pks).update(stage=key)
 
 
 def forecast_figures(rows: OpportunityQuerySet, start: date, months: int) -> dict[str, Any]:

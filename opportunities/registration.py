@@ -14,7 +14,7 @@ from opportunities import (
 )
 from opportunities.api.views import OpportunityViewSet, PipelineViewSet, StageViewSet
 from opportunities.demo import add_opportunities
-from opportunities.imported import closed_on_its_close_date
+from opportunities.imported import closed_on_its_close_date, in_the_stage_of_its_status
 
 watch("opportunity", "stage")
 announce(
@@ -28,7 +28,7 @@ announce(
     channels=(IN_APP, EMAIL),
 )
 demo_parts.register("opportunities", add_opportunities)
-import_rules.register("opportunity", (closed_on_its_close_date,))
+import_rules.register("opportunity", (in_the_stage_of_its_status, closed_on_its_close_date))
 headers_of.register("opportunity", load(*alias_files_for_records(), Path(__file__).with_name("headers.toml")))
 routes.register("opportunities", OpportunityViewSet)
 routes.register("pipelines", PipelineViewSet)

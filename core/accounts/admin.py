@@ -81,7 +81,12 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
     )
     list_filter = ("role", "team", "is_active", "is_staff")
     list_select_related = ("team",)
-    search_fields = ("username", "first_name", "last_name", "email")
+    search_fields = (
+        "username__folded__contains",
+        "first_name__folded__contains",
+        "last_name__folded__contains",
+        "email__folded__contains",
+    )
     ordering = ("username",)
     actions = ("hand_over",)
     autocomplete_fields = ("team",)
@@ -111,7 +116,7 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
         return super().get_list_filter(request) if knows(request) else ("team", "is_active")
 
     def get_search_fields(self, request: HttpRequest) -> Any:
-        return super().get_search_fields(request) if knows(request) else BRIEF[:3]
+        return self.search_fields if knows(request) else self.search_fields[:3]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only superusers make superusers."""
@@ -158,7 +163,7 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
 class TeamAdmin(CapturedAdmin):
     list_display = ("name", "parent", "created_at")
     list_select_related = ("parent",)
-    search_fields = ("name",)
+    search_fields = ("name__folded__contains",)
     autocomplete_fields = ("parent",)
     fields = ("name", "parent", "created_at")
     readonly_fields = ("created_at",)

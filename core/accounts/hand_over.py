@@ -14,7 +14,10 @@ from django.db.models import Q, QuerySet
 from core.access import role_allows
 from core.accounts import hand_over_sql
 from core.accounts.models import User
+from core.entities.bulk import merging
+from core.entities.custom import PREFIX, definitions
 from core.entities.entity import Entity, entities
+from core.entities.models import CustomField
 from core.entities.usage import UsageSource, release, replaced, sources, usages
 from core.errors import ConflictError, FieldIssue, InvalidError
 
@@ -27,6 +30,8 @@ class HandOver:
     records the user keeps; and what could not go."""
 
     records: dict[str, int] = field(default_factory=dict)
+    # By `leads.custom_fields.<key>`: open records on which a custom field named the user.
+    fields: dict[str, int] = field(default_factory=dict)
     changed: dict[str, list[int]] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
     left: list[FieldIssue] = field(default_factory=list)
@@ -40,6 +45,9 @@ def hand_over(user: User, receivers: Sequence[User]) -> HandOver:
     for entity in entities:
         done.records[entity.plural] = _reassign(entity, user, [receiver.pk for receiver in receivers])
         done.kept[entity.plural] = _live_records(entity, user).count()
+        for key in user_fields(entity):
+            count = _put_in(entity, key, user, [receiver.pk for receiver in receivers])
+            done.fields |= {f"{entity.plural}.{PREFIX}{key}": count} if count else {}
     turns = cycle(receivers)
     for source in sources:
         named = [row for row in source.rows() if source.where(row, user.usage_target())]
@@ -57,7 +65,13 @@ def still_held(user: User) -> list[FieldIssue]:
         for plural, count in counts.items()
         if count
     ]
-    return [*records, *(usage.issue for usage in usages(user.usage_target()))][:MAX_NAMED]
+    named = [
+        FieldIssue(f"{entity.plural}.{PREFIX}{key}", "in_use", f"{count} name {user}.")
+        for entity in entities
+        for key in user_fields(entity)
+        if (count := _naming(entity, key, user).count())
+    ]
+    return [*records, *named, *(usage.issue for usage in usages(user.usage_target()))][:MAX_NAMED]
 
 
 def release_user(user: User, *, force: bool = False) -> None:
@@ -86,6 +100,27 @@ def _open_records(entity: Entity, user: User) -> QuerySet:
 def _reassign(entity: Entity, user: User, receivers: Sequence[int]) -> int:
     rows = _open_records(entity, user).order_by("pk").select_for_update(of=("self",))
     return hand_over_sql.reassign(rows, user.pk, receivers)
+
+
+def user_fields(entity: Entity) -> list[str]:
+    """Keys of the custom fields of an entity that name a user."""
+    return [d.key for d in definitions(entity) if d.type == CustomField.Type.USER]
+
+
+def _naming(entity: Entity, key: str, user: User) -> QuerySet:
+    """Live records, of what is somebody's work the open ones, on which a custom field names the user."""
+    rows = entity.model.objects.filter(archived_at=None, custom_fields__contains={key: user.pk})
+    return rows.filter(entity.open_filter or Q())
+
+
+def _put_in(entity: Entity, key: str, user: User, receivers: list[int]) -> int:
+    """Put the receivers in turn where a custom field names the user."""
+    rows = _naming(entity, key, user).order_by("pk").select_for_update(of=("self",))
+    pks = list(rows.values_list("pk", flat=True))
+    for i, receiver in enumerate(receivers):
+        merged = merging({key: receiver}, {key: receiver})
+        entity.model.objects.filter(pk__in=pks[i :: len(receivers)]).update(custom_fields=merged)
+    return len(pks)
 
 
 def _rename(source: UsageSource, row: Any, user: User, receiver: User, receivers: Sequence[User]) -> bool:

@@ -8,15 +8,21 @@ from django.conf import settings
 from django.contrib import messages
 from django.db import IntegrityError, models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.views import ChangeList
 
 from core.access import Permission
 from core.changes import audit_context
+from core.entities.columns import column
 from core.entities.usage import release_row
 from core.errors import ConflictError, DomainError, InvalidError
+from core.models.folding import Fold
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 FOREIGN_KEY_VIOLATION = "23503"
+# Uses that a message names.
+NAMED = 10
 
 
 class CapturedForm(forms.ModelForm):
@@ -40,6 +46,20 @@ class CapturedForm(forms.ModelForm):
             name = issue.field.partition(".")[0]
             known = name in self.fields
             self.add_error(name if known else None, issue.message if known else f"{name}: {issue.message}")
+
+
+class NamesInOrder(ChangeList):
+    """A list whose texts are in the order in which the API has them: without regard to case and accents."""
+
+    def get_ordering(self, request: HttpRequest, queryset: models.QuerySet) -> list[Any]:
+        return [self._folded(part) for part in super().get_ordering(request, queryset)]
+
+    def _folded(self, part: Any) -> Any:
+        name = part.removeprefix("-") if isinstance(part, str) else ""
+        fields = {f.name: f for f in self.lookup_opts.concrete_fields}
+        if name not in fields or not column(self.model, name).folded:
+            return part
+        return Fold(models.F(name)).desc() if part.startswith("-") else Fold(models.F(name)).asc()
 
 
 class PolicyMixin:
@@ -96,6 +116,9 @@ class CapturedAdmin(PolicyMixin, ModelAdmin):
         form.request = request
         return form
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return NamesInOrder
+
     def acting(self, request: HttpRequest, work: Callable[[], HttpResponse]) -> HttpResponse:
         """`work` as the signed-in user's doing; raises DomainError after undoing it."""
         if request.method in SAFE_METHODS:
@@ -126,16 +149,27 @@ class CapturedAdmin(PolicyMixin, ModelAdmin):
         return self.excused(request, lambda: view(request, extra_context))
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """What is in use is refused with who uses it; `?force=true` pauses these first."""
         view = super().delete_view
-        return self.excused(request, lambda: view(request, object_id, extra_context))
+        answer = self.excused(request, lambda: view(request, object_id, extra_context), request.path)
+        if getattr(request, "is_used", False):
+            self.message_user(request, _all_the_same(request), messages.WARNING)
+        return answer
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        release_row(obj)
+        try:
+            release_row(obj, force=request.GET.get("force") == "true")
+        except ConflictError as error:
+            request.is_used = error.code == "in_use"  # type: ignore[attr-defined]
+            raise in_words(error) from error
         _refusing_what_is_in_use(lambda: super(CapturedAdmin, self).delete_model(request, obj))
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet) -> None:
         for row in queryset:
-            release_row(row)
+            try:
+                release_row(row)
+            except ConflictError as error:
+                raise in_words(error) from error
         _refusing_what_is_in_use(lambda: super(CapturedAdmin, self).delete_queryset(request, queryset))
 
 
@@ -144,6 +178,21 @@ class CapturedInline(PolicyMixin, TabularInline):
 
     extra = 0
     tab = True
+
+
+def in_words(error: ConflictError) -> ConflictError:
+    """A refusal that names in its message what else it tells the API as issues."""
+    named = "; ".join(f"{issue.field}: {issue.message}" for issue in error.issues[:NAMED])
+    message = error.message.removesuffix(": change these first, or send force=true.")
+    return ConflictError(f"{message}. {named}" if named else message, code=error.code, issues=error.issues)
+
+
+def _all_the_same(request: HttpRequest) -> str:
+    return format_html(
+        'Change these first, or <a href="{}?force=true" class="underline">delete it all the same</a>:'
+        " what uses it is paused then, and its owners are told.",
+        request.path,
+    )
 
 
 def _refusing_what_is_in_use(delete: Callable[[], None]) -> None:

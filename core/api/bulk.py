@@ -165,6 +165,12 @@ class BulkItemSerializer(serializers.Serializer):
     message = serializers.CharField(required=False)
 
 
+class BulkWarningSerializer(serializers.Serializer):
+    field = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
 class BulkResultSerializer(serializers.Serializer):
     """What became of each record, in the order of the request."""
 
@@ -173,6 +179,7 @@ class BulkResultSerializer(serializers.Serializer):
     deleted = serializers.IntegerField(required=False)
     errors = BulkErrorSerializer(many=True)  # type: ignore[assignment]  # a field; DRF takes it off
     results = BulkItemSerializer(many=True)
+    warnings = BulkWarningSerializer(many=True, required=False)
 
 
 def assigned(bulk: Bulk, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,6 +196,7 @@ def answer(result: BulkResult, word: str) -> dict[str, Any]:
         word: len(result.done),
         "errors": [{k: r[k] for k in ("id", "code", "message")} for r in results if "code" in r],
         "results": results,
+        **({"warnings": result.warnings} if result.warnings else {}),
     }
 
 

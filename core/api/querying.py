@@ -8,6 +8,7 @@ from rest_framework.request import Request
 
 from core.entities.columns import column
 from core.errors import InvalidError, refused_as
+from core.models.folding import Fold
 
 PAGING = ("page", "page_size", "format")
 
@@ -46,7 +47,8 @@ def _order(model: Any, name: str, orderings: Sequence[str]) -> Any:
         raise InvalidError.unknown("ordering", orderings, "unknown")
     found = column(model, plain)
     last = True if found.nullable else None
-    return F(found.path).desc(nulls_last=last) if name != plain else F(found.path).asc(nulls_last=last)
+    key = Fold(F(found.path)) if found.folded else F(found.path)
+    return key.desc(nulls_last=last) if name != plain else key.asc(nulls_last=last)
 
 
 def _value(model: Any, name: str, text: str) -> Any:

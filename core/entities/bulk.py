@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from core.access import Permission
 from core.entities import custom
-from core.entities.cleaning import clean, taken, unique_values
+from core.entities.cleaning import clean, taken, unique_values, warnings_of
 from core.entities.entity import Entity
 from core.entities.writing import values_of
 from core.errors import FieldIssue, ForbiddenError, InvalidError
@@ -31,6 +32,8 @@ class BulkResult:
     order: list[int]
     done: set[int] = field(default_factory=set)
     failed: dict[int, tuple[str, str]] = field(default_factory=dict)
+    # What is doubtful about the values that the done ones got.
+    warnings: list[dict[str, str]] = field(default_factory=list)
 
     def fail(self, pk: int, code: str, message: str) -> None:
         self.failed[pk] = (code, message)
@@ -52,6 +55,8 @@ class Bulk:
         if MERGED in shared:
             self.merged = {MERGED: merging(shared.pop(MERGED), data[MERGED] or {})}
         self._write({r.pk: self._values(r, shared) for r in self._locked(Permission.CHANGE)})
+        if self.result.done:
+            self.result.warnings = warnings_of(self.entity, SimpleNamespace(**shared), data)
         return self.result
 
     def assign(self, shares: Callable[[list[int]], Mapping[int, int]]) -> BulkResult:

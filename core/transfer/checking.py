@@ -23,8 +23,8 @@ from core.transfer.planning import Plan
 from core.transfer.reading import Chunk
 from core.transfer.reading.table import TOO_MANY
 from core.transfer.resolving import Resolver
-from core.transfer.targets import FULL_NAME, ID, Target
-from core.transfer.values import BLANK, CellReader, Format, Refusal, Values, says_nothing
+from core.transfer.targets import FULL_NAME, ID, OPT_IN, Target
+from core.transfer.values import BLANK, CellReader, Format, Refusal, Values, is_no, says_nothing
 
 LEFT_EMPTY = "left_empty"
 OTHER = "other"
@@ -182,10 +182,15 @@ class Checker:
         if self.options.decimal_separator:
             return self.options.decimal_separator
         found = formats.decimal_mark(cells)
-        if found is None and any("," in cell or "." in cell for cell in cells):
-            message = f'"{header}": 1,234 is read as one thousand two hundred and thirty-four.'
+        if found is not None:
+            return found
+        # Semicolons stand between cells where commas stand in numbers.
+        mark = "," if self.plan.table.shape.delimiter == ";" else "."
+        doubtful = next((cell.strip() for cell in cells if "," in cell or "." in cell), "")
+        if doubtful:
+            message = f'"{header}": {doubtful[:20]} is read as {formats.plain_number(doubtful[:20], mark)}.'
             self.notes.append({"code": "ambiguous_numbers", "message": f"{message} Send decimal_separator."})
-        return found or "."
+        return mark
 
     @property
     def written(self) -> list[Column]:
@@ -235,6 +240,8 @@ class Checker:
         """One column's values into the rows."""
         if self.opt_out and source.target.name in self.opt_out.columns:
             cells = self._without_opt_outs(cells, checked)
+        if source.target.part == OPT_IN:
+            cells = [self._opted_out(cell) for cell in cells]
         if self.has_currency and type(source.field_type) is field_types.Money:
             cells = self._without_currencies(source, place, cells, checked)
         self._store(source, place, cells, self._read(source, cells, checked.given), checked)
@@ -258,6 +265,10 @@ class Checker:
             if is_opt_out:
                 checked.given[row][path] = True
         return ["" if is_opt_out else cell for cell, is_opt_out in zip(cells, found, strict=True)]
+
+    def _opted_out(self, cell: str) -> str:
+        """What the answer to "may we write to you?" says about opting out: nothing, or that it is so."""
+        return "true" if is_no(cell) or normalised(cell) in self.opt_out.words else ""  # type: ignore[union-attr]
 
     def _without_currencies(
         self, source: _Source, place: int, cells: list[str], checked: Checked

@@ -11,9 +11,11 @@ from core.transfer.targets import Targets
 QUALIFIERS = frozenset(
     """primary main principal default current preferred business work office corporate billing mailing
     shipping postal legal registered contact person people lead customer client user prospect member
-    subscriber attendee participant guest buyer respondent applicant delegate your my their the of a full
-    complete no nr num number value info information raw original c 1 one first's ihre ihr deine votre su il
-    die der das kunde kunden client's contacto cliente contatto klant""".split()
+    subscriber attendee deal opportunity participant guest buyer respondent applicant delegate your my
+    their the of a full complete no nr num number value info information raw original c 1 one first's ihre
+    ihr deine votre su il
+    die der das kunde kunden client's contacto cliente contatto klant # required mandatory optional
+    pflichtfeld erforderlich obligatoire obligatorio obbligatorio""".split()
 )
 # Not taken off alone: "contact number" is a phone, "number" nothing.
 _MEANINGLESS = frozenset(["", "name", "number", "no", "id", "value", "info", "type", "date", "code", "full"])
@@ -50,7 +52,9 @@ def meant_by(targets: Targets, header: str) -> tuple[str, str]:
     symbol = next((field for sign, field in SYMBOLS.items() if sign in header), "")
     if symbol in targets.by_name:
         return symbol, "words"
-    found = _without_qualifiers(targets, plain.split(" "))
+    words = [word for word in plain.split(" ") if any(c.isalnum() or c in "#%" for c in word)]
+    bare = targets.known_headers.get(" ".join(words), "") if len(words) < len(plain.split(" ")) else ""
+    found = bare or _without_qualifiers(targets, words)
     return (found, "words") if found else ("", "none")
 
 

@@ -77,6 +77,8 @@ class Headers:
     # What a field is given where a rule asks for it and a file says nothing.
     fallbacks: Mapping[str, str] = field(default_factory=dict)
     opt_out: OptOut | None = None
+    # Columns that are derived here, which other systems' files give: import rules read them.
+    derived: frozenset[str] = frozenset()
 
     def system_of(self, headers: Iterable[str]) -> System | None:
         """The program that wrote these (normalised) headers."""
@@ -113,6 +115,7 @@ def load(*paths: Path) -> Headers:
         decisive=frozenset(name for part in parts for name in part.get("decisive", ())),
         fallbacks={name: text for part in parts for name, text in part.get("fallbacks", {}).items()},
         opt_out=opt_outs[-1] if opt_outs else None,
+        derived=frozenset(name for part in parts for name in part.get("derived", ())),
     )
 
 

@@ -56,6 +56,7 @@ def proposed(targets: Targets, table: Table) -> list[Mapped]:
 def by_headers(targets: Targets, headers: Sequence[str]) -> list[Mapped]:
     """The mapping that the header row itself suggests; nothing is guessed from likeness."""
     if _is_own_export(targets, headers):
+        _refuse_foreign_ids(headers)
         return [_own(targets, i, header) for i, header in enumerate(headers)]
     plain = [normalised(header) for header in headers]
     system = targets.headers.system_of(plain)
@@ -84,8 +85,30 @@ def _is_own_export(targets: Targets, headers: Sequence[str]) -> bool:
     return len(headers) > 1 and ID in headers and all(header in known for header in headers)
 
 
+# Beside `id`, headers that tables of any program have: they prove no export of ours.
+_ANYBODYS = frozenset(
+    """id name title first_name last_name full_name email phone mobile website industry company company_name
+    address city state postal_code country status stage amount currency description notes tags priority
+    due_date created_at updated_at""".split()
+)
+
+_NAMES = frozenset(["first_name", "last_name", "full_name", "name", "title", "email"])
+
+
+def _refuse_foreign_ids(headers: Sequence[str]) -> None:
+    """Raises InvalidError where ids may be another system's: taken for ours, they would meet other
+    records."""
+    names = set(headers)
+    if names <= _ANYBODYS and names & _NAMES:
+        message = (
+            'Are the ids in "id" those of this CRM or of another system? Send a mapping that says so:'
+            ' {"id": "id", …} or {"id": "external_id", …}.'
+        )
+        raise InvalidError.of("mapping", message, "ambiguous_id")
+
+
 def _own(targets: Targets, position: int, header: str) -> Mapped:
-    target = targets.by_name.get(header)
+    target = targets.by_name.get(header) if header not in targets.headers.derived else None
     return Mapped(position, header, target, OWN if target else "ignored")
 
 

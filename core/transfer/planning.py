@@ -93,7 +93,8 @@ def missing_required(made: Plan) -> list[str]:
     """Required fields that nothing gives: every new record would be refused. Of fields of which one is enough
     all are named together."""
     given = given_fields(made.mapped) | set(made.options.default_values)
-    missing = [c.name for c in made.targets.writable if c.required and c.name not in given]
+    needed = [c for c in made.targets.writable if c.required and not (c.custom and c.default is not None)]
+    missing = [c.name for c in needed if c.name not in given]
     several = [rule.names for rule in made.entity.rules if isinstance(rule, NeedsAny)]
     return missing + [" or ".join(names) for names in several if not given & set(names)]
 

@@ -10,6 +10,8 @@ from core.transfer.headers import Headers, headers_of, normalised
 
 FULL_NAME = "full_name"
 ID = "id"
+# The opposite of a flag that says who opted out: "no" there raises it.
+OPT_IN = "opt_in"
 # How a reference may be named in a file: company.name, owner.email …
 REFERENCE_PARTS = ("id", "external_id", "email", "username", "name", "domain")
 
@@ -68,6 +70,11 @@ class Targets:
                     found[f"{column.name}.{part}"] = Target(f"{column.name}.{part}", column, part)
         if self._has_names:
             found[FULL_NAME] = Target(FULL_NAME, None)
+        opt_out = self.headers.opt_out
+        if opt_out is not None and opt_out.field in self.columns:
+            found[OPT_IN] = Target(OPT_IN, self.columns[opt_out.field], OPT_IN)
+        for name in self.headers.derived:
+            found[name] = Target(name, self.columns[name])
         found[ID] = Target(ID, self.entity.by_name[ID])
         return found
 

@@ -25,6 +25,11 @@ _URL = re.compile(r"(https?://|www\.)\S+\Z|[\w-]+(\.[\w-]+)*\.[a-z]{2,12}(/\S*)?
 _PHONE = re.compile(r"(?=.*[+() /.-])\+?[\d\s()./-]{7,22}(\s*(x|ext\.?)\s*\d{1,6})?\Z", re.IGNORECASE)
 _DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b")
 _WHOLE_NAME = re.compile(r"[^\W\d_][\w.'\u2019-]*(,? [^\W\d_][\w.'\u2019-]*){1,3}\Z")
+# In the header of a column that says whether somebody wants mail.
+_OF_SUBSCRIPTIONS = frozenset(
+    """status state subscription subscribed statut estado stato consent marketing mailing newsletter bounce
+    bounced suppression suppressions""".split()
+)
 PLAIN_NAMES = frozenset(["first_name", "last_name", FULL_NAME])
 
 
@@ -87,7 +92,7 @@ def _is_subscription(targets: Targets, mapped: Mapped, cells: Sequence[str]) -> 
     if known is None or known.field not in targets.columns or mapped.reason == "own export":
         return False
     header = set(normalised(mapped.header).split(" "))
-    if not header & {"status", "state", "subscription", "subscribed", "statut", "estado", "stato"}:
+    if not header & _OF_SUBSCRIPTIONS:
         return False
     words = {normalised(cell) for cell in cells}
     meant = targets.headers.values.get(known.field, {})

@@ -3,6 +3,7 @@
 So a file is held to the same rules as the API, and what the API refuses is refused with the same words.
 """
 
+import csv
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ from core.transfer.headers import looked_up, normalised
 
 # No value, as programs write it. A text column keeps words among them: Null is a family name.
 _NOTHING = frozenset(
-    ["null", "(null)", "n/a", "na", "-", "--", "none", "#n/a", "\\n", "nan", "nil", "undefined"]
+    ["null", "(null)", "-none-", "n/a", "na", "-", "--", "none", "#n/a", "\\n", "nan", "nil", "undefined"]
 )
 _NOTHING_IN_TEXT = frozenset(
     ["\\N", "NaN", "N/A", "n/a", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"]
@@ -31,6 +32,7 @@ _WORDS = {
     ),
     **dict.fromkeys(["nein", "non", "nao", "não", "nie", "falsch", "faux", "unchecked", "inactive"], "false"),
 }
+_NO = frozenset(["false", "f", "no", "n", "0", "off"])
 MEMO = 10_000
 Values = dict[str, Any]
 # Kinds whose cells are read: their words are not what a column says but how it says it.
@@ -170,6 +172,12 @@ def _as_it_is(text: str) -> str:
     return text
 
 
+def is_no(cell: str) -> bool:
+    """Whether a cell says no, in whatever language."""
+    text = trimmed(cell).casefold()
+    return _WORDS.get(text, text) in _NO
+
+
 def _boolean(text: str, words: Mapping[str, str], *, since: bool) -> str:
     found = looked_up(words, text) or _WORDS.get(text.casefold())
     return found or ("true" if since and holds_date(text) else text)
@@ -197,5 +205,8 @@ def _items(text: str) -> list[str]:
             found = None
         if isinstance(found, list) and all(isinstance(item, str) for item in found):
             return found
+    if text.lstrip().startswith('"') and '",' in text:
+        # Quoted inside the cell, as by Mailchimp: "vip","new".
+        return [item for item in map(trimmed, next(csv.reader([text], skipinitialspace=True), [])) if item]
     separator = ";" if ";" in text else "\n" if "\n" in text.strip() else "|" if "|" in text else ","
     return [item for item in (trimmed(part) for part in text.split(separator)) if item]

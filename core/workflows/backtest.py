@@ -13,7 +13,7 @@ from core.changes.past_states import meeting, states_after
 from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import ChangedPredicate, fields_of
 from core.entities import Entity
-from core.entities.zones import record_zone
+from core.entities.zones import record_zone, zone_among
 from core.errors import ConflictError
 from core.workflows import definition
 from core.workflows.models import Workflow, WorkflowExecution
@@ -36,7 +36,8 @@ def backtest(
     examples: int = EXAMPLES,
 ) -> dict[str, Any]:
     """Over the last `days` of changes: how many would have started a run, by day, on which records, and what
-    the actions would have been for some. Conditions see each record as the change left it.
+    the actions would have been for some. Conditions see each record as the change left
+    it; days are those of the user's zone.
 
     Raises ConflictError for a trigger that no change starts.
     """
@@ -47,7 +48,8 @@ def backtest(
         changes = _candidates(compiled.trigger, compiled.entity, compiled.settings, days)
         kept = _met(compiled.entity, compiled.conditions, changes[:MAX_CHANGES], user)
         shown = [_example(workflow, compiled, change, user) for change in kept[:examples]]
-    by_day = Counter(change.at.date().isoformat() for change in kept)
+        zone = zone_among(None, "", user)
+    by_day = Counter(change.at.astimezone(zone).date().isoformat() for change in kept)
     return {
         "days": days,
         "changes": min(len(changes), MAX_CHANGES),

@@ -117,11 +117,21 @@ class PipelineViewSet(ResourceViewSet):
 
 
 class StageViewSet(ResourceViewSet):
-    """Stages of pipelines, in their order."""
+    """Stages of pipelines, in their order.
+
+    Deleting one that holds deals takes `move_to`, the key of a stage of the same pipeline and outcome; one
+    that definitions name takes `force=true`.
+    """
 
     model = Stage
     queryset = Stage.objects.all()
     serializer_class = StageSerializer
-    allowed_query_params = FORCE
+    allowed_query_params = FORCE | {"destroy": frozenset(("force", "move_to"))}
     filterset_fields = ("pipeline", "key")
     ordering_fields = ("pipeline", "position", "name", "probability", "id")
+
+    def perform_destroy(self, instance: Stage) -> None:
+        key = self.request.query_params.get("move_to")
+        if key is not None:
+            operations.move_deals(instance, key)
+        super().perform_destroy(instance)

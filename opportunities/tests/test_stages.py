@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.changes.models import Change
-from opportunities.models import Opportunity, Stage
+from opportunities.models import Opportunity, Pipeline, Stage
 from opportunities.tests.factories import OpportunityFactory, PipelineFactory
 
 pytestmark = pytest.mark.django_db
@@ -422,3 +422,23 @@ def test_a_closed_stage_is_certain(admin, pipeline, flag, certain):
     assert admin.patch(f"/api/v1/stages/{made['id']}/", {"probability": 5}).status_code == 400
     with pytest.raises(IntegrityError), transaction.atomic():
         Stage.objects.filter(pk=made["id"]).update(probability=5)
+
+
+def test_a_stage_with_deals_is_deleted_with_a_stage_to_move_them_to(admin):
+    pipeline = Pipeline.objects.get(is_default=True)
+    stage = pipeline.stages.get(key="proposal")
+    deal = OpportunityFactory(name="Big", pipeline=pipeline, stage="proposal")
+    address = f"/api/v1/stages/{stage.pk}/"
+    for query in ("", "?force=true"):
+        assert admin.delete(address + query).status_code == 409
+    for wrong in ("closed_won", "proposal", "nowhere", ""):
+        answer = admin.delete(f"{address}?move_to={wrong}")
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "move_to")
+    deal.refresh_from_db()
+    assert deal.stage == "proposal"
+    assert admin.delete(f"{address}?move_to=negotiation").status_code == 204
+    deal.refresh_from_db()
+    assert (deal.stage, deal.status, deal.probability) == ("negotiation", "open", 75)
+    assert not Stage.objects.filter(pk=stage.pk).exists()
+    change = Change.objects.filter(entity="opportunity", object_id=deal.pk).latest("id")
+    assert change.changes["stage"] == ["proposal", "negotiation"]

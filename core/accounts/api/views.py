@@ -33,6 +33,7 @@ _COUNTS = {"type": "object", "additionalProperties": {"type": "integer"}}
 HANDED_OVER = object_of(
     {
         "records": _COUNTS,
+        "fields": _COUNTS,
         "changed": {"type": "object", "additionalProperties": array_of(ID)},
         "kept": _COUNTS,
         "left": array_of(object_of({"field": TEXT, "code": TEXT, "message": TEXT})),
@@ -83,7 +84,8 @@ class UserViewSet(ResourceViewSet):
     def hand_over(self, request: Request, pk: str) -> Response:
         """Give all that a user has to another (`to`), or to the active members of a `team` in turn.
 
-        Records by owner and assignee, tasks, leads and deals while they are open; workflows and webhooks
+        Records by owner and assignee, tasks, leads and deals while they are open, and custom fields that
+        name them on such records (`fields`); workflows and webhooks
         that act in their name or name them; shared views. `kept` counts the closed records, `left` names what
         could not go.
         """

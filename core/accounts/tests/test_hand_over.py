@@ -3,6 +3,7 @@
 import pytest
 
 from contacts.tests.factories import CompanyFactory, ContactFactory
+from core.accounts.models import User
 from core.accounts.tests.factories import TeamFactory
 from core.conditions.models import SavedView
 from core.customization.tests.factories import CustomFieldFactory, SavedViewFactory
@@ -256,8 +257,14 @@ def test_the_admin_site_refuses_what_is_in_use(client, admin_user):
     custom_field(admin_user)
     pk = CustomField.objects.get().pk
     answer = client.post(f"/admin/core/customfield/{pk}/delete/", {"post": "yes"}, follow=True)
-    assert b"is in use by 3" in answer.content
+    assert b"is in use by 3. " in answer.content
+    assert b"uses it in" in answer.content
     assert CustomField.objects.filter(pk=pk).exists()
+    forced = f"/admin/core/customfield/{pk}/delete/?force=true"
+    assert forced.encode() in answer.content
+    client.post(forced, {"post": "yes"})
+    assert not CustomField.objects.filter(pk=pk).exists()
+    assert Workflow.objects.get().status == "paused"
 
 
 def test_a_view_of_what_is_gone_can_still_be_renamed(admin, admin_user):
@@ -267,3 +274,57 @@ def test_a_view_of_what_is_gone_can_still_be_renamed(admin, admin_user):
     answer = admin.patch(f"/api/v1/saved_views/{view.pk}/", {"name": "renamed"}, format="json")
     assert (answer.status_code, answer.json()["name"]) == (200, "renamed")
     assert admin.get("/api/v1/leads/", {"view": view.pk}).status_code == 400
+
+
+def test_custom_fields_that_name_a_user_are_searched_and_handed_over(admin, make_user):
+    leaver, receivers = make_user(), [make_user(), make_user()]
+    team = TeamFactory(name="Heirs")
+    User.objects.filter(pk__in=[user.pk for user in receivers]).update(team=team)
+    CustomFieldFactory(entity="lead", key="buyer", type="user")
+    CustomFieldFactory(entity="lead", key="note", type="number")
+    named = [LeadFactory(first_name=name, custom_fields={"buyer": leaver.pk, "note": 1}) for name in "abc"]
+    lost = LeadFactory(first_name="x", status="lost", lost_reason="price", custom_fields={"buyer": leaver.pk})
+    other = LeadFactory(first_name="y", custom_fields={"note": leaver.pk})
+    refused = admin.delete(f"{USERS}{leaver.pk}/")
+    assert (refused.status_code, issues(refused)) == (409, {"leads.custom_fields.buyer"})
+    body = admin.post(f"{USERS}{leaver.pk}/hand_over/", {"team": team.pk}, format="json").json()
+    assert (body["fields"], body["left"]) == ({"leads.custom_fields.buyer": 3}, [])
+    stored = [Lead.objects.get(pk=lead.pk).custom_fields for lead in named]
+    first, second = (user.pk for user in receivers)
+    assert stored == [{"buyer": pk, "note": 1} for pk in (first, second, first)]
+    assert Lead.objects.get(pk=lost.pk).custom_fields == {"buyer": leaver.pk}
+    assert Lead.objects.get(pk=other.pk).custom_fields == {"note": leaver.pk}
+    assert admin.delete(f"{USERS}{leaver.pk}/").status_code == 204
+
+
+def test_the_admin_site_finds_users_whatever_the_case_and_accents(client, admin_user, make_user):
+    admin_user.is_staff = True
+    admin_user.save()
+    client.force_login(admin_user)
+    for name in ("Zoë", "Émile", "Emil", "école"):
+        make_user(first_name="x", last_name=name)
+    page = client.get("/admin/core/user/", {"q": "emil"})
+    assert {user.last_name for user in page.context["cl"].result_list} == {"Emil", "Émile"}
+
+
+def test_lists_that_are_no_entitys_are_in_the_order_of_names_too(admin, client, admin_user, make_user):
+    names = ["Zoë", "école", "Émile", "Emil", "zebra"]
+    right = ["école", "Emil", "Émile", "zebra", "Zoë"]
+    users = [make_user(last_name=name) for name in names]
+    for name in names:
+        TeamFactory(name=name)
+    listed = admin.get(USERS, {"ordering": "last_name", "page_size": 100}).json()["results"]
+    pks = {user.pk for user in users}
+    assert [row["last_name"] for row in listed if row["id"] in pks] == right
+    teams = admin.get("/api/v1/teams/", {"ordering": "-name"}).json()["results"]
+    assert [row["name"] for row in teams if row["name"] in names] == right[::-1]
+    admin_user.is_staff = True
+    admin_user.save()
+    client.force_login(admin_user)
+    for name in names:
+        CompanyFactory(name=name)
+    columns = list(client.get("/admin/contacts/company/").context["cl"].list_display)
+    page = client.get("/admin/contacts/company/", {"o": str(columns.index("name"))})
+    assert [company.name for company in page.context["cl"].result_list] == right
+    exported = b"".join(admin.get("/api/v1/export/companies/?fields=name&ordering=name").streaming_content)
+    assert exported.decode().split()[1:] == right

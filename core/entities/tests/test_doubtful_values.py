@@ -109,6 +109,18 @@ def test_a_number_that_cannot_be_placed_is_kept_and_warned_of(admin):
     assert admin.patch(response["Location"], {"mobile": "12345"}).json()["warnings"][0]["field"] == "mobile"
 
 
+def test_a_bulk_change_warns_of_it_too(admin):
+    made = [admin.post(LEADS, {"last_name": name}).json()["id"] for name in "ab"]
+    body = {"ids": made, "action": "update", "data": {"phone": "06 12 34 56 78"}}
+    answer = admin.post(f"{LEADS}bulk_update/", body).json()
+    assert answer["updated"] == 2
+    assert [(w["field"], w["code"]) for w in answer["warnings"]] == [("phone", "kept_as_written")]
+    assert admin.get(f"{LEADS}{made[0]}/").json()["phone"] == "06 12 34 56 78"
+    given = body | {"data": {"phone": "06 12 34 56 78", "country": "France"}}
+    assert "warnings" not in admin.post(f"{LEADS}bulk_update/", given).json()
+    assert admin.get(f"{LEADS}{made[0]}/").json()["phone"] == "+33612345678"
+
+
 def test_numbers_are_read_where_their_writer_or_the_site_is(admin, admin_user, settings):
     assert admin.patch("/api/auth/me/", {"phone_region": "IT"}).status_code == 200
     admin_user.refresh_from_db()  # the client goes on with the user it was given

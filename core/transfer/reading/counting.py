@@ -7,6 +7,7 @@ cell in them (5" pipes), the file is read instead.
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -25,6 +26,11 @@ _BLANKS = b'\t\n\v\f\r\x1c\x1d\x1e\x1f "\x85\xa0\xc2\xe1\x9a\x80\xe2\xe3\xa8\xa9
 )
 # Characters looked at from the front of all rows at once; what is blank so far is then read by itself.
 LOOKED_AT = 64
+# What rows of sums between others begin with; the letters by which rows are chosen to be looked at.
+_SUBTOTAL = re.compile(
+    rb"[\s\",;|]*(grand|sub|running|zwischen|sous|tussen)[ -]?(total|sum|tota|totaa)", re.IGNORECASE
+)
+_FIRST = b' "sSgGrRzZtT'
 # Remarks under the table are among so many rows.
 LAST = 50
 
@@ -45,10 +51,16 @@ class RowCounter:
         self.blanks = 0
         self.header = header
         self.again = 0
+        # Whether rows of sums may stand between the others.
+        self.has_sums = False
         self.rest = b""
         # Whether the last cell was left open.
         self.open = False
         self.last: list[bytes] = []
+        self.first = np.zeros(256, dtype=bool)
+        self.first[list(_FIRST + delimiter.encode())] = True
+        self.second = np.zeros(256, dtype=bool)
+        self.second[list(b'uUoOrRwW "' + _FIRST + delimiter.encode())] = True
         self.blank = np.zeros(256, dtype=bool)
         self.blank[list(_BLANKS + delimiter.encode())] = True
         # What stands before a quote that opens a cell, or that is the second of two inside one.
@@ -98,8 +110,15 @@ class RowCounter:
         self.blanks += blanks
         if self.header and len(starts) and self.header in data:
             self.again += data.count(b"\n" + self.header, max(int(starts[0]) - 1, 0))
+        self.has_sums = self.has_sums or self._have_sums(data, found, starts)
         kept = zip(starts[-LAST:].tolist(), stops[-LAST:].tolist(), strict=True)
         self.last = [*self.last, *(data[start:stop] for start, stop in kept)][-LAST:]
+
+    def _have_sums(self, data: bytes, found: np.ndarray, starts: np.ndarray) -> bool:
+        """Whether one of the records begins like a row of sums."""
+        starts = starts[self.first[found[starts]]]
+        starts = starts[self.second[found[np.minimum(starts + 1, len(found) - 1)]]]
+        return any(_SUBTOTAL.match(data, start, start + LOOKED_AT) for start in starts.tolist())
 
     def _blanks(self, data: bytes, found: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> int:
         """How many records are blank, or remarks."""
@@ -154,8 +173,8 @@ def count_rows(
     file: BinaryIO, codec: str, delimiter: str, above: int, *, wide: bool, header: Sequence[str] = ()
 ) -> Counted | None:
     """The rows of the table below its first `above` records; blank ones and remarks at the end do not count.
-    `wide`: it has more than one column. None where only reading it tells: where its `header` comes again, or
-    rows follow a blank one, which may be another table."""
+    `wide`: it has more than one column. None where only reading it tells: where its `header` comes again,
+    where there are rows of sums, or rows follow a blank one, which may be another table."""
     begins = delimiter.join(header).encode("utf-8", "replace") if wide else b""
     counter = RowCounter(delimiter, above, begins)
     try:
@@ -166,7 +185,7 @@ def count_rows(
         return None
     finally:
         file.seek(0)
-    if counter.again or (wide and counter.blanks > counter.blanks_at_end()):
+    if counter.again or counter.has_sums or (wide and counter.blanks > counter.blanks_at_end()):
         return None
     return Counted(counter.rows - counter.remarks(wide=wide), counter.open)
 

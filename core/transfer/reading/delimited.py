@@ -52,8 +52,10 @@ def _shape(rows: list[Numbered], index: int | None, codec: str, found: Dialect, 
     names = layout.names_of(head, width)
     above = skipped if index is None else rows[index][0]
     below = above
-    if index is not None and index + 1 < len(rows) and layout.is_header_again(head, rows[index + 1][2]):
-        below = rows[index + 1][0]
+    if index is not None and index + 1 < len(rows):
+        row = rows[index + 1]
+        if layout.is_header_again(head, row[2]) or layout.is_ruler(row[2]):
+            below = row[0]
     return Shape(
         format="csv",
         headers=names,

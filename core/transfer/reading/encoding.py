@@ -32,6 +32,8 @@ _MULTI_BYTE = ["cp932", "gb18030", "big5", "cp949"]
 # So much more plausible than what is likelier before it an encoding must be.
 MARGIN = 0.05
 SURE = 0.7
+# Strays for each character of UTF-8 in a Western text.
+FEW_STRAYS = 10
 _SEQUENCE = re.compile(b"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _HIGH = bytes(range(128))
 # A byte that is none of the encoding stands in the text as a character of this private area until its row is
@@ -100,8 +102,7 @@ def errors_of(codec: str, file: BinaryIO, seen: Scan) -> str:
     if codec in ("utf-8", "utf-8-sig"):
         if seen.not_utf8_at is None:
             return "strict"
-        file.seek(max(0, seen.not_utf8_at - SAMPLE // 4))
-        return STRAY if _is_mostly_utf8(file.read(SAMPLE)) else "strict"
+        return STRAY if _is_utf8_but_for_strays(_around(file, seen.not_utf8_at)) else "strict"
     return STRAY if codecs.lookup(codec).name in _HOLED else "strict"
 
 
@@ -134,9 +135,8 @@ def _without_mark(file: BinaryIO) -> str | None:
 
 def _eight_bit(file: BinaryIO, at: int) -> str:
     """Judged from what surrounds the first byte that is no UTF-8: UTF-8 all the same where most of it is."""
-    file.seek(max(0, at - SAMPLE // 4))
-    sample = file.read(SAMPLE)
-    if _is_mostly_utf8(sample):
+    sample = _around(file, at)
+    if _is_utf8_but_for_strays(sample):
         return "utf-8"
     scores = {
         name: plausibility(text.replace("\ufffd", ""))
@@ -150,12 +150,28 @@ def _eight_bit(file: BinaryIO, at: int) -> str:
     return found.encoding if found is not None and _sounds(sample, found.encoding) else best
 
 
-def _is_mostly_utf8(sample: bytes) -> bool:
+def _around(file: BinaryIO, at: int) -> bytes:
+    file.seek(max(0, at - SAMPLE // 4))
+    return file.read(SAMPLE)
+
+
+def _is_utf8_but_for_strays(sample: bytes) -> bool:
     """Whether a text is UTF-8 but for stray bytes: by chance hardly two bytes of an 8-bit text look like a
-    character of it."""
+    character of it, and in a Western one the pairs that do are hardly ever written (Ã«). So there a few
+    characters of UTF-8 among many strays are enough: two files were put together."""
     valid = _SEQUENCE.findall(sample)
-    high = len(sample.translate(None, _HIGH))
-    return len(valid) > high - sum(map(len, valid))
+    strays = len(sample.translate(None, _HIGH)) - sum(map(len, valid))
+    if len(valid) > strays:
+        return True
+    is_western = all(len(found) == 2 and found[:1] in b"\xc2\xc3" for found in valid)
+    return len(valid) > 1 and is_western and len(valid) * FEW_STRAYS >= strays and _is_western(sample)
+
+
+def _is_western(sample: bytes) -> bool:
+    """Whether what is no UTF-8 in a sample reads as Western European text."""
+    rest = _SEQUENCE.sub(b"", sample)
+    scores = {name: plausibility(_decoded(rest, name).replace("\ufffd", "")) for name in _SINGLE_BYTE}
+    return scores["cp1252"] + MARGIN >= max(scores.values())
 
 
 def _decoded(sample: bytes, name: str) -> str:

@@ -20,41 +20,52 @@ class RecordFilter:
         self.headers = list(shape.header_cells)
         self.first_header = self.headers[0] if self.headers else ""
         self.left_out: dict[str, list[int]] = {}
+        # What is doubtful about the row of a line.
+        self.doubts: dict[int, str] = {}
         self.last_line = 0  # of a record
+        self.last_cells: list[str] = []
+        self.kept = self.blanks = 0
 
     def records(self, source: Iterator[Numbered]) -> Iterator[Numbered]:
         """The records below the headers. What may be a remark is held back until it is known whether a row
         follows it, and what may begin another table until the next row."""
         held: list[Numbered] = []
         maybe: Numbered | None = None
-        follows_blank = False
+        follows_blank = is_below_blank = False
         for record in dropwhile(lambda record: record[0] <= self.shape.first_row, source):
             if not (held or follows_blank or maybe) and layout.is_ordinary(record[2], self.first_header):
-                self.last_line = record[1]
+                self.last_line, self.last_cells = record[1], record[2]
+                self.kept += 1
                 yield record
                 continue
             if self._is_blank(record[2]):
                 follows_blank = True
+                self.blanks += 1
                 continue
-            if maybe is not None and self._begins_table(maybe, record):
+            if maybe is not None and layout.begins_table(maybe[2], record[2], self.last_cells, self.width):
+                self._leave_out("another table begins there", maybe[1])
                 maybe = None
                 break
             if maybe is not None:
-                yield from (*held, maybe)
+                yield from self._rows_after_all(held)
+                yield self._doubtful_headers(maybe)
                 held, maybe = [], None
-            if self._is_remark(record[2]):
+            is_below_blank = follows_blank or (is_below_blank and bool(held))
+            if self._is_remark(record[2]) or (is_below_blank and self._stands_alone(record[2])):
                 held.append(record)
-            elif follows_blank and self._may_begin_table(record[2]):
+            elif follows_blank and layout.may_be_headers(record[2], self.width):
                 maybe = record
             elif not self._is_header_again(record):
-                yield from held
+                yield from self._rows_after_all(held)
                 held = []
+                self.last_cells = record[2]
+                self.kept += 1
                 yield record
             follows_blank = False
         if maybe is not None:
-            yield from (*held, maybe)
+            yield from (*self._rows_after_all(held), maybe)
             held = []
-        self._leave_out_remarks(held)
+        yield from self._end(held)
 
     def _is_blank(self, cells: list[str]) -> bool:
         if not cells or not any(cells) or not any(map(str.strip, cells)):
@@ -64,14 +75,34 @@ class RecordFilter:
     def _is_remark(self, cells: list[str]) -> bool:
         return self.width > 1 and layout.is_footer(cells)
 
-    def _may_begin_table(self, cells: list[str]) -> bool:
-        return self.width > 1 and len(layout.trimmed(cells)) != self.width
+    def _stands_alone(self, cells: list[str]) -> bool:
+        return self.width > 2 and layout.stands_alone(cells)
 
-    def _begins_table(self, headers: Numbered, record: Numbered) -> bool:
-        if not layout.begins_table(headers[2], record[2], self.width):
-            return False
-        self._leave_out("another table begins there", headers[1])
-        return True
+    def _rows_after_all(self, held: list[Numbered]) -> Iterator[Numbered]:
+        """What was held back and is followed by rows of the table: rows too, but for subtotals."""
+        for record in held:
+            if layout.is_subtotal(record[2]):
+                self._leave_out("a row of sums", record[1])
+                continue
+            if self._is_remark(record[2]):
+                self.doubts[record[1]] = f"Line {record[1]} looks like a row of sums or a remark."
+            yield record
+
+    def _end(self, held: list[Numbered]) -> Iterator[Numbered]:
+        """What nothing follows: lines of their own below a blank one are a remark where one of them is."""
+        if any(self._is_remark(record[2]) for record in held):
+            for record in held:
+                self._leave_out("a remark below the table", record[1])
+            return
+        for record in held:
+            self.doubts[record[1]] = f"Line {record[1]} stands alone below a blank line: is it a remark?"
+            yield record
+
+    def _doubtful_headers(self, record: Numbered) -> Numbered:
+        """A row of words below a blank line; where blank lines are common it is one like the others."""
+        if self.kept >= self.blanks * 2 and len(layout.trimmed(record[2])) == self.width:
+            self.doubts[record[1]] = f"Line {record[1]} may be the headers of another table."
+        return record
 
     def _is_header_again(self, record: Numbered) -> bool:
         cells, known = record[2], self.headers
@@ -80,10 +111,6 @@ class RecordFilter:
             return True
         self.last_line = record[1]
         return False
-
-    def _leave_out_remarks(self, held: list[Numbered]) -> None:
-        for record in held:
-            self._leave_out("a remark below the table", record[1])
 
     def _leave_out(self, reason: str, line: int) -> None:
         self.left_out.setdefault(reason, []).append(line)

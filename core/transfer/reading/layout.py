@@ -11,8 +11,8 @@ Row = Sequence[str]
 _VALUE = re.compile(r"^[\s$€£¥+-]*[\d.,:/\sTZ%-]*\d[\d.,:/\sTZ%-]*$|@[^\s@]+\.\w+|^https?://")
 # What begins a row of sums or of remarks, however many cells it fills.
 _SUM = re.compile(
-    r"\s*((grand|sub|running)[ -]?)?"
-    r"(total|sum|summe|gesamt(summe)?|somme|totale|totaal|suma|total général|итого)s?\b[\s:.]*$",
+    r"\s*((grand|sub|running|sous|zwischen|tussen)[ -]?)?"
+    r"(total|sum|summe|gesamt(summe)?|somme|totale|totaal|totaux|suma|total général|итого)s?\b[\s:.]*$",
     re.IGNORECASE,
 )
 _REMARK = re.compile(
@@ -22,6 +22,13 @@ _REMARK = re.compile(
     r"source:|disclaimer|all rights reserved|\d+ (rows?|records?) (selected|returned|exported|total))",
     re.IGNORECASE,
 )
+# One that no record is called by: it stands between the rows of a table as well as below them.
+_SUBTOTAL = re.compile(
+    r"\s*((grand|sub|running)[ -]?totals?|sub[ -]?sums?|zwischensummen?|sous[ -]?tota(l|ux)|"
+    r"subtotaa?le?s?|tussentotaal)\b[\s:.]*$",
+    re.IGNORECASE,
+)
+_RULER = re.compile(r"[\s+|=_:-]*[=_-]{2}[\s+|=_:-]*$")
 _NUMBER = re.compile(r"^[\s$€£¥()+-]*[\d.,\s]*\d[\d.,\s]*[%)]?\s*[$€£¥A-Z]{0,3}$")
 END_OF_FILE = "\x1a"
 # Either of both, or what may be one with a blank before it.
@@ -116,6 +123,22 @@ def is_ordinary(cells: Row, first_header: str) -> bool:
     )
 
 
+def is_subtotal(cells: Row) -> bool:
+    """Whether a row is one of sums wherever it stands: `Subtotal,,300`."""
+    filled = [cell[:LOOKED_AT_CHARS] for cell in cells if cell.strip()]
+    return len(filled) > 1 and bool(_SUBTOTAL.match(filled[0])) and all(map(_NUMBER.match, filled[1:]))
+
+
+def is_ruler(cells: Row) -> bool:
+    """Whether a row is a line drawn below headers: `----+-----`, `---,---`."""
+    return any(cells) and all(_RULER.match(cell[:LOOKED_AT_CHARS]) for cell in cells if cell.strip())
+
+
+def stands_alone(cells: Row) -> bool:
+    """Whether only the first cell of a row is filled."""
+    return len(trimmed(cells)) == 1
+
+
 def is_footer(cells: Row) -> bool:
     """Whether a row under the table is none of its records: a remark, or a row of sums."""
     first = cells[0][:LOOKED_AT_CHARS]
@@ -125,10 +148,12 @@ def is_footer(cells: Row) -> bool:
     filled = [cell[:LOOKED_AT_CHARS] for cell in filled]
     if len(filled) == 1:
         return bool(_FOOTER.search(filled[0]) or _REMARK.match(filled[0]))
-    if not filled or not cells[0].strip():
+    if not filled:
         return False
     if _SUM.match(filled[0]):
         return all(_NUMBER.match(cell) for cell in filled[1:])
+    if not cells[0].strip():
+        return False
     # A sentence that was cut at its commas.
     return bool(_REMARK.match(filled[0])) and len(trimmed(cells)) == len(filled) <= 3
 
@@ -145,10 +170,27 @@ def _squeezed(text: str) -> str:
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
-def begins_table(headers: Row, below: Row, width: int) -> bool:
-    """Whether two rows after a blank one are the beginning of another table: headers, as wide as the row
-    below them and not as wide as this table."""
-    names, values = trimmed(headers), trimmed(below)
-    if len(names) < 2 or len(names) == width or len(values) == width or looks_like_values(names):
+def may_be_headers(cells: Row, width: int) -> bool:
+    """Whether a row after a blank one may be the headers of another table: words, each there once."""
+    names = trimmed(cells)
+    if width < 2 or len(names) < 2 or looks_like_values(names):
         return False
-    return all(cell.strip() for cell in names) and len(names) - 1 <= len(values) <= len(names)
+    words = [cell.strip().casefold() for cell in names]
+    return all(words) and len(set(words)) == len(words) and not any(map(_VALUE.search, names))
+
+
+def begins_table(headers: Row, below: Row, above: Row, width: int) -> bool:
+    """Whether two rows after a blank one are the beginning of another table: headers, as wide as the row
+    below them, and either not as wide as this table, or words where several columns of the row above or
+    below hold numbers, dates or addresses."""
+    names, values = trimmed(headers), trimmed(below)
+    if not len(names) - 1 <= len(values) <= len(names):
+        return False
+    if len(names) != width and len(values) != width:
+        return True
+    typed = [column for column in zip(above, below, strict=False) if any(map(_is_value, column))]
+    return len(names) == width and len(typed) > 1
+
+
+def _is_value(cell: str) -> bool:
+    return bool(_VALUE.search(cell[:LOOKED_AT_CHARS]))

@@ -42,6 +42,8 @@ class Table:
         self.width = len(shape.headers)
         # Warnings about what was left out or is in doubt, by the rows that were read last.
         self.notes: list[dict[str, Any]] = []
+        # Doubts about whether a line is a row, by line.
+        self.doubts: dict[int, str] = {}
         self.is_doubtful = shape.decoding != "strict"
         self.delimiter = shape.delimiter if self.width > 1 else ""
 
@@ -87,6 +89,8 @@ class Table:
             chunk.doubts[len(chunk)] = (
                 f"A cell of line {line} holds what looks like further rows: was a quote left open there?"
             )
+        if self.doubts and line in self.doubts:
+            chunk.doubts[len(chunk)] = self.doubts[line]
         chunk.numbers.append(number)
         chunk.lines.append(line)
         chunk.rows.append(cells)
@@ -94,6 +98,7 @@ class Table:
     def records(self) -> Iterator[delimited.Numbered]:
         """Records of the table; what stands between and below them and is none is told in `notes`."""
         found = RecordFilter(self.shape)
+        self.doubts = found.doubts
         yield from found.records(self._source())
         self.notes = found.notes()
 

@@ -68,6 +68,43 @@ def test_the_first_of_several_tables_is_read_and_the_others_named():
     assert (len(rows), notes) == (3, [])
 
 
+def test_another_table_of_the_same_width_is_known_by_its_values():
+    table = "name,city,age\nAda,Rome,5\nBob,Bern,6\n\n"
+    _, rows, notes, doubts = read(table + "product,price,qty\nPen,3,1\nInk,5,2\n")
+    assert (len(rows), notes, doubts) == (2, [("left_out", [5])], {})
+    # Words alone do not tell; they are doubted, unless blank lines stand everywhere.
+    _, rows, notes, doubts = read("name,city\nAda,Rome\nBob,Bern\n\nProduct,Colour\nPen,red\n")
+    assert (len(rows), notes, list(doubts)) == (4, [], [5])
+    _, rows, notes, doubts = read("name,city\nAda,Rome\n\nBob,Bern\n\nEve,Ulm\n")
+    assert (len(rows), notes, doubts) == (3, [], {})
+
+
+@pytest.mark.parametrize("sums", ["Subtotal,,3", "Sub-total:,,3", ",,Subtotal,3"[1:], "Zwischensumme,,3"])
+def test_sums_between_the_rows_are_left_out_and_named(sums):
+    _, rows, notes, doubts = read(f"name,city,amount\nAda,Rome,3\n{sums}\nBob,Bern,4\nTotal,,7\n")
+    assert (rows, doubts) == ([["Ada", "Rome", "3"], ["Bob", "Bern", "4"]], {})
+    assert notes == [("left_out", [3]), ("left_out", [5])]
+
+
+def test_a_total_between_the_rows_may_be_a_company_and_is_doubted():
+    _, rows, notes, doubts = read("name,city,amount\nAda,Rome,3\nTotal,,7\nBob,Bern,4\n")
+    assert (len(rows), notes, list(doubts)) == (3, [], [3])
+
+
+def test_lines_of_their_own_below_the_table_are_a_remark_where_one_of_them_is():
+    table = "name,city,amount\nAda,Rome,3\nBob,Bern,4\n\nLeads by source\n"
+    _, rows, notes, doubts = read(table + "Copyright (c) 2024 Acme\nAcme\n")
+    assert (len(rows), notes, doubts) == (2, [("left_out", [5, 6, 7])], {})
+    _, rows, notes, doubts = read(table)
+    assert (len(rows), notes, list(doubts)) == (3, [], [5])
+
+
+@pytest.mark.parametrize("line", ["-----+------", "----|-----", "|---|---|"])
+def test_a_line_drawn_below_the_headers_is_no_row(line):
+    _, rows, notes, _ = read(f"name|city\n{line}\nAda|Rome\nBob|Bern\n")
+    assert (rows, notes) == ([["Ada", "Rome"], ["Bob", "Bern"]], [])
+
+
 @pytest.mark.parametrize(
     ("text", "cells"),
     [
@@ -110,6 +147,13 @@ def test_one_stray_byte_puts_its_line_in_doubt_and_no_other():
     assert list(doubts) == [3]
     _, rows, _, doubts = read("name,city\nJosé,Málaga\nJürgen,Zürich\n".encode("cp1252") + b"B\x81b,Rome\n")
     assert (rows[0], rows[2][1], list(doubts)) == (["José", "Málaga"], "Rome", [4])
+
+
+def test_two_files_put_together_are_read_each_by_its_encoding():
+    content = "name,city\nZoë,Malmö\n".encode() + "Jürgen,München\nÄnne,Köln\nRenée,Genève\n".encode("cp1252")
+    _, rows, _, doubts = read(content)
+    assert rows == [["Zoë", "Malmö"], ["Jürgen", "München"], ["Änne", "Köln"], ["Renée", "Genève"]]
+    assert list(doubts) == [3, 4, 5]
 
 
 def test_rows_swallowed_by_quotes_are_doubted():

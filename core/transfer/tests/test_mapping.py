@@ -6,6 +6,7 @@ import io
 import pytest
 
 from core.entities import entities
+from core.errors import InvalidError
 from core.transfer.options import parse
 from core.transfer.planning import plan
 from core.transfer.reading import open_table
@@ -41,6 +42,14 @@ def by_header(header, entity="lead", value="Some thing"):
         ("Attendee Email Address", "lead", "email"),
         ("Mobile No.", "lead", "mobile"),
         ("Customer City", "lead", "city"),
+        ("Person - Phone - Mobile", "contact", "mobile"),
+        ("★ First Name *", "lead", "first_name"),
+        ("Last Name (required)", "lead", "last_name"),
+        ("# Employees", "lead", "company_size"),
+        ("Deal - Contact person", "opportunity", "contact"),
+        ("Deal - Status", "opportunity", "status"),
+        ("Unsubscribed Time", "contact", "do_not_contact"),
+        ("Marketing Consent", "contact", "opt_in"),
         ("☎ Contact", "lead", "phone"),
         ("📧", "lead", "email"),
         ("البريد الإلكتروني", "lead", "email"),
@@ -113,3 +122,21 @@ def test_the_status_of_a_mailing_list_is_about_wanting_mail(entity):
     assert found["Status"] == "do_not_contact"
     found = mapped("Email,Status\na@x.example,new\nb@x.example,Unsubscribed\n", entity)
     assert found["Status"] == ("status" if entity == "lead" else None)
+
+
+@pytest.mark.parametrize("entity", ["lead", "company"])
+def test_ids_beside_names_alone_are_refused_until_somebody_says_whose_they_are(entity):
+    name = "first_name" if entity == "lead" else "name"
+    with pytest.raises(InvalidError) as refused:
+        mapped(f"id,{name},email\n1,Ada,a@x.example\n", entity)
+    assert [(i.field, i.code) for i in refused.value.issues] == [("mapping", "ambiguous_id")]
+    assert mapped("id,first_name,lead_score\n1,Ada,5\n")["id"] == "id"
+    assert mapped("id,notes\n1,Ada\n")["id"] == "id"
+    assert mapped("id,first_name,gender\n1,Ada,f\n")["id"] == "external_id"
+
+
+def test_the_answers_of_a_mailing_list_are_known_by_its_words():
+    headers = "Email,Email Marketing Consent,Email Suppressions"
+    text = f"{headers}\na@x.de,NEVER_SUBSCRIBED,\nb@x.de,SUBSCRIBED,HARD_BOUNCE\n"
+    found = mapped(text, "contact")
+    assert found["Email Marketing Consent"] == found["Email Suppressions"] == "do_not_contact"

@@ -2,6 +2,7 @@
 
 import io
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
@@ -263,6 +264,14 @@ def test_a_lost_record_without_a_reason_comes_in(load):
         ("Status", "Bounced", True),
         ("Status", "inactive subscriber", True),
         ("Status", "new", False),
+        ("Subscribed", "FALSE", True),
+        ("Subscribed", "TRUE", False),
+        ("Accepts Email Marketing", "no", True),
+        ("GDPR opt-in", "0", True),
+        ("Marketing Consent", "nein", True),
+        ("Marketing Consent", "since 2020", False),
+        ("Email opt-in,SMS opt-in", "yes,no", True),
+        ("Unsubscribed Time", "2024-01-01 10:00:00", True),
     ],
 )
 def test_an_opt_out_in_any_column_counts(load, headers, cells, opted_out):
@@ -332,6 +341,49 @@ def test_a_closed_deals_close_date_is_its_actual_one(load):
     later = timezone.now().date() + timedelta(days=30)
     load(f"name,stage,expected_close_date\nC,closed_won,{later}\n", "opportunity")
     assert Opportunity.objects.get(name="C").actual_close_date <= timezone.now().date()
+
+
+@pytest.mark.parametrize(
+    ("status", "stage", "stored", "closed_on"),
+    [
+        ("Won", "Qualified", "closed_won", date(2024, 1, 5)),
+        ("Lost", "Qualified", "closed_lost", date(2024, 1, 5)),
+        ("Won", "Closed won", "closed_won", date(2024, 1, 5)),
+        ("Open", "Qualified", "qualification", None),
+        ("", "Qualified", "qualification", None),
+        ("Won", "", "closed_won", date(2024, 1, 5)),
+    ],
+)
+def test_a_deal_that_ended_is_in_a_stage_of_its_kind(load, status, stage, stored, closed_on):
+    names = ("ID", "Title", "Value", "Stage", "Status", "Expected close date", "Won time")
+    head = ",".join(f"Deal - {name}" for name in names)
+    won_at = "2024-01-05 10:00:00" if closed_on else ""
+    text = f"{head}\n1,Big,1000,{stage},{status},2024-02-10,{won_at}\n"
+    for expected in ("created", "unchanged"):
+        assert load(text, "opportunity", duplicates="update")[0][expected] == 1
+    deal = Opportunity.objects.get()
+    assert (deal.stage, deal.actual_close_date) == (stored, closed_on)
+
+
+def test_what_an_own_export_says_of_the_status_is_what_its_stage_says(load):
+    load("external_id,name,stage\nx1,Big,closed_won\n", "opportunity")
+    pk = Opportunity.objects.get().pk
+    load(f"id,name,stage,status,owner\n{pk},Big,negotiation,won,\n", "opportunity", duplicates="update")
+    assert Opportunity.objects.get().stage == "negotiation"
+
+
+def test_tags_that_are_quoted_inside_their_cell_are_tags(load):
+    load('last_name,tags\nA,"""vip"",""new one"""\nB,a;b\n')
+    tags = Lead.objects.order_by("last_name").values_list("tags", flat=True)
+    assert list(tags) == [["vip", "new one"], ["a", "b"]]
+
+
+@pytest.mark.parametrize(("mark", "amount"), [(";", "1000.00"), (",", "1.00")])
+def test_points_between_three_digits_are_read_by_the_delimiter_and_said(load, mark, amount):
+    load(f"last_name{mark}estimated_value\nA{mark}1.000\n")
+    assert str(Lead.objects.get().estimated_value.normalize().quantize(Decimal("0.01"))) == amount
+    [note] = [n["message"] for n in load.notes if n["code"] == "ambiguous_numbers"]
+    assert note.startswith('"estimated_value": 1.000 is read as 1')
 
 
 def test_a_column_that_mixes_day_and_month_is_refused_unless_a_format_is_given(load):

@@ -30,9 +30,9 @@ def targets(made):
     return {m.header: m.target and m.target.name for m in made.mapped}
 
 
-def post(client, text, path="", **form):
+def post(client, text, path="", resource="leads", **form):
     file = SimpleUploadedFile("t.csv", text.encode())
-    return client.post(f"/api/v1/import/leads/{path}", {"file": file, **form}, format="multipart")
+    return client.post(f"/api/v1/import/{resource}/{path}", {"file": file, **form}, format="multipart")
 
 
 @pytest.mark.parametrize(
@@ -116,3 +116,21 @@ def test_it_is_kept_in_a_field_somebody_made_for_it(planned, admin):
     lead = Lead.objects.get()
     assert lead.custom_fields["since"].startswith("2019-03-02T10:15")
     assert lead.external_id == "7"
+
+
+def test_a_preview_names_required_custom_fields_that_nothing_gives(admin):
+    CustomFieldFactory(entity="contact", key="region", type="text", required=True)
+    CustomFieldFactory(entity="contact", key="size", type="number", required=True, default=5)
+    CustomFieldFactory(entity="company", key="vat", type="text", required=True)
+    text = "first_name,last_name,company\nAda,Byron,Acme\n"
+
+    def preview(text=text, **form):
+        return post(admin, text, "preview/", "contacts", **form).json()
+
+    assert preview()["missing_required"] == ["custom_fields.region"]
+    assert preview(default_values='{"custom_fields.region": "EMEA"}')["missing_required"] == []
+    assert preview(text.replace("company", "region"))["missing_required"] == []
+    warnings = preview(create_missing="true")["warnings"]
+    found = [w["message"] for w in warnings if w["code"] == "create_missing"]
+    assert found == ["A new company needs custom_fields.vat too: rows fail that name none that is there."]
+    assert post(admin, text, resource="contacts").status_code == 400

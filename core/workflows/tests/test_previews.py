@@ -2,13 +2,16 @@
 
 import random
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.apps import apps
 from django.db import DatabaseError
 from django.utils import timezone
 
+from core.accounts.models import User
 from core.accounts.tests.factories import TeamFactory
+from core.changes.models import Change
 from core.mail.tests.factories import EmailTemplateFactory
 from core.tests.receiver import receiver
 from core.workflows import preview
@@ -196,6 +199,18 @@ def test_a_backtest_names_just_the_changes_that_a_live_workflow_ran_for(
     assert (answer["runs"], answer["records"]) == (len(ran), len({pk for _, pk in ran}))
     assert [(e["change_id"], e["object_id"]) for e in answer["examples"]] == ran[:10]
     assert sum(answer["by_day"].values()) == len(ran)
+
+
+def test_a_backtest_counts_days_where_the_user_is(admin, admin_user, make_lead):
+    User.objects.filter(pk=admin_user.pk).update(time_zone="Pacific/Kiritimati")
+    pk = draft(admin, [("stop", {})])
+    make_lead(first_name="Ada")
+    answer = admin.post(f"/api/v1/workflows/{pk}/backtest/", {"days": 1}).json()
+    made = Change.objects.filter(entity="lead").latest("id").at
+    assert answer["by_day"] == {made.astimezone(ZoneInfo("Pacific/Kiritimati")).date().isoformat(): 1}
+    User.objects.filter(pk=admin_user.pk).update(time_zone="Pacific/Pago_Pago")
+    answer = admin.post(f"/api/v1/workflows/{pk}/backtest/", {"days": 1}).json()
+    assert answer["by_day"] == {made.astimezone(ZoneInfo("Pacific/Pago_Pago")).date().isoformat(): 1}
 
 
 def test_a_backtest_shows_what_would_have_been_done_and_does_nothing(admin, make_lead):
