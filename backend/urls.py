@@ -16,10 +16,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^api/docs/?$", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("api/", include("core.api.urls")),
     re_path(r"^password/?$", password_page.page, name="password"),
     re_path(r"^push/?$", push_page.page, name="push"),
     re_path(r"^push/worker\.js$", push_page.worker, name="push-worker"),
-    path("api/", include("core.api.urls")),
     # Where the API's pages send people to sign in and out.
     path("pages/", include((SIGN_IN, "rest_framework"))),
     path("admin/", admin.site.urls),

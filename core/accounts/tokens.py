@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from django.conf import settings
+from django.utils import timezone
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import Token
@@ -81,7 +82,23 @@ class RefreshToken(CrmToken):
 
 
 def read_access(text: str) -> AccessToken:
-    """A checked access token. Raises TokenRefusedError."""
+    """A checked access token. Raises TokenRefusedError.
+
+    A client sends the same token with each of its requests: its signature and its claims are checked once,
+    whether it has expired each time. Whether its session still lives is the session row's to say.
+    """
+    _refuse_long(text)
+    token = _checked_access(text, settings.JWT_SIGNING_KEY, settings.JWT_AUDIENCE, settings.JWT_ISSUER)
+    try:
+        token.check_exp(current_time=timezone.now())
+    except TokenError as error:
+        raise TokenRefusedError("The token is not valid or has expired.") from error
+    return token
+
+
+@lru_cache(maxsize=2_000)
+def _checked_access(text: str, key: str, audience: str, issuer: str) -> AccessToken:
+    """What was refused is not kept: lru_cache keeps no exceptions."""
     return _read(AccessToken, text)
 
 
@@ -90,9 +107,13 @@ def read_refresh(text: str) -> RefreshToken:
     return _read(RefreshToken, text)
 
 
-def _read(kind: type[TokenKind], text: str) -> TokenKind:
+def _refuse_long(text: str) -> None:
     if len(text) > MAX_LENGTH:
         raise TokenRefusedError("This is no token of ours.")
+
+
+def _read(kind: type[TokenKind], text: str) -> TokenKind:
+    _refuse_long(text)
     try:
         return kind(text)  # type: ignore[arg-type]  # the stubs know no token by its text
     except TokenError as error:

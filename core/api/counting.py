@@ -46,8 +46,8 @@ def ids_and_count(
     if not selects:
         return [], Count(start)
     alias = rows.db
-    expected = estimate(alias, *selects[0]) if len(selects) == 1 else 0
-    far = expected > conf.COUNT_LIMIT * FAR_BEYOND
+    expected = estimate(alias, *selects[0]) if len(selects) == 1 else None
+    far = (expected or 0) > conf.COUNT_LIMIT * FAR_BEYOND
     counting, more = ("NULL", []) if far else _bounded(selects)
     sql, params = _place(rows, orders, selects, start, start + size + 1, searched=searched)
     ids, counted = _row(
@@ -60,8 +60,8 @@ def ids_and_count(
     if len(ids) <= size:
         return ids, Count(start + len(ids))
     if far:
-        return ids, Count(max(expected, start + len(ids)), estimated=True)
-    return ids, _judged(rows, counted, start + len(ids))
+        return ids, Count(max(expected or 0, start + len(ids)), estimated=True)
+    return ids, _judged(rows, counted, start + len(ids), expected)
 
 
 def _place(
@@ -99,11 +99,13 @@ def estimate(alias: str, sql: str, params: Sequence[Any]) -> int:
     return int(parsed[0]["Plan"]["Plan Rows"])
 
 
-def _judged(rows: QuerySet, counted: int, seen: int) -> Count:
+def _judged(rows: QuerySet, counted: int, seen: int, expected: int | None = None) -> Count:
+    """`expected` is what the planner was asked for already, if it was."""
     if counted <= conf.COUNT_LIMIT:
         return Count(counted)
-    select = _select(rows)
-    expected = estimate(rows.db, *select) if select else 0
+    if expected is None:
+        select = _select(rows)
+        expected = estimate(rows.db, *select) if select else 0
     return Count(max(expected, conf.COUNT_LIMIT + 1, seen), estimated=True)
 
 

@@ -8,7 +8,7 @@ from rest_framework.filters import BaseFilterBackend, OrderingFilter, SearchFilt
 from rest_framework.request import Request
 
 from core.access import VisibleQuerySet
-from core.api.filtersets import ResourceFilterSet
+from core.api.filtersets import filterset_of_fields
 from core.api.parameters import PAGES
 from core.api.querying import ordered
 from core.conditions.filters import EntityFilterSet
@@ -70,7 +70,13 @@ class ResourceFilterBackend(DjangoFilterBackend):
     `parameters` names what the view reads itself; all others are refused.
     """
 
-    filterset_base = ResourceFilterSet
+    def get_filterset_class(self, view: Any, queryset: QuerySet | None = None) -> Any:
+        """The library's makes a class of `filterset_fields` at each request."""
+        fields = tuple(view.filterset_fields)
+        if getattr(view, "filterset_class", None) or not fields or queryset is None:
+            return super().get_filterset_class(view, queryset)
+        model: Any = queryset.model
+        return filterset_of_fields(model, fields)
 
     def filter_queryset(self, request: Request, queryset: QuerySet, view: Any) -> QuerySet:
         filterset = self.get_filterset(request, queryset, view)

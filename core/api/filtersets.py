@@ -1,11 +1,12 @@
 """FilterSets of what is no entity: a model's fields by equality, several values meaning any of them."""
 
+from functools import cache
 from typing import Any
 
-import django_filters
 from django.db.models import QuerySet
+from django_filters.filterset import FilterSetMetaclass
 
-from core.conditions.filters import TypedFilter
+from core.conditions.filters import ParameterFilterSet, TypedFilter
 from core.entities.columns import column
 from core.errors import FieldIssue, InvalidError
 
@@ -20,7 +21,7 @@ class EqualsFilter(TypedFilter):
         return qs.filter(**{f"{self.field_name}__in": value}) if value else qs
 
 
-class ResourceFilterSet(django_filters.FilterSet):
+class ResourceFilterSet(ParameterFilterSet):
     """Filters made from `Meta.model` and `Meta.fields`, their values read as strictly as a record's.
 
     Further ones are declared as TypedFilter or by hand.
@@ -42,3 +43,10 @@ class ResourceFilterSet(django_filters.FilterSet):
         if issues:
             raise InvalidError(issues)
         return self.qs
+
+
+@cache
+def filterset_of_fields(model: Any, fields: tuple[str, ...]) -> type[ResourceFilterSet]:
+    """The FilterSet of some fields of a model, made once."""
+    meta = type("Meta", (), {"model": model, "fields": fields})
+    return FilterSetMetaclass(f"{model.__name__}FilterSet", (ResourceFilterSet,), {"Meta": meta})

@@ -1,16 +1,18 @@
 """The router: apps and features register their viewsets and other addresses from their registration.py."""
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import URLPattern, URLResolver, include, re_path
+from django.urls import ResolverMatch, URLPattern, URLResolver
+from django.urls.resolvers import RoutePattern
 from rest_framework.routers import Route, SimpleRouter
 
 END = "{trailing_slash}$"
 HYPHENATED = "-hyphenated"
-_FIRST_WORD = re.compile(r"\^([\w-]+)(.*)", re.DOTALL)
+_FIRST_WORD = re.compile(r"\^([\w-]+)")
 
 
 class Router(SimpleRouter):
@@ -24,17 +26,6 @@ class Router(SimpleRouter):
         super().register(prefix, viewset, basename or prefix)
         if "_" in prefix:
             super().register(prefix.replace("_", "-"), viewset, f"{basename or prefix}{HYPHENATED}")
-
-    def get_urls(self) -> list[URLPattern | URLResolver]:
-        """By their first word: a path is compared with each of these, then with that one's own only."""
-        groups: dict[str, list[URLPattern]] = {}
-        for pattern in super().get_urls():
-            found = _FIRST_WORD.match(str(pattern.pattern))
-            if not isinstance(pattern, URLPattern) or pattern.callback is None or found is None:
-                raise ImproperlyConfigured(f"{pattern.pattern} begins with no word")
-            word, rest = found.groups()
-            groups.setdefault(word, []).append(re_path(f"^{rest}", pattern.callback, name=pattern.name))
-        return [re_path(f"^{word}", include(own)) for word, own in groups.items()]
 
     def get_routes(self, viewset: Any) -> list[Route]:
         routes = super().get_routes(viewset)
@@ -58,10 +49,37 @@ def register(prefix: str, viewset: Any, basename: str | None = None) -> None:
     router.register(prefix, viewset, basename)
 
 
-# Addresses that belong to no viewset: (prefix below /api/, patterns).
-included: list[tuple[str, Sequence[URLPattern | URLResolver]]] = []
+Pattern = URLPattern | URLResolver
+# Addresses that belong to no viewset, by their prefix below /api/.
+included: defaultdict[str, list[Pattern]] = defaultdict(list)
 
 
-def include_urls(prefix: str, patterns: Sequence[URLPattern | URLResolver]) -> None:
+def include_urls(prefix: str, patterns: Sequence[Pattern]) -> None:
     """Serve `patterns` below /api/<prefix>."""
-    included.append((prefix, patterns))
+    included[prefix] += patterns
+
+
+class FirstWordResolver(URLResolver):
+    """`path(prefix, include(patterns))`, where a path is compared with those patterns alone that begin with
+    its first word: an address is found as fast among a hundred resources as among three."""
+
+    def __init__(self, prefix: str, patterns: Sequence[Pattern]) -> None:
+        super().__init__(RoutePattern(prefix), patterns)
+        by_word: dict[str, list[Pattern]] = defaultdict(list)
+        for pattern in patterns:
+            by_word[_first_word(pattern)].append(pattern)
+        self._prefix = prefix
+        self._by_word = {word: URLResolver(self.pattern, own) for word, own in by_word.items()}
+
+    def resolve(self, path: str) -> ResolverMatch:
+        """Raises Resolver404."""
+        word = path.removeprefix(self._prefix).partition("/")[0]
+        own = self._by_word.get(word)
+        return own.resolve(path) if own else super().resolve(path)
+
+
+def _first_word(pattern: Pattern) -> str:
+    found = _FIRST_WORD.match(str(pattern.pattern))
+    if found is None:
+        raise ImproperlyConfigured(f"{pattern} begins with no word.")
+    return found[1]

@@ -8,8 +8,8 @@ from core.api.index import IndexView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^v1/?$", IndexView.as_view(), name="index"),
-    *(path(prefix, include(patterns)) for prefix, patterns in routes.included),
-    path("v1/", include(routes.router.urls)),
+    routes.FirstWordResolver("v1/", [*routes.included["v1/"], *routes.router.urls]),
+    *(path(prefix, include(own)) for prefix, own in routes.included.items() if prefix != "v1/"),
     # On a development machine too, where Django would answer with a page of its own.
     re_path("", csrf_exempt(problems.not_found)),
 ]

@@ -15,12 +15,13 @@ import csv
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache, cached_property, reduce
 from operator import and_, or_
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import django_filters
 import orjson
 from django import forms
 from django.db.models import Q, QuerySet
+from django.forms.utils import ErrorDict
 from django.http import QueryDict
 from django_filters.filterset import FilterSetMetaclass
 
@@ -75,6 +76,13 @@ class ParameterFilter(django_filters.Filter):
     """Base of our filters: `read` makes a value of the parameter's texts and raises ValueRefusedError."""
 
     max_length = MAX_LENGTH
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        """A FilterSet's own, which knows the FilterSet; what it is made of is shared and never changed."""
+        found = copy.copy(self)
+        if found.method is not None:
+            found.method = found.method  # bound to this copy
+        return found
 
     def read(self, texts: list[str]) -> Any:
         raise NotImplementedError
@@ -227,7 +235,33 @@ class SavedViewFilter(ParameterFilter):
         return qs.filter(record_q(condition), narrowing_q(entity, condition))
 
 
-class EntityFilterSet(django_filters.FilterSet):
+class _ParameterForm(forms.Form):
+    """A form of the fields that it is given."""
+
+    def __init__(self, data: Any, fields: dict[str, forms.Field], prefix: str | None = None) -> None:
+        super().__init__(data, prefix=prefix)
+        self.fields = fields
+
+
+class ParameterFilterSet(django_filters.FilterSet):
+    """A FilterSet whose form has a field for each of our filters that is asked for, not for all there are,
+    and is made without a class of its own for each request."""
+
+    @cached_property
+    def form(self) -> forms.Form:
+        fields = {name: one.field for name, one in self.filters.items() if self._is_asked(name, one)}
+        return _ParameterForm(self.data if self.is_bound else None, fields, self.form_prefix)
+
+    @property
+    def errors(self) -> ErrorDict:
+        return self.form.errors if self.filters else ErrorDict()
+
+    def _is_asked(self, name: str, one: django_filters.Filter) -> bool:
+        """The library's own filters may have parameters of other names."""
+        return name in self.data or not isinstance(one, ParameterFilter)
+
+
+class EntityFilterSet(ParameterFilterSet):
     """The base of an entity's FilterSet: its columns with their operators, and what all can be asked.
 
     A class whose `Meta` names an entity is that entity's: lists, exports and statistics use it. Of the
@@ -295,8 +329,8 @@ class EntityFilterSet(django_filters.FilterSet):
     def issues(self) -> list[FieldIssue]:
         """What is wrong with the parameters."""
         found = [
-            FieldIssue(name[:120], error.code or "invalid", error.message)
-            for name, errors in (self.errors.as_data() if self.filters else {}).items()
+            FieldIssue(name[:120], error.code or "invalid", str(error.message))
+            for name, errors in self.errors.as_data().items()
             for error in errors
         ]
         return [*self.refused, *found]
@@ -339,9 +373,7 @@ class EntityFilterSet(django_filters.FilterSet):
         return asked
 
     def _own(self, shared: django_filters.Filter) -> django_filters.Filter:
-        found = copy.copy(shared)
-        if found.method is not None:
-            found.method = found.method  # bound to this copy
+        found = copy.deepcopy(shared)
         found.model, found.parent = self.entity.model, self
         return found
 

@@ -1,14 +1,16 @@
 """Custom fields as columns: defined in a table, stored in `custom_fields`, used like any other."""
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
 from django.db.models import Case, Func, Value, When
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast
 
+from core import prepared
 from core.entities import field_types
 from core.entities.columns import Column
 from core.entities.entity import Entity
@@ -92,8 +94,29 @@ def custom_column(definition: CustomField) -> Column:
 
 
 def definitions(entity: Entity) -> list[CustomField]:
-    """The custom fields of an entity, in their order: one query."""
-    return list(CustomField.objects.filter(entity=entity.name))
+    """The custom fields of an entity, in their order: one query, whose text is made once. Making it at each
+    request costs more than running it does."""
+    with prepared.cursor(DEFAULT_DB_ALIAS) as cursor:
+        cursor.execute(_statement(), [entity.name])
+        rows = cursor.fetchall()
+    return [CustomField.from_db(DEFAULT_DB_ALIAS, _NAMES, _loaded(row)) for row in rows]
+
+
+@lru_cache(maxsize=1)
+def _statement() -> str:
+    return CustomField.objects.filter(entity="").query.sql_with_params()[0]
+
+
+_NAMES = [f.attname for f in CustomField._meta.concrete_fields]
+_DEFAULT = _NAMES.index("default")
+
+
+def _loaded(row: Sequence[Any]) -> list[Any]:
+    """A row whose JSON is read."""
+    values = list(row)
+    if values[_DEFAULT] is not None:
+        values[_DEFAULT] = json.loads(values[_DEFAULT])
+    return values
 
 
 def schema(entity: Entity, *, names: Iterable[str] | None = None) -> dict[str, Column]:

@@ -35,15 +35,24 @@ def rows_as_text(
         return []
     sql, params = _statement_for(entity, columns)
     with prepared.cursor(using) as cursor:
-        cursor.execute(sql, [*params, wanted])
+        # Written here: psycopg's own dumping of a list looks at each item several times.
+        cursor.execute(sql, [*params, f"{{{','.join(map(str, wanted))}}}"])
         return [row[0] for row in cursor.fetchall()]
 
 
 def _statement_for(entity: Entity, columns: Sequence[Column]) -> Statement:
+    if columns is entity.columns:
+        return _whole(entity.name)
     # Definitions of custom fields come and go, and exports add cells; everything else is fixed at start-up.
     if any(c.custom or c.name not in entity.by_name for c in columns):
         return statement(entity, columns)
     return _kept(entity.name, tuple(c.name for c in columns))
+
+
+@lru_cache(maxsize=64)
+def _whole(name: str) -> Statement:
+    """That of all columns."""
+    return statement(entities[name], entities[name].columns)
 
 
 @lru_cache(maxsize=256)

@@ -1,6 +1,7 @@
 """Records as the API gives them: plain rows of the asked-for columns, no model instances in between."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -27,9 +28,8 @@ class Reader:
     def __init__(self, entity: Entity, *, fields: Sequence[str] = (), expand: Sequence[str] = ()) -> None:
         self.entity = entity
         columns = custom.schema(entity, names=fields) if fields else entity.by_name
-        self.columns = pick(columns, fields, "fields") if fields else list(entity.columns)
+        self.columns = pick(columns, fields, "fields") if fields else entity.columns
         self.expanded = pick(references(entity), expand, "expand")
-        self._converters = [(c.name, converter(c)) for c in self.columns]
 
     def documents(self, ids: Sequence[int], user: Any, using: str = DEFAULT_DB_ALIAS) -> list[Any]:
         """The records of `ids` ready for orjson, references expanded where that is asked for."""
@@ -56,6 +56,10 @@ class Reader:
         aliases = {f"_c{i}": c.expression for i, c in enumerate(self.columns) if c.expression is not None}
         paths = [f"_c{i}" if c.expression is not None else c.path for i, c in enumerate(self.columns)]
         return queryset.annotate(**aliases).values_list(*paths, *more)
+
+    @cached_property
+    def _converters(self) -> list[tuple[str, Callable[[Any], Any] | None]]:
+        return [(c.name, converter(c)) for c in self.columns]
 
     def row(self, values: Sequence[Any]) -> Row:
         """One tuple of `values` as a dict ready for orjson."""

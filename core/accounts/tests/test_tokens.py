@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import jwt
 import pytest
+import time_machine
 from django.conf import settings
 
 from core.accounts.models import Session
-from core.accounts.tokens import read_access
+from core.accounts.tokens import TokenRefusedError, read_access
 
 pytestmark = pytest.mark.django_db
 
@@ -136,6 +137,24 @@ def test_the_life_of_an_access_token_is_a_setting(rep, log_in, settings):
     tokens = log_in(rep)
     assert tokens["expires_in"] == 90
     assert read_access(tokens["access"])["exp"] - claims(tokens)["iat"] == 90
+
+
+def test_a_token_that_was_believed_is_checked_again_against_time_and_key(rep, log_in, settings):
+    text = log_in(rep)["access"]
+    assert read_access(text) is read_access(text)  # its signature is verified once
+    end = claims({"access": text})["exp"]
+    for moment, is_live in ((end - 1, True), (end, False)):
+        with time_machine.travel(moment, tick=False):
+            assert _is_believed(text) is is_live
+    settings.JWT_SIGNING_KEY = "another key of this installation, long enough for HS256"
+    assert not _is_believed(text)
+
+
+def _is_believed(text):
+    try:
+        return bool(read_access(text))
+    except TokenRefusedError:
+        return False
 
 
 @pytest.mark.parametrize("header", ["Basic YTpi", "Token abc", "Bearer", "bearer ", "crm_"])

@@ -2,12 +2,16 @@
 
 import pytest
 from django.db import connection
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
+from django.urls import resolve, reverse
 
+from core.api.filtersets import filterset_of_fields
 from core.entities.finding import search
 from lead_management.entity import LEAD
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
+from opportunities.models import Pipeline
 
 pytestmark = pytest.mark.django_db
 LEADS = "/api/v1/leads/"
@@ -45,6 +49,39 @@ def test_a_search_goes_along_the_trigram_index(admin):
         rows = search(LEAD, Lead.objects.order_by(), text)
         assert "Bitmap Index Scan on lead_search" in rows.explain()
         assert [row.first_name for row in rows] == ["Ada"]
+
+
+def test_the_planner_is_asked_once_how_many_rows_a_list_has(admin, settings):
+    settings.CRM = {"COUNT_LIMIT": 20}
+    leads(40)
+    with CaptureQueriesContext(connection) as captured:
+        assert admin.get(LEADS, {"page_size": 5}).json()["count_estimated"] is True
+    assert [query["sql"].startswith("EXPLAIN") for query in captured] == [True, False, False]
+
+
+def test_who_sees_everything_has_no_union_of_rows(admin_user, rep):
+    assert len(Lead.objects.visible_to(rep).parts) == 2
+    everything = Lead.objects.visible_to(admin_user)
+    assert everything.parts == [everything]
+
+
+def test_a_filter_set_of_fields_is_made_once_and_its_form_has_what_is_asked_for(admin_user):
+    made = filterset_of_fields(Pipeline, ("is_active", "is_default"))
+    assert made is filterset_of_fields(Pipeline, ("is_active", "is_default"))
+    asked = made(QueryDict("is_default=true"), queryset=Pipeline.objects.all())
+    assert list(asked.form.fields) == ["is_default"]
+    assert [pipeline.is_default for pipeline in asked.checked] == [True]
+    assert asked.filters["is_default"].parent is asked
+    assert not hasattr(made.base_filters["is_default"], "parent")
+
+
+def test_addresses_are_found_by_their_first_word():
+    assert resolve("/api/v1/saved-views/7").url_name == "saved_views-hyphenated-detail"
+    assert resolve("/api/v1/leads/bulk_update/").url_name == "leads-bulk-update"
+    assert reverse("leads-detail", kwargs={"pk": 7}) == "/api/v1/leads/7"
+    # Beside a viewset of the same first word, and before its records.
+    assert resolve("/api/v1/notifications/unsubscribe/").url_name == "unsubscribe"
+    assert resolve("/api/v1/nothing/7/").func.__name__ == "not_found"
 
 
 def test_a_count_beyond_the_bound_is_an_estimate_and_marked(admin, settings):
