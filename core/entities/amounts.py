@@ -11,18 +11,21 @@ from core.models.money import DEFAULT_CURRENCY, decimal_places, rounded
 def fits_currency(field: str) -> Rule:
     """The rule that the amount in `field` has no more decimal places than the record's currency."""
 
+    unset: dict[str, Any] = {field: None, "currency": DEFAULT_CURRENCY}
+
     def rule(values: dict[str, Any], before: Mapping[str, Any] | None) -> None:
-        if not {field, "currency"} & values.keys():
+        if field not in values and "currency" not in values:
             return
-        kept = before or {field: None, "currency": DEFAULT_CURRENCY}
+        kept = before or unset
         amount, currency = values.get(field, kept[field]), values.get("currency") or kept["currency"]
         if amount is None:
             return
-        if rounded(amount, currency) != amount:
+        fitting = rounded(amount, currency)
+        if fitting != amount:
             places = decimal_places(currency)
             message = f"{currency} has {places or 'no'} decimal places; {amount:f} has more."
             raise InvalidError.of(field, message, "max_decimal_places")
         if field in values:
-            values[field] = rounded(amount, currency)
+            values[field] = fitting
 
     return rule

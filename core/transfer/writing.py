@@ -61,7 +61,7 @@ class Writer:
         default = self.fields[name].get_default()
         values = [p.values.get(name, default) for p in pendings]
         known = default is None or self.fields[name].has_db_default()
-        return None if known and all(value == default for value in values) else values
+        return None if known and values.count(default) == len(values) else values
 
     def update(self, pendings: Sequence[Pending]) -> None:
         """Write the changed values of stored records in one statement."""

@@ -14,6 +14,8 @@ _E164 = re.compile(r"\+[1-9]\d{6,14}\Z", re.ASCII)
 _NOTHING: tuple[frozenset[int], re.Pattern[str]] = (frozenset(), re.compile("(?!)"))
 
 
+# An import asks about each number when it reads a chunk of rows, and again whether it is doubtful.
+@lru_cache(maxsize=16_384)
 def is_plain_e164(text: str) -> bool:
     """Whether `text` is a possible number that is written in E.164 and would be stored as it is."""
     if not _E164.match(text):
