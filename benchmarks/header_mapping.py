@@ -47,16 +47,16 @@ def measure(systems: list[dict[str, Any]]) -> Counter[str]:
     """Columns that were rightly mapped, wrongly mapped, and missed."""
     from core.entities import entities
     from core.transfer import mapping
-    from core.transfer.targets import Targets
+    from core.transfer.import_fields import ImportFields
 
-    proposed = getattr(mapping, "by_headers", None) or mapping.proposed
+    propose_mapping = getattr(mapping, "map_by_headers", None) or mapping.propose_mapping
     found: Counter[str] = Counter()
     for system in systems:
         entity = entities.get({"deal": "opportunity"}.get(system["resource"], system["resource"]))
         if entity is None:
             continue
-        targets = Targets(entity)
-        for mapped in proposed(targets, system["header"]):
+        targets = ImportFields(entity)
+        for mapped in propose_mapping(targets, system["header"]):
             meant = system["map"].get(mapped.header) or ""
             meant = OURS.get(meant, meant)
             meant = meant if meant in targets.by_name else ""

@@ -139,7 +139,7 @@ def fan_out(followers: int) -> None:
     measured(f"fan-out of one change to {followers} followers", lambda: consume(batch), empty)
     print(f"  statements by followers: {counts}")
     consume(batch)
-    waiting = "UPDATE core_notification SET planned_at = NULL"
+    waiting = "UPDATE core_notification SET channels_planned_at = NULL"
     measured(f"choosing the channels of {followers} notifications", planning.plan, lambda: sql(waiting))
     sql("TRUNCATE core_notification CASCADE")
 
@@ -184,7 +184,7 @@ def unread_counts(total: int) -> None:
 
     sql(
         "INSERT INTO core_notification"
-        " (recipient_id, type, title, entity, object_id, read_at, planned_at, created_at)"
+        " (recipient_id, type, title, entity, object_id, read_at, channels_planned_at, created_at)"
         " SELECT u.id, 'update', 'Told', 'lead', 1, CASE WHEN i / u.total %% 20 > 0 THEN now() END, now(),"
         " now() - i * interval '1 second'"
         " FROM generate_series(1, %s) i JOIN (SELECT id, row_number() OVER (ORDER BY id) n,"

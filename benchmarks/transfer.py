@@ -82,7 +82,7 @@ def plan_of(path: Path, **options: str) -> Any:
     from core.transfer.reading import open_table
 
     asked = parse(options)
-    return plan(entities["lead"], open_table(path.open("rb"), asked.asked), asked, admin())
+    return plan(entities["lead"], open_table(path.open("rb"), asked.reading), asked, admin())
 
 
 def import_file(path: Path, **options: str) -> dict[str, Any]:

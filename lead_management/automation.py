@@ -10,7 +10,7 @@ from core.entities import Entity
 from core.entities.field_types import Boolean, Choice, Integer, Text
 from core.errors import FieldIssue, InvalidError
 from core.webhooks import events
-from core.workflows.actions import Outcome, RecordAction, Step, register
+from core.workflows.actions import RecordAction, Step, StepResult, register
 from core.workflows.params import Param, Scope
 from core.workflows.triggers import ChangeTrigger
 from core.workflows.triggers import register as register_trigger
@@ -86,11 +86,11 @@ class ConvertLead(RecordAction):
         message = "Every new record needs it, and leads do not bring it along."
         return [FieldIssue(f"{path}.{name}", "required", message) for name in missing]
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         values = self.values(step)
         options = ConversionOptions(
             create_opportunity=values.get("create_opportunity", True),
             opportunity_name=values.get("opportunity_name", ""),
             custom_fields=values.get("custom_fields", {}),
         )
-        return Outcome(convert(step.subject.entity, step.record, step.user, options))
+        return StepResult(convert(step.subject.entity, step.record, step.user, options))

@@ -10,7 +10,7 @@ from core.lead_scoring.demo import add_scores
 from core.mail import opt_out
 from core.notifications.reminders import remind
 from core.notifications.watching import watch
-from core.transfer.computed_columns import add
+from core.transfer import computed_columns
 from core.transfer.headers import alias_files_for_people, headers_of, load
 from lead_management import (
     automation,  # noqa: F401  (triggers and actions)
@@ -30,7 +30,7 @@ remind(
 )
 watch("lead", "status")
 watch("lead", "lead_score", type="score", above=HOT)
-add("lead", "factors", reasons_in_words)
+computed_columns.register("lead", "factors", reasons_in_words)
 demo_parts.register("lead_management", add_leads)
 demo_parts.register("lead_scores", add_scores)
 headers_of.register("lead", load(*alias_files_for_people(), Path(__file__).with_name("headers.toml")))

@@ -10,7 +10,7 @@ from django.utils import timezone
 from core.entities import Entity, entities, writing
 from core.entities.field_types import Boolean, Choice, Integer, Text
 from core.webhooks import events
-from core.workflows.actions import Action, Outcome, Step, register
+from core.workflows.actions import Action, Step, StepResult, register
 from core.workflows.params import Param
 from core.workflows.schedule import add_business_days
 from core.workflows.triggers import ChangeTrigger, DateTrigger
@@ -67,7 +67,7 @@ class CreateTask(Action):
         if first.run.entity in RELATED_RECORDS:
             first.subject.batch.cache.lookups.find(first.run.entity, first.subject.batch.pks)
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         values = self.values(step)
         fields: dict[str, Any] = {
             name: values[name] for name in ("title", "description", "priority", "task_type") if name in values
@@ -78,7 +78,7 @@ class CreateTask(Action):
         task = writing.create_from_input(
             entities["task"], fields, step.user, step.subject.batch.cache.lookups
         )
-        return Outcome({"model": "task", "id": task.pk, "due_date": fields["due_date"]})
+        return StepResult({"model": "task", "id": task.pk, "due_date": fields["due_date"]})
 
     def _about(self, step: Step) -> dict[str, Any]:
         return {step.run.entity: step.run.object_id} if step.run.entity in RELATED_RECORDS else {}

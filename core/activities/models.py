@@ -1,4 +1,4 @@
-"""What people did about a record and said about it: calls, meetings, comments."""
+"""Activities (calls, meetings, …), comments, mentions and followers of records."""
 
 from datetime import timedelta
 
@@ -79,7 +79,7 @@ class Activity(models.Model):
 
 
 class Comment(models.Model):
-    """What someone says about a record. `@username` mentions are kept as rows of Mention."""
+    """A comment on a record. `@username` mentions are rows of Mention."""
 
     policy = AttachedPolicy(record_models)
 

@@ -1,4 +1,4 @@
-"""What what is logged and said about records registers at start-up."""
+"""What activities, comments and followers register at start-up."""
 
 from core.activities import activity_timeline  # noqa: F401  (timeline sources and what moves on conversion)
 from core.activities.api.views import ActivityViewSet, CommentViewSet

@@ -1,13 +1,13 @@
-"""Small request bodies of verbs, checked by kinds."""
+"""Request bodies of actions, checked by serializers."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
+from rest_framework import serializers
 from rest_framework.request import Request
 
-from core.entities.field_types import FieldType
-from core.errors import FieldIssue, InvalidError, ValueRefusedError, unknown
+from core.errors import InvalidError, unknown
 
 
 def body_of(request: Request) -> Mapping[str, Any]:
@@ -18,21 +18,16 @@ def body_of(request: Request) -> Mapping[str, Any]:
     return body
 
 
-def validated_body(request: Request, known: Mapping[str, FieldType]) -> dict[str, Any]:
-    """The clean values of the body's fields; nothing but `known` may be in it. Null means not given.
+def validated_body(
+    request: Request, serializer_class: type[serializers.BaseSerializer], **context: Any
+) -> dict[str, Any]:
+    """The clean values of the body's fields; null means not given.
 
-    Raises InvalidError naming every field that is wrong.
+    Raises InvalidError or ValidationError, which name every field that is wrong.
     """
-    issues: list[FieldIssue] = []
-    values: dict[str, Any] = {}
-    for name, raw in body_of(request).items():
-        if name not in known:
-            issues.append(unknown(name, sorted(known)))
-        elif raw is not None:
-            _take(values, issues, name, known[name], raw)
-    if issues:
-        raise InvalidError(issues)
-    return values
+    serializer = serializer_class(data=body_of(request), context={"request": request, **context})
+    serializer.is_valid(raise_exception=True)
+    return {name: value for name, value in serializer.validated_data.items() if value is not None}
 
 
 def takes_no_body(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,14 +35,9 @@ def takes_no_body(handler: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(handler)
     def run(view: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        validated_body(request, {})
+        issues = [unknown(name, ()) for name in body_of(request)]
+        if issues:
+            raise InvalidError(issues)
         return handler(view, request, *args, **kwargs)
 
     return run
-
-
-def _take(values: dict[str, Any], issues: list[FieldIssue], name: str, kind: FieldType, raw: Any) -> None:
-    try:
-        values[name] = kind.to_internal_value(raw)
-    except ValueRefusedError as error:
-        issues.append(FieldIssue(name, error.code, error.message))

@@ -24,7 +24,7 @@ class EqualsFilter(TypedFilter):
 class ResourceFilterSet(ParameterFilterSet):
     """Filters made from `Meta.model` and `Meta.fields`, their values read as strictly as a record's.
 
-    Further ones are declared as TypedFilter or by hand.
+    Further ones are declared as TypedFilter (`created_after = TypedFilter(DateTime(), …)`) or by hand.
     """
 
     @classmethod

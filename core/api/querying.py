@@ -1,32 +1,14 @@
-"""The query of a list that is no entity's: filters by equality, orderings, nothing else; unknown is a 400."""
+"""The ordering of a list that is no entity's; what is unknown is a 400."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import F, QuerySet
 from rest_framework.request import Request
 
 from core.entities.columns import column
-from core.errors import InvalidError, refused_as
+from core.errors import InvalidError
 from core.models.folding import Fold
-
-PAGING = ("page", "page_size", "format")
-
-
-def filtered(
-    request: Request, rows: QuerySet, filters: Collection[str], parameters: Collection[str] = ()
-) -> QuerySet:
-    """The rows that hold what `filters` are given; a repeated one means any of its values.
-
-    `parameters` are read elsewhere. Raises InvalidError for all others and for bad values.
-    """
-    for name, texts in request.query_params.lists():
-        if name in filters:
-            path = column(rows.model, name).path
-            rows = rows.filter(**{f"{path}__in": [_value(rows.model, name, text) for text in texts]})
-        elif name not in (*PAGING, *parameters):
-            raise InvalidError.unknown(name, sorted({*filters, *parameters}), "unknown")
-    return rows
 
 
 def ordered(request: Request, rows: QuerySet, orderings: Sequence[str]) -> QuerySet:
@@ -49,8 +31,3 @@ def _order(model: Any, name: str, orderings: Sequence[str]) -> Any:
     last = True if found.nullable else None
     key = Fold(F(found.path)) if found.folded else F(found.path)
     return key.desc(nulls_last=last) if name != plain else key.asc(nulls_last=last)
-
-
-def _value(model: Any, name: str, text: str) -> Any:
-    with refused_as(name):
-        return column(model, name).field_type.to_internal_value(text)

@@ -165,6 +165,14 @@ class ReadOnlyResourceViewSet(
     action_permissions: dict[str, str] = {}
     allowed_query_params: Mapping[str, Collection[str] | None] = {"list": None}
 
+    @classmethod
+    def nested_list(cls, request: Request, **parent: Any) -> Response:
+        """This resource's list of the rows of a `parent`, under the parent's address."""
+        view = cls(request=request, action="list", kwargs={}, format_kwarg=None)
+        rows = view.filter_queryset(view.get_queryset().filter(**parent))
+        page: Any = view.paginate_queryset(rows)
+        return view.get_paginated_response(view._shown(page))
+
 
 # What deleting takes of whatever definitions may name: `force` pauses those that do.
 FORCE = {"list": None, "destroy": frozenset(("force",))}

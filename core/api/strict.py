@@ -27,6 +27,11 @@ class StrictFieldsMixin:
                 wrong[str(name)[:120]] = [ErrorDetail(message, "unknown_field")]
             elif self.fields[name].read_only and self.instance is None:
                 wrong[name] = [ErrorDetail("This field is read-only.", "read_only")]
+        try:
+            values = super().to_internal_value(data)  # type: ignore[misc]
+        except ValidationError as error:
+            found: Any = error.detail
+            raise ValidationError({**wrong, **found}) from error
         if wrong:
             raise ValidationError(wrong)
-        return super().to_internal_value(data)  # type: ignore[misc]
+        return values

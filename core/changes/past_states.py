@@ -26,10 +26,10 @@ def deleted_rows(entity: Entity, ids: Iterable[int], question: Q) -> set[int]:
         (object_id, {**{name: pair[0] for name, pair in changes.items()}, "id": object_id})
         for object_id, changes in rows.values_list("object_id", "changes")
     ]
-    return meeting(entity, states, question)
+    return filter_past_states(entity, states, question)
 
 
-def meeting(entity: Entity, states: Sequence[tuple[int, dict[str, Any]]], question: Q) -> set[int]:
+def filter_past_states(entity: Entity, states: Sequence[tuple[int, dict[str, Any]]], question: Q) -> set[int]:
     """Of (mark, state by column) pairs the marks whose state meets a question about the entity's records."""
     if not states:
         return set()

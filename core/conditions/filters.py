@@ -64,6 +64,8 @@ class _ParameterField(forms.Field):
         return self  # a form is made for one request and has nothing of it changed
 
     def clean(self, value: list[str]) -> Any:
+        if not value:
+            return None  # the parameter is not there
         try:
             if any(len(text) > self.max_length or "\x00" in text for text in value):
                 raise ValueRefusedError("Too long, or with null characters.", code="invalid")

@@ -1,4 +1,4 @@
 """Mail to people outside: templates, opt-outs, sending.
 
-opt_out.py  who does not want to be contacted, and how a mail lets its receiver say so
+opt_out.py  who opted out of mail, and the link in a mail by which its receiver does
 """

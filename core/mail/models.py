@@ -88,7 +88,7 @@ class EmailMessage(models.Model):
     status = models.CharField(
         max_length=10, choices=Status.choices, default=Status.QUEUED, db_default="queued"
     )
-    # When it may be taken up; while it is being sent, the end of the lease.
+    # When it may be claimed; while it is being sent, the end of the lease.
     due_at = models.DateTimeField(db_default=Now())
     fence = models.IntegerField(default=0, db_default=0)
     attempts = models.SmallIntegerField(default=0, db_default=0)

@@ -1,4 +1,4 @@
-"""People who do not want to be contacted: who they are, and the link by which a mail lets them say so.
+"""People who opted out of mail, and the link in a mail by which they do.
 
 An opt-out is about an address, not about a record: where one record with it is opted out, nothing but
 transactional mail goes there, whatever the mail is about. Apps register which of their records are people.
@@ -56,7 +56,7 @@ people: Registry[People] = Registry("people")
 
 
 def register(entity: str, **columns: str) -> People:
-    """Say that the records of `entity` are people."""
+    """Register that the records of `entity` are people."""
     return people.register(entity, People(entity, **columns))
 
 

@@ -1,4 +1,4 @@
-"""Sending the mail that waits: rows with a lease, over whatever EMAIL_BACKEND Django is given."""
+"""Sends due mail: rows with a lease, over whatever EMAIL_BACKEND Django is given."""
 
 import smtplib
 import time
@@ -10,38 +10,26 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import connection, transaction
-from django.db.models import F
+from django.db import transaction
 from django.utils import timezone
 from django.utils.html import strip_tags
 
 from core.mail import opt_out
+from core.mail.claiming import claim, release
 from core.mail.models import EmailMessage
 from core.outbound import breaker
 from core.retry import DELIVERY
 
 Status = EmailMessage.Status
-LEASE_S = 120
-BATCH = 20
 # A server that lets every attempt time out must not outlast the lease.
 HOLD_S = 60.0
-
-_CLAIM = """
-WITH due AS (
-    SELECT id FROM core_emailmessage WHERE status = 'queued' AND due_at <= clock_timestamp()
-    ORDER BY due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
-)
-UPDATE core_emailmessage m
-SET due_at = clock_timestamp() + make_interval(secs => %s), fence = fence + 1, attempts = attempts + 1
-FROM due WHERE m.id = due.id RETURNING m.id
-"""
 
 People = Mapping[str, tuple[str, int]]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a mail was not taken; what is permanent is not tried again. `unreachable` is the server's failure
+    """Why a mail was not accepted; a permanent failure is not retried. `unreachable` is the server's failure
     and not the mail's."""
 
     message: str
@@ -59,33 +47,24 @@ class Copy(EmailMultiAlternatives):
 
 
 def send_due(seconds: float | None = None, stopped: Callable[[], bool] = lambda: False) -> int:
-    """Send what is due; after `seconds`, or when `stopped`, nothing more is taken up. Returns how many mails
-    were.
+    """Send what is due; after `seconds`, or when `stopped`, no further batch is claimed. Returns how many
+    mails were claimed.
 
-    No transaction is open while the mail server is spoken to. A crash between its answer and the record of it
-    sends the mail again, under the same Message-ID. While the server's circuit breaker is open nothing is
-    taken up at all.
+    No transaction is open during the connection to the mail server. A crash between its answer and the record
+    of it sends the mail again, under the same Message-ID. While the server's circuit breaker is open nothing
+    is claimed.
     """
     until = time.monotonic() + (seconds if seconds is not None else float("inf"))
     total = 0
-    while not stopped() and time.monotonic() < until and (claimed := _claim()):
+    while not stopped() and time.monotonic() < until and (claimed := claim()):
         _send_all(claimed, stopped)
         total += len(claimed)
     return total
 
 
-def _claim() -> list[EmailMessage]:
-    if breaker.is_open(breaker.mail_server()):
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [BATCH, LEASE_S])
-        ids = [row[0] for row in cursor.fetchall()]
-    return list(EmailMessage.objects.filter(pk__in=ids).order_by("id"))
-
-
 def _send_all(claimed: list[EmailMessage], stopped: Callable[[], bool]) -> None:
     """Over one connection; what would not be sent within the lease, or before the stop, or to a server that
-    is away, is given back."""
+    cannot be reached, is released."""
     server, until = get_connection(), time.monotonic() + HOLD_S
     asked = [m for m in claimed if not m.transactional]
     addresses = {address for message in asked for address in _receivers(message)}
@@ -93,12 +72,12 @@ def _send_all(claimed: list[EmailMessage], stopped: Callable[[], bool]) -> None:
     try:
         for number, message in enumerate(claimed):
             if stopped() or time.monotonic() > until:
-                _give_back(claimed[number:])
+                release(claimed[number:])
                 break
             failure = _send_one(server, message, refused, people)
             if failure and failure.unreachable:
                 breaker.failed(breaker.mail_server())
-                _give_back(claimed[number + 1 :])
+                release(claimed[number + 1 :])
                 break
             if message.done and not reached:
                 breaker.succeeded(breaker.mail_server())
@@ -122,13 +101,6 @@ def _send_one(
     failure = _send(server, message, opt_out.without(_receivers(message), gone), people)
     _record(message, failure)
     return failure
-
-
-def _give_back(messages: list[EmailMessage]) -> None:
-    """Another may take these up at once; they were not tried."""
-    for message in messages:
-        untouched = EmailMessage.objects.filter(pk=message.pk, fence=message.fence)
-        untouched.update(due_at=timezone.now(), attempts=F("attempts") - 1)
 
 
 def _close(server: BaseEmailBackend) -> None:
@@ -223,7 +195,7 @@ def _send_copy(
 def _record(
     message: EmailMessage, failure: Failure | None, status: str = Status.SENT, error: str = ""
 ) -> None:
-    """What became of it, unless somebody else has taken it over since."""
+    """Store the result, unless another worker has claimed the mail since."""
     with transaction.atomic():
         row = EmailMessage.objects.select_for_update().filter(pk=message.pk, fence=message.fence).first()
         if row is None or row.status != Status.QUEUED:

@@ -6,7 +6,7 @@ from core import jobs
 from core.jobs import Turn
 from core.mail import sending as mailing
 
-# How long a worker takes up deliveries, so that a slow mail server does not keep it past its time limit.
+# How long a worker claims deliveries, so that a slow mail server does not keep it past its time limit.
 SEND_S = 40.0
 
 

@@ -1,1 +1,1 @@
-"""What users are told, of what, and by which channels (docs/notifications.md)."""
+"""What users are notified of, and by which channels (docs/notifications.md)."""

@@ -1,4 +1,4 @@
-"""What users were told and what hangs on records: read-only pages for administrators."""
+"""Notifications and their deliveries: read-only pages for administrators."""
 
 from django.contrib import admin
 from django.db.models import QuerySet

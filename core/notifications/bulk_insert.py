@@ -1,6 +1,6 @@
-"""The INSERT … SELECT that tells many users of many records at once.
+"""INSERT … SELECT of notifications of many users about many records at once.
 
-A caller says in SQL which (recipient, record) pairs there are; visibility, grouping and wording are the same
+A caller gives in SQL which (recipient, record) pairs there are; visibility, grouping and wording are the same
 for all. The number of statements does not depend on how many users or records there are.
 """
 
@@ -12,27 +12,27 @@ from django.db import connection
 from core.access import TEAM_REACH
 from core.entities import Entity
 
-# From this many records for one recipient in one go on, they are told of in one line.
+# From this many records for one recipient in one go on, one notification stands for all of them.
 MANY = 4
 ACTOR = "coalesce(nullif(trim(concat(a.first_name, ' ', a.last_name)), ''), a.username, 'The system')"
 _MERGE = (
     " ON CONFLICT (recipient_id, group_key)"
     " WHERE group_key <> '' AND read_at IS NULL AND archived_at IS NULL DO UPDATE SET"
-    " count = n.count + excluded.count, created_at = now(), planned_at = NULL, actor_id = excluded.actor_id,"
-    " body = excluded.body, title = {title}"
+    " count = n.count + excluded.count, created_at = now(), channels_planned_at = NULL,"
+    " actor_id = excluded.actor_id, body = excluded.body, title = {title}"
 )
 _COLUMNS = "(recipient_id, type, title, body, entity, object_id, key, group_key, count, actor_id)"
 
 
 def record_title(entity: Entity, alias: str) -> str:
-    """SQL for how a record is called."""
+    """SQL for the title of a record."""
     parts = ", ".join(f"nullif({alias}.{name}, '')" for name in entity.display_fields)
     others = "".join(f" nullif({alias}.{name}, '')," for name in entity.display_fallback)
     return f"coalesce(nullif(concat_ws(' ', {parts}), ''),{others} '{entity.name} ' || {alias}.id)"
 
 
 def visible_recipients_cte(entity: Entity, pairs: str, params: Mapping[str, Any]) -> str:
-    """CTEs ending in `told`: the rows of `pairs` whose recipient sees the record and did not act.
+    """CTEs ending in `visible_pairs`: the rows of `pairs` whose recipient sees the record and did not act.
 
     `pairs` selects recipient_id, object_id, actor_id and whatever the wording needs. `name` is the record's
     title, `doer` the actor's name, `n` how many records there are for this recipient. Where `params` names
@@ -41,7 +41,7 @@ def visible_recipients_cte(entity: Entity, pairs: str, params: Mapping[str, Any]
     bound = " AND r.id = ANY(%(objects)s)" if "objects" in params else ""
     table, policy = entity.model._meta.db_table, entity.model.policy
     return (
-        f"{TEAM_REACH}, pairs AS ({pairs}), told AS ("  # noqa: S608 (names are the registry's)
+        f"{TEAM_REACH}, pairs AS ({pairs}), visible_pairs AS ("  # noqa: S608 (names are the registry's)
         f"SELECT p.*, {record_title(entity, 'r')} AS name, {ACTOR} AS doer,"
         f" count(*) OVER (PARTITION BY p.recipient_id) AS n"
         f" FROM pairs p JOIN {table} r ON r.id = p.object_id{bound}"
@@ -61,14 +61,15 @@ def insert_one_each(
     body: str = "''",
     few: bool = False,
 ) -> int:
-    """One notification per pair, once per `key` (SQL over `told`). Returns how many.
+    """One notification per pair, once per `key` (SQL over `visible_pairs`). Returns how many.
 
     `few` leaves out recipients who have MANY records at once: see `insert_summary`.
     """
     return _run(
         f"{visible_recipients_cte(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
         f" SELECT recipient_id, %(kind)s, left({title}, 300), {body}, %(entity)s, object_id, {key}, '', 1,"
-        f" actor_id FROM told WHERE {f'n < {MANY}' if few else 'true'} ORDER BY recipient_id, object_id"
+        f" actor_id FROM visible_pairs WHERE {f'n < {MANY}' if few else 'true'}"
+        " ORDER BY recipient_id, object_id"
         " ON CONFLICT (recipient_id, key) WHERE key <> '' DO NOTHING",
         params | {"kind": kind, "entity": entity.name},
     )
@@ -95,7 +96,7 @@ def upsert_per_record(
         f"{visible_recipients_cte(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
         f" SELECT recipient_id, %(kind)s, left({title}, 300), {body}, %(entity)s, object_id, '',"
         f" %(kind)s || ':' || %(entity)s || ':' || object_id, count, actor_id"
-        f" FROM told WHERE {f'n < {MANY}' if few else 'true'} ORDER BY recipient_id, object_id"
+        f" FROM visible_pairs WHERE {f'n < {MANY}' if few else 'true'} ORDER BY recipient_id, object_id"
         + _MERGE.format(title=merged),
         params | {"kind": kind, "entity": entity.name},
     )
@@ -110,7 +111,7 @@ def insert_summary(entity: Entity, kind: str, pairs: str, params: dict[str, Any]
         f"{visible_recipients_cte(entity, pairs, params)} INSERT INTO core_notification AS n {_COLUMNS}"  # noqa: S608
         f" SELECT recipient_id, %(kind)s, left({title.format(n='count(*)')}, 300), '', %(entity)s, NULL, '',"
         f" %(kind)s || ':' || %(entity)s, count(*), max(actor_id)"
-        f" FROM told WHERE n >= {MANY} GROUP BY recipient_id ORDER BY recipient_id"
+        f" FROM visible_pairs WHERE n >= {MANY} GROUP BY recipient_id ORDER BY recipient_id"
         + _MERGE.format(title=f"left({title.format(n='(n.count + excluded.count)')}, 300)"),
         params | {"kind": kind, "entity": entity.name, "plural": entity.plural},
     )
@@ -119,12 +120,12 @@ def insert_summary(entity: Entity, kind: str, pairs: str, params: dict[str, Any]
 def insert_summary_once(
     entity: Entity, kind: str, pairs: str, params: dict[str, Any], *, title: str, key: str, many: str
 ) -> int:
-    """As `insert_summary`, where each record is told of once per `key`: kept in rows of no inbox."""
+    """As `insert_summary`, each record counted once per `key`: rows outside the inbox hold the keys."""
     return _run(
         f"{visible_recipients_cte(entity, pairs, params)}, kept AS (INSERT INTO core_notification AS k"  # noqa: S608
-        f" {_COLUMNS[:-1]}, in_inbox, planned_at)"
+        f" {_COLUMNS[:-1]}, is_in_inbox, channels_planned_at)"
         f" SELECT recipient_id, %(kind)s, left({title}, 300), '', %(entity)s, object_id, {key}, '', 1,"
-        f" actor_id, false, now() FROM told WHERE n >= {MANY} ORDER BY recipient_id, object_id"
+        f" actor_id, false, now() FROM visible_pairs WHERE n >= {MANY} ORDER BY recipient_id, object_id"
         " ON CONFLICT (recipient_id, key) WHERE key <> '' DO NOTHING RETURNING recipient_id)"
         f" INSERT INTO core_notification AS n {_COLUMNS}"
         f" SELECT recipient_id, %(kind)s, left({many.format(n='count(*)')}, 300), '', %(entity)s, NULL, '',"

@@ -1,4 +1,4 @@
-"""Comments that were edited or deleted: what was told of them says no more than they say now."""
+"""Notifications of comments that were edited or deleted: they show no more than the comment does."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Telling of comments, and forgetting what hung on a record that was deleted for good."""
+"""Notifications of comments, and the deletion of what belonged to a record that was deleted for good."""
 
 from django.db import connection
 
@@ -31,7 +31,7 @@ GROUP BY f.user_id, k.object_id
 
 
 def notify(batch: ChangeBatch) -> int:
-    """Those mentioned, and the other followers, of the comments in a batch. Returns how many were told."""
+    """Notify those mentioned in the comments of a batch, and the other followers; returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(_ENTITIES, [batch.ids])
         names = sorted(row[0] for row in cursor.fetchall())
@@ -65,7 +65,7 @@ _ATTACHED = ("core_activity", "core_comment", "core_notification")
 
 
 def forget(batch: ChangeBatch) -> None:
-    """Delete what hung on records that were deleted for good."""
+    """Delete what belonged to records that were deleted for good."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT array_agg(object_id) FROM core_change WHERE id = ANY(%s) AND kind = 'deleted'",

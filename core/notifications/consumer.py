@@ -28,7 +28,7 @@ WHERE c.id = ANY(%s)
 """
 
 
-# Batches of which it is known, whatever the statistics say, that they are no handful of rows.
+# From so many changes on a batch is large, whatever the planner's statistics are.
 LARGE = 500
 
 
@@ -84,7 +84,7 @@ def _consume_records(entity: Entity, batch: ChangeBatch) -> int:
 
 consumers.register("notifications", consume)
 
-# A creation says nothing of its values: what a later change of the same record tells is left to that change.
+# A creation has no values: of a record that was changed later, the later change makes the notification.
 _ASSIGNED = """
 SELECT DISTINCT ON (c.object_id) r.assigned_to_id AS recipient_id, c.object_id, c.actor_id, c.id AS change_id
 FROM core_change c JOIN {table} r ON r.id = c.object_id AND r.id = ANY(%(objects)s)
@@ -108,7 +108,7 @@ def _assigned(entity: Entity, params: dict[str, Any]) -> int:
     return few + insert_summary(entity, "assignment", pairs, params, title=many)
 
 
-# One row for each of the record's recipients, however many reasons there are to tell them.
+# One row for each of the record's recipients, however many of the lists they are in.
 _ANNOUNCED = """
 SELECT who.user_id AS recipient_id, r.id AS object_id, e.actor_id, e.count
 FROM (
@@ -120,7 +120,7 @@ CROSS JOIN LATERAL ({recipients}) AS who WHERE who.user_id IS NOT NULL
 
 
 def _announced(entity: Entity, params: dict[str, Any]) -> int:
-    """Tell what the entity's app announces, and take these changes out of what watched columns tell of."""
+    """Make the notifications that the entity's app announces; the watched columns leave these changes out."""
     declared = announced(entity.name)
     if not declared:
         return 0
@@ -177,7 +177,7 @@ _CROSSING = (
 
 
 def _changed(entity: Entity, batch: dict[str, Any], watch: Watch) -> int:
-    """Followers hear of watched columns: each record by itself, or how many where they are many."""
+    """Notify followers of watched columns: one notification per record, or one with their number."""
     pairs = _CHANGED.format(crossing="" if watch.above is None else _CROSSING)
     params = batch | {"column": watch.column, "above": watch.above}
     label = watch.column.replace("_", " ")

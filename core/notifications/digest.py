@@ -180,7 +180,7 @@ def _of_zone(name: str, now: datetime, turn: Turn) -> int:
     try:
         local = now.astimezone(ZoneInfo(name))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        return 0  # a zone that went out of the database: its users are told nothing at a wrong hour
+        return 0  # a zone that is no longer in the database: no digest rather than one at the wrong hour
     if local.time() < AT:
         return 0
     made = _of_day("daily", name, local.date(), now, timedelta(days=1), turn)
@@ -255,8 +255,8 @@ def _row(
         title=f"Your {kind} digest, {day:%A} {day.day} {day:%B}",
         key=_key(kind, day),
         data={"kind": kind, "day": day.isoformat(), "sections": content},
-        in_inbox=False,
-        planned_at=now,
+        is_in_inbox=False,
+        channels_planned_at=now,
     )
 
 

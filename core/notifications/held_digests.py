@@ -1,4 +1,4 @@
-"""A digest on its way out: it may have waited for hours, so what it says is looked at once more."""
+"""Digests about to be sent: they may have waited for hours, so they are checked once more."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from core.notifications.types import EMAIL
 
 
 def is_wanted(row: Notification, user_preferences: Preferences) -> bool:
-    """Whether the reader still wants digests of this kind, by mail."""
+    """Whether the recipient still wants digests of this kind, by mail."""
     return user_preferences.channel(EMAIL) and bool(getattr(user_preferences, row.data["kind"]))
 
 
 def sections_now(row: Notification, user_preferences: Preferences) -> list[dict[str, Any]]:
-    """The sections without the records that the reader no longer sees, and without those left empty."""
+    """The sections without the records that the recipient no longer sees, and without empty ones."""
     sections = row.data["sections"]
     records = [(item["entity"], item["id"]) for section in sections for item in section["items"]]
     hidden = inbox.hidden_of(user_preferences.user, records)

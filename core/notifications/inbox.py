@@ -15,7 +15,7 @@ from core.entities import entities
 from core.jobs import Turn
 from core.notifications.models import UNREAD, Delivery, Notification
 
-# Unread ones are counted up to here; a bell shows "999+" beyond.
+# Unread ones are counted up to here; a client shows "999+" beyond.
 COUNT_LIMIT = 1_000
 # Deleted in one go.
 FORGET = 5_000
@@ -35,7 +35,7 @@ def about_visible(user: Any) -> QuerySet[Notification]:
 
 def visible(user: Any) -> QuerySet[Notification]:
     """What is in the user's inbox."""
-    return about_visible(user).filter(in_inbox=True)
+    return about_visible(user).filter(is_in_inbox=True)
 
 
 def counts(user: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Telling open WebSockets, after the commit: new notifications and which records changed.
+"""Messages to open WebSockets, sent after the commit: new notifications and which records changed.
 
 Lossy by design: what a client missed it fetches again. So a Valkey that is away loses these messages and
 delays nothing; it is left alone for some seconds after a failure.
@@ -21,7 +21,7 @@ from core.entities import entities
 from core.notifications.models import Notification
 
 log = logging.getLogger(__name__)
-# More records than this in one go are told of as "many": fetch again.
+# Of more records than this in one go no ids are sent: the client fetches again.
 MANY = 100
 PAUSE_AFTER_FAILURE_S = 5.0
 _silent_until = 0.0
@@ -36,7 +36,7 @@ def entity_group(entity: str) -> str:
 
 
 def announce(rows: Iterable[Notification]) -> None:
-    """Tell their receivers of notifications, once the transaction commits."""
+    """Send notifications to their recipients' open connections, once the transaction commits."""
     messages = [(user_group(row.recipient_id), {"type": "notify", "event": _serialized(row)}) for row in rows]
     if messages:
         transaction.on_commit(partial(publish, messages), robust=True)
@@ -67,7 +67,7 @@ consumers.register("live", changed)
 
 
 def publish(messages: list[tuple[str, dict[str, Any]]]) -> None:
-    """Send now, over one connection. A failure is noted and forgotten."""
+    """Send now, over one connection. A failure is logged."""
     global _silent_until
     if time.monotonic() < _silent_until:
         return

@@ -1,4 +1,4 @@
-"""What a user is told: one row per recipient and matter, whatever channels it then goes out by."""
+"""Notifications: one row per recipient and subject, whatever channels it goes out by."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,19 +13,19 @@ from django.db.models.functions import Now
 from core import jobs
 from core.access import OwnPolicy, VisibleManager
 
-# Enqueued after notifications were inserted: what chooses their channels. A sweep comes by as well.
+# The Celery task that chooses the channels of new notifications; a periodic sweep runs it as well.
 PLAN_JOB = "core.tasks.plan_notifications"
 # What counts as waiting in someone's inbox.
-UNREAD = models.Q(read_at=None, archived_at=None, in_inbox=True)
+UNREAD = models.Q(read_at=None, archived_at=None, is_in_inbox=True)
 
 
-# So many messages of one group stand by themselves before they become one line.
+# So many unread notifications of one group are separate rows; further ones are counted in one row.
 ALONE = 3
 _ADD_TO_GROUP = """
 INSERT INTO core_notification AS n (recipient_id, type, title, entity, group_key)
 VALUES (%(recipient)s, %(type)s, %(first)s, %(entity)s, %(group)s)
 ON CONFLICT (recipient_id, group_key) WHERE group_key <> '' AND read_at IS NULL AND archived_at IS NULL
-DO UPDATE SET count = n.count + 1, created_at = now(), planned_at = NULL,
+DO UPDATE SET count = n.count + 1, created_at = now(), channels_planned_at = NULL,
     title = (n.count + 1) || %(summary)s
 """
 
@@ -37,8 +37,8 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         jobs.enqueue(PLAN_JOB)
 
     def notify_grouped(self, rows: Iterable["Notification"], group: str, summary: str) -> None:
-        """As `tell`, for what may come again and again: ALONE of a `group` stand by themselves in an inbox
-        while they are unread, all further ones add to one line, "{n} " and the `summary`."""
+        """As `notify`, for what may come many times: ALONE unread ones of a `group` stay separate, further
+        ones are counted in one row, "{n} " and the `summary`."""
         given = list(rows)
         waiting = self._unread_of(group, [row.recipient_id for row in given])
         alone = [row for row in given if waiting.get(row.recipient_id, 0) < ALONE]
@@ -54,8 +54,8 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return dict(rows.order_by().values_list("recipient_id").annotate(models.Count("pk")))
 
     def _add_to_group(self, row: "Notification", group: str, summary: str) -> None:
-        """One more in the group's line. It names no record and repeats no text: who may see one of the
-        records need not see all."""
+        """Count one more in the group's row, which names no record and repeats no text: its recipient may not
+        see all of the records."""
         given: dict[str, Any] = {
             "recipient": row.recipient_id,
             "type": row.type,
@@ -72,9 +72,9 @@ class Notification(models.Model):
     """One message in a user's inbox, about a record or about nothing in particular.
 
     `key` makes a notification unique for its recipient where its maker may run twice ("" where not).
-    While one with a `group_key` is unread, others of the same matter add to its `count` in place of standing
-    beside it. `planned_at` is when the channels were chosen: until then the row is its own outbox, so whoever
-    inserts one has done enough. What is not `in_inbox` goes out by other channels only.
+    While one with a `group_key` is unread, others of its group are added to its `count`.
+    `channels_planned_at` is when its channels were chosen; while it is null, the planning task finds the row.
+    What is not `is_in_inbox` goes out by other channels only.
     """
 
     policy = OwnPolicy("recipient")
@@ -94,8 +94,8 @@ class Notification(models.Model):
     data = models.JSONField(
         blank=True, default=dict, db_default=models.Value({}, models.JSONField()), encoder=DjangoJSONEncoder
     )
-    in_inbox = models.BooleanField(default=True, db_default=True)
-    planned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    is_in_inbox = models.BooleanField(default=True, db_default=True)
+    channels_planned_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     read_at = models.DateTimeField(null=True, blank=True)
     archived_at = models.DateTimeField(null=True, blank=True)
@@ -109,7 +109,9 @@ class Notification(models.Model):
             models.Index(
                 fields=["recipient", "-created_at", "-id"], name="notification_unread", condition=UNREAD
             ),
-            models.Index(fields=["id"], name="notification_unplanned", condition=models.Q(planned_at=None)),
+            models.Index(
+                fields=["id"], name="notification_unplanned", condition=models.Q(channels_planned_at=None)
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

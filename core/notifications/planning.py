@@ -1,4 +1,4 @@
-"""Choosing the channels of new notifications: each row is its own outbox until it is planned."""
+"""Chooses the channels of new notifications: those without `channels_planned_at`."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -19,7 +19,7 @@ SEND_JOB = "core.tasks.send_notifications"
 
 
 def plan(turn: Turn | None = None) -> int:
-    """Plan everything that waits, until the `turn` is over; returns how many notifications there were."""
+    """Plan every new notification, until the `turn` is over; returns how many notifications there were."""
     total = 0
     while not (turn and turn.is_over) and (planned := plan_once()):
         total += planned
@@ -30,7 +30,7 @@ def plan(turn: Turn | None = None) -> int:
 def plan_once() -> int:
     """One batch: deliveries for whoever wants them, each (notification, channel) once. A fixed number of
     statements for any number of receivers."""
-    waiting = Notification.objects.filter(planned_at=None).order_by("id")
+    waiting = Notification.objects.filter(channels_planned_at=None).order_by("id")
     rows = list(waiting.select_for_update(skip_locked=True)[:BATCH])
     if not rows:
         return 0
@@ -41,9 +41,9 @@ def plan_once() -> int:
     unwanted = [row.pk for row in rows if not all_preferences[row.recipient_id].wants(row.type, IN_APP)]
     live.announce(row for row in rows if row.pk not in unwanted)
     if unwanted:
-        # Nobody reads it in the inbox, so it would take in all that comes later and be silent about it.
-        Notification.objects.filter(pk__in=unwanted).update(in_inbox=False, group_key="")
-    Notification.objects.filter(pk__in=[row.pk for row in rows]).update(planned_at=now)
+        # Nobody reads it in the inbox, so it must not group those that come later.
+        Notification.objects.filter(pk__in=unwanted).update(is_in_inbox=False, group_key="")
+    Notification.objects.filter(pk__in=[row.pk for row in rows]).update(channels_planned_at=now)
     if any(delivery.due_at <= now for delivery in deliveries):
         jobs.enqueue(SEND_JOB)
     return len(rows)
@@ -84,8 +84,8 @@ def push_test(user: Any) -> int:
         type="test",
         title="Web push works",
         body="This is what a notification looks like.",
-        in_inbox=False,
-        planned_at=timezone.now(),
+        is_in_inbox=False,
+        channels_planned_at=timezone.now(),
     )
     Delivery.objects.create(notification=notified, channel=PUSH)
     jobs.enqueue(SEND_JOB)

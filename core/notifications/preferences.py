@@ -1,4 +1,4 @@
-"""What a user wants to be told, by which channel, and when not."""
+"""What a user is notified of, by which channel, and when not."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from core.notifications.types import CHANNELS, EMAIL, IN_APP, types
 
 # Text messages cost: only who asks for them gets any.
 CHANNEL_DEFAULTS = {"in_app": True, "email": True, "push": True, "sms": False}
-# Those who only look on are written to when they are named, and asked for the rest.
+# Viewers get mail when they are mentioned; for the rest they opt in.
 VIEWER_EMAILS = {"mention"}
 DIGEST_DEFAULTS = {Role.REP: True, Role.MANAGER: True}
 
 
 @dataclass(frozen=True)
 class Preferences:
-    """One user's wishes over the defaults; needs no query."""
+    """One user's choices over the defaults; needs no query."""
 
     user: User
     own: NotificationPreference
@@ -30,12 +30,21 @@ class Preferences:
         return self.own.channels.get(channel, CHANNEL_DEFAULTS[channel])
 
     def type(self, name: str, channel: str) -> bool:
-        """The cell of the matrix, whatever the channel's own switch says."""
+        """The cell of the matrix, whether or not the channel itself is on."""
         given = self.own.matrix.get(name, {}).get(channel)
         return _default(self.user, name, channel) if given is None else given
 
     def wants(self, name: str, channel: str) -> bool:
         return self.channel(channel) and self.type(name, channel)
+
+    @property
+    def channels(self) -> dict[str, bool]:
+        return {channel: self.channel(channel) for channel in CHANNELS}
+
+    @property
+    def types(self) -> dict[str, dict[str, bool]]:
+        """The whole matrix: channels by type."""
+        return {kind.name: {channel: self.type(kind.name, channel) for channel in CHANNELS} for kind in types}
 
     @property
     def daily(self) -> bool:
@@ -118,8 +127,16 @@ def of(user: Any) -> Preferences:
     return load([user.pk])[user.pk]
 
 
+def locked(user: Any) -> Preferences:
+    """One user's preferences, stored and locked until the transaction ends."""
+    NotificationPreference.objects.get_or_create(user=user)
+    rows = NotificationPreference.objects.select_related("user").select_for_update(of=("self",))
+    own = rows.get(user=user)
+    return Preferences(own.user, own)
+
+
 def load(user_ids: Iterable[int]) -> dict[int, Preferences]:
-    """The preferences of several users, in one query; those who never said anything have the defaults."""
+    """The preferences of several users, in one query; the defaults of those who changed nothing."""
     users = User.objects.filter(pk__in=set(user_ids)).select_related("notification_preference")
     return {u.pk: Preferences(u, _own(u)) for u in users}
 
@@ -131,33 +148,10 @@ def _own(user: User) -> NotificationPreference:
         return NotificationPreference(user=user, quiet_from=time(22), quiet_until=time(7))
 
 
-def shown(preferences: Preferences) -> dict[str, Any]:
-    """The whole of it as the API shows it, defaults filled in."""
-    own = preferences.own
-    return {
-        "channels": {channel: preferences.channel(channel) for channel in CHANNELS},
-        "types": {
-            kind.name: {channel: preferences.type(kind.name, channel) for channel in CHANNELS}
-            for kind in types
-        },
-        "digest": {"daily": preferences.daily, "weekly": preferences.weekly},
-        "do_not_disturb": {
-            "enabled": own.quiet,
-            "start": f"{own.quiet_from:%H:%M}",
-            "end": f"{own.quiet_until:%H:%M}",
-            "days": [d for d in DAYS if d in own.quiet_days],
-            "whole_days": [d for d in DAYS if d in own.silent_days],
-            "allow_urgent": own.urgent_passes,
-        },
-        "time_zone": preferences.user.time_zone,
-    }
-
-
 def without_email(user: User, kind: str) -> None:
     """No more mails of this type; for "digest", no more digests."""
-    NotificationPreference.objects.get_or_create(user=user)
     with transaction.atomic():
-        own = NotificationPreference.objects.select_for_update().get(user=user)
+        own = locked(user).own
         if kind == "digest":
             own.daily_digest = own.weekly_digest = False
         else:

@@ -1,4 +1,4 @@
-"""Moments that columns hold: reminders and due times, each told once however often it is looked for."""
+"""Reminders and due times in columns of records: one notification for each, however often this runs."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,18 +11,18 @@ from core.notifications.bulk_insert import insert_one_each, insert_summary_once
 from core.notifications.models import PLAN_JOB
 from core.registry import Registry
 
-# What a stopped system missed is still told for so long.
+# How far back to look for what came due while the system was stopped.
 LOOK_BACK = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class Reminder:
-    """A column of an entity whose moment, once it has come, is told to the assignee, else the owner.
+    """A column of an entity; when its time has come, the assignee, else the owner, is notified.
 
     `condition` is SQL over the table's columns (alias r) that must hold; `title` is what stands before the
-    record's own. Many that are found at once are told of in one line where `many` has words for it
-    ("tasks are overdue"). `only_ahead` leaves out moments that were past when they were entered: of being
-    overdue one still wants to hear, of what one was to be reminded of last week one does not.
+    record's own. Many that are found at once become one notification where `many` gives its wording
+    ("tasks are overdue"). `only_ahead` leaves out times that were past when they were entered: an
+    overdue task still matters, a reminder for last week does not.
     """
 
     entity: str
@@ -34,11 +34,11 @@ class Reminder:
     only_ahead: bool = False
 
 
-reminders: Registry[Reminder] = Registry("moment")
+reminders: Registry[Reminder] = Registry("reminder")
 
 
 def remind(entity: str, column: str, title: str, *, type: str = "reminder", **more: str) -> None:
-    """Tell whom a record of `entity` belongs to when the moment in `column` has come."""
+    """Notify a record's assignee, else its owner, when the time in `column` has come."""
     ahead = type == "reminder"
     made = Reminder(entity, column, type, title, only_ahead=ahead, **more)
     reminders.register(f"{type}:{entity}.{column}", made)
@@ -63,8 +63,8 @@ WHERE r.{column} <= %(now)s AND r.{column} > %(since)s AND r.archived_at IS NULL
 """
 
 
-def notify_due(kind: str, now: datetime | None = None) -> int:
-    """Tell of all moments of a type that have come by `now`; returns how many were told."""
+def notify_due_reminders(kind: str, now: datetime | None = None) -> int:
+    """Notify of everything of a type that is due by `now`; returns how many notifications were made."""
     now = now or timezone.now()
     notified = sum(_notify(reminder, now) for reminder in reminders if reminder.type == kind)
     if notified:

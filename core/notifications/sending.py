@@ -1,4 +1,4 @@
-"""Working off deliveries: by lease, with retries, each at most once per (notification, channel).
+"""Sends due deliveries: by lease, with retries, each at most once per (notification, channel).
 
 No transaction is open while something is sent. A crash in between leaves the lease to run out, and the
 message goes out again under the same key: receivers may drop it (docs/notifications.md says how often).
@@ -15,41 +15,40 @@ from typing import Any
 
 from django.conf import settings
 from django.core.mail import get_connection
-from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from core.conf import conf
 from core.entities import entities
 from core.notifications import held_digests, inbox, preferences
-from core.notifications.channels import LeftAloneError, Message, PermanentError, TransientError, channels, sms
+from core.notifications.channels import (
+    CircuitOpenError,
+    Message,
+    PermanentError,
+    TransientError,
+    channels,
+    sms,
+)
+from core.notifications.claiming import claim, release
 from core.notifications.models import Delivery, Notification, SuppressedAddress
 from core.notifications.preferences import Preferences
 from core.outbound import breaker
 from core.retry import exponential
 
 log = logging.getLogger(__name__)
-BATCH = 20
-LEASE = timedelta(seconds=90)
 # A server that lets every attempt time out must not outlast the lease, nor the worker's time limit.
 HOLD_S = 45.0
-# When one looks again whether a push service that is left alone is back.
-LEFT_ALONE = timedelta(seconds=30)
+# How long a delivery waits whose server's circuit breaker is open.
+CIRCUIT_RETRY = timedelta(seconds=30)
 # 30 s, 2 min, 8 min, 32 min, 1 h: six attempts within two hours.
 RETRIES = exponential(30, 4, retries=5, cap_s=3600)
 # Made because someone asked for exactly this, whatever the matrix says.
 ASKED_FOR = {"test"}
-_CLAIM = """
-UPDATE core_delivery SET due_at = clock_timestamp() + %(lease)s, fence = fence + 1, attempts = attempts + 1
-WHERE id IN (SELECT id FROM core_delivery WHERE status = 'queued' AND due_at <= clock_timestamp()
-             AND channel <> ALL(%(closed)s) ORDER BY due_at, id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
-RETURNING id
-"""
 
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """What became of an attempt: a status, or the pause before the next."""
+    """The result of an attempt: a status, or the pause before the next."""
 
     status: str
     error: str = ""
@@ -57,8 +56,8 @@ class DeliveryResult:
 
 
 def send_due(seconds: float | None = None, stopped: Callable[[], bool] = lambda: False) -> int:
-    """Send what is due; after `seconds`, or when `stopped`, nothing more is taken up. Returns how many
-    deliveries were."""
+    """Send what is due; after `seconds`, or when `stopped`, no further batch is claimed. Returns how many
+    deliveries were claimed."""
     until = time.monotonic() + (seconds if seconds is not None else float("inf"))
     total = 0
     while not stopped() and time.monotonic() < until and (taken := send_batch(stopped)):
@@ -67,14 +66,11 @@ def send_due(seconds: float | None = None, stopped: Callable[[], bool] = lambda:
 
 
 def send_batch(stopped: Callable[[], bool] = lambda: False) -> int:
-    """Claim a batch, work it off; returns its size. What would not be sent within the lease, or before the
-    stop, or over a server that turns out to be away, is given back."""
+    """Claim a batch and send it; returns its size. What would not be sent within the lease, or before the
+    stop, or over a server that cannot be reached, is released."""
     breakers = breaker.states()
-    closed = [channel for channel, name in _servers().items() if breakers.get(name)]
-    with connection.cursor() as cursor:
-        given: dict[str, Any] = {"lease": LEASE, "batch": BATCH, "closed": closed}
-        cursor.execute(_CLAIM, given)
-        ids = [row[0] for row in cursor.fetchall()]
+    unreachable = [channel for channel, name in _servers().items() if breakers.get(name)]
+    ids = claim(without=unreachable)
     rows = list(Delivery.objects.select_related("notification").filter(pk__in=ids).order_by("pk"))
     if rows:
         DeliveryBatch(rows, breakers).send(stopped)
@@ -87,15 +83,15 @@ def _servers() -> dict[str, str]:
 
 
 class DeliveryBatch:
-    """Claimed deliveries and what is known of all of them together: a fixed number of statements."""
+    """Claimed deliveries with what is read for all of them at once, in a fixed number of statements."""
 
     def __init__(self, rows: list[Delivery], breakers: Mapping[str, bool]) -> None:
         self.rows = rows
         self.all_preferences = preferences.load(row.notification.recipient_id for row in rows)
         self.hidden = inbox.hidden_from_recipients([row.notification for row in rows])
-        self.dead = self._dead_addresses()
+        self.suppressed = self._suppressed_addresses()
         self.failing = set(breakers)
-        self.left_alone = {name for name, is_open in breakers.items() if is_open}
+        self.open_circuits = {name for name, is_open in breakers.items() if is_open}
         self.mail_server = get_connection()
 
     def send(self, stopped: Callable[[], bool]) -> None:
@@ -103,10 +99,10 @@ class DeliveryBatch:
         try:
             for number, row in enumerate(self.rows):
                 if stopped() or time.monotonic() > until:
-                    _give_back(self.rows[number:])
+                    release(self.rows[number:])
                     break
-                if _servers().get(row.channel) in self.left_alone:
-                    _give_back([row])
+                if _servers().get(row.channel) in self.open_circuits:
+                    release([row])
                     continue
                 _record(row, self._attempt(row, self.all_preferences[row.notification.recipient_id]))
         finally:
@@ -116,7 +112,7 @@ class DeliveryBatch:
         with contextlib.suppress(smtplib.SMTPException, OSError):
             self.mail_server.close()
 
-    def _dead_addresses(self) -> set[tuple[str, str]]:
+    def _suppressed_addresses(self) -> set[tuple[str, str]]:
         wanted = {(row.channel, self._address(row)) for row in self.rows}
         rows = SuppressedAddress.objects.filter(address__in={address for _, address in wanted if address})
         return wanted & set(rows.values_list("channel", "address"))
@@ -125,7 +121,7 @@ class DeliveryBatch:
         return address_of(row, self.all_preferences[row.notification.recipient_id])
 
     def _attempt(self, row: Delivery, user_preferences: Preferences) -> DeliveryResult:
-        """Send, unless by now it should not be: turned off, read, hidden, an address that takes nothing."""
+        """Send, unless by now it should not be sent: turned off, read, hidden, a suppressed address."""
         reason = self._reason_to_skip(row, user_preferences)
         if reason:
             return DeliveryResult(Delivery.Status.SKIPPED, reason)
@@ -140,16 +136,16 @@ class DeliveryBatch:
             url_of(row),
             row.done,
             self.mail_server,
-            self.left_alone,
+            self.open_circuits,
         )
         try:
             _send(message)
         except PermanentError as error:
             if error.address:
-                disable(row.channel, error.address, str(error))
+                suppress_address(row.channel, error.address, str(error))
             return DeliveryResult(Delivery.Status.FAILED, str(error))
-        except LeftAloneError:
-            return DeliveryResult(Delivery.Status.QUEUED, pause=LEFT_ALONE)
+        except CircuitOpenError:
+            return DeliveryResult(Delivery.Status.QUEUED, pause=CIRCUIT_RETRY)
         except TransientError as error:
             return self._transient(row, error)
         self._reached(_servers().get(row.channel, ""))
@@ -158,7 +154,7 @@ class DeliveryBatch:
     def _transient(self, row: Delivery, error: TransientError) -> DeliveryResult:
         if error.unreachable:
             breaker.failed(error.unreachable)
-            self.left_alone.add(error.unreachable)
+            self.open_circuits.add(error.unreachable)
             self.failing.add(error.unreachable)
             self._close_mail_server()
         pause = RETRIES.delay(row.attempts, error.retry_after)
@@ -183,7 +179,7 @@ class DeliveryBatch:
             return "Read already."
         if not self._is_visible(notification, user_preferences):
             return "About something no longer visible."
-        if (row.channel, self._address(row)) in self.dead:
+        if (row.channel, self._address(row)) in self.suppressed:
             return "The address takes nothing any more."
         return ""
 
@@ -195,19 +191,12 @@ class DeliveryBatch:
         return notification.pk not in self.hidden
 
 
-def _give_back(rows: list[Delivery]) -> None:
-    """Another may take these up at once; they were not attempted."""
-    for row in rows:
-        untouched = Delivery.objects.filter(pk=row.pk, fence=row.fence)
-        untouched.update(due_at=timezone.now(), attempts=F("attempts") - 1)
-
-
 def _send(message: Message) -> None:
-    """Hand it to its channel. Raises PermanentError and TransientError, whatever happens there: one that
-    nobody foresaw is tried again a few times and holds up no other."""
+    """Send it by its channel. Raises PermanentError or TransientError; an unexpected error is transient, so
+    that it is retried and holds up no other."""
     try:
         channels[message.delivery.channel](message)
-    except (PermanentError, TransientError, LeftAloneError):
+    except (PermanentError, TransientError, CircuitOpenError):
         raise
     except Exception as error:
         log.exception("delivery %s cannot be sent", message.delivery.pk)
@@ -227,7 +216,7 @@ def address_of(row: Delivery, user_preferences: Preferences) -> str:
     )
 
 
-def disable(channel: str, address: str, reason: str) -> None:
+def suppress_address(channel: str, address: str, reason: str) -> None:
     """Send nothing more to an address that was refused for good."""
     SuppressedAddress.objects.bulk_create(
         [SuppressedAddress(channel=channel, address=address.lower(), reason=reason[:300])],
@@ -258,7 +247,7 @@ def _record(row: Delivery, verdict: DeliveryResult) -> None:
     Delivery.objects.filter(pk=row.pk, fence=row.fence).update(**values)
 
 
-def disabled_of(user: Any) -> QuerySet[SuppressedAddress]:
-    """Those of the user's present addresses that take nothing any more."""
+def suppressed_addresses_of(user: Any) -> QuerySet[SuppressedAddress]:
+    """Those of the user's present addresses that are suppressed."""
     email = Q(channel="email", address=user.email.lower())
     return SuppressedAddress.objects.filter(email | Q(channel="sms", address=user.phone)).exclude(address="")

@@ -9,7 +9,7 @@ from core import jobs
 from core.jobs import Turn
 from core.notifications import digest, inbox, planning, reminders, sending
 
-# How long a worker takes up deliveries, so that a slow mail server does not keep it past its time limit.
+# How long a worker claims deliveries, so that a slow mail server does not keep it past its time limit.
 SEND_S = 40.0
 
 
@@ -35,15 +35,15 @@ def send_notifications() -> int:
 def sweep_notifications() -> None:
     """Whatever a lost message left: reminders that are due, notifications without channels. What is to be
     sent has tasks and a queue of its own, for a server that is slow or away must hold up nothing else."""
-    reminders.notify_due("reminder")
+    reminders.notify_due_reminders("reminder")
     planning.plan(Turn())
     jobs.enqueue("core.tasks.send_notifications")
 
 
 @shared_task(name="core.tasks.check_overdue")
 def check_overdue() -> int:
-    """Tell of what became overdue; each once, however often this runs."""
-    return reminders.notify_due("overdue")
+    """Notify of what became overdue; each once, however often this runs."""
+    return reminders.notify_due_reminders("overdue")
 
 
 @shared_task(name="core.tasks.forget_notifications")

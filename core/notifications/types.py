@@ -1,4 +1,4 @@
-"""Kinds of notifications and by which channels each goes out unless its receiver says otherwise."""
+"""Types of notifications and the channels of each, unless its recipient chooses others."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ CHANNELS = (IN_APP, EMAIL, PUSH, SMS)
 
 @dataclass(frozen=True)
 class NotificationType:
-    """`urgent` ones may pass the quiet hours if the receiver says so; `channels` are the defaults."""
+    """`urgent` ones may pass the quiet hours if the recipient allows it; `channels` are the defaults."""
 
     name: str
     label: str

@@ -1,8 +1,8 @@
-"""Which changes people are told of: said by the apps, in their registration.py.
+"""Which changes make notifications: declared by the apps, in their registration.py.
 
-`watch` tells followers that a column changed. `announce` is for what deserves words and recipients of its own
-("deal won"): one declaration with its type, its condition, its wording and whom to tell. A change that is
-announced is told of once: the watched columns in it are passed over.
+`watch` notifies followers that a column changed. `announce` is for changes with a wording and recipients of
+their own ("deal won"): one declaration of type, condition, wording and recipients. A change that is announced
+makes one notification: the watched columns in it are left out.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Announcement:
-    """Changes of an entity that meet `condition` (in the condition language, changes included), told to
+    """Changes of an entity that meet `condition` (in the condition language, changes included), and their
     `recipients` (keys of RECIPIENTS).
 
     `title` holds `{name}`, the record's, and may hold `{doer}`; `many` is what stands behind a number where
@@ -40,7 +40,7 @@ class Announcement:
     recipients: tuple[str, ...]
 
 
-# Whom an announcement can tell: SQL that gives user_id for the record r, of the entity %(entity)s.
+# Recipients of announcements: SQL that gives user_id for the record r, of the entity %(entity)s.
 RECIPIENTS: Mapping[str, str] = {
     "followers": "SELECT f.user_id FROM core_follow f WHERE f.entity = %(entity)s AND f.object_id = r.id",
     "owner": "SELECT r.owner_id AS user_id",
@@ -64,7 +64,7 @@ announcements: Registry[Announcement] = Registry("announcement")
 
 
 def watch(entity: str, column: str, *, type: str = "update", above: int | None = None) -> Watch:
-    """Tell followers of `entity` when `column` changes (or rises `above` a number)."""
+    """Notify followers of `entity` when `column` changes (or rises `above` a number)."""
     return watches.register(f"{entity}.{column}", Watch(entity, column, type, above))
 
 
@@ -85,7 +85,7 @@ def announce(
     urgent: bool = False,
 ) -> Announcement:
     """Declare a notification of its own: `type` is the name under which people find it among their
-    preferences, `label` what it says there, `channels` those it goes by unless they say otherwise."""
+    preferences, `label` its name there, `channels` those it goes by unless they choose otherwise."""
     unknown = set(recipients) - RECIPIENTS.keys()
     if unknown:
         raise LookupError(f"unknown recipients {sorted(unknown)}; known: {', '.join(sorted(RECIPIENTS))}")

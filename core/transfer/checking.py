@@ -14,7 +14,8 @@ from core.entities.regions import COUNTRY_FIELD
 from core.errors import ValueRefusedError
 from core.transfer import formats
 from core.transfer.csv_injection import unescape
-from core.transfer.headers import looked_up, normalised
+from core.transfer.headers import lookup_word, normalised
+from core.transfer.import_fields import FULL_NAME, ID, OPT_IN, ImportField
 from core.transfer.mapping import words_by_column
 from core.transfer.matching import EXTERNAL_ID, match_columns
 from core.transfer.names import split_name
@@ -23,8 +24,7 @@ from core.transfer.planning import Plan
 from core.transfer.reading import Chunk
 from core.transfer.reading.table import TOO_MANY
 from core.transfer.resolving import Resolver
-from core.transfer.targets import FULL_NAME, ID, OPT_IN, Target
-from core.transfer.values import BLANK, CellReader, Format, Refusal, Values, is_no, says_nothing
+from core.transfer.values import BLANK, CellReader, ColumnFormat, Refusal, Values, is_blank_text, is_no
 
 LEFT_EMPTY = "left_empty"
 OTHER = "other"
@@ -37,7 +37,7 @@ LONGEST_AMOUNT = 100
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with one row, as the API tells it."""
+    """One thing wrong with one row, as the API shows it."""
 
     column: str
     field: str
@@ -72,7 +72,7 @@ class Checked:
 class _Source:
     """One target and the columns of the file that feed it; the first that is not blank counts."""
 
-    target: Target
+    target: ImportField
     positions: list[int]
     headers: list[str]
     reader: CellReader | None
@@ -111,7 +111,7 @@ class Checker:
     # ---- What feeds what ----
 
     def _decisive(self) -> set[str]:
-        """Columns that say what a row is: keys, name, status. What cannot be read there is a fault."""
+        """Columns that identify a row: keys, name, status. A value that cannot be read there is a fault."""
         keys = [column.name for column in match_columns(self.targets, self.plan.mapped, self.options)]
         entity, headers = self.targets.entity, self.targets.headers
         return {
@@ -153,18 +153,18 @@ class Checker:
         column = replace(column, field_type=column.field_type.in_region(self.plan.phone_region))
         return CellReader(column, self._format(column, source.headers[0], cells))
 
-    def _format(self, column: Column, header: str, cells: Sequence[str]) -> Format:
+    def _format(self, column: Column, header: str, cells: Sequence[str]) -> ColumnFormat:
         asked = self._words.get(column.name, {})
         said = {trimmed(word).casefold(): value for word, value in asked.items()}
         if isinstance(column.field_type, field_types.Date | field_types.DateTime):
             serials = self.plan.table.shape.format == "xlsx"
             dates = replace(self._dates(header, cells), serials=serials)
-            return Format(dates=dates, zone=self.plan.zone, words=said)
+            return ColumnFormat(dates=dates, zone=self.plan.zone, words=said)
         if isinstance(column.field_type, field_types.Integer | field_types.Float | field_types.Money):
-            return Format(decimal=self._decimal(header, cells), words=said)
+            return ColumnFormat(decimal=self._decimal(header, cells), words=said)
         words = {**self.targets.headers.values.get(column.name, {}), **_folded(asked)}
         since = column.name in self.targets.headers.one_way
-        return Format(words=words or None, since=since)
+        return ColumnFormat(words=words or None, since=since)
 
     def _dates(self, header: str, cells: Sequence[str]) -> formats.DateFormat:
         if self.options.date_format:
@@ -200,7 +200,9 @@ class Checker:
             found += [self.targets.columns["first_name"], self.targets.columns["last_name"]]
         return list(dict.fromkeys(found))
 
-    def mended(self, given: Values, faults: Sequence[Fault]) -> tuple[Values, list[Fault]] | None:
+    def without_refused_values(
+        self, given: Values, faults: Sequence[Fault]
+    ) -> tuple[Values, list[Fault]] | None:
         """A row's values without those that only describe it and that its rules refused, and with what a rule
         asks for and other systems do not keep; what was left out, as warnings. None where the row is to be
         refused."""
@@ -252,7 +254,7 @@ class Checker:
         if source.target.is_reference:
             return self._resolved(source.target, cells)
         if source.reader is None:
-            return [BLANK if says_nothing(cell) else self._names(cell) for cell in cells]
+            return [BLANK if is_blank_text(cell) else self._names(cell) for cell in cells]
         return source.reader.read(cells)
 
     def _without_opt_outs(self, cells: list[str], checked: Checked) -> list[str]:
@@ -304,12 +306,12 @@ class Checker:
         asked = str(self.options.default_values.get(CURRENCY_FIELD, "")).upper()
         return asked if asked in codes else ""
 
-    def _resolved(self, target: Target, cells: list[str]) -> list[Any]:
+    def _resolved(self, target: ImportField, cells: list[str]) -> list[Any]:
         """References, by what the file calls them or what the user says it means ("*": whom nobody knows)."""
         words = _folded(self._words.get(target.column.name, {}))  # type: ignore[union-attr]
         if not words:
             return self.resolver.read(target, cells)
-        found = self.resolver.read(target, [looked_up(words, unescape(cell)) or cell for cell in cells])
+        found = self.resolver.read(target, [lookup_word(words, unescape(cell)) or cell for cell in cells])
         if "*" not in words:
             return found
         other = self.resolver.read(target, [words["*"]])[0]
@@ -381,7 +383,7 @@ class Checker:
         checked.warn(row, _left_empty(fault))
 
     def _unknown_reference(
-        self, target: Target, header: str, row: int, cell: str, fault: Fault, checked: Checked
+        self, target: ImportField, header: str, row: int, cell: str, fault: Fault, checked: Checked
     ) -> None:
         """What a row names is nothing here, or several things. A name is kept as text where there is a field
         for it. Owners and ids of other systems are told of once for each, everything else with its row."""

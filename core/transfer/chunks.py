@@ -10,14 +10,15 @@ from django.db.models import F
 from core.access import Permission
 from core.entities import Column
 from core.errors import InvalidError
+from core.models.uniqueness import TAKEN, violated_fields
 from core.transfer.checking import Checked, Checker, Fault
 from core.transfer.composing import Composer
-from core.transfer.lookups import holders_of, reached
-from core.transfer.matching import Key, Matcher, holders, may_be_same
+from core.transfer.import_fields import ID
+from core.transfer.lookups import permitted_ids, rows_with_keys
+from core.transfer.matching import Key, Matcher, may_be_same, rows_with_custom_values
 from core.transfer.planning import Plan
 from core.transfer.reading import Chunk
-from core.transfer.report import CAME_IN, Entry, Kind, Report
-from core.transfer.targets import ID
+from core.transfer.report import CAME_IN, Kind, Report, ReportRow
 from core.transfer.values import Values
 from core.transfer.writing import Pending, Writer
 
@@ -82,13 +83,13 @@ class ChunkRun:
             self._fault(row, "several_matches", f"It may be the same record as each of the rows {numbers}.")
             return
         if twins:
-            self._again(row, twins[0])
+            self._place_repeated(row, twins[0])
             return
         matches = next((found for key in self.keys[row] if (found := self._matches(row, key))), [])
         if len(matches) > 1:
             self._fault(row, "several_matches", f"{len(matches)} stored records match this row.", matches)
         elif matches:
-            self._met(row, matches[0])
+            self._place_matched(row, matches[0])
         elif self.parent.by_id and self.keys[row]:
             self._fault(row, "does_not_exist", "There is no record with this id that you may change.")
         else:
@@ -108,7 +109,7 @@ class ChunkRun:
                 found.append(record)
         return found
 
-    def _again(self, row: int, twin: Pending) -> None:
+    def _place_repeated(self, row: int, twin: Pending) -> None:
         """A row about the same record as one before it."""
         number = self.chunk.numbers[twin.rows[0]]
         if self.options.duplicates == "update":
@@ -120,7 +121,7 @@ class ChunkRun:
             self._add(twin, dict.fromkeys(raised, True))
             self._skip(row, "duplicate_in_file", f"The same record as row {number}.")
 
-    def _met(self, row: int, record: dict[str, Any]) -> None:
+    def _place_matched(self, row: int, record: dict[str, Any]) -> None:
         """A row about a stored record."""
         pk = record["id"]
         if self.options.duplicates == "update" and pk in self.by_record:
@@ -144,16 +145,16 @@ class ChunkRun:
         try:
             values: Values | None = compose(self.checked.given[row], self.checked.custom[row])
         except InvalidError as error:
-            values = self._mended(row, error, compose)
+            values = self._without_refused_values(row, error, compose)
         if values is not None:
-            self._remember(row, Pending(values, None, [row]))
+            self._add_pending(row, Pending(values, None, [row]))
             self.outcomes[row] = "created"
 
     def _update(self, row: int, before: dict[str, Any]) -> None:
         changed = self._changed(row, before)
         if changed is None:
             return
-        self._remember(row, Pending(changed, before, [row], before["id"]), write=bool(changed))
+        self._add_pending(row, Pending(changed, before, [row], before["id"]), write=bool(changed))
         self.outcomes[row] = "updated" if changed else "unchanged"
 
     def _merge(self, row: int, twin: Pending) -> None:
@@ -163,7 +164,7 @@ class ChunkRun:
             return
         self._add(twin, changed)
         twin.rows.append(row)
-        self._keyed(row, twin)
+        self._index_keys(row, twin)
         self.outcomes[row] = "updated" if changed else "unchanged"
 
     def _changed(self, row: int, before: dict[str, Any]) -> dict[str, Any] | None:
@@ -175,19 +176,19 @@ class ChunkRun:
         try:
             return compose(self.checked.given[row], self.checked.custom[row])
         except InvalidError as error:
-            return self._mended(row, error, compose)
+            return self._without_refused_values(row, error, compose)
 
-    def _mended(
+    def _without_refused_values(
         self, row: int, error: InvalidError, compose: Callable[[Values, Values], Values]
     ) -> Values | None:
         """The values of a row that the rules refused, without what only describes it and with what other
         systems never asked for; None, and its faults, where that is not enough."""
         faults = self._faults_of(row, error)
-        mended = self.parent.checker.mended(self.checked.given[row], faults)
-        if mended is None:
+        left = self.parent.checker.without_refused_values(self.checked.given[row], faults)
+        if left is None:
             self._refuse(row, faults)
             return None
-        values, warnings = mended
+        values, warnings = left
         try:
             found = compose(values, self.checked.custom[row])
         except InvalidError as again:
@@ -203,14 +204,14 @@ class ChunkRun:
             self.pending.append(pending)
         pending.values |= changes
 
-    def _remember(self, row: int, pending: Pending, *, write: bool = True) -> None:
+    def _add_pending(self, row: int, pending: Pending, *, write: bool = True) -> None:
         if write:
             self.pending.append(pending)
         if pending.pk:
             self.by_record[pending.pk] = pending
-        self._keyed(row, pending)
+        self._index_keys(row, pending)
 
-    def _keyed(self, row: int, pending: Pending) -> None:
+    def _index_keys(self, row: int, pending: Pending) -> None:
         """Rows that have one of its keys are about the same record from now on."""
         for key in self.keys[row]:
             known = self.by_key.setdefault(key, [])
@@ -232,18 +233,18 @@ class ChunkRun:
                     self._fail(pending, column.name, "unique", "An earlier row has this value.")
                 else:
                     seen[value] = pending
-            for value, pk in self._holders(column, seen):
+            for value, pk in self._rows_with_values(column, seen):
                 if seen[value].pk != pk:
                     self._fail(seen[value], column.name, "unique", "Another record has this value.")
 
-    def _holders(self, column: Column, values: Mapping[Any, Pending]) -> list[tuple[Any, int]]:
+    def _rows_with_values(self, column: Column, values: Mapping[Any, Pending]) -> list[tuple[Any, int]]:
         """(value, id) of the living records that have one of these values."""
         rows = self.parent.plan.entity.model.objects.filter(archived_at=None)
         if column.custom or not values:
-            return holders(rows, column, values)
+            return rows_with_custom_values(rows, column, values)
         field = rows.model._meta.get_field(column.name)
         rows = rows.exclude(**{column.path: ""})
-        return holders_of(rows, F(column.path), field.rel_db_type(connection), values)
+        return rows_with_keys(rows, F(column.path), field.rel_db_type(connection), values)
 
     def _write(self, pendings: list[Pending]) -> None:
         """All of them, or by halves until those the database refuses are found."""
@@ -265,18 +266,26 @@ class ChunkRun:
         except (IntegrityError, DataError) as error:
             self.parent.writer.taken_back()
             if len(pendings) == 1:
-                self._fail(pendings[0], "", "refused", _in_words(error))
+                self._refused(pendings[0], error)
                 return
             half = len(pendings) // 2
             self._write(pendings[:half])
             self._write(pendings[half:])
+
+    def _refused(self, pending: Pending, error: Exception) -> None:
+        """The database refused a record; a unique constraint is named by its fields, as in the API."""
+        model = self.parent.plan.entity.model
+        names = violated_fields(model, error) if isinstance(error, IntegrityError) else None
+        code, message = ("refused", _reason(error)) if names is None else ("unique", TAKEN)
+        for name in names or [""]:
+            self._fail(pending, name, code, message)
 
     def _out_of_reach(self, pendings: list[Pending]) -> list[Pending]:
         """Records the importer would not be able to change once they are written."""
         entity, user = self.parent.plan.entity, self.parent.plan.user
         if user is None:
             return []
-        seen = reached(entity, user, Permission.CHANGE, [p.pk for p in pendings])
+        seen = permitted_ids(entity, user, Permission.CHANGE, [p.pk for p in pendings])
         return [p for p in pendings if p.pk not in seen]
 
     # ---- Reporting ----
@@ -322,7 +331,7 @@ class ChunkRun:
         number, line = self.chunk.numbers[row], self.chunk.lines[row]
         errors = [fault.shown(number, line) for fault in faults]
         cells = self.chunk.rows[row] + self.chunk.ragged.get(row, [])
-        self.parent.report.add(Entry(kind, number, line, cells, errors, pk))
+        self.parent.report.add(ReportRow(kind, number, line, cells, errors, pk))
 
     def _finish(self) -> None:
         for row in sorted(self.checked.faults):
@@ -338,8 +347,8 @@ class _OutOfReachError(Exception):
     """Some of the rows just written are not the importer's to change."""
 
 
-def _in_words(error: Exception) -> str:
-    """What the database objected to, without its statement."""
+def _reason(error: Exception) -> str:
+    """Why the database refused a row, without its statement."""
     diagnosis = getattr(error.__cause__, "diag", None)
     name = getattr(diagnosis, "constraint_name", None)
     message = getattr(diagnosis, "message_primary", None) or str(error).split("\n")[0]

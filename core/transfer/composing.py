@@ -1,4 +1,4 @@
-"""From what a row gives to the record to store: defaults, rules and what is never undone."""
+"""From the values of a row to the record to store: defaults, rules, and flags that are never lowered."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -8,11 +8,11 @@ from typing import Any
 from core.entities import Column, Entity
 from core.entities.cleaning import clean_value
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
-from core.transfer.import_rules import rules_of
+from core.transfer.import_fields import ID, ImportField
+from core.transfer.import_rules import import_rules
 from core.transfer.planning import Plan
 from core.transfer.resolving import Resolver
-from core.transfer.targets import ID, Target
-from core.transfer.values import BLANK, CellReader, Format, Refusal, Values
+from core.transfer.values import BLANK, CellReader, ColumnFormat, Refusal, Values
 
 
 class Composer:
@@ -22,7 +22,7 @@ class Composer:
         targets, options, user = made.targets, made.options, made.user
         self.entity: Entity = targets.entity
         self.user = user
-        self.rules = (*rules_of(self.entity), *self.entity.rules)
+        self.rules = (*(import_rules.get(self.entity.name) or ()), *self.entity.rules)
         self.one_way = [targets.columns[n].path for n in targets.headers.one_way if n in targets.columns]
         plain = [c for c in self.entity.columns if c.writable and c.name != "custom_fields"]
         custom = [c for c in targets.columns.values() if c.custom]
@@ -127,7 +127,7 @@ def _defaults_asked(made: Plan) -> tuple[Values, Values]:
     return plain, custom
 
 
-def _referred(target: Target, raw: Any, user: Any) -> Any:
+def _referred(target: ImportField, raw: Any, user: Any) -> Any:
     """A reference by its id or, as in a cell, by what it is called: to what the importer may point at."""
     if isinstance(raw, bool) or not isinstance(raw, int | str):
         return Refusal("incorrect_type", "Expected a name or an id.")
@@ -141,7 +141,7 @@ def _default(column: Column, raw: Any, made: Plan) -> Any:
     column = replace(column, field_type=column.field_type.in_region(made.phone_region))
     if isinstance(raw, str):
         words: Mapping[str, str] = made.targets.headers.values.get(column.name, {})
-        return CellReader(column, Format(words=words or None)).one(raw)
+        return CellReader(column, ColumnFormat(words=words or None)).read_one(raw)
     try:
         value = clean_value(column, raw)
     except ValueRefusedError as error:

@@ -1,7 +1,7 @@
-"""Cells that no column holds and a program puts into words, such as the reasons of a score.
+"""Columns of exports that a function computes, such as the reasons of a score.
 
-They are exported when they are named and never imported. The database writes a mark with the record's id, and
-the words take its place a block of rows at a time, so that every format streams as it does without them.
+They are exported when they are named and never imported. The database writes a placeholder with the record's
+id, and the texts take its place a block of rows at a time, so that every format still streams.
 """
 
 import re
@@ -17,12 +17,12 @@ from django.db.models.functions import Cast, Concat
 from core.entities import Column, Entity, field_types
 from core.registry import Registry
 
-# By id for many records, read from a database.
-Words = Callable[[Sequence[int], str], Mapping[int, str]]
+# From ids of records and the name of a database: a text for each id.
+Compute = Callable[[Sequence[int], str], Mapping[int, str]]
 AT_ONCE = 2_000
-# Nobody can write a text that looks like a mark of this process.
+# Nobody can write a text that looks like a placeholder of this process.
 _SECRET = secrets.token_hex(16)
-_MARK = re.compile(f"{_SECRET}:([a-z_]+):([0-9]+):")
+_PLACEHOLDER = re.compile(f"{_SECRET}:([a-z_]+):([0-9]+):")
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,27 @@ class ComputedColumn:
 
     entity: str
     name: str
-    words: Words
+    compute: Compute
 
     @property
     def column(self) -> Column:
-        """What stands in the export's statement: the mark."""
+        """As the export's statement selects it: the placeholder."""
         parts = Value(f"{_SECRET}:{self.name}:"), Cast(F("pk"), TextField()), Value(":")
-        mark = Concat(*parts, output_field=TextField())
-        return Column(self.name, field_types.Text(), self.name, writable=False, expression=mark)
+        placeholder = Concat(*parts, output_field=TextField())
+        return Column(self.name, field_types.Text(), self.name, writable=False, expression=placeholder)
 
 
-added: Registry[ComputedColumn] = Registry("added cell")
+computed_columns: Registry[ComputedColumn] = Registry("computed column")
 
 
-def add(entity: str, name: str, words: Words) -> None:
+def register(entity: str, name: str, compute: Compute) -> None:
     """Register a text that exports of an entity can be asked for."""
-    added.register(f"{entity}.{name}", ComputedColumn(entity, name, words))
+    computed_columns.register(f"{entity}.{name}", ComputedColumn(entity, name, compute))
 
 
 def columns_of(entity: Entity) -> dict[str, Column]:
-    """The added cells of an entity's exports, as columns by name."""
-    return {one.name: one.column for one in added if one.entity == entity.name}
+    """The computed columns of an entity's exports, by name."""
+    return {one.name: one.column for one in computed_columns if one.entity == entity.name}
 
 
 def _pair(mark: str) -> tuple[str, str]:
@@ -61,46 +61,46 @@ def _pair(mark: str) -> tuple[str, str]:
 
 
 class ComputedCells:
-    """Puts the words where the database wrote marks, in exports of `columns`."""
+    """Replaces the placeholders by the texts, in exports of `columns`."""
 
     def __init__(self, entity: Entity, columns: Sequence[Column], using: str) -> None:
-        there = {one.name: one for one in added if one.entity == entity.name}
-        self._added = {c.name: there[c.name] for c in columns if c.name in there}
+        there = {one.name: one for one in computed_columns if one.entity == entity.name}
+        self._columns = {c.name: there[c.name] for c in columns if c.name in there}
         self._places = [i for i, c in enumerate(columns) if c.name in there]
         self._using = using
 
     def __bool__(self) -> bool:
-        return bool(self._added)
+        return bool(self._columns)
 
     def text(self, text: str, write: Callable[[str], str]) -> str:
-        """A text with the words in it, each as `write` gives it."""
+        """A text with the computed texts in it, each as `write` gives it."""
         if not self:
             return text
-        words = self._words(_MARK.findall(text))
-        return _MARK.sub(lambda mark: write(words.get((mark[1], mark[2]), "")), text)
+        texts = self._texts(_PLACEHOLDER.findall(text))
+        return _PLACEHOLDER.sub(lambda mark: write(texts.get((mark[1], mark[2]), "")), text)
 
     def rows(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-        """Rows of cells with the words in them."""
+        """Rows of cells with the computed texts in them."""
         if not self:
             yield from rows
             return
         coming = iter(rows)
         while block := list(islice(coming, AT_ONCE)):
             marks = [[_pair(row[i]) for i in self._places] for row in block]
-            words = self._words([mark for row in marks for mark in row])
+            texts = self._texts([mark for row in marks for mark in row])
             for row, found in zip(block, marks, strict=True):
                 cells = list(row)
                 for place, mark in zip(self._places, found, strict=True):
-                    cells[place] = words.get(mark, "")
+                    cells[place] = texts.get(mark, "")
                 yield tuple(cells)
 
-    def _words(self, marks: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-        """The words of (name, id) pairs, those of one name read at once."""
+    def _texts(self, marks: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """The texts of (name, id) pairs, those of one name computed at once."""
         wanted: dict[str, list[int]] = {}
         for name, pk in marks:
             wanted.setdefault(name, []).append(int(pk))
         return {
             (name, str(pk)): text
             for name, ids in wanted.items()
-            for pk, text in self._added[name].words(ids, self._using).items()
+            for pk, text in self._columns[name].compute(ids, self._using).items()
         }

@@ -18,7 +18,7 @@ from core.entities import Entity, entities
 from core.entities.locks import TRANSFER_JOB, try_lock
 from core.errors import ConflictError, DomainError
 from core.transfer.exporting import export_of, stream
-from core.transfer.jobs import TICK_EVERY, CancelledError, Side, side
+from core.transfer.jobs import TICK_EVERY, CancelledError, SecondConnection, second_connection
 from core.transfer.models import ExportJob
 
 log = logging.getLogger(__name__)
@@ -48,17 +48,17 @@ def begin(entity: Entity, params: dict[str, Any], user: Any) -> ExportJob:
 
 def run_job(job_id: int) -> str:
     """Run one export to its end; returns its status, "" where another has it. May be called twice."""
-    with side() as beside, transaction.atomic():
+    with second_connection() as connection, transaction.atomic():
         if not try_lock(TRANSFER_JOB, f"export {job_id}"):
             return ""
-        taken = beside.rows(_TAKE, [job_id])
+        taken = connection.rows(_TAKE, [job_id])
         if not taken:
             return ""
         job = ExportJob.objects.select_related("user").get(pk=job_id)
         try:
             _refuse(job)
             with transaction.atomic():
-                _write(job, _Ticker(beside, job))
+                _write(job, _Ticker(connection, job))
                 _must_be_wanted(job)
         except CancelledError as error:
             _drop(job, Status.CANCELLED, error.message)
@@ -109,8 +109,8 @@ def _drop(job: ExportJob, status: str, message: str) -> None:
 class _Ticker:
     """Shows how far an export is, and hears when it is to stop."""
 
-    def __init__(self, beside: Side, job: ExportJob) -> None:
-        self.beside, self.job, self.due = beside, job, timezone.now()
+    def __init__(self, connection: SecondConnection, job: ExportJob) -> None:
+        self.connection, self.job, self.due = connection, job, timezone.now()
 
     def __call__(self, rows: int) -> None:
         self.job.rows = rows
@@ -118,7 +118,7 @@ class _Ticker:
         if now < self.due:
             return
         self.due = now + TICK_EVERY
-        found = self.beside.rows(_TICK, [rows, self.job.pk])
+        found = self.connection.rows(_TICK, [rows, self.job.pk])
         if found and found[0][0]:
             raise CancelledError(CANCELLED)
 
@@ -140,7 +140,7 @@ def fail(job_id: int, error: Any) -> None:
 
 
 def sweep() -> int:
-    """Enqueue open exports, and delete the files of those that expired. Returns how many were enqueued."""
+    """Enqueue open exports again, and delete the files of expired ones. Returns how many were enqueued."""
     expired = ExportJob.objects.filter(expires_at__lt=timezone.now()).exclude(stored_as="")
     for job in expired:
         default_storage.delete(job.stored_as)

@@ -5,7 +5,7 @@ never taken for the same.
 """
 
 from core.transfer.headers import normalised
-from core.transfer.targets import Targets
+from core.transfer.import_fields import ImportFields
 
 # Before or behind the name of a field they do not change what it is.
 QUALIFIERS = frozenset(
@@ -40,7 +40,7 @@ _ALSO = {"lead": ("contact", "person", "customer", "client", "subscriber"), "con
          "subscriber", "member", "user", "lead", "prospect")}  # fmt: skip
 
 
-def meant_by(targets: Targets, header: str) -> tuple[str, str]:
+def meant_by(targets: ImportFields, header: str) -> tuple[str, str]:
     """The target that the words of a header mean, and why; ("", "none") where they mean nothing here."""
     plain = normalised(header)
     as_id = _as_id(targets, plain)
@@ -58,7 +58,7 @@ def meant_by(targets: Targets, header: str) -> tuple[str, str]:
     return (found, "words") if found else ("", "none")
 
 
-def _without_qualifiers(targets: Targets, words: list[str]) -> str:
+def _without_qualifiers(targets: ImportFields, words: list[str]) -> str:
     """The field that is left when words are taken off at both ends, the fewest first."""
     if len(words) > MOST_WORDS:
         return ""
@@ -75,7 +75,7 @@ def _without_qualifiers(targets: Targets, words: list[str]) -> str:
     return ""
 
 
-def _as_id(targets: Targets, plain: str) -> str | None:
+def _as_id(targets: ImportFields, plain: str) -> str | None:
     """What an id of another system names: the record itself, or one that it belongs to; "" for what has no
     place here; None for what is no such id."""
     words = plain.removeprefix("associated ").removeprefix("related ").split(" ")

@@ -35,14 +35,14 @@ def spellings(text: str) -> tuple[str, str]:
     return normalised(text), normalised(text.casefold())
 
 
-def looked_up(table: Mapping[str, str], text: str) -> str | None:
-    """What a table of normalised words says of a text, however it is spelled."""
+def lookup_word(table: Mapping[str, str], text: str) -> str | None:
+    """The value of a text in a table of normalised words, however it is spelled."""
     first, second = spellings(text)
     return table.get(first) or table.get(second)
 
 
 @dataclass(frozen=True)
-class System:
+class SourceSystem:
     """A program whose files are known. `fields` maps its headers; "" is left out on purpose."""
 
     name: str
@@ -66,21 +66,21 @@ class Headers:
     fields: Mapping[str, str] = field(default_factory=dict)
     # Headers that may stand in for a field where no other column gives it.
     instead: Mapping[str, str] = field(default_factory=dict)
-    systems: tuple[System, ...] = ()
+    systems: tuple[SourceSystem, ...] = ()
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    # Columns that say who a row is, the strongest first.
+    # Columns that identify a row, the strongest first.
     match_on: tuple[str, ...] = ("external_id",)
     # Flags that an import may raise and never lowers: who opted out stays out.
     one_way: frozenset[str] = frozenset()
-    # Columns that say what a row is, besides its keys: a value that cannot be read refuses the row.
+    # Further columns in which a value that cannot be read refuses the row.
     decisive: frozenset[str] = frozenset()
-    # What a field is given where a rule asks for it and a file says nothing.
+    # Values of fields that a rule requires and a file does not give.
     fallbacks: Mapping[str, str] = field(default_factory=dict)
     opt_out: OptOut | None = None
     # Columns that are derived here, which other systems' files give: import rules read them.
     derived: frozenset[str] = frozenset()
 
-    def system_of(self, headers: Iterable[str]) -> System | None:
+    def system_of(self, headers: Iterable[str]) -> SourceSystem | None:
         """The program that wrote these (normalised) headers."""
         present = {header.replace(" ", "") for header in headers}
         found = [s for s in self.systems if {sig.replace(" ", "") for sig in s.signature} <= present]
@@ -95,7 +95,7 @@ def load(*paths: Path) -> Headers:
     parts = [tomllib.loads(path.read_text(encoding="utf-8")) for path in paths]
     fields: dict[str, str] = {}
     instead: dict[str, str] = {}
-    systems: dict[str, System] = {}
+    systems: dict[str, SourceSystem] = {}
     values: dict[str, dict[str, str]] = {}
     for part in parts:
         fields |= _inverted(part.get("fields", {}))
@@ -138,8 +138,8 @@ def _inverted(table: Mapping[str, list[str]]) -> dict[str, str]:
     return {normalised(alias): name for name, aliases in table.items() for alias in aliases}
 
 
-def _system(name: str, raw: Mapping[str, Any]) -> System:
-    return System(
+def _system(name: str, raw: Mapping[str, Any]) -> SourceSystem:
+    return SourceSystem(
         name,
         frozenset(normalised(header) for header in raw["signature"]),
         {normalised(header): target for header, target in raw.get("map", {}).items()},

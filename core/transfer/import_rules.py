@@ -1,12 +1,6 @@
-"""What holds for rows of files beyond an entity's own rules: what other systems leave unsaid."""
+"""Rules for rows of files, which run before the entity's own: they fill in what other systems leave out."""
 
-from core.entities import Entity
 from core.entities.entity import Rule
 from core.registry import Registry
 
 import_rules: Registry[tuple[Rule, ...]] = Registry("rules of imported rows")
-
-
-def rules_of(entity: Entity) -> tuple[Rule, ...]:
-    """They run before the entity's own."""
-    return import_rules.get(entity.name) or ()

@@ -10,10 +10,10 @@ from core.errors import InvalidError
 from core.transfer.checking import MIXED_DATES, Checker
 from core.transfer.chunks import ChunkRun, ImportRun
 from core.transfer.composing import Composer
+from core.transfer.import_fields import ID
 from core.transfer.matching import Matcher, match_columns, prefer_indexes
-from core.transfer.planning import Plan, must_be_possible
+from core.transfer.planning import Plan, check_importable
 from core.transfer.report import Report
-from core.transfer.targets import ID
 from core.transfer.writing import Writer
 
 SAMPLE = 1_000
@@ -24,7 +24,7 @@ class Import:
 
     def __init__(self, made: Plan, tick: Callable[[Report], None] = lambda report: None) -> None:
         self.plan, self.tick = made, tick
-        must_be_possible(made)
+        check_importable(made)
         self.checker = Checker(made, made.table.head(SAMPLE))
         _refuse_mixed_dates(self.checker)
         written = self.checker.written

@@ -1,4 +1,4 @@
-"""Imports as jobs: begun, worked off at once or by a worker, ended with their figures.
+"""Imports as jobs: begun, run at once or by a worker, ended with their figures.
 
 The data, the figures and the faults commit together. A worker holds an advisory lock on the job until then,
 so no two work on one; whatever kills it takes its transaction and the lock along, and the next takes over.
@@ -27,7 +27,7 @@ from core.transfer.models import ImportJob
 from core.transfer.options import Options, parse
 from core.transfer.planning import Plan, plan, resolved
 from core.transfer.reading import open_table
-from core.transfer.report import CAME_IN, OUTCOMES, Report, in_words
+from core.transfer.report import CAME_IN, OUTCOMES, Report, messages_of
 from core.transfer.triggering import start_workflows
 
 Status = ImportJob.Status
@@ -54,7 +54,7 @@ def begin(made: Plan, file: BinaryIO, name: str, user: Any, request_id: str = ""
         file_name=name[:255],
         file_hash=digest,
         file_size=size,
-        settings={"options": options.shown(), "columns": columns_of(made)},
+        settings={"options": options.as_json(), "columns": columns_of(made)},
         headers=shape.headers,
         warnings=_seen_before(made.entity.name, digest, user),
         rows=shape.rows,
@@ -95,7 +95,7 @@ def _digest(file: BinaryIO) -> tuple[str, int]:
 
 
 def postpone(job: ImportJob, file: BinaryIO) -> None:
-    """Keep the file and let a worker do it."""
+    """Store the file and enqueue the job for a worker."""
     file.seek(0)
     job.stored_as = default_storage.save(f"imports/{job.pk}", File(file))
     job.save(update_fields=["stored_as"])
@@ -134,7 +134,7 @@ def _as_nothing_happened(report: Report, options: Options) -> None:
 
 
 def end(job: ImportJob, report: Report, options: Options, notes: Iterable[dict[str, Any]] = ()) -> None:
-    """Keep figures and faults with the job, and start the workflows that wait for its end."""
+    """Store figures and faults with the job, and start the workflows of its end."""
     report.store(job)
     for name in OUTCOMES:
         setattr(job, name, report.counts[name])
@@ -153,17 +153,17 @@ def end(job: ImportJob, report: Report, options: Options, notes: Iterable[dict[s
 
 def _first_reason(report: Report) -> str:
     """Why no row came in, in words: what was wrong with the first."""
-    first = report.first_fault()
-    return f"Nothing was imported. Row {first.row}: {'; '.join(in_words(first.errors))}" if first else ""
+    first = report.first_faulty_row()
+    return f"Nothing was imported. Row {first.row}: {'; '.join(messages_of(first.errors))}" if first else ""
 
 
 def reopened(job: ImportJob, file: BinaryIO) -> Plan:
     """The plan of a job whose file is open again, by exactly the settings it was begun with."""
     options = parse(job.settings["options"])
-    return plan(entities[job.entity], open_table(file, options.asked), options, job.user)
+    return plan(entities[job.entity], open_table(file, options.reading), options, job.user)
 
 
-class Side:
+class SecondConnection:
     """A second connection: what it writes is seen at once, whatever becomes of the import's transaction."""
 
     def __init__(self) -> None:
@@ -176,9 +176,9 @@ class Side:
 
 
 @contextmanager
-def side() -> Iterator[Side]:
+def second_connection() -> Iterator[SecondConnection]:
     """A second connection for the length of a block."""
-    made = Side()
+    made = SecondConnection()
     try:
         yield made
     finally:
@@ -192,11 +192,11 @@ WHERE id = %s RETURNING cancel_requested
 TICK_EVERY = timedelta(seconds=1)
 
 
-class Ticker:
-    """Shows how far a job is, and hears when it is to stop."""
+class ProgressTicker:
+    """Stores the progress of a job once a second, and stops a job that was cancelled."""
 
-    def __init__(self, beside: Side, job: ImportJob) -> None:
-        self.beside, self.job = beside, job
+    def __init__(self, connection: SecondConnection, job: ImportJob) -> None:
+        self.connection, self.job = connection, job
         self.due = timezone.now()
 
     def __call__(self, report: Report) -> None:
@@ -206,7 +206,7 @@ class Ticker:
         self.due = now + TICK_EVERY
         figures = report.figures()
         values = [figures[name] for name in ("read", *OUTCOMES)]
-        found = self.beside.rows(_TICK, [*values, self.job.pk])
+        found = self.connection.rows(_TICK, [*values, self.job.pk])
         if found and found[0][0]:
             raise CancelledError("The import was cancelled; nothing of it was kept.")
 

@@ -38,7 +38,7 @@ class _OneOf(Func):
         super().__init__(compared, RawSQL(f"(%s::{db_type}[])", [list(keys)]))  # noqa: S611 (a column's type)
 
 
-def holders_of(rows: QuerySet, compared: Any, db_type: str, keys: Iterable[Any]) -> list[tuple[Any, int]]:
+def rows_with_keys(rows: QuerySet, compared: Any, db_type: str, keys: Iterable[Any]) -> list[tuple[Any, int]]:
     """(key, id) of those of `rows` whose `compared` equals one of `keys`, which are of the SQL type.
 
     Where no index begins with `compared` all rows are read, but once for all keys.
@@ -77,10 +77,10 @@ def is_indexed(model: Any, compared: Any) -> bool:
     return compared in (*firsts, *(F(constraint.fields[0]) for constraint in unique))
 
 
-def reached(entity: Entity, user: Any, action: str, ids: Iterable[int]) -> set[int]:
+def permitted_ids(entity: Entity, user: Any, action: str, ids: Iterable[int]) -> set[int]:
     """Those of `ids` on which `user` may do `action`."""
     wanted = set(ids)
     if not wanted or not entity.model.policy.scope(user, action):
         return wanted
     rows = entity.visible_to(user, action)
-    return {pk for _, pk in holders_of(rows, F("pk"), "bigint", wanted)}
+    return {pk for _, pk in rows_with_keys(rows, F("pk"), "bigint", wanted)}

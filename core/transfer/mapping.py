@@ -6,18 +6,18 @@ from dataclasses import replace
 from core.errors import FieldIssue, InvalidError
 from core.transfer.computed_columns import columns_of
 from core.transfer.header_words import meant_by
-from core.transfer.headers import System, looked_up, normalised
+from core.transfer.headers import SourceSystem, lookup_word, normalised
+from core.transfer.import_fields import ID, ImportField, ImportFields, MappedColumn
 from core.transfer.reading import Table
-from core.transfer.targets import ID, Mapped, Targets
-from core.transfer.value_evidence import by_values
+from core.transfer.value_evidence import refine_by_values
 
 OWN = "own export"
 
 
-def given(targets: Targets, headers: Sequence[str], mapping: Mapping[str, str]) -> list[Mapped]:
+def given(targets: ImportFields, headers: Sequence[str], mapping: Mapping[str, str]) -> list[MappedColumn]:
     """The mapping as asked for; columns it does not name stay out. Raises InvalidError."""
     issues = []
-    wanted = {}
+    wanted: dict[int, ImportField | None] = {}
     for header, name in mapping.items():
         position = _position(headers, header)
         if position is None:
@@ -34,26 +34,30 @@ def given(targets: Targets, headers: Sequence[str], mapping: Mapping[str, str]) 
         issues.append(FieldIssue("mapping", "required", "The mapping names no field."))
     if issues:
         raise InvalidError(issues)
-    return [
-        Mapped(i, header, wanted.get(i), "given" if wanted.get(i) else "ignored" if i in wanted else "none")
-        for i, header in enumerate(headers)
-    ]
+    return [MappedColumn(i, header, wanted.get(i), _reason(i, wanted)) for i, header in enumerate(headers)]
+
+
+def _reason(position: int, wanted: Mapping[int, ImportField | None]) -> str:
+    """Why a column goes where it does, under a mapping that was given."""
+    if position not in wanted:
+        return "none"
+    return "given" if wanted[position] else "ignored"
 
 
 def _position(headers: Sequence[str], name: str) -> int | None:
-    """The column of exactly this name, else of the same name in another dress."""
+    """The column of exactly this name, else of the same name spelled otherwise."""
     if name in headers:
         return list(headers).index(name)
     same = [i for i, header in enumerate(headers) if normalised(header) == normalised(name)]
     return same[0] if len(same) == 1 else None
 
 
-def proposed(targets: Targets, table: Table) -> list[Mapped]:
+def propose_mapping(targets: ImportFields, table: Table) -> list[MappedColumn]:
     """The mapping that headers and values suggest."""
-    return by_values(targets, by_headers(targets, table.shape.headers), table)
+    return refine_by_values(targets, map_by_headers(targets, table.shape.headers), table)
 
 
-def by_headers(targets: Targets, headers: Sequence[str]) -> list[Mapped]:
+def map_by_headers(targets: ImportFields, headers: Sequence[str]) -> list[MappedColumn]:
     """The mapping that the header row itself suggests; nothing is guessed from likeness."""
     if _is_own_export(targets, headers):
         _refuse_foreign_ids(headers)
@@ -64,9 +68,9 @@ def by_headers(targets: Targets, headers: Sequence[str]) -> list[Mapped]:
     return _each_once(targets, found)
 
 
-def _each_once(targets: Targets, found: Sequence[Mapped]) -> list[Mapped]:
-    """Without a second column of the same header in another dress (`name`, `NAME`), and without one that only
-    stands in for another that is there (a county, where there is a state)."""
+def _each_once(targets: ImportFields, found: Sequence[MappedColumn]) -> list[MappedColumn]:
+    """Without a second column of the same header spelled otherwise (`name`, `NAME`), and without a substitute
+    for a column that is there (a county, where there is a state)."""
     seen: set[tuple[str, str]] = set()
     fields = {m.target.name for m in found if m.target and m.reason != "instead"}
     kept = []
@@ -80,7 +84,7 @@ def _each_once(targets: Targets, found: Sequence[Mapped]) -> list[Mapped]:
     return kept
 
 
-def _is_own_export(targets: Targets, headers: Sequence[str]) -> bool:
+def _is_own_export(targets: ImportFields, headers: Sequence[str]) -> bool:
     known = set(targets.columns) | set(targets.by_name) | set(columns_of(targets.entity))
     return len(headers) > 1 and ID in headers and all(header in known for header in headers)
 
@@ -107,12 +111,12 @@ def _refuse_foreign_ids(headers: Sequence[str]) -> None:
         raise InvalidError.of("mapping", message, "ambiguous_id")
 
 
-def _own(targets: Targets, position: int, header: str) -> Mapped:
+def _own(targets: ImportFields, position: int, header: str) -> MappedColumn:
     target = targets.by_name.get(header) if header not in targets.headers.derived else None
-    return Mapped(position, header, target, OWN if target else "ignored")
+    return MappedColumn(position, header, target, OWN if target else "ignored")
 
 
-def _found(targets: Targets, position: int, header: str, system: System | None) -> Mapped:
+def _found(targets: ImportFields, position: int, header: str, system: SourceSystem | None) -> MappedColumn:
     plain = normalised(header)
     if system is not None:
         name = _in_system(system, plain)
@@ -121,38 +125,40 @@ def _found(targets: Targets, position: int, header: str, system: System | None) 
     own = targets.by_header.get(plain)
     if own:
         return _mapped(targets, position, header, own, "name")
-    alias = looked_up(targets.headers.fields, header)
+    alias = lookup_word(targets.headers.fields, header)
     if alias:
         return _mapped(targets, position, header, alias, "alias")
-    stand_in = looked_up(targets.headers.instead, header)
+    stand_in = lookup_word(targets.headers.instead, header)
     if stand_in:
         return _mapped(targets, position, header, stand_in, "instead")
     name, reason = meant_by(targets, header)
     return _mapped(targets, position, header, name, reason)
 
 
-def _is_custom(targets: Targets, plain: str) -> bool:
+def _is_custom(targets: ImportFields, plain: str) -> bool:
     """Whether somebody made a field of this name, to keep what a program's profile leaves out."""
     own = targets.by_name.get(targets.by_header.get(plain, ""))
     return own is not None and own.column is not None and own.column.custom
 
 
-def _in_system(system: System, plain: str) -> str | None:
-    """What a program's profile says of a header, blanks aside: CLOSEDATE is close date."""
+def _in_system(system: SourceSystem, plain: str) -> str | None:
+    """The field of a header in a program's table, blanks aside: CLOSEDATE is close date."""
     if plain in system.fields:
         return system.fields[plain]
     squeezed = plain.replace(" ", "")
     return next((n for h, n in system.fields.items() if h.replace(" ", "") == squeezed), None)
 
 
-def _mapped(targets: Targets, position: int, header: str, name: str, reason: str) -> Mapped:
+def _mapped(targets: ImportFields, position: int, header: str, name: str, reason: str) -> MappedColumn:
     target = targets.by_name.get(name)
     if target is None:
-        return Mapped(position, header, None, "ignored" if reason.startswith("system") else "none")
-    return Mapped(position, header, target, reason)
+        return MappedColumn(position, header, None, "ignored" if reason.startswith("system") else "none")
+    return MappedColumn(position, header, target, reason)
 
 
-def words_by_column(targets: Targets, asked: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+def words_by_column(
+    targets: ImportFields, asked: Mapping[str, Mapping[str, str]]
+) -> dict[str, Mapping[str, str]]:
     """`value_mapping` by the name of the column. Raises InvalidError naming each that is no field."""
     found: dict[str, Mapping[str, str]] = {}
     issues = []

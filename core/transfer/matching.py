@@ -14,10 +14,10 @@ from core.changes.expressions import EqualsAny
 from core.entities import Column, Entity
 from core.errors import InvalidError
 from core.models.folding import Fold, fold
-from core.transfer.lookups import holders_of, reached
-from core.transfer.mapping import Mapped
+from core.transfer.import_fields import ID, ImportFields
+from core.transfer.lookups import permitted_ids, rows_with_keys
+from core.transfer.mapping import MappedColumn
 from core.transfer.options import Options
-from core.transfer.targets import ID, Targets
 from core.transfer.values import Values
 
 Key = tuple[str, Any]
@@ -26,7 +26,7 @@ CUSTOM_AT_ONCE = 500
 EXTERNAL_ID = "external_id"
 
 
-def match_columns(targets: Targets, mapped: Sequence[Mapped], options: Options) -> list[Column]:
+def match_columns(targets: ImportFields, mapped: Sequence[MappedColumn], options: Options) -> list[Column]:
     """The columns that tell records apart, the strongest first: as asked for, else the entity's own that the
     file has; none where every row is to become a record. Whoever maps a column to `id`, as an export of ours
     does, means that; else an id of another system decides wherever a row has one. Raises InvalidError."""
@@ -42,7 +42,7 @@ def match_columns(targets: Targets, mapped: Sequence[Mapped], options: Options) 
     return [] if options.duplicates == "create" else found
 
 
-def _matchable(targets: Targets, name: str, present: set[str]) -> Column:
+def _matchable(targets: ImportFields, name: str, present: set[str]) -> Column:
     target = targets.by_name.get(name)
     column = target.column if target is not None and not target.part else None
     source = None
@@ -91,7 +91,7 @@ class Matcher:
         condition might tempt the planner to another index."""
         rows = self.entity.model.objects.all()
         if column.custom:
-            return holders(rows, column, values)
+            return rows_with_custom_values(rows, column, values)
         if column.field_type.empty_value == "":
             # Says what the partial index on the column says.
             rows = rows.exclude(**{column.path: ""})
@@ -99,14 +99,14 @@ class Matcher:
             # So does this: the constraint holds among the living, and its index has no others.
             rows = rows.filter(archived_at=None)
         if is_folded(column):
-            return holders_of(rows, Fold(column.path), "text", values)
+            return rows_with_keys(rows, Fold(column.path), "text", values)
         field = self.entity.model._meta.get_field(column.name)
-        return holders_of(rows, F(column.path), field.rel_db_type(connection), values)
+        return rows_with_keys(rows, F(column.path), field.rel_db_type(connection), values)
 
     def _seen(self, ids: set[int]) -> set[int]:
         """Those that the importer may see, or change."""
         action = Permission.CHANGE if self.for_update else Permission.VIEW
-        return ids if self.user is None else reached(self.entity, self.user, action, ids)
+        return ids if self.user is None else permitted_ids(self.entity, self.user, action, ids)
 
     def _records(self, ids: set[int]) -> dict[int, Values]:
         """The records that are not archived, by id."""
@@ -125,7 +125,7 @@ def may_be_same(values: Values, other: Values) -> bool:
     return not mine or not theirs or mine == theirs
 
 
-def holders(rows: QuerySet, column: Column, values: Iterable[Any]) -> list[tuple[Any, int]]:
+def rows_with_custom_values(rows: QuerySet, column: Column, values: Iterable[Any]) -> list[tuple[Any, int]]:
     """(value, id) of the rows that have one of these values in a custom field, by its index."""
     found: list[tuple[Any, int]] = []
     for part in batched(values, CUSTOM_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Imports, their faults, exports, and mappings that users keep."""
+"""Imports, their faults, exports, and saved mappings."""
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -9,10 +9,10 @@ from core.access import OwnPolicy, VisibleManager
 
 
 class Job(models.Model):
-    """Abstract base of long work: the state is this row, a queue message only says that there is work.
+    """Abstract base of long work: the state is in this row, a queue message only starts a worker.
 
     A worker that runs it holds an advisory lock on its id for the length of its transaction: a job that is
-    `running` and whose lock is free lost its worker, and may be taken up by another at once.
+    `running` and whose lock is free lost its worker, and another may run it at once.
     """
 
     policy = OwnPolicy()

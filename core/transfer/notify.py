@@ -1,4 +1,4 @@
-"""Telling who started an import that it has ended: those that run in the background."""
+"""The notification that an import in the background has ended, for the user who started it."""
 
 from core.entities import entities
 from core.notifications.models import Notification

@@ -12,12 +12,12 @@ from core.entities.entity import NeedsAny
 from core.entities.regions import COUNTRY_FIELD, region_of
 from core.errors import InvalidError
 from core.transfer import mapping
-from core.transfer.mapping import Mapped
+from core.transfer.import_fields import FULL_NAME, ImportFields
+from core.transfer.mapping import MappedColumn
 from core.transfer.matching import match_columns
 from core.transfer.options import Options
 from core.transfer.reading import Table
 from core.transfer.resolving import create_by_name
-from core.transfer.targets import FULL_NAME, Targets
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Plan:
     """A table, and where its columns go."""
 
     table: Table
-    targets: Targets
-    mapped: list[Mapped]
+    targets: ImportFields
+    mapped: list[MappedColumn]
     options: Options
     user: Any
 
@@ -50,9 +50,9 @@ class Plan:
 
 def plan(entity: Entity, table: Table, options: Options, user: Any) -> Plan:
     """How `table` would be imported. Raises InvalidError for a mapping that does not fit."""
-    targets = Targets(entity)
+    targets = ImportFields(entity)
     if options.mapping is None:
-        mapped = mapping.proposed(targets, table)
+        mapped = mapping.propose_mapping(targets, table)
     else:
         mapped = mapping.given(targets, table.shape.headers, options.mapping)
     if options.create_missing:
@@ -60,7 +60,7 @@ def plan(entity: Entity, table: Table, options: Options, user: Any) -> Plan:
     return Plan(table, targets, mapped, options, user)
 
 
-def _require_scopes(mapped: Sequence[Mapped], user: Any) -> None:
+def _require_scopes(mapped: Sequence[MappedColumn], user: Any) -> None:
     """Raises ScopeMissingError for an API key that may not write what would be made by its name."""
     named = {m.target.refers_to for m in mapped if m.target and m.target.is_reference}
     made = [entities[target].plural for target in sorted(named) if create_by_name(target)]
@@ -80,26 +80,26 @@ def resolved(made: Plan) -> Options:
     )
 
 
-def must_be_possible(made: Plan) -> None:
+def check_importable(made: Plan) -> None:
     """Raises InvalidError for a plan by which no row whatever could be imported."""
     if not any(m.target for m in made.mapped):
-        raise _unmapped(made)
+        raise _nothing_mapped_error(made)
     missing = missing_required(made)
     if missing and not match_columns(made.targets, made.mapped, made.options):
-        raise _hopeless(made, missing)
+        raise _missing_fields_error(made, missing)
 
 
 def missing_required(made: Plan) -> list[str]:
     """Required fields that nothing gives: every new record would be refused. Of fields of which one is enough
     all are named together."""
-    given = given_fields(made.mapped) | set(made.options.default_values)
+    given = mapped_fields(made.mapped) | set(made.options.default_values)
     needed = [c for c in made.targets.writable if c.required and not (c.custom and c.default is not None)]
     missing = [c.name for c in needed if c.name not in given]
     several = [rule.names for rule in made.entity.rules if isinstance(rule, NeedsAny)]
     return missing + [" or ".join(names) for names in several if not given & set(names)]
 
 
-def unmakeable(made: Plan) -> list[dict[str, str]]:
+def creation_warnings(made: Plan) -> list[dict[str, str]]:
     """A warning for each entity that `create_missing` is to make of a name, where a name alone makes none."""
     if not made.options.create_missing:
         return []
@@ -118,7 +118,7 @@ def unmakeable(made: Plan) -> list[dict[str, str]]:
     return found
 
 
-def given_fields(mapped: Sequence[Mapped]) -> set[str]:
+def mapped_fields(mapped: Sequence[MappedColumn]) -> set[str]:
     """The columns that a mapping writes."""
     found = {m.target.column.name for m in mapped if m.target and m.target.column}
     if any(m.target and m.target.name == FULL_NAME for m in mapped):
@@ -126,7 +126,7 @@ def given_fields(mapped: Sequence[Mapped]) -> set[str]:
     return found
 
 
-def _hopeless(made: Plan, missing: Sequence[str]) -> InvalidError:
+def _missing_fields_error(made: Plan, missing: Sequence[str]) -> InvalidError:
     names, columns = " and ".join(missing), ", ".join(made.table.shape.headers)[:300]
     example = missing[0].split(" ")[0]
     return InvalidError.of(
@@ -137,7 +137,7 @@ def _hopeless(made: Plan, missing: Sequence[str]) -> InvalidError:
     )
 
 
-def _unmapped(made: Plan) -> InvalidError:
+def _nothing_mapped_error(made: Plan) -> InvalidError:
     """The refusal of a file none of whose columns is known."""
     headers = ", ".join(made.table.shape.headers)[:300]
     return InvalidError.of(

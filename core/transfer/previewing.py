@@ -1,4 +1,4 @@
-"""What an import would do, told before it is done."""
+"""Previews of imports."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,9 +8,9 @@ from core.entities import Entity
 from core.errors import InvalidError
 from core.transfer.checking import Checker, Fault
 from core.transfer.matching import match_columns
-from core.transfer.planning import Plan, missing_required, resolved, unmakeable
+from core.transfer.planning import Plan, creation_warnings, missing_required, resolved
 from core.transfer.reading import Chunk
-from core.transfer.triggering import listening
+from core.transfer.triggering import workflows_of_import_end
 from core.workflows.models import Workflow
 
 SAMPLES = 5
@@ -38,20 +38,20 @@ def preview(made: Plan) -> dict[str, Any]:
         "match_on": _match_on(made),
         "duplicates": options.duplicates,
         "problems": problems,
-        "warnings": [*checker.notes, *made.table.notes, *checker.unknown_names(), *unmakeable(made)],
+        "warnings": [*checker.notes, *made.table.notes, *checker.unknown_names(), *creation_warnings(made)],
         "automation": options.automation,
         "workflows": fed_workflows(made.entity, options.duplicates),
-        "settings": options.shown(),
+        "settings": options.as_json(),
     }
 
 
 def fed_workflows(entity: Entity, duplicates: str) -> int:
-    """How many active workflows an import with automation=run would feed."""
+    """How many active workflows an import with automation=run would start."""
     triggers = ["record_created"] + (["record_updated", "field_changed"] if duplicates == "update" else [])
     of_rows = Workflow.objects.filter(
         entity=entity.name, status=Workflow.Status.ACTIVE, archived_at=None, trigger_type__in=triggers
     )
-    return of_rows.count() + listening(entity.name).count()
+    return of_rows.count() + workflows_of_import_end(entity.name).count()
 
 
 def _column(made: Plan, position: int, sample: Chunk) -> dict[str, Any]:

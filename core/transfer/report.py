@@ -19,7 +19,7 @@ Kind = ImportIssue.Kind
 
 
 @dataclass
-class Entry:
+class ReportRow:
     """One row that was refused or left out (or, of an undo, one record that was kept)."""
 
     kind: str
@@ -31,14 +31,14 @@ class Entry:
 
 
 @dataclass
-class _Warned:
+class _WarningCount:
     row: int
     message: str
     rows: int = 0
 
 
 class Report:
-    """Figures in memory, entries in a temporary file: a million refused rows take no more than one."""
+    """Figures in memory, rows in a temporary file, so that memory does not grow with them."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -46,9 +46,9 @@ class Report:
         self.file: BinaryIO = tempfile.SpooledTemporaryFile(IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115
         self.entries = 0
         # (column, field, code) → rows with such a warning, the first of them, and what it says.
-        self.warned: dict[tuple[str, str, str], _Warned] = {}
+        self.warned: dict[tuple[str, str, str], _WarningCount] = {}
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: ReportRow) -> None:
         self.entries += 1
         self.file.write(orjson.dumps(vars(entry)) + b"\n")
 
@@ -57,7 +57,7 @@ class Report:
         self.counts["warned"] += 1
         for warning in warnings:
             key = warning.column, warning.field, warning.code
-            found = self.warned.setdefault(key, _Warned(row, warning.message))
+            found = self.warned.setdefault(key, _WarningCount(row, warning.message))
             found.rows += 1
 
     def notes(self) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ class Report:
             for (column, field, code), found in self.warned.items()
         ]  # fmt: skip
 
-    def first_fault(self) -> Entry | None:
+    def first_faulty_row(self) -> ReportRow | None:
         """The first row that was refused."""
         return next((entry for entry in self if entry.kind == Kind.ERROR), None)
 
@@ -85,14 +85,14 @@ class Report:
     def figures(self) -> dict[str, int]:
         return {"read": self.read} | {name: self.counts[name] for name in OUTCOMES}
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[ReportRow]:
         self.file.seek(0)
         for text in self.file:
-            yield Entry(**orjson.loads(text))
+            yield ReportRow(**orjson.loads(text))
         self.file.seek(0, 2)
 
     def store(self, job: ImportJob) -> None:
-        """Keep the entries with the job, in one COPY."""
+        """Store the rows with the job, in one COPY."""
         if not self.entries:
             return
         columns = "job_id, kind, row, line, object_id, cells, errors"
@@ -105,12 +105,12 @@ class Report:
 
 
 def _without_nul(value: Any) -> Any:
-    """PostgreSQL keeps no NUL; what was refused for one is shown with a mark in its place."""
+    """PostgreSQL stores no NUL: what was refused for one is stored with U+FFFD in its place."""
     return orjson.loads(orjson.dumps(value).replace(b"\\u0000", "\ufffd".encode()))
 
 
-def in_words(errors: Iterable[dict[str, Any]]) -> list[str]:
-    """Faults as one would say them."""
+def messages_of(errors: Iterable[dict[str, Any]]) -> list[str]:
+    """The messages of faults, each with its column or field."""
     found = []
     for error in errors:
         name = error.get("column") or error.get("field")

@@ -21,7 +21,7 @@ from core.entities.writing import create_clean
 from core.errors import InvalidError, ValueRefusedError
 from core.models.folding import Fold, fold
 from core.transfer.csv_injection import unescape
-from core.transfer.targets import Target
+from core.transfer.import_fields import ImportField
 from core.transfer.values import BLANK, Refusal
 
 # By what a name is looked up, in this order, until something is found.
@@ -38,7 +38,7 @@ class Resolver:
         self.known: dict[tuple[str, str], dict[str, Any]] = {}
         self.made: dict[tuple[str, str], Any] = {}
 
-    def read(self, target: Target, cells: Sequence[str]) -> list[Any]:
+    def read(self, target: ImportField, cells: Sequence[str]) -> list[Any]:
         """Ids, BLANK or Refusal, cell by cell."""
         kind = target.refers_to
         known = self.known.setdefault((kind, target.part), {"": BLANK})

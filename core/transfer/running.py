@@ -1,4 +1,4 @@
-"""What a worker does with a job: take it, run it in one transaction, say how it ended."""
+"""What a worker does with a job: claim it, run it in one transaction, store how it ended."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,16 @@ from core import jobs
 from core.conf import conf
 from core.entities.locks import IMPORTING, TRANSFER_JOB, try_lock
 from core.errors import DomainError
-from core.transfer.jobs import RUN_JOB, CancelledError, Side, Ticker, forget_file, reopened, run_now, side
+from core.transfer.jobs import (
+    RUN_JOB,
+    CancelledError,
+    ProgressTicker,
+    SecondConnection,
+    forget_file,
+    reopened,
+    run_now,
+    second_connection,
+)
 from core.transfer.models import ImportIssue, ImportJob
 from core.transfer.notify import notify_import_finished
 from core.transfer.triggering import start_workflows
@@ -33,14 +42,14 @@ WHERE id = %s AND status IN ('pending', 'running') RETURNING attempt
 
 def run_job(job_id: int) -> str:
     """Run one import or undo to its end; returns its status, "" where another has it. May be called twice."""
-    with side() as beside, transaction.atomic():
+    with second_connection() as connection, transaction.atomic():
         if not try_lock(TRANSFER_JOB, f"import {job_id}"):
             return ""
-        job = _taken(beside, job_id)
+        job = _taken(connection, job_id)
         if job is None:
             return ""
         try:
-            _run(job, Ticker(beside, job))
+            _run(job, ProgressTicker(connection, job))
             notify_import_finished(job)
         except CancelledError as error:
             _close(job, Status.CANCELLED, error.message)
@@ -53,7 +62,7 @@ def run_job(job_id: int) -> str:
         return job.status
 
 
-def _taken(beside: Side, job_id: int) -> ImportJob | None:
+def _taken(connection: SecondConnection, job_id: int) -> ImportJob | None:
     """The job as this worker's, or None where there is nothing to do (yet)."""
     job = ImportJob.objects.select_related("user").filter(pk=job_id).first()
     if job is None or not job.is_open:
@@ -63,7 +72,7 @@ def _taken(beside: Side, job_id: int) -> ImportJob | None:
         return None
     if not try_lock(IMPORTING, job.entity):
         return None  # another import of the entity runs; the sweep asks again
-    found = beside.rows(_TAKE, [job_id])
+    found = connection.rows(_TAKE, [job_id])
     job.attempt = found[0][0] if found else job.attempt
     if job.attempt > MAX_ATTEMPTS:
         _close(job, Status.FAILED, f"Given up after {MAX_ATTEMPTS} attempts; nothing of it was kept.")
@@ -72,7 +81,7 @@ def _taken(beside: Side, job_id: int) -> ImportJob | None:
     return job
 
 
-def _run(job: ImportJob, tick: Ticker) -> None:
+def _run(job: ImportJob, tick: ProgressTicker) -> None:
     """The work itself; whatever it wrote is gone when it raises."""
     with transaction.atomic():
         if job.kind == ImportJob.Kind.UNDO:
@@ -108,13 +117,13 @@ def fail(job_id: int, error: Any) -> None:
 
 
 def forget_old() -> int:
-    """Delete the rows kept with imports that can no longer be undone: they hold what people sent us."""
+    """Delete the reported rows of imports that can no longer be undone: they hold personal data."""
     limit = timezone.now() - timedelta(days=conf.IMPORT_UNDO_DAYS)
     return ImportIssue.objects.filter(job__created_at__lt=limit).delete()[0]
 
 
 def sweep() -> int:
-    """Enqueue every open job: one whose worker died, or whose message was lost. Returns how many."""
+    """Enqueue every open job again: its worker may have died or its message been lost. Returns how many."""
     waiting = _open()
     for pk in waiting:
         jobs.enqueue(RUN_JOB, pk)

@@ -1,4 +1,4 @@
-"""Imports and exports from a terminal: what the commands are told, and a progress bar."""
+"""Imports and exports from a terminal: arguments of the commands, and a progress bar."""
 
 import time
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ def settings_in(parts: Iterable[str]) -> dict[str, str]:
     return dict(part.partition("=")[::2] for part in parts)
 
 
-class Bar:
+class ProgressBar:
     """A progress bar; in a log only its last line. `out` is a stream with `write` and `isatty`."""
 
     def __init__(self, out: Any, total: int) -> None:
@@ -44,7 +44,7 @@ class Bar:
         self.is_live = out.isatty()
 
     def show(self, done: int) -> None:
-        """Say how far it is, a few times a second at most."""
+        """Show the progress, a few times a second at most."""
         now = time.monotonic()
         if not self.is_live or now - self.shown < EVERY_S:
             return
@@ -59,7 +59,7 @@ class Bar:
         self.out.flush()
 
     def end(self, done: int) -> None:
-        """The last word."""
+        """Show the total."""
         seconds = time.monotonic() - self.started
         rate = done / seconds if seconds else 0
         clear = "\r" + " " * 79 + "\r" if self.is_live else ""

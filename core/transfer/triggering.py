@@ -16,7 +16,7 @@ from core.workflows.starting import start
 TRIGGER = "import_finished"
 
 
-def listening(entity: str) -> QuerySet[Workflow]:
+def workflows_of_import_end(entity: str) -> QuerySet[Workflow]:
     """The active workflows that the end of an import of this entity starts."""
     rows = Workflow.objects.filter(status=Workflow.Status.ACTIVE, archived_at=None, trigger_type=TRIGGER)
     return rows.filter(entity__in=("", entity))
@@ -31,7 +31,7 @@ def start_workflows(job: ImportJob) -> int:
     if job.kind != ImportJob.Kind.IMPORT or options.get("dry_run") or options.get("automation") == "suppress":
         return 0
     started = 0
-    for workflow in listening(job.entity).select_related("run_as").order_by("id"):
+    for workflow in workflows_of_import_end(job.entity).select_related("run_as").order_by("id"):
         if _wanted(workflow, job) and _may_know(workflow.run_as, job):
             priority = WorkflowExecution.Priority.EVENT
             started += start(workflow, f"import:{job.pk}", priority=priority, data=figures_of(job))[1]

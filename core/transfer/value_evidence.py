@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from core.transfer.headers import normalised
+from core.transfer.import_fields import FULL_NAME, ImportFields, MappedColumn
 from core.transfer.reading import Table
 from core.transfer.reading.layout import LOOKED_AT_CHARS
-from core.transfer.targets import FULL_NAME, Mapped, Targets
-from core.transfer.values import says_nothing
+from core.transfer.values import is_blank_text
 
 SAMPLE = 200
 # Of so many cells more than one differs from the others where they are names.
@@ -33,13 +33,14 @@ _OF_SUBSCRIPTIONS = frozenset(
 PLAIN_NAMES = frozenset(["first_name", "last_name", FULL_NAME])
 
 
-def by_values(targets: Targets, found: list[Mapped], table: Table) -> list[Mapped]:
+def refine_by_values(targets: ImportFields, found: list[MappedColumn], table: Table) -> list[MappedColumn]:
     """The mapping with what its columns' first cells add to it or take from it."""
     sample = table.head(SAMPLE)
     cells = [
-        [c.strip()[:LOOKED_AT_CHARS] for c in sample.column(m.position) if not says_nothing(c)] for m in found
+        [c.strip()[:LOOKED_AT_CHARS] for c in sample.column(m.position) if not is_blank_text(c)]
+        for m in found
     ]
-    judged = [_judged(targets, m, column, found) for m, column in zip(found, cells, strict=True)]
+    judged = [_checked_by_values(targets, m, column, found) for m, column in zip(found, cells, strict=True)]
     for index, (mapped, column) in enumerate(zip(judged, cells, strict=True)):
         if mapped.target is None and mapped.reason == "none" and column:
             judged[index] = _recognised(targets, mapped, column, judged)
@@ -55,7 +56,9 @@ def is_phone(cell: str) -> bool:
     return bool(_PHONE.match(cell)) and not _DATE.match(cell) and sum(c.isdigit() for c in cell) >= 7
 
 
-def _judged(targets: Targets, mapped: Mapped, cells: list[str], found: Sequence[Mapped]) -> Mapped:
+def _checked_by_values(
+    targets: ImportFields, mapped: MappedColumn, cells: list[str], found: Sequence[MappedColumn]
+) -> MappedColumn:
     """A column whose header is known, unless its cells say that it is something else."""
     if _is_subscription(targets, mapped, cells):
         return replace(mapped, target=targets.by_name["do_not_contact"], reason="values")
@@ -79,13 +82,13 @@ def _are_names(cells: Sequence[str]) -> bool:
     return bool(cells) and (len(cells) < FEW or len(set(cells)) * FEW > len(cells))
 
 
-def _holds_whole_names(mapped: Mapped, cells: Sequence[str], found: Sequence[Mapped]) -> bool:
+def _holds_whole_names(mapped: MappedColumn, cells: Sequence[str], found: Sequence[MappedColumn]) -> bool:
     """Whether a column that may be surnames holds first names too, and no other column gives them."""
     others = {m.target.name for m in found if m.target and m is not mapped}
     return not others & {"first_name", FULL_NAME} and share(cells, _WHOLE_NAME.match) > MOST
 
 
-def _is_subscription(targets: Targets, mapped: Mapped, cells: Sequence[str]) -> bool:
+def _is_subscription(targets: ImportFields, mapped: MappedColumn, cells: Sequence[str]) -> bool:
     """Whether a status is that of a mailing list: everything it says is about wanting mail, and somebody
     does not want any."""
     known = targets.headers.opt_out
@@ -99,7 +102,9 @@ def _is_subscription(targets: Targets, mapped: Mapped, cells: Sequence[str]) -> 
     return bool(words & known.words) and all(word in meant for word in words)
 
 
-def _recognised(targets: Targets, mapped: Mapped, cells: Sequence[str], found: Sequence[Mapped]) -> Mapped:
+def _recognised(
+    targets: ImportFields, mapped: MappedColumn, cells: Sequence[str], found: Sequence[MappedColumn]
+) -> MappedColumn:
     """A column whose header nobody knows, by what stands in it, where no other column gives the field."""
     taken = {m.target.name for m in found if m.target}
     distinct = len(set(cells)) / len(cells)

@@ -17,7 +17,7 @@ from core.entities.field_types import trimmed
 from core.errors import ValueRefusedError
 from core.transfer.csv_injection import unescape
 from core.transfer.formats import DateFormat, holds_date, iso_date, iso_moment, plain_number
-from core.transfer.headers import looked_up, normalised
+from core.transfer.headers import lookup_word, normalised
 
 # No value, as programs write it. A text column keeps words among them: Null is a family name.
 _NOTHING = frozenset(
@@ -33,14 +33,14 @@ _WORDS = {
     **dict.fromkeys(["nein", "non", "nao", "não", "nie", "falsch", "faux", "unchecked", "inactive"], "false"),
 }
 _NO = frozenset(["false", "f", "no", "n", "0", "off"])
-MEMO = 10_000
+CACHE_SIZE = 10_000
 Values = dict[str, Any]
 # Kinds whose cells are read: their words are not what a column says but how it says it.
 _READ = field_types.Integer | field_types.Float | field_types.Money | field_types.DateTime | field_types.Date
 
 
 class Blank:
-    """A cell that says nothing."""
+    """A cell without a value."""
 
     def __repr__(self) -> str:
         return "BLANK"
@@ -58,7 +58,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Format:
+class ColumnFormat:
     """How one column of the file writes its values."""
 
     decimal: str = "."
@@ -71,7 +71,7 @@ class Format:
     since: bool = False
 
 
-def says_nothing(cell: str) -> bool:
+def is_blank_text(cell: str) -> bool:
     """Whether a cell of text is blank, or what programs write for a value they do not have."""
     text = trimmed(cell)
     return not text or text in _NOTHING_IN_TEXT
@@ -80,26 +80,26 @@ def says_nothing(cell: str) -> bool:
 class CellReader:
     """Reads one column's cells; equal cells are read once."""
 
-    def __init__(self, column: Column, written: Format) -> None:
+    def __init__(self, column: Column, written: ColumnFormat) -> None:
         self.column, self.format = column, written
-        self.prepare = _preparing(column.field_type, written)
+        self.prepare = _preparer(column.field_type, written)
         self.is_text = type(column.field_type) is field_types.Text
-        self.memo: dict[str, Any] = {}
+        self.cache: dict[str, Any] = {}
 
     def read(self, cells: Iterable[str]) -> list[Any]:
         """Values to store, BLANK or Refusal, cell by cell."""
-        memo, one = self.memo, self.one
-        if len(memo) > MEMO:
-            memo.clear()
+        cache, read_one = self.cache, self.read_one
+        if len(cache) > CACHE_SIZE:
+            cache.clear()
         found = []
         for cell in cells:
-            value = memo.get(cell)
+            value = cache.get(cell)
             if value is None:
-                value = memo[cell] = one(cell)
+                value = cache[cell] = read_one(cell)
             found.append(value)
         return found
 
-    def one(self, cell: str) -> Any:
+    def read_one(self, cell: str) -> Any:
         """One cell."""
         if not cell or self.is_blank(cell):
             return BLANK
@@ -121,12 +121,12 @@ class CellReader:
 
     def is_blank(self, cell: str) -> bool:
         if self.is_text:
-            return says_nothing(cell)
+            return is_blank_text(cell)
         text = trimmed(cell)
         return not text or text.casefold() in _NOTHING
 
 
-def _preparing(kind: field_types.FieldType, written: Format) -> Callable[[str], Any]:
+def _preparer(kind: field_types.FieldType, written: ColumnFormat) -> Callable[[str], Any]:
     """What turns text in the file's format into what the kind reads."""
     words = written.words or {}
     if isinstance(kind, field_types.Boolean):
@@ -142,33 +142,35 @@ def _preparing(kind: field_types.FieldType, written: Format) -> Callable[[str], 
         return _reading(kind, written, words)
     if words:
         return lambda text: _word(text, words)
-    return _as_it_is
+    return _unchanged
 
 
-def _reading(kind: field_types.FieldType, written: Format, words: Mapping[str, str]) -> Callable[[str], Any]:
+def _reading(
+    kind: field_types.FieldType, written: ColumnFormat, words: Mapping[str, str]
+) -> Callable[[str], Any]:
     """Numbers and times as the file writes them."""
     if isinstance(kind, field_types.DateTime) and kind.takes_days:
-        return lambda text: _day_or_moment(_said(text, words), written)
+        return lambda text: _day_or_moment(_spelled(text, words), written)
     if isinstance(kind, field_types.DateTime):
-        return lambda text: iso_moment(_said(text, words), written.dates, written.zone)
+        return lambda text: iso_moment(_spelled(text, words), written.dates, written.zone)
     if isinstance(kind, field_types.Date):
-        return lambda text: iso_date(_said(text, words), written.dates)
-    return lambda text: plain_number(_said(text, words), written.decimal)
+        return lambda text: iso_date(_spelled(text, words), written.dates)
+    return lambda text: plain_number(_spelled(text, words), written.decimal)
 
 
-def _day_or_moment(text: str, written: Format) -> str:
+def _day_or_moment(text: str, written: ColumnFormat) -> str:
     """A date without a time stays a date."""
     if ":" in text:
         return iso_moment(text, written.dates, written.zone)
     return iso_date(text, written.dates)
 
 
-def _said(text: str, words: Mapping[str, str]) -> str:
+def _spelled(text: str, words: Mapping[str, str]) -> str:
     bare = trimmed(text)
     return words.get(bare.casefold(), bare) if words else bare
 
 
-def _as_it_is(text: str) -> str:
+def _unchanged(text: str) -> str:
     return text
 
 
@@ -179,7 +181,7 @@ def is_no(cell: str) -> bool:
 
 
 def _boolean(text: str, words: Mapping[str, str], *, since: bool) -> str:
-    found = looked_up(words, text) or _WORDS.get(text.casefold())
+    found = lookup_word(words, text) or _WORDS.get(text.casefold())
     return found or ("true" if since and holds_date(text) else text)
 
 
@@ -189,11 +191,11 @@ def _choice(kind: field_types.Choice, text: str, words: Mapping[str, str]) -> st
         return text
     plain = normalised(text)
     spelled = plain.replace(" ", "_")
-    return looked_up(words, text) or (spelled if spelled in kind.folded else words.get("*", text))
+    return lookup_word(words, text) or (spelled if spelled in kind.folded else words.get("*", text))
 
 
 def _word(text: str, words: Mapping[str, str]) -> str:
-    return looked_up(words, text) or words.get("*", text)
+    return lookup_word(words, text) or words.get("*", text)
 
 
 def _items(text: str) -> list[str]:

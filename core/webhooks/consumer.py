@@ -14,14 +14,14 @@ from core.conditions.grammar import ChangedPredicate, fields_of
 from core.entities import Entity, entities
 from core.entities.zones import record_zone
 from core.errors import InvalidError
-from core.webhooks.events import question
+from core.webhooks.events import changes_q
 from core.webhooks.models import WebhookSubscription
 
 DELIVER_JOB = "core.tasks.deliver_webhooks"
 
 
 def consume(batch: ChangeBatch) -> None:
-    """Insert what a batch of changes is to tell. Those written without automation are told all the same."""
+    """Insert the deliveries of a batch of changes, of those written without automation as well."""
     entity = entities.get(batch.entity)
     if entity is None:
         return
@@ -38,11 +38,11 @@ def subscriptions(entity: Entity) -> list[WebhookSubscription]:
 
 
 def candidates(entity: Entity, subscription: WebhookSubscription) -> list[Candidate]:
-    """One for each event; a subscription whose conditions broke says nothing."""
+    """One for each event; none for a subscription whose conditions no longer parse."""
     names = [e for e in subscription.events if e.partition(".")[0] == entity.name]
     try:
         of_change, of_record = conditions_of(entity, subscription)
-        return [Candidate((subscription, n), question(entity, n) & of_change, of_record) for n in names]
+        return [Candidate((subscription, n), changes_q(entity, n) & of_change, of_record) for n in names]
     except InvalidError:
         return []
 

@@ -1,7 +1,7 @@
 """Events by name: `lead.created`, `lead.status_changed`, `opportunity.won`.
 
 Every entity has created, updated, archived, restored, deleted, and `<field>_changed` for each of its fields;
-apps register what else deserves a name.
+apps register further events.
 """
 
 from dataclasses import dataclass
@@ -63,8 +63,8 @@ def known() -> list[str]:
     return sorted({*own, *fields, *named.keys()})
 
 
-def question(entity: Entity, name: str) -> Q:
-    """The rows of the change table that an event is."""
+def changes_q(entity: Entity, name: str) -> Q:
+    """The rows of the change table that are an event."""
     what = name.partition(".")[2]
     if name in named:
         return Q(kind="updated") & change_q(entity, parse(entity, named[name].condition, changes=True))
@@ -72,5 +72,5 @@ def question(entity: Entity, name: str) -> Q:
         return Q(kind__in=Change.Kind.values)
     if what in Change.Kind.values:
         return Q(kind=what)
-    # Not by way of the condition language: there are fields that lists cannot filter by.
+    # Not by the condition language, which leaves out fields that lists cannot filter by.
     return Q(kind="updated", changes__has_key=entity.by_name[what.removesuffix(CHANGED)].path)

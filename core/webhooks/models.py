@@ -1,4 +1,4 @@
-"""Webhooks: who wants to hear of what, and every delivery with its attempts."""
+"""Webhook subscriptions, and every delivery with its attempts."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from core.models.capture import captured
 
 
 class WebhookSubscription(models.Model):
-    """A receiver of events. It hears of what its owner sees, no more. Secrets are sealed."""
+    """A receiver of events about the records that its owner sees. Secrets are sealed."""
 
     policy = AutomationPolicy("owner")
 
@@ -93,7 +93,7 @@ class WebhookDelivery(models.Model):
     status = models.CharField(
         max_length=10, choices=Status.choices, default=Status.QUEUED, db_default="queued"
     )
-    # When it may be taken up; while it is being sent, the end of the lease.
+    # When it may be claimed; while it is being sent, the end of the lease.
     due_at = models.DateTimeField(db_default=Now())
     fence = models.IntegerField(default=0, db_default=0)
     attempts = models.SmallIntegerField(default=0, db_default=0)

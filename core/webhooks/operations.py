@@ -61,7 +61,7 @@ def redeliver_failed(subscription: WebhookSubscription, since: datetime) -> int:
 
 
 def send_test(subscription: WebhookSubscription) -> WebhookDelivery:
-    """A delivery that says nothing but that it came."""
+    """A delivery of a test event."""
     body = {"type": TEST, "timestamp": timezone.now().isoformat(), "data": {"webhook": subscription.pk}}
     made = WebhookDelivery.objects.create(
         key=f"test-{uuid4().hex}",

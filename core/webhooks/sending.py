@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError, connection, connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
 
 from core.notifications.models import Notification
@@ -18,57 +18,19 @@ from core.outbound import client
 from core.outbound.addresses import AddressRefusedError
 from core.outbound.client import Reply, UnreachableError
 from core.retry import DELIVERY, STEP, is_transient, retry_after_of
+from core.webhooks.claiming import claim
 from core.webhooks.composing import NotForOwnerError, body_of, request_of, shown_headers
 from core.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookSubscription
 
 log = logging.getLogger(__name__)
 
 THREADS = 16
-PER_LANE = 2
-LEASE_S = 60
 TURN_S = 40.0
 MAX_LOGGED = 4_096
 GIVE_UP_AFTER = timedelta(days=5)
 GONE = 410
 DEADLOCK = "40P01"
 Status = WebhookDelivery.Status
-
-# Lane by lane, each from the head of its line in the index: a flood to one receiver is not read to find what
-# waits for another. What is on its way is counted in the same statement; an advisory lock lets one claim at
-# a time.
-_CLAIM = """
-WITH RECURSIVE lanes AS (
-    (SELECT lane FROM core_webhookdelivery WHERE status IN ('queued', 'sending') ORDER BY lane LIMIT 1)
-    UNION ALL
-    SELECT (SELECT d.lane FROM core_webhookdelivery d
-            WHERE d.status IN ('queued', 'sending') AND d.lane > l.lane ORDER BY d.lane LIMIT 1)
-    FROM lanes l WHERE l.lane IS NOT NULL
-), due AS (
-    SELECT head.id FROM lanes l CROSS JOIN LATERAL (
-        SELECT d.id, d.due_at FROM core_webhookdelivery d
-        WHERE d.lane = l.lane AND d.status IN ('queued', 'sending') AND d.due_at <= clock_timestamp()
-        ORDER BY d.due_at, d.id LIMIT greatest(0, %(per_lane)s - (
-            SELECT count(*) FROM core_webhookdelivery b
-            WHERE b.lane = l.lane AND b.status = 'sending' AND b.due_at > clock_timestamp()
-        ))
-    ) head
-    ORDER BY head.due_at, head.id LIMIT %(limit)s
-)
-UPDATE core_webhookdelivery d
-SET status = 'sending', due_at = clock_timestamp() + make_interval(secs => %(lease)s), fence = fence + 1,
-    attempts = attempts + 1
-FROM due WHERE d.id = due.id
-RETURNING d.id
-"""
-CLAIMING = 7_302
-
-
-def claim(limit: int) -> list[int]:
-    """Lease up to `limit` due deliveries, no receiver's more than PER_LANE with those on their way."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [CLAIMING])
-        cursor.execute(_CLAIM, {"per_lane": PER_LANE, "limit": limit, "lease": LEASE_S})
-        return [row[0] for row in cursor.fetchall()]
 
 
 def deliver_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: False) -> int:
@@ -96,7 +58,7 @@ def _attempt_in_thread(pk: int) -> None:
 
 
 def attempt(pk: int) -> None:
-    """One attempt at a claimed delivery; what cannot be made is a failed one, and stops no other."""
+    """One attempt at a claimed delivery; an unexpected error is a failed attempt, and stops no other."""
     delivery = WebhookDelivery.objects.select_related("subscription__owner").filter(pk=pk).first()
     if delivery is None:
         return  # its subscription was deleted meanwhile
@@ -114,8 +76,8 @@ def _attempt(delivery: WebhookDelivery) -> None:
         _record(delivery, None, "The subscription is disabled.", None, cancel=True)
         return
     try:
-        said, delivery.body = delivery.body, body_of(delivery)
-        if said is None:
+        stored, delivery.body = delivery.body, body_of(delivery)
+        if stored is None:
             WebhookDelivery.objects.filter(pk=delivery.pk, fence=delivery.fence).update(body=delivery.body)
     except (NotForOwnerError, LookupError):
         _record(delivery, None, "The owner no longer sees this record.", None, cancel=True)
@@ -137,7 +99,7 @@ def _record(
     request: client.Request | None,
     cancel: bool = False,
 ) -> None:
-    """What came of an attempt, if it is still ours to say; once more where it lost a deadlock."""
+    """Store the result of an attempt, if the fence is still its own; once more after a deadlock."""
     try:
         _write(delivery, reply, error, request, cancel)
     except OperationalError as failure:
@@ -168,7 +130,7 @@ def _write(
         if request is not None:
             _log(row, reply, request, row.due_at if delay else None)
         if subscription is not None and not cancel:
-            _judge(subscription, ok, reply.status if reply else 0)
+            _update_subscription(subscription, ok, reply.status if reply else 0)
 
 
 def _status(ok: bool, cancel: bool, delay: timedelta | None) -> str:
@@ -207,8 +169,8 @@ def _log(
     )
 
 
-def _judge(row: WebhookSubscription, ok: bool, status: int) -> None:
-    """A success clears its record; 410, or five days with nothing delivered, switches it off."""
+def _update_subscription(row: WebhookSubscription, ok: bool, status: int) -> None:
+    """Count a success or failure; 410, or five days with nothing delivered, disables it."""
     now = timezone.now()
     if ok:
         row.failing_since, row.last_success_at = None, now
@@ -224,7 +186,7 @@ def _judge(row: WebhookSubscription, ok: bool, status: int) -> None:
 
 
 def disable(row: WebhookSubscription, reason: str) -> None:
-    """Switch a subscription off and tell its owner why."""
+    """Disable a subscription and notify its owner why."""
     row.is_enabled, row.disabled_reason = False, reason
     row.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
     Notification.objects.create(

@@ -6,7 +6,7 @@ claiming.py   leases with fences
 stepping.py   steps of runs that go together, in one transaction
 batch.py      what these read, once for all of them
 recording.py  what they leave behind, in one statement
-engine.py     working off what is due
+engine.py     running what is due
 """
 
 from core.workflows.engine import WorkflowEngine

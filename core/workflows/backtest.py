@@ -1,4 +1,4 @@
-"""Asking the past: how often a definition would have run over the changes that really happened."""
+"""Backtests: how often a definition would have run over past changes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from core.accounts.models import User
 from core.changes.models import Change
-from core.changes.past_states import meeting, states_after
+from core.changes.past_states import filter_past_states, states_after
 from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import ChangedPredicate, fields_of
 from core.entities import Entity
@@ -82,7 +82,7 @@ def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User 
             changes = [change for change in changes if change.pk in kept]
         else:
             question &= record_q(condition, record_zone())
-    found = meeting(entity, states_after(entity, changes), question)
+    found = filter_past_states(entity, states_after(entity, changes), question)
     return [change for change in changes if change.pk in found]
 
 

@@ -94,6 +94,6 @@ def next_due_s() -> float | None:
 
 
 def oldest_due_s() -> float:
-    """Age in seconds of the oldest run that is due and not taken up; 0 when there is none."""
+    """Age in seconds of the oldest run that is due and not claimed; 0 when there is none."""
     late = next_due_s()
     return max(-late, 0.0) if late is not None else 0.0

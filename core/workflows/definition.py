@@ -134,7 +134,7 @@ def check_actions(given: Any, scope: Scope) -> list[FieldIssue]:
     """Faults of a list of actions, branches included."""
     if not isinstance(given, list) or not given:
         return [FieldIssue("actions", "required", "At least one action is needed.")]
-    if sum(1 for _ in walk(given)) > MAX_ACTIONS:
+    if sum(1 for _ in iter_actions(given)) > MAX_ACTIONS:
         return [FieldIssue("actions", "max_length", f"At most {MAX_ACTIONS} actions.")]
     return [issue for i, item in enumerate(given) for issue in _check_action(item, scope, f"actions[{i}]", 0)]
 
@@ -169,7 +169,7 @@ def _check_arms(given: Mapping[str, Any], scope: Scope, path: str, depth: int) -
     return issues
 
 
-def walk(given: Any) -> Iterator[Any]:
+def iter_actions(given: Any) -> Iterator[Any]:
     """Every action, those inside branches too, as deep as definitions may go."""
     stack = [(given, 0)]
     while stack:
@@ -259,7 +259,7 @@ class Secret:
 
 
 def _secrets(given: Any) -> Iterator[Secret]:
-    for item in walk(given):
+    for item in iter_actions(given):
         kind = item.get("type") if isinstance(item, Mapping) else None
         action = actions.get(kind) if isinstance(kind, str) else None
         inner = item.get("params") if isinstance(item, Mapping) else None

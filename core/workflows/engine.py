@@ -1,4 +1,4 @@
-"""Runs that are due: taken up by a Celery task, by the sweep, or by `manage.py run_automation` alone."""
+"""Runs that are due: claimed by a Celery task, by the sweep, or by `manage.py run_automation` alone."""
 
 import os
 import socket
@@ -36,7 +36,7 @@ def worker_name() -> str:
 
 
 def run_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: False) -> int:
-    """Work off due runs until none is left, time is up or `stopped`; returns how many were taken up."""
+    """Run what is due until nothing is left, time is up or `stopped`; returns how many runs were claimed."""
     until, total, worker = time.monotonic() + seconds, 0, worker_name()
     while not stopped():
         claims = claiming.claim(worker)
@@ -49,8 +49,8 @@ def run_due(seconds: float = TURN_S, stopped: Callable[[], bool] = lambda: False
 
 
 def _work_batches(claims: list[Claim], worker: str, stopped: Callable[[], bool]) -> int:
-    """Work the claims off, batch by batch, while half of their leases lasts; gives back those that are not
-    begun. Returns how many were."""
+    """Run the claimed runs, batch by batch, while half of their leases lasts; releases those that are not
+    begun. Returns how many were begun."""
     batches, begun, late = claiming.batches(claims), 0, time.monotonic() + claiming.LEASE_S / 2
     for i, batch in enumerate(batches):
         alone = batch[0].lost_leases > 0
@@ -86,7 +86,7 @@ class WorkflowEngine:
 
 
 def run_now(run: WorkflowExecution) -> None:
-    """Work one run off as far as it goes, if nobody else is at it."""
+    """Execute one run as far as it goes, unless another worker has it."""
     for claim in claiming.claim(worker_name(), 1, run.pk):
         Worker(claim).work()
     _enqueue_followers()
@@ -108,7 +108,7 @@ def queue_workflow(
     key: str = "",
     requested_by: int | None = None,
 ) -> WorkflowExecution:
-    """A run by hand, waiting to be taken up. `key` makes asking twice one run."""
+    """A queued run, started by hand. The same `key` again is the same run."""
     data = _startable(workflow, trigger_data)
     entity, object_id = record_named(data, workflow.entity)
     if object_id is None:

@@ -18,7 +18,7 @@ from core.workflows import definition, storable, templating
 from core.workflows.matching import RUN_JOB
 from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.starting import Priority, present_version, start
-from core.workflows.sweeps import meeting
+from core.workflows.sweeps import matching_records
 
 TRIGGER = "inbound_webhook"
 PATH = "/api/v1/hooks/"
@@ -95,7 +95,7 @@ def _record(
     if not match:
         return None
     wanted = templating.value(match, {"payload": payload})
-    rows = meeting(entity, workflow, conditions).filter(archived_at=None)
+    rows = matching_records(entity, workflow, conditions).filter(archived_at=None)
     return (
         rows.filter(record_q(parse(entity, wanted), record_zone()))
         .order_by("-pk")

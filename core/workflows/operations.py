@@ -36,7 +36,7 @@ def _runs(ids: Sequence[int]) -> QuerySet[WorkflowExecution]:
 def retry(run: WorkflowExecution) -> None:
     """Go on from the step that failed; what was done stays done. Raises ConflictError unless it failed.
 
-    It leaves its record's line: later runs have gone by.
+    It no longer waits for other runs of its record: later ones have run already.
     """
     rows = _runs([run.pk]).filter(status__in=WorkflowExecution.RETRYABLE)
     if not rows.update(**_REQUEUED, due_at=Now(), in_line=False):
@@ -96,7 +96,7 @@ def cancel(run: WorkflowExecution) -> None:
 
 
 def pause(workflow: Workflow) -> None:
-    """Start no new runs, and let those under way rest before their next step."""
+    """Start no new runs, and hold those under way before their next step."""
     if workflow.status != Workflow.Status.ACTIVE:
         raise ConflictError(f"Only an active workflow is paused; this one is {workflow.status}.")
     workflow.status = Workflow.Status.PAUSED
@@ -104,14 +104,14 @@ def pause(workflow: Workflow) -> None:
 
 
 def resume(workflow: Workflow) -> int:
-    """Activate, and let held runs go on; returns how many were held."""
+    """Activate, and queue held runs again; returns how many were held."""
     workflow.status = Workflow.Status.ACTIVE
     workflow.save(update_fields=["status", "updated_at"])
     return release_held_runs(workflow)
 
 
 def release_held_runs(workflow: Workflow) -> int:
-    """Runs that were held may be taken up again."""
+    """Queue the workflow's held runs again; returns how many."""
     return _release(WorkflowExecution.objects.filter(workflow=workflow))
 
 

@@ -57,7 +57,7 @@ def conditions_of(compiled: Compiled, subject: RunContext) -> list[dict[str, Any
     """Each part of the top level, and whether the record meets it. Parts about a change are taken as met."""
     if not compiled.conditions or compiled.entity is None:
         return []
-    return [_judged(compiled.entity, part, subject) for part in _parts(compiled.conditions)]
+    return [_evaluated(compiled.entity, part, subject) for part in _parts(compiled.conditions)]
 
 
 def _parts(conditions: Any) -> list[Any]:
@@ -70,7 +70,7 @@ def _parts(conditions: Any) -> list[Any]:
     return [{key: value} for key, value in conditions.items()]
 
 
-def _judged(entity: Entity, part: Any, subject: RunContext) -> dict[str, Any]:
+def _evaluated(entity: Entity, part: Any, subject: RunContext) -> dict[str, Any]:
     parsed = parse(entity, part, changes=True)
     if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(parsed)):
         return {"condition": part, "met": True, "note": "about a change: taken as met"}

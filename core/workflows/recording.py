@@ -1,4 +1,4 @@
-"""What runs and their steps leave behind: one statement for all of a transaction, under their fences."""
+"""Stores runs and their steps: one statement for all of a transaction, under their fences."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -109,12 +109,12 @@ def step_row(
 
 
 def shown_input(instruction: Instruction) -> Any:
-    """The parameters of a step as its history keeps them: as written, secrets left out, arms too."""
+    """The parameters of a step as its history shows them: as written, without secrets and branches."""
     given = {name: value for name, value in instruction.given.items() if name not in definition.ARMS}
     return instruction.action.shown(params_json(given))
 
 
 def bounded(output: dict[str, Any]) -> Any:
-    """A step's output as its history keeps it: JSON of bounded length."""
+    """A step's output as its history stores it: JSON of bounded length."""
     made = params_json(output)
     return made if len(orjson.dumps(made)) <= MAX_OUTPUT else {"truncated": True}

@@ -73,7 +73,7 @@ def start_for_changes(version: WorkflowVersion, entity: str, changes: Sequence[i
 
 
 def explain_stops(workflow: Workflow, ids: Sequence[int]) -> None:
-    """Give stopped runs their reason, the circle by name, and tell someone once."""
+    """Give stopped runs their reason, with the circle of workflows, and alert once."""
     runs = list(WorkflowExecution.objects.filter(pk__in=ids))
     names = _names_of({pk for run in runs for pk in run.ancestry})
     for run in runs:

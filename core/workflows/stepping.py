@@ -1,7 +1,7 @@
 """Steps of runs: in one transaction their effects, their rows and the cursors moved on, or none of them.
 
 Runs of one version go together, each step of all of them after the other: what they need is read once, and
-one statement writes down what they did. A step that fails is taken back by its savepoint and holds up its
+one statement stores what they did. A step that fails is rolled back to its savepoint and holds up its
 own run only. Where the transaction itself fails, each run goes alone, with a transaction for each step.
 """
 
@@ -21,7 +21,7 @@ from core.entities import entities
 from core.errors import DomainError, ForbiddenError, InvalidError
 from core.retry import STEP
 from core.workflows import definition, limits
-from core.workflows.actions import Outcome, Step
+from core.workflows.actions import Step, StepResult
 from core.workflows.actions.base import TemporaryError
 from core.workflows.alerts import alert
 from core.workflows.batch import RecordBatch, TransactionCache
@@ -36,64 +36,64 @@ log = logging.getLogger(__name__)
 Status = WorkflowExecution.Status
 StepStatus = WorkflowStep.Status
 # Deadlock, serialization failure, lock and statement time-outs: another attempt usually passes.
-PASSING = ("40P01", "40001", "55P03", "57014")
-# A transaction begins no further step after this long: the rows it has locked are waited for.
-TOGETHER_S = 0.5
+TRANSIENT = ("40P01", "40001", "55P03", "57014")
+# A transaction begins no further step after this long: others wait for the rows that it has locked.
+TRANSACTION_S = 0.5
 
 
 class Worker:
-    """Works claimed runs of one version off, as far as they go. Every failure is recorded, none gets out but
-    that of the database itself."""
+    """Executes claimed runs of one version, as far as they go. Every failure is recorded; only those of the
+    database itself are raised."""
 
     def __init__(self, *claims: Claim) -> None:
         self.claims = claims
 
     def work(self) -> None:
-        # Of what a worker died of before, every step is kept: the one that kills is then known.
-        most = 1 if any(claim.lost_leases for claim in self.claims) else None
+        # Of runs in which a worker died before, each step is committed: the one that kills is then known.
+        max_steps = 1 if any(claim.lost_leases for claim in self.claims) else None
         try:
-            self._go(self.claims, most)
+            self._run_transactions(self.claims, max_steps)
         except OperationalError as error:
-            if not _passes(error):
+            if not _is_transient(error):
                 raise
-            self._alone()
+            self._run_one_by_one()
         except Exception:
             log.debug("runs %s go alone", [c.run_id for c in self.claims], exc_info=True)
-            self._alone()
+            self._run_one_by_one()
 
-    def _go(self, claims: Sequence[Claim], most: int | None = None) -> None:
+    def _run_transactions(self, claims: Sequence[Claim], max_steps: int | None = None) -> None:
         while claims:
-            claims = Transaction(claims, most).work()
+            claims = Transaction(claims, max_steps).work()
 
-    def _alone(self) -> None:
-        """Step by step, so that what is to blame is known."""
+    def _run_one_by_one(self) -> None:
+        """Each run with a transaction for each step, so that the failing one is known."""
         for claim in self.claims:
             try:
-                self._blamed(claim)
+                self._run_one(claim)
             except LeaseLostError:
                 log.info("run %s is another worker's", claim.run_id)
 
-    def _blamed(self, claim: Claim) -> None:
+    def _run_one(self, claim: Claim) -> None:
         try:
-            self._go([claim], most=1)
+            self._run_transactions([claim], max_steps=1)
         except LeaseLostError:
             raise
         except Exception as error:
-            if isinstance(error, OperationalError) and not _passes(error):
+            if isinstance(error, OperationalError) and not _is_transient(error):
                 raise
             Transaction([claim]).fail(error)
 
 
-def _passes(error: OperationalError) -> bool:
-    return getattr(error.__cause__, "sqlstate", None) in PASSING
+def _is_transient(error: OperationalError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) in TRANSIENT
 
 
 class Transaction:
-    """Claimed runs of one version between their locks and the commit; `most` steps of each."""
+    """Claimed runs of one version between their locks and the commit; at most `max_steps` steps of each."""
 
-    def __init__(self, claims: Sequence[Claim], most: int | None = None) -> None:
-        self.claims, self.most = claims, limits.MAX_STEPS if most is None else most
-        self.going: list[WorkflowExecution] = []
+    def __init__(self, claims: Sequence[Claim], max_steps: int | None = None) -> None:
+        self.claims, self.max_steps = claims, limits.MAX_STEPS if max_steps is None else max_steps
+        self.active: list[WorkflowExecution] = []
         self.steps: list[dict[str, Any]] = []
         self.alerts: list[Callable[[], None]] = []
 
@@ -105,7 +105,7 @@ class Transaction:
         """Record that the step at the cursor of a single run failed, whatever else it did."""
 
         def fail_first() -> None:
-            for run in self.going[:1]:
+            for run in self.active[:1]:
                 self._failed(run, error, timezone.now())
 
         self._within(fail_first)
@@ -116,14 +116,14 @@ class Transaction:
             if runs and self._compiled(runs):
                 self.entity, self.user = entities.get(runs[0].entity), runs[0].workflow.run_as
                 self.cache = TransactionCache(self.user)
-                self.going = [run for run in runs if not (self._held(run) or self._over_limits(run))]
-                end_waits(self.going)
+                self.active = [run for run in runs if not (self._held(run) or self._over_limits(run))]
+                end_waits(self.active)
                 work()
             if runs:
                 record(runs, self.steps)
             for notify in self.alerts:
                 notify()
-        return [claim for claim in self.claims if claim.run_id in {run.pk for run in self.going}]
+        return [claim for claim in self.claims if claim.run_id in {run.pk for run in self.active}]
 
     def _locked(self) -> list[WorkflowExecution]:
         """Those of the runs that are still ours, under their rows' locks."""
@@ -167,7 +167,7 @@ class Transaction:
     def _over_limits(self, run: WorkflowExecution) -> bool:
         if run.lost_leases >= limits.MAX_LOST_LEASES:
             run.error_code, run.error = "worker_lost", "The worker died in this step again and again."
-            self._row_of_failure(run, StepStatus.FAILED, timezone.now())
+            self._add_failed_step(run, StepStatus.FAILED, timezone.now())
             self._end(run, Status.DEAD)
         elif run.steps_done >= limits.MAX_STEPS:
             run.error_code, run.error = limits.STEPS, limits.REASONS[limits.STEPS]
@@ -177,23 +177,25 @@ class Transaction:
         return True
 
     def _steps(self) -> None:
-        """Position by position: those who are furthest back first, so that all meet again behind a branch."""
-        until, end = time.monotonic() + TOGETHER_S, len(self.compiled.program)
+        """Position by position, the lowest first, so that all runs are together again behind a branch."""
+        until, end = time.monotonic() + TRANSACTION_S, len(self.compiled.program)
         done = 0
-        while self.going and done < self.most and (not done or time.monotonic() < until):
-            for run in [run for run in self.going if run.cursor >= end or run.steps_done >= limits.MAX_STEPS]:
-                self.going.remove(run)
+        while self.active and done < self.max_steps and (not done or time.monotonic() < until):
+            for run in [
+                run for run in self.active if run.cursor >= end or run.steps_done >= limits.MAX_STEPS
+            ]:
+                self.active.remove(run)
                 if run.cursor >= end:
                     self._end(run, Status.COMPLETED)
                 else:
                     self._over_limits(run)
-            if self.going:
-                self._step(self.compiled.program[min(run.cursor for run in self.going)])
+            if self.active:
+                self._step(self.compiled.program[min(run.cursor for run in self.active)])
             done += 1
 
     def _step(self, instruction: Instruction) -> None:
         """One step of all runs that stand at it."""
-        runs = [run for run in self.going if run.cursor == instruction.position]
+        runs = [run for run in self.active if run.cursor == instruction.position]
         pks = [run.object_id for run in runs if run.object_id]
         # Of a workflow that names no model it is not known beforehand what its templates read.
         reads = instruction.reads if self.compiled.entity else None
@@ -220,56 +222,56 @@ class Transaction:
         zones = {"time_zone": "", "schedule_zone": self.compiled.schedule_zone}
         try:
             with nested_audit_context(self.user, execution_id=run.pk, depth=depth, **zones):
-                outcome = instruction.action.run(step)
+                result = instruction.action.run(step)
         except Exception as error:
-            if isinstance(error, OperationalError) and not _passes(error):
+            if isinstance(error, OperationalError) and not _is_transient(error):
                 raise
             self._failed(run, error, started)
         else:
-            self._done(run, instruction, outcome, started)
+            self._done(run, instruction, result, started)
 
     def _done(
-        self, run: WorkflowExecution, instruction: Instruction, outcome: Outcome, started: datetime
+        self, run: WorkflowExecution, instruction: Instruction, result: StepResult, started: datetime
     ) -> None:
-        until = outcome.wait_until
+        until = result.wait_until
         row = step_row(
             run,
             instruction,
-            _status_of(outcome),
+            _status_of(result),
             started,
             attempts=run.attempt + 1,
-            output=bounded(outcome.output | ({"skipped": outcome.skipped} if outcome.skipped else {})),
+            output=bounded(result.output | ({"skipped": result.skipped} if result.skipped else {})),
             finished_at=None if until else timezone.now(),
             next_at=until,
         )
         self.steps.append(row)
-        run.cursor = instruction.otherwise if outcome.otherwise else instruction.following
-        if outcome.stop:
+        run.cursor = instruction.otherwise if result.otherwise else instruction.following
+        if result.stop:
             run.cursor = len(self.compiled.program)
         run.steps_done, run.attempt, run.lost_leases = run.steps_done + 1, 0, 0
         run.error_code = run.error = ""
         if until:
             run.status, run.due_at, run.in_line = Status.WAITING, until, False
-            self.going.remove(run)
+            self.active.remove(run)
         elif run.cursor >= len(self.compiled.program):
-            self.going.remove(run)
+            self.active.remove(run)
             self._end(run, Status.COMPLETED)
 
     def _failed(self, run: WorkflowExecution, error: Exception, started: datetime) -> None:
         """Another attempt later, or the end."""
-        run.error_code, run.error, permanent = _described(error, run)
+        run.error_code, run.error, permanent = _error_of(error, run)
         delay = None if permanent else STEP.delay(run.attempt + 1, getattr(error, "retry_after", None))
         run.attempt += 1
-        self.going.remove(run)
+        self.active.remove(run)
         if delay:
             run.status, run.due_at = Status.WAITING, timezone.now() + delay
-            self._row_of_failure(run, StepStatus.RETRYING, started, run.due_at)
+            self._add_failed_step(run, StepStatus.RETRYING, started, run.due_at)
             return
         denied = isinstance(error, ForbiddenError)
-        self._row_of_failure(run, StepStatus.DENIED if denied else StepStatus.FAILED, started)
+        self._add_failed_step(run, StepStatus.DENIED if denied else StepStatus.FAILED, started)
         self._end(run, Status.FAILED if permanent else Status.DEAD)
 
-    def _row_of_failure(
+    def _add_failed_step(
         self, run: WorkflowExecution, status: str, started: datetime, next_at: datetime | None = None
     ) -> None:
         if run.cursor >= len(self.compiled.program):
@@ -281,31 +283,31 @@ class Transaction:
         self.steps.append(step_row(run, instruction, status, started, **reason_columns, **times))
 
     def _end(self, run: WorkflowExecution, status: str) -> None:
-        """Give a run its end, and tell someone of a bad one."""
+        """End a run, and alert of one that failed."""
         run.status = status
         if status != Status.COMPLETED:
             self._notify(run, "Workflow failed")
 
     def _notify(self, run: WorkflowExecution, what: str) -> None:
-        """Once the run is written down."""
+        """Alert once the run is stored."""
         title, reason = f"{what}: {run.workflow.name}", run.error
         self.alerts.append(lambda: alert(run.workflow, title, reason, run=run))
 
 
-def _status_of(outcome: Outcome) -> str:
-    if outcome.skipped:
+def _status_of(result: StepResult) -> str:
+    if result.skipped:
         return StepStatus.SKIPPED
-    return StepStatus.WAITING if outcome.wait_until else StepStatus.COMPLETED
+    return StepStatus.WAITING if result.wait_until else StepStatus.COMPLETED
 
 
-def _described(error: Exception, run: WorkflowExecution) -> tuple[str, str, bool]:
-    """Code and words for the history, and whether trying again is of no use. Of an unforeseen fault people
-    are told its kind; for the rest there is the log."""
+def _error_of(error: Exception, run: WorkflowExecution) -> tuple[str, str, bool]:
+    """Code and message for the history, and whether retrying is of no use. Of an unexpected error only its
+    class is shown; the log has the rest."""
     if isinstance(error, DomainError):
         return error.code[:40], error.message[:2_000], True
     if isinstance(error, TemporaryError):
         return error.code[:40], error.message[:2_000], False
-    if isinstance(error, OperationalError) and _passes(error):
+    if isinstance(error, OperationalError) and _is_transient(error):
         return "database_busy", "The database was busy.", False
     log.error("run %s: a step failed", run.pk, exc_info=error)
     if isinstance(error, DatabaseError):

@@ -1,4 +1,4 @@
-"""What free JSON may hold so that it can be kept and shown again."""
+"""What free JSON may hold so that it can be stored and read back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ def exceeds_64_bits(value: Any) -> bool:
 
 def check(value: Any, name: str) -> None:
     """Raises InvalidError under `name` for a text with a NUL in it, which PostgreSQL's JSON refuses, for
-    a number beyond 64 bits, which could be kept but not read back, and for what nests very deeply."""
+    a number beyond 64 bits, which could be stored but not read back, and for what nests very deeply."""
     stack = [(value, 0)]
     while stack:
         item, depth = stack.pop()

@@ -1,6 +1,6 @@
 """Runs that time itself starts: ticks of schedules, and dates of records that are reached.
 
-A workflow's `swept_until` says how far it has been looked at; its row is locked while it is moved on, and
+A workflow's `swept_until` is how far it has been swept; its row is locked while it is moved on, and
 every tick and date has its own key, so any number of sweepers start each run once.
 """
 
@@ -21,7 +21,7 @@ from core.jobs import Turn
 from core.workflows import definition, operations
 from core.workflows.alerts import alert
 from core.workflows.definition import Compiled
-from core.workflows.kinds import ClockTime
+from core.workflows.field_types import ClockTime
 from core.workflows.matching import RUN_JOB
 from core.workflows.models import Workflow, WorkflowVersion
 from core.workflows.starting import Priority, start
@@ -30,8 +30,8 @@ from core.workflows.triggers.schedule_triggers import ScheduleTrigger
 
 
 def sweep(turn: Turn | None = None) -> int:
-    """Start what schedules and dates ask for up to now, until the `turn` is over, and let runs go on that
-    were held for someone who is back; returns the number of runs."""
+    """Start what schedules and dates ask for up to now, until the `turn` is over, and release runs that
+    were held for a principal who is active again; returns the number of runs."""
     started = operations.release_runs_of_reactivated()
     _alert_of_unknown_models()
     for workflow_id in _timed_workflows():
@@ -45,7 +45,7 @@ def sweep(turn: Turn | None = None) -> int:
 
 
 def _alert_of_unknown_models() -> None:
-    """An active workflow about a model there is not starts nothing: say so."""
+    """Alert of active workflows about a model that does not exist: they start nothing."""
     rows = Workflow.objects.filter(status=Workflow.Status.ACTIVE, archived_at=None)
     for workflow in rows.exclude(entity__in=("", *entities.keys())):
         known = ", ".join(entities.keys())
@@ -110,7 +110,7 @@ def _start_tick(workflow: Workflow, version: WorkflowVersion, compiled: Compiled
         data = {"scheduled_for": tick.isoformat()}
         _, made = start(workflow, f"tick:{stamp}", priority=Priority.EVENT, data=data)
         return int(made)
-    rows = meeting(compiled.entity, workflow, compiled.conditions, compiled.schedule_zone).filter(
+    rows = matching_records(compiled.entity, workflow, compiled.conditions, compiled.schedule_zone).filter(
         archived_at=None
     )
     sql, parameters = rows.order_by().values_list("pk").query.sql_with_params()
@@ -118,7 +118,9 @@ def _start_tick(workflow: Workflow, version: WorkflowVersion, compiled: Compiled
     return _insert(version, compiled.entity, f"tick:{stamp}:", Priority.BULK, ids, parameters)
 
 
-def meeting(entity: Entity, workflow: Workflow, conditions: Any, schedule_zone: str = "") -> QuerySet:
+def matching_records(
+    entity: Entity, workflow: Workflow, conditions: Any, schedule_zone: str = ""
+) -> QuerySet:
     """Records that the workflow's principal sees and that meet its conditions."""
     rows = entity.model.objects.all()
     if workflow.run_as is not None:
@@ -169,7 +171,9 @@ def _start_dates(
     days, clock = trigger.offset(compiled.settings)
     shift = timedelta(days=days) + clock
     near = _near(column, since - shift, now - shift)
-    rows = meeting(entity, workflow, compiled.conditions).filter(trigger.rows & near, archived_at=None)
+    rows = matching_records(entity, workflow, compiled.conditions).filter(
+        trigger.rows & near, archived_at=None
+    )
     sql, parameters = rows.order_by().values_list("pk").query.sql_with_params()
     table = connection.ops.quote_name(entity.model._meta.db_table)
     moment = _moment(column, compiled.settings.get("at"), days, clock)

@@ -31,7 +31,7 @@ def dispatch_changes() -> int:
 
 @shared_task(name="core.tasks.run_workflows")
 def run_workflows() -> int:
-    """Take up due runs; enqueued when some were started, and called by beat."""
+    """Run what is due; enqueued when runs were started, and called by beat."""
     return engine.run_due(stopped=jobs.shutting_down)
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from core.access import Permission
 from core.entities.usage import UsageSource, UsageTarget, sources
-from core.workflows.definition import walk
+from core.workflows.definition import iter_actions
 from core.workflows.models import Workflow
 
 
 def _entities(workflow: Workflow) -> Iterator[str]:
     """What it is about, and what its actions make."""
     yield workflow.entity
-    for action in walk(workflow.actions):
+    for action in iter_actions(workflow.actions):
         params: Any = action.get("params") if isinstance(action, dict) else None
         if isinstance(params, dict) and isinstance(params.get("model"), str):
             yield params["model"]

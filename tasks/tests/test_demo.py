@@ -181,7 +181,7 @@ def test_what_it_makes_comes_in_again_as_it_went_out(seed, admin_user):
     for entity in entities:
         text = b"".join(stream(export_of(entity, {}, admin_user), "default"))
         asked = parse({"duplicates": "update"})
-        made = plan(entity, open_table(io.BytesIO(text), asked.asked), asked, admin_user)
+        made = plan(entity, open_table(io.BytesIO(text), asked.reading), asked, admin_user)
         with audit_context(admin_user, source="import"):
             figures = Import(made).run().figures()
         assert (entity.name, figures["unchanged"]) == (entity.name, figures["read"])

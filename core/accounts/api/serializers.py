@@ -9,6 +9,8 @@ from core.access import Role, role_of
 from core.accounts.api.auth_serializers import PASSWORD_LENGTH, check_password
 from core.accounts.models import Team, User
 from core.api.resources import StrictSerializer
+from core.api.strict import StrictFieldsMixin
+from core.entities.field_types import Reference
 
 # What colleagues need of each other to assign, mention and expand.
 BRIEF = ["id", "username", "first_name", "last_name", "full_name", "team", "is_active"]
@@ -90,3 +92,30 @@ class TeamSerializer(StrictSerializer):
     class Meta:
         model = Team
         fields = ["id", "name", "parent", "members", "created_at"]
+
+
+class HandOverSerializer(StrictFieldsMixin, serializers.Serializer):
+    """Who receives what a user has: another user, or the active members of a team."""
+
+    to = Reference("user", required=False, allow_null=True)
+    team = Reference("team", required=False, allow_null=True)
+
+
+class LeftSerializer(serializers.Serializer):
+    """Something that could not be handed over."""
+
+    field = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class HandedOverSerializer(serializers.Serializer):
+    """What was handed over, by its kind."""
+
+    records = serializers.DictField(child=serializers.IntegerField())
+    fields = serializers.DictField(  # type: ignore[assignment]  # a field; DRF takes it off
+        child=serializers.IntegerField()
+    )
+    changed = serializers.DictField(child=serializers.ListField(child=serializers.IntegerField()))
+    kept = serializers.DictField(child=serializers.IntegerField())
+    left = LeftSerializer(many=True)

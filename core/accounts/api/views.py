@@ -13,32 +13,25 @@ from rest_framework.response import Response
 from core.access import Permission, Role, role_of, scopes
 from core.accounts import password_mails, second_factor
 from core.accounts.api.auth_serializers import EndedAnswer
-from core.accounts.api.serializers import TeamSerializer, UserSerializer
+from core.accounts.api.serializers import (
+    HandedOverSerializer,
+    HandOverSerializer,
+    TeamSerializer,
+    UserSerializer,
+)
 from core.accounts.hand_over import hand_over, release_user
 from core.accounts.models import PasswordMail, Session, Team, User
 from core.api.bodies import takes_no_body, validated_body
 from core.api.parameters import flag
 from core.api.resources import FORCE, ResourceViewSet
-from core.api.schema.parts import ID, TEXT, array_of, object_of, of_kinds
 from core.entities import entities
-from core.entities.field_types import Boolean, FieldType, Reference
+from core.entities.field_types import Boolean
 from core.entities.locks import TEAM_TREE, lock
 from core.errors import ConflictError, ForbiddenError, InvalidError, ValueRefusedError
 
 # A filter by what one may not see would tell it.
 SECRET_FILTERS = {"role", "email"}
 SEARCH_LENGTH = 200
-RECEIVERS: dict[str, FieldType] = {"to": Reference(target="user"), "team": Reference(target="team")}
-_COUNTS = {"type": "object", "additionalProperties": {"type": "integer"}}
-HANDED_OVER = object_of(
-    {
-        "records": _COUNTS,
-        "fields": _COUNTS,
-        "changed": {"type": "object", "additionalProperties": array_of(ID)},
-        "kept": _COUNTS,
-        "left": array_of(object_of({"field": TEXT, "code": TEXT, "message": TEXT})),
-    }
-)
 
 
 class UserViewSet(ResourceViewSet):
@@ -79,7 +72,7 @@ class UserViewSet(ResourceViewSet):
             release_user(user, force=flag(self.request, "force"))
         super().perform_update(serializer)
 
-    @extend_schema(request={"application/json": of_kinds(RECEIVERS)}, responses={200: HANDED_OVER})
+    @extend_schema(request=HandOverSerializer, responses=HandedOverSerializer)
     @action(methods=["post"], detail=True)
     def hand_over(self, request: Request, pk: str) -> Response:
         """Give all that a user has to another (`to`), or to the active members of a `team` in turn.
@@ -92,7 +85,7 @@ class UserViewSet(ResourceViewSet):
         written = [*(entity.plural for entity in entities), "workflows", "webhooks", "saved_views"]
         scopes.require(request.user, *written, writing=True)
         user = self.get_object()
-        done = hand_over(user, _receivers(validated_body(request, RECEIVERS), user))
+        done = hand_over(user, _receivers(validated_body(request, HandOverSerializer), user))
         return Response({**vars(done), "left": [vars(issue) for issue in done.left]})
 
     @extend_schema(request=None, responses=EndedAnswer)

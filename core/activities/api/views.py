@@ -13,7 +13,6 @@ from core.access import Permission
 from core.activities import mentions
 from core.activities.api.attached import AttachedSerializer, AttachedViewSet
 from core.activities.models import Activity, Comment
-from core.api.pagination import numbered
 from core.api.parameters import PAGES
 from core.api.schema.lists import PAGING
 from core.api.schema.parts import page_of, ref
@@ -67,7 +66,7 @@ class CommentSerializer(AttachedSerializer):
 
 
 class CommentViewSet(AttachedViewSet):
-    """Comments on records. `@username` tells that user, if they may see the record."""
+    """Comments on records. `@username` notifies that user, if they may see the record."""
 
     model = Comment
     queryset = Comment.objects.select_related("author").prefetch_related("mentions")
@@ -83,4 +82,5 @@ class CommentViewSet(AttachedViewSet):
         """Every version of the comment, newest first."""
         comment = self.get_object()
         rows = Change.objects.filter(entity="comment", object_id=comment.pk).order_by("-id")
-        return Response(numbered(request, rows, lambda found: presented(found, {})).body())
+        page: Any = self.paginate_queryset(rows)
+        return self.get_paginated_response(presented(page, {}))

@@ -7,7 +7,7 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import SAFE_METHODS, AllowAny
 
 from core.api.schema.hooks import problem_response
-from core.api.schema.lists import query_parameters
+from core.api.schema.lists import resource_parameters
 from core.api.schema.parts import ID, TEXT, parameter
 
 WRITING = ("400", "409", "415", "422")
@@ -108,10 +108,7 @@ class CrmSchema(AutoSchema):
     def _get_filter_parameters(self) -> list[dict[str, Any]]:
         if not self._is_resource_list():
             return super()._get_filter_parameters()
-        view = self.view
-        filterset = getattr(view, "filterset_class", None)
-        filters = tuple(filterset.base_filters) if filterset else view.filterset_fields
-        return query_parameters(view.model, filters, view.parameters, view.ordering_fields)
+        return resource_parameters(self.view)
 
     def _is_resource_list(self) -> bool:
         """Whether this is the list of a ResourceViewSet."""

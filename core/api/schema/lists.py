@@ -12,6 +12,9 @@ PAGE_PARAMETERS = [
     parameter("page", ID, "Number of the page."),
     parameter("page_size", ID | {"maximum": 500, "default": 50}, "Results per page."),
 ]
+IF_MATCH = OpenApiParameter(
+    "If-Match", TEXT, OpenApiParameter.HEADER, description="The `ETag` of what you read; else 412."
+)
 EXACTLY = "Exactly this; given several times, any of them."
 ABOUT = {
     "archived": "true: what was archived, and nothing else.",
@@ -40,10 +43,21 @@ def _about(name: str) -> str:
     return ABOUT.get(name) or f"Of the {name} with this id."
 
 
-def list_parameters(*args: Any, **kwargs: Any) -> list[OpenApiParameter]:
-    """`query_parameters` and the pages, for a route of a view's own."""
-    found = [*query_parameters(*args, **kwargs), *PAGE_PARAMETERS]
+def resource_parameters(view: Any) -> list[Schema]:
+    """What the list of a ResourceViewSet (or of its class) can be asked, without its pages."""
+    filterset = getattr(view, "filterset_class", None)
+    filters = tuple(filterset.get_fields()) if filterset else view.filterset_fields
+    declared = tuple(filterset.declared_filters) if filterset else ()
+    return query_parameters(view.model, filters, (*declared, *view.parameters), view.ordering_fields)
+
+
+def nested_list_parameters(view: Any) -> list[OpenApiParameter]:
+    """The parameters of a resource's list, for its list under another resource's address."""
+    return _documented([*resource_parameters(view), *PAGE_PARAMETERS])
+
+
+def _documented(found: list[Schema]) -> list[OpenApiParameter]:
     return [OpenApiParameter(p["name"], p["schema"], description=p["description"]) for p in found]
 
 
-PAGING = list_parameters(None)
+PAGING = _documented(PAGE_PARAMETERS)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from core.entities.columns import Column
-from core.entities.field_types import FieldType
 
 Schema = dict[str, Any]
 JSON = "application/json"
@@ -54,11 +53,6 @@ def of_column(column: Column) -> Schema:
     made = dict(column.field_type.json_schema())
     about = {"description": column.help_text} if column.help_text else {}
     return made | ({"nullable": True} if column.empty is None else {}) | about
-
-
-def of_kinds(known: dict[str, FieldType]) -> Schema:
-    """The body of a verb, from the kinds that check it (core.api.bodies)."""
-    return object_of({name: kind.json_schema() | {"nullable": True} for name, kind in known.items()})
 
 
 def parameter(

@@ -77,8 +77,9 @@ def test_every_parameter_is_described(document):
 
 def test_a_list_is_one_page_and_not_a_page_of_pages(document):
     answer = document["paths"]["/api/v1/imports/"]["get"]["responses"]["200"]
-    results = answer["content"]["application/json"]["schema"]["properties"]["results"]
-    assert {"rows_per_second", "undo_url"} <= set(results["items"]["properties"])
+    page = resolved(document, answer["content"]["application/json"]["schema"])
+    item = resolved(document, page["properties"]["results"]["items"])
+    assert {"rows_per_second", "columns"} <= set(item["properties"])
 
 
 def test_every_list_answers_with_a_page_of_typed_results(document):

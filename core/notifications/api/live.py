@@ -124,7 +124,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._send_event(event)
 
     async def changed(self, message: dict[str, Any]) -> None:
-        """From an entity's group: told on as far as it was asked for and is visible now."""
+        """From an entity's group: passed on as far as the client watches it and its user sees it now."""
         entity, ids = message["entity"], message["ids"]
         if entity not in self.watched:
             return
@@ -216,7 +216,7 @@ def _forwarded(scope: Any) -> str:
 
 @sync_to_async
 def held(user_id: int, place: str) -> bool:
-    """Whether the connection is one of those that its user may have open; kept by asking again and again."""
+    """Whether the connection is one of those that its user may have open; renewed by asking again."""
     return limits.hold(f"live:{user_id}", place, conf.LIVE_CONNECTIONS, conf.LIVE_CHECK_S * 3)
 
 

@@ -16,7 +16,6 @@ from core.access import Permission
 from core.accounts.models import User
 from core.api.bodies import takes_no_body
 from core.api.resources import ReadOnlyResourceViewSet
-from core.api.schema.parts import ID, TEXT, object_of
 from core.errors import ConflictError
 from core.notifications import planning
 from core.notifications.channels import push
@@ -26,7 +25,6 @@ from core.outbound.addresses import parse_url
 # An uncompressed point of P-256, and 16 random bytes (RFC 8291 section 3).
 POINT_BYTES, SECRET_BYTES = 65, 16
 MAX_BROWSERS = 20
-KEYS = object_of({"p256dh": TEXT, "auth": TEXT}, ("p256dh", "auth"))
 
 
 def _bytes_of(text: str) -> bytes:
@@ -105,6 +103,14 @@ class PushSubscriptionSerializer(serializers.ModelSerializer):
         PushSubscription.objects.filter(user=user).exclude(pk__in=newest).delete()
 
 
+class PushKeySerializer(serializers.Serializer):
+    public_key = serializers.CharField()
+
+
+class SentTestSerializer(serializers.Serializer):
+    notification = serializers.IntegerField(help_text="Its id.")
+
+
 class PushSubscriptionViewSet(mixins.CreateModelMixin, mixins.DestroyModelMixin, ReadOnlyResourceViewSet):
     """Your browsers that take web push."""
 
@@ -113,13 +119,13 @@ class PushSubscriptionViewSet(mixins.CreateModelMixin, mixins.DestroyModelMixin,
     serializer_class = PushSubscriptionSerializer
     action_permissions = {"create": Permission.VIEW, "destroy": Permission.VIEW, "test": Permission.VIEW}
 
-    @extend_schema(responses={200: object_of({"public_key": TEXT})}, filters=False)
+    @extend_schema(responses=PushKeySerializer, filters=False)
     @action(methods=["get"], detail=False)
     def key(self, request: Request) -> Response:
         """The key (VAPID, RFC 8292) that browsers subscribe with."""
         return Response({"public_key": push.public_key()})
 
-    @extend_schema(request=None, responses={202: object_of({"notification": ID})})
+    @extend_schema(request=None, responses={202: SentTestSerializer})
     @action(methods=["post"], detail=False)
     @takes_no_body
     def test(self, request: Request) -> Response:

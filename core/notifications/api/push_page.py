@@ -1,4 +1,4 @@
-"""A page to try web push on, with its service worker. It signs in over the API and keeps nothing."""
+"""A page to try web push on, with its service worker. It signs in over the API and stores nothing."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render

@@ -5,82 +5,42 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission
 from core.accounts import tickets
-from core.api.bodies import takes_no_body, validated_body
-from core.api.parameters import flag
-from core.api.querying import filtered
+from core.api import preconditions
+from core.api.bodies import body_of, takes_no_body, validated_body
 from core.api.resources import ReadOnlyResourceViewSet
-from core.api.schema.parts import FLAG, MOMENT, TEXT, array_of, object_of, of_kinds
+from core.api.schema.lists import IF_MATCH
 from core.changes.history import actors_of
-from core.entities.field_types import DateTime, Text, TextList
 from core.errors import ForbiddenError
-from core.notifications import inbox, preferences, preferences_update, sending
-from core.notifications.models import DAYS, Notification
-from core.notifications.types import CHANNELS
+from core.notifications import inbox, preferences, sending
+from core.notifications.api.filters import NotificationFilterSet, SuppressedAddressFilterSet
+from core.notifications.api.serializers import (
+    LiveTicketSerializer,
+    MarkedReadSerializer,
+    NotificationSerializer,
+    PreferencesSerializer,
+    ReadAllSerializer,
+    SuppressedAddressesSerializer,
+    UnreadCountsSerializer,
+)
+from core.notifications.models import Notification
+from core.notifications.preferences import Preferences
 
-COUNT = {"type": "integer"}
-COUNTS = object_of(
-    {"unread": COUNT, "capped": FLAG, "by_type": {"type": "object", "additionalProperties": COUNT}}
-)
-FLAGS = object_of(dict.fromkeys(CHANNELS, FLAG))
-WEEKDAYS = array_of(TEXT | {"enum": list(DAYS)})
-PREFERENCES = object_of(
-    {
-        "channels": FLAGS,
-        "types": {"type": "object", "additionalProperties": FLAGS},
-        "digest": object_of({"daily": FLAG, "weekly": FLAG}),
-        "do_not_disturb": object_of(
-            {
-                "enabled": FLAG,
-                "start": TEXT | {"example": "22:00"},
-                "end": TEXT | {"example": "07:00"},
-                "days": WEEKDAYS,
-                "whole_days": WEEKDAYS,
-                "allow_urgent": FLAG,
-            }
-        ),
-        "time_zone": TEXT | {"example": "Europe/Berlin"},
-    }
-)
 CHANNEL = [OpenApiParameter("channel", str, description="Addresses of this channel only.")]
-DISABLED = object_of(
-    {"results": array_of(object_of({"channel": TEXT, "address": TEXT, "reason": TEXT, "created_at": MOMENT}))}
-)
-READ_ALL = {"types": TextList(child=Text(max_length=40)), "until": DateTime()}
-
-
-class NotificationSerializer(serializers.ModelSerializer):
-    is_read = serializers.SerializerMethodField()
-    actor = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Notification
-        fields = [
-            "id", "type", "title", "body", "entity", "object_id", "count", "actor", "data", "is_read",
-            "created_at", "read_at", "archived_at",
-        ]  # fmt: skip
-
-    def get_is_read(self, row: Notification) -> bool:
-        return row.read_at is not None
-
-    def get_actor(self, row: Notification) -> dict[str, Any] | None:
-        return self.context.get("actors", {}).get(row.actor_id)
 
 
 class NotificationViewSet(ReadOnlyResourceViewSet):
-    """What you were told: newest first, without what you archived or may no longer see."""
+    """Your notifications: newest first, without what you archived or may no longer see."""
 
     model = Notification
     queryset = Notification.objects.none()
     serializer_class = NotificationSerializer
-    filterset_fields = ("type",)
-    parameters = ("unread", "archived")
+    filterset_class = NotificationFilterSet
     ordering_fields = ("created_at", "id")
     allowed_query_params = {"list": None, "disabled_addresses": {"channel"}}
     secret_answers = {"ticket": ("ticket", "url")}
@@ -96,47 +56,52 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return Response(self._shown([self.get_object()])[0])
 
-    def filter_queryset(self, rows: QuerySet) -> QuerySet:
-        rows = super().filter_queryset(rows).filter(archived_at__isnull=not flag(self.request, "archived"))
-        text = self.request.query_params.get("unread", "")
-        return rows.filter(read_at__isnull=flag(self.request, "unread")) if text else rows
-
     def _shown(self, rows: Any) -> Any:
         found = list(rows)
         context = {**self.get_serializer_context(), "actors": actors_of(found)}
         return NotificationSerializer(found, many=True, context=context).data
 
-    @extend_schema(responses={200: COUNTS})
+    @extend_schema(responses=UnreadCountsSerializer, filters=False)
     @action(methods=["get"], detail=False)
     def counts(self, request: Request) -> Response:
         """How many are unread, in all and by type."""
         return Response(inbox.counts(request.user))
 
-    @extend_schema(methods=["GET"], responses={200: PREFERENCES})
-    @extend_schema(methods=["PATCH"], request={"application/json": PREFERENCES}, responses={200: PREFERENCES})
+    @extend_schema(methods=["GET"], responses=PreferencesSerializer, filters=False)
+    @extend_schema(
+        methods=["PATCH"],
+        request=PreferencesSerializer(partial=True),
+        responses=PreferencesSerializer,
+        parameters=[IF_MATCH],
+    )
     @action(methods=["get", "patch"], detail=False)
     def preferences(self, request: Request) -> Response:
         """Channels by type, digests, quiet hours and time zone; PATCH changes what it names."""
-        if request.method == "PATCH":
-            return Response(
-                preferences.shown(preferences_update.update_preferences(request.user, request.data))
-            )
-        return Response(preferences.shown(preferences.of(request.user)))
+        if request.method == "GET":
+            return _preferences_response(preferences.of(request.user))
+        present = preferences.locked(request.user)
+        preconditions.check_tag(request, lambda: _preferences_response(present)["ETag"])
+        serializer = PreferencesSerializer(present, data=body_of(request), partial=True)
+        serializer.is_valid(raise_exception=True)
+        return _preferences_response(serializer.save())
 
-    @extend_schema(methods=["GET"], responses={200: DISABLED}, parameters=CHANNEL)
+    @extend_schema(
+        methods=["GET"], responses=SuppressedAddressesSerializer, parameters=CHANNEL, filters=False
+    )
     @extend_schema(methods=["DELETE"], responses={204: None}, parameters=CHANNEL)
     @action(methods=["get", "delete"], detail=False)
     def disabled_addresses(self, request: Request) -> Response:
         """Your addresses that were refused for good; DELETE lets them be tried again."""
-        rows = filtered(request, sending.disabled_of(request.user), ("channel",))
+        found = SuppressedAddressFilterSet(
+            request.query_params, sending.suppressed_addresses_of(request.user)
+        )
+        rows = found.checked
         if request.method == "DELETE":
             rows.delete()
             return Response(status=204)
-        return Response({"results": list(rows.values("channel", "address", "reason", "created_at"))})
+        return Response(SuppressedAddressesSerializer({"results": rows}).data)
 
-    @extend_schema(
-        request=None, responses={201: object_of({"ticket": TEXT, "expires_in": COUNT, "url": TEXT})}
-    )
+    @extend_schema(request=None, responses={201: LiveTicketSerializer})
     @action(methods=["post"], detail=False)
     @takes_no_body
     def ticket(self, request: Request) -> Response:
@@ -175,13 +140,11 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
         """Bring back into the list."""
         return self._marked(archived_at=None)
 
-    @extend_schema(
-        request={"application/json": of_kinds(READ_ALL)}, responses={200: object_of({"read": COUNT})}
-    )
+    @extend_schema(request=ReadAllSerializer, responses=MarkedReadSerializer)
     @action(methods=["post"], detail=False)
     def read_all(self, request: Request) -> Response:
         """Mark everything as read, or some `types`, or what came `until` a moment."""
-        body = validated_body(request, READ_ALL)
+        body = validated_body(request, ReadAllSerializer)
         return Response({"read": inbox.read_all(request.user, body.get("types"), body.get("until"))})
 
     def _marked(self, **mark: Any) -> Response:
@@ -191,3 +154,8 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
         if (getattr(found, name) is None) != (value is None):
             inbox.mark(found, name, value)
         return Response(self._shown([found])[0])
+
+
+def _preferences_response(found: Preferences) -> Response:
+    shown = PreferencesSerializer(found).data
+    return Response(shown, headers={"ETag": preconditions.tag_of([found.user.pk, shown])})

@@ -1,4 +1,4 @@
-"""The ways out of the house. Each module registers a function that sends one message or says why not."""
+"""Notification channels. Each module registers a function that sends one message or raises why it cannot."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from core.registry import Registry
 
 
 class PermanentError(Exception):
-    """It will never be taken. With `address`, neither will anything else that goes there."""
+    """The message will never be accepted; with `address`, nor will anything else that is sent there."""
 
     def __init__(self, reason: str, *, address: str = "") -> None:
         super().__init__(reason)
@@ -21,16 +21,16 @@ class PermanentError(Exception):
 
 
 class TransientError(Exception):
-    """It may be taken later; not before `retry_after`, if the other side said so. `unreachable` names the
-    circuit breaker of a server that could not be reached at all."""
+    """The message may be accepted later, not before `retry_after` if the server named a time. `unreachable`
+    names the circuit breaker of a server that could not be reached."""
 
     def __init__(self, reason: str, *, retry_after: timedelta | None = None, unreachable: str = "") -> None:
         super().__init__(reason)
         self.retry_after, self.unreachable = retry_after, unreachable
 
 
-class LeftAloneError(Exception):
-    """The server is left alone for now (its circuit breaker is open): this was no attempt."""
+class CircuitOpenError(Exception):
+    """The circuit breaker of the server is open: nothing was attempted."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Message:
     notification: Notification
     user: User
     url: str
-    # Devices that have it already; a channel with several adds to it as it goes.
+    # Devices that have it already; a channel with several devices adds each as it is sent.
     done: list[int] = field(default_factory=list)
-    # What the messages of a batch share: the connection to the mail server, and who is to be left alone.
+    # What the messages of a batch share: the connection to the mail server, and open circuit breakers.
     mail_server: BaseEmailBackend | None = None
-    left_alone: Collection[str] = ()
+    open_circuits: Collection[str] = ()
 
     @property
     def key(self) -> str:

@@ -12,7 +12,7 @@ from py_vapid import Vapid02, b64urlencode
 from pywebpush import WebPusher, WebPushException
 
 from core.notifications.channels import (
-    LeftAloneError,
+    CircuitOpenError,
     Message,
     PermanentError,
     TransientError,
@@ -65,7 +65,7 @@ def send(message: Message) -> None:
     push service refused this message: that may be our fault."""
     body = payload(message)
     waiting = PushSubscription.objects.filter(user=message.user).exclude(pk__in=message.done)
-    again: list[TransientError | LeftAloneError] = []
+    again: list[TransientError | CircuitOpenError] = []
     refused: list[PermanentError] = []
     for device in waiting.order_by("pk"):
         try:
@@ -75,7 +75,7 @@ def send(message: Message) -> None:
             device.delete()
         except PermanentError as error:
             refused.append(error)
-        except (TransientError, LeftAloneError) as error:
+        except (TransientError, CircuitOpenError) as error:
             again.append(error)
     if again:
         raise again[0]
@@ -113,8 +113,8 @@ def _send_to(device: PushSubscription, body: bytes, message: Message) -> None:
         **_signed(device.endpoint),
     }
     service = f"push:{urlsplit(device.endpoint).netloc}"
-    if service in message.left_alone:
-        raise LeftAloneError
+    if service in message.open_circuits:
+        raise CircuitOpenError
     try:
         reply = client.send(client.Request(device.endpoint, headers=headers, body=bytes(encoded["body"])))
     except AddressRefusedError as error:

@@ -362,7 +362,7 @@ def test_without_valkey_nothing_fails(rep, settings, caplog):
     layers.channel_layers.backends.clear()
     try:
         progress(rep)
-        assert Notification.objects.get().planned_at is not None
+        assert Notification.objects.get().channels_planned_at is not None
         assert "live messages are lost" in caplog.text
     finally:
         live._silent_until = 0.0

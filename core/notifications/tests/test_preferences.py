@@ -81,7 +81,21 @@ def test_a_change_takes_over_what_it_names_and_leaves_the_rest(api, make_user):
         ({"do_not_disturb": {"enabled": True, "days": ["mon"], "end": "22:00"}}, "do_not_disturb.end"),
         ({"time_zone": "Mars/Olympus"}, "time_zone"),
         ({"time_zone": "GMT+25"}, "time_zone"),
+        ({"time_zone": ["UTC"]}, "time_zone"),
+        ({"time_zone": None}, "time_zone"),
+        ({"channels": None}, "channels"),
+        ({"channels": {"sms": None}}, "channels.sms"),
+        ({"channels": {"sms": [True]}}, "channels.sms"),
+        ({"types": [True]}, "types"),
+        ({"types": {"mention": []}}, "types.mention"),
+        ({"do_not_disturb": []}, "do_not_disturb"),
+        ({"do_not_disturb": {"end": 7}}, "do_not_disturb.end"),
+        ({"do_not_disturb": {"start": "7:00"}}, "do_not_disturb.start"),
+        ({"do_not_disturb": {"start": "22:00:00"}}, "do_not_disturb.start"),
+        ({"do_not_disturb": {"days": "mon"}}, "do_not_disturb.days"),
+        ({"do_not_disturb": {"days": [["mon"]]}}, "do_not_disturb.days"),
         ([], ""),
+        ("text", ""),
     ],
 )
 def test_a_wrong_change_is_refused_whole(api, rep, body, field):
@@ -90,6 +104,61 @@ def test_a_wrong_change_is_refused_whole(api, rep, body, field):
     assert response.status_code == 400
     assert field in [e["field"] for e in response.json()["errors"]]
     assert preferences.of(rep).channel("push") is True
+
+
+def test_everything_wrong_is_named_at_once(api, rep):
+    body = {
+        "colour": 1,
+        "channels": {"fax": True, "sms": "yes"},
+        "do_not_disturb": {"start": "25:00", "days": ["someday"]},
+    }
+    response = api(rep).patch(URL, body)
+    assert sorted((e["field"], e["code"]) for e in response.json()["errors"]) == [
+        ("channels.fax", "unknown_field"),
+        ("channels.sms", "invalid"),
+        ("colour", "unknown_field"),
+        ("do_not_disturb.days", "invalid"),
+        ("do_not_disturb.start", "invalid"),
+    ]
+    assert not NotificationPreference.objects.filter(user=rep).exists()
+
+
+def test_a_hundred_thousand_unknown_keys_are_refused_in_short(api, rep):
+    for body in (
+        {str(n): 1 for n in range(100_000)},
+        {"types": {str(n): True for n in range(100_000)}},
+        {"do_not_disturb": {"days": ["someday"] * 100_000}},
+    ):
+        response = api(rep).patch(URL, body)
+        assert response.status_code in (400, 413)
+        assert len(response.content) < 50_000
+    assert not NotificationPreference.objects.filter(user=rep).exists()
+
+
+@pytest.mark.parametrize("body", [None, {}])
+def test_an_empty_change_changes_nothing(api, rep, body):
+    client = api(rep)
+    before = client.get(URL).json()
+    response = client.patch(URL, body)
+    assert (response.status_code, response.json()) == (200, before)
+
+
+def test_a_change_of_what_was_changed_meanwhile_is_refused(api, rep):
+    client = api(rep)
+    read = client.get(URL)
+    changed = client.patch(URL, {"channels": {"sms": True}}, HTTP_IF_MATCH=read["ETag"])
+    assert changed.status_code == 200
+    assert changed["ETag"] == client.get(URL)["ETag"] != read["ETag"]
+    late = client.patch(URL, {"channels": {"push": False}}, HTTP_IF_MATCH=read["ETag"])
+    assert (late.status_code, late["ETag"]) == (412, changed["ETag"])
+    assert client.get(URL).json() == changed.json()
+    assert client.patch(URL, {"channels": {"push": False}}, HTTP_IF_MATCH="*").status_code == 200
+
+
+def test_what_was_read_can_be_sent_back(api, rep):
+    client = api(rep)
+    read = client.get(URL).json()
+    assert client.patch(URL, read).json() == read
 
 
 def hours(

@@ -10,10 +10,11 @@ from django.db import connection
 from core.accounts.models import User
 from core.changes import audit_context
 from core.changes.dispatch import dispatch
-from core.notifications import planning, preferences_update, sending
+from core.notifications import planning, preferences, sending
+from core.notifications.api.serializers import PreferencesSerializer
 from core.notifications.digest import send_digests
 from core.notifications.models import Delivery, Notification, NotificationPreference
-from core.notifications.reminders import notify_due
+from core.notifications.reminders import notify_due_reminders
 from lead_management.tests.factories import LeadFactory
 from tasks.tests.factories import TaskFactory
 
@@ -67,7 +68,7 @@ def test_checks_at_once_remind_once(rep):
 
     with audit_context():
         TaskFactory(title="Ring", assigned_to=rep, reminder_at=timezone.now())
-    assert sorted(at_once(lambda: notify_due("reminder"))) == [0, 0, 0, 1]
+    assert sorted(at_once(lambda: notify_due_reminders("reminder"))) == [0, 0, 0, 1]
 
 
 def test_digests_made_at_once_are_one_a_user(make_user):
@@ -89,9 +90,11 @@ def test_changes_of_preferences_at_once_lose_nothing(rep):
         with picked:
             name = next(names)
         with audit_context(rep):
-            return preferences_update.update_preferences(
-                User.objects.get(pk=rep.pk), {"types": {name: {"email": True}}}
-            )
+            present = preferences.locked(User.objects.get(pk=rep.pk))
+            wanted = {"types": {name: {"email": True}}}
+            serializer = PreferencesSerializer(present, data=wanted, partial=True)
+            serializer.is_valid(raise_exception=True)
+            return serializer.save()
 
     results = at_once(change)
     assert not [r for r in results if isinstance(r, Exception)]

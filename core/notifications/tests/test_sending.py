@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from backend.development.embedded import ports
 from core.accounts.models import User
-from core.notifications import planning, sending
+from core.notifications import claiming, planning, sending
 from core.notifications.channels import email, push
 from core.notifications.digest import send_digests
 from core.notifications.models import (
@@ -59,7 +59,7 @@ def test_each_channel_that_is_wanted_and_can_be_reached_gets_one_row(rep):
     assert planning.plan() == 1
     assert list(Delivery.objects.values_list("channel", "status")) == [("email", "queued")]
     assert planning.plan() == 0
-    Notification.objects.update(planned_at=None)
+    Notification.objects.update(channels_planned_at=None)
     planning.plan()
     assert Delivery.objects.count() == 1, "at most once per notification and channel"
 
@@ -388,7 +388,7 @@ def test_a_lease_that_ran_out_is_taken_up_again(rep):
     notified(rep)
     planning.plan()
     with connection.cursor() as cursor:
-        cursor.execute(sending._CLAIM, {"lease": sending.LEASE, "batch": 5, "closed": []})
+        cursor.execute(claiming._CLAIM, {"lease": claiming.LEASE, "batch": 5, "without": []})
     assert sending.send_due() == 0, "someone holds it"
     due_again()
     assert sending.send_due() == 1

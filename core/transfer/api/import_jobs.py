@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,27 +14,38 @@ from rest_framework.response import Response
 from core.access import Permission, scopes
 from core.api import preconditions
 from core.api.bodies import takes_no_body
-from core.api.pagination import numbered
+from core.api.filtersets import ResourceFilterSet
 from core.api.parameters import PAGES
 from core.api.request_ids import request_id_of
 from core.api.resources import ReadOnlyResourceViewSet
 from core.api.schema.lists import PAGING
-from core.api.schema.parts import TEXT, page_of
+from core.api.schema.parts import TEXT
 from core.conf import conf
 from core.entities import entities
 from core.entities.locks import IMPORTING, try_lock
-from core.errors import ConflictError, InvalidError, NotVisibleError
+from core.errors import ConflictError, NotVisibleError
 from core.transfer import undoing
-from core.transfer.api.answers import import_body, issues_body
-from core.transfer.api.documented import IMPORT_RESULT, ISSUE
+from core.transfer.api.import_serializers import (
+    IMPORT_OR_UNDO,
+    ImportIssueSerializer,
+    ImportJobSerializer,
+    KeptRecordSerializer,
+    import_detail,
+)
 from core.transfer.api.streaming import streamed
 from core.transfer.csv_injection import escape, unescape
 from core.transfer.models import ImportIssue, ImportJob
-from core.transfer.report import in_words
+from core.transfer.report import messages_of
 
 KINDS = ImportIssue.Kind.values
 IN_FILE = (ImportIssue.Kind.ERROR, ImportIssue.Kind.WARNING)
 KIND = OpenApiParameter("kind", TEXT | {"enum": KINDS}, description="Issues of this kind only.")
+
+
+class ImportIssueFilterSet(ResourceFilterSet):
+    class Meta:
+        model = ImportIssue
+        fields = ["kind"]
 
 
 class ImportJobViewSet(ReadOnlyResourceViewSet):
@@ -42,6 +53,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
 
     model = ImportJob
     queryset = ImportJob.objects.all()
+    serializer_class = ImportJobSerializer
     filterset_fields = ("status", "kind")
     allowed_query_params = {"list": None, "issues": {*PAGES, "kind"}, "errors": {"kind"}}
     ordering_fields = ("created_at", "finished_at", "id")
@@ -50,17 +62,10 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
     def get_queryset(self) -> QuerySet:
         return super().get_queryset().order_by("-id")
 
-    @extend_schema(responses={200: IMPORT_RESULT})
-    def list(self, request: Request) -> Response:
-        return super().list(request)
-
-    def _shown(self, rows: Sequence[ImportJob]) -> Any:
-        return [import_body(job, details=False) for job in rows]
-
-    @extend_schema(responses={200: IMPORT_RESULT})
+    @extend_schema(responses=IMPORT_OR_UNDO)
     def retrieve(self, request: Request, pk: str) -> Response:
         """Progress, figures and the first faulty rows."""
-        return Response(import_body(self.get_covered()))
+        return Response(import_detail(self.get_covered()))
 
     def etag(self, row: ImportJob) -> str:
         return preconditions.tag_of([row.pk, row.status, row.cancel_requested])
@@ -72,13 +77,20 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
         scopes.require(self.request.user, entities[job.entity].plural, writing=writing)
         return job
 
-    @extend_schema(responses={200: page_of(ISSUE)}, parameters=[KIND, *PAGING], filters=False)
+    @extend_schema(responses=ImportIssueSerializer(many=True), parameters=[KIND, *PAGING], filters=False)
     @action(methods=["get"], detail=True)
     def issues(self, request: Request, pk: str) -> Response:
         """All rows that did not go in (`kind=error` or `skipped`), and what an undo `kept`."""
         job = self.get_covered()
-        found = issues_asked_for(request, job)
-        return Response(numbered(request, found, lambda part: issues_body(part, job)).body())
+        page = self.paginate_queryset(self._issues(job))
+        is_undo = job.kind == ImportJob.Kind.UNDO
+        serializer_class = KeptRecordSerializer if is_undo else ImportIssueSerializer
+        shown = serializer_class(page, many=True, context={"headers": job.headers}).data
+        return self.get_paginated_response(shown)
+
+    def _issues(self, job: ImportJob) -> QuerySet[ImportIssue]:
+        """The job's issues that the parameters name. Raises InvalidError."""
+        return ImportIssueFilterSet(self.request.query_params, job.issues.order_by("id")).checked
 
     @extend_schema(
         operation_id="imports_errors_csv",
@@ -93,12 +105,12 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
         job = self.get_covered()
         if job.kind != ImportJob.Kind.IMPORT:
             raise NotVisibleError("An undo has no file.")
-        rows = issues_asked_for(request, job)
+        rows = self._issues(job)
         return streamed(
             request, error_lines(job, rows), "text/csv; charset=utf-8", f"import_{job.pk}_errors.csv"
         )
 
-    @extend_schema(request=None, responses={200: IMPORT_RESULT})
+    @extend_schema(request=None, responses=IMPORT_OR_UNDO)
     @action(methods=["post"], detail=True)
     @takes_no_body
     def cancel(self, request: Request, pk: str) -> Response:
@@ -108,9 +120,9 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
             raise ConflictError("This import has ended already; undo it instead.", code="ended")
         job.cancel_requested = True
         job.save(update_fields=["cancel_requested"])
-        return Response(import_body(job))
+        return Response(import_detail(job))
 
-    @extend_schema(request=None, responses={200: IMPORT_RESULT, 202: IMPORT_RESULT})
+    @extend_schema(request=None, responses={200: IMPORT_OR_UNDO, 202: IMPORT_OR_UNDO})
     @action(methods=["post"], detail=True)
     @takes_no_body
     def undo(self, request: Request, pk: str) -> Response:
@@ -118,18 +130,10 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
         job = undoing.begin_undo(self.get_covered(writing=True), request.user, request_id_of(request))
         if job.rows <= conf.IMPORT_ROWS_AT_ONCE and try_lock(IMPORTING, job.entity):
             undoing.perform_undo(job)
-            return Response(import_body(job))
+            return Response(import_detail(job))
         undoing.postpone(job)
-        body = import_body(job)
+        body = import_detail(job)
         return Response(body, 202, headers={"Location": body["url"], "Retry-After": "1"})
-
-
-def issues_asked_for(request: Request, job: ImportJob) -> QuerySet[ImportIssue]:
-    """The job's issues of the `kind` that the request names. Raises InvalidError."""
-    rows, kind = job.issues.order_by("id"), request.query_params.get("kind")
-    if kind and kind not in KINDS:
-        raise InvalidError.of("kind", f"Expected one of: {', '.join(KINDS)}.", "invalid_choice")
-    return rows.filter(kind=kind) if kind else rows
 
 
 def error_lines(job: ImportJob, rows: QuerySet[ImportIssue]) -> Iterator[bytes]:
@@ -139,10 +143,10 @@ def error_lines(job: ImportJob, rows: QuerySet[ImportIssue]) -> Iterator[bytes]:
     writer.writerow([*map(escape, job.headers), "_row", "_error"])
     width = len(job.headers)
     for issue in rows.filter(kind__in=IN_FILE).iterator(1_000):
-        # What the file had disarmed is not disarmed twice: sent again it means the same.
+        # What the file had escaped is not escaped twice: sent again it means the same.
         cells = [escape(unescape(cell)) for cell in [*issue.cells, *[""] * width][:width]]
         came_in = ["Imported"] if issue.kind == ImportIssue.Kind.WARNING else []
-        writer.writerow([*cells, issue.row, escape("; ".join([*came_in, *in_words(issue.errors)]))])
+        writer.writerow([*cells, issue.row, escape("; ".join([*came_in, *messages_of(issue.errors)]))])
         if out.tell() > 1 << 16:
             yield out.getvalue().encode()
             out.seek(0)

@@ -2,9 +2,9 @@
 
 import csv
 import io
-from typing import Any
+from typing import Any, cast
 
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -16,11 +16,11 @@ from core.api.viewsets import CrmViewSet
 from core.conf import conf
 from core.entities.locks import IMPORTING, try_lock
 from core.transfer import jobs
-from core.transfer.api.answers import import_body
-from core.transfer.api.documented import IMPORT_FORM, IMPORT_RESULT, PREVIEW_RESULT
-from core.transfer.api.requests import entity_named, options_of, upload_of
+from core.transfer.api.import_serializers import IMPORT_OR_UNDO, ImportPreviewSerializer, import_detail
+from core.transfer.api.requests import entity_named
+from core.transfer.api.serializers import ImportFormSerializer
 from core.transfer.exporting import header_of
-from core.transfer.planning import Plan, must_be_possible, plan
+from core.transfer.planning import Plan, check_importable, plan
 from core.transfer.previewing import preview
 from core.transfer.reading import open_table
 
@@ -37,8 +37,8 @@ class ImportViewSet(CrmViewSet):
 
     @extend_schema(
         operation_id="import_preview",
-        request={"multipart/form-data": IMPORT_FORM},
-        responses={200: PREVIEW_RESULT},
+        request=ImportFormSerializer,
+        responses=ImportPreviewSerializer,
     )
     def preview(self, request: Request, resource_type: str) -> Response:
         """How the file would be read and where its columns would go; nothing is imported."""
@@ -54,26 +54,30 @@ class ImportViewSet(CrmViewSet):
 
     @extend_schema(
         operation_id="import_create",
-        request={"multipart/form-data": IMPORT_FORM},
-        responses={200: IMPORT_RESULT, 202: IMPORT_RESULT},
+        request=ImportFormSerializer,
+        responses={200: IMPORT_OR_UNDO, 202: IMPORT_OR_UNDO},
     )
     def create(self, request: Request, resource_type: str) -> Response:
         """Import a file: small ones are answered at once, large ones with 202 and a job to follow."""
         made, file, name = self._plan(request, resource_type)
-        must_be_possible(made)
+        check_importable(made)
         job = jobs.begin(made, file, name, request.user, request_id_of(request))
         if made.table.shape.rows > conf.IMPORT_ROWS_AT_ONCE or not try_lock(IMPORTING, made.entity.name):
             jobs.postpone(job, file)
-            body = import_body(job)
+            body = import_detail(job)
             return Response(body, 202, headers={"Location": body["url"], "Retry-After": "1"})
         jobs.run_now(job, made)
-        return Response(import_body(job))
+        return Response(import_detail(job))
 
     def _plan(self, request: Request, resource_type: str) -> tuple[Plan, Any, str]:
         entity = entity_named(resource_type)
-        file, name = upload_of(request)
-        options = options_of(request, entity)
-        return plan(entity, open_table(file, options.asked), options, request.user), file, name
+        sent = cast(QueryDict, request.data)  # a form: the view takes nothing else
+        given = {name: values[-1] for name, values in sent.lists()}
+        form = ImportFormSerializer(data=given, context={"entity": entity, "request": request})
+        form.is_valid(raise_exception=True)
+        upload, options = form.validated_data["file"], form.options()
+        made = plan(entity, open_table(upload.file, options.reading), options, request.user)
+        return made, upload.file, (upload.name or "").replace("\x00", "")
 
 
 def csv_answer(content: bytes, name: str) -> HttpResponse:

@@ -36,7 +36,7 @@ class Slots:
             self._taken[user] += 1
             return True
 
-    def give_back(self, user: Any) -> None:
+    def release(self, user: Any) -> None:
         with self._lock:
             self._taken[user] -= 1
             self._taken += Counter()  # forgets those who have none
@@ -79,15 +79,15 @@ def streamed(
         try:
             blocks = _resumed(next(blocks), blocks)
         except BaseException:
-            _slots.give_back(user)
+            _slots.release(user)
             raise
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "private, no-store",
         "X-Accel-Buffering": "no",
     }
-    source: Any = _beside(blocks) if isinstance(request._request, ASGIRequest) else blocks
-    return Download(source, partial(_slots.give_back, user), content_type=content_type, headers=headers)
+    source: Any = _in_own_thread(blocks) if isinstance(request._request, ASGIRequest) else blocks
+    return Download(source, partial(_slots.release, user), content_type=content_type, headers=headers)
 
 
 def _resumed(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -95,7 +95,7 @@ def _resumed(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield from blocks
 
 
-async def _beside(blocks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
+async def _in_own_thread(blocks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
     """The blocks, made one at a time in a thread of their own with a connection of its own."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, thread_name_prefix="export") as thread:

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from core.conf import reading_database
 from core.errors import DomainError
 from core.transfer.exporting import export_of, stream
-from core.transfer.terminal import Bar, resource_named, settings_in, user_named
+from core.transfer.terminal import ProgressBar, resource_named, settings_in, user_named
 
 
 class Command(BaseCommand):
@@ -33,7 +33,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _write(self, name: str, blocks: Any, export: Any) -> None:
-        bar = Bar(self.stderr, export.found.rows.count())
+        bar = ProgressBar(self.stderr, export.found.rows.count())
         rows = [0]
 
         def counted(done: int) -> None:

@@ -17,7 +17,7 @@ from core.transfer.planning import Plan, plan
 from core.transfer.previewing import preview
 from core.transfer.reading import open_table
 from core.transfer.report import OUTCOMES
-from core.transfer.terminal import Bar, resource_named, settings_in, user_named
+from core.transfer.terminal import ProgressBar, resource_named, settings_in, user_named
 
 SHOWN = 20
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         # One transaction from the job on: what the sweep saw of an open job it would take up, without a file.
         with transaction.atomic():
             job = jobs.begin(made, file, name, user)
-            bar = Bar(self.stderr, job.rows)
+            bar = ProgressBar(self.stderr, job.rows)
             jobs.run_now(job, made, lambda report: bar.show(report.read))
         bar.end(job.read)
         self._print_summary(job)
@@ -81,4 +81,4 @@ def _plan(given: dict[str, Any], file: Any, user: User) -> Plan:
     if not entity.model.policy.allows(user, Permission.ADD):
         raise ForbiddenError(f"{user.get_username()} may not add {entity.plural}.")
     asked = parse(settings_in(given["set"]) | ({"dry_run": "true"} if given["dry_run"] else {}))
-    return plan(entity, open_table(file, asked.asked), asked, user)
+    return plan(entity, open_table(file, asked.reading), asked, user)

@@ -12,7 +12,7 @@ from core.transfer.reading import dialect, encoding, layout
 from core.transfer.reading.counting import count_rows
 from core.transfer.reading.dialect import Dialect
 from core.transfer.reading.recognising import not_a_table
-from core.transfer.reading.shape import Asked, Shape
+from core.transfer.reading.shape import ReadingOptions, Shape
 
 SAMPLE_CHARS = 1 << 18
 csv.field_size_limit(dialect.FIELD_LIMIT)
@@ -20,7 +20,7 @@ csv.field_size_limit(dialect.FIELD_LIMIT)
 Numbered = tuple[int, int, list[str]]  # spreadsheet row, physical line, cells
 
 
-def settle(file: BinaryIO, asked: Asked) -> Shape:
+def settle(file: BinaryIO, asked: ReadingOptions) -> Shape:
     """How to read this file. Raises InvalidError for what is no table."""
     seen = encoding.scan(file)
     codec = encoding.check(asked.encoding) if asked.encoding else encoding.detect(file, seen)
@@ -70,7 +70,7 @@ def _shape(rows: list[Numbered], index: int | None, codec: str, found: Dialect, 
     )
 
 
-def _header(rows: list[Numbered], asked: Asked, skipped: int) -> int | None:
+def _header(rows: list[Numbered], asked: ReadingOptions, skipped: int) -> int | None:
     """Index of the header among the sampled rows, as asked for or found; None for a table without."""
     rows_below = rows[skipped:]
     if asked.header_row == 0:

@@ -7,7 +7,7 @@ UNKNOWN = -1
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReadingOptions:
     """Settings a user gave; None is "find out". `header_row` counts lines of the table from 1, 0 is none."""
 
     encoding: str | None = None

@@ -17,7 +17,7 @@ from core.transfer.reading import layout
 from core.transfer.reading.filtering import RecordFilter
 from core.transfer.reading.number_formats import Padding, padding_of, property_of
 from core.transfer.reading.recognising import not_a_table
-from core.transfer.reading.shape import Asked, Shape
+from core.transfer.reading.shape import ReadingOptions, Shape
 from core.transfer.reading.sheet_probe import chosen
 
 Numbered = tuple[int, int, list[str]]
@@ -29,7 +29,7 @@ PATIENCE_S = 120
 UTC_MARK = "times_in_utc"
 
 
-def settle(file: BinaryIO, asked: Asked) -> Shape:
+def settle(file: BinaryIO, asked: ReadingOptions) -> Shape:
     """How to read this workbook. Raises InvalidError."""
     _must_be_bearable(file, asked.sheet)
     sheet = _sheet(file, asked.sheet)
@@ -91,7 +91,7 @@ def records(file: BinaryIO, name: str) -> Iterator[Numbered]:
     yield from _rows(_sheet(file, name), padding)
 
 
-def _header(rows: list[Numbered], asked: Asked) -> int | None:
+def _header(rows: list[Numbered], asked: ReadingOptions) -> int | None:
     if asked.header_row == 0:
         return None
     if asked.header_row is None:

@@ -9,7 +9,7 @@ from core.transfer.reading import delimited, layout, sheets
 from core.transfer.reading.encoding import STRAYS, without_strays
 from core.transfer.reading.filtering import RecordFilter
 from core.transfer.reading.recognising import kind_of_file
-from core.transfer.reading.shape import UNKNOWN, Asked, Shape
+from core.transfer.reading.shape import UNKNOWN, ReadingOptions, Shape
 
 CHUNK = 5_000
 TOO_MANY = "too_many_cells"
@@ -108,9 +108,9 @@ class Table:
         return delimited.records_of(self.file, self.shape)
 
 
-def open_table(file: BinaryIO, asked: Asked | None = None) -> Table:
+def open_table(file: BinaryIO, asked: ReadingOptions | None = None) -> Table:
     """The table in a file. Raises InvalidError that says what the file is if it is none."""
-    asked = asked or Asked()
+    asked = asked or ReadingOptions()
     settle = sheets.settle if kind_of_file(file) == "xlsx" else delimited.settle
     table = Table(file, settle(file, asked))
     if not len(table.head(1)):

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 def load(admin_user):
     def run(text, entity="lead", user=admin_user, **options):
         asked = parse(options)
-        made = plan(entities[entity], open_table(io.BytesIO(text.encode()), asked.asked), asked, user)
+        made = plan(entities[entity], open_table(io.BytesIO(text.encode()), asked.reading), asked, user)
         with audit_context(user, source="import", import_id=77):
             report = Import(made).run()
         return report.figures(), list(report)

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from core.transfer.commands import import_csv
-from core.transfer.jobs import side
+from core.transfer.jobs import second_connection
 from core.transfer.models import ImportJob
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -71,10 +71,10 @@ def test_no_worker_sees_the_job_of_an_import_that_runs_here(leads_csv, admin_use
     seen = []
 
     def look(bar, rows):
-        with side() as beside:
+        with second_connection() as beside:
             seen.extend(beside.rows("SELECT status FROM core_importjob", []))
 
-    monkeypatch.setattr(import_csv.Bar, "show", look)
+    monkeypatch.setattr(import_csv.ProgressBar, "show", look)
     run("import_csv", "leads", str(leads_csv), "--user", admin_user.username)
     assert seen == []
     assert ImportJob.objects.get().status == "finished"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidError
-from core.transfer.reading import Asked, counting, delimited, open_table
+from core.transfer.reading import ReadingOptions, counting, delimited, open_table
 from core.transfer.reading.counting import count_rows
 from core.transfer.reading.dialect import Dialect
 
@@ -39,7 +39,7 @@ def counted(text, codec="utf-8", above=1):
 
 
 def read(content, **asked):
-    table = open_table(io.BytesIO(content), Asked(**asked))
+    table = open_table(io.BytesIO(content), ReadingOptions(**asked))
     return table.shape.rows, sum(len(chunk) for chunk in table.chunks())
 
 

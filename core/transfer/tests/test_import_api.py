@@ -136,7 +136,7 @@ def test_the_preview_shows_what_the_import_will_do_and_writes_nothing(admin):
         (b"a,b\n1,2\n", {"mapping": {"zzz": "email"}}, "zzz"),
         (b"a,b\n1,2\n", {}, "None of the columns"),
         (b"first_name\nA\n", {"duplicates": "perhaps"}, "skip, update"),
-        (b"first_name\nA\n", {"colour": "red"}, "Unknown option"),
+        (b"first_name\nA\n", {"colour": "red"}, "Unknown field"),
         (b"first_name\nA\n", {"timezone": "Mars/Olympus"}, "IANA"),
         (b"first_name\nA\n", {"default_values": {"status": "odd"}}, "Not one of"),
         (b"first_name\nA\n", {"match_on": "email"}, "email"),
@@ -177,7 +177,79 @@ def test_saved_mappings_are_used_by_name(admin):
     found = upload(admin, "N;M\nA;a@x.example\n", saved_mapping="Fair").json()
     assert found["created"] == 1
     wrong = admin.post("/api/v1/import_mappings/", body | {"name": "B", "settings": {"colour": 1}})
-    assert wrong.status_code == 400
+    assert [e["field"] for e in refused(wrong)] == ["settings.colour"]
+
+
+def refused(answer):
+    assert answer.status_code == 400, answer.json()
+    return answer.json()["errors"]
+
+
+def test_a_saved_mapping_is_stored_and_shown_as_it_was_given(admin):
+    settings = {"mapping": {"N": "first_name"}, "match_on": "email", "dry_run": "no"}
+    body = {"name": "Fair", "resource": "leads", "settings": settings}
+    made = admin.post("/api/v1/import_mappings/", body).json()
+    assert made["settings"] == settings
+    url = f"/api/v1/import_mappings/{made['id']}/"
+    wrong = {"settings": {"duplicates": "maybe", "mapping": [1], "skip_rows": -1}}
+    assert sorted(e["field"] for e in refused(admin.patch(url, wrong))) == [
+        "settings.duplicates", "settings.mapping", "settings.skip_rows",
+    ]  # fmt: skip
+    assert [e["field"] for e in refused(admin.patch(url, {"settings": []}))] == ["settings"]
+    assert admin.patch(url, {"name": "Other"}).json()["settings"] == settings
+    assert admin.patch(url, {"settings": {"sheet": "A"}}).json()["settings"] == {"sheet": "A"}
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        ({"colour": "red", "skip_rows": "x"}, ["colour", "skip_rows"]),
+        ({"mapping": "{"}, ["mapping"]),
+        ({"mapping": "[1]"}, ["mapping"]),
+        ({"mapping": "null"}, ["mapping"]),
+        ({"mapping": {"a": 1}}, ["mapping"]),
+        ({"mapping": {str(n): "email" for n in range(20_000)}}, ["mapping"]),
+        ({"value_mapping": {"status": {"a": None}}}, ["value_mapping"]),
+        ({"value_mapping": {"status": "new"}}, ["value_mapping"]),
+        ({"default_values": "7"}, ["default_values"]),
+        ({"duplicates": "maybe", "automation": "no"}, ["automation", "duplicates"]),
+        ({"on_bad_value": "x"}, ["on_bad_value"]),
+        ({"dry_run": "perhaps"}, ["dry_run"]),
+        ({"header_row": "1001"}, ["header_row"]),
+        ({"encoding": "klingon"}, ["encoding"]),
+        ({"delimiter": "ab"}, ["delimiter"]),
+        ({"sheet": "s" * 201}, ["sheet"]),
+        ({"date_format": "%Q"}, ["date_format"]),
+        ({"decimal_separator": ";"}, ["decimal_separator"]),
+        ({"timezone": "Mars/Olympus", "phone_region": "XX"}, ["phone_region", "timezone"]),
+        ({"saved_mapping": "nobody's"}, ["saved_mapping"]),
+    ],
+)
+@pytest.mark.parametrize("path", ["", "preview/"])
+def test_wrong_options_are_named_and_nothing_is_imported(admin, options, fields, path):
+    answer = upload(admin, "first_name,email\nA,a@x.example\n", path=path, **options)
+    assert sorted({e["field"] for e in refused(answer)}) == fields
+    assert len(answer.content) < 50_000
+    assert (Lead.objects.count(), ImportJob.objects.count()) == (0, 0)
+
+
+def test_options_that_are_empty_are_as_by_default(admin):
+    names = ("duplicates", "mapping", "skip_rows", "dry_run", "delimiter", "saved_mapping")
+    empty = dict.fromkeys(names, "")
+    assert upload(admin, "first_name,email\nA,a@x.example\n", **empty).json()["created"] == 1
+
+
+def test_an_import_needs_a_file(admin):
+    answer = admin.post("/api/v1/import/leads/", {"duplicates": "skip"}, format="multipart")
+    assert [(e["field"], e["code"]) for e in refused(answer)] == [("file", "required")]
+
+
+def test_a_saved_mapping_of_somebody_else_is_not_there(api, admin, make_user):
+    body = {"name": "Fair", "resource": "leads", "settings": {}}
+    made = admin.post("/api/v1/import_mappings/", body).json()
+    for named in ("Fair", str(made["id"])):
+        answer = upload(api(make_user("manager")), "first_name\nA\n", saved_mapping=named)
+        assert [(e["field"], e["code"]) for e in refused(answer)] == [("saved_mapping", "does_not_exist")]
 
 
 @pytest.mark.parametrize("resource", ["leads", "contacts", "companies", "opportunities", "tasks"])

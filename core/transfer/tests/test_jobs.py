@@ -46,7 +46,7 @@ def begun(admin_user, settings, tmp_path):
     def begin(text, **options):
         file = io.BytesIO(text.encode())
         asked = parse(options)
-        made = plan(entities["lead"], open_table(file, asked.asked), asked, admin_user)
+        made = plan(entities["lead"], open_table(file, asked.reading), asked, admin_user)
         job = jobs.begin(made, file, "leads.csv", admin_user)
         jobs.postpone(job, file)
         return job

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 def mapped(text, entity="lead"):
-    """Header → target of what is proposed for a file."""
+    """Header → target of what is propose_mapping for a file."""
     made = plan(entities[entity], open_table(io.BytesIO(text.encode())), parse({}), None)
     return {m.header: m.target.name if m.target else None for m in made.mapped}
 

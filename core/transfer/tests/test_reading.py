@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidError
-from core.transfer.reading import Asked, open_table
+from core.transfer.reading import ReadingOptions, open_table
 
 
 def read(content, **asked):
-    table = open_table(io.BytesIO(content), Asked(**asked))
+    table = open_table(io.BytesIO(content), ReadingOptions(**asked))
     rows = [row for chunk in table.chunks() for row in chunk.rows]
     return table.shape, rows
 

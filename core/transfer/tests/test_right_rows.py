@@ -29,7 +29,7 @@ def load(admin_user):
     def run(text, entity="lead", user=admin_user, **options):
         content = text if isinstance(text, bytes) else text.encode()
         asked = parse(options)
-        made = plan(entities[entity], open_table(io.BytesIO(content), asked.asked), asked, user)
+        made = plan(entities[entity], open_table(io.BytesIO(content), asked.reading), asked, user)
         with audit_context(user, source="import", import_id=77):
             done = Import(made)
             report = done.run()

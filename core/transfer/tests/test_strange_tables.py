@@ -10,7 +10,7 @@ from core.entities import entities
 from core.errors import InvalidError
 from core.transfer.models import ImportJob
 from core.transfer.options import parse
-from core.transfer.planning import missing_required, must_be_possible, plan
+from core.transfer.planning import check_importable, missing_required, plan
 from core.transfer.reading import open_table
 from lead_management.models import Lead
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 def planned(admin_user):
     def make(text, **options):
         asked = parse(options)
-        return plan(entities["lead"], open_table(io.BytesIO(text.encode()), asked.asked), asked, admin_user)
+        return plan(entities["lead"], open_table(io.BytesIO(text.encode()), asked.reading), asked, admin_user)
 
     return make
 
@@ -68,11 +68,11 @@ def test_a_file_none_of_whose_rows_could_be_imported_is_refused_at_once(admin, s
 
 def test_one_that_may_match_records_or_is_given_the_rest_is_not(planned, admin):
     with pytest.raises(InvalidError, match="No column gives first_name"):
-        must_be_possible(planned("city\nRome\n"))
-    must_be_possible(planned("email\na@x.example\n", duplicates="update"))
+        check_importable(planned("city\nRome\n"))
+    check_importable(planned("email\na@x.example\n", duplicates="update"))
     given = planned("city\nRome\n", default_values='{"first_name": "Someone at"}')
     assert missing_required(given) == []
-    must_be_possible(given)
+    check_importable(given)
 
 
 def test_what_programs_write_for_nothing_is_nothing_and_names_are_kept(admin):

@@ -3,95 +3,48 @@
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission, Role, role_of, scopes
-from core.accounts.models import User
+from core.access import Permission
 from core.api.bodies import takes_no_body, validated_body
-from core.api.pagination import numbered
-from core.api.querying import filtered, ordered
-from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet, StrictSerializer
-from core.api.schema.lists import list_parameters
-from core.api.schema.parts import JSON, MOMENT, TEXT, array_of, object_of, page_of, ref
-from core.conditions import parse
-from core.entities.field_types import DateTime
-from core.errors import ForbiddenError, InvalidError
-from core.outbound import addresses
+from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet
+from core.api.schema.lists import nested_list_parameters
+from core.api.schema.parts import TEXT, array_of
 from core.webhooks import events, operations
-from core.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookSubscription
-
-SECRET = object_of({"secret": TEXT})
-
-
-class WebhookSerializer(StrictSerializer):
-    """A subscription. Its secret is shown once, when it is made."""
-
-    owner = serializers.PrimaryKeyRelatedField(queryset=User.objects.filter(is_active=True), required=False)
-    events = serializers.ListField(child=serializers.CharField(max_length=80), min_length=1, max_length=50)
-    conditions = serializers.JSONField(required=False)
-
-    class Meta:
-        model = WebhookSubscription
-        fields = [
-            "id", "name", "url", "events", "conditions", "payload", "is_enabled", "disabled_reason", "owner",
-            "failing_since", "last_success_at", "created_by", "created_at", "updated_at",
-        ]  # fmt: skip
-        read_only_fields = [
-            "is_enabled", "disabled_reason", "failing_since", "last_success_at", "created_by", "created_at",
-            "updated_at",
-        ]  # fmt: skip
-
-    def validate_url(self, url: str) -> str:
-        addresses.check(url)
-        return url
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Events that exist, conditions that fit them, an owner whose rights are one's own."""
-        user = self.context["request"].user
-        names = attrs.get("events", getattr(self.instance, "events", []))
-        about = {events.entity_of_event(name).name: events.entity_of_event(name) for name in names}
-        scopes.require(user, *(entity.plural for entity in about.values()))
-        conditions = attrs.get("conditions", getattr(self.instance, "conditions", {}))
-        if conditions and len(about) > 1:
-            raise InvalidError.of("conditions", "Conditions need events of one model only.")
-        if conditions:
-            parse(next(iter(about.values())), conditions, changes=True)
-        if role_of(user) == Role.ADMIN:
-            return attrs if self.instance else {"owner": user, **attrs}
-        if attrs.get("owner", user) != user:
-            raise ForbiddenError("Only administrators let a webhook hear for somebody else.")
-        return attrs | {"owner": user}
+from core.webhooks.api.serializers import (
+    DeliverySerializer,
+    RedeliveredSerializer,
+    RedeliverySerializer,
+    SecretSerializer,
+    WebhookSerializer,
+)
+from core.webhooks.models import WebhookDelivery, WebhookSubscription
 
 
-class AttemptSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = WebhookAttempt
-        fields = [
-            "number", "at", "duration_ms", "request_headers", "response_status", "response_headers",
-            "response_body", "error", "next_at",
-        ]  # fmt: skip
+class DeliveryViewSet(ReadOnlyResourceViewSet):
+    """Deliveries of all webhooks and of workflows, with every attempt."""
 
+    model = WebhookDelivery
+    queryset = WebhookDelivery.objects.prefetch_related("log").order_by("-id")
+    serializer_class = DeliverySerializer
+    filterset_fields = ("status", "event", "execution_id", "entity", "object_id", "subscription")
+    ordering_fields = ("created_at", "id")
 
-class DeliverySerializer(serializers.ModelSerializer):
-    log = AttemptSerializer(many=True, read_only=True)
-
-    class Meta:
-        model = WebhookDelivery
-        fields = [
-            "id", "key", "subscription", "event", "entity", "object_id", "change_id", "execution_id",
-            "status", "attempts", "due_at", "response_status", "error", "created_at", "finished_at", "log",
-        ]  # fmt: skip
-
-
-FACTS = ("status", "event", "execution_id", "entity", "object_id")
-DELIVERY_ORDERINGS = ("created_at", "id")
+    @extend_schema(request=None, responses={202: DeliverySerializer})
+    @action(methods=["post"], detail=True)
+    @takes_no_body
+    def redeliver(self, request: Request, pk: str) -> Response:
+        """Send it again, under the same webhook-id."""
+        row = self.get_object()
+        operations.redeliver(row)
+        row.refresh_from_db()
+        return Response(DeliverySerializer(row).data, status=202)
 
 
 class WebhookViewSet(ResourceViewSet):
-    """Who is told of what happens here: signed after Standard Webhooks, retried for three days."""
+    """Subscriptions to events: signed as Standard Webhooks say, retried for three days."""
 
     model = WebhookSubscription
     queryset = WebhookSubscription.objects.order_by("-id")
@@ -121,18 +74,16 @@ class WebhookViewSet(ResourceViewSet):
 
     @extend_schema(
         operation_id="webhooks_deliveries_list",
-        responses={200: page_of(ref("Delivery"))},
-        parameters=list_parameters(WebhookDelivery, FACTS, orderings=DELIVERY_ORDERINGS),
+        responses=DeliverySerializer(many=True),
+        parameters=nested_list_parameters(DeliveryViewSet),
         filters=False,
     )
     @action(methods=["get"], detail=True)
     def deliveries(self, request: Request, pk: str) -> Response:
         """What was sent, or is to be, with every attempt; newest first."""
-        rows = self.get_object().deliveries.prefetch_related("log").order_by("-id")
-        rows = ordered(request, filtered(request, rows, FACTS, ("ordering",)), DELIVERY_ORDERINGS)
-        return Response(numbered(request, rows, lambda part: DeliverySerializer(part, many=True).data).body())
+        return DeliveryViewSet.nested_list(request, subscription=self.get_object())
 
-    @extend_schema(request=None, responses={200: SECRET})
+    @extend_schema(request=None, responses=SecretSerializer)
     @action(methods=["post"], detail=True)
     @takes_no_body
     def rotate_secret(self, request: Request, pk: str) -> Response:
@@ -165,34 +116,9 @@ class WebhookViewSet(ResourceViewSet):
         """Send a test event."""
         return Response(DeliverySerializer(operations.send_test(self.get_object())).data, status=202)
 
-    @extend_schema(
-        request={JSON: object_of({"since": MOMENT}, ("since",))},
-        responses={202: object_of({"redelivered": {"type": "integer"}})},
-    )
+    @extend_schema(request=RedeliverySerializer, responses={202: RedeliveredSerializer})
     @action(methods=["post"], detail=True)
     def redeliver(self, request: Request, pk: str) -> Response:
         """Send again everything that failed since a time."""
-        since = validated_body(request, {"since": DateTime()}).get("since")
-        if since is None:
-            raise InvalidError.of("since", "This field is required.", "required")
+        since = validated_body(request, RedeliverySerializer)["since"]
         return Response({"redelivered": operations.redeliver_failed(self.get_object(), since)}, status=202)
-
-
-class DeliveryViewSet(ReadOnlyResourceViewSet):
-    """Deliveries of all webhooks and of workflows, with every attempt."""
-
-    model = WebhookDelivery
-    queryset = WebhookDelivery.objects.prefetch_related("log").order_by("-id")
-    serializer_class = DeliverySerializer
-    filterset_fields = (*FACTS, "subscription")
-    ordering_fields = DELIVERY_ORDERINGS
-
-    @extend_schema(request=None, responses={202: DeliverySerializer})
-    @action(methods=["post"], detail=True)
-    @takes_no_body
-    def redeliver(self, request: Request, pk: str) -> Response:
-        """Send it again, under the same webhook-id."""
-        row = self.get_object()
-        operations.redeliver(row)
-        row.refresh_from_db()
-        return Response(DeliverySerializer(row).data, status=202)

@@ -8,7 +8,7 @@ from django.utils import timezone
 from core.changes import ChangeBatch
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
-from core.webhooks import consumer, sending
+from core.webhooks import claiming, consumer, sending
 from core.webhooks.models import WebhookAttempt, WebhookDelivery
 from core.webhooks.tests.factories import WebhookDeliveryFactory
 from lead_management.tests.factories import LeadFactory
@@ -23,7 +23,7 @@ def claimed(admin, peer):
     assert admin.post("/api/v1/webhooks/", body).status_code == 201
     LeadFactory(first_name="Grace")
     dispatch()
-    (pk,) = sending.claim(16)
+    (pk,) = claiming.claim(16)
     return pk
 
 

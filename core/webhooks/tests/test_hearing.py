@@ -11,8 +11,8 @@ from contacts.models import Company
 from contacts.tests.factories import CompanyFactory
 from core.changes.dispatch import dispatch
 from core.entities import entities
-from core.webhooks import sending
-from core.webhooks.events import _exists, question
+from core.webhooks import claiming, sending
+from core.webhooks.events import _exists, changes_q
 from core.webhooks.models import WebhookDelivery, WebhookSubscription
 from core.webhooks.tests.factories import WebhookDeliveryFactory
 from lead_management.models import Lead
@@ -88,7 +88,7 @@ def test_every_event_of_a_changed_field_can_be_heard():
     asked = [name for name in names if _exists(entities[name.partition(".")[0]], name)]
     assert "company.custom_fields_changed" in asked
     for name in asked:
-        assert question(entities[name.partition(".")[0]], name)
+        assert changes_q(entities[name.partition(".")[0]], name)
 
 
 def test_a_change_of_custom_fields_is_heard(admin, peer):
@@ -106,13 +106,13 @@ def test_a_flood_to_one_receiver_is_not_read_to_find_what_waits_for_another():
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE core_webhookdelivery")
         given = {"per_lane": 2, "limit": 16, "lease": 60}
-        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sending._CLAIM}", given)
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {claiming._CLAIM}", given)
         plan = cursor.fetchone()[0]
     top = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
     assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] < 200
     sent = WebhookDelivery.objects.filter(status="sending").order_by("id")
     assert list(sent.values_list("key", flat=True)) == ["f0", "f1", "other"]
-    assert sending.claim(16) == []
+    assert claiming.claim(16) == []
 
 
 def test_a_webhook_deleted_while_it_delivers_stops_nobody(admin, peer, make_workflow, make_lead, settle):
@@ -138,7 +138,7 @@ def test_a_delivery_that_is_gone_when_its_turn_comes_is_left_alone(admin, peer):
     made = admin.post("/api/v1/webhooks/", body).json()
     LeadFactory(first_name="Grace")
     dispatch()
-    (pk,) = sending.claim(16)
+    (pk,) = claiming.claim(16)
     WebhookSubscription.objects.get(pk=made["id"]).delete()
     sending.attempt(pk)
     assert peer.requests == []

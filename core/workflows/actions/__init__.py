@@ -6,9 +6,9 @@ docs/development/automation.md shows how.
 from importlib import import_module
 from pkgutil import iter_modules
 
-from core.workflows.actions.base import Action, Outcome, RecordAction, Step, actions, register
+from core.workflows.actions.base import Action, RecordAction, Step, StepResult, actions, register
 
-__all__ = ["Action", "Outcome", "RecordAction", "Step", "actions", "register"]
+__all__ = ["Action", "RecordAction", "Step", "StepResult", "actions", "register"]
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

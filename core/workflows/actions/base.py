@@ -34,7 +34,7 @@ class StepRefusedError(DomainError):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepResult:
     """What a step did. At most one of the rest: wait until a moment, end the run, take the other branch; or
     `skipped`, the reason why there was nothing to do: the run goes on."""
 
@@ -116,12 +116,12 @@ class Action:
         """The parameters, rendered and clean. Raises InvalidError."""
         return params.render(self.params, step.given, step.subject.context)
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         """Do it, inside the step's transaction and without the network."""
         raise StepRefusedError(f"{self.name} cannot be run.")
 
     def shown(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters of a step as its history keeps them: as written, secrets left out."""
+        """The parameters of a step as its history shows them: as written, secrets left out."""
         return redacted(self, given)
 
     def preview(self, step: Step) -> dict[str, Any]:

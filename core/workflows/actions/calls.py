@@ -12,7 +12,7 @@ from core.outbound import addresses, sealing
 from core.outbound.client import RESERVED_HEADERS
 from core.webhooks.models import WebhookDelivery
 from core.workflows import templating
-from core.workflows.actions.base import Action, Outcome, Step, params_json, redacted, register
+from core.workflows.actions.base import Action, Step, StepResult, params_json, redacted, register
 from core.workflows.params import Param, Scope
 from core.workflows.templating import HEADER, HTML, JSON, TEXT, URL
 
@@ -77,7 +77,7 @@ class Webhook(Action):
             return templating.render(raw, step.subject.context, _landing(step.given.get("headers")))
         return orjson.dumps(params_json(templating.value(raw, step.subject.context))).decode()
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         values = self.values(step)
         if len(values["body"]) > MAX_BODY:
             raise ValueRefusedError("The body is too large.", code="max_length")
@@ -97,7 +97,7 @@ class Webhook(Action):
             },
         )
         # The rest of an address may be what lets us in, as of an incoming webhook of a chat.
-        return Outcome({"delivery_id": row.pk, "host": target.authority})
+        return StepResult({"delivery_id": row.pk, "host": target.authority})
 
     def preview(self, step: Step) -> dict[str, Any]:
         return redacted(self, self.values(step))

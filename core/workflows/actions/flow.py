@@ -11,8 +11,8 @@ from core.conditions import parse
 from core.entities import Entity
 from core.entities.field_types import Date, DateTime, Integer, Text
 from core.errors import FieldIssue, InvalidError
-from core.workflows.actions.base import Action, Outcome, Step, StepRefusedError, register
-from core.workflows.kinds import LONGEST, UNITS, Hours
+from core.workflows.actions.base import Action, Step, StepRefusedError, StepResult, register
+from core.workflows.field_types import LONGEST, UNITS, WorkingHoursField
 from core.workflows.params import Param, Scope
 
 AMOUNT = Integer(min_value=0, max_value=10**8)
@@ -27,7 +27,9 @@ class Wait(Action):
         *(Param(unit, AMOUNT, help_text=f"That many {unit}.") for unit in UNITS),
         Param("until", DateTime(), help_text="A moment, as ISO 8601."),
         Param("until_field", Text(max_length=120), template=False, help_text="A date of the record."),
-        Param("business_hours", Hours(), template=False, help_text="Go on only in working hours."),
+        Param(
+            "business_hours", WorkingHoursField(), template=False, help_text="Go on only in working hours."
+        ),
     )
     help_text = "Wait before the next step."
 
@@ -47,9 +49,9 @@ class Wait(Action):
         found = super().reads(entity, given)
         return found if found is None else found | {str(given.get("until_field"))}
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         moment = self.moment(step)
-        return Outcome({"until": moment.isoformat()}, wait_until=moment)
+        return StepResult({"until": moment.isoformat()}, wait_until=moment)
 
     def preview(self, step: Step) -> dict[str, Any]:
         return {"until": self.moment(step).isoformat()}
@@ -107,9 +109,9 @@ class Branch(Action):
             return error.issues
         return []
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         met = step.subject.meets(step.given["conditions"], changes=step.changes)
-        return Outcome({"met": met}, otherwise=not met)
+        return StepResult({"met": met}, otherwise=not met)
 
     def preview(self, step: Step) -> dict[str, Any]:
         return {"met": step.subject.meets(step.given["conditions"], changes=step.changes)}
@@ -123,5 +125,5 @@ class Stop(Action):
     params = (Param("reason", Text(max_length=300)),)
     help_text = "End the run here."
 
-    def run(self, step: Step) -> Outcome:
-        return Outcome({"reason": self.values(step).get("reason", "")}, stop=True)
+    def run(self, step: Step) -> StepResult:
+        return StepResult({"reason": self.values(step).get("reason", "")}, stop=True)

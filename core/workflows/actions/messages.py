@@ -1,4 +1,4 @@
-"""Actions that tell someone: e-mail and notifications. Both only write rows; sending is another's work."""
+"""Actions that send e-mail and notifications. They only write rows, which mail and notifications send."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +15,8 @@ from core.mail import opt_out
 from core.mail.models import EmailMessage, EmailTemplate
 from core.notifications.models import Notification
 from core.workflows import templating
-from core.workflows.actions.base import Action, Outcome, Step, StepRefusedError, register
-from core.workflows.kinds import Ids, Words
+from core.workflows.actions.base import Action, Step, StepRefusedError, StepResult, register
+from core.workflows.field_types import TextOrList, UserIds
 from core.workflows.params import Param, Scope
 from core.workflows.templating import HEADER, HTML, TEXT
 
@@ -45,9 +45,9 @@ class SendEmail(Action):
         Param("body", LONG, help_text="Plain text."),
         Param("text", LONG, help_text="Another name of body."),
         Param("html", LONG, landing=HTML),
-        Param("to", Words(), required=True, help_text="Addresses, as a list or with commas between."),
-        Param("cc", Words()),
-        Param("bcc", Words()),
+        Param("to", TextOrList(), required=True, help_text="Addresses, as a list or with commas between."),
+        Param("cc", TextOrList()),
+        Param("bcc", TextOrList()),
         Param("reply_to", Text(max_length=320)),
     )
     help_text = "Send an e-mail."
@@ -62,7 +62,7 @@ class SendEmail(Action):
         return [
             FieldIssue(f"{path}.{name}", "invalid", f"Not an e-mail address: {address[:100]}.")
             for name in ("to", "cc", "bcc")
-            for address in Words().to_internal_value(given.get(name) or [])
+            for address in TextOrList().to_internal_value(given.get(name) or [])
             if not templating.is_template(address) and not is_address(address)
         ]
 
@@ -108,10 +108,10 @@ class SendEmail(Action):
         kept = {name: opt_out.without(given, gone) for name, given in people.items()}
         return {**kept, "transactional": transactional}
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         mail = self.values(step)
         if not mail["to"]:
-            return Outcome(skipped=opt_out.REASON)
+            return StepResult(skipped=opt_out.REASON)
         row, _ = EmailMessage.objects.get_or_create(
             key=step.key,
             defaults={
@@ -122,7 +122,7 @@ class SendEmail(Action):
                 "sender_id": step.user.pk if step.user else None,
             },
         )
-        return Outcome({"message_id": row.pk, "to": row.to, "subject": row.subject})
+        return StepResult({"message_id": row.pk, "to": row.to, "subject": row.subject})
 
     def preview(self, step: Step) -> dict[str, Any]:
         mail = self.values(step)
@@ -156,12 +156,12 @@ class SendNotification(Action):
     params = (
         Param("message", Text(max_length=5_000, trim_whitespace=False), required=True),
         Param("title", Text(max_length=300)),
-        Param("user_id", Ids(), help_text="One user or several."),
+        Param("user_id", UserIds(), help_text="One user or several."),
         Param("to", Choice(choices=("assignee", "owner", "principal", "admins")), template=False),
     )
     help_text = "Notify users."
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         values = self.values(step)
         ids = self._recipients(step, values)
         title = values.get("title") or values["message"].partition("\n")[0]
@@ -181,7 +181,7 @@ class SendNotification(Action):
         Notification.objects.notify_grouped(
             rows, f"workflow:{step.run.workflow_id}:{step.path}", f"more from the workflow {name!r}"
         )
-        return Outcome({"recipients": ids})
+        return StepResult({"recipients": ids})
 
     def _recipients(self, step: Step, values: Mapping[str, Any]) -> list[int]:
         wanted = values.get("user_id") or self._belonging(step, values.get("to"))

@@ -16,13 +16,13 @@ from core.errors import FieldIssue, NotVisibleError, ValueRefusedError
 from core.workflows import templating
 from core.workflows.actions.base import (
     Action,
-    Outcome,
     RecordAction,
     Step,
     StepRefusedError,
+    StepResult,
     register,
 )
-from core.workflows.kinds import Ids
+from core.workflows.field_types import UserIds
 from core.workflows.models import RoundRobinState
 from core.workflows.params import Param, Scope
 
@@ -84,14 +84,14 @@ class UpdateField(RecordAction):
     def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
         return check_value(scope.entity, given["field"], given.get("value"), scope, f"{path}.field")
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         values = self.values(step)
         name, value = values["field"], values.get("value")
         column = writable(step.subject.entity, name)
         before = getattr(step.record, column.path, None) if column and not column.custom else None
         writing.update_from_input(step.subject.entity, step.record, as_data(name, value), step.user)
         after = getattr(step.record, column.path, None) if column and not column.custom else value
-        return Outcome({"field": name, "old": _shown(before), "new": _shown(after)})
+        return StepResult({"field": name, "old": _shown(before), "new": _shown(after)})
 
 
 def _shown(value: Any) -> Any:
@@ -105,7 +105,7 @@ class AssignRecord(RecordAction):
     name = "assign_record"
     params = (
         Param("user_id", BIG, help_text="The user."),
-        Param("users", Ids(), help_text="Several users to choose from."),
+        Param("users", UserIds(), help_text="Several users to choose from."),
         Param("team_id", BIG, help_text="Or the active members of a team."),
         Param("method", Choice(choices=METHODS), template=False, help_text="How to choose; round_robin."),
     )
@@ -118,20 +118,20 @@ class AssignRecord(RecordAction):
         ids = given.get("users", given.get("user_id"))
         if whom == ["team_id"] or templating.names_are_read(ids):
             return []
-        missing = set(Ids().to_internal_value(ids)) - existing_ids(
-            "user", Ids().to_internal_value(ids), scope.author
+        missing = set(UserIds().to_internal_value(ids)) - existing_ids(
+            "user", UserIds().to_internal_value(ids), scope.author
         )
         if missing:
             shown = ", ".join(map(str, sorted(missing)))
             return [FieldIssue(f"{path}.{whom[0]}", "does_not_exist", f"No active user: {shown}.")]
         return []
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         record = step.record
         user_id = self._chosen(step, self.values(step))
         before = record.assigned_to_id
         writing.update_from_input(step.subject.entity, record, {"assigned_to": user_id}, step.user)
-        return Outcome({"assigned_to": user_id, "old": before})
+        return StepResult({"assigned_to": user_id, "old": before})
 
     def _chosen(self, step: Step, values: Mapping[str, Any]) -> int:
         if values.get("user_id"):
@@ -190,13 +190,13 @@ class CreateRecord(Action):
             issues += check_value(entity, name, raw, scope, f"{path}.fields.{name}"[:120])
         return issues
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         values = self.values(step)
         entity = entities[values["model"]]
         record = writing.create_from_input(
             entity, all_as_data(values["fields"]), step.user, step.subject.batch.cache.lookups
         )
-        return Outcome({"model": entity.name, "id": record.pk})
+        return StepResult({"model": entity.name, "id": record.pk})
 
 
 def _missing(entity: Entity, fields: Mapping[str, Any]) -> list[str]:
@@ -220,14 +220,14 @@ class AddComment(Action):
     def writes(self, entity: Entity | None, given: Mapping[str, Any]) -> tuple[str, ...]:
         return ("comments",)
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         if step.subject.batch.row(step.subject.pk) is None:
             raise NotVisibleError("The record is not there.")
         body = self.values(step)["body"]
         comment = mentions.create_comment(
             entity=step.run.entity, object_id=step.run.object_id, body=body, author=step.user
         )
-        return Outcome({"comment_id": comment.pk})
+        return StepResult({"comment_id": comment.pk})
 
 
 class _Tags(RecordAction):
@@ -251,11 +251,11 @@ class _Tags(RecordAction):
             return [FieldIssue(f"{path}.tag", "required", "This parameter is required.")]
         return super().check(listed, scope, path)
 
-    def run(self, step: Step) -> Outcome:
+    def run(self, step: Step) -> StepResult:
         record = step.record
         tags = self.changed(list(record.tags), self.values(step)["tag"])
         writing.update_from_input(step.subject.entity, record, {"tags": tags}, step.user)
-        return Outcome({"tags": tags})
+        return StepResult({"tags": tags})
 
     def changed(self, tags: list[str], given: list[str]) -> list[str]:
         return tags

@@ -1,5 +1,6 @@
 """E-mail templates over HTTP."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -7,16 +8,19 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission, scopes
-from core.api.bodies import body_of
+from core.access import Permission
+from core.api.bodies import validated_body
 from core.api.resources import FORCE, ResourceViewSet
-from core.api.schema.parts import ANYTHING, JSON, TEXT, array_of, object_of
-from core.entities import entities
-from core.errors import InvalidError, NotVisibleError
 from core.mail.models import EmailTemplate
-from core.workflows import engine, templating
+from core.workflows import templating
 from core.workflows.actions.messages import PARTS
-from core.workflows.api.serializers import EmailTemplateSerializer, template_names
+from core.workflows.api.serializers import (
+    EmailTemplateSerializer,
+    PreviewSerializer,
+    RenderedMailSerializer,
+    TemplateVariablesSerializer,
+    template_names,
+)
 from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.run_context import RunContext
 
@@ -35,19 +39,18 @@ class EmailTemplateViewSet(ResourceViewSet):
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, created_by=self.request.user)
 
-    @extend_schema(
-        request={JSON: ANYTHING}, responses={200: object_of({"subject": TEXT, "text": TEXT, "html": TEXT})}
-    )
+    @extend_schema(request=PreviewSerializer, responses=RenderedMailSerializer)
     @action(methods=["post"], detail=True)
     def preview(self, request: Request, pk: str) -> Response:
         """The mail for one record you see: `{"lead_id": 123}`. Nothing is sent."""
         template = self.get_object()
-        context = RunContext(preview_run(template, request), request.user).context
+        given = validated_body(request, PreviewSerializer, model=template.entity)
+        context = RunContext(preview_run(given), request.user).context
         return Response(
             {part: templating.render(getattr(template, part), context, how) for part, how in PARTS}
         )
 
-    @extend_schema(responses={200: object_of({"used": array_of(TEXT), "known": array_of(TEXT)})})
+    @extend_schema(responses=TemplateVariablesSerializer)
     @action(methods=["get"], detail=True)
     def variables(self, request: Request, pk: str) -> Response:
         """The names the template reads, and all it could read."""
@@ -56,19 +59,14 @@ class EmailTemplateViewSet(ResourceViewSet):
         return Response({"used": sorted(templating.paths_read(texts)), "known": known(template.entity)})
 
 
-def preview_run(template: EmailTemplate, request: Request) -> WorkflowExecution:
-    """A run about the record the body names. Raises InvalidError, or NotVisibleError for a hidden one."""
-    data = dict(body_of(request))
-    name, object_id = engine.record_named(data, template.entity)
-    if object_id is None:
-        missing = name or entities.keys()[0]
-        raise InvalidError.of(f"{missing}_id", "Name a record to render the mail for.", "required")
-    scopes.require(request.user, entities[name].plural)
-    if not entities[name].visible_to(request.user).filter(pk=object_id).exists():
-        raise NotVisibleError(f"There is no such {name}.")
-    preview = Workflow(name="preview")
+def preview_run(given: Mapping[str, Any]) -> WorkflowExecution:
+    """A run, not stored, about the record of a validated PreviewSerializer."""
     return WorkflowExecution(
-        entity=name, object_id=object_id, trigger_data=data, workflow=preview, version_id=0
+        entity=given["entity"],
+        object_id=given["object_id"],
+        trigger_data=given["data"],
+        workflow=Workflow(name="preview"),
+        version_id=0,
     )
 
 

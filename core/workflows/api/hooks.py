@@ -6,13 +6,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core.api.schema.parts import ANYTHING, ID, JSON, TEXT, object_of
+from core.api.schema.parts import ANYTHING, JSON
 from core.changes import audit_context
 from core.workflows import inbound
+from core.workflows.api.serializers import HookAcceptedSerializer
 
 
 class HookView(APIView):
-    """The address of one workflow. Who may call it is said by the signature alone (Standard Webhooks)."""
+    """The address of one workflow. The signature alone decides who may call it (Standard Webhooks)."""
 
     authentication_classes: list[type] = []
     permission_classes = [AllowAny]
@@ -20,7 +21,7 @@ class HookView(APIView):
     @extend_schema(
         operation_id="hooks_receive",
         request={JSON: ANYTHING},
-        responses={202: object_of({"accepted": {"type": "boolean"}, "execution_id": ID, "status": TEXT})},
+        responses={202: HookAcceptedSerializer},
     )
     def post(self, request: Request, key: str) -> Response:
         """Start the workflow; the same webhook-id again starts nothing new."""

@@ -1,17 +1,22 @@
-"""Workflows, their runs and e-mail templates as JSON."""
+"""Workflows, their runs and e-mail templates as JSON, and what their actions take and answer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
 
-from core.access import Role, role_of
+from core.access import Permission, Role, role_of, scopes
 from core.accounts.models import User
+from core.api.bulk import IdsField, matching_ids
 from core.api.resources import StrictSerializer
-from core.entities import entities
-from core.errors import ForbiddenError
+from core.api.strict import StrictFieldsMixin
+from core.entities import Entity, entities
+from core.entities.field_types import BIGINT_MAX, Choice, DateTime, Integer
+from core.errors import FieldIssue, ForbiddenError, InvalidError, NotVisibleError
 from core.mail.models import EmailTemplate
-from core.workflows import definition, templating
+from core.workflows import definition, engine, templating
 from core.workflows.actions.messages import PARTS
+from core.workflows.backtest import MAX_DAYS
 from core.workflows.inbound import hook_url
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
 from core.workflows.run_context import names_for
@@ -147,3 +152,212 @@ def template_names(entity_name: str) -> Any:
     for entity in entities:
         found |= names_for(entity)
     return found | {"record": None}
+
+
+# ---- Bodies ----
+
+NAMED_SHOWN = 50
+
+
+class RecordDataSerializer(serializers.Serializer):
+    """The record that a run, a dry run or a preview is about (`{"lead_id": 5}`, or `record_id` where the
+    model is known), and beside it the payload, in which anything may stand.
+
+    `context["model"]` is the model of the workflow or template, "" where it has none.
+    """
+
+    record_id = Integer(min_value=1, max_value=BIGINT_MAX, required=False, help_text="Of the known model.")
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        fields = super().get_fields()
+        if self.context.get("model") == "":
+            del fields["record_id"]  # of no model: it is part of the payload
+        names = [f"{entity.name}_id" for entity in entities]
+        return fields | {name: Integer(min_value=1, max_value=BIGINT_MAX, required=False) for name in names}
+
+    @property
+    def user(self) -> User:
+        return self.context["request"].user
+
+    @property
+    def model(self) -> str:
+        return self.context["model"]
+
+    def to_internal_value(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """`entity` and `object_id` of the record, and the whole of the payload as `data`."""
+        super().to_internal_value(data)
+        return self.named(dict(data))
+
+    def named(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Raises InvalidError, and NotVisibleError for a record that the user does not see."""
+        name, object_id = engine.record_named(data, self.model)
+        if object_id is not None:
+            scopes.require(self.user, entities[name].plural)
+            if not entities[name].visible_to(self.user).filter(pk=object_id).exists():
+                raise NotVisibleError(f"There is no such {name}.")
+        return {"entity": name, "object_id": object_id, "data": data}
+
+
+class PreviewSerializer(RecordDataSerializer):
+    """The record that a mail is rendered for."""
+
+    def named(self, data: dict[str, Any]) -> dict[str, Any]:
+        name, object_id = engine.record_named(data, self.model)
+        if object_id is None:
+            missing = name or entities.keys()[0]
+            raise InvalidError.of(f"{missing}_id", "Name a record to render the mail for.", "required")
+        return super().named(data)
+
+
+class ExecuteSerializer(RecordDataSerializer):
+    """One record, or several by their ids or by a `filter`, and the payload of their runs.
+
+    Where several are named, `ids` are theirs.
+    """
+
+    filter = serializers.JSONField(required=False, help_text="A condition in place of ids.")
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        return super().get_fields() | {f"{entity.name}_ids": IdsField(required=False) for entity in entities}
+
+    def to_internal_value(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        several = [name for name in (*(f"{e.name}_ids" for e in entities), "filter") if name in data]
+        if not several:
+            return super().to_internal_value(data)
+        one = [name for name in (*(f"{e.name}_id" for e in entities), "record_id") if name in data]
+        if len(several) + len(one) > 1:
+            raise InvalidError.of([*several, *one][1], "Name the records once.", "given_twice")
+        entity = self._entity_of(several[0])
+        payload = {name: value for name, value in data.items() if name != several[0]}
+        values = serializers.Serializer.to_internal_value(self, data)
+        return {"entity": entity.name, "ids": self._ids(entity, several[0], values), "data": payload}
+
+    def _entity_of(self, name: str) -> Entity:
+        """The entity of the records that the field names. Raises InvalidError."""
+        entity = entities.get(self.model if name == "filter" else name.removesuffix("_ids"))
+        if entity is None:
+            raise InvalidError.of(name, "This workflow is about no model: name records by their ids.")
+        if self.model and entity.name != self.model:
+            raise InvalidError.of(name, f"This workflow is about a {self.model}.", "wrong_model")
+        scopes.require(self.user, entity.plural)
+        return entity
+
+    def _ids(self, entity: Entity, name: str, values: Mapping[str, Any]) -> list[int]:
+        """Ids of the records, each once. Raises InvalidError for those that the user does not see."""
+        if name == "filter":
+            return matching_ids(entity, self.user, values[name], Permission.VIEW)
+        ids = list(dict.fromkeys(values[name]))
+        seen = set(entity.visible_to(self.user).filter(pk__in=ids).values_list("pk", flat=True))
+        message = f"There is no such {entity.name}."
+        issues = [
+            FieldIssue(f"{name}[{i}]", "does_not_exist", message)
+            for i, pk in enumerate(ids)
+            if pk not in seen
+        ]
+        if issues:
+            raise InvalidError(issues[:NAMED_SHOWN])
+        return ids
+
+
+class StartedSerializer(serializers.Serializer):
+    """The run that was started, or how many runs and which."""
+
+    success = serializers.BooleanField()
+    execution_id = serializers.IntegerField(required=False)
+    status = serializers.CharField(required=False)
+    started = serializers.IntegerField(required=False)
+    execution_ids = serializers.ListField(child=serializers.IntegerField(), required=False)
+
+
+class BacktestSerializer(StrictFieldsMixin, serializers.Serializer):
+    """How far back to look."""
+
+    days = Integer(min_value=1, max_value=MAX_DAYS, required=False, allow_null=True)
+
+
+class DryRunSerializer(serializers.Serializer):
+    """Which conditions hold, and what each action would do."""
+
+    would_run = serializers.BooleanField()
+    conditions = serializers.ListField(child=serializers.DictField())
+    actions = serializers.ListField(child=serializers.DictField())
+
+
+class BacktestResultSerializer(serializers.Serializer):
+    """How many runs past changes would have started, and what some of them would have done."""
+
+    days = serializers.IntegerField()
+    changes = serializers.IntegerField(help_text="Changes looked at.")
+    truncated = serializers.BooleanField(help_text="There were more changes than are looked at.")
+    runs = serializers.IntegerField()
+    records = serializers.IntegerField()
+    by_day = serializers.DictField(child=serializers.IntegerField())
+    examples = serializers.ListField(child=serializers.DictField())
+
+
+class ParameterSerializer(serializers.Serializer):
+    """A parameter of a trigger or action."""
+
+    name = serializers.CharField()
+    required = serializers.BooleanField()  # type: ignore[assignment]  # a field; DRF takes it off
+    template = serializers.BooleanField(help_text="Whether it may hold a template.")
+    help = serializers.CharField()
+
+
+class VocabularyItemSerializer(serializers.Serializer):
+    """A trigger or action; `models` are those it is for, all where empty."""
+
+    name = serializers.CharField()
+    models = serializers.ListField(child=serializers.CharField())
+    help = serializers.CharField()
+    params = ParameterSerializer(many=True)
+
+
+class VocabularySerializer(serializers.Serializer):
+    triggers = VocabularyItemSerializer(many=True)
+    actions = VocabularyItemSerializer(many=True)
+
+
+class BulkRetrySerializer(StrictFieldsMixin, serializers.Serializer):
+    """Which failed runs; at least one field is given."""
+
+    workflow = Integer(min_value=1, max_value=BIGINT_MAX, required=False, allow_null=True)
+    status = Choice(choices=tuple(WorkflowExecution.RETRYABLE), required=False, allow_null=True)
+    created_after = DateTime(required=False, allow_null=True)
+    created_before = DateTime(required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if all(value is None for value in attrs.values()):
+            raise InvalidError.of("", "Name the runs to retry; nothing would name all.", "required")
+        return attrs
+
+
+class RetriedSerializer(serializers.Serializer):
+    retried = serializers.IntegerField()
+
+
+class HookSecretSerializer(serializers.Serializer):
+    """The address of an inbound webhook and its secret, shown this once."""
+
+    url = serializers.CharField()
+    secret = serializers.CharField()
+
+
+class HookAcceptedSerializer(serializers.Serializer):
+    """Whether a run was started: none is where no record meets the conditions."""
+
+    accepted = serializers.BooleanField()
+    execution_id = serializers.IntegerField(allow_null=True)
+
+
+class RenderedMailSerializer(serializers.Serializer):
+    subject = serializers.CharField()
+    text = serializers.CharField()
+    html = serializers.CharField()
+
+
+class TemplateVariablesSerializer(serializers.Serializer):
+    """The names that a template reads, and all that it could read."""
+
+    used = serializers.ListField(child=serializers.CharField())
+    known = serializers.ListField(child=serializers.CharField())

@@ -10,34 +10,31 @@ from rest_framework.response import Response
 
 from core import jobs
 from core.access import Permission, scopes
-from core.api.bodies import body_of, takes_no_body, validated_body
-from core.api.bulk import ids_in, matching_ids
-from core.api.pagination import numbered
+from core.api.bodies import takes_no_body, validated_body
 from core.api.parameters import PAGES
 from core.api.resources import ResourceViewSet
-from core.api.schema.parts import ANYTHING, ID, JSON, TEXT, array_of, object_of, page_of, ref
-from core.entities import Entity, entities
-from core.entities.field_types import Integer
-from core.errors import ConflictError, FieldIssue, InvalidError, NotVisibleError, refused_as
+from core.api.schema.lists import nested_list_parameters
+from core.entities import entities
+from core.errors import ConflictError, NotVisibleError
 from core.workflows import backtest, definition, engine, inbound, operations, preview
 from core.workflows.actions import actions
-from core.workflows.api.executions import RUN_PARAMETERS, runs_asked_for, shown_runs
-from core.workflows.api.serializers import VersionSerializer, WorkflowSerializer
+from core.workflows.api.executions import ExecutionViewSet
+from core.workflows.api.serializers import (
+    BacktestResultSerializer,
+    BacktestSerializer,
+    DryRunSerializer,
+    ExecuteSerializer,
+    ExecutionSerializer,
+    HookSecretSerializer,
+    RecordDataSerializer,
+    StartedSerializer,
+    VersionSerializer,
+    VocabularySerializer,
+    WorkflowSerializer,
+)
 from core.workflows.matching import RUN_JOB
 from core.workflows.models import Workflow
 from core.workflows.triggers import triggers
-
-DAYS = object_of({"days": {"type": "integer", "minimum": 1, "maximum": 90}})
-STARTED = object_of(
-    {
-        "success": {"type": "boolean"},
-        "execution_id": ID,
-        "status": TEXT,
-        "started": {"type": "integer"},
-        "execution_ids": array_of(ID),
-    },
-    ("success",),
-)
 
 
 class WorkflowViewSet(ResourceViewSet):
@@ -58,7 +55,7 @@ class WorkflowViewSet(ResourceViewSet):
     }
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # A dry run keeps nothing, not even an answer: it opens its own transaction, which is read-only.
+        # A dry run stores nothing, not even an answer: it opens its own transaction, which is read-only.
         if self.action in ("test", "backtest"):
             self.writes_in_transaction = False
         super().initial(request, *args, **kwargs)
@@ -89,35 +86,34 @@ class WorkflowViewSet(ResourceViewSet):
         instance.archived_at, instance.status = timezone.now(), Workflow.Status.PAUSED
         instance.save(update_fields=["archived_at", "status", "updated_at"])
 
-    @extend_schema(request={JSON: ANYTHING}, responses={202: STARTED})
+    @extend_schema(request=ExecuteSerializer, responses={202: StartedSerializer})
     @action(methods=["post"], detail=True)
     def execute(self, request: Request, pk: str) -> Response:
         """Start a run by hand: `{"lead_id": 123}`, or one for each of several records: `{"lead_ids": [1, 2]}`
         or `{"filter": {"city": "Oslo"}}`. Anything else in the body is the runs' payload."""
         workflow = self.get_object()
         definition.require_scopes(definition.definition_of(workflow), request.user)
-        data = dict(body_of(request))
-        several = records_named(request.user, workflow, data)
-        if several is not None:
-            entity, ids = several
-            made = engine.queue_workflow_for(workflow, entity, ids, data, requested_by=request.user.pk)
+        given = validated_body(request, ExecuteSerializer, model=workflow.entity)
+        data, user_id = given["data"], request.user.pk
+        if "ids" in given:
+            entity = entities[given["entity"]]
+            made = engine.queue_workflow_for(workflow, entity, given["ids"], data, requested_by=user_id)
             jobs.enqueue(RUN_JOB)
             return Response({"success": True, "started": len(made), "execution_ids": made}, status=202)
-        record_seen(request.user, workflow, data)
-        run = engine.queue_workflow(workflow, data, requested_by=request.user.pk)
+        run = engine.queue_workflow(workflow, data, requested_by=user_id)
         jobs.enqueue(RUN_JOB)
         return Response({"success": True, "execution_id": run.pk, "status": run.status}, status=202)
 
     @extend_schema(
         operation_id="workflows_executions_list",
-        responses={200: page_of(ref("Execution"))},
-        parameters=RUN_PARAMETERS,
+        responses=ExecutionSerializer(many=True),
+        parameters=nested_list_parameters(ExecutionViewSet),
         filters=False,
     )
     @action(methods=["get"], detail=True)
     def executions(self, request: Request, pk: str) -> Response:
         """The workflow's runs, newest first."""
-        return Response(numbered(request, runs_asked_for(request, self.get_object()), shown_runs).body())
+        return ExecutionViewSet.nested_list(request, workflow=self.get_object())
 
     @extend_schema(
         operation_id="workflows_versions_list",
@@ -127,10 +123,10 @@ class WorkflowViewSet(ResourceViewSet):
     @action(methods=["get"], detail=True)
     def versions(self, request: Request, pk: str) -> Response:
         """Every state of the definition, newest first."""
-        rows = self.get_object().versions.all()
-        return Response(numbered(request, rows, lambda part: VersionSerializer(part, many=True).data).body())
+        page = self.paginate_queryset(self.get_object().versions.all())
+        return self.get_paginated_response(VersionSerializer(page, many=True).data)
 
-    @extend_schema(request=None, responses={200: object_of({"url": TEXT, "secret": TEXT})})
+    @extend_schema(request=None, responses=HookSecretSerializer)
     @action(methods=["post"], detail=True)
     @takes_no_body
     def rotate_secret(self, request: Request, pk: str) -> Response:
@@ -145,7 +141,7 @@ class WorkflowViewSet(ResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def pause(self, request: Request, pk: str) -> Response:
-        """Start no new runs; those under way rest before their next step."""
+        """Start no new runs; those under way are held before their next step."""
         workflow = self.get_object()
         operations.pause(workflow)
         return Response(self.get_serializer(workflow).data)
@@ -154,7 +150,7 @@ class WorkflowViewSet(ResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def resume(self, request: Request, pk: str) -> Response:
-        """Activate; runs that rested go on."""
+        """Activate; held runs go on."""
         workflow = self.get_object()
         definition.require_scopes(definition.definition_of(workflow), request.user)
         operations.resume(workflow)
@@ -178,78 +174,28 @@ class WorkflowViewSet(ResourceViewSet):
         definition.check(opened, workflow.run_as)
         return opened
 
-    @extend_schema(request={JSON: ANYTHING}, responses={200: ANYTHING})
+    @extend_schema(request=RecordDataSerializer, responses=DryRunSerializer)
     @action(methods=["post"], detail=True)
     def test(self, request: Request, pk: str) -> Response:
         """Dry run on one record: which conditions hold, what each action would do. Changes nothing."""
         workflow = self._asked(pk)
-        data = dict(body_of(request))
-        entity, object_id = record_seen(request.user, workflow, data)
-        given = self._definition(workflow)
-        return Response(preview.dry_run(workflow, given, object_id, workflow.run_as, data, entity))
+        given = validated_body(request, RecordDataSerializer, model=workflow.entity)
+        subject = given.get("object_id"), workflow.run_as, given["data"], given["entity"]
+        return Response(preview.dry_run(workflow, self._definition(workflow), *subject))
 
-    @extend_schema(
-        request={JSON: DAYS},
-        responses={200: ANYTHING},
-    )
+    @extend_schema(request=BacktestSerializer, responses=BacktestResultSerializer)
     @action(methods=["post"], detail=True)
     def backtest(self, request: Request, pk: str) -> Response:
         """How often it would have run over the last days of real changes, on which records, doing what."""
         workflow = self._asked(pk)
-        days = validated_body(request, {"days": Integer(min_value=1, max_value=backtest.MAX_DAYS)}).get(
-            "days", 7
-        )
+        days = validated_body(request, BacktestSerializer).get("days", 7)
         return Response(backtest.backtest(workflow, self._definition(workflow), workflow.run_as, days))
 
-    @extend_schema(responses={200: ANYTHING})
+    @extend_schema(responses=VocabularySerializer, filters=False)
     @action(methods=["get"], detail=False)
     def vocabulary(self, request: Request) -> Response:
         """The triggers and actions there are, with their parameters."""
         return Response({"triggers": [_described(t, t.settings) for t in triggers], "actions": _actions()})
-
-
-def record_seen(user: Any, workflow: Workflow, data: dict[str, Any]) -> tuple[str, int | None]:
-    """The record named in the body, if whoever asks may see it. Raises NotVisibleError."""
-    name, object_id = engine.record_named(data, workflow.entity)
-    if object_id is not None:
-        scopes.require(user, entities[name].plural)
-        if not entities[name].visible_to(user).filter(pk=object_id).exists():
-            raise NotVisibleError(f"There is no such {name}.")
-    return name, object_id
-
-
-def records_named(user: Any, workflow: Workflow, data: dict[str, Any]) -> tuple[Entity, list[int]] | None:
-    """Several records that the body names, taken out of it: `<model>_ids` or a `filter` of the workflow's
-    model; None where it names none so. Raises InvalidError, for records that the user does not see too."""
-    named = [e for e in entities if f"{e.name}_ids" in data]
-    given = [*(f"{e.name}_ids" for e in named), *(name for name in ("filter",) if name in data)]
-    one = [f"{e.name}_id" for e in entities if f"{e.name}_id" in data] + [
-        n for n in ("record_id",) if n in data
-    ]
-    if not given:
-        return None
-    if len(given) + len(one) > 1:
-        raise InvalidError.of([*given, *one][1], "Name the records once.", "given_twice")
-    entity = named[0] if named else entities.get(workflow.entity)
-    if entity is None:
-        raise InvalidError.of("filter", "This workflow is about no model: name records by their ids.")
-    if workflow.entity and entity.name != workflow.entity:
-        raise InvalidError.of(given[0], f"This workflow is about a {workflow.entity}.", "wrong_model")
-    scopes.require(user, entity.plural)
-    raw = data.pop(given[0])
-    if not named:
-        return entity, matching_ids(entity, user, raw, Permission.VIEW)
-    with refused_as(given[0]):
-        ids = list(dict.fromkeys(ids_in(raw)))
-    seen = set(entity.visible_to(user).filter(pk__in=ids).values_list("pk", flat=True))
-    issues = [
-        FieldIssue(f"{given[0]}[{i}]", "does_not_exist", f"There is no such {entity.name}.")
-        for i, pk in enumerate(ids)
-        if pk not in seen
-    ]
-    if issues:
-        raise InvalidError(issues[:50])
-    return entity, ids
 
 
 def _actions() -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from core.changes.models import Change
 from core.entities import entities
 from core.notifications.models import Notification
 from core.workflows import claiming, definition, engine, matching
-from core.workflows.actions import Action, Outcome, actions
+from core.workflows.actions import Action, StepResult, actions
 from core.workflows.actions.base import TemporaryError
 from core.workflows.models import RoundRobinState, Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
 from lead_management.models import Lead
@@ -33,7 +33,7 @@ def perform():
 
         def run(self, step):
             self.function(step)
-            return Outcome()
+            return StepResult()
 
     action = Perform()
     actions.register("perform", action)

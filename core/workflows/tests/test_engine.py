@@ -13,7 +13,7 @@ from core.changes.models import Change
 from core.errors import ConflictError
 from core.notifications.models import Notification
 from core.workflows import claiming, engine, matching, operations, retention, stepping, sweeps
-from core.workflows.actions import Action, Outcome, actions
+from core.workflows.actions import Action, StepResult, actions
 from core.workflows.actions.base import StepRefusedError, TemporaryError
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
 from core.workflows.stepping import Worker
@@ -48,7 +48,7 @@ def fault():
             error = type(self).acts.pop(0) if type(self).acts else None
             if error:
                 raise error
-            return Outcome({"call": type(self).calls})
+            return StepResult({"call": type(self).calls})
 
     actions.register("fault", Fault())
     yield Fault

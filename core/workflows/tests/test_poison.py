@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from core.changes.dispatch import dispatch
 from core.workflows import engine
-from core.workflows.actions import Action, Outcome, actions
+from core.workflows.actions import Action, StepResult, actions
 from core.workflows.limits import MAX_LOST_LEASES
 from core.workflows.models import WorkflowExecution
 
@@ -28,7 +28,7 @@ def deadly():
         def run(self, step):
             if step.record.first_name == "Poison":
                 os.kill(os.getpid(), signal.SIGKILL)
-            return Outcome({})
+            return StepResult({})
 
     actions.register("deadly", Deadly())
     yield

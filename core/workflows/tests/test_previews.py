@@ -15,7 +15,7 @@ from core.changes.models import Change
 from core.mail.tests.factories import EmailTemplateFactory
 from core.tests.receiver import receiver
 from core.workflows import preview
-from core.workflows.actions import Action, Outcome, actions
+from core.workflows.actions import Action, StepResult, actions
 from core.workflows.actions.base import StepRefusedError
 from core.workflows.models import WorkflowExecution, WorkflowStep
 from lead_management.models import Lead
@@ -241,7 +241,7 @@ def breaks():
         def run(self, step):
             if type(self).broken:
                 raise StepRefusedError("Broken.")
-            return Outcome({})
+            return StepResult({})
 
     actions.register("breaks", Breaks())
     yield Breaks

@@ -15,7 +15,7 @@ from core.changes.dispatch import dispatch
 from core.changes.models import Change
 from core.errors import ConflictError
 from core.workflows import engine, matching, operations, sweeps, work_turn
-from core.workflows.actions import Action, Outcome, actions
+from core.workflows.actions import Action, StepResult, actions
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep
 from lead_management.models import Lead
 
@@ -34,7 +34,7 @@ def slow():
         def run(self, step):
             self.began.append((step.run.pk, timezone.now()))
             time.sleep(random.random() / 100)  # noqa: S311
-            return Outcome({})
+            return StepResult({})
 
     actions.register("slow", Slow())
     yield Slow

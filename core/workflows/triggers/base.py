@@ -33,13 +33,13 @@ class Trigger:
     on_changes = False
 
     def check(self, entity: Entity | None, settings: Settings) -> list[FieldIssue]:
-        """Faults in the settings beyond what their kinds say, under names without path."""
+        """Faults in the settings beyond those of their field types, under names without path."""
         return []
 
 
 @dataclass(frozen=True)
 class ChangeTrigger(Trigger):
-    """Started by changes of some kinds; `narrow` says which of them, from the settings."""
+    """Started by changes of some kinds; `narrow` makes the condition on them from the settings."""
 
     kinds: tuple[str, ...] = ("updated",)
     narrow: Callable[[Entity, Settings], Q] | None = None

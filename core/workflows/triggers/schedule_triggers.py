@@ -13,14 +13,14 @@ from core.entities.columns import Column
 from core.entities.custom import PREFIX
 from core.entities.field_types import Choice, Date, DateTime, Text
 from core.errors import FieldIssue, ValueRefusedError, unknown
-from core.workflows.kinds import ClockTime, Span, ZoneName
+from core.workflows.field_types import ClockTime, Duration, TimeZone
 from core.workflows.params import Param
 from core.workflows.schedule import CATCH_UP, Schedule
 from core.workflows.triggers.base import FIELD, Settings, Trigger, register
 
 OFFSET = Param(
     "offset",
-    Span(signed=True),
+    Duration(signed=True),
     template=False,
     help_text='Before (negative) or after the date: {"days": -3}.',
 )
@@ -62,7 +62,7 @@ class DateTrigger(Trigger):
 
 
 def _span(given: Mapping[str, Any]) -> timedelta:
-    return Span(signed=True).to_internal_value(given) if given else timedelta()
+    return Duration(signed=True).to_internal_value(given) if given else timedelta()
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ register(
         "schedule",
         settings=(
             Param("cron", Text(max_length=200), required=True, template=False),
-            Param("time_zone", ZoneName(), template=False),
+            Param("time_zone", TimeZone(), template=False),
             Param("catch_up", Choice(choices=CATCH_UP), template=False),
         ),
         needs_entity=False,

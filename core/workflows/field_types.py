@@ -12,7 +12,7 @@ UNITS = ("seconds", "minutes", "hours", "days", "weeks")
 LONGEST = timedelta(days=1_100)
 
 
-class Span(FieldType):
+class Duration(FieldType):
     """A length of time such as `{"days": -3, "hours": 2}`; negative only where before is meant."""
 
     type_name: ClassVar[str] = "span"
@@ -46,7 +46,7 @@ class ClockTime(FieldType):
         return found.replace(second=0, microsecond=0, tzinfo=None)
 
 
-class ZoneName(FieldType):
+class TimeZone(FieldType):
     """An IANA time zone."""
 
     type_name: ClassVar[str] = "time_zone"
@@ -55,7 +55,7 @@ class ZoneName(FieldType):
         return zone(data).key
 
 
-class Hours(FieldType):
+class WorkingHoursField(FieldType):
     """Working hours: true for nine to five on weekdays in UTC, or
     `{"start": "09:00", "end": "17:00", "days": [1, 2], "time_zone": "Europe/Berlin"}`."""
 
@@ -81,7 +81,7 @@ def _days(raw: Any) -> tuple[int, ...]:
     return tuple(raw)
 
 
-class Words(FieldType):
+class TextOrList(FieldType):
     """One text or a list of texts; commas separate too."""
 
     type_name: ClassVar[str] = "texts"
@@ -100,7 +100,7 @@ class Words(FieldType):
         return found
 
 
-class Ids(FieldType):
+class UserIds(FieldType):
     """Ids of users."""
 
     type_name: ClassVar[str] = "ids"

@@ -1,4 +1,4 @@
-"""What a column of a file can be imported into: the writable columns, and a few more ways to say them."""
+"""What a column of a file can be imported into: the writable columns, and further names for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ REFERENCE_PARTS = ("id", "external_id", "email", "username", "name", "domain")
 
 
 @dataclass(frozen=True)
-class Target:
-    """A field to import into. `part` says by what a reference is named ("" finds out)."""
+class ImportField:
+    """A field to import into. `part` is what a reference is named by ("" finds out)."""
 
     name: str
     column: Column | None
@@ -35,17 +35,17 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Mapped:
+class MappedColumn:
     """A column of the file; `target` is None where it stays out."""
 
     position: int
     header: str
-    target: Target | None
+    target: ImportField | None
     # "given", "own export", "system: hubspot", "name", "alias", "words", "values", or why not.
     reason: str
 
 
-class Targets:
+class ImportFields:
     """Everything an entity's import can write, by every accepted name."""
 
     def __init__(self, entity: Entity) -> None:
@@ -58,8 +58,8 @@ class Targets:
         return [c for c in self.columns.values() if (c.writable or c.custom) and c.name != "custom_fields"]
 
     @cached_property
-    def by_name(self) -> dict[str, Target]:
-        found = {c.name: Target(c.name, c) for c in self.writable}
+    def by_name(self) -> dict[str, ImportField]:
+        found = {c.name: ImportField(c.name, c) for c in self.writable}
         for column in self.writable:
             for alias in column.aliases:
                 found.setdefault(alias, found[column.name])
@@ -67,15 +67,15 @@ class Targets:
                 found.setdefault(column.path, found[column.name])
             if isinstance(column.field_type, field_types.Reference):
                 for part in REFERENCE_PARTS:
-                    found[f"{column.name}.{part}"] = Target(f"{column.name}.{part}", column, part)
+                    found[f"{column.name}.{part}"] = ImportField(f"{column.name}.{part}", column, part)
         if self._has_names:
-            found[FULL_NAME] = Target(FULL_NAME, None)
+            found[FULL_NAME] = ImportField(FULL_NAME, None)
         opt_out = self.headers.opt_out
         if opt_out is not None and opt_out.field in self.columns:
-            found[OPT_IN] = Target(OPT_IN, self.columns[opt_out.field], OPT_IN)
+            found[OPT_IN] = ImportField(OPT_IN, self.columns[opt_out.field], OPT_IN)
         for name in self.headers.derived:
-            found[name] = Target(name, self.columns[name])
-        found[ID] = Target(ID, self.entity.by_name[ID])
+            found[name] = ImportField(name, self.columns[name])
+        found[ID] = ImportField(ID, self.entity.by_name[ID])
         return found
 
     @cached_property
