@@ -1,5 +1,6 @@
 """Every address of the application."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
@@ -22,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^push/worker\.js$", push_page.worker, name="push-worker"),
     # Where the API's pages send people to sign in and out.
     path("pages/", include((SIGN_IN, "rest_framework"))),
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}crm/icon.svg")),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("", RedirectView.as_view(pattern_name="docs"), name="root"),

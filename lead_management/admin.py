@@ -4,23 +4,31 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.html import format_html_join
-from django.utils.safestring import mark_safe
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import RangeNumericFilter
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanWidget
 
 from core.access import Permission
-from core.admin import verbs
-from core.admin.records import RecordAdmin
+from core.admin import columns, formats, record_page, verbs
+from core.admin import home as home_page
+from core.admin.filters import ConditionFilter
+from core.admin.navigation import SELL, Menu
+from core.admin.record_page import Fact, Reason, Summary
+from core.admin.records import ADDRESS, RecordAdmin
 from core.entities import writing
 from core.lead_scoring.answers import stored_reasons
-from core.models.fields import ADDRESS
+from lead_management import home, related
 from lead_management.models import Lead, LeadStatus
 from lead_management.operations import ConversionOptions, convert
-from lead_management.querysets import CLOSED, HOT, IS_HOT
+from lead_management.querysets import CLOSED, HOT, IS_HOT, LEFT_ALONE_DAYS, OPEN, follow_up_due, left_alone
+
+record_page.related.register("leads", related.build)
+home_page.parts.register("leads", home_page.Builder(20, home.build))
 
 
 class ConvertForm(verbs.VerbForm):
@@ -41,43 +49,74 @@ class ConvertForm(verbs.VerbForm):
         )
 
 
-class HotFilter(admin.SimpleListFilter):
-    title = "hot"
+class HotFilter(ConditionFilter):
+    title = _("hot")
     parameter_name = "hot"
+    options = (
+        ("true", format_lazy(_("Open, score above {score}"), score=HOT)),
+        ("left_alone", format_lazy(_("Hot, not contacted for {days} days"), days=LEFT_ALONE_DAYS)),
+    )
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("true", f"Open, score above {HOT}")]
+    def condition(self, request: HttpRequest, chosen: str) -> Q:
+        return IS_HOT if chosen == "true" else IS_HOT & left_alone()
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return queryset.filter(IS_HOT) if self.value() == "true" else queryset
+
+class FollowUpFilter(ConditionFilter):
+    title = _("follow-up")
+    parameter_name = "follow_up"
+    options = (("due", _("Due by the end of today")), ("none", _("Open, none planned")))
+
+    def condition(self, request: HttpRequest, chosen: str) -> Q:
+        return follow_up_due(request.user) if chosen == "due" else OPEN & Q(next_follow_up_at=None)
+
+
+STATUS_TONES = {
+    LeadStatus.NEW: "info",
+    LeadStatus.QUALIFIED: "good",
+    LeadStatus.PROPOSAL: "good",
+    LeadStatus.CONVERTED: "good",
+    LeadStatus.LOST: "bad",
+}
+PRIORITY_TONES = {"high": "warn", "urgent": "bad"}
 
 
 @admin.register(Lead)
 class LeadAdmin(RecordAdmin):
+    menu = Menu(SELL, "person_search", 10)
     list_display = (
         "__str__",
-        "email",
         "company_name",
+        "shown_status",
+        "shown_score",
+        "is_hot",
+        "shown_priority",
+        "shown_value",
+        "shown_follow_up",
+        "shown_contacted",
+        "shown_assigned_to",
+        "shown_created_at",
+    )
+    shown_status = columns.choice_badge("status", STATUS_TONES)
+    shown_priority = columns.choice_badge("priority", PRIORITY_TONES, silent=("low", "medium"))
+    shown_value = columns.amount("estimated_value", _("value"))
+    shown_follow_up = columns.deadline(
+        "next_follow_up_at", _("follow-up"), still=lambda lead: lead.status not in CLOSED
+    )
+    shown_contacted = columns.moment("last_contacted_at", _("contacted"))
+    shown_score = columns.plain("lead_score", _("score"))
+    list_filter = (
         "status",
         "priority",
         "lead_source",
-        "lead_score",
-        "is_hot",
-        "owner",
-        "assigned_to",
-        "created_at",
+        HotFilter,
+        FollowUpFilter,
+        ("lead_score", RangeNumericFilter),
     )
-    list_filter = ("status", "priority", "lead_source", HotFilter, ("lead_score", RangeNumericFilter))
     derived = (
-        "lead_score",
-        "why_this_score",
         "conversion_probability",
         "scored_at",
         "engagement_count",
         "converted_at",
-        "converted_contact",
-        "converted_company",
-        "converted_opportunity",
     )
     sections = (
         (
@@ -100,21 +139,46 @@ class LeadAdmin(RecordAdmin):
                 )
             },
         ),
-        ("Address", {"fields": ADDRESS}),
+        (_("Address"), {"fields": ADDRESS}),
     )
     actions = ("assign", "convert_selected", "archive", "restore")
     actions_detail = ("convert",)
 
-    @admin.display(description="Why this score")
-    def why_this_score(self, lead: Lead) -> str:
-        """The stored reasons: points from the base, one to a line."""
-        found = stored_reasons(lead.pk)
-        lines = [f"From {found['base']}:", *(factor["text"] for factor in found["factors"])]
-        return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines))
+    def summary(self, request: HttpRequest, lead: Lead) -> Summary:
+        """With the stored reasons of the score: points from the base, the weightiest first."""
+        found, plain = stored_reasons(lead.pk), super().summary(request, lead)
+        most = max((abs(one["points"]) for one in found["factors"]), default=0) or 1
+        reasons = [
+            Reason(one["text"], one["points"], round(100 * abs(one["points"]) / most))
+            for one in found["factors"]
+        ]
+        detail = _("from %(base)s, %(chance)s likely to convert") % {
+            "base": found["base"],
+            "chance": f"{found['probability']:.0%}",
+        }
+        return Summary(plain.badges, plain.facts, reasons, lead.lead_score, detail)
 
-    @admin.display(description="hot", boolean=True)
-    def is_hot(self, lead: Lead) -> bool:
-        return lead.lead_score > HOT and lead.status not in CLOSED
+    def badges(self, lead: Lead) -> list[Any]:
+        opted_out = formats.badge(_("Do not contact"), "bad") if lead.do_not_contact else ""
+        own = (self.shown_status(lead), self.is_hot(lead), self.shown_priority(lead), opted_out)
+        return [*own, *super().badges(lead)]
+
+    def facts(self, lead: Lead) -> list[Fact]:
+        found = [Fact(_("Company"), lead.company_name)] if lead.company_name else []
+        found += [record_page.mail(lead.email)] if lead.email else []
+        found += [record_page.phone(lead.phone)] if lead.phone else []
+        found += [record_page.phone(lead.mobile, _("Mobile"))] if lead.mobile else []
+        value = formats.money(lead.estimated_value, lead.currency)
+        found += [Fact(_("Value"), value)] if value else []
+        found.append(Fact(_("Next follow-up"), self.shown_follow_up(lead) or "-"))
+        became = (lead.converted_contact, lead.converted_company, lead.converted_opportunity)
+        return [*found, *(record_page.link(_("Converted to"), one) for one in became if one is not None)]
+
+    @admin.display(description=_("hot"), ordering="lead_score")
+    def is_hot(self, lead: Lead) -> str:
+        """A badge where the lead is hot, and nothing where it is not."""
+        hot = lead.lead_score > HOT and lead.status not in CLOSED
+        return formats.badge(_("Hot"), "warn") if hot else ""
 
     def has_convert_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         if object_id is None:
@@ -147,7 +211,8 @@ class LeadAdmin(RecordAdmin):
         if not form.is_valid():
             ids = self.bulk(request, queryset).result.order
             hidden = verbs.selection(request, "convert_selected")
-            return verbs.page(self, request, f"Convert {len(ids)} leads", form, [], hidden)
+            title = ngettext("Convert %(n)s lead", "Convert %(n)s leads", len(ids)) % {"n": len(ids)}
+            return verbs.page(self, request, title, form, [], hidden)
         options = form.options()
         self.one_by_one(
             request, queryset, "converted", lambda lead: convert(self.entity, lead, request.user, options)

@@ -1,9 +1,12 @@
 """Questions about leads."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Avg, Count, Q
+from django.utils import timezone
 
+from core.entities.zones import day_start
 from core.models.record import RecordQuerySet
 
 # Above this score a lead is hot.
@@ -12,6 +15,19 @@ CLOSED = ("converted", "unqualified", "lost")
 OPEN = ~Q(status__in=CLOSED)
 # Whoever bought or declined is no longer hot, whatever the score.
 IS_HOT = OPEN & Q(lead_score__gt=HOT)
+# After so many days without a contact a lead was left alone.
+LEFT_ALONE_DAYS = 7
+
+
+def left_alone() -> Q:
+    """Not contacted for LEFT_ALONE_DAYS days, or never."""
+    limit = timezone.now() - timedelta(days=LEFT_ALONE_DAYS)
+    return Q(last_contacted_at=None) | Q(last_contacted_at__lt=limit)
+
+
+def follow_up_due(user: Any) -> Q:
+    """To be followed up before the present day of the user ends."""
+    return OPEN & Q(next_follow_up_at__lt=day_start(user) + timedelta(days=1))
 
 
 class LeadQuerySet(RecordQuerySet):

@@ -4,19 +4,50 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from core.admin import columns, formats, record_page
+from core.admin import home as home_page
 from core.admin.captured import CapturedAdmin, CapturedInline
+from core.admin.filters import ConditionFilter
 from core.admin.forms import RecordForm
+from core.admin.navigation import DATA, SELL, Menu
+from core.admin.record_page import Fact
 from core.admin.records import RecordAdmin
 from core.errors import ConflictError
+from opportunities import home, related
 from opportunities.models import Opportunity, Pipeline, Stage
 from opportunities.operations import set_default
-from opportunities.querysets import weighted
+from opportunities.querysets import CLOSING_WEEKS, OPEN, closing, weighted, won_this_month
 from opportunities.stages import default_stages
+
+record_page.related.register("opportunities", related.build)
+home_page.parts.register("opportunities", home_page.Builder(30, home.build))
+
+
+class ClosingFilter(ConditionFilter):
+    title = _("closing")
+    parameter_name = "closing"
+    options = (
+        ("soon", format_lazy(_("Within {weeks} weeks, or late"), weeks=CLOSING_WEEKS)),
+        ("late", _("Late")),
+        ("won_this_month", _("Won this month")),
+    )
+
+    def condition(self, request: HttpRequest, chosen: str) -> Q:
+        today = timezone.localdate()
+        conditions = {
+            "soon": closing(today),
+            "late": OPEN & Q(expected_close_date__lt=today),
+            "won_this_month": won_this_month(today),
+        }
+        return conditions[chosen]
 
 
 class OpportunityForm(RecordForm):
@@ -32,25 +63,32 @@ class OpportunityForm(RecordForm):
             )
 
 
+STATUS_TONES = {"open": "info", "won": "good", "lost": "bad"}
+
+
 @admin.register(Opportunity)
 class OpportunityAdmin(RecordAdmin):
+    menu = Menu(SELL, "handshake", 20)
     form = OpportunityForm
     list_display = (
         "name",
         "company",
-        "pipeline",
-        "stage",
-        "status",
-        "amount",
-        "currency",
-        "probability",
+        "shown_stage",
+        "shown_amount",
         "weighted",
-        "expected_close_date",
-        "owner",
-        "assigned_to",
+        "shown_close",
+        "next_step",
+        "shown_assigned_to",
+        "shown_owner",
+        "shown_created_at",
+    )
+    shown_amount = columns.amount("amount")
+    shown_close = columns.deadline(
+        "expected_close_date", _("expected close"), still=lambda deal: deal.status == "open"
     )
     list_filter = (
         "status",
+        ClosingFilter,
         "pipeline",
         ("company", AutocompleteSelectFilter),
         "forecast_category",
@@ -81,11 +119,28 @@ class OpportunityAdmin(RecordAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(weighted_amount=weighted())
+        stage = Stage.objects.filter(pipeline=OuterRef("pipeline"), key=OuterRef("stage"))
+        rows = super().get_queryset(request)
+        return rows.annotate(weighted_amount=weighted(), stage_name=Subquery(stage.values("name")[:1]))
+
+    @admin.display(description=_("stage"), ordering="stage")
+    def shown_stage(self, deal: Any) -> Any:
+        """The stage by its name, coloured by what became of the deal."""
+        return formats.badge(deal.stage_name or deal.stage, STATUS_TONES[deal.status])
+
+    def badges(self, deal: Any) -> list[Any]:
+        return [self.shown_stage(deal), *super().badges(deal)]
+
+    def facts(self, deal: Any) -> list[Fact]:
+        found = [Fact(_("Amount"), formats.money(deal.amount, deal.currency) or "-")]
+        found.append(Fact(_("Expected close"), self.shown_close(deal) or "-"))
+        found += [Fact(_("Next step"), deal.next_step)] if deal.next_step else []
+        found += [record_page.link(_("Company"), deal.company)] if deal.company else []
+        return [*found, *([record_page.link(_("Contact"), deal.contact)] if deal.contact else [])]
 
     @admin.display(description="weighted", ordering="weighted_amount")
     def weighted(self, deal: Any) -> Any:
-        return deal.weighted_amount
+        return formats.money(deal.weighted_amount, deal.currency)
 
 
 class StageInline(CapturedInline):
@@ -98,6 +153,7 @@ class StageInline(CapturedInline):
 class PipelineAdmin(CapturedAdmin):
     """A new pipeline starts with the usual six stages, unless others are given with it."""
 
+    menu = Menu(DATA, "conversion_path", 40)
     list_display = ("name", "is_default", "is_active", "created_at")
     search_fields = ("name",)
     fields = ("name", "is_default", "is_active", "created_at")
@@ -124,6 +180,7 @@ class PipelineAdmin(CapturedAdmin):
 
 @admin.register(Stage)
 class StageAdmin(CapturedAdmin):
+    menu = Menu(DATA, "view_column", 41)
     list_display = ("name", "pipeline", "key", "position", "probability", "is_won", "is_lost", "rotting_days")
     list_filter = ("pipeline",)
     list_select_related = ("pipeline",)

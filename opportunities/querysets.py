@@ -1,6 +1,6 @@
 """Questions about opportunities. Money is summed for each currency."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,16 @@ from opportunities.totals import Totals
 MONEY = DecimalField(max_digits=21, decimal_places=4)
 ZERO = Decimal(0)
 OPEN, WON = Q(status="open"), Q(status="won")
+CLOSING_WEEKS = 2
+
+
+def closing(today: date) -> Q:
+    """Open and expected to close within CLOSING_WEEKS, or by now."""
+    return OPEN & Q(expected_close_date__lte=today + timedelta(weeks=CLOSING_WEEKS))
+
+
+def won_this_month(today: date) -> Q:
+    return WON & Q(actual_close_date__gte=today.replace(day=1))
 
 
 def weighted() -> Any:

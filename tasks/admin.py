@@ -1,35 +1,70 @@
 """Tasks in the admin site."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
+from core.admin import columns, record_page
+from core.admin import home as home_page
+from core.admin.filters import ConditionFilter
+from core.admin.navigation import SELL, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.admin.records import RecordAdmin
+from tasks import home, related
 from tasks.models import RELATED_RECORDS, CalendarFeed, Task
 from tasks.operations import complete
 from tasks.querysets import OPEN, due_today, overdue
 
+record_page.related.register("tasks", related.build)
+record_page.icons.register("task", "task_alt")
+home_page.parts.register("tasks", home_page.Builder(10, home.build))
 
-class DueFilter(admin.SimpleListFilter):
-    title = "due"
+
+class DueFilter(ConditionFilter):
+    title = _("due")
     parameter_name = "due"
+    options = (
+        ("overdue", _("Overdue")),
+        ("today", _("Due today")),
+        ("later_today", _("Later today")),
+        ("now", _("Overdue or due today")),
+        ("open", _("Open")),
+    )
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("overdue", "Overdue"), ("today", "Due today"), ("open", "Open")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        conditions = {"overdue": overdue(), "today": due_today(request.user), "open": OPEN}
-        found = conditions.get(self.value() or "")
-        return queryset if found is None else queryset.filter(found)
+    def condition(self, request: HttpRequest, chosen: str) -> Q:
+        today = due_today(request.user)
+        conditions = {
+            "overdue": overdue(),
+            "today": today,
+            "later_today": today & ~overdue(),
+            "now": overdue() | today,
+            "open": OPEN,
+        }
+        return conditions[chosen]
 
 
 @admin.register(Task)
 class TaskAdmin(RecordAdmin):
-    list_display = ("title", "task_type", "status", "priority", "due_date", "subject", "owner", "assigned_to")
+    menu = Menu(SELL, "task_alt", 50)
+    list_display = (
+        "title",
+        "subject",
+        "task_type",
+        "shown_status",
+        "shown_priority",
+        "shown_due",
+        "shown_assigned_to",
+        "shown_owner",
+    )
+    shown_status = columns.choice_badge("status", {"completed": "good", "in_progress": "info"})
+    shown_priority = columns.choice_badge(
+        "priority", {"high": "warn", "urgent": "bad"}, silent=("low", "medium")
+    )
+    shown_due = columns.deadline(
+        "due_date", _("due"), still=lambda task: task.status in ("pending", "in_progress")
+    )
     list_filter = (DueFilter, "status", "priority", "task_type", ("due_date", RangeDateTimeFilter))
     list_select_related = (*RecordAdmin.list_select_related, *RELATED_RECORDS)
     autocomplete_fields = (*RecordAdmin.autocomplete_fields, *RELATED_RECORDS)
@@ -69,6 +104,7 @@ class TaskAdmin(RecordAdmin):
 
 @admin.register(CalendarFeed)
 class CalendarFeedAdmin(ReadOnlyAdmin):
+    menu = Menu(SYSTEM, "calendar_month", 40)
     """Users with a calendar feed; administrators can revoke it."""
 
     list_display = ("user", "created_at", "last_used_at")

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from core.entities.zones import day_start
 from core.models.record import RecordQuerySet
 
 OPEN = Q(status__in=("pending", "in_progress"))
@@ -20,12 +21,6 @@ def due_today(user: Any = None) -> Q:
     """Open and due on the present day of the user's time zone."""
     start = day_start(user)
     return OPEN & Q(due_date__gte=start, due_date__lt=start + timedelta(days=1))
-
-
-def day_start(user: Any) -> datetime:
-    """Midnight in the user's zone, as a moment."""
-    zone = getattr(user, "zone", None) or timezone.get_current_timezone()
-    return timezone.localtime(timezone=zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 class TaskQuerySet(RecordQuerySet):

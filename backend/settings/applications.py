@@ -1,5 +1,7 @@
 """Installed apps, middleware, templates."""
 
+from django.templatetags.static import static
+
 from backend.env import BASE_DIR
 from backend.local_apps import LOCAL_APPS
 from backend.settings.environment import env
@@ -37,6 +39,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "core.accounts.cookies.CookieSessionMiddleware",
+    "core.accounts.time_zones.TimeZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "core.accounts.api.throttling.RateLimitHeadersMiddleware",
@@ -64,5 +67,17 @@ TEMPLATES = [
 ]
 
 SITE_NAME = env.text("SITE_NAME", "CRM")
-UNFOLD = {"SITE_TITLE": SITE_NAME, "SITE_HEADER": SITE_NAME}  # the admin site
+UNFOLD = {  # the admin site
+    "SITE_TITLE": SITE_NAME,
+    "SITE_HEADER": SITE_NAME,
+    "SITE_URL": None,
+    "SITE_SYMBOL": "monitoring",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("crm/icon.svg")}
+    ],
+    "STYLES": [lambda request: static("crm/admin.css")],
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"navigation": "core.admin.navigation.navigation"},
+    "DASHBOARD_CALLBACK": "core.admin.home.context",
+}
 DEMO_LEADS = env.integer("CRM_DEMO_LEADS", 600, minimum=0)

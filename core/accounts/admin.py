@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import ngettext
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectMultipleWidget
 
@@ -19,6 +20,7 @@ from core.accounts.hand_over import hand_over, release_user
 from core.accounts.models import ApiKey, Session, Team, User
 from core.admin import verbs
 from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm
+from core.admin.navigation import PEOPLE, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.entities.locks import TEAM_TREE, lock
 
@@ -66,6 +68,7 @@ class HandOverForm(verbs.VerbForm):
 
 @admin.register(User)
 class UserAdmin(CapturedAdmin, DjangoUserAdmin):
+    menu = Menu(PEOPLE, "person", 10)
     form = PersonForm
     add_form = NewPersonForm
     change_password_form = AdminPasswordChangeForm
@@ -136,7 +139,9 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
         form = HandOverForm(request)
         if not form.is_valid():
             hidden = verbs.selection(request, "hand_over")
-            return verbs.page(self, request, f"Hand over what {len(users)} have", form, [], hidden)
+            title = ngettext("Hand over what %(n)s user has", "Hand over what %(n)s users have", len(users))
+            title %= {"n": len(users)}
+            return verbs.page(self, request, title, form, [], hidden)
         for user in users:
             receivers = [receiver for receiver in form.cleaned_data["to"] if receiver != user]
             left = hand_over(user, receivers).left
@@ -161,6 +166,7 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
 
 @admin.register(Team)
 class TeamAdmin(CapturedAdmin):
+    menu = Menu(PEOPLE, "groups", 20)
     list_display = ("name", "parent", "created_at")
     list_select_related = ("parent",)
     search_fields = ("name__folded__contains",)
@@ -184,6 +190,7 @@ def _in_reach(request: HttpRequest) -> QuerySet[User]:
 
 @admin.register(Session)
 class SessionAdmin(ReadOnlyAdmin):
+    menu = Menu(PEOPLE, "devices", 30)
     list_display = (
         "user",
         "kind",
@@ -211,6 +218,7 @@ class SessionAdmin(ReadOnlyAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
+    menu = Menu(PEOPLE, "key", 40)
     list_display = ("name", "prefix", "user", "scopes", "last_used_at", "expires_at", "revoked_at")
     list_select_related = ("user",)
     search_fields = ("=user__username", "=prefix", "name")

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -16,6 +17,13 @@ from core.accounts.sessions import ALL, sessions_kept
 
 
 class LoginForm(AuthenticationForm):
+    error_messages = AuthenticationForm.error_messages | {
+        "no_access": _(
+            "This account may use the API and not this site."
+            " An administrator can change that: Users, staff status."
+        ),
+    }
+
     code = forms.CharField(
         label="Code of your second factor, if you have one",
         required=False,
@@ -35,6 +43,12 @@ class LoginForm(AuthenticationForm):
         self._prove_second_factor(self.get_user())
         attempt.succeeded()
         return cleaned
+
+    def confirm_login_allowed(self, user: User) -> None:
+        """Raises ValidationError, which does not call the right password of someone else a wrong one."""
+        if user.is_active and not user.is_staff:
+            raise ValidationError(self.error_messages["no_access"], code="no_access")
+        super().confirm_login_allowed(user)
 
     def _prove_second_factor(self, user: User) -> None:
         """Raises ValidationError where the user has a second factor and the code is not right, or must have

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.db import IntegrityError, models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
@@ -43,7 +44,7 @@ class CapturedForm(forms.ModelForm):
             self.add_error(None, error.message)
             return
         for issue in error.issues:
-            name = issue.field.partition(".")[0]
+            name = issue.field.replace("custom_fields.", "custom__", 1).partition(".")[0]
             known = name in self.fields
             self.add_error(name if known else None, issue.message if known else f"{name}: {issue.message}")
 
@@ -146,7 +147,8 @@ class CapturedAdmin(PolicyMixin, ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         view = super().changelist_view
-        return self.excused(request, lambda: view(request, extra_context))
+        title = {"title": capfirst(self.opts.verbose_name_plural)}
+        return self.excused(request, lambda: view(request, title | (extra_context or {})))
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """What is in use is refused with who uses it; `?force=true` pauses these first."""

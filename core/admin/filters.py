@@ -1,27 +1,72 @@
-"""Filters that every list of records has."""
+"""Filters that lists of records have."""
 
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import TextFilter
+
+from core.admin.home import mine
+from core.entities.zones import day_start
+
+
+def since(user: Any, days: int) -> datetime:
+    """The beginning of the day so many days ago, where the user is; of today for 0."""
+    return day_start(user) - timedelta(days=days)
+
+
+class ConditionFilter(SimpleListFilter):
+    """Choices of a list that are conditions: a subclass gives `options` as (value, title) and `condition`."""
+
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(self.options)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        chosen = self.value()
+        return queryset.filter(self.condition(request, chosen)) if chosen in dict(self.options) else queryset
+
+    def condition(self, request: HttpRequest, chosen: str) -> Q:
+        raise NotImplementedError
+
+
+class CreatedFilter(ConditionFilter):
+    """Made in the last days, by the reader's calendar."""
+
+    title = _("created")
+    parameter_name = "created"
+    options = (
+        ("0d", _("Today")),
+        ("7d", _("Last 7 days")),
+        ("30d", _("Last 30 days")),
+        ("90d", _("Last 90 days")),
+    )
+
+    def condition(self, request: HttpRequest, chosen: str) -> Q:
+        return Q(created_at__gte=since(request.user, int(chosen.removesuffix("d"))))
 
 
 class ArchivedFilter(SimpleListFilter):
     """Without what was archived, unless asked for."""
 
-    title = "archived"
+    title = _("archived")
     parameter_name = "archived"
+    # What the list is narrowed by without a choice, and the choice that ends it (core.admin.filters_shown).
+    default_text = _("Not archived")
+    without_default: ClassVar = {"archived": "any"}
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("true", "Archived"), ("any", "All")]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
+        return [("true", _("Archived")), ("any", _("All"))]
 
     def choices(self, changelist: Any) -> Any:
         yield {
             "selected": self.value() is None,
             "query_string": changelist.get_query_string(remove=[self.parameter_name]),
-            "display": "Not archived",
+            "display": self.default_text,
         }
         yield from list(super().choices(changelist))[1:]
 
@@ -31,25 +76,27 @@ class ArchivedFilter(SimpleListFilter):
         return queryset.filter(archived_at__isnull=self.value() != "true")
 
 
-class AssignmentFilter(SimpleListFilter):
+class AssignmentFilter(ConditionFilter):
     """Mine, or nobody's."""
 
-    title = "assignment"
+    title = _("assignment")
     parameter_name = "assignment"
+    options = (
+        ("mine", _("Mine to do")),
+        ("me", _("Assigned to me")),
+        ("nobody", _("Assigned to nobody")),
+    )
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("me", "Assigned to me"), ("nobody", "Assigned to nobody")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        if self.value() == "me":
-            return queryset.filter(assigned_to=request.user.pk)
-        return queryset.filter(assigned_to=None) if self.value() == "nobody" else queryset
+    def condition(self, request: HttpRequest, chosen: str) -> Q:
+        if chosen == "mine":
+            return mine(request.user)
+        return Q(assigned_to=request.user.pk if chosen == "me" else None)
 
 
 class TagFilter(TextFilter):
     """With this tag; the index of tags answers."""
 
-    title = "tag"
+    title = _("tag")
     parameter_name = "tag"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

@@ -8,6 +8,7 @@ from django.db import models
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from core.admin.captured import CapturedForm
+from core.admin.custom_inputs import PREFIX, entered
 from core.entities import entity_of
 from core.entities.cleaning import clean
 from core.entities.writing import values_of
@@ -79,10 +80,14 @@ class RecordForm(CapturedForm):
         """What the user entered, as a client of the API would send it."""
         names = [n for n in (self.changed_data if self.instance.pk else self.fields) if n != SEEN]
         data = {name: getattr(cleaned[name], "pk", cleaned[name]) for name in names if name in cleaned}
-        if "custom_fields" in data:
-            kept = dict.fromkeys(self.instance.custom_fields)
-            data["custom_fields"] = kept | (data["custom_fields"] or {})
-        return data
+        return {n: v for n, v in data.items() if not n.startswith(PREFIX)} | self._custom(names, cleaned)
+
+    def _custom(self, names: list[str], cleaned: dict[str, Any]) -> dict[str, Any]:
+        """The custom fields that were entered; a new record takes the defaults of those left empty."""
+        given = entered({name: cleaned[name] for name in names if name in cleaned})
+        if not self.instance.pk:
+            given = {key: value for key, value in given.items() if value is not None}
+        return {"custom_fields": given} if given else {}
 
 
 OVERRIDES = {

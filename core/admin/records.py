@@ -3,32 +3,43 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 
 from core.access import Permission
-from core.admin import verbs
+from core.admin import columns, custom_inputs, formats, record_page, verbs
 from core.admin.captured import CapturedAdmin
-from core.admin.filters import ArchivedFilter, AssignmentFilter, TagFilter
+from core.admin.change_words import ChangeWords
+from core.admin.filters import ArchivedFilter, AssignmentFilter, CreatedFilter, TagFilter
+from core.admin.filters_shown import chips
 from core.admin.forms import OVERRIDES, SEEN, RecordForm
+from core.admin.navigation import SELL, Menu
+from core.admin.paginator import CappedPaginator
+from core.admin.record_page import Fact, Summary, log_forms
 from core.changes.history import of_record, presented
 from core.conf import conf
 from core.entities import Entity, entity_of, writing
 from core.entities.assignment import shares
 from core.entities.bulk import Bulk
+from core.entities.custom import definitions
 from core.entities.duplicates import possible_duplicates
 from core.entities.finding import search
 from core.errors import ConflictError, DomainError, InvalidError
 
-OWNERSHIP = (
-    "Ownership and tags",
-    {"fields": ("owner", "assigned_to", "tags", "external_id", "custom_fields", SEEN)},
-)
+# Of entities that have one (core.models.fields.ADDRESS).
+ADDRESS = ("address", ("city", "state"), ("postal_code", "country"))
+OWNERSHIP = (_("Ownership and tags"), {"fields": (("owner", "assigned_to"), ("tags", "external_id"), SEEN)})
 KEPT = ("created_by", "created_at", "updated_at", "archived_at", "version")
 HISTORY_SHOWN = 200
 
@@ -40,6 +51,7 @@ class RecordAdmin(CapturedAdmin):
     filters; who owns a record, its tags and its history come from here.
     """
 
+    menu = Menu(SELL, "database", 60)
     form = RecordForm
     sections: ClassVar[tuple[Any, ...]] = ()
     derived: ClassVar[tuple[str, ...]] = ()
@@ -47,6 +59,16 @@ class RecordAdmin(CapturedAdmin):
     search_fields = ("search_text",)
     ordering = ("-id",)
     list_per_page = 50
+    paginator = CappedPaginator
+    change_list_template = "admin/core/record_list.html"
+    compressed_fields = False
+    change_form_template = "admin/core/record.html"
+    list_before_template = "admin/core/filters_shown.html"
+    list_fullwidth = True
+    empty_value_display = ""
+    shown_owner = columns.person("owner")
+    shown_assigned_to = columns.person("assigned_to")
+    shown_created_at = columns.moment("created_at")
     list_select_related: Any = ("owner", "assigned_to")
     autocomplete_fields: tuple[str, ...] = ("owner", "assigned_to")
     common_filters = (
@@ -55,6 +77,7 @@ class RecordAdmin(CapturedAdmin):
         ("owner", AutocompleteSelectFilter),
         ("assigned_to", AutocompleteSelectFilter),
         TagFilter,
+        CreatedFilter,
         ("created_at", RangeDateTimeFilter),
     )
     actions: Any = ("assign", "archive", "restore")
@@ -63,15 +86,121 @@ class RecordAdmin(CapturedAdmin):
     def entity(self) -> Entity:
         return entity_of(self.model)
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, with what it is narrowed by in words."""
+        response = super().changelist_view(request, extra_context)
+        shown = getattr(response, "context_data", None) or {}
+        if "cl" in shown:
+            shown["chips"] = chips(shown["cl"])
+        return response
+
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         return [*self.list_filter, *self.common_filters]
 
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.log_view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_log"
+        return [path("<int:object_id>/log/<slug:name>/", view, name=name), *super().get_urls()]
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        known = ("Record", {"fields": (*self.derived, *KEPT), "classes": ["collapse"]})
-        return [*self.sections, OWNERSHIP, *([known] if obj else [])]
+        known = (_("Record"), {"fields": (*self.derived, *KEPT), "classes": ["collapse"]})
+        custom = self._custom_section(request, obj)
+        return [*self.sections, *custom, OWNERSHIP, *([known] if obj else [])]
+
+    def _custom_section(self, request: HttpRequest, obj: Any) -> list[Any]:
+        """An input for each custom field, two to a line; their values alone for who may not change them."""
+        if obj is not None and not self.has_change_permission(request, obj):
+            return [(_("Custom fields"), {"fields": ("shown_custom_fields",)})] if obj.custom_fields else []
+        names = list(custom_inputs.inputs(self._definitions(request), {}, self.model))
+        lines = tuple(tuple(names[i : i + 2]) for i in range(0, len(names), 2))
+        return [(_("Custom fields"), {"fields": lines})] if lines else []
+
+    def _definitions(self, request: HttpRequest) -> list[Any]:
+        """The entity's custom fields, read once per request."""
+        if not hasattr(request, "custom_fields"):
+            request.custom_fields = definitions(self.entity)  # type: ignore[attr-defined]
+        return request.custom_fields  # type: ignore[attr-defined]
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> type[forms.ModelForm]:
+        stored = obj.custom_fields if obj is not None else {}
+        made = custom_inputs.inputs(self._definitions(request), stored, self.model)
+        kwargs["form"] = type(self.form.__name__, (self.form,), made)
+        return super().get_form(request, obj, change=change, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return (*self.derived, *KEPT)
+        return (*self.derived, *KEPT, "shown_custom_fields")
+
+    @admin.display(description=_("Custom fields"))
+    def shown_custom_fields(self, record: Any) -> str:
+        lines = ((name.replace("_", " "), value) for name, value in record.custom_fields.items())
+        return format_html_join(mark_safe("<br>"), "{}: {}", lines)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The form, and around it what stands on the record's page."""
+        response = super().changeform_view(request, *args, **kwargs)
+        shown = getattr(response, "context_data", None) or {}
+        if shown.get("original") is not None:
+            shown["record_page"] = self._around(request, shown["original"])
+        return response
+
+    def _around(self, request: HttpRequest, record: Any) -> dict[str, Any]:
+        may_log = record.archived_at is None and record_page.may_log(request.user)
+        names = log_forms.keys() if may_log else []
+        return {
+            "summary": self.summary(request, record),
+            "panels": record_page.panels(record, request.user),
+            "timeline": record_page.items(record, request.user),
+            "logs": [self._log_form(record, name) for name in names],
+        }
+
+    def summary(self, request: HttpRequest, record: Any) -> Summary:
+        """What matters about the record, above its form; subclasses say more."""
+        return Summary(self.badges(record), [*self.facts(record), *self._who_and_when(record)])
+
+    def badges(self, record: Any) -> list[Any]:
+        """Words in colours beside the name; a subclass puts its own before these."""
+        return [formats.badge(_("Archived"), "warn")] if record.archived_at is not None else []
+
+    def facts(self, record: Any) -> list[Fact]:
+        return []
+
+    def _who_and_when(self, record: Any) -> list[Fact]:
+        owner, assignee = record.owner, record.assigned_to
+        people = [
+            Fact(_("Owner"), owner.get_full_name() if owner else "-"),
+            Fact(_("Assigned to"), assignee.get_full_name() if assignee else _("nobody")),
+        ]
+        return [*people, Fact(_("Created"), formats.when(record.created_at))]
+
+    def _log_form(self, record: Any, name: str) -> dict[str, Any]:
+        log = log_forms[name]
+        url = self._log_url(record, name)
+        return {"title": log.title, "icon": log.icon, "form": log.make(None), "url": url}
+
+    def _log_url(self, record: Any, name: str) -> str:
+        return reverse(
+            f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_log", args=[record.pk, name]
+        )
+
+    def log_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
+        """Add to the record's timeline what a form of its page was sent with."""
+        back = f"{self.page_of(object_id)}#timeline"
+        if request.method == "POST" and name in log_forms:
+            self.excused(request, lambda: self._log(request, object_id, log_forms[name], back), back)
+        return HttpResponseRedirect(back)
+
+    def _log(self, request: HttpRequest, object_id: int, log: Any, back: str) -> HttpResponse:
+        record, form = self.seen(request, str(object_id)), log.make(request.POST)
+        if record.archived_at is not None or not record_page.may_log(request.user):
+            raise PermissionDenied
+        if form.is_valid():
+            log.perform(record, request.user, form)
+            self.message_user(request, _("Added to the timeline."), messages.SUCCESS)
+        for texts in form.errors.values():
+            self.message_user(request, " ".join(map(str, texts)), messages.ERROR)
+        return HttpResponseRedirect(back)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
@@ -132,10 +261,15 @@ class RecordAdmin(CapturedAdmin):
             "title": f"History of {record}",
             "opts": self.opts,
             "object": record,
-            "changes": presented(changes, {self.entity.name: self.entity.public_names}),
+            "changes": self._in_words(request, changes),
             "shown": HISTORY_SHOWN,
         }
         return TemplateResponse(request, "admin/core/history.html", context)
+
+    def _in_words(self, request: HttpRequest, changes: Any) -> list[dict[str, Any]]:
+        found = presented(changes, {self.entity.name: self.entity.public_names})
+        words = ChangeWords(self.entity, request.user, [change["changes"] for change in found])
+        return [change | {"differences": words.of(change["changes"])} for change in found]
 
     def seen(self, request: HttpRequest, object_id: str) -> Any:
         """The record in an address. Raises Http404 unless the user may see it."""
@@ -150,7 +284,9 @@ class RecordAdmin(CapturedAdmin):
         form = verbs.AssignForm(request)
         if not form.is_valid():
             hidden = verbs.selection(request, "assign")
-            return verbs.page(self, request, f"Assign {len(bulk.result.order)} records", form, [], hidden)
+            count = len(bulk.result.order)
+            title = ngettext("Assign %(n)s record", "Assign %(n)s records", count) % {"n": count}
+            return verbs.page(self, request, title, form, [], hidden)
         users = [user.pk for user in form.cleaned_data["users"]]
         method = form.cleaned_data["method"]
         given = bulk.assign(lambda ids: shares(self.entity, ids, users, method))

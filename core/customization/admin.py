@@ -10,6 +10,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from core.admin.captured import CapturedAdmin, CapturedForm
 from core.admin.forms import OVERRIDES
+from core.admin.navigation import DATA, Menu
 from core.conditions.models import SavedView
 from core.conditions.views import check_view
 from core.entities import custom_field_definitions, entities
@@ -28,6 +29,7 @@ class EntityForm(CapturedForm):
 
 @admin.register(CustomField)
 class CustomFieldAdmin(CapturedAdmin):
+    menu = Menu(DATA, "tune", 50)
     form = EntityForm
     formfield_overrides = OVERRIDES
     list_display = ("key", "entity", "label", "type", "required", "unique", "searchable", "position")
@@ -65,6 +67,7 @@ class CustomFieldAdmin(CapturedAdmin):
 
 @admin.register(SavedView)
 class SavedViewAdmin(CapturedAdmin):
+    menu = Menu(DATA, "bookmark", 51)
     form = EntityForm
     formfield_overrides = OVERRIDES
     list_display = ("name", "entity", "owner", "is_shared", "updated_at")

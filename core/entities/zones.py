@@ -2,6 +2,7 @@
 of the schedule that started the run, else of its owner, else of the site."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import CharField, Expression, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 
 def record_zone(schedule_zone: str = "") -> Expression:
@@ -32,3 +34,9 @@ def zone_among(assignee: Any, schedule_zone: str, owner: Any) -> ZoneInfo:
         owner and owner.zone,
     )
     return next((zone for zone in zones if zone), ZoneInfo(settings.TIME_ZONE))
+
+
+def day_start(user: Any) -> datetime:
+    """Midnight in the user's zone, as a moment."""
+    zone = getattr(user, "zone", None) or timezone.get_current_timezone()
+    return timezone.localtime(timezone=zone).replace(hour=0, minute=0, second=0, microsecond=0)

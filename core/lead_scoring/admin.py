@@ -10,16 +10,22 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from unfold.decorators import action
 
+from core.admin import home as home_page
 from core.admin import plots
+from core.admin.navigation import AUTOMATE, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
-from core.lead_scoring import jobs, model_lifecycle
+from core.lead_scoring import home, jobs, model_lifecycle
 from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel, ScoringRules
 
 IMPORTANT = 15
 
 
+home_page.parts.register("lead_scoring", home_page.Builder(80, home.build))
+
+
 @admin.register(ScoringModel)
 class ScoringModelAdmin(ReadOnlyAdmin):
+    menu = Menu(AUTOMATE, "network_intelligence", 60)
     list_display = ("id", "status", "leads", "wins", "log_loss", "auc", "window_end", "activated_at")
     list_filter = ("status",)
     ordering = ("-id",)
@@ -117,18 +123,21 @@ def _shown(row: ScoringModel) -> dict[str, Any]:
 
 @admin.register(ScoringRules)
 class ScoringRulesAdmin(ReadOnlyAdmin):
+    menu = Menu(AUTOMATE, "rule", 61)
     list_display = ("id", "created_by", "created_at")
     ordering = ("-id",)
 
 
 @admin.register(BarredFeature)
 class BarredFeatureAdmin(ReadOnlyAdmin):
+    menu = Menu(SYSTEM, "block", 31)
     list_display = ("feature", "reason", "barred_by", "created_at")
     ordering = ("feature",)
 
 
 @admin.register(ScoringJob)
 class ScoringJobAdmin(ReadOnlyAdmin):
+    menu = Menu(SYSTEM, "work_history", 30)
     list_display = ("task_id", "kind", "status", "done", "total", "requested_by", "created_at", "finished_at")
     list_filter = ("kind", "status")
     ordering = ("-id",)

@@ -4,12 +4,14 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from core.admin.navigation import SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.notifications.models import Delivery, Notification, PushSubscription, SuppressedAddress
 
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
+    menu = Menu(SYSTEM, "notifications", 20)
     list_display = ("created_at", "recipient", "type", "title", "count", "read_at", "archived_at")
     list_filter = ("type",)
     list_select_related = ("recipient",)
@@ -19,6 +21,7 @@ class NotificationAdmin(ReadOnlyAdmin):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
+    menu = Menu(SYSTEM, "send", 21)
     list_display = (
         "created_at",
         "notification",
@@ -37,6 +40,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
 @admin.register(SuppressedAddress)
 class SuppressedAddressAdmin(ReadOnlyAdmin):
+    menu = Menu(SYSTEM, "unsubscribe", 22)
     list_display = ("address", "channel", "reason", "created_at")
     list_filter = ("channel",)
     search_fields = ("address",)
@@ -51,6 +55,7 @@ class SuppressedAddressAdmin(ReadOnlyAdmin):
 
 @admin.register(PushSubscription)
 class PushSubscriptionAdmin(ReadOnlyAdmin):
+    menu = Menu(SYSTEM, "phonelink_ring", 23)
     list_display = ("user", "user_agent", "created_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("=user__username",)

@@ -259,7 +259,8 @@ def test_a_leads_page_says_why(client, make_user):
     jobs.score_ids([lead.pk])
     client.force_login(make_user("admin", is_staff=True))
     page = client.get(f"/admin/lead_management/lead/{lead.pk}/change/").content.decode()
-    assert "From 50:<br>Source: referral +20" in page
+    assert "from 50, " in page
+    assert "<span>Source: referral +20</span>" in page
 
 
 # -- at the same time ------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Signing in to the admin site is guarded like signing in to the API, and what is signed in shows there."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.test import Client
 
@@ -75,3 +77,37 @@ def test_pages_show_no_digest(browser, rep):
 def test_users_are_not_deleted(browser, rep):
     assert browser.post(f"/admin/core/user/{rep.pk}/delete/", {"post": "yes"}).status_code == 403
     assert User.objects.filter(pk=rep.pk).exists()
+
+
+def test_a_viewer_of_the_staff_signs_in_and_reads(client, make_user):
+    viewer = make_user("viewer", is_staff=True)
+    assert client.post(LOGIN, {"username": viewer.username, "password": PASSWORD}).status_code == 302
+    assert client.get("/admin/lead_management/lead/").status_code == 200
+
+
+def test_the_right_password_of_who_may_not_come_in_is_not_called_wrong(client, rep):
+    page = client.post(LOGIN, {"username": rep.username, "password": PASSWORD}).content.decode()
+    assert "may use the API and not this site" in page
+    page = client.post(LOGIN, {"username": rep.username, "password": "wrong"}).content.decode()
+    assert "may use the API and not this site" not in page
+
+
+def test_pages_show_and_take_times_where_their_reader_is(client, make_user):
+    from core.admin.tests.forms import filled_in
+    from lead_management.models import Lead
+    from lead_management.tests.factories import LeadFactory
+
+    user = make_user("admin", is_staff=True, time_zone="Asia/Tokyo")
+    at = datetime(2026, 3, 1, 20, 30, tzinfo=UTC)
+    lead = LeadFactory(first_name="Ada", next_follow_up_at=at)
+    client.force_login(user)
+    page = f"/admin/lead_management/lead/{lead.pk}/change/"
+    sent = filled_in(client.get(page))
+    assert (sent["next_follow_up_at_0"], sent["next_follow_up_at_1"]) == (["2026-03-02"], ["05:30:00"])
+    assert client.post(page, sent | {"next_follow_up_at_1": "06:30:00"}).status_code == 302
+    assert Lead.objects.get().next_follow_up_at == at + timedelta(hours=1)
+
+
+def test_the_page_of_signing_in_asks_for_nothing_that_is_not_there(client):
+    assert client.get("/favicon.ico", follow=False).status_code == 302
+    assert "crm/icon.svg" in client.get(LOGIN).content.decode()

@@ -1,0 +1,64 @@
+"""What a list is narrowed by, in words above it, each with a link that takes it away."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.admin.views.main import IGNORED_PARAMS, SEARCH_VAR
+from django.db.models import ForeignKey
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+UNNAMED = (*IGNORED_PARAMS, SEARCH_VAR)
+
+
+@dataclass(frozen=True)
+class Chip:
+    """`title: text`, and the address of the list without it."""
+
+    title: str
+    text: str
+    url: str
+    removes: bool = True
+
+
+def chips(changelist: Any) -> list[Chip]:
+    """The search, every filter that is in force, also by default, and what an address narrows by besides."""
+    return [*_search(changelist), *_filters(changelist), *_others(changelist)]
+
+
+def _search(changelist: Any) -> Iterator[Chip]:
+    if changelist.query:
+        url = changelist.get_query_string(remove=[SEARCH_VAR])
+        yield Chip(_("Search"), changelist.query, url)
+
+
+def _filters(changelist: Any) -> Iterator[Chip]:
+    for spec in changelist.filter_specs:
+        names = [name for name in spec.expected_parameters() if changelist.params.get(name)]
+        title = capfirst(str(spec.title))
+        if names:
+            url = changelist.get_query_string(remove=names)
+            yield Chip(title, _in_words(spec, changelist, names), url)
+        elif default := getattr(spec, "default_text", ""):
+            yield Chip(title, str(default), changelist.get_query_string(spec.without_default), removes=False)
+
+
+def _in_words(spec: Any, changelist: Any, names: list[str]) -> str:
+    values = [str(changelist.params[name]) for name in names]
+    field = getattr(spec, "field", None)
+    if isinstance(field, ForeignKey):
+        ids = [value for value in values if value.isdigit()]
+        found = field.remote_field.model._default_manager.filter(pk__in=ids)
+        return ", ".join(str(row) for row in found) or ", ".join(values)
+    choices = getattr(spec, "lookup_choices", None) or getattr(field, "flatchoices", None) or ()
+    labels = {str(key): str(label) for key, label, *_rest in choices}
+    return " – ".join(labels.get(value, value) for value in values)  # noqa: RUF001
+
+
+def _others(changelist: Any) -> Iterator[Chip]:
+    known = {name for spec in changelist.filter_specs for name in spec.expected_parameters()}
+    for name, value in changelist.params.items():
+        if name not in known and name not in UNNAMED:
+            title = capfirst(name.partition("__")[0].replace("_", " "))
+            yield Chip(title, str(value), changelist.get_query_string(remove=[name]))

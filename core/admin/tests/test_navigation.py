@@ -1,0 +1,51 @@
+"""The side bar: pages by job, each only for whoever may open it."""
+
+import pytest
+
+pytestmark = pytest.mark.django_db
+
+
+def groups(client):
+    bar = client.get("/admin/").context["sidebar_navigation"]
+    return {str(group.get("title", "")): [str(item["title"]) for item in group["items"]] for group in bar}
+
+
+def test_an_administrator_finds_everything_by_job_and_the_scheduler_last(browser, boss):
+    found = groups(browser(boss))
+    assert list(found) == ["", "Sell", "Automate", "Data", "People", "System", "Scheduler tables"]
+    assert found[""] == ["Home"]
+    assert found["Sell"] == ["Leads", "Opportunities", "Contacts", "Companies", "Tasks"]
+    assert "Solar events" in found["Scheduler tables"]
+    assert "Solar events" not in [title for group in list(found)[:-1] for title in found[group]]
+
+
+def test_system_tables_are_folded(browser, boss):
+    bar = browser(boss).get("/admin/").context["sidebar_navigation"]
+    folded = {str(group["title"]) for group in bar if group.get("collapsible")}
+    assert folded == {"System", "Scheduler tables"}
+
+
+@pytest.mark.parametrize("role", ["rep", "viewer"])
+def test_who_only_sells_or_looks_is_shown_no_page_that_refuses_them(browser, staff, role):
+    client = browser(staff("someone", role))
+    bar = client.get("/admin/").context["sidebar_navigation"]
+    titles = [str(group.get("title", "")) for group in bar]
+    assert "Sell" in titles
+    assert not {"System", "Scheduler tables"} & set(titles)
+    for group in bar:
+        for item in group["items"]:
+            assert client.get(item["link"]).status_code == 200, item
+
+
+def test_every_page_of_ours_has_a_place():
+    from django.contrib import admin
+
+    from core.admin.navigation import TITLES
+
+    ours = ("core", "contacts", "opportunities", "lead_management", "tasks")
+    without = [
+        model.__name__
+        for model, page in admin.site._registry.items()
+        if model._meta.app_label in ours and getattr(getattr(page, "menu", None), "group", "") not in TITLES
+    ]
+    assert without == []
