@@ -12,12 +12,14 @@ from core.notifications.reminders import remind
 from core.notifications.watching import watch
 from core.transfer import computed_columns
 from core.transfer.headers import alias_files_for_people, headers_of, load
+from core.transfer.import_rules import import_rules
 from lead_management import (
     automation,  # noqa: F401  (triggers and actions)
     digest,  # noqa: F401  (its sections register themselves)
 )
 from lead_management.api.views import LeadViewSet
 from lead_management.demo import add_leads
+from lead_management.imported import converted_when_it_was
 from lead_management.querysets import HOT
 from lead_management.timeline import CONVERSION
 
@@ -34,6 +36,7 @@ computed_columns.register("lead", "factors", reasons_in_words)
 demo_parts.register("lead_management", add_leads)
 demo_parts.register("lead_scores", add_scores)
 headers_of.register("lead", load(*alias_files_for_people(), Path(__file__).with_name("headers.toml")))
+import_rules.register("lead", (converted_when_it_was,))
 routes.register("leads", LeadViewSet)
 
 opt_out.register("lead")

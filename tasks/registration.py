@@ -9,6 +9,7 @@ from core.entities.relation_transfer import relation_movers
 from core.notifications.reminders import remind
 from core.notifications.watching import watch
 from core.transfer.headers import alias_files_for_records, headers_of, load
+from core.transfer.import_rules import import_rules
 from tasks import (
     automation,  # noqa: F401  (triggers and actions)
     digest,  # noqa: F401  (its sections register themselves)
@@ -17,6 +18,7 @@ from tasks.api.calendar import CalendarViewSet
 from tasks.api.views import TaskViewSet
 from tasks.demo import add_tasks
 from tasks.demo_automation import add_workflows
+from tasks.imported import completed_when_it_was
 from tasks.operations import move_tasks
 from tasks.timeline import TASKS
 
@@ -30,5 +32,6 @@ watch("task", "status")
 demo_parts.register("tasks", add_tasks)
 demo_parts.register("workflows", add_workflows)
 headers_of.register("task", load(*alias_files_for_records(), Path(__file__).with_name("headers.toml")))
+import_rules.register("task", (completed_when_it_was,))
 routes.register("tasks", TaskViewSet)
 routes.register("calendar", CalendarViewSet)

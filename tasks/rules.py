@@ -114,10 +114,10 @@ def series_goes_on(values: Values, before: Before) -> None:
 
 
 def completed_once(values: Values, before: Before) -> None:
-    """`completed_at` follows the status."""
+    """`completed_at` follows the status; an import says when that was."""
     status = values.get("status")
     if status is None or (before and status == before["status"]):
         return
     # One moment for all that are completed together, so that they are written together.
     now = current_audit_context().cache.setdefault("completed_at", timezone.now())
-    values["completed_at"] = now if status == TaskStatus.COMPLETED else None
+    values["completed_at"] = values.get("completed_at", now) if status == TaskStatus.COMPLETED else None

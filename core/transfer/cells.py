@@ -43,7 +43,7 @@ class Escaped(_Repeated):
 
 _EMPTY = "CASE WHEN %(expressions)s = '{}' THEN ''"
 _JSON = (
-    " WHEN array_to_string(%(expressions)s, '') ~ '[][;,|\n\"]' OR '' = ANY(%(expressions)s)"
+    " WHEN array_to_string(%(expressions)s, '') ~ '[][;,|\n\"]|:::' OR '' = ANY(%(expressions)s)"
     " THEN to_json(%(expressions)s)::text"
 )
 _JOINED = "array_to_string(%(expressions)s, ';')"

@@ -210,5 +210,7 @@ def _items(text: str) -> list[str]:
     if text.lstrip().startswith('"') and '",' in text:
         # Quoted inside the cell, as by Mailchimp: "vip","new".
         return [item for item in map(trimmed, next(csv.reader([text], skipinitialspace=True), [])) if item]
+    if ":::" in text:
+        text = text.replace(";", ",").replace(":::", ";")
     separator = ";" if ";" in text else "\n" if "\n" in text.strip() else "|" if "|" in text else ","
     return [item for item in (trimmed(part) for part in text.split(separator)) if item]

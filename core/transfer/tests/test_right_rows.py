@@ -365,6 +365,22 @@ def test_a_deal_that_ended_is_in_a_stage_of_its_kind(load, status, stage, stored
     assert (deal.stage, deal.actual_close_date) == (stored, closed_on)
 
 
+def test_what_was_over_elsewhere_was_over_when_its_file_says(load):
+    head = "Lead ID,Last Name,Lead Status,Converted Date"
+    leads = f"{head}\nL1,A,Closed - Converted,2024-03-15\nL2,B,New,2024-03-15\n"
+    head = "Activity ID,Subject,Status,Completed Date"
+    tasks = f"{head}\nT1,Call,Completed,2024-01-05\nT2,Mail,Not Started,2024-01-05\n"
+    for expected in ("created", "unchanged"):
+        assert load(leads, duplicates="update")[0][expected] == 2
+        assert load(tasks, "task", duplicates="update")[0][expected] == 2
+    converted, new = Lead.objects.order_by("last_name")
+    assert (converted.converted_at.date(), new.converted_at) == (date(2024, 3, 15), None)
+    done, pending = Task.objects.order_by("title")
+    assert (done.completed_at.date(), pending.completed_at) == (date(2024, 1, 5), None)
+    load("Last Name,Lead Status,Converted Date\nC,Converted,2999-01-01\n")
+    assert Lead.objects.get(last_name="C").converted_at <= timezone.now()
+
+
 def test_what_an_own_export_says_of_the_status_is_what_its_stage_says(load):
     load("external_id,name,stage\nx1,Big,closed_won\n", "opportunity")
     pk = Opportunity.objects.get().pk
@@ -373,9 +389,9 @@ def test_what_an_own_export_says_of_the_status_is_what_its_stage_says(load):
 
 
 def test_tags_that_are_quoted_inside_their_cell_are_tags(load):
-    load('last_name,tags\nA,"""vip"",""new one"""\nB,a;b\n')
+    load('last_name,tags\nA,"""vip"",""new one"""\nB,* myContacts ::: Friends\n')
     tags = Lead.objects.order_by("last_name").values_list("tags", flat=True)
-    assert list(tags) == [["vip", "new one"], ["a", "b"]]
+    assert list(tags) == [["vip", "new one"], ["* myContacts", "Friends"]]
 
 
 @pytest.mark.parametrize(("mark", "amount"), [(";", "1000.00"), (",", "1.00")])

@@ -183,6 +183,7 @@ def test_amounts_are_exported_as_numbers_and_not_disarmed(admin):
         (["'", "=1"], "';=1"),
         (["\uff20x"], "'\uff20x"),
         (["=a;b", "c"], '["=a;b","c"]'),
+        (["a:::b"], '["a:::b"]'),
     ],
 )
 def test_a_list_is_disarmed_by_its_first_item(admin, admin_user, tags, cell):
