@@ -4,12 +4,13 @@ Plain scikit-learn with its usual preparation, as someone would write it in an a
 """
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from core.lead_scoring.features import Frame, Kind
-from core.lead_scoring.inputs import encode_all, learn_inputs
+from core.lead_scoring.inputs import MAX_BINS, encode_all, learn_inputs
 from core.lead_scoring.linear import fit_naive_bayes
 from core.lead_scoring.model import rules_only
 from core.lead_scoring.rules import RuleSet
@@ -19,6 +20,9 @@ from core.lead_scoring.training import rule_calibration, training_of
 # (past, outcomes of the past, future) → probabilities of the future.
 Baseline = Callable[[Frame, np.ndarray, Frame], np.ndarray]
 SEED = 7
+FEW_BINS = 8
+# Levels of a category that scikit-learn's booster takes.
+NATIVE_LEVELS = 254
 
 
 def class_prior(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
@@ -37,7 +41,16 @@ def ruled(rules: RuleSet) -> Baseline:
 
 def odoo_bayes(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
     """Odoo's naive Bayes over the fields cut into bins."""
-    inputs, _ = learn_inputs(past)
+    return _odoo_bayes(past, won, future, MAX_BINS)
+
+
+def odoo_bayes_coarse(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    """The same with numbers cut into eight bins, of which each is better known."""
+    return _odoo_bayes(past, won, future, FEW_BINS)
+
+
+def _odoo_bayes(past: Frame, won: np.ndarray, future: Frame, bins: int) -> np.ndarray:
+    inputs, _ = learn_inputs(past, bins)
     tables = fit_naive_bayes(inputs, encode_all(inputs, past), won, np.ones(len(won)))
     return sigmoid(tables.logits(encode_all(inputs, future)))
 
@@ -70,6 +83,63 @@ def plain_boosting(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
 
     booster = HistGradientBoostingClassifier(random_state=SEED)
     return _fit_and_predict(_with_codes(past, booster, impute=False), past, won, future)
+
+
+def native_boosting(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    """Histogram boosting that splits categories by subsets of their levels."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.ensemble import HistGradientBoostingClassifier  # heavy, evaluation only
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+
+    numbers, texts = plain_columns(past)
+    encoder = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=NATIVE_LEVELS
+    )
+    prepared = make_column_transformer(("passthrough", numbers), (encoder, texts))
+    categories = [len(numbers) + i for i in range(len(texts))]
+    booster = HistGradientBoostingClassifier(categorical_features=categories, random_state=SEED)
+    return _fit_and_predict(make_pipeline(prepared, booster), past, won, future)
+
+
+def lightgbm(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    """LightGBM with its defaults and native categories, where it is installed."""
+    from lightgbm import LGBMClassifier  # type: ignore[import-not-found]  # optional, evaluation only
+
+    known, later = _with_categories(past, future)
+    model = LGBMClassifier(verbose=-1, n_jobs=1, random_state=SEED).fit(known, won)
+    return np.asarray(model.predict_proba(later))[:, 1]
+
+
+def catboost(past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
+    """CatBoost with its defaults and native categories, where it is installed."""
+    from catboost import CatBoostClassifier  # type: ignore[import-not-found]  # optional, evaluation only
+
+    numbers, texts = plain_columns(past)
+    columns = [*numbers, *texts]
+    model = CatBoostClassifier(
+        verbose=0, thread_count=1, random_seed=SEED, cat_features=texts, allow_writing_files=False
+    )
+    model.fit(plain_table(past)[columns], won)
+    return np.asarray(model.predict_proba(plain_table(future)[columns]))[:, 1]
+
+
+def installed() -> dict[str, Baseline]:
+    """Boosters of other packages, as far as they are installed."""
+    optional = {"LightGBM": ("lightgbm", lightgbm), "CatBoost": ("catboost", catboost)}
+    return {name: model for name, (package, model) in optional.items() if find_spec(package)}
+
+
+def _with_categories(past: Frame, future: Frame) -> tuple[Any, Any]:
+    """Both tables with their texts as categories of the past; what is new later is missing."""
+    import pandas as pd
+
+    numbers, texts = plain_columns(past)
+    known, later = (plain_table(frame)[[*numbers, *texts]] for frame in (past, future))
+    for name in texts:
+        levels = pd.CategoricalDtype(sorted(set(known[name])))
+        known[name], later[name] = known[name].astype(levels), later[name].astype(levels)
+    return known, later
 
 
 def _with_codes(past: Frame, model: Any, *, impute: bool) -> Any:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from core.lead_scoring import baselines
 from core.lead_scoring.features import Frame
 from core.lead_scoring.inputs import learn_inputs
-from core.lead_scoring.metrics import all_metrics, ece_by_chance
+from core.lead_scoring.metrics import all_metrics, ece_by_chance, reliability
 from core.lead_scoring.rules import RuleSet
 from core.lead_scoring.scorer import Scorer
 from core.lead_scoring.training import train
@@ -23,6 +24,8 @@ class Evaluation:
     """Metrics by model, one dict a block; `dropped` features of the pipeline by block, with why."""
 
     blocks: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    # By model, (outcomes, probabilities) of each block.
+    predictions: dict[str, list[tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
     dropped: list[dict[str, str]] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
     # Of each block: the share won in it and in as many leads just before it.
@@ -35,10 +38,22 @@ class Evaluation:
 
     def medians(self) -> dict[str, dict[str, float]]:
         """Each model's median over the blocks, by metric."""
+        return self._over_blocks(np.median)
+
+    def means(self) -> dict[str, dict[str, float]]:
+        """Each model's mean over the blocks, by metric."""
+        return self._over_blocks(np.mean)
+
+    def _over_blocks(self, average: Callable[..., Any]) -> dict[str, dict[str, float]]:
         return {
-            name: {metric: float(np.median([block[metric] for block in found])) for metric in METRICS}
+            name: {metric: float(average([block[metric] for block in found])) for metric in METRICS}
             for name, found in self.blocks.items()
         }
+
+    def reliability(self, name: str) -> list[dict[str, float]]:
+        """The calibration curve of a model over all blocks together."""
+        outcomes, probabilities = zip(*self.predictions[name], strict=True)
+        return reliability(np.concatenate(outcomes), np.concatenate(probabilities))
 
 
 def future_blocks(n: int, blocks: int = BLOCKS) -> Iterator[tuple[int, int]]:
@@ -53,9 +68,12 @@ def models(rules: RuleSet) -> dict[str, baselines.Baseline]:
         "class prior": baselines.class_prior,
         "rules": baselines.ruled(rules),
         "Odoo naive Bayes": baselines.odoo_bayes,
+        "Odoo naive Bayes, 8 bins": baselines.odoo_bayes_coarse,
         "logistic regression": baselines.logistic_regression,
         "random forest": baselines.random_forest,
         "plain boosting": baselines.plain_boosting,
+        "boosting, native categories": baselines.native_boosting,
+        **baselines.installed(),
     }
 
 
@@ -97,6 +115,7 @@ def _or_prior(predict: baselines.Baseline, past: Frame, won: np.ndarray, future:
 
 
 def _note(found: Evaluation, name: str, won: np.ndarray, probability: np.ndarray) -> None:
+    found.predictions.setdefault(name, []).append((won, probability))
     found.blocks.setdefault(name, []).append(
         all_metrics(won, probability) | {"ece_by_chance": ece_by_chance(probability)}
     )

@@ -112,20 +112,21 @@ def input_from_json(raw: dict[str, Any]) -> Input:
     )
 
 
-def learn_inputs(frame: Frame) -> tuple[list[Input], dict[str, str]]:
-    """The inputs of a training frame, and why features without any have none."""
+def learn_inputs(frame: Frame, bins: int = MAX_BINS) -> tuple[list[Input], dict[str, str]]:
+    """The inputs of a training frame, numbers cut into `bins`, and why features without any have none."""
     inputs: list[Input] = []
     dropped: dict[str, str] = {}
     for spec in frame.specs:
-        found, reason = _learn(spec, frame.columns[spec.key])
+        found, reason = _learn(spec, frame.columns[spec.key], bins)
         inputs.extend(found)
         if reason:
             dropped[spec.key] = reason
     return inputs, dropped
 
 
-def _learn(spec: FeatureSpec, values: np.ndarray) -> tuple[list[Input], str]:
-    found, reason = _LEARN[spec.kind](spec, values)
+def _learn(spec: FeatureSpec, values: np.ndarray, bins: int) -> tuple[list[Input], str]:
+    is_number = spec.kind in (Kind.NUMBER, Kind.DATE)
+    found, reason = _number(spec, values, bins) if is_number else _LEARN[spec.kind](spec, values)
     kept = [one for one in found if _varies(one, values)]
     return kept, reason or ("" if kept else "the same for every lead")
 
@@ -135,11 +136,11 @@ def _varies(one: Input, values: np.ndarray) -> bool:
     return bool(len(codes)) and bool((codes != codes[0]).any())
 
 
-def _number(spec: FeatureSpec, values: np.ndarray) -> tuple[list[Input], str]:
+def _number(spec: FeatureSpec, values: np.ndarray, bins: int) -> tuple[list[Input], str]:
     known = values[~np.isnan(values)]
     if not len(known):
         return [], "never filled"
-    return [Input(spec.key, spec.label, spec.kind, edges=tuple(cut(known)))], ""
+    return [Input(spec.key, spec.label, spec.kind, edges=tuple(cut(known, bins)))], ""
 
 
 def cut(known: np.ndarray, bins: int = MAX_BINS) -> list[float]:
@@ -182,8 +183,6 @@ def _multi(spec: FeatureSpec, values: np.ndarray) -> tuple[list[Input], str]:
 
 
 _LEARN = {
-    Kind.NUMBER: _number,
-    Kind.DATE: _number,
     Kind.BOOLEAN: _boolean,
     Kind.CATEGORY: _category,
     Kind.MULTI: _multi,

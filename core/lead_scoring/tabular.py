@@ -5,7 +5,8 @@ Only the evaluation command and its tests use this; pandas is imported inside.
 
 import codecs
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,22 @@ _NUMBER_NOISE = re.compile(r"[,\s$€£¥%]")
 _SHORT_DATE = re.compile(r"(\d{1,2})([./-])\d{1,2}[./-]\d{2,4}\b")
 _YEAR_FIRST = r"\d{4}\D"
 _LIST = re.compile(r"\s*[;|]\s*")
+# Pairs of numbers of which 1 is won.
+CLEAR_NUMBERS = ({"0", "1"}, {"-1", "1"})
 ROW_ORDER = ("", "row", "rows", "index")
 
 
 class TableError(ValueError):
     """The table cannot be evaluated; the message says why."""
+
+
+class UnclearOutcomeError(TableError):
+    """Which outcome means won is not clear: somebody has to say it. `values` are the outcomes there are."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self.values = sorted(counts)
+        shown = ", ".join(f"{value!r} ({counts[value]} rows)" for value in self.values[:10])
+        super().__init__(f"which outcome means won is not clear; say it with --won. There are: {shown}")
 
 
 @dataclass(frozen=True)
@@ -38,8 +50,13 @@ class LabelledTable:
     notes: list[str] = field(default_factory=list)
 
 
-def read_table(path: Path, outcome: str, time: str, exclude: Sequence[str] = ()) -> LabelledTable:
-    """A CSV file as a labelled table. Raises TableError."""
+def read_table(
+    path: Path, outcome: str, time: str, exclude: Sequence[str] = (), won: Sequence[str] = ()
+) -> LabelledTable:
+    """A CSV file as a labelled table; `won` are the outcomes that mean won, where their words do not say it.
+
+    Raises TableError, UnclearOutcomeError where `won` is needed.
+    """
     import pandas as pd  # heavy; web processes never evaluate
 
     content = path.read_bytes()
@@ -59,7 +76,7 @@ def read_table(path: Path, outcome: str, time: str, exclude: Sequence[str] = ())
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
         raise TableError(f"cannot be read as CSV: {error}") from error
-    return label_table(data, outcome, time, exclude)
+    return label_table(data, outcome, time, exclude, won)
 
 
 def _encoding(content: bytes) -> str:
@@ -84,7 +101,9 @@ def _separator(header: str) -> str:
     return max(",;\t|", key=header.count)
 
 
-def label_table(data: Any, outcome: str, time: str, exclude: Sequence[str] = ()) -> LabelledTable:
+def label_table(
+    data: Any, outcome: str, time: str, exclude: Sequence[str] = (), won: Sequence[str] = ()
+) -> LabelledTable:
     """A DataFrame of texts as a labelled table. Raises TableError for unknown columns or outcomes."""
     data = data.rename(columns=lambda name: str(name).strip())
     data = data.loc[:, ~data.columns.duplicated()].reset_index(drop=True)
@@ -95,7 +114,7 @@ def label_table(data: Any, outcome: str, time: str, exclude: Sequence[str] = ())
     if unknown:
         raise TableError(f"no column {', '.join(map(repr, unknown))}; there are: {', '.join(data.columns)}")
     notes: list[str] = []
-    won, labelled = outcomes_of(texts(data[outcome]), notes)
+    outcomes, labelled = outcomes_of(texts(data[outcome]), notes, won)
     moments, is_date = (
         moments_of(texts(data[time]), notes) if time in data else (np.arange(len(data)) * 1.0, False)
     )
@@ -105,7 +124,7 @@ def label_table(data: Any, outcome: str, time: str, exclude: Sequence[str] = ())
     rows = rows[np.argsort(moments[rows], kind="stable")]
     data = data.drop(columns=[outcome, *([time] if time in data else []), *exclude]).iloc[rows]
     frame = _frame(data, moments[rows] if is_date else None, notes)
-    return LabelledTable(frame, won[rows], notes)
+    return LabelledTable(frame, outcomes[rows], notes)
 
 
 def texts(column: Any) -> list[str | None]:
@@ -114,19 +133,20 @@ def texts(column: Any) -> list[str | None]:
     return [None if value.casefold() in BLANKS else value for value in values]
 
 
-def outcomes_of(values: list[str | None], notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(1.0 for won, which rows have an outcome at all)."""
+def outcomes_of(
+    values: list[str | None], notes: list[str], won: Sequence[str] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """(1.0 for won, which rows have an outcome at all). `won` are the outcomes that mean won, any other is
+    lost then; without it their words say it.
+
+    Raises UnclearOutcomeError where they do not: nothing is concluded from how often an outcome occurs.
+    """
     lowered = [level(value) for value in values]
-    known = {value: _plain(value) for value in lowered if value is not None}
-    good = {value for value, plain in known.items() if plain in POSITIVE}
-    bad = {value for value, plain in known.items() if plain in NEGATIVE}
-    if len(known) == 2 and len(good) != 1:
-        good = _better_of_two(lowered, known, bad)
-        bad = set(known) - good
-    if len(known) == 2:
-        bad = set(known) - good
-    if not good or not bad:
-        raise TableError(f"the outcome column has no two sides; it holds: {', '.join(sorted(known)[:10])}")
+    counts = Counter(value for value in lowered if value is not None)
+    if len(counts) < 2:
+        known = ", ".join(sorted(counts)) or "nothing"
+        raise TableError(f"the outcome column has no two sides; it holds: {known}")
+    good, bad = _sides_named(counts, won) if won else _sides_by_words(counts)
     left_out = sum(value not in good and value not in bad for value in lowered)
     if left_out:
         notes.append(f"{left_out} rows without an outcome were left out")
@@ -135,21 +155,39 @@ def outcomes_of(values: list[str | None], notes: list[str]) -> tuple[np.ndarray,
     return np.array([float(value in good) for value in lowered]), labelled
 
 
+def _sides_named(counts: Mapping[str, int], won: Sequence[str]) -> tuple[set[str], set[str]]:
+    good = {level(value) or "" for value in won}
+    unknown = sorted(good - set(counts))
+    if unknown:
+        known = ", ".join(sorted(counts)[:10])
+        raise TableError(f"the outcome column has no {unknown[0]!r}; it holds: {known}")
+    if good == set(counts):
+        raise TableError("every outcome there is means won: nothing is left to be lost")
+    return good, set(counts) - good
+
+
+def _sides_by_words(counts: Mapping[str, int]) -> tuple[set[str], set[str]]:
+    """Outcomes whose words mean won, and lost. Of two a word on one side says what the other is; of numbers
+    only 0 or -1 and 1 are clear."""
+    plain = {value: _plain(value) for value in counts}
+    numbers = {word for word in plain.values() if word.lstrip("-").replace(".", "", 1).isdigit()}
+    if len(numbers) == len(counts) and numbers not in CLEAR_NUMBERS:
+        raise UnclearOutcomeError(counts)
+    good = {value for value, word in plain.items() if word in POSITIVE}
+    bad = {value for value, word in plain.items() if word in NEGATIVE}
+    if len(counts) == 2 and len(good) + len(bad) == 1:
+        good, bad = (good, set(counts) - good) if good else (set(counts) - bad, bad)
+    if not good or not bad:
+        raise UnclearOutcomeError(counts)
+    return good, bad
+
+
 def _plain(value: str) -> str:
     try:
         number = float(value)
     except ValueError:
         return re.sub(r"[\s_-]+", " ", value)
     return str(int(number)) if number.is_integer() else value
-
-
-def _better_of_two(values: list[str | None], known: dict[str, str], bad: set[str]) -> set[str]:
-    if len(bad) == 1:
-        return set(known) - bad
-    try:
-        return {max(known, key=float)}
-    except ValueError:
-        return {min(sorted(known), key=values.count)}
 
 
 def moments_of(values: list[str | None], notes: list[str]) -> tuple[np.ndarray, bool]:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
+from core.lead_scoring import baselines
 from core.lead_scoring.features import Kind
-from core.lead_scoring.tabular import TableError, read_table
+from core.lead_scoring.tabular import TableError, UnclearOutcomeError, read_table
 
 
 @pytest.fixture
@@ -130,12 +131,37 @@ def test_the_two_sides_of_an_outcome_are_known_by_their_words(table, won, lost):
     assert read_table(table(["t", "y"], rows), "y", "t").won.tolist() == [float(i % 3 > 0) for i in range(60)]
 
 
-def test_of_two_strange_words_the_rarer_is_won_and_of_three_none(table):
-    rows = [[i, "beta" if i % 3 else "alpha"] for i in range(60)]
-    found = read_table(table(["t", "y"], rows), "y", "t")
-    assert "won is alpha, lost is beta" in found.notes
-    with pytest.raises(TableError, match="no two sides; it holds: blue, green, red"):
-        read_table(table(["t", "y"], [[i, ["red", "green", "blue"][i % 3]] for i in range(60)]), "y", "t")
+@pytest.mark.parametrize(
+    "values", [("alpha", "beta"), ("1", "2"), ("0", "1", "2"), ("won", "sold"), ("red", "green", "blue")]
+)
+def test_which_of_unclear_outcomes_means_won_is_asked_and_never_concluded(table, values):
+    path = table(["t", "y"], [[i, values[min(i % 5, len(values) - 1)]] for i in range(60)])
+    with pytest.raises(UnclearOutcomeError, match=r"say it with --won. There are: .*\(\d+ rows\)") as caught:
+        read_table(path, "y", "t")
+    assert caught.value.values == sorted(values)
+    for wanted in values:
+        found = read_table(path, "y", "t", won=[wanted.upper()])
+        assert found.won.tolist() == [float(values[min(i % 5, len(values) - 1)] == wanted) for i in range(60)]
+
+
+def test_what_means_won_must_be_there_and_leave_something_lost(table):
+    path = table(["t", "y"], [[i, "beta" if i % 3 else "alpha"] for i in range(60)])
+    with pytest.raises(TableError, match="the outcome column has no 'gamma'; it holds: alpha, beta"):
+        read_table(path, "y", "t", won=["gamma"])
+    with pytest.raises(TableError, match="nothing is left to be lost"):
+        read_table(path, "y", "t", won=["alpha", "beta"])
+
+
+def test_the_command_asks_at_a_terminal_and_elsewhere_ends_with_the_question(table, monkeypatch):
+    path = table(["t", "y", "x"], [[i, "beta" if i % 3 else "alpha", i % 7] for i in range(120)])
+    with pytest.raises(CommandError, match="which outcome means won is not clear; say it with --won"):
+        call_command("evaluate_lead_scoring", str(path), "--outcome=y", "--time=t")
+    asked = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or "gamma")
+    with pytest.raises(CommandError, match="has no 'gamma'"):
+        call_command("evaluate_lead_scoring", str(path), "--outcome=y", "--time=t")
+    assert asked == ["Which outcome means won? alpha, beta: "]
 
 
 LINES = [f"{i},{'yes' if i % 3 else 'no'},{i % 7}" for i in range(1, 61)]
@@ -194,6 +220,7 @@ def cells(i, won):
     }
 
 
+@pytest.mark.timeout(600)  # ten models, five times
 @pytest.mark.parametrize("kind", ["constant", "identifiers", "infinities", "leak", "missing"])
 @pytest.mark.parametrize("wins", ["everywhere", "early", "late"])
 def test_tables_that_show_little_are_evaluated_all_the_same(table, kind, wins):
@@ -227,21 +254,35 @@ def messy_rows(n):
         ]
 
 
+MODELS = [
+    "this pipeline", "class prior", "rules", "logistic regression", "random forest", "plain boosting",
+    "boosting, native categories", "Odoo naive Bayes", "Odoo naive Bayes, 8 bins",
+    *baselines.installed(),
+]  # fmt: skip
 HEADER = ["created", "status", "strength", "source", "name", "same", "empty", "note", "contract"]
 
 
-def test_the_command_compares_the_pipeline_with_the_others_on_a_messy_table(table):
+@pytest.mark.timeout(600)  # ten models, five times
+def test_the_command_compares_the_pipeline_with_the_others_on_a_messy_table(table, tmp_path):
     out, err = io.StringIO(), io.StringIO()
-    path = table(HEADER, messy_rows(900))
-    call_command("evaluate_lead_scoring", str(path), outcome="status", time="created", stdout=out, stderr=err)
-    printed = out.getvalue()
-    for name in ("this pipeline", "class prior", "rules", "logistic regression", "Odoo naive Bayes"):
-        assert f"| {name} |" in printed
+    path, report = table(HEADER, messy_rows(400)), tmp_path / "report.html"
+    call_command(
+        "evaluate_lead_scoring", str(path), "--outcome=status", "--time=created", f"--report={report}",
+        stdout=out, stderr=err,
+    )  # fmt: skip
+    printed, drawn = out.getvalue(), report.read_text()
+    for name in MODELS:
+        assert printed.count(f"| {name} |") == 2, "its medians, and its losses block by block"
+        assert f"<td>{name}</td>" in drawn
+    assert "| log loss | 1 | 2 | 3 | 4 | 5 | median | mean |" in printed
+    assert drawn.count("<svg") == len(MODELS), "the losses, and a curve of each model but the prior"
+    assert "http" not in drawn
     assert "left out: contract: whether it is filled alone predicts" in printed
     assert "left out: name: nearly every value is different" in printed
     assert "left out: same: the same for every lead" in printed
 
 
+@pytest.mark.timeout(600)  # ten models, five times
 def test_the_pipeline_is_near_the_best_on_a_simple_table(table):
     out = io.StringIO()
     path = table(HEADER[:4], [row[:4] for row in messy_rows(3_000)])
