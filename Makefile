@@ -26,6 +26,7 @@ test: $(DEV_STAMP)
 	$(PY) -m pytest -n $(WORKERS) --maxschedchunk 8 $(ARGS)
 
 lint: $(DEV_STAMP)
+	@if [ -n "$$(command -v npm)" ] && [ ! -d clients/node_modules ]; then npm ci --prefix clients; fi
 	$(PY) -m backend.development.lint
 
 mutants: $(DEV_STAMP)

@@ -18,6 +18,8 @@ from backend.env import BASE_DIR
 from backend.local_apps import LOCAL_APPS
 
 SCHEMA = Path("docs/openapi.yaml")
+# Linters of the document, by `npm ci --prefix clients`; CI has them, a machine without Node does without.
+NODE_TOOLS = BASE_DIR / "clients" / "node_modules" / ".bin"
 PARALLEL = 2
 SHOWN_LINES = 80
 NOBODY_LISTENS = "127.0.0.1:1"
@@ -96,7 +98,21 @@ def checks(data: str) -> list[Check]:
         found.append(
             Check(f"API schema ({SCHEMA})", [*python, "backend.development.lint", "schema"], offline(data))
         )
+        found += document_linters()
     return found
+
+
+def document_linters() -> list[Check]:
+    """Redocly and Spectral over the API document, where they are installed or must be."""
+    if not (NODE_TOOLS.is_dir() or os.environ.get("CI")):
+        return []
+    quiet = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
+    redocly = [str(NODE_TOOLS / "redocly"), "lint", str(SCHEMA), "--config=clients/redocly.yaml"]
+    spectral = [str(NODE_TOOLS / "spectral"), "lint", str(SCHEMA), "-r", "clients/spectral.yaml"]
+    return [
+        Check("API document (redocly)", redocly, quiet),
+        Check("API document (spectral)", [*spectral, "--fail-severity=warn"]),
+    ]
 
 
 def packages() -> list[str]:
@@ -173,6 +189,8 @@ def main(arguments: list[str]) -> int:
         code = report(checks(data))
     if not (BASE_DIR / SCHEMA).exists():
         _say(f"skipped API schema: {SCHEMA} is not there yet (`make schema` writes it)")
+    elif not document_linters():
+        _say("skipped redocly and spectral: they come by `npm ci --prefix clients`, which needs Node")
     return code
 
 

@@ -2,6 +2,40 @@
 
 from backend.settings.environment import env
 
+# Tag → what its operations are about, in the order in which documentation shows them.
+API_TAGS = {
+    "leads": "People and companies that may buy: qualified, scored, and converted once.",
+    "contacts": "The people one talks to.",
+    "companies": "Whom one sells to.",
+    "opportunities": "Deals on their way through a pipeline; board and forecast.",
+    "tasks": "What has to be done: calls, meetings, series of them.",
+    "activities": "Calls, mails, meetings and notes, attached to a record.",
+    "comments": "Comments on a record, and who is mentioned in them.",
+    "tags": "The tags in use; renaming, merging and removing them on all records at once.",
+    "custom_fields": "Fields that an installation adds to its records.",
+    "saved_views": "Filters of a list, kept under a name and shared.",
+    "pipelines": "Pipelines of opportunities, with their stages.",
+    "stages": "Stages of a pipeline, their order, probability and outcome.",
+    "changes": "The feed of every change of every record one sees: incremental load for other systems.",
+    "import": "Uploading a file of records; looking at it first; templates.",
+    "imports": "Imports that ran or are running: progress, faults, undoing.",
+    "import_mappings": "Which column of a file is which field, kept under a name.",
+    "export": "A list as a file, at once.",
+    "exports": "Lists as files, made in the background and downloaded later.",
+    "workflows": "Automation: triggers, conditions and actions, their versions and tests.",
+    "executions": "Runs of workflows, step by step; retrying and cancelling them.",
+    "email_templates": "Templates of mails that workflows send.",
+    "hooks": "Addresses at which other systems start workflows.",
+    "webhooks": "Subscriptions: signed messages to other systems about what happens here.",
+    "webhook_deliveries": "The log of messages to subscribers.",
+    "notifications": "What one is told, by which channel, and what one wants to be told.",
+    "scoring": "Scores of leads: rules, models, reasons.",
+    "calendar": "The feed of one's tasks for calendar programs.",
+    "users": "Users, their roles, invitations and handing over what is theirs.",
+    "teams": "Teams, above and below each other; managers see what is below them.",
+    "auth": "Signing in, sessions, API keys, passwords, the second factor.",
+    "index": "Which lists there are.",
+}
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "core.api.schema.CrmSchema",
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -25,6 +59,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Leads, contacts, companies, opportunities, tasks; automation, scoring, import, export."
     "\n\nTo try it here: `POST /api/auth/login/`, then Authorize with the `access` token of the answer.",
     "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "CONTACT": {"name": "The maintainers"},
+    "SERVERS": [{"url": "/", "description": "The installation that this document comes from."}],
+    "TAGS": [{"name": name, "description": about} for name, about in API_TAGS.items()],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
@@ -34,7 +73,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "PREPROCESSING_HOOKS": ["core.api.schema.hooks.without_second_spellings"],
-    "POSTPROCESSING_HOOKS": ["core.api.schema.hooks.add_problems"],
+    "POSTPROCESSING_HOOKS": ["core.api.schema.hooks.add_problems", "core.api.schema.hooks.drop_unused"],
 }
 RATE_LIMIT_ENABLED = env.flag("RATE_LIMIT_ENABLED", True)
 DEFAULT_RATE_LIMIT = env.rate("DEFAULT_RATE_LIMIT", "1200/minute")

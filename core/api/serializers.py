@@ -36,6 +36,14 @@ class CountsField(serializers.DictField):
     child = serializers.IntegerField()
 
 
+class FieldWarningSerializer(serializers.Serializer):
+    """What was taken and is doubtful."""
+
+    field = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
 class EntityListSerializer(serializers.ListSerializer):
     """Records by their ids (or as instances), all of them read by one statement."""
 
@@ -56,6 +64,9 @@ class EntitySerializer(serializers.Serializer):
     """
 
     refuses_unknown = True
+    # An answer holds all fields but these, which stand in answers to writes where there is something to say.
+    answers_whole = True
+    optional_in_answers = ANSWERED
 
     class Meta:
         entity: Entity
@@ -85,6 +96,7 @@ class EntitySerializer(serializers.Serializer):
         made = {c.name: _field(c) for c in self.entity.columns if c.name not in self._declared_fields}
         if self.entity.duplicates:
             made["possible_duplicates"] = DuplicateSerializer(many=True, read_only=True, required=False)
+        made["warnings"] = FieldWarningSerializer(many=True, read_only=True, required=False)
         return made | super().get_fields()
 
     # ---- In ----

@@ -61,6 +61,91 @@ class OpportunityStatisticsSerializer(AmountsSerializer, StatisticsSerializer):
     by_stage = CountsField()
 
 
+class InCurrencySerializer(serializers.Serializer):
+    """Which currency the figures beside are in; others have theirs in `by_currency` alone."""
+
+    currency = serializers.CharField()
+    mixed_currencies = serializers.BooleanField()
+
+
+class BoardSumsSerializer(serializers.Serializer):
+    """What a stage holds in one currency."""
+
+    count = serializers.IntegerField()
+    total_value = Money(decimal_places=4)
+    total_weighted_value = Money(decimal_places=4)
+
+
+class BoardFiguresSerializer(InCurrencySerializer, BoardSumsSerializer):
+    by_currency = serializers.DictField(child=BoardSumsSerializer())
+
+
+class BoardColumnSerializer(BoardFiguresSerializer):
+    """A stage and its open deals."""
+
+    name = serializers.CharField()
+    position = serializers.IntegerField()
+    probability = serializers.IntegerField()
+    is_won = serializers.BooleanField()
+    is_lost = serializers.BooleanField()
+    average_age_days = serializers.FloatField(allow_null=True)
+
+
+class BoardPipelineSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class BoardSerializer(BoardFiguresSerializer):
+    """A pipeline by stage (its key), and the totals of what is open."""
+
+    pipeline = BoardPipelineSerializer()
+    by_stage = serializers.DictField(child=BoardColumnSerializer())
+
+
+class ForecastSumsSerializer(serializers.Serializer):
+    """What is expected; `commit` and `best_case` include what is won."""
+
+    won = Money(decimal_places=4)
+    commit = Money(decimal_places=4)
+    best_case = Money(decimal_places=4)
+    pipeline = Money(decimal_places=4)
+    weighted = Money(decimal_places=4)
+
+
+class ForecastOfCurrencySerializer(ForecastSumsSerializer):
+    count = serializers.IntegerField()
+
+
+class ForecastMonthSerializer(InCurrencySerializer, ForecastOfCurrencySerializer):
+    month = serializers.CharField(help_text="As 2030-01.")
+    by_currency = serializers.DictField(child=ForecastOfCurrencySerializer())
+
+
+class ForecastSerializer(InCurrencySerializer):
+    """What is expected by month, and in all of them together."""
+
+    months = ForecastMonthSerializer(many=True)
+    totals = ForecastSumsSerializer()
+    by_currency = serializers.DictField(child=ForecastOfCurrencySerializer())
+
+
+class StayInStageSerializer(serializers.Serializer):
+    """A deal's time in one stage; the present one is not left yet."""
+
+    stage = serializers.CharField()
+    entered_at = serializers.DateTimeField()
+    left_at = serializers.DateTimeField(allow_null=True)
+    days = serializers.FloatField(allow_null=True)
+    moved_by = serializers.IntegerField(allow_null=True)
+
+
+class StageHistorySerializer(serializers.Serializer):
+    """The stages a deal went through, oldest first."""
+
+    results = StayInStageSerializer(many=True)
+
+
 class StageSerializer(StrictSerializer):
     class Meta:
         model = Stage

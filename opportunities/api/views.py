@@ -12,62 +12,24 @@ from rest_framework.response import Response
 from core.activities.api.viewsets import RecordViewSet
 from core.api.parameters import date_param, int_param
 from core.api.resources import FORCE, ResourceViewSet
-from core.api.schema.parts import FLAG, ID, MOMENT, TEXT, array_of, nullable, object_of
 from opportunities import operations
 from opportunities.api.filters import OpportunityFilterSet
 from opportunities.api.serializers import (
+    BoardSerializer,
+    ForecastSerializer,
     OpportunitySerializer,
     OpportunityStatisticsSerializer,
     PipelineSerializer,
+    StageHistorySerializer,
     StageSerializer,
 )
 from opportunities.models import Opportunity, Pipeline, Stage
 
 FORECAST_MONTHS = 6
-COUNT = {"type": "integer"}
-MONEY = {"type": "string", "format": "decimal"}
-
-BOARD_SUMS = dict.fromkeys(operations.BOARD, MONEY)
-FORECAST_SUMS = dict.fromkeys(operations.FORECAST, MONEY)
-
-
-def by_currency(sums: dict[str, Any]) -> dict[str, Any]:
-    """Figures of one currency, and the same of each."""
-    each = object_of({"count": COUNT, **sums})
-    return {
-        "currency": TEXT,
-        "mixed_currencies": FLAG,
-        "by_currency": {"type": "object", "additionalProperties": each},
-    }
-
-
-COLUMN = object_of({"count": COUNT, **BOARD_SUMS, **by_currency(BOARD_SUMS)})
-BOARD = object_of(
-    {
-        "pipeline": object_of({"id": ID, "name": TEXT}),
-        "by_stage": {"type": "object", "additionalProperties": COLUMN},
-        "count": COUNT,
-        **BOARD_SUMS,
-        **by_currency(BOARD_SUMS),
-    }
-)
-MONTH = object_of({"month": TEXT, "count": COUNT, **FORECAST_SUMS, **by_currency(FORECAST_SUMS)})
-FORECAST = object_of(
-    {"months": array_of(MONTH), "totals": object_of(FORECAST_SUMS), **by_currency(FORECAST_SUMS)}
-)
 FORECAST_PARAMETERS = [
     OpenApiParameter("start", date, description="Begins with the month of this date; today without it."),
     OpenApiParameter("months", int, description=f"How many, 1 to 36; {FORECAST_MONTHS} without it."),
 ]
-STAY = object_of(
-    {
-        "stage": TEXT,
-        "entered_at": MOMENT,
-        "left_at": nullable(MOMENT),
-        "days": nullable({"type": "number"}),
-        "moved_by": nullable(ID),
-    }
-)
 
 
 class OpportunityViewSet(RecordViewSet):
@@ -80,7 +42,7 @@ class OpportunityViewSet(RecordViewSet):
     allowed_query_params = {**RecordViewSet.allowed_query_params, "pipeline": None, "forecast": None}
     unfiltered_params = {"forecast": ("start", "months")}
 
-    @extend_schema(responses={200: BOARD})
+    @extend_schema(responses=BoardSerializer)
     @action(methods=["get"], detail=False)
     def pipeline(self, request: Request) -> Response:
         """One pipeline (`pipeline=`, else the default) by stage; takes the filters of the list."""
@@ -88,7 +50,7 @@ class OpportunityViewSet(RecordViewSet):
         rows = self.filtered_rows()
         return Response(operations.pipeline_figures(rows, named))
 
-    @extend_schema(responses={200: FORECAST}, parameters=FORECAST_PARAMETERS)
+    @extend_schema(responses=ForecastSerializer, parameters=FORECAST_PARAMETERS)
     @action(methods=["get"], detail=False)
     def forecast(self, request: Request) -> Response:
         """What is expected by month: `start` (a date, default today) and `months` (1 to 36, default 6)."""
@@ -98,7 +60,7 @@ class OpportunityViewSet(RecordViewSet):
         rows = self.filtered_rows()
         return Response(operations.forecast_figures(rows, start, months))
 
-    @extend_schema(responses={200: object_of({"results": array_of(STAY)})})
+    @extend_schema(responses=StageHistorySerializer)
     @action(methods=["get"], detail=True)
     def stages(self, request: Request, pk: str) -> Response:
         """The stages this deal went through, with the time spent in each."""

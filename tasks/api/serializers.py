@@ -17,6 +17,12 @@ class TaskSerializer(EntitySerializer):
         entity = TASK
 
 
+class CompletedTaskSerializer(TaskSerializer):
+    """A task that was completed, and the one that follows it in its series."""
+
+    next_task = serializers.IntegerField(read_only=True, allow_null=True)
+
+
 class TaskStatisticsSerializer(StatisticsSerializer):
     """Totals of tasks; `completion_rate` is the share completed, 0 to 1, of those not cancelled."""
 
@@ -35,6 +41,7 @@ class CalendarFeedSerializer(serializers.ModelSerializer):
     """Whether there is a feed, and when it was read last."""
 
     enabled = serializers.BooleanField()
+    created_at = serializers.DateTimeField(read_only=True, allow_null=True)
 
     class Meta:
         model = CalendarFeed

@@ -13,7 +13,12 @@ from core.activities.api.viewsets import RecordViewSet
 from core.api import preconditions
 from core.api.bodies import body_of
 from tasks.api.filters import TaskFilterSet
-from tasks.api.serializers import CompletionSerializer, TaskSerializer, TaskStatisticsSerializer
+from tasks.api.serializers import (
+    CompletedTaskSerializer,
+    CompletionSerializer,
+    TaskSerializer,
+    TaskStatisticsSerializer,
+)
 from tasks.models import Task
 from tasks.operations import complete, update_following, update_occurrence
 
@@ -35,7 +40,7 @@ class TaskViewSet(RecordViewSet):
         "update_following": Permission.CHANGE,
     }
 
-    @extend_schema(request=CompletionSerializer, responses=TaskSerializer)
+    @extend_schema(request=CompletionSerializer, responses=CompletedTaskSerializer)
     @action(methods=["post"], detail=True)
     def complete(self, request: Request, pk: str) -> Response:
         """Mark done; of a recurring task the next one is made and named in `next_task`."""

@@ -101,6 +101,7 @@ class _OpenView(AuthView):
 
     permission_classes = [AllowAny]
     authentication_classes = []
+    checks_credentials = True
     writes_in_transaction = False
 
     def get_authenticate_header(self, request: Request) -> str:

@@ -5,12 +5,13 @@ from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.permissions import SAFE_METHODS, AllowAny
+from rest_framework.serializers import ModelSerializer
 
 from core.api.schema.hooks import problem_response
 from core.api.schema.lists import resource_parameters
-from core.api.schema.parts import ID, TEXT, parameter
+from core.api.schema.parts import ID, TEXT, nullable, object_of, parameter
 
-WRITING = ("400", "409", "415", "422")
+WRITING = ("400", "409", "413", "415", "422")
 IDEMPOTENCY_KEY = parameter(
     "Idempotency-Key", TEXT | {"maxLength": 255}, "A repetition is answered, not carried out.", where="header"
 )
@@ -58,6 +59,14 @@ class CrmSchema(AutoSchema):
         schema = super()._map_serializer(serializer, direction, bypass_extensions)
         if direction == "request" and getattr(serializer, "refuses_unknown", False):
             schema = schema | {"additionalProperties": False}
+        if direction == "response" and getattr(
+            serializer, "answers_whole", isinstance(serializer, ModelSerializer)
+        ):
+            schema = schema | {"properties": schema["properties"] | _empty_columns(serializer, schema)}
+            optional = getattr(serializer, "optional_in_answers", ())
+            schema = schema | {"required": [name for name in schema["properties"] if name not in optional]}
+        if direction == "response" and getattr(serializer, "null_in_answers", False):
+            schema = object_of({name: nullable(one) for name, one in schema["properties"].items()})
         return schema
 
     def get_operation_id(self) -> str:
@@ -78,7 +87,8 @@ class CrmSchema(AutoSchema):
     def _problems(self) -> list[str]:
         """Statuses that this operation may answer with beside its own."""
         found = ["400", "429"]
-        if not any(isinstance(p, AllowAny) for p in self.view.get_permissions()):
+        is_open = any(isinstance(p, AllowAny) for p in self.view.get_permissions())
+        if not is_open or getattr(self.view, "checks_credentials", False):
             found += ["401", "403"]
         if "{" in self.path:
             found.append("404")
@@ -113,3 +123,16 @@ class CrmSchema(AutoSchema):
     def _is_resource_list(self) -> bool:
         """Whether this is the list of a ResourceViewSet."""
         return getattr(self.view, "action", "") == "list" and hasattr(self.view, "filterset_fields")
+
+
+def _empty_columns(serializer: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    """Properties that are null where their column is, though no client may send null."""
+    if not isinstance(serializer, ModelSerializer):
+        return {}
+    model: Any = serializer.Meta.model
+    empty = {column.name for column in model._meta.concrete_fields if column.null}
+    return {
+        name: nullable(schema["properties"][name])
+        for name, field in serializer.fields.items()
+        if field.source in empty and not field.allow_null and name in schema["properties"]
+    }

@@ -15,6 +15,7 @@ from core.api.schema.parts import (
     MOMENT,
     TEXT,
     Schema,
+    answer_of,
     nullable,
     object_of,
     page_of,
@@ -24,10 +25,9 @@ from core.api.schema.parts import (
 from core.conditions.filters import ColumnFilter
 from core.entities import Entity, field_types
 
-WARNING = object_of({"field": TEXT, "code": TEXT, "message": TEXT})
-PERSON = object_of({"id": ID, "username": TEXT, "full_name": TEXT})
+PERSON = answer_of({"id": ID, "username": TEXT, "full_name": TEXT})
 SHARED: dict[str, Schema] = {
-    "Change": object_of(
+    "Change": answer_of(
         {
             "id": ID,
             "entity": TEXT,
@@ -35,7 +35,7 @@ SHARED: dict[str, Schema] = {
             "kind": TEXT | {"enum": ["created", "updated", "archived", "restored", "deleted"]},
             "changes": {
                 "type": "object",
-                "additionalProperties": object_of({"old": {"nullable": True}, "new": {"nullable": True}}),
+                "additionalProperties": answer_of({"old": {}, "new": {}}),
             },
             "actor": nullable(PERSON),
             "source": TEXT,
@@ -57,7 +57,7 @@ SHARED: dict[str, Schema] = {
         },
         ("kind", "id", "at", "title"),
     ),
-    "Following": object_of({"following": FLAG}),
+    "Following": answer_of({"following": FLAG}),
 }
 SHAPE_PARAMETERS = [
     parameter("fields", TEXT, "Names of the fields to show, with commas."),
@@ -120,13 +120,20 @@ class EntitySchema(CrmSchema):
     def _get_filter_parameters(self) -> list[Schema]:
         own: dict[str, list[Schema]] = {
             "list": [*LIST_PARAMETERS, *self._filters()],
-            "statistics": self._filters(),
             "history": PAGE_PARAMETERS,
             "timeline": TIMELINE_PARAMETERS,
             "create": CREATE_PARAMETERS,
             "destroy": [HARD],
         }
-        return own.get(self.view.action, SHAPE_PARAMETERS if self._shows_a_record() else [])
+        if self.view.action in own:
+            return own[self.view.action]
+        if self._is_filtered():
+            return self._filters()
+        return SHAPE_PARAMETERS if self._shows_a_record() else []
+
+    def _is_filtered(self) -> bool:
+        """Whether the action reads the list's filters."""
+        return self.view.allowed_query_params.get(self.view.action, ()) is None
 
     def _shows_a_record(self) -> bool:
         return self.view.action in ("retrieve", "update", "partial_update", "restore")

@@ -1,5 +1,6 @@
 """What is said once for the whole document: problems, and which addresses are only second spellings."""
 
+import re
 from typing import Any
 
 from core.api.schema.parts import TEXT, array_of, object_of, ref
@@ -58,6 +59,15 @@ def add_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = PROBLEM
     components["responses"] = {name: _shared(status, text) for status, (name, text) in PROBLEMS.items()}
+    return result
+
+
+def drop_unused(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Postprocessing hook: leave out schemas that nothing points at, such as bodies of what is only read."""
+    schemas = result["components"]["schemas"]
+    while unused := schemas.keys() - set(re.findall(r"#/components/schemas/(\w+)", str(result))):
+        for name in unused:
+            del schemas[name]
     return result
 
 

@@ -10,17 +10,24 @@ CONDITION: Schema = {
     "oneOf": [ANYTHING, array_of(ANYTHING)],
     "description": "A condition (docs/api.md): `{field: value}`, or a tree of all, any and not.",
 }
+ANY_VALUE: Schema = {
+    "type": ["string", "number", "boolean", "array", "object"],
+    "items": {},
+    "description": "A value of the field's own type.",
+}
 # By the name of the field; all others hold an object.
 SHAPES: dict[str, Schema] = {
     "conditions": CONDITION,
     "trigger_conditions": CONDITION,
     "actions": array_of(ANYTHING) | {"description": "Steps, each with its `type` (docs/automation.md)."},
-    "default": {"description": "A value of the field's own type."},
+    "default": ANY_VALUE,
+    "value": ANY_VALUE,
 }
 
 
 class JsonFields(OpenApiSerializerFieldExtension):
     target_class = "rest_framework.serializers.JSONField"
+    match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
         return SHAPES.get(self.target.field_name, ANYTHING)

@@ -1,4 +1,4 @@
-"""Small pieces of JSON schema (OpenAPI 3.0)."""
+"""Small pieces of JSON schema (OpenAPI 3.1)."""
 
 from typing import Any
 
@@ -23,12 +23,21 @@ def object_of(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> 
     return made | ({"required": list(required)} if required else {})
 
 
+def answer_of(properties: dict[str, Schema], optional: tuple[str, ...] = ()) -> Schema:
+    """What an answer holds; all of it is always there, but for what is optional."""
+    return object_of(properties, tuple(name for name in properties if name not in optional))
+
+
 def array_of(item: Schema) -> Schema:
     return {"type": "array", "items": item}
 
 
 def nullable(schema: Schema) -> Schema:
-    return schema | {"nullable": True}
+    if "type" not in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    choices = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return schema | {"type": [*kinds, "null"]} | choices
 
 
 def page_of(item: Schema) -> Schema:
@@ -36,7 +45,7 @@ def page_of(item: Schema) -> Schema:
     address = nullable({"type": "string", "format": "uri"})
     count = nullable({"type": "integer", "description": "Null in a walk by cursor."})
     estimated = FLAG | {"description": "True where `count` is an estimate."}
-    return object_of(
+    return answer_of(
         {
             "count": count,
             "count_estimated": estimated,
@@ -44,7 +53,7 @@ def page_of(item: Schema) -> Schema:
             "previous": address,
             "results": array_of(item),
         },
-        ("count", "next", "previous", "results"),
+        optional=("count_estimated",),
     )
 
 
@@ -52,7 +61,7 @@ def of_column(column: Column) -> Schema:
     """A field of a record as the API shows it."""
     made = dict(column.field_type.json_schema())
     about = {"description": column.help_text} if column.help_text else {}
-    return made | ({"nullable": True} if column.empty is None else {}) | about
+    return (nullable(made) if column.empty is None else made) | about
 
 
 def parameter(

@@ -130,6 +130,27 @@ def test_no_answer_is_an_object_of_anything(document):
     assert free <= {"workflows_vocabulary", "workflows_test", "workflows_backtest"}
 
 
+def test_every_tag_is_described_and_used(document):
+    used = {tag for _, _, operation in operations(document) for tag in operation["tags"]}
+    assert used == {tag["name"] for tag in document["tags"]}
+    assert all(tag["description"] for tag in document["tags"])
+
+
+def test_a_record_in_an_answer_has_all_its_fields(document):
+    for entity in entities:
+        schema = document["components"]["schemas"][entity.name.title()]
+        assert set(entity.by_name) <= set(schema["required"])
+        assert not {"warnings", "possible_duplicates"} & set(schema["required"])
+
+
+def test_statistics_board_and_forecast_are_typed(document):
+    for path in ("leads/statistics", "leads/stats", "opportunities/pipeline", "opportunities/forecast"):
+        operation = document["paths"][f"/api/v1/{path}/"]["get"]
+        answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        assert resolved(document, answer)["required"], path
+        assert "lead_score" in {p["name"] for p in operation["parameters"]} or "leads" not in path
+
+
 def resolved(document, schema):
     reference = schema.get("$ref", "")
     return document["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema

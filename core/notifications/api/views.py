@@ -88,7 +88,12 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
     @extend_schema(
         methods=["GET"], responses=SuppressedAddressesSerializer, parameters=CHANNEL, filters=False
     )
-    @extend_schema(methods=["DELETE"], responses={204: None}, parameters=CHANNEL)
+    @extend_schema(
+        methods=["DELETE"],
+        operation_id="notifications_enable_addresses",
+        responses={204: None},
+        parameters=CHANNEL,
+    )
     @action(methods=["get", "delete"], detail=False)
     def disabled_addresses(self, request: Request) -> Response:
         """Your addresses that were refused for good; DELETE lets them be tried again."""

@@ -26,6 +26,12 @@ from core.transfer.api.streaming import streamed
 from core.transfer.exporting import FORMATS, export_of, stream
 from core.transfer.models import ExportJob
 
+# An answer that is a file, by its content type.
+FILES = {
+    (200, content_type.partition(";")[0]): {"type": "string", "format": "binary"}
+    for content_type in FORMATS.values()
+}
+
 
 class AnyFormat(DefaultContentNegotiation):
     """`?format=` names the format of the export, not one of our renderers."""
@@ -44,7 +50,7 @@ class ExportViewSet(CrmViewSet):
     def policy(self) -> Any:
         return entity_named(self.kwargs["resource_type"]).model.policy
 
-    @extend_schema(operation_id="export_stream", responses={(200, "text/csv"): {"type": "string"}})
+    @extend_schema(operation_id="export_stream", responses=FILES)
     def stream(self, request: Request, resource_type: str) -> Any:
         """CSV (`bom`, `delimiter`, `formulas=keep`), XLSX or JSON lines by `format`, filtered as the list."""
         export = export_of(entity_named(resource_type), request.query_params, request.user)
@@ -88,7 +94,7 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
         job.refresh_from_db()
         return Response(self.get_serializer(job).data)
 
-    @extend_schema(responses={(200, "application/octet-stream"): {"type": "string", "format": "binary"}})
+    @extend_schema(responses=FILES)
     @action(methods=["get"], detail=True)
     def download(self, request: Request, pk: str) -> Any:
         """The file, for whoever asked for it and until it expires."""

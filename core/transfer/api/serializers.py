@@ -87,6 +87,8 @@ class ExportJobSerializer(serializers.ModelSerializer):
 class ImportSettingsSerializer(ImportOptionsSerializer):
     """Options of an import, stored as they were given."""
 
+    null_in_answers = True
+
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         super().to_internal_value(data)
         return dict(data)

@@ -90,10 +90,10 @@ class ExecutionSerializer(serializers.ModelSerializer):
 
     steps = StepSerializer(many=True, read_only=True)
     version = serializers.IntegerField(source="version.number", read_only=True)
-    retry_of = serializers.IntegerField(source="retry_of_id", read_only=True)
-    cause = serializers.IntegerField(source="cause_id", read_only=True)
-    run_as = serializers.IntegerField(source="run_as_id", read_only=True)
-    requested_by = serializers.IntegerField(source="requested_by_id", read_only=True)
+    retry_of = serializers.IntegerField(source="retry_of_id", read_only=True, allow_null=True)
+    cause = serializers.IntegerField(source="cause_id", read_only=True, allow_null=True)
+    run_as = serializers.IntegerField(source="run_as_id", read_only=True, allow_null=True)
+    requested_by = serializers.IntegerField(source="requested_by_id", read_only=True, allow_null=True)
 
     class Meta:
         model = WorkflowExecution
