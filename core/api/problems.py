@@ -105,6 +105,14 @@ def _of_domain(exception: Exception, request: Any) -> Response | None:
     return _response(problem(status, code, detail, request, **listed(_issues(exception))), headers)
 
 
+def issues_of(exception: Exception) -> list[dict[str, str]]:
+    """What is wrong, field by field, for an answer that holds several errors; cut as in a document."""
+    if isinstance(exception, exceptions.APIException):
+        return listed(_flattened(exception.get_full_details()))["errors"]
+    whole = {"field": "", "code": getattr(exception, "code", "error"), "message": str(exception)}
+    return listed(list(_issues(exception)) or [whole])["errors"]
+
+
 def _issues(exception: Exception) -> Iterator[dict[str, str]]:
     for issue in getattr(exception, "issues", []):
         yield {"field": issue.field, "code": issue.code, "message": issue.message}

@@ -35,9 +35,11 @@ class Router(SimpleRouter):
 def _hyphenated(route: Route) -> list[Route]:
     """`bulk_update` is also `bulk-update`; the name with underscores is the documented one."""
     own = route.url.removesuffix(END).rpartition("}/")[2]
-    if "_" not in own or "{" in own:
+    word, parameter, pattern = own.partition("/(")
+    if "_" not in word or "{" in word:
         return []
-    url = route.url.removesuffix(own + END) + own.replace("_", "-") + END
+    hyphenated = word.replace("_", "-") + parameter + pattern
+    url = route.url.removesuffix(own + END) + hyphenated + END
     return [route._replace(url=url, name=route.name + HYPHENATED)]
 
 

@@ -60,7 +60,7 @@ class EntitySerializer(serializers.Serializer):
     serializer, as are `validate`, `validate_<field>`, `create` and `update`. Input goes through
     `core.entities.cleaning` (unknown fields, references, custom fields, rules); validated data is by table
     column. PostgreSQL writes the output; fields declared by hand are asked with the model's instance.
-    `fields` and `expand` are those of a request.
+    `fields` and `expand` are those of a request. `context["lookups"]` are those of a writer of many.
     """
 
     refuses_unknown = True
@@ -105,7 +105,14 @@ class EntitySerializer(serializers.Serializer):
         data, own = self._own_values(self._writable(data))
         before = None if self.instance is None else writing.values_of(self.instance)
         try:
-            values = clean(self.entity, data, user=self.user, before=before, partial=self.partial)
+            values = clean(
+                self.entity,
+                data,
+                user=self.user,
+                before=before,
+                partial=self.partial,
+                lookups=self.context.get("lookups"),
+            )
         except InvalidError as error:
             raise ValidationError(details_of(error)) from error
         self._validate_fields(data, values)

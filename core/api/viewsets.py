@@ -2,6 +2,7 @@
 verbs added."""
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import orjson
@@ -30,6 +31,14 @@ from core.api.rendering import dumps
 from core.api.schema import CrmSchema, EntitySchema
 from core.api.serializers import EntitySerializer, StatisticsSerializer
 from core.api.transactions import TransactionMixin
+from core.api.upserts import (
+    BulkWriter,
+    BulkWriteResultSerializer,
+    BulkWriteSerializer,
+    external_id_of,
+    upsert,
+    with_external_id,
+)
 from core.changes.history import of_record, presented
 from core.conditions.filters import EntityFilterSet
 from core.conditions.list_query import names_in, sparse_fields
@@ -37,7 +46,8 @@ from core.conf import reading_database
 from core.entities import Entity, writing
 from core.entities.cleaning import warnings_of
 from core.entities.duplicates import possible_duplicates, refuse_duplicates
-from core.errors import ForbiddenError, NotVisibleError
+from core.entities.lookups import Lookups
+from core.errors import ForbiddenError, NotVisibleError, StaleVersionError
 from core.models.record import etag_of
 
 
@@ -72,11 +82,16 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     ordering_fields: Any = "__all__"
     pagination_class = EntityPagination
     schema = EntitySchema()
-    sources: ClassVar[Mapping[str, str]] = {"bulk_update": "bulk", "assign": "bulk"}
+    sources: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("bulk_update", "bulk_create", "bulk_upsert", "assign"), "bulk"
+    )
     action_permissions: Mapping[str, str] = {
         "bulk_update": Permission.CHANGE,
         "assign": Permission.CHANGE,
         "restore": Permission.CHANGE,
+        # A record that is there must be the user's to change as well.
+        "upsert": Permission.ADD,
+        "partial_upsert": Permission.ADD,
     }
     # None: the filter backend refuses what is unknown.
     allowed_query_params: Mapping[str, Collection[str] | None] = {
@@ -86,6 +101,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         "update": SHAPE,
         "partial_update": SHAPE,
         "restore": SHAPE,
+        **dict.fromkeys(("by_external_id", "upsert", "partial_upsert"), SHAPE),
         "destroy": {"hard", "archived"},
         "history": PAGES,
     }
@@ -185,6 +201,36 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         """Give records to one user, or to several in turn or by their open work."""
         return self._bulk(AssignSerializer)
 
+    @extend_schema(responses={200: BulkWriteResultSerializer, 207: BulkWriteResultSerializer})
+    @action(methods=["post"], detail=False)
+    def bulk_create(self, request: Request) -> Response:
+        """Create up to 1,000 records; answered one by one."""
+        given = self._items()
+        return self._written(self._writer(given).create(given["items"]))
+
+    @extend_schema(responses={200: BulkWriteResultSerializer, 207: BulkWriteResultSerializer})
+    @action(methods=["post"], detail=False)
+    def bulk_upsert(self, request: Request) -> Response:
+        """Create or change up to 1,000 records by their external ids; answered one by one."""
+        given = self._items()
+        return self._written(self._writer(given).upsert(given["items"]))
+
+    @action(methods=["get"], detail=False, url_path="by_external_id/(?P<external_id>.+?)")
+    def by_external_id(self, request: Request, external_id: str) -> Response:
+        """The record that another system knows by this id."""
+        rows = self.entity.visible_to(request.user).filter(archived_at=None)
+        return self._respond(rows.filter(external_id=external_id_of(self.entity, external_id)))
+
+    @by_external_id.mapping.put
+    def upsert(self, request: Request, external_id: str) -> Response:
+        """Replace the record of this external id, or create it."""
+        return self._upserted(request, external_id, partial=False)
+
+    @by_external_id.mapping.patch
+    def partial_upsert(self, request: Request, external_id: str) -> Response:
+        """Change what is given of the record of this external id, or create it."""
+        return self._upserted(request, external_id, partial=True)
+
     @action(methods=["get"], detail=False)
     def statistics(self, request: Request) -> Response:
         """Totals of the records that the list's filters name."""
@@ -220,7 +266,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         pk, version = found
         headers = {"ETag": etag_of(pk, version)}
         if status == 201:
-            headers["Location"] = request.build_absolute_uri(f"{request.path.rstrip('/')}/{pk}/")
+            headers["Location"] = request.build_absolute_uri(f"/api/v1/{self.entity.plural}/{pk}/")
         if request.method == "GET" and headers["ETag"] in request.headers.get("If-None-Match", ""):
             return Response(status=304, headers=headers)
         document = self.get_serializer(pk).data
@@ -235,6 +281,37 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         """What was taken and is doubtful, such as a phone number that nobody can place."""
         found = warnings_of(self.entity, record, self.request.data)
         return {"warnings": found} if found else {}
+
+    def _upserted(self, request: Request, external_id: str, *, partial: bool) -> Response:
+        """Answers 201 with a new record, 200 with one that was there."""
+
+        def check(record: Any) -> None:
+            if record is not None:
+                preconditions.check(request, record)
+            elif "If-Match" in request.headers:
+                raise StaleVersionError("There is no record of this external id.", "")
+
+        key = external_id_of(self.entity, external_id)
+        data = with_external_id(self.entity, key, request.data)
+        record, is_new = upsert(
+            self.get_serializer, self.entity, request.user, data, partial=partial, check=check
+        )
+        return self.shown(request, record.pk, 201 if is_new else 200, **self._warnings(record))
+
+    def _items(self) -> dict[str, Any]:
+        serializer = BulkWriteSerializer(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
+    def _writer(self, given: Mapping[str, Any]) -> BulkWriter:
+        """Writes the items by this view's serializer; what they refer to is looked up once for all."""
+        user = self.request.user
+        context = {**self.get_serializer_context(), "lookups": Lookups(user)}
+        serializer_for = partial(self.serializer_class, context=context)
+        return BulkWriter(serializer_for, self.entity, user, atomic=given["mode"] == "atomic")
+
+    def _written(self, answer: dict[str, Any]) -> Response:
+        return Response(answer, 207 if answer["failed"] else 200)
 
     def _bulk(self, serializer_class: Any) -> Response:
         context = {**self.get_serializer_context(), "entity": self.entity}

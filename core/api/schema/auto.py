@@ -23,6 +23,7 @@ WORDS = {
     "resource_type": "What the rows are: leads, contacts, companies, opportunities or tasks.",
     "key": "The key in the workflow's `hook_url`.",
     "token": "The secret of the feed.",
+    "external_id": "What another system calls the record.",
 }
 
 
@@ -106,7 +107,9 @@ class CrmSchema(AutoSchema):
     def _has_version(self) -> bool:
         """Whether the operation changes one record that has an entity tag."""
         return (
-            hasattr(self.view, "entity") and "{id}" in self.path and self.method in ("PUT", "PATCH", "DELETE")
+            hasattr(self.view, "entity")
+            and ("{id}" in self.path or "{external_id}" in self.path)
+            and self.method in ("PUT", "PATCH", "DELETE")
         )
 
     def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:

@@ -4,6 +4,8 @@ from typing import Any
 
 from django_filters import Filter
 from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.utils import inline_serializer
+from rest_framework.serializers import ChoiceField, Field, Serializer
 
 from core.api.schema.auto import CrmSchema
 from core.api.schema.lists import PAGE_PARAMETERS
@@ -83,6 +85,16 @@ CREATE_PARAMETERS = [
     parameter("on_duplicate", TEXT | {"enum": ["create", "reject"]}, "What to do about possible duplicates."),
 ]
 ARCHIVED = TEXT | {"enum": ["true", "false", "any"], "default": "false"}
+# Actions that answer with one record.
+SHOWING = (
+    "retrieve",
+    "update",
+    "partial_update",
+    "restore",
+    "by_external_id",
+    "upsert",
+    "partial_upsert",
+)
 HARD = parameter("hard", FLAG, "Delete for good (administrators).")
 
 
@@ -103,12 +115,25 @@ class EntitySchema(CrmSchema):
         return operation
 
     def get_request_serializer(self) -> Any:
+        if self.view.action in ("bulk_create", "bulk_upsert"):
+            return self._items(partial=self.view.action == "bulk_upsert")
         return None if self.view.action in ("restore", "follow") else super().get_request_serializer()
+
+    def _items(self, *, partial: bool) -> Serializer:
+        """The body of a request that writes many records."""
+        fields: dict[str, Field] = {
+            "items": self.view.serializer_class(many=True, partial=partial),
+            "mode": ChoiceField(["partial", "atomic"], default="partial"),
+        }
+        return inline_serializer(f"{self.entity.name.title()}Bulk{'Upsert' if partial else 'Create'}", fields)
 
     def get_response_serializers(self) -> Any:
         for name, schema in SHARED.items():
             self._component(name, schema)
+        record = self.view.serializer_class
         answers: dict[str, Any] = {
+            "upsert": {"200": record, "201": record},
+            "partial_upsert": {"200": record, "201": record},
             "destroy": {"204": None},
             "statistics": {"200": self.view.statistics_serializer_class},
             "history": {"200": page_of(ref("Change"))},
@@ -136,7 +161,7 @@ class EntitySchema(CrmSchema):
         return self.view.allowed_query_params.get(self.view.action, ()) is None
 
     def _shows_a_record(self) -> bool:
-        return self.view.action in ("retrieve", "update", "partial_update", "restore")
+        return self.view.action in SHOWING
 
     def _filters(self) -> list[Schema]:
         """One parameter per filter; those of columns each also with `__operator` (docs/api.md)."""
