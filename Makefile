@@ -8,7 +8,7 @@ DEV_STAMP := .venv/installed-dev-$(shell cat requirements.txt requirements-dev.t
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint mutants schema seed clean
+.PHONY: help run test lint mutants schema clients seed clean
 
 help:  ## Say what there is
 	@echo "make run    start the CRM: PostgreSQL, Valkey, web, worker, beat (Ctrl-C stops all)"
@@ -16,6 +16,7 @@ help:  ## Say what there is
 	@echo "make mutants break each listed guard in turn and see its test fail (an hour; ARGS='--only webhook')"
 	@echo "make lint   check style, types, layers, migrations, deployment settings, API schema"
 	@echo "make schema write docs/openapi.yaml from the code"
+	@echo "make clients make the Python and TypeScript clients from docs/openapi.yaml, in clients/"
 	@echo "make seed   add demo data: make seed ARGS='--leads 1000'"
 	@echo "make clean  stop the servers; remove their data, .venv and caches"
 
@@ -34,6 +35,12 @@ mutants: $(DEV_STAMP)
 
 schema: $(DEV_STAMP)
 	$(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+clients: $(DEV_STAMP)
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m openapi_python_client generate \
+		--path docs/openapi.yaml --output-path clients/python --overwrite
+	@if [ -n "$$(command -v npm)" ]; then npm ci --prefix clients && npm run --prefix clients types; \
+		else echo "skipped the TypeScript types: there is no Node"; fi
 
 seed: $(RUN_STAMP)
 	$(PY) manage.py seed_demo $(ARGS)

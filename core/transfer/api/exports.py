@@ -28,7 +28,9 @@ from core.transfer.models import ExportJob
 
 # An answer that is a file, by its content type.
 FILES = {
-    (200, content_type.partition(";")[0]): {"type": "string", "format": "binary"}
+    (200, content_type.partition(";")[0]): (
+        {"type": "string"} if content_type.startswith("text/") else {"type": "string", "format": "binary"}
+    )
     for content_type in FORMATS.values()
 }
 
