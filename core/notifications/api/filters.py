@@ -22,7 +22,7 @@ class NotificationFilterSet(ResourceFilterSet):
         return queryset.filter(archived_at__isnull=not value)
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
-        if not self.form.cleaned_data["archived"]:
+        if not self.form.cleaned_data.get("archived"):
             queryset = queryset.filter(archived_at=None)
         return super().filter_queryset(queryset)
 
