@@ -55,7 +55,7 @@ FORGERIES = {
     "without a kind": without("token_type"),
     "expired": lambda c: c | {"exp": int(NOW) - 10},
     "without an end": without("exp"),
-    "not yet valid": lambda c: c | {"nbf": int(NOW) + 600},
+    "not yet valid": lambda c: c | {"nbf": int(NOW) + 86_400},
     "for another audience": lambda c: c | {"aud": "elsewhere"},
     "without an audience": without("aud"),
     "of another issuer": lambda c: c | {"iss": "elsewhere"},

@@ -110,7 +110,7 @@ def test_a_stage_in_use_stays(browser, boss):
     url = f"/admin/opportunities/stage/{stage.pk}/delete/"
     response = browser(boss).post(url, {"post": "yes"}, follow=True)
     said = [str(message) for message in response.context["messages"]]
-    assert "Opportunities are in this stage; move them first." in said
+    assert "Opportunities are in this stage; move them first (move_to=…)." in said
     assert Stage.objects.filter(pk=stage.pk).exists()
 
 

@@ -84,7 +84,7 @@ def _path_of(archive: zipfile.ZipFile, sheet: str) -> str:
             for link in re.findall(r"<(?:\w+:)?Relationship\b[^>]*>", _part(archive, LINKS)):
                 target = dict(_ATTRIBUTE.findall(link))
                 if target.get("Id") == wanted:
-                    return str(PurePosixPath("xl") / target.get("ImportField", "")).removeprefix("/")
+                    return str(PurePosixPath("xl") / target.get("Target", "")).removeprefix("/")
     return ""
 
 
