@@ -2,7 +2,7 @@
 
 import csv
 import io
-from typing import Any, cast
+from typing import Any
 
 from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import extend_schema
@@ -71,8 +71,8 @@ class ImportViewSet(CrmViewSet):
 
     def _plan(self, request: Request, resource_type: str) -> tuple[Plan, Any, str]:
         entity = entity_named(resource_type)
-        sent = cast(QueryDict, request.data)  # a form: the view takes nothing else
-        given = {name: values[-1] for name, values in sent.lists()}
+        sent = request.data  # a form: the view takes nothing else; without a body there is none
+        given = {name: values[-1] for name, values in sent.lists()} if isinstance(sent, QueryDict) else {}
         form = ImportFormSerializer(data=given, context={"entity": entity, "request": request})
         form.is_valid(raise_exception=True)
         upload, options = form.validated_data["file"], form.options()

@@ -155,6 +155,13 @@ def test_unknown_resources_are_not_found_and_a_file_is_needed(admin):
     assert admin.post("/api/v1/import/leads/", {}, format="multipart").status_code == 400
 
 
+@pytest.mark.parametrize("path", ["/api/v1/import/leads/", "/api/v1/import/leads/preview/"])
+def test_without_any_body_the_file_is_named(admin, path):
+    answer = admin.post(path)
+    assert answer.status_code == 400, answer.content[:300]
+    assert [error["field"] for error in answer.json()["errors"]] == ["file"]
+
+
 def test_who_may_not_add_may_not_import(api, make_user):
     viewer = api(make_user("viewer"))
     assert upload(viewer, "first_name\nA\n").status_code == 403
