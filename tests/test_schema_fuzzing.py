@@ -37,7 +37,7 @@ def address():
 PHASES = {"admin": "examples,coverage,fuzzing", "rep": "examples,fuzzing"}
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize("user", PHASES)
 def test_no_input_makes_a_server_error(address, user):
     signed_in = httpx.post(f"{address}/api/auth/login/", json={"username": user, "password": "password"})

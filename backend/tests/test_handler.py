@@ -128,7 +128,7 @@ def test_downloads_are_limited_altogether_and_for_each_user():
     slots = Slots(total=3, each=2)
     assert [slots.take("ann") for _ in range(3)] == [True, True, False]
     assert [slots.take("bob"), slots.take("cem")] == [True, False]
-    slots.give_back("ann")
+    slots.release("ann")
     assert [slots.take("cem"), slots.take("cem")] == [True, False]
 
 

@@ -53,6 +53,7 @@ def test_the_stack_starts_stops_and_starts_again_with_what_it_kept(data):
 
         stack.start()
         stack.await_said(RUNNING, times=2)
+        assert soon_healthy(stack) == (200, HEALTHY)
         status, body = stack.get("/readyz")
         assert (status, body["status"], body["broker"]) == (200, "ok", "ok")
         assert stack.output.count("Created the demo administrator") == 1
