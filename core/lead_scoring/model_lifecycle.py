@@ -38,6 +38,8 @@ def retrain_model(user_id: int | None = None) -> ScoringModel | None:
     together.
     """
     seen = training_snapshots(training_reader())
+    if seen.leads < RECIPE.least_leads:
+        return None
     afterwards = {k: why for k, why in filled_afterwards().items() if k not in conf.SCORING_ALLOWED_FEATURES}
     frame = seen.frame.without(afterwards)
     champion = _champion()

@@ -241,8 +241,9 @@ def test_a_retraining_learns_goes_live_and_scores(admin, trained):
     assert LeadScore.objects.filter(model_id=trained["model_version"]).count() == Lead.objects.count()
 
 
-def test_too_few_leads_train_nothing(admin):
-    closed_leads(30)
+@pytest.mark.parametrize("count", [0, 1, 30])
+def test_too_few_leads_train_nothing(admin, count):
+    closed_leads(count)
     assert tasks.retrain_lead_scoring_model() == "finished"
     assert ScoringJob.objects.get().result["trained"] is False
     assert current().model.learned is False
