@@ -165,7 +165,9 @@ class BulkItemSerializer(serializers.Serializer):
     message = serializers.CharField(required=False)
 
 
-class BulkWarningSerializer(serializers.Serializer):
+class FieldIssueSerializer(serializers.Serializer):
+    """What is wrong with, or doubtful about, one field of a record."""
+
     field = serializers.CharField()
     code = serializers.CharField()
     message = serializers.CharField()
@@ -179,7 +181,7 @@ class BulkResultSerializer(serializers.Serializer):
     deleted = serializers.IntegerField(required=False)
     errors = BulkErrorSerializer(many=True)  # type: ignore[assignment]  # a field; DRF takes it off
     results = BulkItemSerializer(many=True)
-    warnings = BulkWarningSerializer(many=True, required=False)
+    warnings = FieldIssueSerializer(many=True, required=False)
 
 
 def assigned(bulk: Bulk, given: Mapping[str, Any]) -> dict[str, Any]:

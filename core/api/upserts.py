@@ -11,6 +11,7 @@ from django.db import transaction
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from core.api.bulk import FieldIssueSerializer
 from core.api.problems import issues_of
 from core.api.strict import StrictFieldsMixin
 from core.entities import Entity, writing
@@ -118,14 +119,6 @@ class BulkWriteSerializer(StrictFieldsMixin, serializers.Serializer):
     mode = serializers.ChoiceField(["partial", "atomic"], default="partial")
 
 
-class IssueSerializer(serializers.Serializer):
-    """What is wrong with one field of an item."""
-
-    field = serializers.CharField()
-    code = serializers.CharField()
-    message = serializers.CharField()
-
-
 class WrittenItemSerializer(serializers.Serializer):
     """What became of an item: the record's id, or what was wrong."""
 
@@ -135,7 +128,7 @@ class WrittenItemSerializer(serializers.Serializer):
     external_id = serializers.CharField(required=False)
     code = serializers.CharField(required=False)
     message = serializers.CharField(required=False)
-    errors: Any = IssueSerializer(many=True, required=False)
+    errors: Any = FieldIssueSerializer(many=True, required=False)
 
 
 class BulkWriteResultSerializer(serializers.Serializer):
