@@ -144,7 +144,7 @@ CREATING = {
 }
 
 
-def tests_of_the_apps() -> list[Module]:
+def modules_of_tests() -> list[Module]:
     base = Path(settings.BASE_DIR)
     found = [
         path.relative_to(base) for folder in (*LOCAL_APPS, "tests") for path in (base / folder).rglob("*.py")
@@ -156,7 +156,7 @@ def tests_of_the_apps() -> list[Module]:
 def models_with_a_factory() -> set[str]:
     """Names of the models that the modules called `factories` make."""
     found = set()
-    for module in tests_of_the_apps():
+    for module in modules_of_tests():
         if module.path.endswith("/factories.py"):
             made = vars(import_module(module.path.removesuffix(".py").replace("/", "."))).values()
             kinds = [kind for kind in made if isinstance(kind, type) and issubclass(kind, DjangoModelFactory)]
@@ -179,13 +179,13 @@ def creations(module: Module, models: set[str]) -> list[str]:
 def test_tests_make_records_by_factories():
     models = models_with_a_factory()
     assert models >= {"User", "Team", "Lead", "Contact", "Company", "Opportunity", "Task", "CustomField"}
-    found = {module.path: creations(module, models) for module in tests_of_the_apps()}
+    found = {module.path: creations(module, models) for module in modules_of_tests()}
     summary = "\n".join(line for path, lines in found.items() if path not in CREATING for line in lines)
     assert {path for path, lines in found.items() if lines} == set(CREATING), summary
 
 
 def test_every_entity_is_held_to_the_suite_of_all():
-    texts = (module for module in tests_of_the_apps() if "(EntityAPITests)" in module.text)
+    texts = (module for module in modules_of_tests() if "(EntityAPITests)" in module.text)
     found = [vars(import_module(m.path.removesuffix(".py").replace("/", "."))).values() for m in texts]
     suites = [kind for made in found for kind in made if isinstance(kind, type)]
     held = {kind.entity for kind in suites if issubclass(kind, EntityAPITests) and kind is not EntityAPITests}
