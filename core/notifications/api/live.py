@@ -7,6 +7,7 @@ where its user has as many open already as one may have, or an address sent too 
 
 import asyncio
 import contextlib
+import logging
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -19,6 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Exists, OuterRef
 from django.http.request import validate_host
+from redis.exceptions import RedisError
 
 from core.access import scopes
 from core.accounts import keys, limits, tickets
@@ -33,8 +35,11 @@ from core.entities import entities
 from core.notifications import inbox
 from core.notifications.live import entity_group, user_group
 
+logger = logging.getLogger(__name__)
+
 ENDED = 4401
 MISUSED = 4400
+NOT_FOUND = 4404
 TOO_MANY = 4429
 TRY_AGAIN = 1013
 MAX_MESSAGE = 4_096
@@ -50,16 +55,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         self.watched: dict[str, set[int] | None] = {}
-        principal = await authenticate(self.scope) if origin_allowed(self.scope) else None
-        user = await current_user(principal) if principal else None
-        if principal is None or user is None:
-            await self.close(ENDED if await may_try_again(self.scope) else TOO_MANY)
-            return
+        user = self.scope["user"]
         self.place = uuid4().hex
         if not await held(user.pk, self.place):
             await self.close(TOO_MANY)
             return
-        self.principal = principal
+        self.principal = self.scope["principal"]
         await self.channel_layer.group_add(user_group(user.pk), self.channel_name)
         await self.accept()
         await self._send_event({"event": "hello", "unread": await unread_of(user)})
@@ -267,9 +268,42 @@ _consumer = LiveConsumer.as_asgi()
 
 
 async def websocket(scope: Any, receive: Any, send: Any) -> None:
-    """The WebSocket half of the application: one address, everything else is refused."""
-    if scope["path"].rstrip("/") == "/ws/notifications":
-        await _consumer(scope, receive, send)
-        return
+    """The WebSocket half of the application: one address, everything else is refused.
+
+    Strangers are refused before a channel is opened for them. Where Valkey or the database cannot be reached
+    the answer is 503, or the code 1013 for a connection that was open already: the client comes back.
+    """
+    accepted = False
+
+    async def sent(message: Any) -> None:
+        nonlocal accepted
+        accepted = accepted or message["type"] == "websocket.accept"
+        await send(message)
+
+    try:
+        if scope["path"].rstrip("/") != "/ws/notifications":
+            await _refuse(receive, send, NOT_FOUND)
+            return
+        principal = await authenticate(scope) if origin_allowed(scope) else None
+        user = await current_user(principal) if principal else None
+        if user is None:
+            await _refuse(receive, send, ENDED if await may_try_again(scope) else TOO_MANY)
+            return
+        await _consumer({**scope, "principal": principal, "user": user}, receive, sent)
+    except (DatabaseError, RedisError) as error:
+        logger.warning("The live connection cannot be served: %s", error)
+        await _close_for_now(scope, send, accepted)
+
+
+async def _refuse(receive: Any, send: Any, code: int) -> None:
     await receive()
-    await send({"type": "websocket.close", "code": 4404})
+    await send({"type": "websocket.close", "code": code})
+
+
+async def _close_for_now(scope: Any, send: Any, accepted: bool) -> None:
+    if accepted or "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": TRY_AGAIN})
+        return
+    headers = [(b"retry-after", b"5"), (b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "websocket.http.response.start", "status": 503, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b"Try again in a moment."})

@@ -291,6 +291,20 @@ def test_strangers_and_foreign_pages_are_refused(server, rep):
     asyncio.run(scenario())
 
 
+def test_without_valkey_strangers_are_refused_and_others_asked_to_come_back(server, rep, settings):
+    layer = settings.CHANNEL_LAYERS["default"]
+    away = {"hosts": [{"address": "redis://127.0.0.1:1/0"}], "prefix": "away"}
+    settings.CHANNEL_LAYERS = {"default": layer | {"CONFIG": away}}
+    issued = signed_in(rep)
+
+    async def scenario():
+        url = f"ws://{server}/ws/notifications/"
+        assert await refused(url) == 403
+        assert await refused(url, additional_headers=bearing(issued.access)) == 503
+
+    asyncio.run(scenario())
+
+
 def test_a_user_has_so_many_open_at_most(server, make_user, settings):
     settings.CRM = {"LIVE_CHECK_S": 0.2, "LIVE_CONNECTIONS": 2}
     user, other = signed_in(make_user()), signed_in(make_user())
