@@ -73,13 +73,20 @@ def _quoted(sample: str, found: Dialect) -> Dialect:
     """The dialect with whatever of quotes and escapes makes more lines agree with the others."""
     if "'" in sample and _is_in_apostrophes(sample, found.delimiter):
         found = replace(found, quotechar="'")
-    if re.search(rf"{re.escape(found.delimiter)} +{re.escape(found.quotechar)}", sample):
+    if _has_blanks_before_quotes(sample, found):
         found = replace(found, skip_blanks=True)
     if "\\" in sample:
         escaped = replace(found, escapechar="\\")
         if _agreement(sample, escaped) > _agreement(sample, found):
             return escaped
     return found
+
+
+def _has_blanks_before_quotes(sample: str, dialect: Dialect) -> bool:
+    """Whether a quoted cell stands behind blanks; what quoted cells hold (JSON, say) is no sign of it."""
+    mark, quote = re.escape(dialect.delimiter), re.escape(dialect.quotechar)
+    quoted = rf"(?:\A|(?<=[{mark}\r\n])){quote}(?:[^{quote}]|{quote}{quote})*{quote}"
+    return re.search(rf"{mark} +{quote}", re.sub(quoted, "", sample)) is not None
 
 
 def _is_in_apostrophes(sample: str, delimiter: str) -> bool:

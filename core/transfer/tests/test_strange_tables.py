@@ -134,3 +134,12 @@ def test_a_preview_names_required_custom_fields_that_nothing_gives(admin):
     found = [w["message"] for w in warnings if w["code"] == "create_missing"]
     assert found == ["A new company needs custom_fields.vat too: rows fail that name none that is there."]
     assert post(admin, text, resource="contacts").status_code == 400
+
+
+def test_what_a_quoted_cell_holds_is_no_delimiter_with_a_blank(admin):
+    """A list in a cell (`["red", "a,b"]`) looks like `, "` and must not cost other cells their blanks."""
+    text = 'first_name,custom,notes\nAda,"[""red"", ""a,b""]", 0\n'
+    assert post(admin, text).json()["created"] == 1
+    assert Lead.objects.get().notes == " 0"
+    assert post(admin, 'first_name, notes\nBea, "a, b"\n').json()["created"] == 1
+    assert Lead.objects.get(first_name="Bea").notes == "a, b"
