@@ -17,6 +17,7 @@ from core.lead_scoring.engine import current
 from core.lead_scoring.models import LeadScore, ScoringJob, ScoringModel
 from core.lead_scoring.rule_store import newest_rules
 from core.lead_scoring.scorer import Scorer
+from core.lead_scoring.training import RECIPE
 from core.notifications.models import Notification
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -204,6 +205,7 @@ def test_a_training_that_fails_is_recorded_and_reported_and_leaves_the_live_mode
     def fail(*args, **kwargs):
         raise ValueError("window shape cannot be larger than input array shape")
 
+    closed_leads(RECIPE.least_leads)
     monkeypatch.setattr(model_lifecycle, "retrain", fail)
     assert tasks.retrain_lead_scoring_model() == "failed"
     job = ScoringJob.objects.get(kind="retrain")
@@ -293,7 +295,7 @@ def test_of_concurrent_retrainings_one_runs():
     closed_leads(80)
     assert at_once(*[tasks.retrain_lead_scoring_model] * 4) == []
     finished = ScoringJob.objects.filter(kind="retrain")
-    assert {job.status for job in finished} == {"finished"}
+    assert {(job.status, job.message) for job in finished} == {("finished", "")}
     assert ScoringModel.objects.filter(status="active").count() <= 1
     assert ScoringModel.objects.count() == finished.count()
 
