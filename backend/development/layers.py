@@ -27,7 +27,7 @@ FOUNDATION = (
     "access",
     "outbound",
     "standalone_runner",
-    "jobs | conf | errors | prepared | retry",
+    "jobs | conf | errors | prepared | retry | second_connection",
     "registry | features",
 )
 PRODUCTION = (

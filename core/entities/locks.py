@@ -12,6 +12,7 @@ TRANSFER_JOB = 7_304
 IMPORTING = 7_305
 TEAM_TREE = 7_306
 CUSTOM_FIELDS = 7_307
+SCORING_JOB = 7_308
 
 
 def lock(space: int, text: str) -> None:

@@ -13,11 +13,13 @@ from django.utils import timezone
 from core import jobs
 from core.changes import audit_context
 from core.conditions import parse, record_q
+from core.entities.locks import SCORING_JOB, try_lock
 from core.errors import DomainError
 from core.lead_scoring import drift_check, model_lifecycle, notices
 from core.lead_scoring.models import ScoringJob, ScoringPending
 from core.lead_scoring.rescoring import rescore
 from core.lead_scoring.scoring_target import target
+from core.second_connection import SecondConnection, second_connection
 
 log = logging.getLogger(__name__)
 SLICE = 20_000
@@ -85,70 +87,62 @@ def _defaults(values: dict[str, Any]) -> dict[str, Any]:
     return values | {"status": Status.PENDING}
 
 
+_TAKE_JOB = """
+UPDATE core_scoringjob
+SET status = 'running', attempts = attempts + 1, started_at = coalesce(started_at, now())
+WHERE task_id = %s AND status IN ('pending', 'running') RETURNING attempts
+"""
+
+
 def run_job(task_id: str) -> str:
-    """One turn of a job; its status afterwards. A job that another worker has in hand is left to it."""
+    """One turn of a job; its status afterwards, BUSY where another worker has it in hand or it has ended."""
     until = time.monotonic() + TURN_S
-    while True:
-        status = _slice(uuid.UUID(task_id))
-        if status != Status.RUNNING:
-            return status
-        if time.monotonic() > until:
-            jobs.enqueue(RUN_JOB, task_id)
-            return status
+    with second_connection() as beside:
+        while True:
+            status = _slice(uuid.UUID(task_id), beside)
+            if status != Status.RUNNING:
+                return status
+            if time.monotonic() > until:
+                jobs.enqueue(RUN_JOB, task_id)
+                return status
 
 
-def _slice(task_id: uuid.UUID) -> str:
-    """One transaction of work under a lock on the job's row; BUSY where another worker has it."""
-    if not _count_attempt(task_id):
-        return BUSY
-    try:
-        with transaction.atomic():
-            job = _open(task_id)
-            if job is None:
-                return BUSY
-            _WORK[Kind(job.kind)](job)
-            job.attempts = 0
-            job.save()
-            return job.status
-    except DomainError as error:
-        _fail(task_id, str(error))
-        return Status.FAILED
-    except OperationalError:
-        raise  # the database is away or chose a victim: the next turn tries again
-    except Exception as error:  # the outermost edge: what it was is recorded, and the live model scores on
-        log.exception("scoring job %s failed", task_id)
-        _fail(task_id, f"{type(error).__name__}: {error}")
-        return Status.FAILED
+def _slice(task_id: uuid.UUID, beside: SecondConnection) -> str:
+    """One transaction of work, under a lock that ends with it.
 
-
-def _open(task_id: uuid.UUID) -> ScoringJob | None:
-    rows = ScoringJob.objects.select_for_update(skip_locked=True)
-    return rows.filter(task_id=task_id, status__in=OPEN).first()
-
-
-def _count_attempt(task_id: uuid.UUID) -> bool:
-    """Count before trying, so that a job which kills its worker is not tried for ever."""
+    The attempt is counted beside it, so that a job which kills its worker is not tried for ever, and under
+    the lock, so that workers who come while one is at it are no attempts.
+    """
     with transaction.atomic():
-        job = _open(task_id)
+        if not try_lock(SCORING_JOB, str(task_id)):
+            return BUSY
+        counted = beside.rows(_TAKE_JOB, [task_id])
+        job = ScoringJob.objects.filter(task_id=task_id, status__in=OPEN).first()
         if job is None:
-            return False
-        job.attempts, job.status = job.attempts + 1, Status.RUNNING
-        job.started_at = job.started_at or timezone.now()
-        if job.attempts > MAX_ATTEMPTS:
-            job.status, job.message = Status.FAILED, "The worker died several times; see the server's log."
-            job.finished_at = timezone.now()
+            return BUSY
+        if counted:
+            job.attempts = counted[0][0]
+        job.status, job.started_at = Status.RUNNING, job.started_at or timezone.now()
+        try:
+            if job.attempts > MAX_ATTEMPTS:
+                raise DomainError("The worker died several times; see the server's log.")
+            with transaction.atomic():
+                _WORK[Kind(job.kind)](job)
+            job.attempts = 0
+        except DomainError as error:
+            _fail(job, str(error))
+        except OperationalError:
+            raise  # the database is away or chose a victim: the next turn tries again
+        except Exception as error:  # the outermost edge: it is recorded, and the live model scores on
+            log.exception("scoring job %s failed", task_id)
+            _fail(job, f"{type(error).__name__}: {error}")
         job.save()
-        if job.status == Status.FAILED:
-            _notify_of_failure(job)
-        return job.status == Status.RUNNING
+        return job.status
 
 
-def _fail(task_id: uuid.UUID, message: str) -> None:
-    with transaction.atomic():
-        job = ScoringJob.objects.select_for_update().get(task_id=task_id)
-        job.status, job.message, job.finished_at = Status.FAILED, message[:MESSAGE_LENGTH], timezone.now()
-        job.save(update_fields=["status", "message", "finished_at"])
-        _notify_of_failure(job)
+def _fail(job: ScoringJob, message: str) -> None:
+    job.status, job.message, job.finished_at = Status.FAILED, message[:MESSAGE_LENGTH], timezone.now()
+    _notify_of_failure(job)
 
 
 def _notify_of_failure(job: ScoringJob) -> None:

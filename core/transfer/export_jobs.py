@@ -17,8 +17,9 @@ from core.conf import conf, reading_database
 from core.entities import Entity, entities
 from core.entities.locks import TRANSFER_JOB, try_lock
 from core.errors import ConflictError, DomainError
+from core.second_connection import SecondConnection, second_connection
 from core.transfer.exporting import export_of, stream
-from core.transfer.jobs import TICK_EVERY, CancelledError, SecondConnection, second_connection
+from core.transfer.jobs import TICK_EVERY, CancelledError
 from core.transfer.models import ExportJob
 
 log = logging.getLogger(__name__)

@@ -5,14 +5,13 @@ so no two work on one; whatever kills it takes its transaction and the lock alon
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, BinaryIO
 
 from django.core.files.base import File
 from django.core.files.storage import default_storage
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -22,6 +21,7 @@ from core.changes.models import Change
 from core.entities import entities
 from core.entities.locks import IMPORTING, lock
 from core.errors import DomainError
+from core.second_connection import SecondConnection
 from core.transfer.importing import Import
 from core.transfer.models import ImportJob
 from core.transfer.options import Options, parse
@@ -161,28 +161,6 @@ def reopened(job: ImportJob, file: BinaryIO) -> Plan:
     """The plan of a job whose file is open again, by exactly the settings it was begun with."""
     options = parse(job.settings["options"])
     return plan(entities[job.entity], open_table(file, options.reading), options, job.user)
-
-
-class SecondConnection:
-    """A second connection: what it writes is seen at once, whatever becomes of the import's transaction."""
-
-    def __init__(self) -> None:
-        self.connection = connections.create_connection(DEFAULT_DB_ALIAS)
-
-    def rows(self, statement: str, params: list[Any]) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(statement, params)
-            return cursor.fetchall() if cursor.description else []
-
-
-@contextmanager
-def second_connection() -> Iterator[SecondConnection]:
-    """A second connection for the length of a block."""
-    made = SecondConnection()
-    try:
-        yield made
-    finally:
-        made.connection.close()
 
 
 _TICK = """

@@ -13,15 +13,14 @@ from core import jobs
 from core.conf import conf
 from core.entities.locks import IMPORTING, TRANSFER_JOB, try_lock
 from core.errors import DomainError
+from core.second_connection import SecondConnection, second_connection
 from core.transfer.jobs import (
     RUN_JOB,
     CancelledError,
     ProgressTicker,
-    SecondConnection,
     forget_file,
     reopened,
     run_now,
-    second_connection,
 )
 from core.transfer.models import ImportIssue, ImportJob
 from core.transfer.notify import notify_import_finished

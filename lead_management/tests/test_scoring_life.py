@@ -219,8 +219,8 @@ def test_a_training_that_fails_is_recorded_and_reported_and_leaves_the_live_mode
 
 def test_a_job_that_kills_its_workers_is_given_up():
     job = jobs.start(ScoringJob.Kind.BULK)
-    ScoringJob.objects.update(attempts=3, status="running")
-    assert tasks.run_scoring_job(str(job.task_id)) == "busy"
+    ScoringJob.objects.update(attempts=4, status="running")
+    assert tasks.run_scoring_job(str(job.task_id)) == "failed"
     job.refresh_from_db()
     assert (job.status, job.message != "") == ("failed", True)
 
@@ -298,6 +298,27 @@ def test_of_concurrent_retrainings_one_runs():
     assert {(job.status, job.message) for job in finished} == {("finished", "")}
     assert ScoringModel.objects.filter(status="active").count() <= 1
     assert ScoringModel.objects.count() == finished.count()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_that_come_while_one_works_are_no_attempts(monkeypatch):
+    job = jobs.start(ScoringJob.Kind.RETRAIN)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def work(job):
+        begun.set()
+        may_end.wait(20)
+        jobs.finish(job, {})
+
+    monkeypatch.setitem(jobs._WORK, ScoringJob.Kind.RETRAIN, work)
+    worker = threading.Thread(target=at_once, args=(lambda: jobs.run_job(str(job.task_id)),))
+    worker.start()
+    assert begun.wait(20)
+    assert [jobs.run_job(str(job.task_id)) for _ in range(5)] == [jobs.BUSY] * 5
+    assert ScoringJob.objects.get().attempts == 1, "counted at once, whatever becomes of the work"
+    may_end.set()
+    worker.join(20)
+    assert list(ScoringJob.objects.values_list("status", "attempts")) == [("finished", 0)]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from core.second_connection import second_connection
 from core.transfer.commands import import_csv
-from core.transfer.jobs import second_connection
 from core.transfer.models import ImportJob
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
