@@ -36,8 +36,8 @@ DEFAULTS: dict[str, Any] = {
     "EXPORT_HOURS": 24,
     # How long notifications and the record of their deliveries are kept.
     "NOTIFICATION_DAYS": 365,
-    # Where notifications lead to: a page of your own front end may take the API's place.
-    "RECORD_URL": "{base}/api/v1/{plural}/{id}/",
+    # Where messages and calendars lead to: a page of your own front end may take the admin's place.
+    "RECORD_URL": "{base}/admin/{app}/{entity}/{id}/change/",
     # How often an open WebSocket asks whether its session still holds.
     "LIVE_CHECK_S": 15,
     # Features scoring must not learn from (protected ones), and those that no leak check may drop.

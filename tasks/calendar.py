@@ -15,6 +15,8 @@ from django.utils import timezone
 from icalendar import Alarm, Calendar, Event, vText
 
 from core.accounts.models import User
+from core.entities import entities
+from core.entities.links import record_url
 from tasks.models import CalendarFeed, Task, TaskStatus
 from tasks.rules import END_OF_DAY
 
@@ -86,7 +88,6 @@ def calendar(user: User) -> bytes:
 
 
 def _event(task: Task) -> Event:
-    base = settings.PUBLIC_URL.rstrip("/")
     event = Event()
     event.add("uid", f"task-{task.pk}@{urlsplit(settings.PUBLIC_URL).hostname}")
     event.add("sequence", task.version)
@@ -97,7 +98,7 @@ def _event(task: Task) -> Event:
     event.add("summary", PlainText(f"✓ {task.title}" if done else task.title))
     if task.description:
         event.add("description", PlainText(task.description))
-    event.add("url", f"{base}/api/v1/tasks/{task.pk}/")
+    event.add("url", record_url(entities["task"], task.pk))
     event.add("categories", [task.task_type])
     event.add("transp", "TRANSPARENT")
     if task.reminder_at and not done:

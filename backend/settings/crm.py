@@ -5,7 +5,11 @@ from pathlib import Path
 from backend.settings.environment import DATA_DIR, env
 
 CRM = {
-    "RECORD_URL": env.pattern("RECORD_URL", ["base", "plural", "id"], "{base}/api/v1/{plural}/{id}/"),
+    "RECORD_URL": env.pattern(
+        "RECORD_URL",
+        ["base", "app", "entity", "plural", "id"],
+        "{base}/admin/{app}/{entity}/{id}/change/",
+    ),
     "PASSWORD_URL": env.pattern("PASSWORD_URL", ["base", "token"], "{base}/password/#token={token}"),
     "OUTBOUND_PLAIN_HTTP": env.flag("OUTBOUND_PLAIN_HTTP", False),
     "OUTBOUND_PORTS": env.integers("OUTBOUND_PORTS", [443, 80], minimum=1, maximum=65535),

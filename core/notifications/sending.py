@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.mail import get_connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from core.conf import conf
 from core.entities import entities
+from core.entities.links import admin_url, record_url
 from core.notifications import held_digests, inbox, preferences
 from core.notifications.channels import (
     CircuitOpenError,
@@ -226,12 +225,12 @@ def suppress_address(channel: str, address: str, reason: str) -> None:
 
 
 def url_of(row: Delivery) -> str:
-    """The record in the API, or the inbox."""
-    notification, base = row.notification, settings.PUBLIC_URL.rstrip("/")
+    """The page of the record, or of the notification itself."""
+    notification = row.notification
     entity = entities.get(notification.entity)
     if entity and notification.object_id:
-        return conf.RECORD_URL.format(base=base, plural=entity.plural, id=notification.object_id)
-    return f"{base}/api/v1/notifications/{notification.pk}/"
+        return record_url(entity, notification.object_id)
+    return admin_url(notification)
 
 
 def _record(row: Delivery, verdict: DeliveryResult) -> None:

@@ -50,6 +50,7 @@ def test_it_holds_ones_own_tasks_with_a_due_time(api, rep, make_user, feed):
     assert event["dtstart"].dt == DUE
     assert event["dtend"].dt == datetime(2026, 10, 25, 1, 0, tzinfo=UTC)
     assert event["description"] == "Line\nLine"
+    assert urlsplit(event["url"]).path == f"/admin/tasks/task/{made.pk}/change/"
     (alarm,) = event.walk("VALARM")
     assert alarm["trigger"].dt == datetime(2026, 10, 24, 23, 30, tzinfo=UTC)
 

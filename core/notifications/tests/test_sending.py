@@ -182,6 +182,7 @@ def test_a_mail_is_sent_with_text_html_and_one_click_unsubscribing(rep, mailbox)
     text, html = (part.get_content() for part in mail_.iter_parts())
     assert "Please <look>" in text
     assert "Please &lt;look&gt;" in html
+    assert f"http://127.0.0.1:8000/admin/core/notification/{row.pk}/change/" in text
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.attempts) == ("sent", 1)
     assert delivery.sent_at is not None
@@ -193,6 +194,15 @@ def test_a_mail_is_sent_with_text_html_and_one_click_unsubscribing(rep, mailbox)
     assert browser.post(f"{link.path}?{link.query}", {"List-Unsubscribe": "One-Click"}).status_code == 200
     assert NotificationPreference.objects.get(user=rep).matrix == {"mention": {"email": False}}
     assert browser.post(f"{link.path}?token=x").status_code == 400
+
+
+def test_a_mail_about_a_record_leads_to_its_page(rep, mailbox, settings):
+    lead = LeadFactory(owner=rep)
+    notified(rep, entity="lead", object_id=lead.pk)
+    planning.plan()
+    assert sending.send_due() == 1
+    text = next(sent_mail(mailbox).iter_parts()).get_content()
+    assert f"/admin/lead_management/lead/{lead.pk}/change/" in text
 
 
 @pytest.mark.parametrize("forged", ["x", "", "WzEsImRpZ2VzdCJd", "WzEsImRpZ2VzdCJd:1xUlhl:" + "A" * 43])
