@@ -13,7 +13,7 @@ from core.access.policies import (
     ReadAllPolicy,
 )
 from core.access.querysets import VisibleManager, VisibleQuerySet
-from core.access.roles import Permission, Role, role_allows, role_of
+from core.access.roles import Permission, Role, can_change_records, role_allows, role_of
 
 __all__ = [
     "TEAM_REACH",
@@ -30,6 +30,7 @@ __all__ = [
     "Role",
     "VisibleManager",
     "VisibleQuerySet",
+    "can_change_records",
     "role_allows",
     "role_of",
 ]

@@ -33,6 +33,12 @@ ALLOWED: dict[str, set[Permission]] = {
 }
 
 
+def can_change_records() -> models.Q:
+    """Active users whose role may change records at all: whoever work can be shared out among."""
+    roles = [role for role, allowed in ALLOWED.items() if Permission.CHANGE in allowed]
+    return models.Q(is_active=True) & (models.Q(role__in=roles) | models.Q(is_superuser=True))
+
+
 def role_of(user: Any) -> str:
     """The role in force: superusers are administrators; who is not signed in or is inactive has none ("")."""
     if not getattr(user, "is_authenticated", False) or not user.is_active:

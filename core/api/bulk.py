@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -13,7 +12,7 @@ from core.conditions import parse, record_q
 from core.conditions.relative_dates import in_zone_of
 from core.conf import conf
 from core.entities import Entity
-from core.entities.assignment import METHODS, shares
+from core.entities.assignment import METHODS, shares, working_members
 from core.entities.bulk import Bulk, BulkResult
 from core.entities.field_types import Reference, refuse
 from core.entities.references import existing_ids
@@ -105,10 +104,9 @@ def _assignees(name: str, value: Any, user: Any) -> list[int]:
     """Ids of the users named; all of them must be there and active. Raises ValidationError."""
     ids = value if name == "users" else [value]
     if name == "team":
-        members = get_user_model().objects.filter(team_id=value, is_active=True).order_by("pk")
-        ids = list(members.values_list("pk", flat=True))
+        ids = working_members(value)
     if not ids or set(ids) - existing_ids("user", ids, user):
-        message = "There is no such active user or team member."
+        message = "There is no such active user, or no team member who may change records."
         raise ValidationError({name: message}, code="does_not_exist")
     return ids
 

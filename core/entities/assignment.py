@@ -3,12 +3,20 @@
 import hashlib
 from collections.abc import Sequence
 
+from django.contrib.auth import get_user_model
 from django.db.models import Count, Q
 
+from core.access import can_change_records
 from core.entities.entity import Entity
 from core.entities.models import AssignmentTurn
 
 METHODS = ("round_robin", "least_busy")
+
+
+def working_members(team: int) -> list[int]:
+    """Ids of the active members of a team, viewers left out: they could not work on what they are given."""
+    members = get_user_model().objects.filter(can_change_records(), team_id=team)
+    return list(members.order_by("pk").values_list("pk", flat=True))
 
 
 def shares(

@@ -350,9 +350,18 @@ def test_to_a_team(admin, admin_user, make_user):
     team = TeamFactory(name="West")
     one, two = make_user("rep", team=team), make_user("rep", team=team)
     gone = make_user("rep", team=team, is_active=False)
+    reads_only = make_user("viewer", team=team)
     response = assign(admin, {"ids": leads(admin_user, 4), "team": team.pk})
     assert response.json()["updated"] == 4
-    assert work_of(one, two, gone) == [2, 2, 0]
+    assert work_of(one, two, gone, reads_only) == [2, 2, 0, 0]
+
+
+def test_a_team_of_viewers_is_given_nothing(admin, admin_user, make_user):
+    team = TeamFactory(name="Board")
+    make_user("viewer", team=team)
+    response = assign(admin, {"ids": leads(admin_user, 1), "team": team.pk})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "team"
 
 
 def test_what_is_changed_in_bulk_shows_so_in_its_history(api, rep):

@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission, Role, role_of, scopes
+from core.access import Permission, Role, can_change_records, role_of, scopes
 from core.accounts import password_mails, second_factor
 from core.accounts.api.auth_serializers import EndedAnswer
 from core.accounts.api.serializers import (
@@ -148,7 +148,8 @@ def _receivers(body: dict[str, Any], user: User) -> list[User]:
     if ("to" in body) == ("team" in body):
         raise InvalidError.of("to", "Give one of to and team.", "required")
     rows = User.objects.filter(is_active=True).exclude(pk=user.pk).order_by("pk")
-    found = list(rows.filter(pk=body["to"]) if "to" in body else rows.filter(team=body["team"]))
+    members = rows.filter(can_change_records(), team=body.get("team"))
+    found = list(rows.filter(pk=body["to"]) if "to" in body else members)
     if not found:
         name = "to" if "to" in body else "team"
         raise InvalidError.of(name, "There is no other active user there.", "does_not_exist")

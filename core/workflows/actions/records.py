@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core.accounts.models import User
 from core.activities import mentions
 from core.entities import Entity, entities, writing
-from core.entities.assignment import METHODS, open_work
+from core.entities.assignment import METHODS, open_work, working_members
 from core.entities.cleaning import clean_value
 from core.entities.columns import Column
 from core.entities.custom import PREFIX, custom_column, definitions, schema
@@ -106,7 +105,7 @@ class AssignRecord(RecordAction):
     params = (
         Param("user_id", BIG, help_text="The user."),
         Param("users", UserIds(), help_text="Several users to choose from."),
-        Param("team_id", BIG, help_text="Or the active members of a team."),
+        Param("team_id", BIG, help_text="Or the active members of a team, viewers left out."),
         Param("method", Choice(choices=METHODS), template=False, help_text="How to choose; round_robin."),
     )
     help_text = "Assign the record."
@@ -146,8 +145,7 @@ class AssignRecord(RecordAction):
 
     def _candidates(self, step: Step, values: Mapping[str, Any]) -> list[int]:
         if values.get("team_id"):
-            members = User.objects.filter(team_id=values["team_id"], is_active=True)
-            return list(members.order_by("pk").values_list("pk", flat=True))
+            return working_members(values["team_id"])
         users = values.get("users") or []
         active = existing_ids("user", users, step.user)
         return [user for user in users if user in active]
