@@ -77,9 +77,10 @@ def step_train(leads: int) -> dict[str, Any]:
     from core.lead_scoring.feature_reader import training_reader
     from core.lead_scoring.history import training_snapshots
     from core.lead_scoring.inputs import encode_all, learn_inputs
+    from core.lead_scoring.scoring_target import target_of
     from core.lead_scoring.training import train
 
-    reading, seen = clock(lambda: training_snapshots(training_reader()))
+    reading, seen = clock(lambda: training_snapshots(training_reader(target_of())))
     rows = min(leads, seen.frame.n)
     frame = seen.frame.take(slice(seen.frame.n - rows, None))
     won = seen.won[-rows:]
@@ -140,9 +141,7 @@ def step_bare(leads: int) -> dict[str, Any]:
         if ids:
             storing._fill_stage(ids, by.scorer.score(frame))
             with connection.cursor() as cursor:
-                cursor.execute(
-                    storing._UPDATE.format(table=Lead._meta.db_table, unless=storing._MOVED), LEAST
-                )
+                cursor.execute(storing.update_statement(by.target, always=False), LEAST)
         return ids
 
     def run() -> int:

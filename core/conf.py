@@ -43,6 +43,8 @@ DEFAULTS: dict[str, Any] = {
     # Features scoring must not learn from (protected ones), and those that no leak check may drop.
     "SCORING_EXCLUDED_FEATURES": (),
     "SCORING_ALLOWED_FEATURES": (),
+    # What the forecast weighs open deals by where nobody says: "stage", or "model" (the win probability).
+    "FORECAST_WEIGHTS": "stage",
     # Calls to others' machines: https on these ports. Hosts (or host:port) inside one's own network that may
     # be called all the same, over http and on any port, are the operator's to name.
     "OUTBOUND_PLAIN_HTTP": False,

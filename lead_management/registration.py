@@ -6,7 +6,7 @@ from core.api import routes
 from core.changes import timeline
 from core.demo import demo_parts
 from core.lead_scoring.answers import reasons_in_words
-from core.lead_scoring.demo import add_scores
+from core.lead_scoring.demo import scores_of
 from core.mail import opt_out
 from core.notifications.reminders import remind
 from core.notifications.watching import watch
@@ -34,7 +34,7 @@ watch("lead", "status")
 watch("lead", "lead_score", type="score", above=HOT)
 computed_columns.register("lead", "factors", reasons_in_words)
 demo_parts.register("lead_management", add_leads)
-demo_parts.register("lead_scores", add_scores)
+demo_parts.register("lead_scores", scores_of("lead"))
 headers_of.register("lead", load(*alias_files_for_people(), Path(__file__).with_name("headers.toml")))
 import_rules.register("lead", (converted_when_it_was,))
 routes.register("leads", LeadViewSet)

@@ -4,29 +4,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from django.db import connection
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from core.changes import current_audit_context
 from core.lead_scoring import LeadScoringEngine
+from core.lead_scoring.activity_counts import EMAILS, FIRST_CONTACT, INBOUND, MEETINGS, activity_counts
+from core.lead_scoring.default_rules import DEFAULT_RULES
 from core.lead_scoring.features import Kind
-from core.lead_scoring.scoring_target import (
-    Batch,
-    ScoringTarget,
-    days,
-    days_since,
-    feature,
-    plain,
-    scoring_targets,
-)
+from core.lead_scoring.models import LeadScore, ScoringPending
+from core.lead_scoring.scoring_target import Batch, ScoringTarget, days, days_since, scoring_targets
 from lead_management.job_titles import function_of, seniority_of
 from lead_management.mail_domains import business_domain
 from lead_management.models import Lead, LeadStatus
 
 CLOSED = (LeadStatus.CONVERTED, LeadStatus.LOST, LeadStatus.UNQUALIFIED)
 
-scoring_targets.register(
+LEADS = scoring_targets.register(
     "lead",
     ScoringTarget(
         entity="lead",
@@ -34,37 +28,42 @@ scoring_targets.register(
         lost=Q(status__in=(LeadStatus.LOST, LeadStatus.UNQUALIFIED)),
         outcome_column="status",
         closed_column="converted_at",
+        score_model=LeadScore,
+        pending_model=ScoringPending,
+        score_column="lead_score",
+        probability_column="conversion_probability",
+        default_rules=DEFAULT_RULES,
     ),
 )
 
-plain("lead_source", "Source", Kind.CATEGORY)
-plain("company_size", "Company size", Kind.NUMBER)
-plain("estimated_value", "Estimated value", Kind.NUMBER)
-plain("industry", "Industry", Kind.CATEGORY)
-plain("country", "Country", Kind.CATEGORY)
-plain("tags", "Tags", Kind.MULTI)
-plain("engagement_count", "Engagements", Kind.NUMBER)
-plain("call_attempts", "Calls tried", Kind.NUMBER)
+LEADS.plain("lead_source", "Source", Kind.CATEGORY)
+LEADS.plain("company_size", "Company size", Kind.NUMBER)
+LEADS.plain("estimated_value", "Estimated value", Kind.NUMBER)
+LEADS.plain("industry", "Industry", Kind.CATEGORY)
+LEADS.plain("country", "Country", Kind.CATEGORY)
+LEADS.plain("tags", "Tags", Kind.MULTI)
+LEADS.plain("engagement_count", "Engagements", Kind.NUMBER)
+LEADS.plain("call_attempts", "Calls tried", Kind.NUMBER)
 
 
-@feature("email_kind", "E-mail", Kind.CATEGORY, "email")
+@LEADS.feature("email_kind", "E-mail", Kind.CATEGORY, "email")
 def _email_kind(batch: Batch) -> list[str | None]:
     """Of a business, of a free provider, or none: never the address itself."""
     return [("business" if business_domain(e) else "free") if e else None for e in batch.columns["email"]]
 
 
-@feature("company_name", "Company", Kind.CATEGORY, "company_name")
+@LEADS.feature("company_name", "Company", Kind.CATEGORY, "company_name")
 def _company(batch: Batch) -> list[str | None]:
     """Whether the company is known: never its name."""
     return ["known" if name else None for name in batch.columns["company_name"]]
 
 
-@feature("seniority", "Seniority", Kind.CATEGORY, "job_title")
+@LEADS.feature("seniority", "Seniority", Kind.CATEGORY, "job_title")
 def _seniority(batch: Batch) -> list[str | None]:
     return [seniority_of(title) for title in batch.columns["job_title"]]
 
 
-@feature("job_function", "Function", Kind.CATEGORY, "job_title")
+@LEADS.feature("job_function", "Function", Kind.CATEGORY, "job_title")
 def _function(batch: Batch) -> list[str | None]:
     return [function_of(title) for title in batch.columns["job_title"]]
 
@@ -72,75 +71,49 @@ def _function(batch: Batch) -> list[str | None]:
 REACHED_BY = ("email", "phone", "mobile", "company_name", "job_title", "website", "city", "country")
 
 
-@feature("completeness", "Contact details", Kind.NUMBER, *REACHED_BY)
+@LEADS.feature("completeness", "Contact details", Kind.NUMBER, *REACHED_BY)
 def _completeness(batch: Batch) -> np.ndarray:
     """How many of eight ways to know and reach the person are filled."""
     return np.sum([[bool(v) for v in batch.columns[name]] for name in REACHED_BY], axis=0)
 
 
-@feature("age_days", "Days since creation", Kind.NUMBER, "created_at")
+@LEADS.feature("age_days", "Days since creation", Kind.NUMBER, "created_at")
 def _age(batch: Batch) -> np.ndarray:
     return days_since(batch.columns["created_at"], batch.moments)
 
 
-@feature("days_since_contact", "Days since contact", Kind.NUMBER, "last_contacted_at")
+@LEADS.feature("days_since_contact", "Days since contact", Kind.NUMBER, "last_contacted_at")
 def _recency(batch: Batch) -> np.ndarray:
     return days_since(batch.columns["last_contacted_at"], batch.moments)
 
 
-_KINDS = """
-SELECT p.i, count(*) FILTER (WHERE a.type = 'email'), count(*) FILTER (WHERE a.type = 'meeting'),
-       count(*) FILTER (WHERE a.direction = 'inbound'),
-       extract(epoch FROM min(a.happened_at) FILTER (WHERE a.direction = 'outbound' AND a.type <> 'note'))
-FROM unnest(%s::bigint[], %s::float8[]) WITH ORDINALITY AS p(id, at, i)
-JOIN core_activity a ON a.entity = 'lead' AND a.object_id = p.id
-    AND a.created_at <= to_timestamp(p.at * 86400)
-GROUP BY p.i
-"""
-
-
 def _activities(batch: Batch) -> np.ndarray:
-    """By lead: e-mails, meetings, what came from them, the first outbound contact (days since 1970)."""
-    if "activities" not in batch.memo:
-        batch.memo["activities"] = _count_activities(batch)
-    return batch.memo["activities"]
+    """What `activity_counts` gives; `engagement_count` counts what these features are made of."""
+    return activity_counts(batch, "lead", any_=any(batch.columns["engagement_count"]))
 
 
-def _count_activities(batch: Batch) -> np.ndarray:
-    found = np.zeros((len(batch.ids), 4))
-    found[:, 3] = np.nan
-    ids = [pk or 0 for pk in batch.ids]
-    if not any(batch.columns["engagement_count"]):  # it counts what these features are made of
-        return found
-    with connection.cursor() as cursor:
-        cursor.execute(_KINDS, [ids, batch.moments.tolist()])
-        for i, emails, meetings, inbound, first in cursor.fetchall():
-            found[i - 1] = emails, meetings, inbound, float(first) / 86_400 if first is not None else np.nan
-    return found
-
-
-@feature("emails", "E-mails", Kind.NUMBER, "engagement_count")
+@LEADS.feature("emails", "E-mails", Kind.NUMBER, "engagement_count")
 def _emails(batch: Batch) -> np.ndarray:
-    return _activities(batch)[:, 0]
+    return _activities(batch)[:, EMAILS]
 
 
-@feature("meetings", "Meetings", Kind.NUMBER, "engagement_count")
+@LEADS.feature("meetings", "Meetings", Kind.NUMBER, "engagement_count")
 def _meetings(batch: Batch) -> np.ndarray:
-    return _activities(batch)[:, 1]
+    return _activities(batch)[:, MEETINGS]
 
 
-@feature("inbound", "Heard from them", Kind.NUMBER, "engagement_count")
+@LEADS.feature("inbound", "Heard from them", Kind.NUMBER, "engagement_count")
 def _inbound(batch: Batch) -> np.ndarray:
-    return _activities(batch)[:, 2]
+    return _activities(batch)[:, INBOUND]
 
 
-@feature("response_hours", "Hours to first contact", Kind.NUMBER, "created_at", "engagement_count")
+@LEADS.feature("response_hours", "Hours to first contact", Kind.NUMBER, "created_at", "engagement_count")
 def _response(batch: Batch) -> np.ndarray:
     age = days_since(batch.columns["created_at"], batch.moments)
-    return (_activities(batch)[:, 3] - (batch.moments - age)) * 24
+    return (_activities(batch)[:, FIRST_CONTACT] - (batch.moments - age)) * 24
 
 
-@feature("owner_load", "Open leads of the assignee", Kind.NUMBER, "assigned_to_id")
+@LEADS.feature("owner_load", "Open leads of the assignee", Kind.NUMBER, "assigned_to_id")
 def _load(batch: Batch) -> Any:
     """How much open work the assignee has at the moment."""
     users = [user for user in set(batch.columns["assigned_to_id"]) if user]

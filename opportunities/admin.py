@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
@@ -26,6 +28,7 @@ from opportunities.models import Opportunity, Pipeline, Stage
 from opportunities.operations import set_default
 from opportunities.querysets import CLOSING_WEEKS, OPEN, closing, weighted, won_this_month
 from opportunities.stages import default_stages
+from opportunities.win_probability import win_probability
 
 record_page.related.register("opportunities", related.build)
 home_page.parts.register("opportunities", home_page.Builder(30, home.build))
@@ -75,6 +78,7 @@ class OpportunityAdmin(RecordAdmin):
         "company",
         "shown_stage",
         "shown_amount",
+        "win_probability",
         "weighted",
         "shown_close",
         "next_step",
@@ -96,7 +100,14 @@ class OpportunityAdmin(RecordAdmin):
     )
     list_select_related = (*RecordAdmin.list_select_related, "company", "pipeline")
     autocomplete_fields = (*RecordAdmin.autocomplete_fields, "company", "contact", "pipeline")
-    derived = ("status", "stage_changed_at")
+    derived = (
+        "status",
+        "stage_changed_at",
+        "win_score",
+        "win_probability",
+        "why_this_probability",
+        "scored_at",
+    )
     sections = (
         (
             None,
@@ -137,6 +148,15 @@ class OpportunityAdmin(RecordAdmin):
         found += [Fact(_("Next step"), deal.next_step)] if deal.next_step else []
         found += [record_page.link(_("Company"), deal.company)] if deal.company else []
         return [*found, *([record_page.link(_("Contact"), deal.contact)] if deal.contact else [])]
+
+    @admin.display(description="Why this probability")
+    def why_this_probability(self, deal: Any) -> str:
+        """The reasons of the win probability: points from the base, one to a line."""
+        found = win_probability(deal)
+        if found["probability"] is None:
+            return "No model scores deals yet."
+        lines = [f"From {found['base']}:", *(factor["text"] for factor in found["factors"])]
+        return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines))
 
     @admin.display(description="weighted", ordering="weighted_amount")
     def weighted(self, deal: Any) -> Any:

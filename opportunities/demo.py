@@ -1,6 +1,7 @@
 """Demo deals, which went through some stages before they came where they are."""
 
 from datetime import timedelta
+from math import exp, log10
 
 from core.customization.demo import add_custom_field, add_shared_view
 from core.demo import Demo
@@ -8,15 +9,22 @@ from core.mail.demo import add_email_template
 from opportunities.models import ForecastCategory, Opportunity, Pipeline
 
 BATCH = 500
-# Where deals are by now, with weights, and the stages passed on the way.
-WHERE = {
-    "prospecting": (5, []),
-    "qualification": (5, ["qualification"]),
-    "proposal": (4, ["qualification", "proposal"]),
-    "negotiation": (3, ["qualification", "proposal", "negotiation"]),
-    "closed_won": (5, ["qualification", "proposal", "negotiation", "closed_won"]),
-    "closed_lost": (4, ["qualification", "closed_lost"]),
+# Where open deals are by now, with weights.
+OPEN = {"prospecting": 5, "qualification": 5, "proposal": 4, "negotiation": 3}
+# The stages passed on the way.
+PASSED = {
+    "prospecting": [],
+    "qualification": ["qualification"],
+    "proposal": ["qualification", "proposal"],
+    "negotiation": ["qualification", "proposal", "negotiation"],
+    "closed_won": ["qualification", "proposal", "negotiation", "closed_won"],
+    "closed_lost": ["qualification", "closed_lost"],
 }
+CLOSED_SHARE = 0.7
+# What speaks for or against winning a deal, in log-odds.
+BY_SOURCE = {"referral": 1.8, "partner": 0.8, "website": 0.0, "event": -0.4, "cold_call": -1.8}
+BY_PLAN = {"starter": -1.0, "team": 0.2, "enterprise": 1.0}
+RENEWAL = 1.6
 REASONS = ("Price", "Competitor", "No budget", "Bad timing", "No answer")
 ESTIMATES = (ForecastCategory.PIPELINE, ForecastCategory.BEST_CASE, ForecastCategory.COMMIT)
 PLANS = ("starter", "team", "enterprise")
@@ -35,10 +43,10 @@ def add_opportunities(demo: Demo) -> str:
     add_shared_view(demo, "opportunity", "Closing soon", SOON, "expected_close_date")
     add_email_template("opportunity", *WON_TEMPLATE)
     pipeline = Pipeline.objects.get(is_default=True)
-    rows = [_deal(demo, pipeline) for _ in range(max(20, demo.leads // 5))]
+    rows = [_deal(demo, pipeline) for _ in range(max(20, demo.leads * 2 // 3))]
     demo.made["opportunities"] = Opportunity.objects.bulk_create(rows, batch_size=BATCH)
     for stage, deals in _destinations(demo).items():
-        for passed in WHERE[stage][1]:
+        for passed in PASSED[stage]:
             _move(demo, deals, passed)
     return f"{len(rows)} opportunities"
 
@@ -59,9 +67,22 @@ def _move(demo: Demo, deals: list[Opportunity], stage: str) -> None:
 def _destinations(demo: Demo) -> dict[str, list[Opportunity]]:
     found: dict[str, list[Opportunity]] = {}
     for deal in demo.made["opportunities"]:
-        stage = demo.pick(list(WHERE), [weight for weight, _ in WHERE.values()])
-        found.setdefault(stage, []).append(deal)
+        found.setdefault(_destination(demo, deal), []).append(deal)
     return found
+
+
+def _destination(demo: Demo, deal: Opportunity) -> str:
+    if demo.random.random() > CLOSED_SHARE:
+        return demo.pick(list(OPEN), list(OPEN.values()))
+    return "closed_won" if demo.random.random() < _chance(deal) else "closed_lost"
+
+
+def _chance(deal: Opportunity) -> float:
+    """The probability that a closed deal was won."""
+    odds = BY_SOURCE[deal.lead_source] + BY_PLAN[deal.custom_fields["plan"]]
+    odds += RENEWAL if deal.tags else 0.0
+    odds -= 1.2 * (log10(deal.amount) - 4.3)
+    return 1 / (1 + exp(-odds))
 
 
 def _deal(demo: Demo, pipeline: Pipeline) -> Opportunity:
@@ -74,6 +95,7 @@ def _deal(demo: Demo, pipeline: Pipeline) -> Opportunity:
         company_name=contact.company_name,
         pipeline=pipeline,
         stage="prospecting",
+        lead_source=demo.pick(list(BY_SOURCE)),
         amount=demo.random.randint(10, 900) * 100,
         currency=demo.pick(("USD", "USD", "USD", "EUR")),
         forecast_category=demo.pick(ESTIMATES, (5, 3, 2)),

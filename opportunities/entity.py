@@ -50,6 +50,8 @@ OPPORTUNITY = register(
             *columns(Opportunity, "next_step", "last_contacted_at"),
             column(Opportunity, "notes", orderable=False),
             column(Opportunity, "stage_changed_at"),
+            column(Opportunity, "win_score", field_type=Integer(min_value=0, max_value=100)),
+            *columns(Opportunity, "win_probability", "scored_at"),
             derived("days_in_stage", Integer(), Extract(Now() - F("stage_changed_at"), "day")),
             *record_columns(Opportunity),
         ),

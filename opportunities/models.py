@@ -10,6 +10,7 @@ from django.db import models
 from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.entities.usage import UsageTarget
 from core.errors import ConflictError
+from core.lead_scoring.models import PendingRecord, RecordScore
 from core.models.capture import captured
 from core.models.fields import choice, prose, text
 from core.models.folding import Fold
@@ -180,6 +181,8 @@ class OpportunityStatus(models.TextChoices):
 FOLLOWING = (
     "stage", "pipeline_id", "probability", "status", "actual_close_date", "forecast_category", "lost_reason",
 )  # fmt: skip
+# Written by the system: they leave a deal's version as it is.
+DERIVED = ("stage_changed_at", "win_score", "win_probability", "scored_at")
 # A deal is closed on the day that it is where its closer is: their zone, in automation that of whom the deal
 # is assigned to. One that comes closed, or that an import closes, was closed when it was expected to be.
 _FOLLOW_STAGE = """
@@ -266,6 +269,12 @@ class Opportunity(Record):
     last_contacted_at = models.DateTimeField(null=True, blank=True)
     notes = prose()
     stage_changed_at = models.DateTimeField(null=True, editable=False)
+    # Of an open deal, by a model (opportunities/scoring.py); a closed one keeps its last.
+    win_score = models.PositiveSmallIntegerField(null=True, editable=False, validators=PERCENT)
+    win_probability = models.FloatField(
+        null=True, editable=False, validators=[MinValueValidator(0), MaxValueValidator(1)]
+    )
+    scored_at = models.DateTimeField(null=True, editable=False)
     search_text = search_text("name", "company_name", "next_step")
 
     objects: ClassVar = models.Manager.from_queryset(OpportunityQuerySet)()
@@ -287,7 +296,7 @@ class Opportunity(Record):
             models.CheckConstraint(condition=models.Q(probability__lte=100), name="opportunity_probability"),
         ]
         triggers = [
-            *record_triggers("opportunity", derived=("stage_changed_at",), untracked=("stage_changed_at",)),
+            *record_triggers("opportunity", derived=DERIVED, untracked=("stage_changed_at", "scored_at")),
             rounds_amount("amount"),
             pgtrigger.Trigger(
                 name="follow_stage",
@@ -301,3 +310,15 @@ class Opportunity(Record):
 
     def __str__(self) -> str:
         return self.name
+
+
+class OpportunityScore(RecordScore):
+    """Why a deal has its win probability."""
+
+    opportunity_id = models.BigIntegerField(primary_key=True)
+
+
+class OpportunityPending(PendingRecord):
+    """A deal that waits to be scored."""
+
+    opportunity_id = models.BigIntegerField(primary_key=True)

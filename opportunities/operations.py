@@ -10,7 +10,7 @@ from core.entities import Entity
 from core.entities.locks import MATCHING, lock
 from core.errors import ConflictError, InvalidError, NotVisibleError
 from opportunities.models import Opportunity, Pipeline, Stage
-from opportunities.querysets import OpportunityQuerySet
+from opportunities.querysets import STAGE, OpportunityQuerySet
 from opportunities.totals import Totals
 
 BOARD = ("total_value", "total_weighted_value")
@@ -90,17 +90,20 @@ def move_deals(stage: Stage, key: str) -> int:
     return Opportunity.objects.filter(pk__in=pks).update(stage=key)
 
 
-def forecast_figures(rows: OpportunityQuerySet, start: date, months: int) -> dict[str, Any]:
+def forecast_figures(
+    rows: OpportunityQuerySet, start: date, months: int, weights: str = STAGE
+) -> dict[str, Any]:
     """`months` months from that of `start`; months without deals are there with zeros. Raises InvalidError
     where they would go beyond the calendar."""
     first = start.replace(day=1)
     if first.year * 12 + first.month + months - 1 > MAXYEAR * 12 + 12:
         raise InvalidError.of("start", f"So many months would go beyond the year {MAXYEAR}.", "max_value")
     series = [first + relativedelta(months=i) for i in range(months)]
-    found = rows.forecast(first, series[-1])
+    found = rows.forecast(first, series[-1], weights)
     totals = Totals(FORECAST, found)
     shown = totals.shown()
     return {
+        "weights": weights,
         "months": [_month(month, found, totals.currency) for month in series],
         "totals": {name: shown.pop(name) for name in FORECAST},
         **shown,

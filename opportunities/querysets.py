@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import (
     Avg,
+    Case,
     Count,
     DecimalField,
     F,
@@ -14,13 +15,15 @@ from django.db.models import (
     IntegerField,
     Q,
     Sum,
+    When,
 )
-from django.db.models.functions import Coalesce, Extract, Now, TruncMonth
+from django.db.models.functions import Cast, Coalesce, Extract, Now, TruncMonth
 
 from core.models.record import RecordQuerySet
 from opportunities.totals import Totals
 
 MONEY = DecimalField(max_digits=21, decimal_places=4)
+PROBABILITY = DecimalField(max_digits=9, decimal_places=6)
 ZERO = Decimal(0)
 OPEN, WON = Q(status="open"), Q(status="won")
 CLOSING_WEEKS = 2
@@ -35,11 +38,26 @@ def won_this_month(today: date) -> Q:
     return WON & Q(actual_close_date__gte=today.replace(day=1))
 
 
-def weighted() -> Any:
+# What a forecast weighs open deals by: the probability of their stage (or the one a person gave), or that of
+# the scoring model, where it has scored them.
+STAGE, MODEL = "stage", "model"
+WEIGHTS = (STAGE, MODEL)
+
+
+def weighted(weights: str = STAGE) -> Any:
     """amount * probability / 100, to the smallest unit of the amount's currency."""
     places = Func(F("amount"), function="scale", output_field=IntegerField())
-    exact = F("amount") * F("probability") / Decimal(100)
+    exact = F("amount") * _percent(weights) / Decimal(100)
     return Func(exact, places, function="ROUND", output_field=MONEY)
+
+
+def _percent(weights: str) -> Any:
+    """The probability of a deal in percent. A closed one is certain, whatever the weights."""
+    if weights == STAGE:
+        return F("probability")
+    learned = Cast(F("win_probability"), PROBABILITY) * Decimal(100)
+    scored = Q(status="open", win_probability__isnull=False)
+    return Case(When(scored, then=learned), default=Cast(F("probability"), MONEY), output_field=MONEY)
 
 
 def total(expression: Any, only: Q | None = None) -> Any:
@@ -99,7 +117,7 @@ class OpportunityQuerySet(RecordQuerySet):
             found.setdefault(row.pop("stage"), []).append(row)
         return found
 
-    def forecast(self, start: date, end: date) -> list[dict[str, Any]]:
+    def forecast(self, start: date, end: date, weights: str = STAGE) -> list[dict[str, Any]]:
         """Deals expected to close, or closed, in [start, end], by month and currency."""
         month = TruncMonth(Coalesce("actual_close_date", "expected_close_date"))
         counted = self.exclude(forecast_category="omitted").filter(OPEN | WON).annotate(month=month)
@@ -114,6 +132,6 @@ class OpportunityQuerySet(RecordQuerySet):
                 commit=total("amount", committed | WON),
                 best_case=total("amount", hoped | WON),
                 pipeline=total("amount"),
-                weighted=total(weighted()),
+                weighted=total(weighted(weights)),
             ).order_by("month")
         )

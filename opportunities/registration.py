@@ -4,6 +4,7 @@ from pathlib import Path
 
 from core.api import routes
 from core.demo import demo_parts
+from core.lead_scoring.demo import scores_of
 from core.notifications.types import EMAIL, IN_APP
 from core.notifications.watching import announce, watch
 from core.transfer.headers import alias_files_for_records, headers_of, load
@@ -11,6 +12,7 @@ from core.transfer.import_rules import import_rules
 from opportunities import (
     automation,  # noqa: F401  (triggers and actions)
     digest,  # noqa: F401  (its sections register themselves)
+    scoring,  # noqa: F401  (what is scored, and its features)
 )
 from opportunities.api.views import OpportunityViewSet, PipelineViewSet, StageViewSet
 from opportunities.demo import add_opportunities
@@ -28,6 +30,7 @@ announce(
     channels=(IN_APP, EMAIL),
 )
 demo_parts.register("opportunities", add_opportunities)
+demo_parts.register("deal_scores", scores_of("opportunity"))
 import_rules.register("opportunity", (in_the_stage_of_its_status, closed_on_its_close_date))
 headers_of.register("opportunity", load(*alias_files_for_records(), Path(__file__).with_name("headers.toml")))
 routes.register("opportunities", OpportunityViewSet)

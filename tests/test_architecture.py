@@ -26,8 +26,8 @@ MODULE_MAX = 500
 # The rules that leads are scored by before there is a model, and the words that files of other programs have
 # for records.
 NAMING = {
+    "core/lead_scoring/default_entity.py",
     "core/lead_scoring/default_rules.py",
-    "core/lead_scoring/usage.py",
     "core/transfer/header_words.py",
 }
 

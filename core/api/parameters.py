@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from core.entities.field_types import BIGINT_MAX, Boolean, Date, DateTime, FieldType, Integer
+from core.entities.field_types import BIGINT_MAX, Boolean, Choice, Date, DateTime, FieldType, Integer
 from core.errors import InvalidError, NotVisibleError, refused_as
 
 
@@ -59,6 +59,11 @@ def flag(request: Request, name: str) -> bool:
 def int_param(request: Request, name: str, minimum: int = 1, maximum: int = BIGINT_MAX) -> int | None:
     """A whole number in [minimum, maximum]; None when it is not given. Raises InvalidError."""
     return _given(request, name, Integer(min_value=minimum, max_value=maximum))
+
+
+def choice_param(request: Request, name: str, choices: Collection[str]) -> str | None:
+    """One of `choices`; None when it is not given. Raises InvalidError."""
+    return _given(request, name, Choice(choices))
 
 
 def date_param(request: Request, name: str) -> date | None:

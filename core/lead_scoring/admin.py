@@ -26,10 +26,21 @@ home_page.parts.register("lead_scoring", home_page.Builder(80, home.build))
 @admin.register(ScoringModel)
 class ScoringModelAdmin(ReadOnlyAdmin):
     menu = Menu(AUTOMATE, "network_intelligence", 60)
-    list_display = ("id", "status", "leads", "wins", "log_loss", "auc", "window_end", "activated_at")
-    list_filter = ("status",)
+    list_display = (
+        "id",
+        "entity",
+        "status",
+        "leads",
+        "wins",
+        "log_loss",
+        "auc",
+        "window_end",
+        "activated_at",
+    )
+    list_filter = ("entity", "status")
     ordering = ("-id",)
     fields = (
+        "entity",
         "status",
         "leads",
         "wins",
@@ -75,8 +86,9 @@ class ScoringModelAdmin(ReadOnlyAdmin):
             raise Http404
         with transaction.atomic():
             values = {"reason": suspect["evidence"], "barred_by": request.user}
-            BarredFeature.objects.get_or_create(feature=request.POST["feature"], defaults=values)
-            jobs.start(ScoringJob.Kind.RETRAIN)
+            feature = request.POST["feature"]
+            BarredFeature.objects.get_or_create(entity=row.entity, feature=feature, defaults=values)
+            jobs.start(ScoringJob.Kind.RETRAIN, entity=row.entity)
         self.message_user(request, "The feature is left out; a new model is being trained.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:core_scoringmodel_change", args=[object_id]))
 
@@ -93,9 +105,12 @@ class ScoringModelAdmin(ReadOnlyAdmin):
             return TemplateResponse(
                 request, "admin/core/activate_model.html", context | {"row": row, "back": back}
             )
-        model_lifecycle.activate(self.get_queryset(request).get(pk=object_id))
-        jobs.start(ScoringJob.Kind.BULK)
-        self.message_user(request, f"Model {object_id} scores; all leads are scored anew.", messages.SUCCESS)
+        row = self.get_queryset(request).get(pk=object_id)
+        model_lifecycle.activate(row)
+        jobs.start(ScoringJob.Kind.BULK, entity=row.entity)
+        self.message_user(
+            request, f"Model {object_id} scores; all records are scored anew.", messages.SUCCESS
+        )
         return HttpResponseRedirect(back)
 
 
@@ -131,13 +146,23 @@ class ScoringRulesAdmin(ReadOnlyAdmin):
 @admin.register(BarredFeature)
 class BarredFeatureAdmin(ReadOnlyAdmin):
     menu = Menu(SYSTEM, "block", 31)
-    list_display = ("feature", "reason", "barred_by", "created_at")
+    list_display = ("entity", "feature", "reason", "barred_by", "created_at")
     ordering = ("feature",)
 
 
 @admin.register(ScoringJob)
 class ScoringJobAdmin(ReadOnlyAdmin):
     menu = Menu(SYSTEM, "work_history", 30)
-    list_display = ("task_id", "kind", "status", "done", "total", "requested_by", "created_at", "finished_at")
-    list_filter = ("kind", "status")
+    list_display = (
+        "task_id",
+        "kind",
+        "entity",
+        "status",
+        "done",
+        "total",
+        "requested_by",
+        "created_at",
+        "finished_at",
+    )
+    list_filter = ("kind", "entity", "status")
     ordering = ("-id",)

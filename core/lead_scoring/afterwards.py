@@ -7,7 +7,7 @@ from django.db import connection
 
 from core.lead_scoring.history import CHUNK, closed_leads
 from core.lead_scoring.leaks import SUSPECT
-from core.lead_scoring.scoring_target import PREFIX, all_features, target
+from core.lead_scoring.scoring_target import PREFIX, ScoringTarget
 
 # Filled afterwards in most won leads and in few lost ones.
 MOST, FEW = 0.5, 0.2
@@ -46,13 +46,13 @@ FROM (
 """
 
 
-def suspects(strengths: Mapping[str, tuple[float, str]]) -> dict[str, dict[str, Any]]:
+def suspects(target: ScoringTarget, strengths: Mapping[str, tuple[float, str]]) -> dict[str, dict[str, Any]]:
     """Feature → evidence that it knows the outcome, for those that predict it well alone and whose column
     is filled or changed mostly after closing."""
     strong = {key: found for key, found in strengths.items() if found[0] >= SUSPECT}
     if not strong:
         return {}
-    written, features = _written(closed_leads()), all_features()
+    written, features = _written(target, closed_leads(target)), target.all_features()
     found = {}
     for key, (value, what) in strong.items():
         names = [key] if key.startswith(PREFIX) else features[key].columns if key in features else ()
@@ -68,28 +68,28 @@ def suspects(strengths: Mapping[str, tuple[float, str]]) -> dict[str, dict[str, 
     return found
 
 
-def _written(leads: list[tuple]) -> dict[str, tuple[int, int]]:
+def _written(target: ScoringTarget, leads: list[tuple]) -> dict[str, tuple[int, int]]:
     """Column → (leads in which it was written only after closing, leads in which it was written at all)."""
     found: dict[str, tuple[int, int]] = {}
     with connection.cursor() as cursor:
         for start in range(0, len(leads), CHUNK):
             part = leads[start : start + CHUNK]
-            cursor.execute(_WRITTEN, [[one[0] for one in part], [one[2] for one in part], target().entity])
+            cursor.execute(_WRITTEN, [[one[0] for one in part], [one[2] for one in part], target.entity])
             for key, late, known in cursor.fetchall():
                 before = found.get(key, (0, 0))
                 found[key] = (before[0] + late, before[1] + known)
     return found
 
 
-def filled_afterwards() -> dict[str, str]:
+def filled_afterwards(target: ScoringTarget) -> dict[str, str]:
     """Feature → why it is taken for a leak, from when its column was filled."""
-    leads = closed_leads()
+    leads = closed_leads(target)
     wins = sum(won for *_, won in leads)
     if min(wins, len(leads) - wins) < LEAST:
         return {}
-    counts = _counts(leads)
+    counts = _counts(target, leads)
     found = {}
-    for key, feature in all_features().items():
+    for key, feature in target.all_features().items():
         names = [key] if key.startswith(PREFIX) else feature.columns
         shares = [
             (counts.get((True, n), 0) / wins, counts.get((False, n), 0) / (len(leads) - wins)) for n in names
@@ -100,13 +100,13 @@ def filled_afterwards() -> dict[str, str]:
     return found
 
 
-def _counts(leads: list[tuple]) -> dict[tuple[bool, str], int]:
+def _counts(target: ScoringTarget, leads: list[tuple]) -> dict[tuple[bool, str], int]:
     found: dict[tuple[bool, str], int] = {}
     with connection.cursor() as cursor:
         for start in range(0, len(leads), CHUNK):
             part = leads[start : start + CHUNK]
             columns = [[one[0] for one in part], [one[2] for one in part], [one[3] for one in part]]
-            cursor.execute(_FILLED, [*columns, target().entity])
+            cursor.execute(_FILLED, [*columns, target.entity])
             for won, key, count in cursor.fetchall():
                 found[(won, key)] = found.get((won, key), 0) + count
     return found

@@ -7,10 +7,10 @@ from core.access import Permission, scopes
 from core.changes import audit_context
 from core.errors import ForbiddenError, NotVisibleError
 from core.lead_scoring import engine
-from core.lead_scoring.models import LeadScore
+from core.lead_scoring.models import RecordScore
 from core.lead_scoring.rescoring import rescore
 from core.lead_scoring.scorer import Scored
-from core.lead_scoring.scoring_target import target
+from core.lead_scoring.scoring_target import ScoringTarget, target_of
 from core.lead_scoring.storing import WORTH_RECORDING
 
 
@@ -19,7 +19,8 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
 
     Raises NotVisibleError, or ForbiddenError for one they only see.
     """
-    by, about = engine.current(), target().definition
+    target = target_of()
+    by, about = engine.current(target), target.definition
     scopes.require(user, about.plural)
     rows = about.model.objects.filter(pk=lead, archived_at=None)
     known = ("lead_score", "conversion_probability", "scored_at")
@@ -36,7 +37,7 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
     scored = by.scorer.score(frame)
     if _moved(scored, *row[-len(known) :]):
         with audit_context(user, source="api"):
-            still, scored, by = rescore(found, always=True)
+            still, scored, by = rescore(target, found, always=True)
         if not still:
             raise NotVisibleError("Not found.")
     return {"success": True, "lead_id": lead} | engine.answer(by, scored)
@@ -48,20 +49,22 @@ def _moved(scored: Scored, score: int, probability: float | None, scored_at: Any
     return abs(probability - float(scored.probability[0])) >= WORTH_RECORDING
 
 
-def stored_reasons(lead: int) -> dict[str, Any]:
-    """A lead's score and reasons as they were stored; made now where there are none yet."""
-    row = LeadScore.objects.filter(pk=lead).first()
+def stored_reasons(lead: int, target: ScoringTarget | None = None) -> dict[str, Any]:
+    """The score of a lead (or of another target's record) and its reasons as they were stored; made now where
+    there are none yet."""
+    about = target or target_of()
+    row = about.score_model.objects.filter(pk=lead).first()
     if row is not None:
-        by = engine.loaded(engine.ScoreOrigin(row.model_id, row.rules_id))
+        by = engine.loaded(about, engine.ScoreOrigin(row.model_id, row.rules_id))
         if _fits(by, row):
             made = {"score": row.score, "probability": row.probability, "scored_at": row.scored_at}
             return made | {"factors": by.reasons(row.points, row.codes)} | engine.provenance(by)
-    by = engine.current()
+    by = engine.current(about)
     _, frame = by.reader.stored([lead])
     return engine.answer(by, by.scorer.score(frame))
 
 
-def _fits(by: engine.Loaded, row: LeadScore) -> bool:
+def _fits(by: engine.Loaded, row: RecordScore) -> bool:
     """Whether the model that scored is still there as it was."""
     return len(row.points) == len(by.scorer.factors) and len(row.codes) == by.scorer.code_width
 
@@ -71,14 +74,15 @@ def reasons_in_words(leads: Sequence[int], using: str) -> dict[int, str]:
 
     As `stored_reasons`, for many at once.
     """
+    target = target_of()
     loaded: dict[engine.ScoreOrigin, engine.Loaded] = {}
     described = {}
-    for row in LeadScore.objects.using(using).filter(pk__in=leads):
+    for row in target.score_model.objects.using(using).filter(pk__in=leads):
         origin = engine.ScoreOrigin(row.model_id, row.rules_id)
-        by = loaded.get(origin) or loaded.setdefault(origin, engine.loaded(origin))
+        by = loaded.get(origin) or loaded.setdefault(origin, engine.loaded(target, origin))
         if _fits(by, row):
             described[row.pk] = _sentence(by, row.points, row.codes)
-    by = engine.current()
+    by = engine.current(target)
     ids, frame = by.reader.stored([pk for pk in leads if pk not in described])
     scored = by.scorer.score(frame)
     made = zip(ids, scored.points.tolist(), scored.codes.tolist(), strict=True)

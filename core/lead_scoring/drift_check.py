@@ -8,24 +8,22 @@ from django.utils import timezone
 from core.lead_scoring import notices
 from core.lead_scoring.drift import calibration_drift, input_drift, score_drift, warnings
 from core.lead_scoring.engine import current
-from core.lead_scoring.models import LeadScore, ScoringModel
-from core.lead_scoring.scoring_target import target
+from core.lead_scoring.models import ScoringModel
+from core.lead_scoring.scoring_target import ScoringTarget, target_of
 
 RECENT = 2_000
 TYPE = "scoring_drift"
 
 
-def report() -> dict[str, Any]:
+def report(target: ScoringTarget | None = None) -> dict[str, Any]:
     """Drift of inputs and scores over the newest leads, of calibration over the newest closed ones."""
-    by = current()
-    about = target()
-    newest = (
-        about.model.objects.filter(archived_at=None).order_by("-pk").values_list("pk", flat=True)[:RECENT]
-    )
+    about = target or target_of()
+    by = current(about)
+    newest = about.rows.order_by("-pk").values_list("pk", flat=True)[:RECENT]
     ids, frame = by.reader.stored(list(newest))
     inputs = input_drift(by.model, frame)
-    scores = score_drift(_scores_before(ids), by.scorer.score(frame).score if ids else np.zeros(0))
-    calibration = calibration_drift(*_outcomes(by.origin.model_id))
+    scores = score_drift(_scores_before(about, ids), by.scorer.score(frame).score if ids else np.zeros(0))
+    calibration = calibration_drift(*_outcomes(about, by.origin.model_id))
     found = warnings(inputs, scores, calibration) if by.model.learned else []
     return {
         "model_version": by.origin.model_id,
@@ -37,28 +35,30 @@ def report() -> dict[str, Any]:
     }
 
 
-def _scores_before(newest: list[int]) -> np.ndarray:
-    older = LeadScore.objects.exclude(pk__in=newest).order_by("-pk").values_list("score", flat=True)[:RECENT]
-    return np.array(list(older))
+def _scores_before(target: ScoringTarget, newest: list[int]) -> np.ndarray:
+    older = target.score_model.objects.exclude(pk__in=newest).order_by("-pk")
+    return np.array(list(older.values_list("score", flat=True)[:RECENT]))
 
 
-def _outcomes(model_id: int | None) -> tuple[np.ndarray, np.ndarray]:
+def _outcomes(target: ScoringTarget, model_id: int | None) -> tuple[np.ndarray, np.ndarray]:
     """(won, the probability they were last given) of leads closed since the model went live."""
     row = None if model_id is None else ScoringModel.objects.filter(pk=model_id).first()
     if row is None or row.activated_at is None:
         return np.zeros(0), np.zeros(0)
-    about = target()
-    closed = about.model.objects.filter(about.won | about.lost, created_at__gt=row.activated_at)
-    won = set(closed.filter(about.won).values_list("pk", flat=True))
-    given = LeadScore.objects.filter(pk__in=closed.values("pk"), model_id=model_id)
+    closed = target.closed.filter(created_at__gt=row.activated_at)
+    won = set(closed.filter(target.won).values_list("pk", flat=True))
+    given = target.score_model.objects.filter(pk__in=closed.values("pk"), model_id=model_id)
     pairs = list(given.order_by("-pk").values_list("pk", "probability")[:RECENT])
     return np.array([float(pk in won) for pk, _ in pairs]), np.array([p for _, p in pairs])
 
 
-def watch() -> list[str]:
+def watch(target: ScoringTarget | None = None) -> list[str]:
     """Tell administrators what has drifted, once a month and model at most; returns the warnings."""
-    found = report()
+    about = target or target_of()
+    found = report(about)
     if found["warnings"]:
         key = f"{found['model_version']}:{timezone.now():%Y-%m}"
-        notices.send(TYPE, key, "Lead scores may no longer hold", "\n".join(found["warnings"]))
+        notices.send(
+            TYPE, key, f"Scores of {about.definition.plural} may no longer hold", "\n".join(found["warnings"])
+        )
     return found["warnings"]

@@ -11,20 +11,21 @@ from core.lead_scoring.features import Frame, frame_of
 from core.lead_scoring.model import Model
 from core.lead_scoring.models import BarredFeature
 from core.lead_scoring.rules import RuleSet
-from core.lead_scoring.scoring_target import Batch, Feature, all_features, days, feature_of, features, target
+from core.lead_scoring.scoring_target import Batch, Feature, ScoringTarget, days
 
 
 class FeatureReader:
-    """Reads some features; only their columns are fetched."""
+    """Reads some features of a scoring target; only their columns are fetched."""
 
-    def __init__(self, chosen: Iterable[Feature]) -> None:
+    def __init__(self, target: ScoringTarget, chosen: Iterable[Feature]) -> None:
+        self.target = target
         self.features = list(chosen)
         self.columns = tuple(dict.fromkeys(name for f in self.features for name in f.columns))
 
     def stored(self, ids: Sequence[int]) -> tuple[list[int], Frame]:
         """The records of `ids` that exist, in order of id, as they are now: one query beside the features'
         own."""
-        rows = target().model.objects.filter(pk__in=ids).order_by("pk").values_list("pk", *self.columns)
+        rows = self.target.model.objects.filter(pk__in=ids).order_by("pk").values_list("pk", *self.columns)
         return self.rows(list(rows))
 
     def rows(self, rows: list[tuple[Any, ...]]) -> tuple[list[int], Frame]:
@@ -40,7 +41,7 @@ class FeatureReader:
 
     def values(self, values: Mapping[str, Any]) -> Frame:
         """A record about to be made of these values by table column."""
-        model = target().model
+        model = self.target.model
         absent = {
             c: model._meta.get_field(_field(model, c)).get_default() for c in self.columns if c not in values
         }
@@ -60,24 +61,25 @@ def _now(n: int) -> np.ndarray:
     return np.full(n, days(timezone.now()))
 
 
-def reader_of(model: Model) -> FeatureReader:
+def reader_of(target: ScoringTarget, model: Model) -> FeatureReader:
     """What reads all that a model looks at. A feature that is gone is missing for every lead."""
     wanted = {one.feature: (one.kind, one.label) for one in model.inputs}
-    found = [feature_of(key, kind, label) for key, (kind, label) in wanted.items()]
-    found += ruled_features(model.rules, known=set(wanted))
-    return FeatureReader(f for f in found if f)
+    found = [target.feature_of(key, kind, label) for key, (kind, label) in wanted.items()]
+    found += ruled_features(target, model.rules, known=set(wanted))
+    return FeatureReader(target, (f for f in found if f))
 
 
-def ruled_features(rules: RuleSet, known: set[str]) -> list[Feature]:
+def ruled_features(target: ScoringTarget, rules: RuleSet, known: set[str]) -> list[Feature]:
     """The features of the rules that are not `known`; custom ones only are asked from the database."""
     wanted = [key for key in rules.features() if key not in known]
-    if all(key in features for key in wanted):
-        return [features[key] for key in wanted]
-    there = all_features()
+    if all(key in target.features for key in wanted):
+        return [target.features[key] for key in wanted]
+    there = target.all_features()
     return [there[key] for key in wanted if key in there]
 
 
-def training_reader() -> FeatureReader:
+def training_reader(target: ScoringTarget) -> FeatureReader:
     """What reads every feature that may be learned from."""
-    barred = {*conf.SCORING_EXCLUDED_FEATURES, *BarredFeature.objects.values_list("feature", flat=True)}
-    return FeatureReader(f for key, f in all_features().items() if key not in barred)
+    rows = BarredFeature.objects.filter(entity=target.entity)
+    barred = {*conf.SCORING_EXCLUDED_FEATURES, *rows.values_list("feature", flat=True)}
+    return FeatureReader(target, (f for key, f in target.all_features().items() if key not in barred))

@@ -16,9 +16,11 @@ from core.conditions import parse, record_q
 from core.entities.locks import SCORING_JOB, try_lock
 from core.errors import DomainError
 from core.lead_scoring import drift_check, model_lifecycle, notices
-from core.lead_scoring.models import ScoringJob, ScoringPending
+from core.lead_scoring.default_entity import DEFAULT_ENTITY
+from core.lead_scoring.models import ScoringJob
 from core.lead_scoring.rescoring import rescore
-from core.lead_scoring.scoring_target import target
+from core.lead_scoring.scoring_target import ScoringTarget, scoring_targets, target_of
+from core.lead_scoring.storing import names_of
 from core.second_connection import SecondConnection, second_connection
 
 log = logging.getLogger(__name__)
@@ -35,30 +37,38 @@ OPEN = (Status.PENDING, Status.RUNNING)
 BUSY = "busy"
 
 
-def score_ids(ids: list[int], *, always: bool = True) -> dict[int, int]:
-    """Score some leads now and store it, in one transaction; the scores of those there were, by id."""
+def score_ids(ids: list[int], *, always: bool = True, target: ScoringTarget | None = None) -> dict[int, int]:
+    """Score some records (leads, where no target is named) now and store it, in one transaction; the scores
+    of those there were, by id."""
     with audit_context(None, source="system"):
-        found, scored, _ = rescore(target().model.objects.filter(pk__in=ids), always=always)
+        about = target or target_of()
+        rows = about.model.objects.filter(about.scored, pk__in=ids)
+        found, scored, _ = rescore(about, rows, always=always)
     return dict(zip(found, scored.score.tolist(), strict=True))
 
 
 _TAKE = """
-DELETE FROM core_scoringpending WHERE lead_id IN (
-    SELECT lead_id FROM core_scoringpending ORDER BY lead_id LIMIT %s FOR UPDATE SKIP LOCKED
-) RETURNING lead_id
+DELETE FROM {pending} WHERE {key} IN (
+    SELECT {key} FROM {pending} ORDER BY {key} LIMIT %s FOR UPDATE SKIP LOCKED
+) RETURNING {key}
 """
 
 
 def score_pending() -> int:
-    """Score everything that is marked, a slice a transaction; how many leads."""
-    total, until = 0, time.monotonic() + TURN_S
+    """Score everything that is marked, a slice a transaction; how many records."""
+    until = time.monotonic() + TURN_S
+    return sum(_score_pending(target, until) for target in scoring_targets)
+
+
+def _score_pending(target: ScoringTarget, until: float) -> int:
+    total = 0
     while time.monotonic() < until:
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute(_TAKE, [PENDING_SLICE])
+                cursor.execute(_TAKE.format(**names_of(target)), [PENDING_SLICE])
                 ids = sorted(row[0] for row in cursor.fetchall())
             if ids:
-                score_ids(ids, always=False)
+                score_ids(ids, always=False, target=target)
         total += len(ids)
         if len(ids) < PENDING_SLICE:
             return total
@@ -68,15 +78,20 @@ def score_pending() -> int:
 
 def mark(ids: list[int]) -> None:
     """Have leads scored soon."""
-    ScoringPending.objects.bulk_create([ScoringPending(lead_id=pk) for pk in ids], ignore_conflicts=True)
+    pending = target_of().pending_model
+    pending.objects.bulk_create([pending(pk=pk) for pk in ids], ignore_conflicts=True)
     jobs.enqueue(PENDING_JOB)
 
 
-def start(kind: str, user: Any = None, selection: dict[str, Any] | None = None) -> ScoringJob:
-    """Begin a job; of retrainings there is one at a time, and whoever asks for another gets that one."""
-    values = {"kind": kind, "requested_by": user, "selection": selection or {}}
+def start(
+    kind: str, user: Any = None, selection: dict[str, Any] | None = None, *, entity: str = DEFAULT_ENTITY
+) -> ScoringJob:
+    """Begin a job; an entity has one retraining at a time, and whoever asks for another gets that one."""
+    values = {"kind": kind, "entity": entity, "requested_by": user, "selection": selection or {}}
     if kind == Kind.RETRAIN:
-        job, _ = ScoringJob.objects.get_or_create(kind=kind, status__in=OPEN, defaults=_defaults(values))
+        job, _ = ScoringJob.objects.get_or_create(
+            kind=kind, entity=entity, status__in=OPEN, defaults=_defaults(values)
+        )
     else:
         job = ScoringJob.objects.create(**values)
     jobs.enqueue(RUN_JOB, str(job.task_id))
@@ -148,7 +163,7 @@ def _fail(job: ScoringJob, message: str) -> None:
 def _notify_of_failure(job: ScoringJob) -> None:
     """Administrators hear of a training that failed: until one succeeds, scores age."""
     if job.kind == Kind.RETRAIN:
-        title = "Training the lead scores has failed"
+        title = f"Training the {job.entity} scores has failed"
         body = f"What scored before goes on scoring. {job.message}"
         notices.send("scoring_failed", f"{job.task_id}", title, body)
 
@@ -159,7 +174,7 @@ def _score_slice(job: ScoringJob) -> None:
         job.total = rows.count()
     # Named leads get their time of scoring in any case; of all leads those that moved are written.
     with audit_context(job.requested_by_id, source="system"):
-        ids, _, by = rescore(rows, always=bool(job.selection), limit=SLICE)
+        ids, _, by = rescore(target_of(job.entity), rows, always=bool(job.selection), limit=SLICE)
     job.done += len(ids)
     job.position = ids[-1] if ids else job.position
     if len(ids) < SLICE:
@@ -168,9 +183,10 @@ def _score_slice(job: ScoringJob) -> None:
 
 def selected(job: ScoringJob) -> QuerySet:
     """The leads a job is about, those its user may not change left out."""
-    about = target().definition
+    target = target_of(job.entity)
+    about = target.definition
     seen = about.visible_to(job.requested_by) if job.requested_by else about.model.objects
-    rows = seen.filter(archived_at=None)
+    rows = seen.filter(target.scored, archived_at=None)
     if "ids" in job.selection:
         return rows.filter(pk__in=job.selection["ids"])
     if "filter" in job.selection:
@@ -183,18 +199,19 @@ def finish(job: ScoringJob, result: dict[str, Any]) -> None:
 
 
 def _retrain(job: ScoringJob) -> None:
-    row = model_lifecycle.retrain_model(job.requested_by_id)
+    target = target_of(job.entity)
+    row = model_lifecycle.retrain_model(target, job.requested_by_id)
     if row is None:
-        finish(job, {"trained": False, "reason": "too few closed leads: the rules score"})
+        finish(job, {"trained": False, "reason": f"too few closed {target.definition.plural}"})
         return
     live = row.status == row.Status.ACTIVE
     finish(job, {"trained": True, "model_version": row.pk, "live": live, "reason": row.verdict["reason"]})
     if live:
-        start(Kind.BULK)
+        start(Kind.BULK, entity=job.entity)
     if row.verdict["suspicion"]:
-        title = "The newest outcomes of leads look wrong"
+        title = f"The newest outcomes of {target.definition.plural} look wrong"
         notices.send("scoring_suspicion", str(row.pk), title, row.verdict["suspicion"])
-    drift_check.watch()
+    drift_check.watch(target)
 
 
 _WORK = {Kind.BULK: _score_slice, Kind.RETRAIN: _retrain}
@@ -205,7 +222,7 @@ def sweep() -> int:
     waiting = _waiting()
     for task_id in waiting:
         jobs.enqueue(RUN_JOB, task_id)
-    if ScoringPending.objects.exists():
+    if any(target.pending_model.objects.exists() for target in scoring_targets):
         jobs.enqueue(PENDING_JOB)
     return len(waiting)
 

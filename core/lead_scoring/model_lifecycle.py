@@ -8,11 +8,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from core.conf import conf
 from core.errors import ConflictError
 from core.lead_scoring.afterwards import filled_afterwards, suspects
+from core.lead_scoring.default_entity import DEFAULT_ENTITY
 from core.lead_scoring.engine import current, read_artefact
 from core.lead_scoring.feature_reader import training_reader
 from core.lead_scoring.features import Frame
@@ -22,7 +24,8 @@ from core.lead_scoring.model import DamagedModelError, Model, model_from_json
 from core.lead_scoring.models import ScoringModel
 from core.lead_scoring.retraining import Retrained, retrain
 from core.lead_scoring.rule_store import newest_rules, rules_of, under_rules
-from core.lead_scoring.scoring_target import target
+from core.lead_scoring.rules import RuleSet
+from core.lead_scoring.scoring_target import ScoringTarget, target_of
 from core.lead_scoring.training import RECIPE
 
 Status = ScoringModel.Status
@@ -31,22 +34,24 @@ Status = ScoringModel.Status
 NEW_OUTCOMES, LEAST_NEW_OUTCOMES, LEAST_HOURS = 0.025, 50, 23
 
 
-def retrain_model(user_id: int | None = None) -> ScoringModel | None:
+def retrain_model(target: ScoringTarget | None = None, user_id: int | None = None) -> ScoringModel | None:
     """Train on every closed lead and let the gate decide; None while there is too little to learn from.
 
     Reads outside any transaction of its own; only the new row and the change of champion are written
     together.
     """
-    seen = training_snapshots(training_reader())
+    about = target or target_of()
+    seen = training_snapshots(training_reader(about))
     if seen.leads < RECIPE.least_leads:
         return None
-    afterwards = {k: why for k, why in filled_afterwards().items() if k not in conf.SCORING_ALLOWED_FEATURES}
+    late = filled_afterwards(about)
+    afterwards = {key: why for key, why in late.items() if key not in conf.SCORING_ALLOWED_FEATURES}
     frame = seen.frame.without(afterwards)
-    champion = _champion()
+    rules, champion = rules_of(about, newest_rules(about)), _champion(about)
     made = retrain(
         frame,
         seen.won,
-        rules_of(newest_rules()),
+        rules,
         champion,
         weights=seen.weight,
         groups=seen.group,
@@ -55,47 +60,50 @@ def retrain_model(user_id: int | None = None) -> ScoringModel | None:
     if not made.model.learned:
         return None
     dropped = made.model.about["dropped"] | afterwards
-    goes_live = _goes_live(made)
+    goes_live = _goes_live(about, made)
     row = ScoringModel(
+        entity=about.entity,
         status=Status.REJECTED,
         artefact=made.model.to_json(),
         holdout_model=made.holdout_model.to_json(),
-        card=made.card | {"dropped": dropped, "suspects": _suspects(frame, seen), "outcomes": outcomes()},
+        card=made.card
+        | {"dropped": dropped, "suspects": _suspects(about, frame, seen), "outcomes": about.closed.count()},
         verdict=_verdict(made, goes_live),
+        backtest=_backtest(about, frame, seen, rules),
         trained_by_id=user_id,
         **_described(made.model, seen),
     )
     return _save_model(row, live=goes_live)
 
 
-def _suspects(frame: Frame, seen: TrainingSnapshots) -> dict[str, Any]:
-    found = suspects(strengths(frame, seen.won, seen.group))
+def _backtest(target: ScoringTarget, frame: Frame, seen: TrainingSnapshots, rules: RuleSet) -> dict[str, Any]:
+    return target.backtest(frame, seen.won, seen.weight, seen.group, rules) if target.backtest else {}
+
+
+def _suspects(target: ScoringTarget, frame: Frame, seen: TrainingSnapshots) -> dict[str, Any]:
+    found = suspects(target, strengths(frame, seen.won, seen.group))
     return {key: one for key, one in found.items() if key not in conf.SCORING_ALLOWED_FEATURES}
 
 
-def outcomes() -> int:
-    """How many records have an outcome now."""
-    about = target()
-    return about.model.objects.filter(about.won | about.lost).count()
-
-
-def is_due() -> bool:
+def is_due(target: ScoringTarget | None = None) -> bool:
     """Whether enough outcomes arrived since the newest training, and that was not within the last day."""
-    newest = ScoringModel.objects.order_by("-id").values("created_at", "leads", "card").first()
+    about = target or target_of()
+    rows = ScoringModel.objects.filter(entity=about.entity).order_by("-id")
+    newest, outcomes = rows.values("created_at", "leads", "card").first(), about.closed.count()
     if newest is None:
-        return outcomes() >= RECIPE.least_leads
+        return outcomes >= RECIPE.least_leads
     known = newest["card"].get("outcomes", newest["leads"])
     enough = max(LEAST_NEW_OUTCOMES, NEW_OUTCOMES * known)
     aged = timezone.now() - newest["created_at"] >= timedelta(hours=LEAST_HOURS)
-    return aged and outcomes() - known >= enough
+    return aged and outcomes - known >= enough
 
 
-def _goes_live(made: Retrained) -> bool:
+def _goes_live(target: ScoringTarget, made: Retrained) -> bool:
     """Whether a judged model takes over. One that had to leave out the newest leads only does where the live
     model did not learn from more."""
     if not made.verdict.passed or not made.suspicion:
         return made.verdict.passed
-    live = ScoringModel.objects.filter(status=Status.ACTIVE).values_list("leads", flat=True).first()
+    live = active_model(target).values_list("leads", flat=True).first()
     return live is None or live < made.model.about["leads"]
 
 
@@ -113,14 +121,19 @@ def _described(model: Model, seen: TrainingSnapshots) -> dict[str, Any]:
     return window | counts | {"hash": model.to_json()["hash"]}
 
 
-def _champion() -> Model | None:
+def active_model(target: ScoringTarget) -> QuerySet:
+    """The row of the model that scores a target, if any."""
+    return ScoringModel.objects.filter(entity=target.entity, status=Status.ACTIVE)
+
+
+def _champion(target: ScoringTarget) -> Model | None:
     """What stands for the active model when a challenger is judged: its fit without the newest leads, under
     the present rules."""
-    row = ScoringModel.objects.filter(status=Status.ACTIVE).values("holdout_model").first()
+    row = active_model(target).values("holdout_model").first()
     try:
         if row is None or row["holdout_model"] is None:
             return None
-        return under_rules(model_from_json(row["holdout_model"]), newest_rules())
+        return under_rules(target, model_from_json(row["holdout_model"]), newest_rules(target))
     except DamagedModelError:
         return None
 
@@ -148,20 +161,23 @@ def _activate(row: ScoringModel) -> None:
     except DamagedModelError as error:
         raise ConflictError(f"The model cannot be used: {error}.", code="damaged_model") from error
     # Whoever activates waits here for another who does.
-    list(ScoringModel.objects.select_for_update().filter(status=Status.ACTIVE))
-    ScoringModel.objects.filter(status=Status.ACTIVE).update(status=Status.RETIRED)
+    before = ScoringModel.objects.filter(entity=row.entity, status=Status.ACTIVE)
+    list(before.select_for_update())
+    before.update(status=Status.RETIRED)
     row.status = Status.ACTIVE
     row.save(update_fields=["status", "activated_at"])
 
 
-def roll_back() -> ScoringModel | None:
+def roll_back(target: ScoringTarget | None = None) -> ScoringModel | None:
     """Activate the model before the active one; None: the rules alone, where there was none."""
     with transaction.atomic():
-        active = ScoringModel.objects.select_for_update().filter(status=Status.ACTIVE).first()
+        about = target or target_of()
+        active = active_model(about).select_for_update().first()
         if active is None:
             raise ConflictError("No model is active.", code="no_active_model")
-        before = ScoringModel.objects.filter(status=Status.RETIRED, activated_at__lt=active.activated_at)
-        previous = before.order_by("-activated_at").first()
+        before = ScoringModel.objects.filter(entity=about.entity, status=Status.RETIRED)
+        earlier = before.filter(activated_at__lt=active.activated_at)
+        previous = earlier.order_by("-activated_at").first()
         active.status = Status.RETIRED
         active.save(update_fields=["status"])
         if previous:
@@ -170,17 +186,19 @@ def roll_back() -> ScoringModel | None:
     return previous
 
 
-def export_model(path: Path | None = None) -> Path:
+def export_model(path: Path | None = None, target: ScoringTarget | None = None) -> Path:
     """Write the active model to a file, whole or not at all; LEAD_SCORING_MODEL_PATH by default."""
-    target = Path(path or settings.LEAD_SCORING_MODEL_PATH)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f"{target.name}.{os.getpid()}.part")
-    aside.write_text(json.dumps(current().model.to_json()))
-    aside.replace(target)
-    return target
+    file = Path(path or settings.LEAD_SCORING_MODEL_PATH)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f"{file.name}.{os.getpid()}.part")
+    aside.write_text(json.dumps(current(target).model.to_json()))
+    aside.replace(file)
+    return file
 
 
-def import_model(path: Path | None = None, user_id: int | None = None) -> ScoringModel:
+def import_model(
+    path: Path | None = None, user_id: int | None = None, entity: str = DEFAULT_ENTITY
+) -> ScoringModel:
     """Take a model from a file, retired until someone activates it. Raises DamagedModelError or OSError."""
     source = Path(path or settings.LEAD_SCORING_MODEL_PATH)
     try:
@@ -188,7 +206,8 @@ def import_model(path: Path | None = None, user_id: int | None = None) -> Scorin
     except ValueError as error:
         raise DamagedModelError(f"{source.name} is no JSON") from error
     model = model_from_json(raw)
-    row = ScoringModel(status=Status.RETIRED, artefact=raw, hash=raw["hash"], trained_by_id=user_id)
+    row = ScoringModel(entity=entity, status=Status.RETIRED, artefact=raw, hash=raw["hash"])
+    row.trained_by_id = user_id
     row.leads, row.wins = model.about.get("leads", 0), model.about.get("wins", 0)
     row.verdict = {"reason": f"read from {source.name}"}
     row.save()

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from core.access import Permission, Policy, ReadAllPolicy, Role, VisibleManager, role_of
 from core.access.policies import EVERYTHING
+from core.lead_scoring.default_entity import DEFAULT_ENTITY
 
 
 class ScoringModel(models.Model):
@@ -26,11 +27,15 @@ class ScoringModel(models.Model):
         RETIRED = "retired"
         REJECTED = "rejected"
 
+    # What it scores: the name of a scored entity.
+    entity = models.CharField(max_length=40, default=DEFAULT_ENTITY, db_default=DEFAULT_ENTITY)
     status = models.CharField(max_length=10, choices=Status.choices)
     artefact = models.JSONField()
     holdout_model = models.JSONField(null=True)
     card = models.JSONField(default=dict)
     verdict = models.JSONField(default=dict)
+    # How the target's own use of the probabilities would have gone: of deals the forecast.
+    backtest = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     hash = models.CharField(max_length=64)
     leads = models.IntegerField()
     wins = models.IntegerField()
@@ -46,7 +51,7 @@ class ScoringModel(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["status"], condition=models.Q(status="active"), name="scoring_model_one_active"
+                fields=["entity"], condition=models.Q(status="active"), name="scoring_model_one_active"
             )
         ]
 
@@ -84,7 +89,8 @@ class BarredFeature(models.Model):
 
     policy = ReadAllPolicy(write=Permission.CONFIGURE)
 
-    feature = models.CharField(max_length=120, unique=True)
+    entity = models.CharField(max_length=40, default=DEFAULT_ENTITY, db_default=DEFAULT_ENTITY)
+    feature = models.CharField(max_length=120)
     reason = models.CharField(max_length=500, blank=True, default="", db_default="")
     barred_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -93,6 +99,7 @@ class BarredFeature(models.Model):
 
     class Meta:
         ordering = ["feature"]
+        constraints = [models.UniqueConstraint(fields=["entity", "feature"], name="scoring_barred_once")]
 
     def __str__(self) -> str:
         return self.feature
@@ -125,6 +132,7 @@ class ScoringJob(models.Model):
         FINISHED = "finished"
         FAILED = "failed"
 
+    entity = models.CharField(max_length=40, default=DEFAULT_ENTITY, db_default=DEFAULT_ENTITY)
     task_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
@@ -153,7 +161,7 @@ class ScoringJob(models.Model):
         ]
         constraints = [
             models.UniqueConstraint(
-                fields=["kind"],
+                fields=["entity"],
                 condition=models.Q(kind="retrain", status__in=("pending", "running")),
                 name="scoring_one_retraining",
             )
@@ -163,12 +171,14 @@ class ScoringJob(models.Model):
         return f"{self.kind} {self.task_id}"
 
 
-class LeadScore(models.Model):
-    """The score of one lead with its reasons, in the order of the model (or, without one, the rule set) that
-    scored it: points by factor; the bin of each input and which rules held, 15 to a number. No foreign keys:
-    core names no entity."""
+class RecordScore(models.Model):
+    """The score of one record with its reasons, in the order of the model (or, without one, the rule set)
+    that scored it: points by factor; the bin of each input and which rules held, 15 to a number.
 
-    lead_id = models.BigIntegerField(primary_key=True)
+    Each scored entity has a table of these, whose primary key is the record's id. No foreign keys: rows are
+    written set at a time, and go when the change table says that their record went.
+    """
+
     score = models.SmallIntegerField()
     probability = models.FloatField()
     model_id = models.BigIntegerField(null=True)
@@ -177,15 +187,28 @@ class LeadScore(models.Model):
     codes = ArrayField(models.SmallIntegerField())
     scored_at = models.DateTimeField(db_default=Now())
 
+    class Meta:
+        abstract = True
+
     def __str__(self) -> str:
-        return f"lead {self.lead_id}: {self.score}"
+        return f"{self._meta.pk.name.removesuffix('_id')} {self.pk}: {self.score}"
 
 
-class ScoringPending(models.Model):
-    """A lead something of which changed that its score depends on."""
+class PendingRecord(models.Model):
+    """A record something of which changed that its score depends on; its primary key is the record's id."""
 
-    lead_id = models.BigIntegerField(primary_key=True)
     marked_at = models.DateTimeField(db_default=Now())
 
+    class Meta:
+        abstract = True
+
     def __str__(self) -> str:
-        return f"lead {self.lead_id}"
+        return f"{self._meta.pk.name.removesuffix('_id')} {self.pk}"
+
+
+class LeadScore(RecordScore):
+    lead_id = models.BigIntegerField(primary_key=True)
+
+
+class ScoringPending(PendingRecord):
+    lead_id = models.BigIntegerField(primary_key=True)

@@ -10,31 +10,37 @@ from django.db.models import QuerySet
 
 from core.lead_scoring import engine
 from core.lead_scoring.scorer import Scored
-from core.lead_scoring.scoring_target import target
-from core.lead_scoring.storing import store
+from core.lead_scoring.scoring_target import ScoringTarget
+from core.lead_scoring.storing import forget, store
 
 
 def rescore(
-    rows: QuerySet, *, always: bool, limit: int | None = None
+    target: ScoringTarget, rows: QuerySet, *, always: bool, limit: int | None = None
 ) -> tuple[list[int], Scored, engine.Loaded]:
     """Score the first `limit` of `rows` by id and store it, in the caller's transaction.
 
-    Returns their ids, the result and what scored; `always` as in `store`.
+    Returns their ids, the result and what scored; `always` as in `store`. Where nothing scores the
+    target, scores that are left are taken away.
     """
-    by, found = _locked(rows, limit)
+    by, found = _locked(target, rows, limit)
     ids, frame = by.reader.rows(found)
     scored = by.scorer.score(frame)
-    store(ids, scored, by.origin, always=always)
+    if by.scores:
+        store(target, ids, scored, by.origin, always=always)
+    else:
+        forget(target, target.model.objects.filter(pk__in=ids))
     return ids, scored, by
 
 
-def _locked(rows: QuerySet, limit: int | None) -> tuple[engine.Loaded, list[tuple[Any, ...]]]:
+def _locked(
+    target: ScoringTarget, rows: QuerySet, limit: int | None
+) -> tuple[engine.Loaded, list[tuple[Any, ...]]]:
     """What scores now, and (id, *columns) of the locked rows."""
-    before = engine.current()
+    before = engine.current(target)
     held = rows.order_by("pk").select_for_update(of=("self",), no_key=True)
     found = list(held.values_list("pk", *before.reader.columns)[:limit])
-    now = engine.current()
+    now = engine.current(target)
     if now.reader.columns == before.reader.columns:
         return now, found
-    again = target().model.objects.filter(pk__in=[row[0] for row in found]).order_by("pk")
+    again = target.model.objects.filter(pk__in=[row[0] for row in found]).order_by("pk")
     return now, list(again.values_list("pk", *now.reader.columns))

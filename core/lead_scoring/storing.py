@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.db import connection
+from django.db.models import QuerySet
 
 from core.lead_scoring.scorer import Scored
-from core.lead_scoring.scoring_target import target
+from core.lead_scoring.scoring_target import ScoringTarget
 
 PLACES = 6
 # A change of probability that is worth a row in the history of a lead whose score stays.
@@ -28,7 +29,7 @@ class ScoreOrigin:
     rules_id: int | None
 
 
-def store(ids: list[int], scored: Scored, origin: ScoreOrigin, *, always: bool) -> int:
+def store(target: ScoringTarget, ids: list[int], scored: Scored, origin: ScoreOrigin, *, always: bool) -> int:
     """Write scores and reasons of existing leads in the caller's transaction; how many leads were written.
 
     With `always` every lead gets its time of scoring; without, leads whose score did not move are left as
@@ -37,15 +38,43 @@ def store(ids: list[int], scored: Scored, origin: ScoreOrigin, *, always: bool) 
     if not ids:
         return 0
     _fill_stage(ids, scored)
-    table = connection.ops.quote_name(target().table)
+    names = names_of(target)
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK.format(table=table))
-        cursor.execute(
-            _UPDATE.format(table=table, unless="" if always else _MOVED), {"least": WORTH_RECORDING}
-        )
+        cursor.execute(_LOCK.format(**names))
+        cursor.execute(update_statement(target, always=always), {"least": WORTH_RECORDING})
         written = cursor.rowcount
-        cursor.execute(_REASONS.format(table=table), [origin.model_id, origin.rules_id])
+        cursor.execute(_REASONS.format(**names), [origin.model_id, origin.rules_id])
     return written
+
+
+def names_of(target: ScoringTarget) -> dict[str, str]:
+    """The tables and columns of a target, quoted, as the statements call them."""
+    named = {
+        "table": target.table,
+        "scores": target.scores_table,
+        "pending": target.pending_table,
+        "key": target.key,
+        "score": target.score_column,
+        "probability": target.probability_column,
+    }
+    return {name: connection.ops.quote_name(value) for name, value in named.items()}
+
+
+def update_statement(target: ScoringTarget, *, always: bool) -> str:
+    """The statement that writes what is staged into the records."""
+    names = names_of(target)
+    return _UPDATE.format(unless="" if always else _MOVED.format(**names), **names)
+
+
+def forget(target: ScoringTarget, rows: QuerySet) -> int:
+    """Take the scores of these records away: nothing scores them. How many had one."""
+    written = rows.filter(scored_at__isnull=False).order_by("pk")
+    ids = list(written.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
+    if ids:
+        empty = dict.fromkeys((target.score_column, target.probability_column, "scored_at"))
+        target.model.objects.filter(pk__in=ids).update(**empty)
+        target.score_model.objects.filter(pk__in=ids).delete()
+    return len(ids)
 
 
 _CREATE = """
@@ -58,16 +87,16 @@ _LOCK = """
 SELECT 1 FROM {table} WHERE id IN (SELECT lead_id FROM crm_score_stage) ORDER BY id FOR NO KEY UPDATE
 """
 _UPDATE = """
-UPDATE {table} l SET lead_score = s.score, conversion_probability = s.probability, scored_at = now()
+UPDATE {table} l SET {score} = s.score, {probability} = s.probability, scored_at = now()
 FROM crm_score_stage s WHERE l.id = s.lead_id {unless}
 """
-_MOVED = """AND (l.scored_at IS NULL OR l.lead_score <> s.score OR l.conversion_probability IS NULL
-    OR abs(l.conversion_probability - s.probability) >= %(least)s)"""
+_MOVED = """AND (l.scored_at IS NULL OR l.{score} <> s.score OR l.{probability} IS NULL
+    OR abs(l.{probability} - s.probability) >= %(least)s)"""
 _REASONS = """
-INSERT INTO core_leadscore AS r (lead_id, score, probability, model_id, rules_id, points, codes, scored_at)
+INSERT INTO {scores} AS r ({key}, score, probability, model_id, rules_id, points, codes, scored_at)
 SELECT s.lead_id, s.score, s.probability, %s, %s, s.points, s.codes, now()
 FROM crm_score_stage s JOIN {table} l ON l.id = s.lead_id
-ON CONFLICT (lead_id) DO UPDATE SET score = excluded.score, probability = excluded.probability,
+ON CONFLICT ({key}) DO UPDATE SET score = excluded.score, probability = excluded.probability,
     model_id = excluded.model_id, rules_id = excluded.rules_id, points = excluded.points,
     codes = excluded.codes, scored_at = excluded.scored_at
 """

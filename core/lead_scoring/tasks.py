@@ -3,7 +3,9 @@
 from celery import shared_task
 
 from core.lead_scoring import drift_check, jobs, model_lifecycle
+from core.lead_scoring.engine import current
 from core.lead_scoring.models import ScoringJob
+from core.lead_scoring.scoring_target import scoring_targets
 
 
 @shared_task(name="core.tasks.score_lead")
@@ -14,9 +16,11 @@ def score_lead(lead_id: int) -> int | None:
 
 @shared_task(name="core.tasks.bulk_score_leads")
 def bulk_score_leads(lead_ids: list[int] | None = None) -> int:
-    """Score these leads, or begin a job that scores all of them; how many were scored at once."""
+    """Score these leads, or begin jobs that score all leads and deals; how many were scored at once."""
     if lead_ids is None:
-        jobs.start(ScoringJob.Kind.BULK)
+        for target in scoring_targets:
+            if current(target).scores:
+                jobs.start(ScoringJob.Kind.BULK, entity=target.entity)
         return 0
     parts = range(0, len(lead_ids), jobs.SLICE)
     return sum(len(jobs.score_ids(lead_ids[start : start + jobs.SLICE])) for start in parts)
@@ -50,6 +54,9 @@ def sweep_scoring() -> int:
 @shared_task(name="core.tasks.watch_lead_scoring")
 def watch_lead_scoring() -> list[str]:
     """Look for drift of the live model and tell administrators; retrain when enough outcomes arrived."""
-    if model_lifecycle.is_due():
-        jobs.start(ScoringJob.Kind.RETRAIN)
-    return drift_check.watch()
+    found: list[str] = []
+    for target in scoring_targets:
+        if model_lifecycle.is_due(target):
+            jobs.start(ScoringJob.Kind.RETRAIN, entity=target.entity)
+        found += drift_check.watch(target)
+    return found

@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from core.entities.usage import UsageSource, sources
+from core.lead_scoring.default_entity import DEFAULT_ENTITY
 from core.lead_scoring.models import ScoringRules
 
 
@@ -20,7 +21,7 @@ sources.register(
         name="scoring_rules",
         rows=_present,
         parts=("content",),
-        entities=lambda rules: ("lead",),
+        entities=lambda rules: (DEFAULT_ENTITY,),
         owners=lambda rules: (rules.created_by_id,),
     ),
 )

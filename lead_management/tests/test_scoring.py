@@ -18,6 +18,7 @@ from core.lead_scoring.engine import current
 from core.lead_scoring.features import Kind
 from core.lead_scoring.models import LeadScore, ScoringJob, ScoringPending
 from lead_management.models import Lead
+from lead_management.scoring import LEADS
 from lead_management.tests.factories import LeadFactory
 from lead_management.tests.making import closed_leads
 
@@ -261,9 +262,7 @@ def test_custom_fields_are_features_unless_they_opt_out(admin):
         CustomFieldFactory(entity="lead", key=key, type=kind, scorable=key != "secret")
     CustomFieldFactory(entity="lead", key="plan", type="choice", choices=["a", "b"])
     CustomFieldFactory(entity="lead", key="uses", type="multi_choice", choices=["x", "y"])
-    from core.lead_scoring.scoring_target import custom_features
-
-    found = {f.spec.key: f.spec.kind for f in custom_features()}
+    found = {f.spec.key: f.spec.kind for f in LEADS.custom_features()}
     assert found == {
         "custom_fields.seats": Kind.NUMBER, "custom_fields.fee": Kind.NUMBER,
         "custom_fields.trial": Kind.BOOLEAN,
@@ -304,7 +303,7 @@ def test_values_are_those_of_the_time_and_not_what_came_later():
     lead.save()
     columns = ("estimated_value", "tags", "company_size", "created_at")
     then = as_of(
-        columns, [lead.pk, lead.pk], [created + timedelta(days=7), timezone.now() + timedelta(hours=1)]
+        LEADS, columns, [lead.pk, lead.pk], [created + timedelta(days=7), timezone.now() + timedelta(hours=1)]
     )
     assert [float(value) for value in then.columns["estimated_value"]] == [100, 900]
     assert list(then.columns["tags"]) == [["early"], ["early", "late"]]
@@ -320,7 +319,7 @@ def test_what_is_filled_in_after_closing_is_named():
     for lead in Lead.objects.filter(status="converted"):
         lead.custom_fields = {"contract": lead.pk}
         lead.save()
-    found = filled_afterwards()
+    found = filled_afterwards(LEADS)
     assert set(found) == {"custom_fields.contract"}
     assert "filled in after closing for 100% of won" in found["custom_fields.contract"]
 
@@ -333,7 +332,7 @@ def test_activities_count_as_of_the_moment():
     ActivityFactory(record=lead, type="meeting", subject="Lunch", direction="inbound")
     lead.refresh_from_db()
     reader = current().reader.__class__(
-        [f for f in _features() if f.spec.key in ("emails", "meetings", "inbound", "response_hours")]
+        LEADS, [f for f in _features() if f.spec.key in ("emails", "meetings", "inbound", "response_hours")]
     )
     columns = reader.instance(lead).columns
     assert columns["emails"].tolist() == [1]
@@ -344,9 +343,7 @@ def test_activities_count_as_of_the_moment():
 
 
 def _features():
-    from core.lead_scoring.scoring_target import features
-
-    return list(features)
+    return list(LEADS.features)
 
 
 def test_the_first_rules_are_the_default_ones(admin):

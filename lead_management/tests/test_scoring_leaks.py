@@ -16,6 +16,7 @@ from core.lead_scoring.features import FeatureSpec, Kind, frame_of
 from core.lead_scoring.leaks import strengths
 from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel
 from lead_management.models import Lead
+from lead_management.scoring import LEADS
 from lead_management.tests.making import closed_leads
 
 pytestmark = pytest.mark.django_db
@@ -45,20 +46,20 @@ def test_a_strong_feature_that_is_written_after_closing_is_suspected_with_eviden
     backdate()
     write_grades(Lead.objects.filter(status="converted"), 5)
     strong = {"custom_fields.grade": (0.86, "its value"), "company_size": (0.9, "its value")}
-    found = suspects(strong)
+    found = suspects(LEADS, strong)
     assert set(found) == {"custom_fields.grade"}
     wins = Lead.objects.filter(status="converted").count()
     assert (found["custom_fields.grade"]["auc"], found["custom_fields.grade"]["written"]) == (0.86, wins)
     assert "(AUC 0.86)" in found["custom_fields.grade"]["evidence"]
     assert f"written after closing in {wins}" in found["custom_fields.grade"]["evidence"]
-    assert suspects({"custom_fields.grade": (0.79, "its value")}) == {}
+    assert suspects(LEADS, {"custom_fields.grade": (0.79, "its value")}) == {}
 
 
 def test_a_strong_feature_that_was_written_before_closing_is_none(grade):
     closed_leads(80)
     write_grades(Lead.objects.filter(status="converted"), 5)
     backdate()
-    assert suspects({"custom_fields.grade": (0.86, "its value")}) == {}
+    assert suspects(LEADS, {"custom_fields.grade": (0.86, "its value")}) == {}
 
 
 def test_the_strength_of_a_feature_is_its_auc_alone():
@@ -71,15 +72,15 @@ def test_the_strength_of_a_feature_is_its_auc_alone():
 
 
 def test_one_call_bars_a_feature_and_trains_anew(admin, admin_user):
-    assert "industry" in {f.spec.key for f in training_reader().features}
+    assert "industry" in {f.spec.key for f in training_reader(LEADS).features}
     response = admin.post(BARRED, {"feature": "industry", "reason": "Filled in by accounting."})
     assert response.status_code == 201, response.content
     assert response.json()["barred_by"] == admin_user.pk
-    assert "industry" not in {f.spec.key for f in training_reader().features}
+    assert "industry" not in {f.spec.key for f in training_reader(LEADS).features}
     assert ScoringJob.objects.get().kind == "retrain"
     assert admin.post(BARRED, {"feature": "industry"}).status_code in (400, 409)
     assert admin.delete(f"{BARRED}{response.json()['id']}/").status_code == 204
-    assert "industry" in {f.spec.key for f in training_reader().features}
+    assert "industry" in {f.spec.key for f in training_reader(LEADS).features}
 
 
 def test_unknown_features_are_refused_and_others_only_read(admin, api, rep):

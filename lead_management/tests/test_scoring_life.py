@@ -20,6 +20,7 @@ from core.lead_scoring.scorer import Scorer
 from core.lead_scoring.training import RECIPE
 from core.notifications.models import Notification
 from lead_management.models import Lead
+from lead_management.scoring import LEADS
 from lead_management.tests.factories import LeadFactory
 from lead_management.tests.making import closed_leads
 
@@ -425,4 +426,4 @@ def test_rules_edited_while_a_job_runs_have_the_last_word(admin, monkeypatch):
     slowly(monkeypatch, lambda: jobs.run_job(str(job.task_id)), edit)
     lead.refresh_from_db()
     assert lead.lead_score == 70
-    assert LeadScore.objects.get(pk=lead.pk).rules_id == newest_rules()
+    assert LeadScore.objects.get(pk=lead.pk).rules_id == newest_rules(LEADS)

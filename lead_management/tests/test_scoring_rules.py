@@ -12,6 +12,7 @@ from core.lead_scoring.models import LeadScore, ScoringJob, ScoringModel, Scorin
 from core.lead_scoring.rule_store import mean_points
 from core.lead_scoring.rules import Rule, RuleSet
 from lead_management.models import Lead
+from lead_management.scoring import LEADS
 from lead_management.tests.making import closed_leads
 
 pytestmark = pytest.mark.django_db
@@ -92,16 +93,16 @@ def test_a_typical_lead_stays_at_its_base_whatever_the_rules_give_everyone(admin
 def test_means_are_taken_as_training_takes_them(learned):
     rules = RuleSet(50, (Rule("ceo", "seniority", "in", ["executive"], 60),))
     share = Lead.objects.filter(job_title="CEO").count() / Lead.objects.count()
-    assert mean_points(rules) == [pytest.approx(60 * share)]
-    assert mean_points(RuleSet(50, ())) == []
-    (feature,) = ruled_features(rules, known=set())
-    assert FeatureReader([feature]).columns == ("job_title",)
+    assert mean_points(LEADS, rules) == [pytest.approx(60 * share)]
+    assert mean_points(LEADS, RuleSet(50, ())) == []
+    (feature,) = ruled_features(LEADS, rules, known=set())
+    assert FeatureReader(LEADS, [feature]).columns == ("job_title",)
     assert feature.spec.kind == Kind.CATEGORY
 
 
 def test_a_version_without_means_is_measured_when_it_is_read(learned):
     ScoringRules.objects.create(content=EXECUTIVES | {"rules": [rule_json()]})
-    assert current().model.rule_means == tuple(mean_points(current().model.rules))
+    assert current().model.rule_means == tuple(mean_points(LEADS, current().model.rules))
     assert current().origin.rules_id == ScoringRules.objects.get().pk
 
 
@@ -111,7 +112,7 @@ def rule_json():
 
 def test_the_next_training_learns_with_the_new_rules_and_the_champion_is_judged_under_them(admin, learned):
     version = admin.put("/api/v1/scoring/rules/", EXECUTIVES).json()["version"]
-    assert model_lifecycle._champion().rules.features() == ["seniority"]
+    assert model_lifecycle._champion(LEADS).rules.features() == ["seniority"]
     row = model_lifecycle.retrain_model()
     assert [rule["feature"] for rule in row.artefact["rules"]["rules"]] == ["seniority"]
     model_lifecycle.activate(ScoringModel.objects.get(pk=row.pk))

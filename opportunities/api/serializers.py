@@ -9,9 +9,11 @@ from rest_framework.exceptions import ValidationError
 from core.api.resources import StrictSerializer
 from core.api.serializers import CountsField, EntitySerializer, StatisticsSerializer
 from core.entities.field_types import Money
+from core.lead_scoring.api.serializers import FactorSerializer
 from opportunities.entity import OPPORTUNITY
 from opportunities.models import Pipeline, Stage
 from opportunities.operations import unset_default
+from opportunities.querysets import WEIGHTS
 from opportunities.stages import (
     STAGES_AT_MOST,
     certain_if_closed,
@@ -125,6 +127,7 @@ class ForecastMonthSerializer(InCurrencySerializer, ForecastOfCurrencySerializer
 class ForecastSerializer(InCurrencySerializer):
     """What is expected by month, and in all of them together."""
 
+    weights = serializers.ChoiceField(choices=WEIGHTS, help_text="What open deals are weighed by.")
     months = ForecastMonthSerializer(many=True)
     totals = ForecastSumsSerializer()
     by_currency = serializers.DictField(child=ForecastOfCurrencySerializer())
@@ -207,3 +210,53 @@ class PipelineSerializer(StrictSerializer):
             stage.pipeline = pipeline
         Stage.objects.bulk_create(stages or default_stages(pipeline))
         return pipeline
+
+
+class WinProbabilitySerializer(serializers.Serializer):
+    """How likely a deal is won. Without a model, and of a closed deal that none scored, there is only the
+    stage's."""
+
+    opportunity_id = serializers.IntegerField()
+    stage_probability = serializers.IntegerField(allow_null=True, help_text="Percent.")
+    probability = serializers.FloatField(allow_null=True, min_value=0, max_value=1)
+    score = serializers.IntegerField(allow_null=True, min_value=0, max_value=100)
+    base = serializers.IntegerField(required=False)
+    factors = FactorSerializer(many=True)
+    model_version = serializers.IntegerField(allow_null=True)
+    warning = serializers.CharField()
+    scored_at = serializers.DateTimeField(required=False)
+
+
+class WeightLossSerializer(serializers.Serializer):
+    log_loss = serializers.FloatField()
+
+
+class WeightSerializer(WeightLossSerializer):
+    money_error = serializers.DictField(
+        child=serializers.FloatField(),
+        help_text="By currency: what forecasts of the blocks missed, as a share of what was won.",
+    )
+
+
+class BlockMoneySerializer(serializers.Serializer):
+    won = serializers.FloatField()
+    stage = serializers.FloatField()
+    model = serializers.FloatField()
+
+
+class BlockSerializer(serializers.Serializer):
+    deals = serializers.IntegerField()
+    won = serializers.IntegerField()
+    stage = WeightLossSerializer()
+    model = WeightLossSerializer()
+    money = serializers.DictField(child=BlockMoneySerializer(), help_text="By currency.")
+
+
+class ForecastBacktestSerializer(serializers.Serializer):
+    """Five blocks of closed deals in the order of their creation, each weighed by the stage's probability and
+    by a model of the deals before it."""
+
+    model_version = serializers.IntegerField(allow_null=True)
+    stage = WeightSerializer(required=False)
+    model = WeightSerializer(required=False)
+    blocks = BlockSerializer(many=True)

@@ -9,26 +9,40 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.access import Permission, role_allows
 from core.activities.api.viewsets import RecordViewSet
-from core.api.parameters import date_param, int_param
+from core.api.parameters import choice_param, date_param, int_param
 from core.api.resources import FORCE, ResourceViewSet
+from core.conf import conf
+from core.errors import ForbiddenError
 from opportunities import operations
 from opportunities.api.filters import OpportunityFilterSet
 from opportunities.api.serializers import (
     BoardSerializer,
+    ForecastBacktestSerializer,
     ForecastSerializer,
     OpportunitySerializer,
     OpportunityStatisticsSerializer,
     PipelineSerializer,
     StageHistorySerializer,
     StageSerializer,
+    WinProbabilitySerializer,
 )
 from opportunities.models import Opportunity, Pipeline, Stage
+from opportunities.querysets import WEIGHTS
+from opportunities.win_probability import newest_backtest, win_probability
 
 FORECAST_MONTHS = 6
 FORECAST_PARAMETERS = [
     OpenApiParameter("start", date, description="Begins with the month of this date; today without it."),
     OpenApiParameter("months", int, description=f"How many, 1 to 36; {FORECAST_MONTHS} without it."),
+    OpenApiParameter(
+        "weights",
+        str,
+        enum=WEIGHTS,
+        description="What open deals are weighed by: the probability of their stage, or that of the scoring "
+        "model (of the stage where a deal has none). Without it what the setting FORECAST_WEIGHTS says.",
+    ),
 ]
 
 
@@ -40,7 +54,7 @@ class OpportunityViewSet(RecordViewSet):
     statistics_serializer_class = OpportunityStatisticsSerializer
     filterset_class = OpportunityFilterSet
     allowed_query_params = {**RecordViewSet.allowed_query_params, "pipeline": None, "forecast": None}
-    unfiltered_params = {"forecast": ("start", "months")}
+    unfiltered_params = {"forecast": ("start", "months", "weights")}
 
     @extend_schema(responses=BoardSerializer)
     @action(methods=["get"], detail=False)
@@ -53,12 +67,29 @@ class OpportunityViewSet(RecordViewSet):
     @extend_schema(responses=ForecastSerializer, parameters=FORECAST_PARAMETERS)
     @action(methods=["get"], detail=False)
     def forecast(self, request: Request) -> Response:
-        """What is expected by month: `start` (a date, default today) and `months` (1 to 36, default 6)."""
+        """What is expected by month: `start` (a date, default today), `months` (1 to 36, default 6) and what
+        open deals are weighed by (`weights`)."""
         user: Any = request.user
         start = date_param(request, "start") or timezone.localdate(timezone=user.zone)
         months = int_param(request, "months", 1, 36) or FORECAST_MONTHS
         rows = self.filtered_rows()
-        return Response(operations.forecast_figures(rows, start, months))
+        weights = choice_param(request, "weights", WEIGHTS) or conf.FORECAST_WEIGHTS
+        return Response(operations.forecast_figures(rows, start, months, weights))
+
+    @extend_schema(responses={200: WinProbabilitySerializer})
+    @action(methods=["get"], detail=True)
+    def win_probability(self, request: Request, pk: str) -> Response:
+        """How likely this deal is won, beside what its stage says, and why."""
+        return Response(win_probability(self.get_object()))
+
+    @extend_schema(responses={200: ForecastBacktestSerializer})
+    @action(methods=["get"], detail=False)
+    def forecast_backtest(self, request: Request) -> Response:
+        """How forecasts of closed deals would have gone by their stages and by the model: log loss, and error
+        in money. Measured at the newest training; administrators."""
+        if not role_allows(request.user, Permission.CONFIGURE):
+            raise ForbiddenError("Only administrators see the figures of all deals.")
+        return Response(newest_backtest())
 
     @extend_schema(responses=StageHistorySerializer)
     @action(methods=["get"], detail=True)

@@ -21,7 +21,7 @@ from core.lead_scoring.api.serializers import (
     StartedJobSerializer,
 )
 from core.lead_scoring.models import ScoringJob
-from core.lead_scoring.scoring_target import target
+from core.lead_scoring.scoring_target import target_of
 
 # From here on a score is high, from LOW on medium.
 HIGH, LOW = 71, 31
@@ -43,7 +43,7 @@ class ScoringViewSet(CrmViewSet):
     )
     def list(self, request: Request) -> Response:
         """How the leads you see are scored."""
-        rows = target().definition.visible_to(request.user).filter(archived_at=None).order_by()
+        rows = target_of().definition.visible_to(request.user).filter(archived_at=None).order_by()
         found = rows.aggregate(
             total_leads=Count("pk"),
             high_score=Count("pk", filter=Q(lead_score__gte=HIGH)),
@@ -57,8 +57,8 @@ class ScoringViewSet(CrmViewSet):
     def retrieve(self, request: Request, pk: str) -> Response:
         """The score a lead has, and why."""
         lead = record_id(pk)
-        scopes.require(request.user, target().definition.plural)
-        if not target().definition.visible_to(request.user).filter(pk=lead).exists():
+        scopes.require(request.user, target_of().definition.plural)
+        if not target_of().definition.visible_to(request.user).filter(pk=lead).exists():
             raise NotVisibleError("Not found.")
         return Response({"success": True, "lead_id": lead} | stored_reasons(lead))
 
@@ -70,7 +70,8 @@ class ScoringViewSet(CrmViewSet):
         examples=EXAMPLES,
     )
     def create(self, request: Request) -> Response:
-        """Score one lead at once, many in the background, or retrain the model (administrators)."""
+        """Score one lead at once, many in the background, or retrain the model (administrators). `entity`
+        names deals instead of leads."""
         body = ScoringRequestSerializer(data={} if request.data is None else request.data)
         body.is_valid(raise_exception=True)
         asked = body.validated_data
@@ -81,10 +82,10 @@ class ScoringViewSet(CrmViewSet):
 
     def _start(self, request: Request, asked: Mapping[str, Any]) -> ScoringJob:
         if asked["action"] == "bulk_score":
-            return jobs.start(ScoringJob.Kind.BULK, request.user, asked["selection"])
+            return jobs.start(ScoringJob.Kind.BULK, request.user, asked["selection"], entity=asked["entity"])
         if not role_allows(request.user, Permission.CONFIGURE):
             raise ForbiddenError("Only administrators retrain the model.")
-        return jobs.start(ScoringJob.Kind.RETRAIN, request.user)
+        return jobs.start(ScoringJob.Kind.RETRAIN, request.user, entity=asked["entity"])
 
 
 def _address(request: Request, job: ScoringJob) -> str:

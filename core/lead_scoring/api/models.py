@@ -15,7 +15,7 @@ from core.api.bodies import takes_no_body
 from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet, StrictSerializer
 from core.api.viewsets import CrmViewSet
 from core.entities.locks import MATCHING, lock
-from core.errors import NotVisibleError
+from core.errors import InvalidError, NotVisibleError
 from core.lead_scoring import drift_check, jobs, model_lifecycle
 from core.lead_scoring.api.serializers import (
     BandSerializer,
@@ -26,14 +26,18 @@ from core.lead_scoring.api.serializers import (
     ReliabilitySerializer,
     RolledBackSerializer,
     RuleSetSerializer,
+    ScoredEntityField,
     ScoringMetricsSerializer,
     SegmentSerializer,
     SuspectSerializer,
     VerdictSerializer,
 )
+from core.lead_scoring.default_entity import DEFAULT_ENTITY
 from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel, ScoringRules
 from core.lead_scoring.rule_store import keep_rules, newest_rules, rules_of
-from core.lead_scoring.scoring_target import all_features
+from core.lead_scoring.scoring_target import ScoringTarget, target_of
+
+ENTITY = OpenApiParameter("entity", str, description="`lead` (the default) or `opportunity`.")
 
 
 class ScoringModelSerializer(serializers.ModelSerializer):
@@ -45,8 +49,8 @@ class ScoringModelSerializer(serializers.ModelSerializer):
     class Meta:
         model = ScoringModel
         fields = [
-            "id", "status", "hash", "leads", "wins", "window_start", "window_end", "metrics", "features",
-            "versions", "verdict", "trained_by", "created_at", "activated_at",
+            "id", "entity", "status", "hash", "leads", "wins", "window_start", "window_end", "metrics",
+            "features", "versions", "verdict", "trained_by", "created_at", "activated_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -87,9 +91,10 @@ class ScoringModelViewSet(ReadOnlyResourceViewSet):
     model = ScoringModel
     queryset = ScoringModel.objects.all()
     serializer_class = ScoringModelSerializer
-    filterset_fields = ("status",)
+    filterset_fields = ("status", "entity")
     ordering_fields = ("created_at", "activated_at", "id")
     action_permissions = dict.fromkeys(("activate", "rollback"), Permission.CONFIGURE)
+    allowed_query_params = {"list": None, "drift": ("entity",), "rollback": ("entity",)}
 
     @extend_schema(responses={200: ModelCardSerializer})
     @action(methods=["get"], detail=True)
@@ -98,11 +103,11 @@ class ScoringModelViewSet(ReadOnlyResourceViewSet):
         row = self.get_object()
         return Response({"model": self.get_serializer(row).data, **row.card})
 
-    @extend_schema(responses={200: DriftSerializer})
+    @extend_schema(responses={200: DriftSerializer}, parameters=[ENTITY])
     @action(methods=["get"], detail=False)
     def drift(self, request: Request) -> Response:
         """Whether leads and outcomes are still those the active model knows."""
-        return Response(drift_check.report())
+        return Response(drift_check.report(_target(request)))
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
@@ -111,29 +116,41 @@ class ScoringModelViewSet(ReadOnlyResourceViewSet):
         """Make this model the active one, whatever the gate said, and score all leads with it."""
         row = self.get_object()
         model_lifecycle.activate(row)
-        jobs.start(ScoringJob.Kind.BULK)
+        jobs.start(ScoringJob.Kind.BULK, entity=row.entity)
         return Response(self.get_serializer(row).data)
 
-    @extend_schema(request=None, responses={200: RolledBackSerializer})
+    @extend_schema(request=None, responses={200: RolledBackSerializer}, parameters=[ENTITY])
     @action(methods=["post"], detail=False)
     @takes_no_body
     def rollback(self, request: Request) -> Response:
         """Make the model before the active one active again; the rules, when there was none."""
-        row = model_lifecycle.roll_back()
-        jobs.start(ScoringJob.Kind.BULK)
+        target = _target(request)
+        row = model_lifecycle.roll_back(target)
+        jobs.start(ScoringJob.Kind.BULK, entity=target.entity)
         return Response({"success": True, "active": row.pk if row else None})
 
 
+def _target(request: Request) -> ScoringTarget:
+    """The scored entity that `?entity=` names; leads without it. Raises ValidationError."""
+    field = ScoredEntityField()
+    try:
+        return target_of(field.run_validation(request.query_params.get("entity", DEFAULT_ENTITY)))
+    except serializers.ValidationError as error:
+        raise serializers.ValidationError({"entity": error.detail}) from error
+
+
 class BarredFeatureSerializer(StrictSerializer):
+    entity = ScoredEntityField(default=DEFAULT_ENTITY)
+
     class Meta:
         model = BarredFeature
-        fields = ["id", "feature", "reason", "barred_by", "created_at"]
+        fields = ["id", "entity", "feature", "reason", "barred_by", "created_at"]
         read_only_fields = ["barred_by", "created_at"]
 
-    def validate_feature(self, key: str) -> str:
-        if key not in all_features():
-            raise serializers.ValidationError("Unknown feature.", code="unknown_feature")
-        return key
+    def check(self, wanted: BarredFeature) -> None:
+        """Raises InvalidError for a feature that the entity does not have."""
+        if wanted.feature not in target_of(wanted.entity).all_features():
+            raise InvalidError.of("feature", "Unknown feature.", "unknown_feature")
 
 
 class BarredFeatureViewSet(ResourceViewSet):
@@ -142,25 +159,25 @@ class BarredFeatureViewSet(ResourceViewSet):
     model = BarredFeature
     queryset = BarredFeature.objects.all()
     serializer_class = BarredFeatureSerializer
-    filterset_fields = ("feature",)
+    filterset_fields = ("entity", "feature")
     http_method_names = ["get", "post", "delete", "head", "options"]
     ordering_fields = ("feature", "created_at", "id")
 
     def perform_create(self, serializer: Any) -> None:
-        self.saved(serializer, barred_by=self.request.user)
-        jobs.start(ScoringJob.Kind.RETRAIN)
+        row = self.saved(serializer, barred_by=self.request.user)
+        jobs.start(ScoringJob.Kind.RETRAIN, entity=row.entity)
 
     def perform_destroy(self, instance: BarredFeature) -> None:
         super().perform_destroy(instance)
-        jobs.start(ScoringJob.Kind.RETRAIN)
+        jobs.start(ScoringJob.Kind.RETRAIN, entity=instance.entity)
 
 
 class ScoringJobSerializer(serializers.ModelSerializer):
     class Meta:
         model = ScoringJob
         fields = [
-            "task_id", "kind", "status", "total", "done", "message", "result", "requested_by", "created_at",
-            "started_at", "finished_at",
+            "task_id", "kind", "entity", "status", "total", "done", "message", "result", "requested_by",
+            "created_at", "started_at", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -171,7 +188,7 @@ class ScoringJobViewSet(ReadOnlyResourceViewSet):
     model = ScoringJob
     queryset = ScoringJob.objects.all()
     serializer_class = ScoringJobSerializer
-    filterset_fields = ("kind", "status")
+    filterset_fields = ("kind", "status", "entity")
     ordering_fields = ("created_at", "finished_at")
     lookup_value_regex = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
@@ -214,16 +231,17 @@ class ScoringRulesViewSet(CrmViewSet):
         body.is_valid(raise_exception=True)
         with transaction.atomic():
             lock(MATCHING, "scoring rules")
-            preconditions.check_tag(request, lambda: rules_tag(newest_rules()))
+            preconditions.check_tag(request, lambda: rules_tag(newest_rules(target_of())))
             keep_rules(body.validated_data, request.user)
             jobs.start(ScoringJob.Kind.BULK)
         return self._shown()
 
     def _shown(self) -> Response:
         """The newest rule set with its version and what rules can be made of."""
-        version = newest_rules()
-        features = [vars(feature.spec) for feature in all_features().values()]
-        found = {"version": version, **rules_of(version).to_json(), "features": features}
+        target = target_of()
+        version = newest_rules(target)
+        features = [vars(feature.spec) for feature in target.all_features().values()]
+        found = {"version": version, **rules_of(target, version).to_json(), "features": features}
         return Response(found, headers={"ETag": rules_tag(version)})
 
 

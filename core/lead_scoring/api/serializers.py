@@ -11,12 +11,27 @@ from core.api.bulk import IdsField
 from core.api.strict import StrictFieldsMixin
 from core.conditions import parse
 from core.entities.field_types import Reference
+from core.lead_scoring.default_entity import DEFAULT_ENTITY
 from core.lead_scoring.features import Kind
 from core.lead_scoring.rules import MAX_POINTS, TESTS, RuleSet, parse_rules
-from core.lead_scoring.scoring_target import all_features, target
+from core.lead_scoring.scoring_target import scoring_targets, target_of
 
 ACTIONS = ("score", "bulk_score", "retrain")
-SELECTIONS = ("lead_ids", "filter", "all")
+SELECTIONS = ("lead_ids", "ids", "filter", "all")
+
+
+class ScoredEntityField(serializers.CharField):
+    """The name of a scored entity: `lead` or `opportunity`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=40, help_text="`lead` or `opportunity`.", **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        if name not in scoring_targets:
+            known = ", ".join(scoring_targets.keys())
+            raise ValidationError(f"Expected one of: {known}.", code="invalid_choice")
+        return name
 
 
 class ScoringRequestSerializer(StrictFieldsMixin, serializers.Serializer):
@@ -24,13 +39,17 @@ class ScoringRequestSerializer(StrictFieldsMixin, serializers.Serializer):
     `all`), `{"action": "retrain"}`."""
 
     action = serializers.ChoiceField(ACTIONS)
+    entity = ScoredEntityField(default=DEFAULT_ENTITY)
     lead_id = Reference(required=False, help_text="For `score`.")
-    lead_ids = IdsField(required=False, help_text="For `bulk_score`.")
-    filter = serializers.JSONField(required=False, help_text="A condition in place of `lead_ids`.")
-    all = serializers.BooleanField(required=False, help_text="True: every lead you may change.")
+    lead_ids = IdsField(required=False, help_text="For `bulk_score`; of another entity, `ids`.")
+    ids = IdsField(required=False)
+    filter = serializers.JSONField(required=False, help_text="A condition in place of ids.")
+    all = serializers.BooleanField(required=False, help_text="True: every record you may change.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """An action comes with what it needs."""
+        if attrs["action"] == "score" and attrs["entity"] != DEFAULT_ENTITY:
+            raise ValidationError({"entity": "One record is scored by this action for leads only."})
         if attrs["action"] == "score" and attrs.get("lead_id") is None:
             raise ValidationError({"lead_id": "This field is required."}, code="required")
         if attrs["action"] == "bulk_score":
@@ -42,16 +61,16 @@ class ScoringRequestSerializer(StrictFieldsMixin, serializers.Serializer):
         given = [name for name in SELECTIONS if name in attrs]
         if len(given) != 1:
             raise ValidationError({"lead_ids": 'Give one of "lead_ids", "filter", "all".'}, code="required")
-        if given == ["lead_ids"]:
-            return {"ids": attrs["lead_ids"]}
+        if given[0] in ("lead_ids", "ids"):
+            return {"ids": attrs[given[0]]}
         if given == ["all"]:
             if not attrs["all"]:
                 raise ValidationError({"all": "Expected true."}, code="invalid")
             return {}
         if not attrs["filter"]:
-            message = 'An empty filter would name every lead: give "all".'
+            message = 'An empty filter would name every record: give "all".'
             raise ValidationError({"filter": message}, code="blank")
-        parse(target().definition, attrs["filter"], name="filter")
+        parse(target_of(attrs["entity"]).definition, attrs["filter"], name="filter")
         return {"filter": attrs["filter"]}
 
 
@@ -235,7 +254,7 @@ class RuleSetSerializer(serializers.Serializer):
         shown = {name for name, field in self.fields.items() if field.read_only}
         if isinstance(data, Mapping):
             data = {name: value for name, value in data.items() if name not in shown}
-        return parse_rules(data, {key: feature.spec for key, feature in all_features().items()})
+        return parse_rules(data, {key: feature.spec for key, feature in target_of().all_features().items()})
 
     def run_validation(self, data: Any = None) -> RuleSet:
         return self.to_internal_value(data)
