@@ -19,6 +19,7 @@ FEATURES = (
     "workflows",
     "lead_scoring",
     "transfer",
+    "reports",
 )
 
 # Packages of the foundation that have tables of their own.

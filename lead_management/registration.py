@@ -16,6 +16,7 @@ from core.transfer.import_rules import import_rules
 from lead_management import (
     automation,  # noqa: F401  (triggers and actions)
     digest,  # noqa: F401  (its sections register themselves)
+    reports,  # noqa: F401  (what may be reported)
 )
 from lead_management.api.views import LeadViewSet
 from lead_management.demo import add_leads

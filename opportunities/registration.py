@@ -12,6 +12,7 @@ from core.transfer.import_rules import import_rules
 from opportunities import (
     automation,  # noqa: F401  (triggers and actions)
     digest,  # noqa: F401  (its sections register themselves)
+    reports,  # noqa: F401  (what may be reported)
     scoring,  # noqa: F401  (what is scored, and its features)
 )
 from opportunities.api.views import OpportunityViewSet, PipelineViewSet, StageViewSet

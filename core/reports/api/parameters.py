@@ -1,0 +1,138 @@
+"""What reports are asked by: each report's own parameters; the others are filters of the list."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any
+
+from dateutil.relativedelta import relativedelta
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from core.api.parameters import single_valued
+from core.entities.field_types import Date
+from core.reports.periods import DateRange, Unit, check_years
+from core.reports.reported import ReportedEntity, default_entity, reported_entities, with_past
+from core.reports.win_loss import By
+
+MONTHS = 12
+FORMATS = ("json", "csv")
+
+
+class ReportedEntityField(serializers.CharField):
+    """The name of an entity that may be reported; the declaration once it is read."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, **options)
+
+    def to_internal_value(self, data: Any) -> ReportedEntity:  # type: ignore[override]  # the stub's own type
+        found = reported_entities.get(data)
+        if found is None or data not in self.known():
+            message = f"Expected one of: {', '.join(self.known())}."
+            raise ValidationError(message, code="invalid_choice")
+        return found
+
+    def known(self) -> list[str]:
+        return reported_entities.keys()
+
+
+class PastEntityField(ReportedEntityField):
+    """One whose open amounts of the past are known."""
+
+    def known(self) -> list[str]:
+        return with_past()
+
+
+class GroupByField(serializers.CharField):
+    """Names with commas."""
+
+    def to_internal_value(self, data: Any) -> list[str]:  # type: ignore[override]  # the stub's own type
+        return [name.strip() for name in super().to_internal_value(data).split(",") if name.strip()]
+
+
+class ReportParameters(serializers.Serializer):
+    """Of every report."""
+
+    format = serializers.ChoiceField(choices=FORMATS, default="json", help_text="`csv` for a file.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for name, value in attrs.items():
+            if isinstance(value, date):
+                check_years(value, name)
+        return attrs
+
+
+class EntityParameters(ReportParameters):
+    """Of reports about an entity."""
+
+    entity = ReportedEntityField(help_text="What is reported; opportunities without it.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs.setdefault("entity", reported_entities[default_entity()])
+        return super().validate(attrs)
+
+
+class RangeParameters(serializers.Serializer):
+    """Days from `start` to `end`."""
+
+    start = Date(required=False, help_text="The first day; without it a year before the end, less a month.")
+    end = Date(required=False, help_text="The last day; today without it.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
+        user = self.context["request"].user
+        end = attrs.get("end") or timezone.localdate(timezone=user.zone)
+        start = attrs.get("start") or end.replace(day=1) - relativedelta(months=MONTHS - 1)
+        if start > end:
+            raise ValidationError({"start": ["It is after the end."]}, code="invalid")
+        return attrs | {"range": DateRange(start, end)}
+
+
+class TrendParameters(RangeParameters, EntityParameters):
+    period = serializers.ChoiceField(choices=Unit.choices, default=Unit.MONTH.value)
+    group_by = GroupByField(
+        required=False,
+        help_text="Up to two names with commas: `owner`, `assigned_to`, `team`, `source`, the column of the "
+        "steps, any choice column, and `custom_fields.…` of the type choice.",
+    )
+
+
+class CohortParameters(RangeParameters, EntityParameters):
+    """Of reports about what was made, or closed, on the days of a range."""
+
+
+class WinLossParameters(RangeParameters, EntityParameters):
+    by = serializers.ChoiceField(choices=By.choices, default=By.REASON.value)
+
+
+class PipelineParameters(ReportParameters):
+    entity = PastEntityField(help_text="What is reported; opportunities without it.")
+    due_from = Date(required=False, help_text="Expected to close on this day or later.")
+    due_until = Date(required=False, help_text="Expected to close on this day or before.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs.setdefault("entity", reported_entities[default_entity()])
+        return super().validate(attrs)
+
+
+class AsOfParameters(PipelineParameters):
+    date = Date(required=False, help_text="As at the end of this day; yesterday without it.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        user = self.context["request"].user
+        attrs.setdefault("date", timezone.localdate(timezone=user.zone) - timedelta(days=1))
+        return super().validate(attrs)
+
+
+class WaterfallParameters(RangeParameters, PipelineParameters):
+    """From the beginning of the first day to the end of the last."""
+
+
+def asked_of(serializer_class: type[serializers.Serializer], request: Any) -> dict[str, Any]:
+    """A report's own parameters, checked. Raises ValidationError."""
+    given = single_valued(request)
+    names: Iterable[Any] = serializer_class().fields
+    known = {name: given[name] for name in names if given.get(name)}
+    serializer = serializer_class(data=known, context={"request": request})
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
