@@ -42,5 +42,7 @@ SCHEDULE = {
     "sweep-scoring": every("sweep_scoring", 30 * SECONDS, expires_s=30),
     # Leads grow older by themselves: what depends on time is scored anew every night.
     "score-all-leads": every("bulk_score_leads", crontab(hour=3, minute=15)),
+    # The European Central Bank publishes its rates of a working day at about 16:00 in Frankfurt.
+    "fetch-exchange-rates": every("fetch_exchange_rates", crontab(hour=16, minute=30)),
     "watch-lead-scoring": every("watch_lead_scoring", crontab(hour=4, minute=30)),
 }

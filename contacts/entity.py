@@ -10,6 +10,7 @@ from contacts.rules import (
     one_primary_address,
     somebody,
 )
+from core.conf import conf
 from core.entities import column, columns
 from core.entities.amounts import fits_currency
 from core.entities.entity import Entity, id_column, record_columns, register
@@ -32,7 +33,7 @@ COMPANY = register(
             column(Company, "name"),
             column(Company, "domain", field_type=Domain()),
             *columns(Company, "website", "industry", "company_size", "annual_revenue"),
-            column(Company, "currency", field_type=CURRENCY),
+            column(Company, "currency", field_type=CURRENCY, default=conf.DEFAULT_CURRENCY),
             column(Company, "phone", field_type=Phone()),
             *columns(Company, "email", "parent", *ADDRESS),
             column(Company, "notes", orderable=False),

@@ -11,7 +11,11 @@ DEFAULTS: dict[str, Any] = {
     # Lists count exactly up to here; beyond it the planner's estimate is given and marked.
     "COUNT_LIMIT": 10_000,
     "BULK_LIMIT": 10_000,
+    # The organisation's currency (ISO 4217): that of amounts which name none, and what rates are given in.
     "DEFAULT_CURRENCY": "USD",
+    # A callable (its dotted path) that gives the day's exchange rates, and where it reads them.
+    "EXCHANGE_RATE_SOURCE": "",
+    "EXCHANGE_RATE_URL": "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml",
     # Where phone numbers without a country code are from (ISO 3166-1 alpha-2) if neither the record nor its
     # writer says so; without a region they are kept as they are written.
     "DEFAULT_PHONE_REGION": "",

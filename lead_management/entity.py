@@ -3,6 +3,7 @@
 from django.db.models import BooleanField, ExpressionWrapper, F
 from django.db.models.functions import ExtractDay, Now
 
+from core.conf import conf
 from core.entities import column, columns, derived
 from core.entities.amounts import fits_currency
 from core.entities.entity import Entity, id_column, record_columns, register
@@ -33,7 +34,7 @@ LEAD = register(
             *columns(Lead, "company_name", "company_size", "industry", "job_title", "website", *ADDRESS),
             column(Lead, "lead_source", aliases=("source",)),
             *columns(Lead, "status", "priority", "lost_reason", "estimated_value"),
-            column(Lead, "currency", field_type=CURRENCY),
+            column(Lead, "currency", field_type=CURRENCY, default=conf.DEFAULT_CURRENCY),
             *columns(Lead, "last_contacted_at", "next_follow_up_at", "call_attempts", "engagement_count"),
             column(Lead, "notes", orderable=False),
             column(Lead, "do_not_contact"),

@@ -1,11 +1,15 @@
 """The board, the forecast and the stage history; the default pipeline."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import MAXYEAR, date
+from itertools import chain
 from typing import Any
 
 from dateutil.relativedelta import relativedelta
 
 from core.changes.models import Change
+from core.currencies.conversion import GROUPED_BY, CurrencyConversion
 from core.entities import Entity
 from core.entities.locks import MATCHING, lock
 from core.errors import ConflictError, InvalidError, NotVisibleError
@@ -17,23 +21,39 @@ BOARD = ("total_value", "total_weighted_value")
 FORECAST = ("won", "commit", "best_case", "pipeline", "weighted")
 
 
-def pipeline_figures(rows: OpportunityQuerySet, pipeline: Pipeline) -> dict[str, Any]:
+@dataclass(frozen=True)
+class InOneCurrency:
+    """That a total in the currency `to` is asked for, at the exchange rates of `today`."""
+
+    to: str
+    today: date
+
+
+def pipeline_figures(
+    rows: OpportunityQuerySet, pipeline: Pipeline, one: InOneCurrency | None = None
+) -> dict[str, Any]:
     """The board of one pipeline: every stage with its figures, and totals of what is still open."""
-    found = rows.filter(pipeline=pipeline).by_stage()
+    rows = rows.filter(pipeline=pipeline)
+    found = rows.dated(one.today).by_stage(GROUPED_BY) if one else rows.by_stage()
+    conversion = CurrencyConversion(one.to, chain.from_iterable(found.values())) if one else None
     stages = list(pipeline.stages.all())
     still_open = [row for stage in stages if stage.outcome == "open" for row in found.get(stage.key, ())]
     totals = Totals(BOARD, still_open)
     return {
         "pipeline": {"id": pipeline.pk, "name": pipeline.name},
         "by_stage": {
-            stage.key: _column(stage, found.get(stage.key, []), totals.currency) for stage in stages
+            stage.key: _column(stage, found.get(stage.key, []), totals.currency, conversion)
+            for stage in stages
         },
         "count": sum(row["deals"] for row in still_open),
         **totals.shown(),
+        **_converted(BOARD, still_open, conversion, named=True),
     }
 
 
-def _column(stage: Stage, rows: list[dict[str, Any]], currency: str) -> dict[str, Any]:
+def _column(
+    stage: Stage, rows: list[dict[str, Any]], currency: str, conversion: CurrencyConversion | None
+) -> dict[str, Any]:
     deals = sum(row["deals"] for row in rows)
     return {
         "name": stage.name,
@@ -43,8 +63,23 @@ def _column(stage: Stage, rows: list[dict[str, Any]], currency: str) -> dict[str
         "is_lost": stage.is_lost,
         "count": deals,
         **Totals(BOARD, rows).shown(currency),
+        **_converted(BOARD, rows, conversion),
         "average_age_days": round(sum(row["age_days"] for row in rows) / deals, 1) if deals else None,
     }
+
+
+def _converted(
+    names: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    conversion: CurrencyConversion | None,
+    *,
+    named: bool = False,
+) -> dict[str, Any]:
+    """The total in one currency, null where none is asked for; with the rates used if they are to be
+    `named`."""
+    if conversion is None:
+        return {"converted": None}
+    return {"converted": conversion.total(names, rows) | (conversion.named() if named else {})}
 
 
 def named_pipeline(pk: int | None) -> Pipeline:
@@ -91,7 +126,11 @@ def move_deals(stage: Stage, key: str) -> int:
 
 
 def forecast_figures(
-    rows: OpportunityQuerySet, start: date, months: int, weights: str = STAGE
+    rows: OpportunityQuerySet,
+    start: date,
+    months: int,
+    weights: str = STAGE,
+    one: InOneCurrency | None = None,
 ) -> dict[str, Any]:
     """`months` months from that of `start`; months without deals are there with zeros. Raises InvalidError
     where they would go beyond the calendar."""
@@ -99,21 +138,32 @@ def forecast_figures(
     if first.year * 12 + first.month + months - 1 > MAXYEAR * 12 + 12:
         raise InvalidError.of("start", f"So many months would go beyond the year {MAXYEAR}.", "max_value")
     series = [first + relativedelta(months=i) for i in range(months)]
-    found = rows.forecast(first, series[-1], weights)
+    last = series[-1]
+    groups = GROUPED_BY if one else ("currency",)
+    found = (rows.dated(one.today) if one else rows).forecast(first, last, weights, groups)
+    conversion = CurrencyConversion(one.to, found) if one else None
     totals = Totals(FORECAST, found)
     shown = totals.shown()
     return {
         "weights": weights,
-        "months": [_month(month, found, totals.currency) for month in series],
+        "months": [_month(month, found, totals.currency, conversion) for month in series],
         "totals": {name: shown.pop(name) for name in FORECAST},
         **shown,
+        **_converted(FORECAST, found, conversion, named=True),
     }
 
 
-def _month(month: date, found: list[dict[str, Any]], currency: str) -> dict[str, Any]:
+def _month(
+    month: date, found: list[dict[str, Any]], currency: str, conversion: CurrencyConversion | None
+) -> dict[str, Any]:
     rows = [row for row in found if row["month"] == month]
     deals = sum(row["deals"] for row in rows)
-    return {"month": f"{month:%Y-%m}", "count": deals, **Totals(FORECAST, rows).shown(currency)}
+    return {
+        "month": f"{month:%Y-%m}",
+        "count": deals,
+        **Totals(FORECAST, rows).shown(currency),
+        **_converted(FORECAST, rows, conversion),
+    }
 
 
 def stage_history(entity: Entity, record: Any) -> list[dict[str, Any]]:

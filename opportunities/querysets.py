@@ -1,11 +1,11 @@
 """Questions about opportunities. Money is summed for each currency."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import (
-    Avg,
     Case,
     Count,
     DecimalField,
@@ -19,8 +19,9 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Coalesce, Extract, Now, TruncMonth
 
+from core.currencies.conversion import GROUPED_BY, CurrencyConversion, dated
 from core.models.record import RecordQuerySet
-from opportunities.totals import Totals
+from opportunities.totals import AMOUNTS, Totals, with_mean
 
 MONEY = DecimalField(max_digits=21, decimal_places=4)
 PROBABILITY = DecimalField(max_digits=9, decimal_places=6)
@@ -68,42 +69,52 @@ class OpportunityQuerySet(RecordQuerySet):
     def open(self) -> "OpportunityQuerySet":
         return self.filter(OPEN)
 
-    def statistics(self) -> dict[str, Any]:
-        """Counts, win rate (won of closed ones, 0 to 1), breakdowns and totals by currency."""
+    def dated(self, today: date) -> "OpportunityQuerySet":
+        """With the day by whose exchange rate each counts: today, or when it was closed."""
+        found: Any = dated(self, OPEN, "actual_close_date", today)
+        return found
+
+    def statistics(self, today: date | None = None, in_currency: str = "") -> dict[str, Any]:
+        """Counts, win rate (won of closed ones, 0 to 1), breakdowns and totals by currency; with
+        `in_currency` also a total in that one, by the rates of `today`."""
         counts = self.counts("status")
         closed = counts["won"] + counts["lost"]
         return {
             "total": sum(counts.values()),
             **counts,
             "win_rate": round(counts["won"] / closed, 4) if closed else 0,
-            **self._amounts(),
+            **self._amounts(today, in_currency),
             "by_status": counts,
             "by_stage": self.counts("stage"),
         }
 
-    def _amounts(self) -> dict[str, Any]:
+    def _amounts(self, today: date | None, in_currency: str) -> dict[str, Any]:
         """What is open and won in each currency, and the mean of all amounts."""
-        rows = (
-            self.order_by()
-            .values("currency")
+        rows: Any = self.dated(today) if today and in_currency else self
+        groups = list(
+            rows.order_by()
+            .values(*(GROUPED_BY if in_currency else ("currency",)))
             .annotate(
                 count=Count("amount"),
                 total_value=total("amount", OPEN),
                 total_weighted_value=total(weighted(), OPEN),
                 won_value=total("amount", WON),
-                average_amount=Coalesce(Avg("amount"), ZERO, output_field=MONEY),
+                all_value=total("amount"),
             )
         )
-        names = ("total_value", "total_weighted_value", "won_value", "average_amount")
-        return Totals(names, rows).shown()
+        shown = with_mean(Totals(AMOUNTS, groups).shown())
+        if not in_currency:
+            return shown | {"converted": None}
+        conversion = CurrencyConversion(in_currency, groups)
+        return shown | {"converted": with_mean(conversion.total(AMOUNTS, groups)) | conversion.named()}
 
-    def by_stage(self) -> dict[str, list[dict[str, Any]]]:
-        """Of each stage that has deals, by currency: deals, those with an amount (`count`), value, weighted
-        value and the sum of ages in days."""
+    def by_stage(self, groups: Sequence[str] = ("currency",)) -> dict[str, list[dict[str, Any]]]:
+        """Of each stage that has deals, by currency (or other `groups`): deals, those with an amount
+        (`count`), value, weighted value and the sum of ages in days."""
         age = Extract(Now() - F("created_at"), "epoch", output_field=FloatField()) / 86_400
         rows = (
             self.order_by()
-            .values("stage", "currency")
+            .values("stage", *groups)
             .annotate(
                 deals=Count("pk"),
                 count=Count("amount"),
@@ -117,11 +128,14 @@ class OpportunityQuerySet(RecordQuerySet):
             found.setdefault(row.pop("stage"), []).append(row)
         return found
 
-    def forecast(self, start: date, end: date, weights: str = STAGE) -> list[dict[str, Any]]:
-        """Deals expected to close, or closed, in [start, end], by month and currency."""
+    def forecast(
+        self, start: date, end: date, weights: str = STAGE, groups: Sequence[str] = ("currency",)
+    ) -> list[dict[str, Any]]:
+        """Deals expected to close, or closed, in [start, end], by month and currency (or other `groups`)."""
         month = TruncMonth(Coalesce("actual_close_date", "expected_close_date"))
         counted = self.exclude(forecast_category="omitted").filter(OPEN | WON).annotate(month=month)
-        rows = counted.filter(month__gte=start, month__lte=end).order_by().values("month", "currency")
+        found = counted.filter(month__gte=start, month__lte=end).order_by()
+        rows = found.values("month", *groups)
         committed = OPEN & Q(forecast_category="commit")
         hoped = OPEN & Q(forecast_category__in=("commit", "best_case"))
         return list(

@@ -12,6 +12,8 @@ from core.conf import conf
 from core.models.money import rounded
 
 Figures = dict[str, Any]
+# The figures of statistics; `all_value`, of all deals, is what their mean is made of.
+AMOUNTS = ("total_value", "total_weighted_value", "won_value", "all_value")
 
 
 class Totals:
@@ -56,3 +58,26 @@ class Totals:
 
     def _zeros(self, currency: str) -> Figures:
         return dict.fromkeys(self.names, rounded(Decimal(0), currency))
+
+
+def with_mean(figures: Figures) -> Figures:
+    """Figures of AMOUNTS, and of each currency below them, with the mean in place of the sum of all."""
+    whole = figures["count"] if "count" in figures else _counted(figures)
+    shown = {**figures, "average_amount": _mean(figures["all_value"], whole, figures["currency"])}
+    for key in ("by_currency", "without_rate"):
+        if key in figures:
+            shown[key] = {currency: _with_its_mean(kept, currency) for currency, kept in figures[key].items()}
+    return {name: value for name, value in shown.items() if name != "all_value"}
+
+
+def _with_its_mean(kept: Figures, currency: str) -> Figures:
+    mean = _mean(kept["all_value"], kept["count"], currency)
+    return {**{name: value for name, value in kept.items() if name != "all_value"}, "average_amount": mean}
+
+
+def _counted(figures: Figures) -> int:
+    return figures["by_currency"].get(figures["currency"], {"count": 0})["count"]
+
+
+def _mean(amount: Decimal, count: int, currency: str) -> Decimal:
+    return rounded(amount / count if count else Decimal(0), currency)

@@ -2,9 +2,18 @@
 
 from pathlib import Path
 
+from babel.numbers import list_currencies
+
 from backend.settings.environment import DATA_DIR, env
 
 CRM = {
+    "DEFAULT_CURRENCY": env.choice("DEFAULT_CURRENCY", sorted(list_currencies("en")), "USD"),
+    "EXCHANGE_RATE_SOURCE": env.text("EXCHANGE_RATE_SOURCE", ""),
+    "EXCHANGE_RATE_URL": env.url(
+        "EXCHANGE_RATE_URL",
+        ["https", "http"],
+        "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml",
+    ),
     "RECORD_URL": env.pattern(
         "RECORD_URL",
         ["base", "app", "entity", "plural", "id"],

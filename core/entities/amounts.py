@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from core.conf import conf
 from core.entities.entity import Rule
 from core.errors import InvalidError
-from core.models.money import DEFAULT_CURRENCY, decimal_places, rounded
+from core.models.money import decimal_places, rounded
 
 
 def fits_currency(field: str) -> Rule:
     """The rule that the amount in `field` has no more decimal places than the record's currency."""
 
-    unset: dict[str, Any] = {field: None, "currency": DEFAULT_CURRENCY}
+    unset: dict[str, Any] = {field: None, "currency": conf.DEFAULT_CURRENCY}
 
     def rule(values: dict[str, Any], before: Mapping[str, Any] | None) -> None:
         if field not in values and "currency" not in values:

@@ -16,6 +16,8 @@ ZERO_PLACES = (
 THREE_PLACES = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
 FOUR_PLACES = ("CLF", "UYW")
 USUAL_PLACES, MOST_PLACES = 2, 4
+# Of exchange rates: a unit of the least valuable currency still has eight digits in the most valuable one.
+RATE_DIGITS, RATE_PLACES = 24, 12
 _PLACES = {
     **dict.fromkeys(ZERO_PLACES, 0),
     **dict.fromkeys(THREE_PLACES, 3),

@@ -8,6 +8,7 @@ from rest_framework.exceptions import ValidationError
 
 from core.api.resources import StrictSerializer
 from core.api.serializers import CountsField, EntitySerializer, StatisticsSerializer
+from core.currencies.api.serializers import NamedRateSerializer
 from core.entities.field_types import Money
 from core.lead_scoring.api.serializers import FactorSerializer
 from opportunities.entity import OPPORTUNITY
@@ -49,6 +50,25 @@ class CurrencyAmountsSerializer(AmountsSerializer):
     count = serializers.IntegerField()
 
 
+class ConvertedSerializer(serializers.Serializer):
+    """A total in the currency asked for, of `count` deals with an amount; those without a rate are in
+    `without_rate` alone, by their currency."""
+
+    currency = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class UsedRatesSerializer(serializers.Serializer):
+    """The rates used, the newest first: at most 500 of them all."""
+
+    rates = NamedRateSerializer(many=True)
+    rates_count = serializers.IntegerField()
+
+
+class ConvertedAmountsSerializer(UsedRatesSerializer, ConvertedSerializer, AmountsSerializer):
+    without_rate = serializers.DictField(child=CurrencyAmountsSerializer())
+
+
 class OpportunityStatisticsSerializer(AmountsSerializer, StatisticsSerializer):
     """Totals of deals; `win_rate` is the share of won ones, 0 to 1, of those closed."""
 
@@ -59,6 +79,7 @@ class OpportunityStatisticsSerializer(AmountsSerializer, StatisticsSerializer):
     currency = serializers.CharField()
     mixed_currencies = serializers.BooleanField()
     by_currency = serializers.DictField(child=CurrencyAmountsSerializer())
+    converted = ConvertedAmountsSerializer(allow_null=True)
     by_status = CountsField()
     by_stage = CountsField()
 
@@ -78,6 +99,14 @@ class BoardSumsSerializer(serializers.Serializer):
     total_weighted_value = Money(decimal_places=4)
 
 
+class ConvertedStageSerializer(ConvertedSerializer, BoardSumsSerializer):
+    without_rate = serializers.DictField(child=BoardSumsSerializer())
+
+
+class ConvertedBoardSerializer(UsedRatesSerializer, ConvertedStageSerializer):
+    """The total of what is open."""
+
+
 class BoardFiguresSerializer(InCurrencySerializer, BoardSumsSerializer):
     by_currency = serializers.DictField(child=BoardSumsSerializer())
 
@@ -90,6 +119,7 @@ class BoardColumnSerializer(BoardFiguresSerializer):
     probability = serializers.IntegerField()
     is_won = serializers.BooleanField()
     is_lost = serializers.BooleanField()
+    converted = ConvertedStageSerializer(allow_null=True)
     average_age_days = serializers.FloatField(allow_null=True)
 
 
@@ -103,6 +133,7 @@ class BoardSerializer(BoardFiguresSerializer):
 
     pipeline = BoardPipelineSerializer()
     by_stage = serializers.DictField(child=BoardColumnSerializer())
+    converted = ConvertedBoardSerializer(allow_null=True)
 
 
 class ForecastSumsSerializer(serializers.Serializer):
@@ -119,9 +150,18 @@ class ForecastOfCurrencySerializer(ForecastSumsSerializer):
     count = serializers.IntegerField()
 
 
+class ConvertedMonthSerializer(ConvertedSerializer, ForecastSumsSerializer):
+    without_rate = serializers.DictField(child=ForecastOfCurrencySerializer())
+
+
+class ConvertedForecastSerializer(UsedRatesSerializer, ConvertedMonthSerializer):
+    """The total of all months."""
+
+
 class ForecastMonthSerializer(InCurrencySerializer, ForecastOfCurrencySerializer):
     month = serializers.CharField(help_text="As 2030-01.")
     by_currency = serializers.DictField(child=ForecastOfCurrencySerializer())
+    converted = ConvertedMonthSerializer(allow_null=True)
 
 
 class ForecastSerializer(InCurrencySerializer):
@@ -131,6 +171,7 @@ class ForecastSerializer(InCurrencySerializer):
     months = ForecastMonthSerializer(many=True)
     totals = ForecastSumsSerializer()
     by_currency = serializers.DictField(child=ForecastOfCurrencySerializer())
+    converted = ConvertedForecastSerializer(allow_null=True)
 
 
 class StayInStageSerializer(serializers.Serializer):

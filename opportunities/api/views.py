@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +14,9 @@ from core.activities.api.viewsets import RecordViewSet
 from core.api.parameters import choice_param, date_param, int_param
 from core.api.resources import FORCE, ResourceViewSet
 from core.conf import conf
-from core.errors import ForbiddenError
+from core.currencies.api.views import IN_CURRENCY
+from core.entities.money import CURRENCY
+from core.errors import ForbiddenError, refused_as
 from opportunities import operations
 from opportunities.api.filters import OpportunityFilterSet
 from opportunities.api.serializers import (
@@ -43,9 +45,11 @@ FORECAST_PARAMETERS = [
         description="What open deals are weighed by: the probability of their stage, or that of the scoring "
         "model (of the stage where a deal has none). Without it what the setting FORECAST_WEIGHTS says.",
     ),
+    IN_CURRENCY,
 ]
 
 
+@extend_schema_view(statistics=extend_schema(parameters=[IN_CURRENCY]))
 class OpportunityViewSet(RecordViewSet):
     """Opportunities: deals on their way through a pipeline."""
 
@@ -54,15 +58,30 @@ class OpportunityViewSet(RecordViewSet):
     statistics_serializer_class = OpportunityStatisticsSerializer
     filterset_class = OpportunityFilterSet
     allowed_query_params = {**RecordViewSet.allowed_query_params, "pipeline": None, "forecast": None}
-    unfiltered_params = {"forecast": ("start", "months", "weights")}
+    unfiltered_params = {
+        "forecast": ("start", "months", "weights", "in_currency"),
+        "pipeline": ("in_currency",),
+        "statistics": ("in_currency",),
+    }
 
-    @extend_schema(responses=BoardSerializer)
+    def get_statistics(self) -> dict[str, Any]:
+        one = self._one_currency()
+        return self.filtered_rows().statistics(*((one.today, one.to) if one else ()))
+
+    def _one_currency(self) -> operations.InOneCurrency | None:
+        """The currency that one total is asked for in. Raises InvalidError."""
+        user: Any = self.request.user
+        with refused_as("in_currency"):
+            asked = CURRENCY.to_internal_value(self.request.query_params.get("in_currency", ""))
+        return operations.InOneCurrency(asked, timezone.localdate(timezone=user.zone)) if asked else None
+
+    @extend_schema(responses=BoardSerializer, parameters=[IN_CURRENCY])
     @action(methods=["get"], detail=False)
     def pipeline(self, request: Request) -> Response:
         """One pipeline (`pipeline=`, else the default) by stage; takes the filters of the list."""
         named = operations.named_pipeline(int_param(request, "pipeline"))
         rows = self.filtered_rows()
-        return Response(operations.pipeline_figures(rows, named))
+        return Response(operations.pipeline_figures(rows, named, self._one_currency()))
 
     @extend_schema(responses=ForecastSerializer, parameters=FORECAST_PARAMETERS)
     @action(methods=["get"], detail=False)
@@ -74,7 +93,8 @@ class OpportunityViewSet(RecordViewSet):
         months = int_param(request, "months", 1, 36) or FORECAST_MONTHS
         rows = self.filtered_rows()
         weights = choice_param(request, "weights", WEIGHTS) or conf.FORECAST_WEIGHTS
-        return Response(operations.forecast_figures(rows, start, months, weights))
+        one = self._one_currency()
+        return Response(operations.forecast_figures(rows, start, months, weights, one))
 
     @extend_schema(responses={200: WinProbabilitySerializer})
     @action(methods=["get"], detail=True)

@@ -1,0 +1,1 @@
+"""Exchange rates of days, and amounts of several currencies as one."""
