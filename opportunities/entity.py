@@ -20,9 +20,10 @@ targets.register("pipeline", Pipeline)
 
 
 class StageKey(Text):
-    """The key of a stage; rules.in_a_stage checks that the pipeline has it."""
+    """The key of a stage; rules.in_a_stage checks that the pipeline has it. Files may hold names of stages,
+    which are longer."""
 
-    def __init__(self, max_length: int = 40, **options: Any) -> None:
+    def __init__(self, max_length: int = 250, **options: Any) -> None:
         super().__init__(max_length=max_length, **options)
 
     def to_internal_value(self, data: Any) -> str:

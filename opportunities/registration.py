@@ -17,7 +17,11 @@ from opportunities import (
 )
 from opportunities.api.views import OpportunityViewSet, PipelineViewSet, StageViewSet
 from opportunities.demo import add_opportunities
-from opportunities.imported import closed_on_its_close_date, in_the_stage_of_its_status
+from opportunities.imported import (
+    closed_on_its_close_date,
+    in_the_stage_it_names,
+    in_the_stage_of_its_status,
+)
 
 watch("opportunity", "stage")
 announce(
@@ -32,7 +36,9 @@ announce(
 )
 demo_parts.register("opportunities", add_opportunities)
 demo_parts.register("deal_scores", scores_of("opportunity"))
-import_rules.register("opportunity", (in_the_stage_of_its_status, closed_on_its_close_date))
+import_rules.register(
+    "opportunity", (in_the_stage_it_names, in_the_stage_of_its_status, closed_on_its_close_date)
+)
 headers_of.register("opportunity", load(*alias_files_for_records(), Path(__file__).with_name("headers.toml")))
 routes.register("opportunities", OpportunityViewSet)
 routes.register("pipelines", PipelineViewSet)

@@ -25,10 +25,11 @@ DEFAULT_STAGES = (
 
 @dataclass
 class StageTable:
-    """Stages by pipeline id and key, in their order."""
+    """Stages by pipeline id and key, in their order; ids of pipelines by their names, case folded."""
 
     default_id: int | None = None
     stages: dict[int, dict[str, Stage]] = field(default_factory=dict)
+    pipelines: dict[str, int] = field(default_factory=dict)
 
     def get(self, pipeline_id: int, key: str) -> Stage | None:
         return self.stages.get(pipeline_id, {}).get(key)
@@ -46,7 +47,11 @@ def stage_table() -> StageTable:
 
 
 def _read() -> StageTable:
-    table = StageTable(Pipeline.objects.filter(is_default=True).values_list("pk", flat=True).first())
+    table = StageTable()
+    for pipeline in Pipeline.objects.order_by("pk"):
+        table.pipelines.setdefault(pipeline.name.casefold(), pipeline.pk)
+        if pipeline.is_default:
+            table.default_id = pipeline.pk
     for stage in Stage.objects.order_by("pipeline_id", "position", "id"):
         table.stages.setdefault(stage.pipeline_id, {})[stage.key] = stage
     return table

@@ -24,6 +24,7 @@ from core.transfer.planning import Plan
 from core.transfer.reading import Chunk
 from core.transfer.reading.table import TOO_MANY
 from core.transfer.resolving import Resolver
+from core.transfer.several import addresses_in
 from core.transfer.values import BLANK, CellReader, ColumnFormat, Refusal, Values, is_blank_text, is_no
 
 LEFT_EMPTY = "left_empty"
@@ -106,6 +107,7 @@ class Checker:
         self.regions = PhoneRegions() if COUNTRY_FIELD in names else None
         self.has_currency = CURRENCY_FIELD in made.targets.columns
         known = made.targets.headers.opt_out
+        self._more_of = self._lists_of_addresses()
         self.opt_out = known if known and known.field in made.targets.columns else None
 
     # ---- What feeds what ----
@@ -152,6 +154,15 @@ class Checker:
         cells = [cell for p in source.positions for cell in sample.column(p) if cell.strip()]
         column = replace(column, field_type=column.field_type.in_region(self.plan.phone_region))
         return CellReader(column, self._format(column, source.headers[0], cells))
+
+    def _lists_of_addresses(self) -> dict[type, CellReader]:
+        """What reads the fields that take further addresses, by the type of their items."""
+        found: dict[type, CellReader] = {}
+        for column in self.targets.columns.values():
+            if column.writable and isinstance(column.field_type, field_types.TextList):
+                located = replace(column, field_type=column.field_type.in_region(self.plan.phone_region))
+                found.setdefault(type(column.field_type.child), CellReader(located, ColumnFormat()))
+        return found
 
     def _format(self, column: Column, header: str, cells: Sequence[str]) -> ColumnFormat:
         asked = self._words.get(column.name, {})
@@ -246,6 +257,8 @@ class Checker:
             cells = [self._opted_out(cell) for cell in cells]
         if self.has_currency and type(source.field_type) is field_types.Money:
             cells = self._without_currencies(source, place, cells, checked)
+        if type(source.field_type) in (field_types.Email, field_types.Phone):
+            cells = self._first_of_several(source, place, cells, checked)
         self._store(source, place, cells, self._read(source, cells, checked.given), checked)
 
     def _read(self, source: _Source, cells: list[str], rows: Sequence[Values]) -> list[Any]:
@@ -301,6 +314,28 @@ class Checker:
                 checked.given[row][CURRENCY_FIELD] = found
         return bare
 
+    def _first_of_several(self, source: _Source, place: int, cells: list[str], checked: Checked) -> list[str]:
+        """The first address of each cell. Further ones go where the entity keeps more of them."""
+        is_email = isinstance(source.field_type, field_types.Email)
+        found = {
+            row: several
+            for row, cell in enumerate(cells)
+            if (several := addresses_in(cell, is_email=is_email))
+        }
+        if not found:
+            return cells
+        more, first = self._more_of.get(type(source.field_type)), list(cells)
+        for row, several in found.items():
+            first[row] = several[0]
+            given = more.read_one("\n".join(several[1:])) if more else BLANK
+            if more and isinstance(given, list):
+                _join(checked.given[row], more.column.path, given)
+                continue
+            message = f"Left out: {', '.join(several[1:])}; there is room for one."
+            fault = Fault(source.headers[place], source.target.name, "left_out", cells[row][:200], message)
+            checked.warn(row, fault)
+        return first
+
     def _default_currency(self, codes: tuple[str, ...]) -> str:
         """The currency that all new records get, where the sign may stand for it."""
         asked = str(self.options.default_values.get(CURRENCY_FIELD, "")).upper()
@@ -337,9 +372,12 @@ class Checker:
         """The values of one of a target's columns; a row that has one already keeps it, lists are joined and
         flags that only rise are raised."""
         column = source.column
-        rows = checked.custom if column is not None and column.custom else checked.given
+        is_custom = column is not None and column.custom
+        rows = checked.custom if is_custom else checked.given
         path = column.path if column is not None else ""
-        joins = len(source.positions) > 1 and isinstance(source.field_type, field_types.TextList)
+        joins = isinstance(source.field_type, field_types.TextList) and (
+            len(source.positions) > 1 or not is_custom
+        )
         rises = column is not None and column.name in self.targets.headers.one_way
         warns = is_regional(source.field_type)
         for row, value in enumerate(values):
@@ -350,8 +388,7 @@ class Checker:
             elif column is None:
                 _add_names(rows[row], value)
             elif joins:
-                kept = rows[row].get(path, [])
-                rows[row][path] = list(dict.fromkeys([*kept, *value]))
+                _join(rows[row], path, value)
             elif path not in rows[row] or (rises and value):
                 rows[row][path] = column.field_type.to_representation(value) if column.custom else value
                 if warns and (message := column.field_type.warning(value)):
@@ -419,6 +456,11 @@ class Checker:
                 }
             )  # fmt: skip
         return found
+
+
+def _join(row: Values, path: str, items: Sequence[str]) -> None:
+    """Add to a list of the row what it does not hold."""
+    row[path] = list(dict.fromkeys([*row.get(path, []), *items]))
 
 
 def _left_empty(fault: Fault) -> Fault:

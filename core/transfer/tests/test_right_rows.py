@@ -18,7 +18,8 @@ from core.transfer.planning import plan
 from core.transfer.reading import open_table
 from core.transfer.tests.uploads import upload
 from lead_management.models import Lead
-from opportunities.models import Opportunity
+from opportunities.models import Opportunity, Pipeline
+from opportunities.tests.factories import PipelineFactory, StageFactory
 from tasks.models import Task
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +38,28 @@ def load(admin_user):
         return report.figures(), list(report)
 
     return run
+
+
+# ---- Several addresses in a cell ----
+
+
+@pytest.mark.parametrize("mark", [" ::: ", "; ", ", ", "\n"])
+def test_several_addresses_in_a_cell_go_where_there_is_room_for_more(load, mark):
+    mails = mark.join(["a@x.example", "b@x.example"])
+    phones = mark.join(["+1 415 555 0101", "+14155550102"])
+    text = f'first_name,email,phone,additional_emails\nA,"{mails}","{phones}",c@x.example\n'
+    figures, issues = load(text, "contact")
+    assert (figures["created"], issues) == (1, [])
+    found = Contact.objects.get()
+    assert (found.email, sorted(found.additional_emails)) == ("a@x.example", ["b@x.example", "c@x.example"])
+    assert (found.phone, found.additional_phones) == ("+14155550101", ["+14155550102"])
+
+
+def test_further_addresses_without_room_are_named(load):
+    figures, issues = load("first_name,email\nA,a@x.example ::: b@x.example\nB,no address ::: b@x.example\n")
+    assert (figures["created"], figures["failed"]) == (1, 1)
+    assert Lead.objects.get().email == "a@x.example"
+    assert any("Left out: b@x.example" in str(issue) for issue in issues)
 
 
 # ---- Phones ----
@@ -379,6 +402,39 @@ def test_what_was_over_elsewhere_was_over_when_its_file_says(load):
     assert (done.completed_at.date(), pending.completed_at) == (date(2024, 1, 5), None)
     load("Last Name,Lead Status,Converted Date\nC,Converted,2999-01-01\n")
     assert Lead.objects.get(last_name="C").converted_at <= timezone.now()
+
+
+@pytest.mark.parametrize(
+    ("cell", "pipeline", "stage"),
+    [
+        ("Closed Won (Sales Pipeline)", "Sales", "closed_won"),
+        ("Decision Maker Bought-In (Some Pipeline of Theirs)", "Sales", "negotiation"),
+        ("In use (Renewals)", "Renewals", "live"),
+        ("Won (Renewals)", "Renewals", "won"),
+        ("Legal Review", "Sales", "legal"),
+        ("contractsent", "Sales", "negotiation"),
+    ],
+)
+def test_a_stage_is_known_by_its_name_and_its_pipelines(load, cell, pipeline, stage):
+    renewals = PipelineFactory(name="Renewals", is_default=False)
+    for position, (key, name, won, lost) in enumerate(
+        [("live", "In use", False, False), ("won", "Won", True, False), ("gone", "Gone", False, True)]
+    ):
+        StageFactory(
+            pipeline=renewals,
+            key=key,
+            name=name,
+            position=position,
+            is_won=won,
+            is_lost=lost,
+            probability=100 * won,
+        )
+    sales = Pipeline.objects.get(is_default=True)
+    StageFactory(pipeline=sales, key="legal", name="Legal review", position=3)
+    figures, issues = load(f"name,stage\nBig,{cell}\n", "opportunity")
+    assert (figures["created"], issues) == (1, [])
+    deal = Opportunity.objects.get()
+    assert (deal.pipeline.name, deal.stage) == (pipeline, stage)
 
 
 def test_what_an_own_export_says_of_the_status_is_what_its_stage_says(load):
