@@ -211,6 +211,7 @@ def test_longer_lines_and_sixteen_bits_are_read(tmp_path):
 
 
 def cells(i, won):
+    """Two cells of each kind of column that says little, or too much, about an outcome."""
     return {
         "constant": ["same", ""],
         "identifiers": [f"id {i}", "ü" * 3_000 + str(i)],
@@ -221,14 +222,24 @@ def cells(i, won):
 
 
 @pytest.mark.timeout(600)  # ten models, five times
-@pytest.mark.parametrize("kind", ["constant", "identifiers", "infinities", "leak", "missing"])
-@pytest.mark.parametrize("wins", ["everywhere", "early", "late"])
-def test_tables_that_show_little_are_evaluated_all_the_same(table, kind, wins):
+@pytest.mark.parametrize(
+    ("wins", "kinds"),
+    [
+        *(("everywhere", [kind]) for kind in cells(0, won=True)),
+        ("early", list(cells(0, won=True))),
+        ("late", list(cells(0, won=True))),
+    ],
+)
+def test_tables_that_show_little_are_evaluated_all_the_same(table, wins, kinds):
     chosen = {"everywhere": range(120), "early": range(55), "late": range(100, 120)}[wins]
     outcome = [i in chosen and i % 3 == 0 for i in range(120)]
-    rows = [[i, "won" if won else "lost", *cells(i, won)[kind]] for i, won in enumerate(outcome)]
+    rows = [
+        [i, "won" if won else "lost", *(cell for kind in kinds for cell in cells(i, won)[kind])]
+        for i, won in enumerate(outcome)
+    ]
+    names = [f"{kind} {number}" for kind in kinds for number in (1, 2)]
     out = io.StringIO()
-    path = table(["t", "y", "a", "b"], rows)
+    path = table(["t", "y", *names], rows)
     call_command(
         "evaluate_lead_scoring", str(path), "--outcome=y", "--time=t", stdout=out, stderr=io.StringIO()
     )
