@@ -36,6 +36,7 @@ SCHEDULE = {
     "prune-automation": every("prune_automation", DAY / 4),
     "forget-idempotency-keys": every("forget_idempotency_keys", DAY / 24),
     "forget-notifications": every("forget_notifications", DAY),
+    "forget-merges": every("forget_merges", DAY),
     "forget-import-rows": every("forget_import_rows", DAY),
     "send-password-mails": every("send_password_mails", 30 * SECONDS, expires_s=60),
     "forget-sessions": every("forget_sessions", DAY),

@@ -15,6 +15,7 @@ from core.entities import column, columns
 from core.entities.amounts import fits_currency
 from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Email, Phone, TextList
+from core.entities.merging import Merging, TakenTogether, any_of, latest
 from core.entities.money import CURRENCY
 from core.models.fields import ADDRESS
 
@@ -41,6 +42,12 @@ COMPANY = register(
         ),
         rules=(company_domain, no_parent_below_itself, fits_currency("annual_revenue")),
         duplicates=same_company,
+        merging=Merging(
+            together=(
+                TakenTogether(("annual_revenue", "currency"), decided_by=("annual_revenue",)),
+                TakenTogether(ADDRESS, decided_by=ADDRESS),
+            ),
+        ),
         create_by_name=True,
         example={"name": "Analytical Engines", "domain": "engines.example", "industry": "Machinery"},
     )
@@ -68,6 +75,18 @@ CONTACT = register(
         ),
         rules=(company_named, one_primary_address, somebody),
         duplicates=same_person,
+        merging=Merging(
+            combined={"do_not_contact": any_of, "last_contacted_at": latest},
+            together=(
+                TakenTogether(("company", "company_name"), decided_by=("company",)),
+                TakenTogether(ADDRESS, decided_by=ADDRESS),
+            ),
+            kept_in={
+                "email": "additional_emails",
+                "phone": "additional_phones",
+                "mobile": "additional_phones",
+            },
+        ),
         example={"first_name": "Ada", "last_name": "Byron", "email": "ada@engines.example", "company": 1},
     )
 )

@@ -36,6 +36,8 @@ DEFAULTS: dict[str, Any] = {
     "IMPORT_MAX_MB": 512,
     "IMPORT_ROWS_AT_ONCE": 2_000,
     "IMPORT_UNDO_DAYS": 30,
+    # How long a merge of records can be undone; after that what it would take is forgotten.
+    "MERGE_UNDO_DAYS": 30,
     # Exports made in the background are kept so long.
     "EXPORT_HOURS": 24,
     # How long notifications and the record of their deliveries are kept.

@@ -14,6 +14,7 @@ FEATURES = (
     "customization",
     "audit",
     "activities",
+    "duplicates",
     "notifications",
     "mail",
     "webhooks",

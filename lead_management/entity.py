@@ -8,6 +8,7 @@ from core.entities import column, columns, derived
 from core.entities.amounts import fits_currency
 from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Boolean, Integer, Phone
+from core.entities.merging import Merging, TakenTogether, any_of, latest, total
 from core.entities.money import CURRENCY
 from core.models.fields import ADDRESS
 from lead_management.duplicates import same_lead
@@ -16,6 +17,8 @@ from lead_management.querysets import IS_HOT, OPEN
 from lead_management.rules import conversion_is_a_verb, lost_with_a_reason, somebody
 from lead_management.scoring import first_score
 
+# What a conversion leaves on a lead.
+CONVERSION = ("converted_at", "converted_contact", "converted_company", "converted_opportunity")
 SCORE = Integer(min_value=0, max_value=100)
 
 
@@ -54,6 +57,20 @@ LEAD = register(
             first_score,
         ),
         duplicates=same_lead,
+        merging=Merging(
+            combined={
+                "do_not_contact": any_of,
+                "call_attempts": total,
+                "engagement_count": total,
+                "last_contacted_at": latest,
+            },
+            together=(
+                # A converted lead among them makes the survivor a converted one.
+                TakenTogether((*CONVERSION, "status", "lost_reason"), decided_by=("converted_at",)),
+                TakenTogether(("estimated_value", "currency"), decided_by=("estimated_value",)),
+                TakenTogether(ADDRESS, decided_by=ADDRESS),
+            ),
+        ),
         example={
             "first_name": "Ada",
             "last_name": "Byron",

@@ -30,6 +30,7 @@ API_TAGS = {
     "hooks": "Addresses at which other systems start workflows.",
     "webhooks": "Subscriptions: signed messages to other systems about what happens here.",
     "webhook_deliveries": "The log of messages to subscribers.",
+    "merges": "Records that were made one, and taking them apart again.",
     "notifications": "What one is told, by which channel, and what one wants to be told.",
     "scoring": "Scores of leads: rules, models, reasons.",
     "calendar": "The feed of one's tasks for calendar programs.",

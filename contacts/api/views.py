@@ -8,10 +8,10 @@ from contacts.api.serializers import (
     ContactStatisticsSerializer,
 )
 from contacts.models import Company, Contact
-from core.activities.api.viewsets import RecordViewSet
+from core.duplicates.api.viewsets import MergeableViewSet
 
 
-class CompanyViewSet(RecordViewSet):
+class CompanyViewSet(MergeableViewSet):
     """Companies: whom one sells to."""
 
     queryset = Company.objects.all()
@@ -20,7 +20,7 @@ class CompanyViewSet(RecordViewSet):
     filterset_class = CompanyFilterSet
 
 
-class ContactViewSet(RecordViewSet):
+class ContactViewSet(MergeableViewSet):
     """Contacts: the people one talks to."""
 
     queryset = Contact.objects.all()

@@ -14,7 +14,7 @@ from rest_framework.exceptions import ValidationError
 from core.api.bulk import FieldIssueSerializer
 from core.api.problems import issues_of
 from core.api.strict import StrictFieldsMixin
-from core.entities import Entity, writing
+from core.entities import Entity, aliases, writing
 from core.entities.cleaning import clean_value
 from core.entities.field_types import refuse
 from core.errors import (
@@ -52,13 +52,14 @@ def with_external_id(entity: Entity, external_id: str, data: Any) -> dict[str, A
 
 
 def locked_by_external_id(entity: Entity, external_id: str, user: Any) -> Any | None:
-    """The living record of this external id under its row's lock; None where there is none.
+    """The living record of this external id under its row's lock, or the one that a record of this external
+    id was merged into; None where there is none.
 
     Raises ConflictError for a record that `user` does not see, as the unique constraint would, and
     ForbiddenError for one that they see and may not change.
     """
     rows = entity.model.objects.filter(external_id=external_id, archived_at=None)
-    pk = rows.values_list("pk", flat=True).first()
+    pk = rows.values_list("pk", flat=True).first() or _survivor(entity, external_id)
     if pk is None:
         return None
     try:
@@ -66,6 +67,12 @@ def locked_by_external_id(entity: Entity, external_id: str, user: Any) -> Any | 
     except NotVisibleError as error:
         issues = [FieldIssue(EXTERNAL_ID, "unique", TAKEN)]
         raise ConflictError(TAKEN, code="unique", issues=issues) from error
+
+
+def _survivor(entity: Entity, external_id: str) -> int | None:
+    """The living record that answers to a former external id."""
+    pk = aliases.known_by(entity, external_id)
+    return pk if pk and entity.model.objects.filter(pk=pk, archived_at=None).exists() else None
 
 
 def upsert(
@@ -93,6 +100,8 @@ def upsert(
             if record is None:
                 raise
     check(record)
+    # One that answers to a former id keeps its own.
+    data = {**data, EXTERNAL_ID: record.external_id or data[EXTERNAL_ID]}
     return _saved(serializer_for(record, data=data, partial=partial)), False
 
 

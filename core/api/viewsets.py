@@ -27,6 +27,8 @@ from core.api.filter_backends import (
 from core.api.pagination import numbered
 from core.api.parameters import PAGES, KnownParametersMixin, flag, record_id
 from core.api.permissions import PolicyPermission
+from core.api.problems import CONTENT_TYPE as PROBLEM
+from core.api.problems import problem
 from core.api.rendering import dumps
 from core.api.schema import CrmSchema, EntitySchema
 from core.api.serializers import EntitySerializer, StatisticsSerializer
@@ -43,7 +45,7 @@ from core.changes.history import of_record, presented
 from core.conditions.filters import EntityFilterSet
 from core.conditions.list_query import names_in, sparse_fields
 from core.conf import reading_database
-from core.entities import Entity, writing
+from core.entities import Entity, aliases, writing
 from core.entities.cleaning import warnings_of
 from core.entities.duplicates import possible_duplicates, refuse_duplicates
 from core.entities.lookups import Lookups
@@ -145,7 +147,20 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
 
     def retrieve(self, request: Request, pk: str) -> Response:
         rows = self._by_archive_mark(self.entity.visible_to(request.user).filter(pk=record_id(pk)))
-        return self._respond(rows)
+        try:
+            return self._respond(rows)
+        except NotVisibleError:
+            return self._moved(request, aliases.survivor_of(self.entity, record_id(pk)))
+
+    def _moved(self, request: Request, survivor: int | None) -> Response:
+        """301 to the record that the one asked for was merged into. Raises NotVisibleError, also where the
+        user does not see that one."""
+        rows = self.entity.visible_to(request.user).filter(pk=survivor, archived_at=None)
+        if survivor is None or not rows.exists():
+            raise NotVisibleError("Not found.")
+        address = request.build_absolute_uri(f"/api/v1/{self.entity.plural}/{survivor}/")
+        document = problem(301, "merged", f"It was merged into {survivor}.", request, merged_into=survivor)
+        return Response(document, 301, headers={"Location": address}, content_type=PROBLEM)
 
     def create(self, request: Request) -> Response:
         serializer = self.get_serializer(data=request.data)
@@ -219,7 +234,11 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     def by_external_id(self, request: Request, external_id: str) -> Response:
         """The record that another system knows by this id."""
         rows = self.entity.visible_to(request.user).filter(archived_at=None)
-        return self._respond(rows.filter(external_id=external_id_of(self.entity, external_id)))
+        key = external_id_of(self.entity, external_id)
+        try:
+            return self._respond(rows.filter(external_id=key))
+        except NotVisibleError:
+            return self._respond(rows.filter(pk=aliases.known_by(self.entity, key)))
 
     @by_external_id.mapping.put
     def upsert(self, request: Request, external_id: str) -> Response:

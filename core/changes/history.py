@@ -8,11 +8,17 @@ from django.db.models import QuerySet
 
 from core.changes.models import Change
 from core.entities import Entity
+from core.entities.aliases import ids_of
 
 
 def of_record(entity: Entity, pk: int) -> QuerySet[Change]:
-    """The changes of a record, newest first."""
-    return Change.objects.filter(entity=entity.name, object_id=pk).order_by("-id")
+    """The changes of a record and of those that were merged into it, newest first."""
+    return Change.objects.filter(entity=entity.name, **one_or_more(ids_of(entity, pk))).order_by("-id")
+
+
+def one_or_more(ids: list[int]) -> dict[str, Any]:
+    """The condition that `object_id` is one of `ids`: of a single one the index gives the order as well."""
+    return {"object_id__in": ids} if len(ids) > 1 else {"object_id": ids[0]}
 
 
 def presented(changes: Iterable[Change], names: dict[str, dict[str, str]]) -> list[dict[str, Any]]:

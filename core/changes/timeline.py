@@ -17,9 +17,10 @@ from django.db.models import F, Func, JSONField, Q, QuerySet, TextField, Value
 from django.utils.dateparse import parse_datetime
 
 from core.access import scopes
-from core.changes.history import actors_of
+from core.changes.history import actors_of, one_or_more
 from core.changes.models import Change
 from core.entities import Entity
+from core.entities.aliases import ids_of
 from core.models.engagement import COLUMNS
 from core.registry import Registry
 
@@ -176,7 +177,8 @@ REST = Func(
 
 
 def _changes(subject: RecordRef) -> QuerySet:
-    rows = Change.objects.filter(entity=subject.entity.name, object_id=subject.pk)
+    ids = one_or_more(ids_of(subject.entity, subject.pk))
+    rows = Change.objects.filter(entity=subject.entity.name, **ids)
     return rows.alias(rest=REST).exclude(kind=Change.Kind.UPDATED, rest={})
 
 

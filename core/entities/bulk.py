@@ -12,9 +12,10 @@ from django.db.models.expressions import CombinedExpression
 from django.utils import timezone
 
 from core.access import Permission
-from core.entities import custom
+from core.entities import aliases, custom
 from core.entities.cleaning import clean, taken, unique_values, warnings_of
 from core.entities.entity import Entity
+from core.entities.writing import MERGED as WAS_MERGED
 from core.entities.writing import values_of
 from core.errors import FieldIssue, ForbiddenError, InvalidError
 from core.models.uniqueness import TAKEN, violated_fields
@@ -81,6 +82,11 @@ class Bulk:
     def _free(self, rows: Sequence[Any]) -> Iterator[int]:
         """Ids of those whose unique values nobody took meanwhile, nor another of them."""
         seen: set[tuple[str, str]] = set()
+        survivors = aliases.survivors_of(self.entity, [row.pk for row in rows])
+        for pk, survivor in survivors.items():
+            self.result.fail(pk, "merged", WAS_MERGED.format(survivor))
+            self._stop_if_atomic()
+        rows = [row for row in rows if row.pk not in survivors]
         for pk, values in unique_values(self.entity, rows).items():
             if values & seen or taken(self.entity, pk, values):
                 self.result.fail(pk, "unique", "Another record has one of its unique values by now.")

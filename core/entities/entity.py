@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from core.entities.columns import Column, column, derived
 from core.entities.field_types import BIGINT_MAX, Integer
+from core.entities.merging import Merging
 from core.errors import InvalidError
 from core.registry import Registry
 
@@ -56,6 +57,8 @@ class Entity:
     rules: tuple[Rule, ...] = ()
     # Records that may be the same as the values about to be stored; None where duplicates are no matter.
     duplicates: Callable[[dict[str, Any]], Q | None] | None = None
+    # How several records become one; None where they cannot be merged.
+    merging: Merging | None = None
     # Which records are still somebody's work, for levelling it; None: all of them.
     open_filter: Q | None = None
     ordering: str = "-id"

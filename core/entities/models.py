@@ -1,4 +1,5 @@
-"""Tables of what is the same for all entities: their custom fields, and whose turn it is to be given one."""
+"""Tables of what is the same for all entities: their custom fields, whose turn it is to be given one, and the
+former ids of those that were merged."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -9,6 +10,7 @@ from django.db import models
 from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.entities.usage import UsageTarget
 from core.models.capture import captured
+from core.models.fields import text
 
 
 class CustomField(models.Model):
@@ -86,3 +88,38 @@ class AssignmentTurn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entity}: {self.people}"
+
+
+class RecordAlias(models.Model):
+    """Another id of a record (`entity`, `object_id`), kept when records are merged: the id of one that was
+    merged into it (None: its own), with the external id of that one.
+
+    No foreign keys: core names no entity, and an alias outlives the record that it was the id of.
+    """
+
+    entity = models.CharField(max_length=40)
+    object_id = models.BigIntegerField()
+    merged_id = models.BigIntegerField(null=True)
+    external_id = text(120)
+    merge_id = models.BigIntegerField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["entity", "object_id"], name="alias_of_record"),
+            models.Index(
+                fields=["entity", "external_id"],
+                name="alias_external_id",
+                condition=~models.Q(external_id=""),
+            ),
+            models.Index(fields=["merge_id"], name="alias_of_merge"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["entity", "merged_id"],
+                name="alias_merged_once",
+                condition=models.Q(merged_id__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entity} {self.merged_id or self.external_id} is {self.object_id}"

@@ -1,4 +1,8 @@
-"""What hangs on a record and goes with it when it becomes another one (conversion, merging)."""
+"""What hangs on a record and goes with it when it is converted into another one.
+
+Merging finds the same by itself (core.duplicates.relations): every foreign key to the entity, and every table
+with columns `entity` and `object_id` that does not say here that its rows stay.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +22,8 @@ class RelationMove:
 
 # Name of what is moved → a function that moves it, set at a time, and says how many there were.
 relation_movers: Registry[Callable[[RelationMove], int]] = Registry("relation mover")
+# Label of a model with `entity` and `object_id` whose rows stay with a record that is merged → why.
+not_moved: Registry[str] = Registry("relation that stays")
 
 
 def move_related(source: tuple[str, int], target: tuple[str, int]) -> dict[str, int]:

@@ -11,11 +11,14 @@ from django.db.models import ProtectedError, QuerySet
 from django.utils import timezone
 
 from core.access import Permission
+from core.entities import aliases
 from core.entities.cleaning import clean, taken, unique_values
 from core.entities.entity import Entity, entity_of
 from core.entities.lookups import Lookups
 from core.errors import ConflictError, FieldIssue, ForbiddenError, NotVisibleError
 from core.models.uniqueness import TAKEN, violated_fields
+
+MERGED = "It was merged into {}: undo the merge instead."
 
 
 def values_of(record: Any) -> dict[str, Any]:
@@ -128,8 +131,12 @@ def archive(record: Any) -> None:
 
 
 def restore(record: Any) -> None:
-    """Bring it back. Raises ConflictError where another record took one of its unique values meanwhile."""
+    """Bring it back. Raises ConflictError where another record took one of its unique values meanwhile, or
+    where it was merged into one."""
     entity = entity_of(record)
+    survivor = aliases.survivor_of(entity, record.pk)
+    if survivor is not None:
+        raise ConflictError(MERGED.format(survivor), code="merged")
     if taken(entity, record.pk, unique_values(entity, [record])[record.pk]):
         raise ConflictError("Another record has one of its unique values by now.", code="unique")
     record.archived_at = None

@@ -112,6 +112,11 @@ class Notification(models.Model):
             models.Index(
                 fields=["id"], name="notification_unplanned", condition=models.Q(channels_planned_at=None)
             ),
+            models.Index(
+                fields=["entity", "object_id"],
+                name="notification_of_record",
+                condition=models.Q(object_id__isnull=False),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

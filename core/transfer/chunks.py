@@ -66,6 +66,7 @@ class ChunkRun:
 
     def _match(self) -> None:
         matcher = self.parent.matcher
+        matcher.name_survivors(self.checked.given)
         faulty = self.checked.faults
         self.keys: list[list[Key]] = [
             [] if row in faulty else matcher.keys(given, custom)

@@ -12,6 +12,7 @@ from django.db.models.fields.json import KeyTransform
 from core.access import Permission
 from core.changes.expressions import EqualsAny
 from core.entities import Column, Entity
+from core.entities.aliases import present_external_ids
 from core.errors import InvalidError
 from core.models.folding import Fold, fold
 from core.transfer.import_fields import ID, ImportFields
@@ -71,6 +72,16 @@ class Matcher:
             if value is not None and value != "":
                 found.append((column.name, folded(column, value)))
         return found
+
+    def name_survivors(self, rows: Iterable[Values]) -> None:
+        """Rows that name a record by the id that another system had for it before a merge are about the one
+        it was merged into."""
+        if EXTERNAL_ID not in {column.name for column in self.columns}:
+            return
+        naming = [row for row in rows if row.get(EXTERNAL_ID)]
+        present = present_external_ids(self.entity, {row[EXTERNAL_ID] for row in naming})
+        for row in naming if present else ():
+            row[EXTERNAL_ID] = present.get(row[EXTERNAL_ID], row[EXTERNAL_ID])
 
     def find(self, keys: Iterable[Sequence[Key]]) -> dict[Key, list[Values]]:
         """Key → the stored records (by table column) that have it, locked where they are to be changed."""

@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission, scopes
-from core.activities.api.viewsets import RecordViewSet
 from core.api import preconditions
+from core.duplicates.api.viewsets import MergeableViewSet
 from lead_management.api.filters import LeadFilterSet
 from lead_management.api.serializers import (
     ConversionResultSerializer,
@@ -21,15 +21,15 @@ from lead_management.models import Lead
 from lead_management.operations import CONVERSION_WRITES, ConversionOptions, convert
 
 
-class LeadViewSet(RecordViewSet):
+class LeadViewSet(MergeableViewSet):
     """Leads, their conversion and their statistics."""
 
     queryset = Lead.objects.all()
     serializer_class = LeadSerializer
     statistics_serializer_class = LeadStatisticsSerializer
     filterset_class = LeadFilterSet
-    action_permissions = {**RecordViewSet.action_permissions, "convert": Permission.CHANGE}
-    allowed_query_params = {**RecordViewSet.allowed_query_params, "stats": None}
+    action_permissions = {**MergeableViewSet.action_permissions, "convert": Permission.CHANGE}
+    allowed_query_params = {**MergeableViewSet.allowed_query_params, "stats": None}
 
     @extend_schema(request=ConversionSerializer, responses=ConversionResultSerializer)
     @action(methods=["post"], detail=True)

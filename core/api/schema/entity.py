@@ -156,6 +156,10 @@ class EntitySchema(CrmSchema):
             return self._filters()
         return SHAPE_PARAMETERS if self._shows_a_record() else []
 
+    def _problems(self) -> list[str]:
+        may_be_merged = self.view.action == "retrieve" and self.entity.merging is not None
+        return [*super()._problems(), *(["301"] if may_be_merged else [])]
+
     def _is_filtered(self) -> bool:
         """Whether the action reads the list's filters."""
         return self.view.allowed_query_params.get(self.view.action, ()) is None

@@ -3,9 +3,10 @@
 import re
 from typing import Any
 
-from core.api.schema.parts import TEXT, array_of, object_of, ref
+from core.api.schema.parts import ID, TEXT, array_of, object_of, ref
 
 PROBLEMS = {
+    "301": ("Merged", "It was merged into another record, which `Location` and `merged_into` name."),
     "400": ("BadRequest", "The input is wrong; `errors` names each field."),
     "401": ("Unauthorized", "No valid token or API key."),
     "403": ("Forbidden", "Seen, but not yours to do this with."),
@@ -28,6 +29,7 @@ PROBLEM = object_of(
         "errors": array_of(
             object_of({"field": TEXT, "code": TEXT, "message": TEXT}, ("field", "code", "message"))
         ),
+        "merged_into": ID,
     },
     ("type", "title", "status", "detail", "request_id"),
 ) | {"description": "RFC 9457 problem document."}
