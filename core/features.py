@@ -14,6 +14,7 @@ FEATURES = (
     "customization",
     "audit",
     "activities",
+    "search",
     "duplicates",
     "notifications",
     "mail",

@@ -18,6 +18,7 @@ API_TAGS = {
     "pipelines": "Pipelines of opportunities, with their stages.",
     "stages": "Stages of a pipeline, their order, probability and outcome.",
     "exchange_rates": "Exchange rates by day, and storing a file of them.",
+    "search": "One question to the records of every entity.",
     "changes": "The feed of every change of every record one sees: incremental load for other systems.",
     "import": "Uploading a file of records; looking at it first; templates.",
     "imports": "Imports that ran or are running: progress, faults, undoing.",

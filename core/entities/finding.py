@@ -113,7 +113,7 @@ def _holds(name: str, term: str, custom_keys: Sequence[str]) -> Q:
 def _within(folded: Any, term: str, word_start: str) -> Q:
     """That a folded text holds the term or, of few letters, a word that begins with it."""
     if is_short(term):
-        return Q(Regex(folded, f"({word_start}){_quoted(fold(term))}"))
+        return Q(Regex(folded, f"({word_start}){quoted(fold(term))}"))
     # PostgreSQL folds the term as it did the column.
     return Q(Contains(folded, Fold(Value(term))))
 
@@ -124,7 +124,7 @@ def is_short(term: str) -> bool:
     return len(folded) < TRIGRAM and not _UNSPACED.search(folded)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """The regular expression of PostgreSQL that means `text`."""
     return re.sub(r"[^\w\s]", r"\\\g<0>", text)
 

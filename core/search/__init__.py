@@ -1,0 +1,1 @@
+"""Global search: one question to the records of every entity."""
