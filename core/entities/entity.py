@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.entities.columns import Column, column, derived
-from core.entities.field_types import BIGINT_MAX, Integer
+from core.entities.field_types import BIGINT_MAX, Integer, Reference
 from core.entities.merging import Merging
 from core.errors import InvalidError
 from core.registry import Registry
@@ -83,6 +83,13 @@ class Entity:
     def by_input_name(self) -> dict[str, Column]:
         """Columns by every name accepted on input."""
         return self.by_name | {alias: c for c in self.columns for alias in c.aliases}
+
+    @cached_property
+    def user_columns(self) -> tuple[Column, ...]:
+        """Those that name a user: the owner, the assignee, and whatever an app adds."""
+        return tuple(
+            c for c in self.columns if isinstance(c.field_type, Reference) and c.field_type.target == "user"
+        )
 
     @cached_property
     def public_names(self) -> dict[str, str]:

@@ -33,22 +33,25 @@ def region_of(country: str) -> str:
     if code in phonenumbers.SUPPORTED_REGIONS:
         return code
     plain = _plain(country)
-    return _SHORT.get(plain) or _regions_by_name().get(plain, "")
+    if not plain:
+        return ""
+    names = (_regions_by_name(language).get(plain) for language in LANGUAGES)
+    return _SHORT.get(plain) or next(filter(None, names), "")
 
 
 def _plain(text: str) -> str:
     return _NO_LETTERS.sub(" ", unicodedata.normalize("NFKC", text)).strip().casefold()
 
 
-@lru_cache(maxsize=1)
-def _regions_by_name() -> dict[str, str]:
+@lru_cache(maxsize=len(LANGUAGES))
+def _regions_by_name(language: str) -> dict[str, str]:
+    """Read when it is asked for: a language's names take tens of milliseconds to load."""
+    try:
+        territories = Locale.parse(language).territories
+    except UnknownLocaleError:
+        return {}
     found: dict[str, str] = {}
-    for language in LANGUAGES:
-        try:
-            territories = Locale.parse(language).territories
-        except UnknownLocaleError:
-            continue
-        for code, name in territories.items():
-            if code in phonenumbers.SUPPORTED_REGIONS:
-                found.setdefault(_plain(name), code)
+    for code, name in territories.items():
+        if code in phonenumbers.SUPPORTED_REGIONS:
+            found.setdefault(_plain(name), code)
     return found

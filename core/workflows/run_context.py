@@ -40,7 +40,7 @@ def names_for(entity: Entity | None, *, changes: bool = False) -> Names:
         return found
     record: dict[str, Any] = {c.name: _below(c.field_type) for c in entity.columns}
     found |= {entity.name: record, "record": record, "user": PERSON}
-    found |= {c.name: PERSON for c in person_columns(entity)}
+    found |= {c.name: PERSON for c in entity.user_columns}
     if changes:
         values = dict.fromkeys(record)
         found |= {"old": values, "change": {"old": values, "new": values}}
@@ -58,14 +58,9 @@ def _is_person(kind: Any) -> bool:
     return isinstance(kind, field_types.Reference) and kind.target == "user"
 
 
-def person_columns(entity: Entity) -> list[Any]:
-    """The columns that name a user, under whose names templates find that user."""
-    return [c for c in entity.columns if _is_person(c.field_type)]
-
-
 def columns_read(entity: Entity | None, raw: Any) -> frozenset[str] | None:
     """The columns of its record that a step needs to render a JSON value; None stands for all."""
-    people = {c.name for c in person_columns(entity)} if entity else set()
+    people = {c.name for c in entity.user_columns} if entity else set()
     found = {"id", "owner", "assigned_to", "archived_at"}
     for path in paths_read(raw):
         root, _, below = path.partition(".")
@@ -184,7 +179,7 @@ class RunContext:
         NotVisibleError."""
         found = self.batch.row(self.pk)
         if found and self.entity:
-            people = {c.name for c in person_columns(self.entity)}
+            people = {c.name for c in self.entity.user_columns}
             shown = {name: plain(value) for name, value in found.items()}
             return shown | {name: self._person_id(shown[name]) for name in people & shown.keys()}
         if self.change is not None and self.change.kind == Change.Kind.DELETED:
@@ -253,7 +248,7 @@ class RunContext:
             }
             makers |= {"old": lambda: self.old}
             makers |= {"change": lambda: Lazy({"old": lambda: self.old, "new": lambda: self.new})}
-            makers |= {c.name: self._person_maker(c.name) for c in person_columns(self.entity)}
+            makers |= {c.name: self._person_maker(c.name) for c in self.entity.user_columns}
         return Lazy(makers)
 
     def _trigger(self) -> dict[str, Any]:
