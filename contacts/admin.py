@@ -11,13 +11,14 @@ from contacts.models import Company, Contact
 from core.admin import columns, formats, record_page
 from core.admin.navigation import SELL, Menu
 from core.admin.record_page import Fact
-from core.admin.records import ADDRESS, RecordAdmin
+from core.admin.records import ADDRESS
+from core.duplicates.admin import MergeableAdmin
 
 record_page.related.register("contacts", related.build)
 
 
 @admin.register(Company)
-class CompanyAdmin(RecordAdmin):
+class CompanyAdmin(MergeableAdmin):
     menu = Menu(SELL, "domain", 40)
     list_display = (
         "name",
@@ -32,7 +33,7 @@ class CompanyAdmin(RecordAdmin):
     )
     shown_revenue = columns.amount("annual_revenue", _("revenue"))
     list_filter = (("parent", AutocompleteSelectFilter),)
-    autocomplete_fields = (*RecordAdmin.autocomplete_fields, "parent")
+    autocomplete_fields = (*MergeableAdmin.autocomplete_fields, "parent")
     sections = (
         (
             None,
@@ -60,7 +61,7 @@ class CompanyAdmin(RecordAdmin):
 
 
 @admin.register(Contact)
-class ContactAdmin(RecordAdmin):
+class ContactAdmin(MergeableAdmin):
     menu = Menu(SELL, "contacts", 30)
     list_display = (
         "__str__",
@@ -75,8 +76,8 @@ class ContactAdmin(RecordAdmin):
     )
     shown_contacted = columns.moment("last_contacted_at", _("contacted"))
     list_filter = (("company", AutocompleteSelectFilter), ("do_not_contact", BooleanRadioFilter))
-    list_select_related = (*RecordAdmin.list_select_related, "company")
-    autocomplete_fields = (*RecordAdmin.autocomplete_fields, "company")
+    list_select_related = (*MergeableAdmin.list_select_related, "company")
+    autocomplete_fields = (*MergeableAdmin.autocomplete_fields, "company")
     sections = (
         (
             None,

@@ -5,6 +5,8 @@ from core.customization.demo import add_custom_field, add_shared_view
 from core.demo import Demo, words
 
 BATCH = 500
+# People who were entered a second time, with something else about them.
+TWICE = 3
 BIG = {"field": "company_size", "op": "gte", "value": 500}
 
 
@@ -13,6 +15,7 @@ def add_contacts(demo: Demo) -> str:
     add_shared_view(demo, "company", "Big companies", BIG, "-company_size")
     companies = _companies(demo, max(10, demo.leads // 10))
     contacts = [_contact(demo, demo.pick(companies)) for _ in range(max(20, demo.leads // 4))]
+    contacts += [_again(contact) for contact in contacts[:TWICE]]
     demo.made["companies"] = companies
     demo.made["contacts"] = Contact.objects.bulk_create(contacts, batch_size=BATCH)
     return f"{len(companies)} companies, {len(contacts)} contacts"
@@ -56,4 +59,18 @@ def _contact(demo: Demo, company: Company) -> Contact:
         country=company.country,
         owner=company.owner,
         created_at=demo.past(),
+    )
+
+
+def _again(contact: Contact) -> Contact:
+    """The same person, as somebody else entered them: something to merge."""
+    return Contact(
+        first_name=contact.first_name[:1],
+        last_name=contact.last_name,
+        email=contact.email,
+        mobile="+442079460123",
+        tags=["event"],
+        company_name=contact.company_name,
+        owner=contact.owner,
+        created_at=contact.created_at,
     )

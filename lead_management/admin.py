@@ -19,7 +19,8 @@ from core.admin import home as home_page
 from core.admin.filters import ConditionFilter
 from core.admin.navigation import SELL, Menu
 from core.admin.record_page import Fact, Reason, Summary
-from core.admin.records import ADDRESS, RecordAdmin
+from core.admin.records import ADDRESS
+from core.duplicates.admin import MergeableAdmin
 from core.entities import writing
 from core.lead_scoring.answers import stored_reasons
 from lead_management import home, related
@@ -81,7 +82,7 @@ PRIORITY_TONES = {"high": "warn", "urgent": "bad"}
 
 
 @admin.register(Lead)
-class LeadAdmin(RecordAdmin):
+class LeadAdmin(MergeableAdmin):
     menu = Menu(SELL, "person_search", 10)
     list_display = (
         "__str__",
@@ -141,7 +142,7 @@ class LeadAdmin(RecordAdmin):
         ),
         (_("Address"), {"fields": ADDRESS}),
     )
-    actions = ("assign", "convert_selected", "archive", "restore")
+    actions = ("assign", "convert_selected", "merge_selected", "archive", "restore")
     actions_detail = ("convert",)
 
     def summary(self, request: HttpRequest, lead: Lead) -> Summary:

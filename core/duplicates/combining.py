@@ -84,6 +84,13 @@ class Combination:
         filled = (i for i in range(len(self.states)) if any(self._filled(n, i) for n in group.decided_by))
         return named[0] if named else next(filled, 0)
 
+    def place(self, name: str) -> int:
+        """The place of the record whose value a column gets."""
+        for group in self.merging.together:
+            if name in group.names and name not in self.chosen:
+                return self.leader(group)
+        return next((i for i in range(len(self.states)) if self._filled(name, i)), 0)
+
     def _filled(self, name: str, place: int) -> bool:
         column = self.columns[name]
         value = self.states[place].get(column.path)

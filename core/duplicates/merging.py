@@ -31,6 +31,9 @@ from core.entities.custom import PREFIX
 from core.entities.models import RecordAlias
 from core.errors import ConflictError, FieldIssue, ForbiddenError, InvalidError, ValueRefusedError
 
+# Records that one merge takes into the survivor.
+AT_MOST = 100
+
 
 @dataclass(frozen=True)
 class MergeRequest:

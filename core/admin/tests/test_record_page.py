@@ -221,4 +221,4 @@ def test_a_page_takes_as_many_statements_however_much_hangs_on_it(browser, robin
         ContactFactory(first_name=str(number), company=company, owner=robin)
         at = timezone.now() - timedelta(hours=number)
         ActivityFactory(record=company, author=robin, happened_at=at)
-    assert count() == few <= 30
+    assert count() == few <= 32

@@ -6,11 +6,10 @@ from typing import Any
 from rest_framework import serializers
 
 from core.api.strict import StrictFieldsMixin
+from core.duplicates.merging import AT_MOST
 from core.duplicates.models import Merge
 from core.duplicates.unmerging import undo_until
 from core.entities.field_types import BIGINT_MAX
-
-MERGED_AT_MOST = 100
 
 
 def _id() -> serializers.IntegerField:
@@ -22,7 +21,7 @@ class MergeRequestSerializer(StrictFieldsMixin, serializers.Serializer):
     first one there is; `fields` names the record whose value is kept instead."""
 
     survivor = _id()
-    merged = serializers.ListField(child=_id(), min_length=1, max_length=MERGED_AT_MOST)
+    merged = serializers.ListField(child=_id(), min_length=1, max_length=AT_MOST)
 
     # Declared here, for a serializer has `fields` already.
     def get_fields(self) -> dict[str, serializers.Field]:

@@ -1,0 +1,155 @@
+"""Merging in the admin site: from a list or from a record's page, and undoing it."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminRadioSelectWidget
+
+from core.access import Permission
+from core.admin import record_page, verbs
+from core.admin.home import Panel, PanelLine
+from core.admin.navigation import DATA, Menu
+from core.admin.read_only import ReadOnlyAdmin
+from core.admin.records import RecordAdmin
+from core.duplicates.choices import choices
+from core.duplicates.merging import AT_MOST, MergeRequest, merge
+from core.duplicates.models import Merge
+from core.duplicates.unmerging import undo
+from core.entities import Entity, entities, entity_of, writing
+from core.entities.duplicates import possible_duplicates
+from core.errors import ConflictError
+
+CHOICE = "choice-"
+
+
+def merge_url(model: Any, ids: Sequence[int]) -> str:
+    """The address of the page that merges records of a model."""
+    page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_merge")
+    return f"{page}?{urlencode({'ids': ','.join(map(str, ids))})}"
+
+
+def build(record: Any, user: Any) -> Panel | None:
+    """Records that may be the same, each with a way to merge them; None where there are none."""
+    entity = entity_of(record)
+    if entity.merging is None or record.archived_at is not None:
+        return None
+    found = possible_duplicates(entity, writing.values_of(record), user) or []
+    twins = [twin for twin in found if twin["id"] != record.pk]
+    lines = [
+        PanelLine(twin["name"], merge_url(entity.model, [record.pk, twin["id"]]), _("Merge"))
+        for twin in twins
+    ]
+    url = merge_url(entity.model, [record.pk, *(twin["id"] for twin in twins)])
+    return Panel(_("Possible duplicates"), "merge", url, lines, "") if lines else None
+
+
+record_page.related.register("duplicates", build)
+
+
+class MergeForm(verbs.VerbForm):
+    """Which record stays, and whose value it gets where they differ."""
+
+    def __init__(self, request: HttpRequest, entity: Entity, records: Sequence[Any]) -> None:
+        super().__init__(request)
+        self.records = records
+        named = [(record.pk, f"{record} ({record.pk})") for record in records]
+        self.fields["survivor"] = _radio(_("Record that stays"), named, records[0].pk)
+        for choice in choices(entity, records, request.user):
+            self.fields[CHOICE + choice.name] = _radio(choice.label, choice.options, choice.chosen)
+
+    def asked(self) -> MergeRequest:
+        given = {name: int(pk) for name, pk in self.cleaned_data.items()}
+        survivor = given.pop("survivor")
+        merged = [record.pk for record in self.records if record.pk != survivor]
+        return MergeRequest(survivor, merged, {n.removeprefix(CHOICE): pk for n, pk in given.items()})
+
+
+def _radio(label: str, options: Sequence[tuple[int, str]], chosen: int) -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label=label, choices=options, initial=chosen, widget=UnfoldAdminRadioSelectWidget
+    )
+
+
+class MergeableAdmin(RecordAdmin):
+    """Base of the pages of entities whose records can be merged."""
+
+    actions: Any = (*RecordAdmin.actions, "merge_selected")
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.merge_view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_merge"
+        return [path("merge/", view, name=name), *super().get_urls()]
+
+    @admin.action(description=gettext_lazy("Merge …"), permissions=["change"])
+    def merge_selected(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse:
+        ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: AT_MOST + 2])
+        return HttpResponseRedirect(merge_url(self.model, ids))
+
+    def merge_view(self, request: HttpRequest) -> HttpResponse:
+        """Asks which record stays and whose values count; merges when the answer is sent."""
+        back = (
+            ""
+            if request.method == "POST"
+            else reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        )
+        return self.excused(request, lambda: self._merge(request), back)
+
+    def _merge(self, request: HttpRequest) -> HttpResponse:
+        form = MergeForm(request, self.entity, self._asked(request))
+        if not form.is_valid():
+            title = _("Merge %(n)s records") % {"n": len(form.records)}
+            return verbs.page(self, request, title, form, [], {})
+        made = merge(self.entity, form.asked(), request.user)
+        self.message_user(
+            request,
+            _("Merged. Under Data, Merges it can be undone (merge %(id)s).") % {"id": made.pk},
+            messages.SUCCESS,
+        )
+        return HttpResponseRedirect(self.page_of(made.object_id))
+
+    def _asked(self, request: HttpRequest) -> list[Any]:
+        """The records in the address that the user may change. Raises ConflictError for too few or many."""
+        ids = [int(pk) for pk in request.GET.get("ids", "").split(",") if pk.isdecimal() and len(pk) < 19]
+        rows = self.entity.visible_to(request.user, Permission.CHANGE).filter(archived_at=None)
+        found = rows.in_bulk(ids[: AT_MOST + 2])
+        if not 2 <= len(found) <= AT_MOST + 1:
+            raise ConflictError(_("Choose 2 to %(n)s records that you may change.") % {"n": AT_MOST + 1})
+        return [found[pk] for pk in dict.fromkeys(ids) if pk in found]
+
+
+@admin.register(Merge)
+class MergeAdmin(ReadOnlyAdmin):
+    """Merges, to look at and to undo."""
+
+    menu = Menu(DATA, "merge", 62)
+    list_display = ("merged_at", "entity", "object_id", "merged_ids", "merged_by", "undone_at")
+    list_filter = ("entity",)
+    list_select_related = ("merged_by",)
+    search_fields = ("=object_id",)
+    fields = ("entity", "object_id", "merged_ids", "merged_by", "merged_at", "undone_at")
+    ordering = ("-id",)
+    actions_detail = ("undo",)
+
+    @action(description=gettext_lazy("Undo"), permissions=["end"], url_path="undo")
+    def undo(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Asks first; undoes the merge when the answer is sent."""
+        back = reverse("admin:core_merge_change", args=[object_id])
+        return self.excused(request, lambda: self._undo(request, object_id, back), back)
+
+    def _undo(self, request: HttpRequest, object_id: str, back: str) -> HttpResponse:
+        found = self.get_object(request, object_id)
+        form = verbs.VerbForm(request)
+        if found is None or not form.is_valid():
+            return verbs.page(self, request, _("Undo %(merge)s") % {"merge": found}, form, [], {})
+        undo(entities[found.entity], found.pk, request.user)
+        self.message_user(request, _("The records are as they were before."), messages.SUCCESS)
+        return HttpResponseRedirect(back)
