@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 
-from core.reports.reported import Past, ReportedEntity, ReportStep, StepScope, reported_entities
-from opportunities.models import OpportunityStatus, Pipeline, Stage
+from core.reports.reported import (
+    ForecastColumns,
+    Past,
+    ReportedEntity,
+    ReportStep,
+    StepScope,
+    reported_entities,
+)
+from opportunities.models import ForecastCategory, OpportunityStatus, Pipeline, Stage
 from opportunities.querysets import WON
 
 
@@ -48,6 +56,12 @@ reported_entities.register(
             won_values=(OpportunityStatus.WON,),
             due_column="expected_close_date",
             probability_column="probability",
+        ),
+        forecast=ForecastColumns(
+            commit=Q(forecast_category=ForecastCategory.COMMIT),
+            best_case=Q(forecast_category=ForecastCategory.BEST_CASE),
+            omitted=Q(forecast_category=ForecastCategory.OMITTED),
+            day=Coalesce("actual_close_date", "expected_close_date"),
         ),
         is_default=True,
     ),

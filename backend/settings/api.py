@@ -13,6 +13,7 @@ API_TAGS = {
     "comments": "Comments on a record, and who is mentioned in them.",
     "tags": "The tags in use; renaming, merging and removing them on all records at once.",
     "custom_fields": "Fields that an installation adds to its records.",
+    "goals": "What users and teams are to win within a month or a quarter.",
     "reports": "Trends, funnel, velocity, outcomes, the pipeline of a past day, the waterfall.",
     "saved_views": "Filters of a list, kept under a name and shared.",
     "pipelines": "Pipelines of opportunities, with their stages.",

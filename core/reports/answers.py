@@ -6,11 +6,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.access import scopes
+from core.activities.models import Activity
 from core.conditions.list_query import joined, list_query
 from core.conf import reading_database
 from core.entities.field_types import BIGINT_MAX, Integer
 from core.errors import InvalidError, refused_as
-from core.reports import funnel, pipeline, trend, velocity, win_loss
+from core.reports import activity, attainment, funnel, pipeline, trend, velocity, win_loss
 from core.reports.dimensions import dimensions_named
 from core.reports.periods import DateRange, PeriodSeries
 from core.reports.reported import ReportedEntity
@@ -62,10 +63,18 @@ class Asked:
         scope = self.scope() or named.default()
         return rows.filter(**{named.column: scope}), self.reported.steps(scope)
 
+    def made(self) -> Any:
+        """Those of the records that were made on the days of the range."""
+        first, behind = self.range.moments(self.zone)
+        return self.rows().filter(created_at__gte=first, created_at__lt=behind)
+
     def within(self) -> dict[str, Any]:
-        """What reports over a range say about it."""
+        """What reports about an entity over a range say about both."""
+        return {"entity": self.reported.entity, **self.days()}
+
+    def days(self) -> dict[str, Any]:
+        """What reports say about their range."""
         return {
-            "entity": self.reported.entity,
             "start": self.range.start,
             "end": self.range.end,
             "time_zone": self.zone.key,
@@ -116,6 +125,39 @@ def as_of_report(asked: Asked) -> dict[str, Any]:
 def waterfall_report(asked: Asked) -> dict[str, Any]:
     """What became of open amounts between two dates, in parts that add up."""
     return asked.within() | pipeline.waterfall(_pipeline(asked), *asked.range.moments(asked.zone))
+
+
+def forecast_report(asked: Asked) -> dict[str, Any]:
+    """What each user and team has won and expects within a month or quarter, beside their goals."""
+    scopes.require(asked.user, "goals", "users", "teams")
+    forecast = asked.reported.forecast
+    if forecast is None:
+        raise InvalidError.of("entity", "Nothing is expected of it.", "invalid_choice")
+    query = attainment.AttainmentQuery(
+        asked.reported, forecast, asked.rows(), asked.user, asked.own["period"], asked.range
+    )
+    return asked.within() | {"period": asked.own["period"]} | attainment.attainment(query)
+
+
+def activity_report(asked: Asked) -> dict[str, Any]:
+    """How many activities of each type each user logged."""
+    scopes.require(asked.user, "activities", "users")
+    first, behind = asked.range.moments(asked.zone)
+    seen = Activity.objects.visible_to(asked.user).using(reading_database())
+    return asked.days() | activity.activity_by_user(
+        seen.filter(happened_at__gte=first, happened_at__lt=behind)
+    )
+
+
+def response_time_report(asked: Asked) -> dict[str, Any]:
+    """How long after their creation records had their first activity."""
+    scopes.require(asked.user, "activities", "users")
+    return asked.within() | activity.response_time(asked.reported, asked.made())
+
+
+def cohort_report(asked: Asked) -> dict[str, Any]:
+    """How many of those made in each month were won within the months that followed."""
+    return asked.within() | activity.cohorts(asked.reported, asked.made(), asked.range, asked.zone)
 
 
 def _pipeline(asked: Asked) -> pipeline.PipelineQuery:

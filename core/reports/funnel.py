@@ -68,6 +68,6 @@ def days(seconds: Any) -> float | None:
     return None if seconds is None else round(float(seconds) / DAY_S, 2)
 
 
-def share(part: int, whole: int) -> float | None:
+def share(part: Any, whole: Any) -> float | None:
     """`part` of `whole`, 0 to 1; None of nothing."""
-    return round(part / whole, 4) if whole else None
+    return round(float(part / whole), 4) if whole else None

@@ -49,6 +49,17 @@ class Past:
 
 
 @dataclass(frozen=True)
+class ForecastColumns:
+    """Which open records are committed or hoped for, which are left out, and the day on which each is closed
+    or expected to be, as an expression."""
+
+    commit: Q
+    best_case: Q
+    omitted: Q
+    day: Any
+
+
+@dataclass(frozen=True)
 class ReportedEntity:
     """What reports know of an entity."""
 
@@ -66,6 +77,7 @@ class ReportedEntity:
     reason_column: str
     scope: StepScope | None = None
     past: Past | None = None
+    forecast: ForecastColumns | None = None
     # Whether reports are about this one where nobody says.
     is_default: bool = False
 
@@ -90,3 +102,8 @@ def default_entity() -> str:
 def with_past() -> list[str]:
     """The entities whose open amounts of the past are known."""
     return [one.entity for one in reported_entities if one.past]
+
+
+def with_forecast() -> list[str]:
+    """The entities of which something is expected."""
+    return [one.entity for one in reported_entities if one.forecast]

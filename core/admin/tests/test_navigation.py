@@ -14,7 +14,7 @@ def test_an_administrator_finds_everything_by_job_and_the_scheduler_last(browser
     found = groups(browser(boss))
     assert list(found) == ["", "Sell", "Automate", "Data", "People", "System", "Scheduler tables"]
     assert found[""] == ["Home"]
-    assert found["Sell"] == ["Leads", "Opportunities", "Contacts", "Companies", "Tasks"]
+    assert found["Sell"] == ["Leads", "Opportunities", "Contacts", "Companies", "Tasks", "Reports", "Goals"]
     assert "Solar events" in found["Scheduler tables"]
     assert "Solar events" not in [title for group in list(found)[:-1] for title in found[group]]
 

@@ -1,6 +1,6 @@
 """What reports are asked by: each report's own parameters; the others are filters of the list."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -9,10 +9,10 @@ from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from core.api.parameters import single_valued
 from core.entities.field_types import Date
-from core.reports.periods import DateRange, Unit, check_years
-from core.reports.reported import ReportedEntity, default_entity, reported_entities, with_past
+from core.reports.models import Goal
+from core.reports.periods import DateRange, Unit, check_years, first_day, next_first_day
+from core.reports.reported import ReportedEntity, default_entity, reported_entities, with_forecast, with_past
 from core.reports.win_loss import By
 
 MONTHS = 12
@@ -80,7 +80,7 @@ class RangeParameters(serializers.Serializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
-        user = self.context["request"].user
+        user = self.context["user"]
         end = attrs.get("end") or timezone.localdate(timezone=user.zone)
         start = attrs.get("start") or end.replace(day=1) - relativedelta(months=MONTHS - 1)
         if start > end:
@@ -119,7 +119,7 @@ class AsOfParameters(PipelineParameters):
     date = Date(required=False, help_text="As at the end of this day; yesterday without it.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        user = self.context["request"].user
+        user = self.context["user"]
         attrs.setdefault("date", timezone.localdate(timezone=user.zone) - timedelta(days=1))
         return super().validate(attrs)
 
@@ -128,11 +128,36 @@ class WaterfallParameters(RangeParameters, PipelineParameters):
     """From the beginning of the first day to the end of the last."""
 
 
-def asked_of(serializer_class: type[serializers.Serializer], request: Any) -> dict[str, Any]:
+class ForecastEntityField(ReportedEntityField):
+    """One of which something is expected."""
+
+    def known(self) -> list[str]:
+        return with_forecast()
+
+
+class ForecastParameters(ReportParameters):
+    entity = ForecastEntityField(help_text="What is reported; opportunities without it.")
+    period = serializers.ChoiceField(choices=Goal.Period.choices, default=Goal.Period.MONTH.value)
+    start = Date(required=False, help_text="A day of the month or quarter; today without it.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs.setdefault("entity", reported_entities[default_entity()])
+        attrs.setdefault("start", timezone.localdate(timezone=self.context["user"].zone))
+        attrs = super().validate(attrs)
+        first, period = first_day(attrs["start"], attrs["period"]), attrs["period"]
+        return attrs | {"range": DateRange(first, next_first_day(first, period) - timedelta(days=1))}
+
+
+class ActivityParameters(RangeParameters, ReportParameters):
+    """What happened on the days of a range."""
+
+
+def asked_of(
+    serializer_class: type[serializers.Serializer], given: Mapping[str, str], user: Any
+) -> dict[str, Any]:
     """A report's own parameters, checked. Raises ValidationError."""
-    given = single_valued(request)
     names: Iterable[Any] = serializer_class().fields
     known = {name: given[name] for name in names if given.get(name)}
-    serializer = serializer_class(data=known, context={"request": request})
+    serializer = serializer_class(data=known, context={"user": user})
     serializer.is_valid(raise_exception=True)
     return serializer.validated_data

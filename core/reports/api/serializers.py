@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from core.entities.field_types import Money
+from core.reports.models import Goal
 from core.reports.periods import Unit
 from core.reports.win_loss import By
 
@@ -187,3 +188,98 @@ class WaterfallSerializer(RangeSerializer):
     rows = MoveSerializer(many=True)
     pipeline_end = PartSerializer()
     postponed = PartSerializer(help_text="Open at both, and expected later than before; part of no sum.")
+
+
+class DaysSerializer(serializers.Serializer):
+    start = serializers.DateField()
+    end = serializers.DateField()
+    time_zone = serializers.CharField()
+
+
+class ExpectedAmountsSerializer(serializers.Serializer):
+    """What is won is part of all of these, and what is committed of the last two."""
+
+    won = amount()
+    commit = amount()
+    best_case = amount()
+    pipeline = amount()
+
+
+class GoalAttainmentSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    metric = serializers.ChoiceField(choices=Goal.Metric.choices)
+    currency = serializers.CharField(allow_blank=True)
+    target = amount()
+    attained = amount()
+    share = serializers.FloatField(help_text="Of the target, 0 to 1 and beyond.")
+
+
+class AttainmentRowSerializer(serializers.Serializer):
+    """Of a user or of a team with those below it; of neither where records have no owner."""
+
+    user = serializers.IntegerField(allow_null=True)
+    team = serializers.IntegerField(allow_null=True)
+    label = serializers.CharField()  # type: ignore[assignment]  # a field; DRF takes it off
+    won_count = serializers.IntegerField()
+    by_currency = serializers.DictField(child=ExpectedAmountsSerializer())
+    goals = GoalAttainmentSerializer(many=True)
+
+
+class AttainmentSerializer(RangeSerializer):
+    """What is won and expected within a month or quarter, beside the goals."""
+
+    period = serializers.ChoiceField(choices=Goal.Period.choices)
+    rows = AttainmentRowSerializer(many=True)
+
+
+class ActivityRowSerializer(serializers.Serializer):
+    user = serializers.IntegerField(allow_null=True)
+    label = serializers.CharField()  # type: ignore[assignment]  # a field; DRF takes it off
+    total = serializers.IntegerField()
+    records = serializers.IntegerField(help_text="On how many records.")
+    call = serializers.IntegerField()
+    email = serializers.IntegerField()
+    meeting = serializers.IntegerField()
+    note = serializers.IntegerField()
+
+
+class ActivityReportSerializer(DaysSerializer):
+    """What each user logged."""
+
+    rows = ActivityRowSerializer(many=True)
+
+
+class ResponseFiguresSerializer(serializers.Serializer):
+    count = serializers.IntegerField()
+    answered = serializers.IntegerField(help_text="With an activity after their creation.")
+    median_hours = serializers.FloatField(allow_null=True)
+    p90_hours = serializers.FloatField(allow_null=True)
+    within_1_hours = serializers.FloatField(allow_null=True, help_text="Of all, 0 to 1.")
+    within_24_hours = serializers.FloatField(allow_null=True, help_text="Of all, 0 to 1.")
+
+
+class ResponseRowSerializer(ResponseFiguresSerializer):
+    user = serializers.IntegerField(allow_null=True)
+    label = serializers.CharField()  # type: ignore[assignment]  # a field; DRF takes it off
+
+
+class ResponseTimeSerializer(RangeSerializer):
+    """How soon records had their first activity, by owner."""
+
+    rows = ResponseRowSerializer(many=True)
+    totals = ResponseFiguresSerializer()
+
+
+class CohortRowSerializer(serializers.Serializer):
+    month = serializers.DateField()
+    count = serializers.IntegerField()
+    won = serializers.ListField(
+        child=serializers.IntegerField(), help_text="By the end of that month, of the next one, and so on."
+    )
+    won_share = serializers.ListField(child=serializers.FloatField())
+
+
+class CohortSerializer(RangeSerializer):
+    """What became of those made in the same month."""
+
+    rows = CohortRowSerializer(many=True)

@@ -11,21 +11,24 @@ from rest_framework.response import Response
 
 from core.access import ReadAllPolicy
 from core.api.pagination import Page
+from core.api.parameters import only_known, single_valued
 from core.api.viewsets import CrmViewSet
 from core.reports import answers
 from core.reports.answers import Asked
 from core.reports.api import serializers
 from core.reports.api.csv_answers import csv_answer
 from core.reports.api.parameters import (
+    ActivityParameters,
     AsOfParameters,
     CohortParameters,
+    ForecastParameters,
     ReportParameters,
     TrendParameters,
     WaterfallParameters,
     WinLossParameters,
     asked_of,
 )
-from core.reports.reported import reported_entities, with_past
+from core.reports.reported import reported_entities, with_forecast, with_past
 from core.transfer.api.exports import AnyFormat
 
 CSV = {(200, "text/csv"): {"type": "string"}}
@@ -45,7 +48,20 @@ class ReportViewSet(CrmViewSet):
     policy = ReadAllPolicy()
     content_negotiation_class = AnyFormat
     # What is no parameter of a report is a filter, and refused by the FilterSet where it is none.
-    allowed_query_params = dict.fromkeys(("trend", "funnel", "velocity", "win_loss", "pipeline", "waterfall"))
+    allowed_query_params = dict.fromkeys(
+        (
+            "trend",
+            "funnel",
+            "velocity",
+            "win_loss",
+            "pipeline",
+            "waterfall",
+            "forecast",
+            "activity",
+            "response_time",
+            "cohort",
+        )
+    )
 
     @extend_schema(responses=forced_singular_serializer(serializers.ReportListSerializer))
     def list(self, request: Request) -> Response:
@@ -89,12 +105,38 @@ class ReportViewSet(CrmViewSet):
         """What became of open amounts between two dates, in parts that add up."""
         return self._answer("waterfall")
 
+    @described(ForecastParameters, serializers.AttainmentSerializer)
+    @action(methods=["get"], detail=False)
+    def forecast(self, request: Request) -> Any:
+        """What each user and team has won and expects within a month or quarter, beside their goals."""
+        return self._answer("forecast")
+
+    @described(ActivityParameters, serializers.ActivityReportSerializer)
+    @action(methods=["get"], detail=False)
+    def activity(self, request: Request) -> Any:
+        """How many activities of each type each user logged."""
+        return self._answer("activity")
+
+    @described(CohortParameters, serializers.ResponseTimeSerializer)
+    @action(methods=["get"], detail=False)
+    def response_time(self, request: Request) -> Any:
+        """How long after their creation records had their first activity."""
+        return self._answer("response_time")
+
+    @described(CohortParameters, serializers.CohortSerializer)
+    @action(methods=["get"], detail=False)
+    def cohort(self, request: Request) -> Any:
+        """How many of those made in each month were won within the months that followed."""
+        return self._answer("cohort")
+
     def _answer(self, name: str) -> Any:
         parameters, build, _ = REPORTS[name]
         request = self.request
-        own = asked_of(parameters, request)
+        own = asked_of(parameters, single_valued(request), request.user)
         given = request.query_params.lists()
         filters = {key: texts for key, texts in given if key not in parameters().fields}
+        if "entity" not in parameters().fields:
+            only_known(request, parameters().fields)
         answer = build(Asked(own, filters, request.user))
         return csv_answer(name, answer) if own["format"] == "csv" else Response(answer)
 
@@ -118,4 +160,8 @@ REPORTS: dict[str, Report] = {
     "win_loss": (WinLossParameters, answers.win_loss_report, reported_entities.keys),
     "pipeline": (AsOfParameters, answers.as_of_report, with_past),
     "waterfall": (WaterfallParameters, answers.waterfall_report, with_past),
+    "forecast": (ForecastParameters, answers.forecast_report, with_forecast),
+    "activity": (ActivityParameters, answers.activity_report, list),
+    "response_time": (CohortParameters, answers.response_time_report, reported_entities.keys),
+    "cohort": (CohortParameters, answers.cohort_report, reported_entities.keys),
 }

@@ -1,0 +1,96 @@
+"""Goals and the drawings of reports in the admin site."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import ValidationError
+
+from core.admin.captured import CapturedAdmin
+from core.admin.forms import OVERRIDES
+from core.admin.navigation import SELL, Link, Menu, links
+from core.errors import DomainError
+from core.reports import answers
+from core.reports.answers import Asked
+from core.reports.api.goals import check_reach
+from core.reports.api.parameters import (
+    CohortParameters,
+    ForecastParameters,
+    ReportParameters,
+    TrendParameters,
+    WaterfallParameters,
+    asked_of,
+)
+from core.reports.drawings import funnel_drawing, trend_drawing, waterfall_drawings
+from core.reports.models import Goal
+from core.reports.periods import Unit
+from core.reports.reported import reported_entities, with_past
+
+links.register("reports", Link(Menu(SELL, "monitoring", 70), _("Reports"), "admin:core_reports"))
+
+
+@admin.register(Goal)
+class GoalAdmin(CapturedAdmin):
+    menu = Menu(SELL, "flag", 71)
+    formfield_overrides = OVERRIDES
+    list_display = ("user", "team", "period", "start", "metric", "target", "currency")
+    list_filter = ("period", "metric")
+    list_select_related = ("user", "team")
+    ordering = ("-start", "id")
+    fields = (("user", "team"), ("period", "start"), ("metric", "target", "currency"))
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.reports)
+        return [path("reports/", view, name="core_reports"), *super().get_urls()]
+
+    def save_model(self, request: HttpRequest, obj: Goal, form: Any, change: bool) -> None:
+        check_reach(request.user, obj)
+        super().save_model(request, obj, form, change)
+
+    def reports(self, request: HttpRequest) -> HttpResponse:
+        """Trend, funnel, waterfall and forecast of what the reader may see."""
+        params = {name: text for name, text in request.GET.dict().items() if name in SHOWN}
+        try:
+            shown = _shown(request.user, params)
+            error = ""
+        except (ValidationError, DomainError) as refused:
+            shown, error = _shown(request.user, {}), str(getattr(refused, "message", refused))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Reports"),
+            "params": params,
+            "error": error,
+            "units": Unit.values,
+            "entities": reported_entities.keys(),
+        }
+        return TemplateResponse(request, "admin/core/reports.html", context | shown)
+
+
+SHOWN = ("entity", "start", "end", "period")
+
+
+def _shown(user: Any, params: Mapping[str, str]) -> dict[str, Any]:
+    def report(parameters: type[ReportParameters], build: Any) -> dict[str, Any]:
+        return build(Asked(asked_of(parameters, {k: v for k, v in params.items() if v}, user), {}, user))
+
+    trend = report(TrendParameters, answers.trend_report)
+    funnel = report(CohortParameters, answers.funnel_report)
+    found = {
+        "trend": trend,
+        "trend_drawing": trend_drawing(trend),
+        "funnel": funnel,
+        "funnel_drawing": funnel_drawing(funnel),
+    }
+    if trend["entity"] not in with_past():
+        return found
+    waterfall = report(WaterfallParameters, answers.waterfall_report)
+    own = asked_of(ForecastParameters, {"entity": trend["entity"]}, user)
+    return found | {
+        "waterfall": waterfall,
+        "waterfall_drawings": waterfall_drawings(waterfall),
+        "forecast": answers.forecast_report(Asked(own, {}, user)),
+    }
