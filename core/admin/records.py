@@ -33,6 +33,7 @@ from core.entities import Entity, entity_of, writing
 from core.entities.assignment import shares
 from core.entities.bulk import Bulk
 from core.entities.custom import definitions
+from core.entities.dependents import dependents
 from core.entities.duplicates import possible_duplicates
 from core.entities.finding import search
 from core.errors import ConflictError, DomainError, InvalidError
@@ -294,8 +295,18 @@ class RecordAdmin(CapturedAdmin):
         return None
 
     @admin.action(description="Archive", permissions=["archive"])
-    def archive(self, request: HttpRequest, queryset: QuerySet) -> None:
-        verbs.report(self, request, "archived", self.bulk(request, queryset).archive())
+    def archive(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        """Asks first where other records refer to the selected."""
+        bulk = self.bulk(request, queryset)
+        found = dependents(self.entity, list(bulk.result.order), request.user)
+        form = verbs.VerbForm(request)
+        if found and not form.is_valid():
+            count = len(bulk.result.order)
+            title = ngettext("Archive %(n)s record", "Archive %(n)s records", count) % {"n": count}
+            lines = [_("Referred to by %(type)s records (%(field)s): %(count)s") % vars(one) for one in found]
+            return verbs.page(self, request, title, form, lines, verbs.selection(request, "archive"))
+        verbs.report(self, request, "archived", bulk.archive())
+        return None
 
     @admin.action(description="Restore", permissions=["archive"])
     def restore(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -49,7 +49,7 @@ from core.entities import Entity, aliases, writing
 from core.entities.cleaning import warnings_of
 from core.entities.duplicates import possible_duplicates, refuse_duplicates
 from core.entities.lookups import Lookups
-from core.errors import ForbiddenError, NotVisibleError, StaleVersionError
+from core.errors import ForbiddenError, InvalidError, NotVisibleError, StaleVersionError
 from core.models.record import etag_of
 
 
@@ -105,7 +105,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         "restore": SHAPE,
         **dict.fromkeys(("by_external_id", "upsert", "partial_upsert"), SHAPE),
         "destroy": {"hard", "archived"},
-        "history": PAGES,
+        "history": PAGES | {"field"},
     }
     # By action: parameters beside the list's filters that the action reads itself.
     unfiltered_params: Mapping[str, Collection[str]] = {}
@@ -260,10 +260,22 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
 
     @action(methods=["get"], detail=True)
     def history(self, request: Request, pk: str) -> Response:
-        """What was changed in the record, when and by whom, newest first."""
+        """What was changed in the record, when and by whom, newest first; with `field` only what was changed
+        in that one."""
         changes = of_record(self.entity, self.seen(request, pk))
+        field = request.query_params.get("field", "")
+        if field:
+            changes = changes.filter(changes__has_key=self._stored(field))
         names = {self.entity.name: self.entity.public_names}
         return Response(numbered(request, changes, lambda rows: presented(rows, names)).body())
+
+    def _stored(self, field: str) -> str:
+        """The column that a field is recorded under; custom fields are recorded together. Raises
+        InvalidError."""
+        stored = {public: column for column, public in self.entity.public_names.items()}
+        if field not in stored:
+            raise InvalidError.unknown("field", sorted(stored), "unknown")
+        return stored[field]
 
     def seen(self, request: Request, pk: str) -> int:
         """The id of a record the user may see, archived or not. Raises NotVisibleError."""

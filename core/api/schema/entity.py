@@ -145,7 +145,7 @@ class EntitySchema(CrmSchema):
     def _get_filter_parameters(self) -> list[Schema]:
         own: dict[str, list[Schema]] = {
             "list": [*LIST_PARAMETERS, *self._filters()],
-            "history": PAGE_PARAMETERS,
+            "history": [*PAGE_PARAMETERS, parameter("field", TEXT, "A field whose changes alone are meant.")],
             "timeline": TIMELINE_PARAMETERS,
             "create": CREATE_PARAMETERS,
             "destroy": [HARD],

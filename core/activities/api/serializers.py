@@ -1,0 +1,64 @@
+"""Who follows a record, who sees it, and what refers to it, as JSON."""
+
+from rest_framework import serializers
+
+from core.accounts.record_access import SAYS
+from core.activities.models import Follow
+
+
+class UserBriefSerializer(serializers.Serializer):
+    """A user as others name them."""
+
+    id = serializers.IntegerField()
+    username = serializers.CharField()
+    full_name = serializers.CharField()
+
+
+class FollowerSerializer(serializers.Serializer):
+    """A follower, and whether by hand or because of what they are to the record."""
+
+    user = UserBriefSerializer()
+    reason = serializers.ChoiceField(Follow.Reason.choices)
+    since = serializers.DateTimeField()
+
+
+class FollowerPageSerializer(serializers.Serializer):
+    count = serializers.IntegerField()
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = FollowerSerializer(many=True)
+
+
+class AccessReasonSerializer(serializers.Serializer):
+    code = serializers.ChoiceField(sorted(SAYS))
+    message = serializers.CharField()
+
+
+class UserAccessSerializer(serializers.Serializer):
+    """Whether a user sees and may change the record, and why or why not."""
+
+    user = UserBriefSerializer()
+    sees = serializers.BooleanField()
+    changes = serializers.BooleanField()
+    reasons = AccessReasonSerializer(many=True)
+
+
+class RecordAccessSerializer(serializers.Serializer):
+    """The access of the one asked for, and of those who see the record, `count` of them in all."""
+
+    asked = UserAccessSerializer()
+    count = serializers.IntegerField()
+    users = UserAccessSerializer(many=True)
+
+
+class DependentSerializer(serializers.Serializer):
+    """How many live records of an entity name the record in a field; `hidden` of them one does not see."""
+
+    type = serializers.CharField()
+    field = serializers.CharField()
+    count = serializers.IntegerField()
+    hidden = serializers.IntegerField()
+
+
+class DependentsSerializer(serializers.Serializer):
+    results = DependentSerializer(many=True)
