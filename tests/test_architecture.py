@@ -23,12 +23,10 @@ from tests.entity_api import EntityAPITests
 
 FUNCTION_MEDIAN, FUNCTION_P90, FUNCTION_MAX = 8, 30, 60
 MODULE_MAX = 500
-# The rules that leads are scored by before there is a model, and the words that files of other programs have
-# for records.
+# The rules that leads are scored by before there is a model.
 NAMING = {
     "core/lead_scoring/default_entity.py",
     "core/lead_scoring/default_rules.py",
-    "core/transfer/header_words.py",
 }
 
 

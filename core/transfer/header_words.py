@@ -4,7 +4,9 @@ Words that say whose or which field it is are taken off until the rest is known;
 never taken for the same.
 """
 
-from core.transfer.headers import normalised
+from typing import Any
+
+from core.transfer.headers import headers_of, normalised
 from core.transfer.import_fields import ImportFields
 
 # Before or behind the name of a field they do not change what it is.
@@ -28,16 +30,6 @@ SYMBOLS = {
 }  # fmt: skip
 # A header of more words is a sentence.
 MOST_WORDS = 8
-# What else an entity is called beside its own name, where other systems' ids name it.
-_CALLED = {
-    "company": ("company", "account", "organization", "organisation", "org", "client company"),
-    "contact": ("contact", "person", "who"),
-    "lead": ("lead", "prospect"),
-    "opportunity": ("opportunity", "deal", "potential"),
-    "task": ("task", "activity", "event", "todo"),
-}
-_ALSO = {"lead": ("contact", "person", "customer", "client", "subscriber"), "contact": ("customer", "client",
-         "subscriber", "member", "user", "lead", "prospect")}  # fmt: skip
 
 
 def meant_by(targets: ImportFields, header: str) -> tuple[str, str]:
@@ -82,14 +74,18 @@ def _as_id(targets: ImportFields, plain: str) -> str | None:
     if words[-1] not in ("id", "ids", "guid", "uuid", "key") and not plain.replace(" ", "").endswith("id"):
         return None
     what = "".join(words).removesuffix("s").removesuffix("id").removesuffix("gu").removesuffix("uu")
-    own = targets.entity.name
-    for entity, names in _CALLED.items():
-        if what in {name.replace(" ", "") for name in names}:
-            if entity == own:
-                return "external_id"
-            target = f"{entity}.external_id"
-            if target in targets.by_name:
-                return target
-    if what in _ALSO.get(own, ()):
+    own = headers_of.get(targets.entity.name)
+    if own is not None and what in own.called:
+        return "external_id"
+    for field in targets.by_name.values():
+        if field.part == "external_id" and what in _names_of(field.column):
+            return field.name
+    if own is not None and what in own.also_called:
         return "external_id"
     return "" if words[-1] in ("id", "ids") and len(words) > 1 else None
+
+
+def _names_of(reference: Any) -> frozenset[str]:
+    """What other systems call the records that a reference points at."""
+    known = headers_of.get(reference.field_type.target)
+    return known.called if known is not None else frozenset()

@@ -79,6 +79,10 @@ class Headers:
     opt_out: OptOut | None = None
     # Columns that are derived here, which other systems' files give: import rules read them.
     derived: frozenset[str] = frozenset()
+    # What other systems call such a record where they name its id (`Account ID`), without blanks.
+    called: frozenset[str] = frozenset()
+    # What they call it in files of such records alone, where elsewhere it means another entity.
+    also_called: frozenset[str] = frozenset()
 
     def system_of(self, headers: Iterable[str]) -> SourceSystem | None:
         """The program that wrote these (normalised) headers."""
@@ -116,6 +120,8 @@ def load(*paths: Path) -> Headers:
         fallbacks={name: text for part in parts for name, text in part.get("fallbacks", {}).items()},
         opt_out=opt_outs[-1] if opt_outs else None,
         derived=frozenset(name for part in parts for name in part.get("derived", ())),
+        called=_squeezed(parts, "called"),
+        also_called=_squeezed(parts, "also_called"),
     )
 
 
@@ -132,6 +138,10 @@ def alias_files_for_records() -> tuple[Path]:
 def _opt_out(raw: Mapping[str, Any]) -> OptOut:
     words = frozenset(normalised(word) for word in raw["words"])
     return OptOut(raw["field"], frozenset(raw["columns"]), words)
+
+
+def _squeezed(parts: Iterable[Mapping[str, Any]], key: str) -> frozenset[str]:
+    return frozenset(name.replace(" ", "") for part in parts for name in part.get(key, ()))
 
 
 def _inverted(table: Mapping[str, list[str]]) -> dict[str, str]:
