@@ -12,7 +12,7 @@ from core.entities.references import referable
 
 
 @dataclass(frozen=True)
-class Choice:
+class MergeChoice:
     """A field in which records differ: each of its values under the first record that has it."""
 
     name: str
@@ -21,7 +21,7 @@ class Choice:
     chosen: int
 
 
-def choices(entity: Entity, records: Sequence[Any], user: Any) -> list[Choice]:
+def choices(entity: Entity, records: Sequence[Any], user: Any) -> list[MergeChoice]:
     """The fields in which the records differ. Lists are united and need no choice, and what stands above a
     record in its own table is worked out."""
     made = Combination(entity, [record.pk for record in records], [state_of(entity, r) for r in records], {})
@@ -33,22 +33,24 @@ def choices(entity: Entity, records: Sequence[Any], user: Any) -> list[Choice]:
     return [*_of_columns(made, plain, user), *_of_custom_fields(made)]
 
 
-def _of_columns(made: Combination, columns: Sequence[Column], user: Any) -> Iterator[Choice]:
+def _of_columns(made: Combination, columns: Sequence[Column], user: Any) -> Iterator[MergeChoice]:
     for column in columns:
         values = [state[column.path] for state in made.states]
         if _differ(values):
             texts = _texts(column, values, user)
-            yield Choice(column.name, column.label, _options(made, texts), made.ids[made.place(column.name)])
+            yield MergeChoice(
+                column.name, column.label, _options(made, texts), made.ids[made.place(column.name)]
+            )
 
 
-def _of_custom_fields(made: Combination) -> Iterator[Choice]:
+def _of_custom_fields(made: Combination) -> Iterator[MergeChoice]:
     for key in dict.fromkeys(key for state in made.states for key in state[CUSTOM]):
         values = [state[CUSTOM].get(key) for state in made.states]
         if _differ(values):
             chosen = next((n for n, value in enumerate(values) if is_filled(value)), 0)
             texts = [str(value) if is_filled(value) else "-" for value in values]
             label = key.replace("_", " ").capitalize()
-            yield Choice(PREFIX + key, label, _options(made, texts), made.ids[chosen])
+            yield MergeChoice(PREFIX + key, label, _options(made, texts), made.ids[chosen])
 
 
 def _differ(values: Sequence[Any]) -> bool:
