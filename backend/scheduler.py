@@ -58,7 +58,7 @@ class Here:
     def scheduler(self) -> Inline:
         return Inline(app=current_app)
 
-    def work_off(self, stopped: Callable[[], bool]) -> int:
+    def run_pending(self, stopped: Callable[[], bool]) -> int:
         """Carry out what is due; returns how many tasks. Not at the first call, which reads the schedule."""
         done = 0
         while not stopped() and self.scheduler.tick() == 0:

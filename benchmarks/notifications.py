@@ -252,7 +252,7 @@ def timelines(age: int) -> None:
         subject = timeline.RecordRef(entities["lead"], lead.pk, user)
         measured(
             f"timeline, first page, {2 * size} entries",
-            lambda subject=subject: timeline.page(subject, timeline.Question(), {}, 50),
+            lambda subject=subject: timeline.page(subject, timeline.TimelineQuery(), {}, 50),
         )
 
 

@@ -2,15 +2,15 @@
 
 from django.db.models import Q
 
-from core.notifications.digest import Period, of_records, section
+from core.notifications.digest import DigestPeriod, of_records, section
 from lead_management.querysets import IS_HOT, OPEN
 
 
-def _new(period: Period) -> Q:
+def _new(period: DigestPeriod) -> Q:
     return OPEN & Q(created_at__gte=period.since, created_at__lt=period.now)
 
 
-def _hot(period: Period) -> Q:
+def _hot(period: DigestPeriod) -> Q:
     return IS_HOT
 
 

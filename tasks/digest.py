@@ -2,15 +2,15 @@
 
 from django.db.models import Q
 
-from core.notifications.digest import Period, of_records, section
+from core.notifications.digest import DigestPeriod, of_records, section
 from tasks.querysets import OPEN
 
 
-def _due(period: Period) -> Q:
+def _due(period: DigestPeriod) -> Q:
     return OPEN & Q(due_date__gte=period.now, due_date__lt=period.day_end)
 
 
-def _overdue(period: Period) -> Q:
+def _overdue(period: DigestPeriod) -> Q:
     return OPEN & Q(due_date__lt=period.now)
 
 

@@ -171,11 +171,11 @@ def report(wanted: list[Check]) -> int:
     """Run the checks and print what came of them; the exit code."""
     failed = []
     for outcome in outcomes(wanted):
-        _say(outcome.line)
+        _print(outcome.line)
         if not outcome.passed:
             failed.append(outcome)
     for outcome in failed:
-        _say(f"\n--- {outcome.check.name}\n{shortened(outcome.output)}")
+        _print(f"\n--- {outcome.check.name}\n{shortened(outcome.output)}")
     return RED if failed else GREEN
 
 
@@ -183,18 +183,18 @@ def main(arguments: list[str]) -> int:
     """All checks, or with `schema` the comparison of the OpenAPI file alone."""
     if arguments == ["schema"]:
         differences = schema_differences(BASE_DIR / SCHEMA)
-        _say(differences)
+        _print(differences)
         return RED if differences else GREEN
     with tempfile.TemporaryDirectory(prefix="crm-lint-") as data:
         code = report(checks(data))
     if not (BASE_DIR / SCHEMA).exists():
-        _say(f"skipped API schema: {SCHEMA} is not there yet (`make schema` writes it)")
+        _print(f"skipped API schema: {SCHEMA} is not there yet (`make schema` writes it)")
     elif not document_linters():
-        _say("skipped redocly and spectral: they come by `npm ci --prefix clients`, which needs Node")
+        _print("skipped redocly and spectral: they come by `npm ci --prefix clients`, which needs Node")
     return code
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 

@@ -12,7 +12,7 @@ from core.access import Permission, role_allows
 from core.admin.change_words import ChangeWords, Difference
 from core.admin.home import Panel, page_url
 from core.changes import timeline
-from core.changes.timeline import Question, RecordRef
+from core.changes.timeline import RecordRef, TimelineQuery
 from core.entities import entity_of
 from core.registry import Registry
 
@@ -109,7 +109,7 @@ def may_log(user: Any) -> bool:
 def items(record: Any, user: Any) -> list[Item]:
     """The newest entries of the record's timeline, in words."""
     entity = entity_of(record)
-    found, _positions = timeline.page(RecordRef(entity, record.pk, user), Question(), {}, ENTRIES)
+    found, _positions = timeline.page(RecordRef(entity, record.pk, user), TimelineQuery(), {}, ENTRIES)
     changes = [entry["data"].get("changes") or {} for entry in found if entry["kind"] == "change"]
     words = ChangeWords(entity, user, changes)
     return [_item(entry, words) for entry in found]

@@ -1,4 +1,4 @@
-"""Which of many questions each change of a batch answers: what workflows and webhooks are started by.
+"""Which of many conditions each change of a batch meets: what workflows and webhooks are started by.
 
 Two statements for all candidates together, whatever the size of the batch: of the changes, which trigger
 applies to each; of the records, which conditions each meets.
@@ -56,19 +56,19 @@ class Triggered:
 
 
 def _triggered(ids: Sequence[int], found: Sequence[Candidate]) -> list[Triggered]:
-    """By candidate: one query, one column for each distinct question. Questions are compared as such: as text
-    `changed_to` and `changed_from` of one value look alike."""
-    questions = list(dict.fromkeys(c.of_change for c in found))
-    answers = {question: Triggered() for question in questions}
+    """By candidate: one query, one column for each distinct condition. Conditions are compared as such: as
+    text `changed_to` and `changed_from` of one value look alike."""
+    conditions = list(dict.fromkeys(c.of_change for c in found))
+    answers = {condition: Triggered() for condition in conditions}
     deleted = Q(kind=Change.Kind.DELETED)
-    asked = [*questions, deleted]
+    asked = [*conditions, deleted]
     rows = Change.objects.filter(EqualsAny(F("id"), list(ids)))
     for flags, changes, records in _flagged(rows, asked, "id", "object_id"):
-        for question, flag in zip(questions, flags, strict=False):
+        for condition, flag in zip(conditions, flags, strict=False):
             if flag:
-                answers[question].changes += changes
-                answers[question].records += records
-                answers[question].gone.update(records if flags[-1] else ())
+                answers[condition].changes += changes
+                answers[condition].records += records
+                answers[condition].gone.update(records if flags[-1] else ())
     return [answers[c.of_change] for c in found]
 
 
@@ -98,13 +98,13 @@ def _met_by_deleted(
         met[i] |= deleted_rows(entity, gone, found[i].of_record)
 
 
-def _flagged(rows: QuerySet, questions: Iterable[Q], *names: str) -> QuerySet:
-    """Rows by their answers to all questions, as tuples: the answers as a list, then each of the columns
+def _flagged(rows: QuerySet, conditions: Iterable[Q], *names: str) -> QuerySet:
+    """Rows by the conditions they meet, as tuples: one flag for each condition, then each of the columns
     `names` as a list."""
     answers = [
-        # Case, for it also takes a question whose answer is known beforehand: nothing is in an empty list.
-        Case(When(question, then=Value(True)), default=Value(False)) if question else Value(True)
-        for question in questions
+        # Case, for it also takes a condition whose answer is known beforehand: nothing is in an empty list.
+        Case(When(condition, then=Value(True)), default=Value(False)) if condition else Value(True)
+        for condition in conditions
     ]
     flags = Func(*answers, template="ARRAY[%(expressions)s]", output_field=ArrayField(BooleanField()))
     lists = {f"all_{name}": ArrayAgg(name, order_by="id") for name in names}

@@ -17,8 +17,8 @@ from core.changes.models import Change
 from core.entities import Entity
 
 
-def deleted_rows(entity: Entity, ids: Iterable[int], question: Q) -> set[int]:
-    """Those of the deleted records that met a question when they were deleted."""
+def deleted_rows(entity: Entity, ids: Iterable[int], condition: Q) -> set[int]:
+    """Those of the deleted records that met a condition when they were deleted."""
     rows = Change.objects.filter(
         EqualsAny(F("object_id"), list(ids)), entity=entity.name, kind=Change.Kind.DELETED
     )
@@ -26,16 +26,18 @@ def deleted_rows(entity: Entity, ids: Iterable[int], question: Q) -> set[int]:
         (object_id, {**{name: pair[0] for name, pair in changes.items()}, "id": object_id})
         for object_id, changes in rows.values_list("object_id", "changes")
     ]
-    return filter_past_states(entity, states, question)
+    return filter_past_states(entity, states, condition)
 
 
-def filter_past_states(entity: Entity, states: Sequence[tuple[int, dict[str, Any]]], question: Q) -> set[int]:
-    """Of (mark, state by column) pairs the marks whose state meets a question about the entity's records."""
+def filter_past_states(
+    entity: Entity, states: Sequence[tuple[int, dict[str, Any]]], condition: Q
+) -> set[int]:
+    """Of (mark, state by column) pairs the marks whose state meets a condition about the entity's records."""
     if not states:
         return set()
     table = connection.ops.quote_name(entity.model._meta.db_table)
     marked = entity.model.objects.annotate(mark=RawSQL("mark", []))
-    rows = marked.filter(question).order_by().values_list("mark", flat=True)
+    rows = marked.filter(condition).order_by().values_list("mark", flat=True)
     sql, parameters = rows.query.sql_with_params()
     past = (
         f"WITH {table} AS (SELECT r.*, s.mark"  # noqa: S608 (the entity's own table)

@@ -58,7 +58,7 @@ class TimelineSource:
 
 
 @dataclass(frozen=True)
-class Question:
+class TimelineQuery:
     """Which part of the timeline: kinds (all where empty), times, types, whose doing."""
 
     kinds: frozenset[str] = frozenset()
@@ -83,41 +83,41 @@ def register(source: TimelineSource) -> TimelineSource:
 
 
 def page(
-    subject: RecordRef, question: Question, positions: dict[str, Position], size: int
+    subject: RecordRef, query: TimelineQuery, positions: dict[str, Position], size: int
 ) -> tuple[list[dict[str, Any]], dict[str, Position] | None]:
     """`size` entries behind the positions, and the positions behind them (None at the end).
 
     An API key is shown the kinds that its scopes cover. Raises ScopeMissingError for others that it names.
     """
-    if question.kinds:
-        wanted = [s for s in sources if s.kind in question.kinds]
+    if query.kinds:
+        wanted = [s for s in sources if s.kind in query.kinds]
         scopes.require(subject.user, *(s.resource for s in wanted if s.resource))
     else:
         wanted = [s for s in sources if not s.resource or scopes.covers(subject.user, s.resource)]
-    parts = [_part(s, subject, question, positions.get(s.kind), size) for s in wanted if _asked(s, question)]
+    parts = [_part(s, subject, query, positions.get(s.kind), size) for s in wanted if _is_asked_for(s, query)]
     merged = merge(*parts, key=lambda entry: entry.at, reverse=True)
     entries = list(islice(merged, size + 1))
     shown = entries[:size]
     return presented(shown, subject), _behind(positions, shown) if len(entries) > size else None
 
 
-def _asked(source: TimelineSource, question: Question) -> bool:
+def _is_asked_for(source: TimelineSource, query: TimelineQuery) -> bool:
     """A source that cannot answer a filter has nothing that passes it."""
-    return not (question.types and not source.type) and not (question.actor and not source.actor)
+    return not (query.types and not source.type) and not (query.actor and not source.actor)
 
 
 def _part(
-    source: TimelineSource, subject: RecordRef, question: Question, position: Position, size: int
+    source: TimelineSource, subject: RecordRef, query: TimelineQuery, position: Position, size: int
 ) -> list[TimelineEntry]:
     rows = source.rows(subject)
-    if question.since:
-        rows = rows.filter(**{f"{source.at}__gte": question.since})
-    if question.until:
-        rows = rows.filter(**{f"{source.at}__lt": question.until})
-    if question.types:
-        rows = rows.filter(**{f"{source.type}__in": question.types})
-    if question.actor:
-        rows = rows.filter(**{source.actor: question.actor})
+    if query.since:
+        rows = rows.filter(**{f"{source.at}__gte": query.since})
+    if query.until:
+        rows = rows.filter(**{f"{source.at}__lt": query.until})
+    if query.types:
+        rows = rows.filter(**{f"{source.type}__in": query.types})
+    if query.actor:
+        rows = rows.filter(**{source.actor: query.actor})
     if position:
         rows = rows.filter(_before(source, position))
     order = ("-id",) if source.by_id else (f"-{source.at}", "-id")

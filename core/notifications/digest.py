@@ -39,7 +39,7 @@ SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Period:
+class DigestPeriod:
     """What a digest looks at: `since` to `now`. `day` is the readers' present one and ends at `day_end`."""
 
     user_ids: list[int]
@@ -64,27 +64,27 @@ class Section:
 
     key: str
     title: str
-    collect: Callable[[Period], dict[int, Part]]
+    collect: Callable[[DigestPeriod], dict[int, Part]]
 
 
 sections: Registry[Section] = Registry("digest section")
 
 
-def section(key: str, title: str, collect: Callable[[Period], dict[int, Part]]) -> None:
+def section(key: str, title: str, collect: Callable[[DigestPeriod], dict[int, Part]]) -> None:
     """Add a section to every digest, after those registered before."""
     sections.register(key, Section(key, title, collect))
 
 
 def of_records(
     entity: str,
-    condition: Callable[[Period], Q],
+    condition: Callable[[DigestPeriod], Q],
     order: tuple[str, ...],
     details: tuple[str, ...] = (),
-) -> Callable[[Period], dict[int, Part]]:
+) -> Callable[[DigestPeriod], dict[int, Part]]:
     """A section of records that meet a condition and belong to the reader: are assigned to them, or owned by
     them and assigned to nobody."""
 
-    def collect(period: Period) -> dict[int, Part]:
+    def collect(period: DigestPeriod) -> dict[int, Part]:
         found = entities[entity]
         mine = Q(assigned_to__in=period.user_ids) | Q(assigned_to=None, owner__in=period.user_ids)
         rows = found.model.objects.filter(mine, condition(period), archived_at=None)
@@ -136,7 +136,7 @@ WHERE k.entity = %s AND m.user_id = ANY(%s) AND m.created_at >= %s AND {viewers}
 """
 
 
-def _mentions_seen(period: Period) -> RawSQL:
+def _mentions_seen(period: DigestPeriod) -> RawSQL:
     """The mentions since then on records that the reader still sees."""
     parts, params = [], []
     for entity in entities:
@@ -146,7 +146,7 @@ def _mentions_seen(period: Period) -> RawSQL:
     return RawSQL(f"{TEAM_REACH} {' UNION ALL '.join(parts)}", params)  # noqa: S611 (names are the registry's)
 
 
-def _mentions(period: Period) -> dict[int, Part]:
+def _mentions(period: DigestPeriod) -> dict[int, Part]:
     rows = Mention.objects.filter(pk__in=_mentions_seen(period))
     rows = rows.exclude(comment__author=F("user")).annotate(reader=F("user_id"))
     columns = ("comment__body", "comment__entity", "comment__object_id", "comment__author__username")
@@ -227,14 +227,16 @@ def _of_chunk(kind: str, ids: list[int], day: date, now: datetime, span: timedel
     return len(rows)
 
 
-def period_of(readers: Iterable[Preferences], day: date, now: datetime, span: timedelta) -> Period:
+def period_of(readers: Iterable[Preferences], day: date, now: datetime, span: timedelta) -> DigestPeriod:
     """From the last digest's hour on the wall to now; a day may have 23 or 25 hours."""
     people = [reader.user for reader in readers]
     end = wall(day + timedelta(days=1), time(0), people[0])
-    return Period([u.pk for u in people], wall(day - span, AT, people[0]), now, day, end, people[0].zone)
+    return DigestPeriod(
+        [u.pk for u in people], wall(day - span, AT, people[0]), now, day, end, people[0].zone
+    )
 
 
-def collected(period: Period) -> dict[int, list[dict[str, Any]]]:
+def collected(period: DigestPeriod) -> dict[int, list[dict[str, Any]]]:
     """The sections of each user that have something in them."""
     found: dict[int, list[dict[str, Any]]] = {pk: [] for pk in period.user_ids}
     for one in sections:

@@ -26,7 +26,7 @@ MOST = 1_000
 SIMILARITY = 0.5
 # A shorter number is a part of many.
 WHOLE_NUMBER = 7
-Narrowed = Callable[[Entity, Any], QuerySet]
+Matching = Callable[[Entity, Any], QuerySet]
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ def find(entities: Sequence[Entity], user: Any, text: str, most: int) -> list[Hi
 
 
 def _hits(
-    entities: Sequence[Entity], user: Any, match: str, narrowed: Narrowed, most: int, order: str = "-pk"
+    entities: Sequence[Entity], user: Any, match: str, matching: Matching, most: int, order: str = "-pk"
 ) -> list[Hit]:
     """What is found by one statement; each entity in its order, and they take turns."""
     branches = []
     for entity in entities:
-        rows = narrowed(entity, entity.visible_to(user).filter(archived_at=None))
+        rows = matching(entity, entity.visible_to(user).filter(archived_at=None))
         named = rows.annotate(found_in=Value(entity.name, output_field=CharField()))
         branches.append(named.order_by(order).values_list("found_in", "pk")[:most])
     if not branches:
@@ -96,7 +96,7 @@ def _similar(entities: Sequence[Entity], user: Any, terms: Sequence[str], most: 
     if not words:
         return []
 
-    def narrowed(entity: Entity, rows: QuerySet) -> QuerySet:
+    def matching(entity: Entity, rows: QuerySet) -> QuerySet:
         likeness = sum((WordSimilarity(Value(word), F("search_text")) for word in words), Value(0.0))
         for word in words:
             rows = rows.filter(IsLike(Value(word), F("search_text")))
@@ -104,7 +104,7 @@ def _similar(entities: Sequence[Entity], user: Any, terms: Sequence[str], most: 
 
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [str(SIMILARITY)])
-        return _hits(entities, user, "similar", narrowed, most, "-likeness")[:most]
+        return _hits(entities, user, "similar", matching, most, "-likeness")[:most]
 
 
 class WordSimilarity(Func):

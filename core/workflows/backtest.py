@@ -71,7 +71,7 @@ def _candidates(
 
 def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User | None) -> list[Change]:
     """Those whose record, as the change left it, met the conditions and was visible."""
-    question = entity.model.policy.scope(user) if user is not None else record_q(parse(entity, {}))
+    wanted = entity.model.policy.scope(user) if user is not None else record_q(parse(entity, {}))
     if conditions:
         condition = parse(entity, conditions, changes=True)
         if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
@@ -81,8 +81,8 @@ def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User 
             kept = set(asked.values_list("pk", flat=True))
             changes = [change for change in changes if change.pk in kept]
         else:
-            question &= record_q(condition, record_zone())
-    found = filter_past_states(entity, states_after(entity, changes), question)
+            wanted &= record_q(condition, record_zone())
+    found = filter_past_states(entity, states_after(entity, changes), wanted)
     return [change for change in changes if change.pk in found]
 
 

@@ -1,6 +1,6 @@
 """From changes to runs: which active workflows a batch of changes starts.
 
-Two questions for all workflows together, whatever the size of the batch: of the changes, which trigger
+Two statements for all workflows together, whatever the size of the batch: of the changes, which trigger
 applies to each; of the records, which conditions each meets. So a million imported rows cost two scans and
 one insert for each workflow that matched, not a query for each row.
 """

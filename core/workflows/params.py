@@ -12,14 +12,15 @@ from core.workflows.templating import TEXT, Names
 
 @dataclass(frozen=True)
 class Param:
-    """One named value. A text with `{{ … }}` in it is a template if `template`; `landing` is where its output
-    goes. `kind` checks what is written out at once, and what was rendered when the step runs."""
+    """One named value. A text with `{{ … }}` in it is a template if `template`; `escaping` says for
+    what its output is made safe. `kind` checks what is written out at once, and what was rendered when the
+    step runs."""
 
     name: str
     kind: FieldType | None = None
     required: bool = False
     template: bool = True
-    landing: str = TEXT
+    escaping: str = TEXT
     help_text: str = ""
 
 
@@ -51,7 +52,7 @@ def _check_one(param: Param, raw: Any, scope: Scope, path: str) -> list[FieldIss
         return [missed] if param.required else []
     try:
         if param.template and templating.names_are_read(raw):
-            templating.check_value(raw, scope.names, param.landing)
+            templating.check_value(raw, scope.names, param.escaping)
         elif param.kind is not None:
             param.kind.to_internal_value(raw)
     except ValueRefusedError as error:
@@ -81,9 +82,9 @@ def render(params: Iterable[Param], given: Mapping[str, Any], context: Mapping[s
 def _rendered(param: Param, raw: Any, context: Mapping[str, Any]) -> Any:
     if not param.template:
         found = raw
-    elif isinstance(raw, str) and (param.landing != TEXT or isinstance(param.kind, Text | None)):
+    elif isinstance(raw, str) and (param.escaping != TEXT or isinstance(param.kind, Text | None)):
         # A number that stands alone in a text is text: "{{payload.created}}".
-        found = templating.render(raw, context, param.landing)
+        found = templating.render(raw, context, param.escaping)
     else:
         found = templating.value(raw, context)
     return (

@@ -161,11 +161,11 @@ def is_template(text: Any) -> bool:
 
 
 @lru_cache(maxsize=4_096)
-def _parsed(text: str, landing: str) -> BoundTemplate:
+def _parsed(text: str, escaping: str) -> BoundTemplate:
     if len(text) > MAX_TEMPLATE:
         raise TemplateRefusedError(f"A template has at most {MAX_TEMPLATE} characters.")
     try:
-        return _ENVIRONMENTS[landing].from_string(text)
+        return _ENVIRONMENTS[escaping].from_string(text)
     except (LiquidError, RecursionError) as error:
         raise TemplateRefusedError(f"Not a template: {_first_line(error)}") from error
 
@@ -175,9 +175,9 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
-def check(text: str, names: Names, landing: str = TEXT) -> None:
+def check(text: str, names: Names, escaping: str = TEXT) -> None:
     """Raises TemplateRefusedError unless `text` parses, uses known filters and reads only `names`."""
-    template = _parsed(text, landing)
+    template = _parsed(text, escaping)
     try:
         analysis = template.analyze()
     except LiquidError as error:
@@ -211,17 +211,17 @@ def _check_path(path: tuple[Any, ...], names: Names) -> None:
         level = level[part]  # type: ignore[index]  # a number is in no mapping of names
 
 
-def render(text: str, context: Mapping[str, Any], landing: str = TEXT) -> str:
+def render(text: str, context: Mapping[str, Any], escaping: str = TEXT) -> str:
     """The template over `context` (plain dicts), escaped for where it lands. TemplateRefusedError."""
     if not is_template(text):
-        return _for_header(text) if landing == HEADER else text
-    if landing == JSON:
+        return _for_header(text) if escaping == HEADER else text
+    if escaping == JSON:
         return _render_json(text, context)
     try:
-        rendered = _parsed(text, landing).render(_read(text, landing, context))
+        rendered = _parsed(text, escaping).render(_read(text, escaping, context))
     except (LiquidError, RecursionError, OverflowError, ArithmeticError) as error:
         raise TemplateRefusedError(f"The template cannot be rendered: {_first_line(error)}") from error
-    return _for_header(rendered) if landing == HEADER else rendered
+    return _for_header(rendered) if escaping == HEADER else rendered
 
 
 def _render_json(text: str, context: Mapping[str, Any]) -> str:
@@ -243,14 +243,14 @@ def _render_json(text: str, context: Mapping[str, Any]) -> str:
     return filled
 
 
-def _read(text: str, landing: str, context: Mapping[str, Any]) -> dict[str, Any]:
+def _read(text: str, escaping: str, context: Mapping[str, Any]) -> dict[str, Any]:
     """Of the context what the template reads: the rest is not even made."""
-    return {name: context[name] for name in _roots(text, landing) if name in context}
+    return {name: context[name] for name in _roots(text, escaping) if name in context}
 
 
 @lru_cache(maxsize=4_096)
-def _roots(text: str, landing: str) -> frozenset[str]:
-    return frozenset(str(path[0]) for path in read_names(_parsed(text, landing)))
+def _roots(text: str, escaping: str) -> frozenset[str]:
+    return frozenset(str(path[0]) for path in read_names(_parsed(text, escaping)))
 
 
 def _for_header(text: str) -> str:
@@ -293,16 +293,16 @@ def _evaluated(raw: str, node: OutputNode, context: Mapping[str, Any]) -> Any:
     return found if isinstance(found, str | int | float | bool | list | dict) else None
 
 
-def check_value(raw: Any, names: Names, landing: str = TEXT) -> None:
+def check_value(raw: Any, names: Names, escaping: str = TEXT) -> None:
     """Check every template in a JSON value."""
     if isinstance(raw, Mapping):
         for item in raw.values():
-            check_value(item, names, landing)
+            check_value(item, names, escaping)
     elif isinstance(raw, list):
         for item in raw:
-            check_value(item, names, landing)
+            check_value(item, names, escaping)
     elif is_template(raw):
-        check(raw, names, landing)
+        check(raw, names, escaping)
 
 
 def names_read(raw: Any) -> set[str]:

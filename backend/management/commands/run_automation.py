@@ -27,10 +27,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         stop, schedule = threading.Event(), Here()
         if options["once"]:
-            while standalone_runner.run_once() + schedule.work_off(stop.is_set):
+            while standalone_runner.run_once() + schedule.run_pending(stop.is_set):
                 continue
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         self.stdout.write("automation runs; Ctrl-C ends it after the step at hand")
-        standalone_runner.run_forever(stop, options["pause"], schedule.work_off)
+        standalone_runner.run_forever(stop, options["pause"], schedule.run_pending)

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from core.api import pagination
 from core.api.parameters import int_param, single_valued
 from core.changes import timeline
-from core.changes.timeline import Question, RecordRef
+from core.changes.timeline import RecordRef, TimelineQuery
 from core.entities.field_types import DateTime, Text
 from core.errors import InvalidError, refused_as
 
@@ -19,22 +19,22 @@ PARAMETERS = frozenset(("kind", "type", "since", "until", "actor", "page_size", 
 
 def page(request: Request, subject: RecordRef) -> pagination.Page:
     """The page of the record's timeline that the request asks for. Raises InvalidError."""
-    question = _question(request)
+    query = _timeline_query(request)
     size = pagination.page_size(request)
-    entries, behind = timeline.page(subject, question, _positions(request), size)
+    entries, behind = timeline.page(subject, query, _positions(request), size)
     token = (
         signing.dumps([pagination.fingerprint(request), behind], salt=SALT, compress=True) if behind else None
     )
     return pagination.Page(entries, pagination.address(request, cursor=token) if token else None, None, None)
 
 
-def _question(request: Request) -> Question:
+def _timeline_query(request: Request) -> TimelineQuery:
     params = single_valued(request)
     kinds = _words(params, "kind")
     known = timeline.sources.keys()
     if kinds - set(known):
         raise InvalidError.of("kind", f"Known: {', '.join(known)}.", "invalid_choice")
-    return Question(
+    return TimelineQuery(
         kinds,
         _words(params, "type"),
         _moment(params, "since"),

@@ -27,7 +27,7 @@ class Webhook(Action):
 
     name = "webhook"
     params = (
-        Param("url", required=True, landing=URL, help_text="Templates only behind the host."),
+        Param("url", required=True, escaping=URL, help_text="Templates only behind the host."),
         Param("method", Choice(choices=METHODS), template=False),
         Param("headers", help_text="Header → value."),
         Param("body", help_text="A JSON value whose texts are templates; without one the record itself."),
@@ -74,7 +74,7 @@ class Webhook(Action):
         if raw is None:
             return "" if method == "GET" else orjson.dumps(params_json(_default_body(step))).decode()
         if isinstance(raw, str):
-            return templating.render(raw, step.subject.context, _landing(step.given.get("headers")))
+            return templating.render(raw, step.subject.context, _escaping_for(step.given.get("headers")))
         return orjson.dumps(params_json(templating.value(raw, step.subject.context))).decode()
 
     def run(self, step: Step) -> StepResult:
@@ -106,7 +106,7 @@ class Webhook(Action):
         return super().shown(given) | {"url": _shown_url(given.get("url"))}
 
 
-def _landing(headers: Any) -> str:
+def _escaping_for(headers: Any) -> str:
     """What a body that is one text is escaped for: by its Content-Type, which is JSON unless it is named."""
     named = {name.lower(): value for name, value in _opened(headers).items()}
     kind = named.get("content-type", "application/json").partition(";")[0].strip().lower()

@@ -41,10 +41,10 @@ class SendEmail(Action):
         Param(
             "template_id", Text(max_length=80), template=False, help_text="Key or id of an e-mail template."
         ),
-        Param("subject", Text(max_length=998), landing=HEADER),
+        Param("subject", Text(max_length=998), escaping=HEADER),
         Param("body", LONG, help_text="Plain text."),
         Param("text", LONG, help_text="Another name of body."),
-        Param("html", LONG, landing=HTML),
+        Param("html", LONG, escaping=HTML),
         Param("to", TextOrList(), required=True, help_text="Addresses, as a list or with commas between."),
         Param("cc", TextOrList()),
         Param("bcc", TextOrList()),
@@ -75,8 +75,8 @@ class SendEmail(Action):
         if found is None:
             return [FieldIssue(path, "does_not_exist", "There is no such e-mail template.")]
         try:
-            for part, landing in PARTS:
-                templating.check(getattr(found, part), scope.names, landing)
+            for part, escaping in PARTS:
+                templating.check(getattr(found, part), scope.names, escaping)
         except templating.TemplateRefusedError as error:
             return [FieldIssue(path, error.code, f"The template does not fit here: {error.message}")]
         return []

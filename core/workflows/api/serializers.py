@@ -134,9 +134,9 @@ class EmailTemplateSerializer(StrictSerializer):
         if not present["text"] and not present["html"]:
             raise serializers.ValidationError({"text": ["Give text or html."]})
         names = template_names(present["entity"])
-        for part, landing in PARTS:
+        for part, escaping in PARTS:
             try:
-                templating.check(present[part], names, landing)
+                templating.check(present[part], names, escaping)
             except templating.TemplateRefusedError as error:
                 raise serializers.ValidationError({part: [error.message]}) from error
         return attrs
