@@ -110,7 +110,7 @@ class ThreadedHandler(ASGIHandler):
 
     async def _refuse(self, refusal: BodyRefusedError, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, then read on for a moment before the connection ends: a client that is still sending would
-        otherwise be told of a broken connection and not of the reason."""
+        otherwise see a broken connection and not the reason."""
         answer = problems.plain(refusal.status, refusal.code, refusal.detail, _nameless(scope))
         headers = {**answer.headers, "Connection": "close", "Content-Length": str(len(answer.content))}
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]

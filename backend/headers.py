@@ -1,4 +1,4 @@
-"""What browsers are told about every answer, beyond what Django's own middleware says."""
+"""Headers of every answer that Django's own middleware does not set."""
 
 from collections.abc import Callable
 

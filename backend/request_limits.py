@@ -1,6 +1,6 @@
 """What Django itself limits, looked at before anything else works on the request.
 
-Django raises where a limit is first met: deep inside a view, or in the page that tells of an error while
+Django raises where a limit is first met: deep inside a view, or in the page that describes an error while
 debugging, which asks for the query again and takes seconds of CPU for a bare 500. Asked for here, each of
 them is a problem document at once, whatever DEBUG says.
 """

@@ -17,7 +17,7 @@ PAUSE_S = 0.5
 
 Stopped = Callable[[], bool]
 
-# What there is to do, by name; features add theirs. Each takes up nothing more once it is told to stop, and
+# What there is to do, by name; features add theirs. Each takes up nothing more once a stop is requested, and
 # returns how much there was to do.
 background_jobs: Registry[Callable[[Stopped], int]] = Registry("background job")
 

@@ -33,7 +33,7 @@ API_TAGS = {
     "webhooks": "Subscriptions: signed messages to other systems about what happens here.",
     "webhook_deliveries": "The log of messages to subscribers.",
     "merges": "Records that were made one, and taking them apart again.",
-    "notifications": "What one is told, by which channel, and what one wants to be told.",
+    "notifications": "The inbox, live updates, and preferences by type and channel.",
     "scoring": "Scores of leads: rules, models, reasons.",
     "calendar": "The feed of one's tasks for calendar programs.",
     "users": "Users, their roles, invitations and handing over what is theirs.",
@@ -56,7 +56,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PARSER_CLASSES": ["core.api.rendering.JSONParser"],
     "EXCEPTION_HANDLER": "core.api.problems.handle",
-    "DEFAULT_METADATA_CLASS": None,  # what OPTIONS would tell stands in the OpenAPI document
+    "DEFAULT_METADATA_CLASS": None,  # the OpenAPI document has what OPTIONS would answer
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {

@@ -32,7 +32,7 @@ admin.site.unregister(Group)
 RIGHTS = ("is_active", "is_staff", "is_superuser")
 # What everyone knows of their colleagues, as over the API.
 BRIEF = ("username", "first_name", "last_name", "team", "is_active")
-# Of people one may know and not change: all but what is told of their password.
+# Of people one may know and not change: all but the line about their password.
 LOOKED_AT = (
     (
         "Person",

@@ -1,6 +1,6 @@
 """Guessing passwords: how often one may try, from one address and at one account.
 
-Only failures count. The same holds for accounts that do not exist, so the limits tell nothing about which do.
+Only failures count. The same holds for accounts that do not exist, so the limits do not reveal which do.
 An account's own limit, which strangers anywhere can use up, does not bind whoever signed in to it from the
 same address lately: nobody is locked out from their own desk.
 """

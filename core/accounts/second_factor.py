@@ -47,7 +47,7 @@ def is_on(user: User) -> bool:
 
 
 def state(user: User) -> dict[str, Any]:
-    """What its user is told of it."""
+    """What its user is shown of it."""
     row = SecondFactor.objects.filter(user=user, confirmed_at__isnull=False).first()
     left = RecoveryCode.objects.filter(user=user, used_at=None).count() if row else 0
     return {

@@ -1,4 +1,4 @@
-"""Pages of the admin site tell times where their reader is, and take them so."""
+"""Pages of the admin site show and read times in the zone of the user."""
 
 from collections.abc import Callable
 from typing import Any

@@ -63,7 +63,7 @@ class ActivityForm(forms.ModelForm):
 
 
 class CommentForm(forms.ModelForm):
-    """What one says about the record; `@username` tells that user."""
+    """What one says about the record; `@username` notifies that user."""
 
     class Meta:
         model = Comment

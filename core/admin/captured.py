@@ -183,7 +183,7 @@ class CapturedInline(PolicyMixin, TabularInline):
 
 
 def in_words(error: ConflictError) -> ConflictError:
-    """A refusal that names in its message what else it tells the API as issues."""
+    """A refusal whose message names the issues that the API lists one by one."""
     named = "; ".join(f"{issue.field}: {issue.message}" for issue in error.issues[:NAMED])
     message = error.message.removesuffix(": change these first, or send force=true.")
     return ConflictError(f"{message}. {named}" if named else message, code=error.code, issues=error.issues)
@@ -192,7 +192,7 @@ def in_words(error: ConflictError) -> ConflictError:
 def _all_the_same(request: HttpRequest) -> str:
     return format_html(
         'Change these first, or <a href="{}?force=true" class="underline">delete it all the same</a>:'
-        " what uses it is paused then, and its owners are told.",
+        " what uses it is paused then, and its owners are notified.",
         request.path,
     )
 

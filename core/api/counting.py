@@ -40,7 +40,7 @@ def ids_and_count(
     finds is few, and sorted faster than walked to.
 
     One statement, for a page is so quick that every further one shows, and so does each time that the ORM
-    makes SQL of conditions. The last page tells the number itself.
+    makes SQL of conditions. The last page shows the number itself.
     """
     selects = [select for branch in rows.parts if (select := _select(branch))]
     if not selects:

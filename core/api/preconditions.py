@@ -32,7 +32,7 @@ def tag_of(state: Any) -> str:
 
 
 def tag_shown(serializer: Any) -> str:
-    """The tag of the row that a serializer shows. What is only told of it (when it was used last, how many
+    """The tag of the row that a serializer shows. What is only shown with it (when it was used last, how many
     members it has) makes no other tag."""
     shown = serializer.data
     writable = [n for n, f in serializer.fields.items() if not f.read_only and not f.write_only]

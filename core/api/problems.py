@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 # Relative, so that it holds wherever the server stands; each is explained in docs/errors.md.
 TYPE_BASE = "/problems/"
-# An answer tells no more than so many errors, so many characters of each and of all of them.
+# An answer holds no more than so many errors, so many characters of each and of all of them.
 MAX_ERRORS = 50
 MAX_NAME, MAX_MESSAGE, MAX_TEXT = 200, 2_000, 32_000
 
@@ -56,7 +56,7 @@ def problem(status: int, code: str, detail: str, request: Any, **more: Any) -> d
 
 
 def listed(errors: Iterable[dict[str, str]]) -> dict[str, Any]:
-    """The member `errors` of a document, cut to what an answer tells; where more was wrong than that,
+    """The member `errors` of a document, cut to what an answer holds; where more was wrong than that,
     `errors_truncated` says so."""
     found: list[dict[str, str]] = []
     left = MAX_TEXT

@@ -166,7 +166,7 @@ def _actor_of(entry: TimelineEntry) -> int | None:
 
 # ---- The record's own changes ----
 
-# What an activity raises by itself is told by the activity.
+# What an activity raises by itself is shown with the activity.
 REST = Func(
     F("changes"),
     Value(list(COLUMNS), ArrayField(TextField())),

@@ -36,7 +36,7 @@ def in_zone_of(user: Any) -> AbstractContextManager[None]:
 
 @dataclass(frozen=True)
 class RelativeDate:
-    """A point in time told relative to now, resolved when the condition is compiled."""
+    """A point in time relative to now, resolved when the condition is compiled."""
 
     field_type: field_types.FieldType
     offset: timedelta

@@ -181,7 +181,7 @@ def _currency_first(given: tuple[Column, Any]) -> bool:
 
 
 def warnings_of(entity: Entity, record: Any, names: Iterable[str]) -> list[dict[str, str]]:
-    """What is doubtful about those fields of a record that were given, as the API tells it."""
+    """What is doubtful about those fields of a record that were given, in the form of the API."""
     columns = {c.name: c for c in (entity.by_input_name.get(name) for name in names) if c is not None}
     found = ((c, c.field_type.warning(getattr(record, c.path, None))) for c in columns.values())
     return [

@@ -13,7 +13,7 @@ CURRENCY_FIELD = "currency"
 _DOLLARS = ("USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN", "TWD", "ARS", "CLP", "COP", "JMD", "BBD", "TTD")
 _CROWNS = ("SEK", "NOK", "DKK", "ISK", "CZK", "EEK", "SKK")
 # A sign → the currencies it may stand for. The first is meant where nothing else says; where the first is
-# "", nobody can tell.
+# "" where it is not clear.
 _SIGNS: dict[str, tuple[str, ...]] = {
     "€": ("EUR",), "euro": ("EUR",), "euros": ("EUR",), "£": ("GBP", "EGP", "GIP", "FKP", "SHP", "LBP"),
     "$": _DOLLARS, "us$": ("USD",), "ca$": ("CAD",), "c$": ("CAD",), "a$": ("AUD",), "au$": ("AUD",),
@@ -60,7 +60,7 @@ def meant_by(sign: str) -> tuple[str, ...]:
 
 def settled(codes: tuple[str, ...], currency: str) -> str | None:
     """The currency that an amount with such a sign is in, where the record says `currency` ("" for nothing);
-    None where both contradict each other or nothing tells which one is meant."""
+    None where both contradict each other or it is not clear which one is meant."""
     if currency:
         return currency if currency in codes else None
     return codes[0] or None

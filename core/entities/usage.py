@@ -92,7 +92,7 @@ class UsageSource:
 
 
 sources: Registry[UsageSource] = Registry("usage source")
-# Whom to tell of what was paused: (target, usages), registered by what can reach people.
+# Whom to notify of what was paused: (target, usages), registered by what can reach people.
 listeners: Registry[Callable[[UsageTarget, Sequence[Usage]], None]] = Registry("usage listener")
 
 
@@ -104,7 +104,7 @@ def usages(target: UsageTarget) -> list[Usage]:
 def release(target: UsageTarget, *, force: bool = False) -> None:
     """Make sure that nothing uses the target any more, before it is deleted.
 
-    With `force` whatever uses it is paused and its owners are told. Raises ConflictError, which names
+    With `force` whatever uses it is paused and its owners are notified. Raises ConflictError, which names
     everything that uses it. Call inside `audit_context`.
     """
     found = usages(target)

@@ -56,7 +56,7 @@ def calibration_drift(won: np.ndarray, probability: np.ndarray) -> dict[str, Any
 
 
 def warnings(inputs: list[dict[str, Any]], scores: float | None, calibration: dict[str, Any]) -> list[str]:
-    """What a person should be told, in sentences."""
+    """The findings in sentences, for people."""
     found = [
         f"{one['feature']} is distributed differently from the leads the model learned from "
         f"(stability index {one['psi']:.2f})"

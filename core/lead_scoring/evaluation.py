@@ -107,7 +107,7 @@ def evaluate(
 
 
 def _or_prior(predict: baselines.Baseline, past: Frame, won: np.ndarray, future: Frame) -> np.ndarray:
-    """A baseline that cannot learn from one class, or from features that tell nothing apart, predicts the
+    """A baseline that cannot learn from one class, or from features that are the same for all, predicts the
     class prior."""
     if won.min() == won.max() or not learn_inputs(past)[0]:
         return baselines.class_prior(past, won, future)

@@ -53,7 +53,7 @@ def sweep_scoring() -> int:
 
 @shared_task(name="core.tasks.watch_lead_scoring")
 def watch_lead_scoring() -> list[str]:
-    """Look for drift of the live model and tell administrators; retrain when enough outcomes arrived."""
+    """Look for drift of the live model and notify administrators; retrain when enough outcomes arrived."""
     found: list[str] = []
     for target in scoring_targets:
         if model_lifecycle.is_due(target):

@@ -111,7 +111,7 @@ def _close(server: BaseEmailBackend) -> None:
 
 
 def message_id(message: EmailMessage) -> str:
-    """The same at every attempt, so that a receiver can tell a repetition."""
+    """The same at every attempt, so that a receiver can recognise a repetition."""
     host = urlsplit(settings.PUBLIC_URL).hostname or "crm.localhost"
     return f"<{message.key}@{host}>"
 

@@ -27,7 +27,7 @@ class RecordQuerySet(VisibleQuerySet):
         return self.filter(archived_at=None)
 
     def statistics(self) -> dict[str, Any]:
-        """What an entity's statistics tell where it has none of its own."""
+        """The statistics of an entity that declares none of its own."""
         return {"total": self.count()}
 
     def counts(self, field: str) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Which fields a unique constraint is about, so that what the database refuses is told by field."""
+"""Which fields a unique constraint is about, so that a refusal of the database names the field."""
 
 from typing import Any
 

@@ -29,7 +29,7 @@ RESERVED_HEADERS = {"host", "content-length", "transfer-encoding", "connection",
 
 
 class UnreachableError(Exception):
-    """No answer. The message is one of a few, the same for every cause that would tell of our network."""
+    """No answer. The message is one of a few, the same for every cause that would reveal our network."""
 
     def __init__(self, message: str, *, cause: str) -> None:
         super().__init__(message)

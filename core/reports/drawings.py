@@ -33,7 +33,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Bars in a frame; `name` is what a reader who sees no pictures is told of."""
+    """Bars in a frame; `name` is read out by screen readers."""
 
     name: str
     bars: Sequence[Bar]

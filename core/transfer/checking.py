@@ -404,7 +404,8 @@ class Checker:
     def _refused(
         self, source: _Source, place: int, row: int, cell: str, refusal: Refusal, checked: Checked
     ) -> None:
-        """A cell that cannot be read: a fault of its row; where it only describes, left empty and told."""
+        """A cell that cannot be read is a fault of its row; where it only describes, it stays empty with a
+        warning."""
         header, column = source.headers[place], source.column
         fault = Fault(header, source.target.name, refusal.code, cell[:200], refusal.message)
         if source.decides or not self.is_lenient or column is None:
@@ -423,7 +424,7 @@ class Checker:
         self, target: ImportField, header: str, row: int, cell: str, fault: Fault, checked: Checked
     ) -> None:
         """What a row names is nothing here, or several things. A name is kept as text where there is a field
-        for it. Owners and ids of other systems are told of once for each, everything else with its row."""
+        for it. Owners and ids of other systems are listed once a value, everything else with its row."""
         column = target.column
         assert column is not None  # noqa: S101  a reference has one
         text = trimmed(unescape(cell))

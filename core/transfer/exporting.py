@@ -102,7 +102,7 @@ def _flag(params: Mapping[str, Any], name: str) -> bool:
 def stream(
     export: Export, using: str, counted: Callable[[int], None] = lambda rows: None
 ) -> Generator[bytes]:
-    """The export's bytes; `counted` is told how many rows are out so far."""
+    """The export's bytes; `counted` is called with the number of rows so far."""
     with _no_time_limit(using):
         yield from _WRITERS[export.format](export, using, counted)
 

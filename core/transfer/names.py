@@ -5,7 +5,7 @@ import re
 from core.entities.field_types import trimmed
 from core.transfer.csv_injection import unescape
 
-# Chinese, Japanese and Korean names have no blank to tell by.
+# Chinese, Japanese and Korean names have no blank between the parts.
 _EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _PARTICLES = frozenset(
     [

@@ -45,7 +45,7 @@ class Writer:
         self.stage: tuple[str, ...] = ()
 
     def create(self, pendings: Sequence[Pending]) -> None:
-        """Insert new records; each is told its id."""
+        """Insert new records and set the id of each."""
         if not pendings:
             return
         for pending, pk in zip(pendings, self._ids(len(pendings)), strict=True):

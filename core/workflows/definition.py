@@ -186,7 +186,7 @@ def iter_actions(given: Any) -> Iterator[Any]:
 def sealed(given: Any, before: Any = None) -> Any:
     """The actions with secrets sealed; the mask that was shown stands for the secret that was there.
 
-    Raises InvalidError for a mask of which it cannot be told what it stands for, and for a secret that looks
+    Raises InvalidError for a mask that stands for no stored secret, and for a secret that looks
     like one that is sealed already.
     """
     old, new = list(_secrets(before)), list(_secrets(given))

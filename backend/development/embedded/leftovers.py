@@ -61,7 +61,7 @@ def _is_its_name(one: Leftover) -> bool:
 
 
 def _is_in_use(path: Path) -> bool:
-    """Whether a process runs from there, works there or was told of it."""
+    """Whether a process runs from there, works there or has it among its arguments."""
     return any(_names(process, str(path) + "/") for process in psutil.process_iter())
 
 

@@ -1,4 +1,4 @@
-"""Requests per time, per user or else per address, told in `RateLimit-*` and `Retry-After`."""
+"""Requests per time, per user or else per address, reported in `RateLimit-*` and `Retry-After`."""
 
 from collections.abc import Callable
 from math import ceil

@@ -29,7 +29,7 @@ from core.entities.field_types import Boolean
 from core.entities.locks import TEAM_TREE, lock
 from core.errors import ConflictError, ForbiddenError, InvalidError, ValueRefusedError
 
-# A filter by what one may not see would tell it.
+# A filter by what one may not see would give it away.
 SECRET_FILTERS = {"role", "email"}
 SEARCH_LENGTH = 200
 

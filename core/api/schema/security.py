@@ -15,7 +15,7 @@ class SessionScheme(OpenApiAuthenticationExtension):
 
 
 class PageScheme(OpenApiAuthenticationExtension):
-    """Only pages in a browser know it; no client is told of it."""
+    """Only pages in a browser know it; the document does not name it."""
 
     target_class = "core.accounts.api.authentication.PageAuthentication"
     name: list[str] = []

@@ -117,7 +117,7 @@ class Phone(Text):
         return f"Kept as it is written, for its country is not known or has no such number: {value}"
 
     def _in_e164(self, text: str) -> str | None:
-        """The number in E.164; None where it cannot be told which one it is."""
+        """The number in E.164; None where it is not clear which one it is."""
         # 00 is how most of the world dials abroad; phonenumbers knows it only region by region.
         number, _, extension = _ABROAD.sub("+", text).partition(";ext=")
         is_international = number.startswith(("+", "(+", "\uff0b"))

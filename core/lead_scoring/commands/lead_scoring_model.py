@@ -20,7 +20,7 @@ VERBS = {
     "import": "store the model in --path, without activating it",
     "activate": "activate --model",
     "rollback": "activate the model before the active one",
-    "drift": "tell whether leads are still those the active model knows",
+    "drift": "report whether leads are still like those that the active model was trained on",
 }
 
 

@@ -173,7 +173,7 @@ def count_rows(
     file: BinaryIO, codec: str, delimiter: str, above: int, *, wide: bool, header: Sequence[str] = ()
 ) -> Counted | None:
     """The rows of the table below its first `above` records; blank ones and remarks at the end do not count.
-    `wide`: it has more than one column. None where only reading it tells: where its `header` comes again,
+    `wide`: it has more than one column. None where it must be read to know: where its `header` comes again,
     where there are rows of sums, or rows follow a blank one, which may be another table."""
     begins = delimiter.join(header).encode("utf-8", "replace") if wide else b""
     counter = RowCounter(delimiter, above, begins)

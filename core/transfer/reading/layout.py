@@ -115,7 +115,7 @@ def is_end_of_file(cells: Row) -> bool:
 
 
 def is_ordinary(cells: Row, first_header: str) -> bool:
-    """Whether a row is certainly one of the table, told at the cost of its first two cells."""
+    """Whether a row is certainly one of the table, known from its first two cells."""
     if len(cells) < 2 or not cells[0] or not cells[1] or cells[0] == first_header:
         return False
     return not (

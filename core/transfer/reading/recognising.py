@@ -1,4 +1,4 @@
-"""What a file is when it is no table: told by its first bytes, and said to the user in so many words."""
+"""Recognises by its first bytes what a file is that is no table, so that the refusal names it."""
 
 import re
 import zipfile

@@ -46,5 +46,5 @@ class Shape:
     timezone: str = ""
 
     def shown(self) -> dict[str, Any]:
-        """The form in which the API tells and jobs keep it."""
+        """The form in which the API shows it and jobs store it."""
         return asdict(self)

@@ -1,8 +1,8 @@
-"""A spreadsheet opened on trial, in a process of its own: `python trial.py FILE BYTES [SHEET]`.
+"""Opens a spreadsheet within a limit of memory: `python sheet_probe.py FILE BYTES [SHEET]`.
 
 The reader keeps a place for every cell between the first and the last, and ends its process where memory
 does: a file of two kilobytes with a cell in the last corner would take the web server along. Exits 0 when the
-sheet fits into BYTES of memory, or is damaged in a way that is told elsewhere.
+sheet fits into BYTES of memory, or is damaged, which the reader reports itself.
 """
 
 import resource

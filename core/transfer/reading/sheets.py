@@ -62,7 +62,7 @@ def settle(file: BinaryIO, asked: ReadingOptions) -> Shape:
 
 
 def _must_be_bearable(file: BinaryIO, name: str | None) -> None:
-    """Raises InvalidError for a sheet that takes more memory or time than any should (reading.trial)."""
+    """Raises InvalidError for a sheet that takes more memory or time than any should (sheet_probe)."""
     file.seek(0)
     with tempfile.NamedTemporaryFile() as copy:
         shutil.copyfileobj(file, copy)

@@ -96,7 +96,7 @@ class Table:
         chunk.rows.append(cells)
 
     def records(self) -> Iterator[delimited.Numbered]:
-        """Records of the table; what stands between and below them and is none is told in `notes`."""
+        """Records of the table; what stands between and below them and is none is listed in `notes`."""
         found = RecordFilter(self.shape)
         self.doubts = found.doubts
         yield from found.records(self._source())
