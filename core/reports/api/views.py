@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -41,12 +42,21 @@ def described(parameters: type[ReportParameters], answer: Any, **options: Any) -
     )
 
 
+class ReportFormat(AnyFormat):
+    """A page for a browser that names no format."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        if "format" not in request.query_params and "text/html" in request.headers.get("Accept", ""):
+            return DefaultContentNegotiation.select_renderer(self, request, renderers, format_suffix)
+        return super().select_renderer(request, renderers, format_suffix)
+
+
 class ReportViewSet(CrmViewSet):
     """Reports over what one may see. Each takes the filters of its entity's list; sums are by currency, days
     those of the time zone of who asks."""
 
     policy = ReadAllPolicy()
-    content_negotiation_class = AnyFormat
+    content_negotiation_class = ReportFormat
     # What is no parameter of a report is a filter, and refused by the FilterSet where it is none.
     allowed_query_params = dict.fromkeys(
         (
