@@ -466,7 +466,7 @@ def test_a_text_message_is_posted_to_the_provider(texted, provider):
     (request,) = provider.requests
     form = {key: value[0] for key, value in parse_qs(request.body.decode()).items()}
     assert (form["To"], form["From"]) == ("+14155550123", "+15005550006")
-    assert form["Body"].startswith("Ada mentioned you http://127.0.0.1:8000/api/v1/notifications/")
+    assert form["Body"].startswith("Ada mentioned you http://127.0.0.1:8000/admin/core/notification/")
     assert base64.b64decode(request.headers["authorization"].split()[1]) == b"AC1:secret"
     assert Delivery.objects.get().status == "sent"
 
