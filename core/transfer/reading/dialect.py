@@ -77,7 +77,10 @@ def _quoted(sample: str, found: Dialect) -> Dialect:
         found = replace(found, skip_blanks=True)
     if "\\" in sample:
         escaped = replace(found, escapechar="\\")
-        if _agreement(sample, escaped) > _agreement(sample, found):
+        with_escapes, without = _agreement(sample, escaped), _agreement(sample, found)
+        # A cell may end in a backslash; before a quote, or where lines agree by it, it is an escape.
+        is_before_quote = f"\\{found.quotechar}" in sample
+        if with_escapes > without and (with_escapes[0] > without[0] or is_before_quote):
             return escaped
     return found
 
