@@ -225,7 +225,7 @@ def step_columns(path: Path) -> dict[str, Any]:
         for column in entity.columns:
             name = column.field_type.type_name
             cell = CELLS.get(name) or _choice(column)
-            if column.writable and cell is not None and column.name not in ("recurrence", "domain"):
+            if column.writable and cell is not None and column.name not in ("recurrence", "domain", "stage"):
                 cost = _cost(entity, column, cell)
                 costs[name] = max(costs.get(name, (0.0, "")), (cost, f"{entity.name}.{column.name}"))
     return {name: f"{cost:.1f} ({where})" for name, (cost, where) in sorted(costs.items())}
