@@ -62,7 +62,10 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "CRM API",
     "DESCRIPTION": "Leads, contacts, companies, opportunities, tasks; automation, scoring, import, export."
-    "\n\nTo try it here: `POST /api/auth/login/`, then Authorize with the `access` token of the answer.",
+    "\n\nTo try it here: `POST /api/auth/login/`, then Authorize with the `access` token of the answer."
+    "\n\nAn address that is to go answers with `Deprecation` (RFC 9745: since when), `Sunset` (RFC 8594:"
+    " until when it answers, a year or more later) and `Link` (`rel=successor-version`: what replaces it)."
+    " Today these are the paths with hyphens (`/api/v1/saved-views/`), which are not listed here.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
     "LICENSE": {"name": "MIT", "identifier": "MIT"},

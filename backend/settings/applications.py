@@ -30,6 +30,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.api.request_ids.RequestIdMiddleware",
     "backend.headers.PolicyHeaders",
+    "core.api.deprecation.DeprecationMiddleware",
     "backend.health.HealthMiddleware",
     "backend.request_limits.RequestLimitsMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -51,4 +51,5 @@ CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-match", "if-none-
 CORS_EXPOSE_HEADERS = [
     *("ETag", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed"),
     *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+    *("Deprecation", "Sunset", "Link"),
 ]

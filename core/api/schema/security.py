@@ -32,5 +32,5 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        about = "An API key of `POST /api/auth/api-keys/`, in the same header."
+        about = "An API key of `POST /api/auth/api_keys/`, in the same header."
         return {"type": "http", "scheme": "bearer", "bearerFormat": "crm_…", "description": about}
