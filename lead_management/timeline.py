@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from core.api.schema.parts import ID, nullable
 from core.changes.timeline import RecordRef, TimelineSource
 from lead_management.models import Lead
 
@@ -29,4 +30,5 @@ def shown(lead: Lead, subject: RecordRef) -> dict[str, Any]:
     return {"type": "converted", "title": f"{lead} was converted", "data": {"lead": lead.pk, **made}}
 
 
-CONVERSION = TimelineSource("conversion", conversions, shown, at="converted_at")
+DATA = {"lead": ID, **dict.fromkeys(BECAME, nullable(ID))}
+CONVERSION = TimelineSource("conversion", conversions, shown, DATA, at="converted_at")

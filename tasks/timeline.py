@@ -4,8 +4,11 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from core.api.schema.parts import of_columns
 from core.changes.timeline import RecordRef, TimelineSource
 from tasks.models import RELATED_RECORDS, Task
+
+DATA_FIELDS = ("task_type", "status", "priority", "due_date", "assigned_to", "completed_at", "outcome")
 
 
 def tasks(subject: RecordRef) -> QuerySet:
@@ -16,11 +19,11 @@ def tasks(subject: RecordRef) -> QuerySet:
 
 
 def shown(task: Task, subject: RecordRef) -> dict[str, Any]:
-    names = ("task_type", "status", "priority", "due_date", "assigned_to_id", "completed_at", "outcome")
+    data = {name: getattr(task, name) for name in DATA_FIELDS if name != "assigned_to"}
     return {
         "type": task.task_type,
         "title": task.title,
-        "data": {name.removesuffix("_id"): getattr(task, name) for name in names},
+        "data": data | {"assigned_to": task.assigned_to_id},
     }
 
 
@@ -28,6 +31,7 @@ TASKS = TimelineSource(
     "task",
     tasks,
     shown,
+    of_columns(Task, *DATA_FIELDS),
     at="created_at",
     actor="created_by_id",
     type="task_type",

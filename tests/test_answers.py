@@ -2,12 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 
+from core.changes import timeline
 from core.changes.dispatch import dispatch
+from core.mail.tests.factories import EmailMessageFactory
+from core.workflows.models import WorkflowExecution, WorkflowStep, WorkflowVersion
+from core.workflows.tests.factories import WorkflowFactory
 from tests.document import Document, Exchange
 
 pytestmark = pytest.mark.django_db
@@ -115,3 +120,32 @@ def test_every_answer_is_as_the_document_says(populated, admin, document):
     answers = [*made, *(answer for _, answer in walked)]
     found = {f"{a.method} {a.url}": problems for a in answers if (problems := document.problems(a))}
     assert found == {}
+
+
+def ran_over(subject):
+    """A run of a workflow with a step, and a mail, about the record."""
+    workflow = WorkflowFactory(name="Welcome")
+    version = WorkflowVersion.objects.get(workflow=workflow)
+    run = WorkflowExecution.objects.create(
+        workflow=workflow, version=version, event_key="e1", status="completed", **subject
+    )
+    WorkflowStep.objects.create(execution=run, position=0, path="0", type="send_email", status="completed")
+    EmailMessageFactory(to=["ada@engines.example"], **subject)
+
+
+def test_every_kind_of_timeline_entry_is_as_the_document_says(admin, document):
+    lead = admin.post("/api/v1/leads/", LEAD).json()["id"]
+    ran_over({"entity": "lead", "object_id": lead})
+    admin.post("/api/v1/activities/", {"lead": lead, "type": "call", "subject": "Hello", "duration": 60})
+    admin.post("/api/v1/comments/", {"lead": lead, "body": "Hello"})
+    admin.post("/api/v1/tasks/", {"lead": lead, "title": "Call"})
+    deal = admin.post(f"/api/v1/leads/{lead}/convert/", {}).json()["opportunity_id"]
+    urls = (f"/api/v1/leads/{lead}/timeline/", f"/api/v1/opportunities/{deal}/timeline/")
+    made = [exchange(admin.get(url)) for url in urls]
+    assert [document.problems(one) for one in made] == [[], []]
+    pages = [json.loads(one.body) for one in made]
+    assert {entry["kind"] for page in pages for entry in page["results"]} == set(timeline.sources.keys())
+    for page, one in zip(pages, made, strict=True):
+        for entry in page["results"]:
+            wrong = page | {"results": [entry | {"data": {}}]}
+            assert document.problems(replace(one, body=json.dumps(wrong))) != [], entry["kind"]

@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from core.activities.models import Activity, Comment
+from core.api.schema.parts import of_columns
 from core.changes.timeline import RecordRef, TimelineSource, register
 from core.entities.relation_transfer import RelationMove, relation_movers
 
@@ -38,6 +39,7 @@ register(
         "activity",
         _activities,
         _shown_activity,
+        of_columns(Activity, *ACTIVITY_FIELDS),
         at="happened_at",
         actor="author_id",
         type="type",
@@ -49,6 +51,7 @@ register(
         "comment",
         _comments,
         _shown_comment,
+        of_columns(Comment, "body", "edited_at"),
         at="created_at",
         actor="author_id",
         by_id=True,

@@ -5,7 +5,7 @@ costs the same however long the record has lived. A cursor holds one position pe
 once even where a source's order and its times disagree by a hair.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import merge
@@ -42,12 +42,14 @@ class TimelineSource:
 
     `rows` gives what concerns the record and may be seen; `at` names the moment, by which (and then by id)
     the rows are read newest first; `by_id` says that the id alone orders them. `show` makes an entry's text
-    and data from a row; `actor` names the column of who did it.
+    and data from a row, and `data` describes what it gives as such: name → JSON schema. `actor` names the
+    column of who did it.
     """
 
     kind: str
     rows: Callable[[RecordRef], QuerySet]
     show: Callable[[Any, RecordRef], dict[str, Any]]
+    data: Mapping[str, Any]
     at: str
     actor: str = ""
     by_id: bool = False
@@ -196,6 +198,22 @@ def _title(kind: str, changes: dict[str, Any]) -> str:
     return f"updated {', '.join(sorted(changes))}" if kind == Change.Kind.UPDATED else str(kind)
 
 
+VALUES = {"type": "object", "properties": {"old": {}, "new": {}}, "required": ["old", "new"]}
+CHANGE_DATA = {
+    "changes": {"type": "object", "additionalProperties": VALUES},
+    "source": {"type": "string"},
+    "execution_id": {"type": ["integer", "null"]},
+}
+
 register(
-    TimelineSource("change", _changes, _shown_change, at="at", actor="actor_id", by_id=True, type="kind")
+    TimelineSource(
+        "change",
+        _changes,
+        _shown_change,
+        CHANGE_DATA,
+        at="at",
+        actor="actor_id",
+        by_id=True,
+        type="kind",
+    )
 )

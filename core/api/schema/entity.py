@@ -10,7 +10,6 @@ from rest_framework.serializers import ChoiceField, Field, Serializer
 from core.api.schema.auto import CrmSchema
 from core.api.schema.lists import PAGE_PARAMETERS
 from core.api.schema.parts import (
-    ANYTHING,
     FLAG,
     ID,
     JSON,
@@ -19,11 +18,11 @@ from core.api.schema.parts import (
     Schema,
     answer_of,
     nullable,
-    object_of,
     page_of,
     parameter,
     ref,
 )
+from core.changes import timeline
 from core.conditions.filters import ColumnFilter
 from core.entities import Entity, field_types
 
@@ -46,18 +45,6 @@ SHARED: dict[str, Schema] = {
             "execution_id": nullable(ID),
             "at": MOMENT,
         }
-    ),
-    "TimelineEntry": object_of(
-        {
-            "kind": TEXT | {"description": "change, activity, comment, email, task, workflow, conversion"},
-            "id": ID,
-            "at": MOMENT,
-            "actor": nullable(PERSON),
-            "type": TEXT,
-            "title": TEXT,
-            "data": ANYTHING,
-        },
-        ("kind", "id", "at", "title"),
     ),
     "Following": answer_of({"following": FLAG}),
 }
@@ -128,7 +115,7 @@ class EntitySchema(CrmSchema):
         return inline_serializer(f"{self.entity.name.title()}Bulk{'Upsert' if partial else 'Create'}", fields)
 
     def get_response_serializers(self) -> Any:
-        for name, schema in SHARED.items():
+        for name, schema in (SHARED | timeline_components()).items():
             self._component(name, schema)
         record = self.view.serializer_class
         answers: dict[str, Any] = {
@@ -209,3 +196,28 @@ def _asked(field_type: field_types.FieldType | None) -> Schema:
         return FLAG
     allowed = field_type.json_schema().get("enum") if field_type else None
     return TEXT | ({"description": f"Any of: {', '.join(a for a in allowed if a)}"} if allowed else {})
+
+
+def timeline_components() -> dict[str, Schema]:
+    """An entry of each kind with its own `data`, and any of them, by its `kind`."""
+    names = {source.kind: f"Timeline{source.kind.title()}" for source in timeline.sources}
+    kinds = {kind: ref(name)["$ref"] for kind, name in sorted(names.items())}
+    entry = {
+        "oneOf": [{"$ref": pointer} for pointer in kinds.values()],
+        "discriminator": {"propertyName": "kind", "mapping": kinds},
+    }
+    return {names[source.kind]: _entry(source) for source in timeline.sources} | {"TimelineEntry": entry}
+
+
+def _entry(source: timeline.TimelineSource) -> Schema:
+    return answer_of(
+        {
+            "kind": TEXT | {"const": source.kind},
+            "id": ID,
+            "at": MOMENT,
+            "actor": nullable(PERSON),
+            "type": TEXT,
+            "title": TEXT,
+            "data": answer_of(dict(source.data)),
+        }
+    )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.entities.columns import Column
+from core.entities.columns import Column, column
 
 Schema = dict[str, Any]
 JSON = "application/json"
@@ -62,6 +62,11 @@ def of_column(column: Column) -> Schema:
     made = dict(column.field_type.json_schema())
     about = {"description": column.help_text} if column.help_text else {}
     return (nullable(made) if column.empty is None else made) | about
+
+
+def of_columns(model: Any, *names: str) -> dict[str, Schema]:
+    """Fields of any model as answers show them."""
+    return {name: of_column(column(model, name)) for name in names}
 
 
 def parameter(
