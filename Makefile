@@ -15,7 +15,7 @@ help:  ## Say what there is
 	@echo "make test   run the whole test suite (WORKERS=3 processes)"
 	@echo "make mutants break each listed guard in turn and see its test fail (an hour; ARGS='--only webhook')"
 	@echo "make lint   check style, types, layers, migrations, deployment settings, API schema"
-	@echo "make schema write docs/openapi.yaml from the code"
+	@echo "make schema write docs/openapi.yaml and docs/postman.json from the code"
 	@echo "make clients make the Python and TypeScript clients from docs/openapi.yaml, in clients/"
 	@echo "make seed   add demo data: make seed ARGS='--leads 1000'"
 	@echo "make clean  stop the servers; remove their data, .venv and caches"
@@ -37,6 +37,7 @@ mutants: $(DEV_STAMP)
 
 schema: $(DEV_STAMP)
 	$(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+	$(PY) -m backend.development.postman
 
 clients: $(DEV_STAMP)
 	PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m openapi_python_client generate \

@@ -98,6 +98,7 @@ def checks(data: str) -> list[Check]:
         found.append(
             Check(f"API schema ({SCHEMA})", [*python, "backend.development.lint", "schema"], offline(data))
         )
+        found.append(Check("Postman collection", [*python, "backend.development.postman", "--check"]))
         found += document_linters()
     return found
 
