@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from backend.testing.servers import start_servers
-from benchmarks.listing import ADMINISTRATOR, PASSWORD, ROOT, SHARE, environment, manage
+from benchmarks.listing import PASSWORD, ROOT, SHARE, manage, new_database
 
 LEADS = "/api/v1/leads/"
 FILTERED = f"{LEADS}?status=new&lead_score__gte=10&ordering=-created_at"
@@ -132,12 +132,7 @@ def main() -> int:
         return 0
     servers = start_servers()
     try:
-        with psycopg.connect(servers.postgres.superuser_url, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE benchmark")
-        database = servers.postgres.superuser_url.rsplit("/", 1)[0] + "/benchmark"
-        environ = environment(servers, database)
-        manage(environ, "migrate", "--verbosity=0")
-        manage(environ, "shell", "-v0", "-c", ADMINISTRATOR)
+        database, environ = new_database(servers)
         manage(environ, "seed_demo", f"--leads={options.leads}", "--force")
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute(SHARE)

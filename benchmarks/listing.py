@@ -62,6 +62,17 @@ def environment(servers: TestServers, database: str) -> dict[str, str]:
     }
 
 
+def new_database(servers: TestServers) -> tuple[str, dict[str, str]]:
+    """A migrated database with an administrator: its address, and the environment of what works on it."""
+    with psycopg.connect(servers.postgres.superuser_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE benchmark")
+    database = servers.postgres.superuser_url.rsplit("/", 1)[0] + "/benchmark"
+    environ = environment(servers, database)
+    manage(environ, "migrate", "--verbosity=0")
+    manage(environ, "shell", "-v0", "-c", ADMINISTRATOR)
+    return database, environ
+
+
 def manage(environ: dict[str, str], *arguments: str) -> float:
     """Run a management command; seconds it took."""
     started = time.monotonic()
@@ -200,12 +211,7 @@ def main() -> int:
     options = parser.parse_args()
     servers = start_servers()
     try:
-        with psycopg.connect(servers.postgres.superuser_url, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE benchmark")
-        database = servers.postgres.superuser_url.rsplit("/", 1)[0] + "/benchmark"
-        environ = environment(servers, database)
-        manage(environ, "migrate", "--verbosity=0")
-        manage(environ, "shell", "-v0", "-c", ADMINISTRATOR)
+        database, environ = new_database(servers)
         seeded = options.leads // options.copies
         seconds = manage(environ, "seed_demo", f"--leads={seeded}", "--force")
         print(f"seed_demo --leads {seeded}: {seconds:.1f} s")

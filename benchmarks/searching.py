@@ -13,7 +13,7 @@ import httpx
 import psycopg
 
 from backend.testing.servers import start_servers
-from benchmarks.listing import ADMINISTRATOR, environment, manage, sign_in, web
+from benchmarks.listing import new_database, sign_in, web
 
 TIMES, WARM_UP = 40, 5
 TARGET = 3
@@ -56,12 +56,7 @@ def main() -> int:
     records = parser.parse_args().records
     servers = start_servers()
     try:
-        with psycopg.connect(servers.postgres.superuser_url, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE benchmark")
-        database = servers.postgres.superuser_url.rsplit("/", 1)[0] + "/benchmark"
-        environ = environment(servers, database)
-        manage(environ, "migrate", "--verbosity=0")
-        manage(environ, "shell", "-v0", "-c", ADMINISTRATOR)
+        database, environ = new_database(servers)
         with psycopg.connect(database, autocommit=True) as connection:
             for statement in FILL:
                 connection.execute(statement, [records])
