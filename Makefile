@@ -24,7 +24,7 @@ run: $(RUN_STAMP)
 	@exec $(PY) -m backend.development.stack --stop-with-parent
 
 test: $(DEV_STAMP)
-	$(PY) -m pytest -n $(WORKERS) --maxschedchunk 8 $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --maxschedchunk 8 --reruns 1 -rfER $(ARGS)
 
 lint: $(DEV_STAMP)
 	@if [ -n "$$(command -v npm)" ] && [ ! -d clients/node_modules ]; then \
