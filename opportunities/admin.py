@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from contacts.models import Contact
 from core.admin import columns, formats, record_page
 from core.admin import home as home_page
 from core.admin.captured import CapturedAdmin, CapturedInline
@@ -24,7 +26,8 @@ from core.admin.record_page import Fact
 from core.admin.records import RecordAdmin
 from core.errors import ConflictError
 from opportunities import home, related
-from opportunities.models import Opportunity, Pipeline, Stage
+from opportunities.deal_contacts import AT_MOST, remove
+from opportunities.models import Opportunity, OpportunityContact, Pipeline, Stage
 from opportunities.operations import set_default
 from opportunities.querysets import CLOSING_WEEKS, OPEN, closing, weighted, won_this_month
 from opportunities.stages import default_stages
@@ -66,6 +69,37 @@ class OpportunityForm(RecordForm):
             )
 
 
+class OpportunityContactForm(forms.ModelForm):
+    def clean_contact(self) -> Contact:
+        """Of the archived only those who are a contact of the deal already."""
+        contact = self.cleaned_data["contact"]
+        if contact.archived_at is not None and "contact" in self.changed_data:
+            raise ValidationError(_("This contact is archived."), code="does_not_exist")
+        return contact
+
+
+class OpportunityContactInline(CapturedInline):
+    """The contacts of a deal beside the primary one, and the role of that one, who is chosen above."""
+
+    model = OpportunityContact
+    form = OpportunityContactForm
+    fields = ("contact", "role", "role_text", "primary")
+    readonly_fields = ("primary",)
+    autocomplete_fields = ("contact",)
+    max_num = AT_MOST
+    verbose_name = _("contact")
+    verbose_name_plural = _("contacts")
+
+    @admin.display(description=_("primary"), boolean=True)
+    def primary(self, row: OpportunityContact) -> bool:
+        return row.pk is not None and row.is_primary
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "contact":
+            kwargs["queryset"] = Contact.objects.visible_to(request.user)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
 STATUS_TONES = {"open": "info", "won": "good", "lost": "bad"}
 
 
@@ -100,6 +134,7 @@ class OpportunityAdmin(RecordAdmin):
     )
     list_select_related = (*RecordAdmin.list_select_related, "company", "pipeline")
     autocomplete_fields = (*RecordAdmin.autocomplete_fields, "company", "contact", "pipeline")
+    inlines = (OpportunityContactInline,)
     derived = (
         "status",
         "stage_changed_at",
@@ -138,6 +173,13 @@ class OpportunityAdmin(RecordAdmin):
     def shown_stage(self, deal: Any) -> Any:
         """The stage by its name, coloured by what became of the deal."""
         return formats.badge(deal.stage_name or deal.stage, STATUS_TONES[deal.status])
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Whoever is taken from the deal is its primary contact no longer."""
+        for row in formset.save(commit=False):
+            row.save()
+        for row in formset.deleted_objects:
+            remove(row, request.user)
 
     def badges(self, deal: Any) -> list[Any]:
         return [self.shown_stage(deal), *super().badges(deal)]

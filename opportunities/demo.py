@@ -1,12 +1,14 @@
 """Demo deals, which went through some stages before they came where they are."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from math import exp, log10
+from typing import Any
 
 from core.customization.demo import add_custom_field, add_shared_view
 from core.demo import Demo
 from core.mail.demo import add_email_template
-from opportunities.models import ForecastCategory, Opportunity, Pipeline
+from opportunities.models import ContactRole, ForecastCategory, Opportunity, OpportunityContact, Pipeline
 
 BATCH = 500
 # Where open deals are by now, with weights.
@@ -29,6 +31,10 @@ REASONS = ("Price", "Competitor", "No budget", "Bad timing", "No answer")
 ESTIMATES = (ForecastCategory.PIPELINE, ForecastCategory.BEST_CASE, ForecastCategory.COMMIT)
 PLANS = ("starter", "team", "enterprise")
 SOON = {"field": "expected_close_date", "op": "within_next", "value": {"days": 30}}
+# Of the primary contact of a deal, and of a second one.
+ROLES = (ContactRole.DECISION_MAKER, ContactRole.ECONOMIC_BUYER, ContactRole.CHAMPION)
+SECOND_ROLES = (ContactRole.INFLUENCER, ContactRole.EVALUATOR, ContactRole.END_USER, ContactRole.OTHER)
+OTHER_ROLE = "Legal counsel"
 WON_TEMPLATE = (
     "deal_won",
     "Deal won",
@@ -49,6 +55,29 @@ def add_opportunities(demo: Demo) -> str:
         for passed in PASSED[stage]:
             _move(demo, deals, passed)
     return f"{len(rows)} opportunities"
+
+
+def add_deal_contacts(demo: Demo) -> str:
+    """Deals of companies where one knows somebody else too have that one as a second contact."""
+    colleagues: dict[int, list[Any]] = {}
+    for contact in demo.made["contacts"]:
+        colleagues.setdefault(contact.company_id, []).append(contact)
+    rows: list[OpportunityContact] = []
+    for deal in demo.made["opportunities"]:
+        others = [one for one in colleagues[deal.company_id] if one.pk != deal.contact_id]
+        if others:
+            rows.append(_in_role(demo, deal, deal.contact_id, ROLES))
+            rows.append(_in_role(demo, deal, demo.pick(others).pk, SECOND_ROLES))
+    OpportunityContact.objects.bulk_create(rows, batch_size=BATCH)
+    return f"{len(rows)} roles of contacts in opportunities"
+
+
+def _in_role(demo: Demo, deal: Opportunity, contact: int, roles: Sequence[ContactRole]) -> OpportunityContact:
+    role = demo.pick(roles)
+    text = OTHER_ROLE if role == ContactRole.OTHER else ""
+    return OpportunityContact(
+        opportunity=deal, contact_id=contact, role=role, role_text=text, created_at=deal.created_at
+    )
 
 
 def _move(demo: Demo, deals: list[Opportunity], stage: str) -> None:

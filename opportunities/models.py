@@ -6,12 +6,15 @@ import pgtrigger
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
 
-from core.access import Permission, ReadAllPolicy, VisibleManager
+from contacts.models import Contact
+from core.access import Permission, Policy, ReadAllPolicy, VisibleManager
 from core.entities.usage import UsageTarget
 from core.errors import ConflictError
 from core.lead_scoring.models import PendingRecord, RecordScore
-from core.models.capture import captured
+from core.models.capture import captured, captured_part
 from core.models.fields import choice, prose, text
 from core.models.folding import Fold
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
@@ -237,6 +240,17 @@ END IF;
 RETURN NEW;
 """
 
+# A deal has a primary contact as long as it has any: without the present one the next who was added is it.
+_NEXT_CONTACT = """
+DELETE FROM opportunities_opportunitycontact
+ WHERE opportunity_id = NEW.id AND contact_id = OLD.contact_id;
+NEW.contact_id := (
+    SELECT o.contact_id FROM opportunities_opportunitycontact o JOIN contacts_contact c ON c.id = o.contact_id
+     WHERE o.opportunity_id = NEW.id ORDER BY c.archived_at IS NOT NULL, o.id LIMIT 1
+);
+RETURN NEW;
+"""
+
 
 class Opportunity(Record):
     """A deal. `stage` is the key of a stage of its pipeline; a composite foreign key holds both together
@@ -306,10 +320,110 @@ class Opportunity(Record):
                 declare=[("st", "record"), ("was", "text"), ("ctx", "jsonb"), ("today", "date")],
                 func=_FOLLOW_STAGE,
             ),
+            pgtrigger.Trigger(
+                name="next_contact",
+                level=pgtrigger.Row,
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("contact_id"),
+                condition=pgtrigger.Condition("OLD.contact_id IS NOT NULL AND NEW.contact_id IS NULL"),
+                func=_NEXT_CONTACT,
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class ContactRole(models.TextChoices):
+    """What a person is to a deal."""
+
+    DECISION_MAKER = "decision_maker"
+    ECONOMIC_BUYER = "economic_buyer"
+    EXECUTIVE_SPONSOR = "executive_sponsor"
+    CHAMPION = "champion"
+    INFLUENCER = "influencer"
+    EVALUATOR = "evaluator"
+    END_USER = "end_user"
+    BLOCKER = "blocker"
+    OTHER = "other"
+
+
+class OpportunityContactPolicy(Policy):
+    """Seen by whoever sees both the deal and the contact, changed by whoever may change the deal."""
+
+    def rows(self, user: Any, action: str) -> models.Q:
+        asked = Permission.VIEW if action == Permission.VIEW else Permission.CHANGE
+        deals, contacts = Opportunity.objects.visible_to(user, asked), Contact.objects.visible_to(user)
+        seen = models.Q(models.Exists(deals.filter(pk=models.OuterRef("opportunity")).order_by()))
+        return seen & models.Q(models.Exists(contacts.filter(pk=models.OuterRef("contact")).order_by()))
+
+
+class OpportunityContact(models.Model):
+    """A contact of a deal beside the primary one (`Opportunity.contact`), or the role of that one.
+
+    Which contact is the primary one is said by the deal alone, so there is never a second one. The primary
+    one has a row here where it was added as one of several, or has a role.
+    """
+
+    policy = OpportunityContactPolicy()
+
+    opportunity = models.ForeignKey(Opportunity, models.CASCADE, related_name="deal_contacts")
+    contact = models.ForeignKey("contacts.Contact", models.CASCADE, related_name="deal_contacts")
+    role = models.CharField(max_length=20, choices=ContactRole.choices, blank=True, default="", db_default="")
+    role_text = text(120)
+    created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = "contact of a deal"
+        verbose_name_plural = "contacts of deals"
+        constraints = [
+            models.UniqueConstraint(fields=["opportunity", "contact"], name="opportunity_contact_once"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=("", *ContactRole.values)), name="opportunity_contact_role_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role_text="") | models.Q(role=ContactRole.OTHER),
+                name="opportunity_contact_role_text",
+            ),
+        ]
+        triggers = [
+            *captured_part("opportunity_contact", "opportunity_id", untracked=("created_at",)),
+            pgtrigger.Trigger(
+                name="first_is_primary",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("opportunity_id"),
+                func=(
+                    "UPDATE opportunities_opportunity SET contact_id = NEW.contact_id"
+                    " WHERE id = NEW.opportunity_id AND contact_id IS NULL; RETURN NULL;"
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.contact} ({role_in_words(self.role, self.role_text)})" if self.role else str(self.contact)
+        )
+
+    @property
+    def is_primary(self) -> bool:
+        return self.contact_id == self.opportunity.contact_id
+
+    def clean(self) -> None:
+        """A role that is none of the known ones has a text, the others have none."""
+        super().clean()
+        if self.role == ContactRole.OTHER and not self.role_text.strip():
+            raise ValidationError({"role_text": "Say which other role it is."}, code="required")
+        if self.role != ContactRole.OTHER and self.role_text:
+            raise ValidationError({"role_text": "Only of the role other."}, code="invalid")
+
+
+def role_in_words(role: str, role_text: str) -> str:
+    """The role of a contact in a deal; where it is another one its own text. Empty without a role."""
+    return role_text or role.replace("_", " ")
 
 
 class OpportunityScore(RecordScore):

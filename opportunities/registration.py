@@ -3,10 +3,13 @@
 from pathlib import Path
 
 from core.api import routes
+from core.changes import timeline
 from core.demo import demo_parts
+from core.entities.dependents import FurtherReference, further_references
 from core.lead_scoring.demo import scores_of
 from core.notifications.types import EMAIL, IN_APP
 from core.notifications.watching import announce, watch
+from core.transfer import computed_columns
 from core.transfer.headers import alias_files_for_records, headers_of, load
 from core.transfer.import_rules import import_rules
 from opportunities import (
@@ -16,13 +19,20 @@ from opportunities import (
     scoring,  # noqa: F401  (what is scored, and its features)
 )
 from opportunities.api.views import OpportunityViewSet, PipelineViewSet, StageViewSet
-from opportunities.demo import add_opportunities
+from opportunities.deal_contacts import in_words, of_others
+from opportunities.demo import add_deal_contacts, add_opportunities
 from opportunities.imported import (
     closed_on_its_close_date,
     in_the_stage_it_names,
     in_the_stage_of_its_status,
 )
+from opportunities.timeline import CONTACTS
 
+timeline.register(CONTACTS)
+further_references.register(
+    "opportunity.contacts", FurtherReference("opportunity", "contacts", target="contact", condition=of_others)
+)
+computed_columns.register("opportunity", "contacts", in_words)
 watch("opportunity", "stage")
 announce(
     "opportunity",
@@ -35,6 +45,7 @@ announce(
     channels=(IN_APP, EMAIL),
 )
 demo_parts.register("opportunities", add_opportunities)
+demo_parts.register("deal_contacts", add_deal_contacts)
 demo_parts.register("deal_scores", scores_of("opportunity"))
 import_rules.register(
     "opportunity", (in_the_stage_it_names, in_the_stage_of_its_status, closed_on_its_close_date)

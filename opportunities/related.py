@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.utils.translation import gettext as _
 
 from core.access import Permission, role_allows
 from core.admin import formats, home
 from core.admin.home import Panel, PanelLine
+from opportunities.deal_contacts import of_contacts
 from opportunities.models import Opportunity, Stage
 
 OF = ("company", "contact")
@@ -20,7 +21,8 @@ def build(record: Any, user: Any) -> Panel | None:
     if name not in OF:
         return None
     stage = Stage.objects.filter(pipeline=OuterRef("pipeline"), key=OuterRef("stage")).values("name")[:1]
-    rows = Opportunity.objects.visible_to(user).active().filter(**{name: record.pk})
+    of_record = of_contacts([record.pk]) if name == "contact" else Q(company=record.pk)
+    rows = Opportunity.objects.visible_to(user).active().filter(of_record)
     found = rows.annotate(stage_name=Subquery(stage)).order_by("status", "-id")
     lines = [
         PanelLine(

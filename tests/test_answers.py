@@ -140,6 +140,8 @@ def test_every_kind_of_timeline_entry_is_as_the_document_says(admin, document):
     admin.post("/api/v1/comments/", {"lead": lead, "body": "Hello"})
     admin.post("/api/v1/tasks/", {"lead": lead, "title": "Call"})
     deal = admin.post(f"/api/v1/leads/{lead}/convert/", {}).json()["opportunity_id"]
+    another = admin.post("/api/v1/contacts/", {"first_name": "Bob"}).json()["id"]
+    admin.post(f"/api/v1/opportunities/{deal}/contacts/", {"contact": another})
     urls = (f"/api/v1/leads/{lead}/timeline/", f"/api/v1/opportunities/{deal}/timeline/")
     made = [exchange(admin.get(url)) for url in urls]
     assert [document.problems(one) for one in made] == [[], []]

@@ -69,7 +69,7 @@ def _fits(by: engine.Loaded, row: RecordScore) -> bool:
     return len(row.points) == len(by.scorer.factors) and len(row.codes) == by.scorer.code_width
 
 
-def reasons_in_words(leads: Sequence[int], using: str) -> dict[int, str]:
+def reasons_in_words(leads: Sequence[int], user: Any, using: str) -> dict[int, str]:
     """By lead: "Source: referral +12; Company size: up to 9 -3; base 50", the points that make its score.
 
     As `stored_reasons`, for many at once.

@@ -54,6 +54,23 @@ SELECT o.id, 'deleted', (
 )
 FROM old_rows o ORDER BY o.id
 """
+# Of parts of records: all values, those that stay the same too, for nothing else says what the part was.
+_PART_CREATED = """
+SELECT n.{record}, 'created', (
+    SELECT jsonb_object_agg(a.key, jsonb_build_array(NULL, a.value))
+    FROM jsonb_each(jsonb_strip_nulls(to_jsonb(n) - '{untracked}'::text[])) a
+)
+FROM new_rows n ORDER BY n.id
+"""
+_PART_UPDATED = """
+SELECT n.{record}, 'updated', (
+    SELECT jsonb_object_agg(a.key, jsonb_build_array(a.value, b.value))
+    FROM jsonb_each(to_jsonb(o) - '{untracked}'::text[]) a JOIN jsonb_each(to_jsonb(n)) b ON b.key = a.key
+)
+FROM new_rows n JOIN old_rows o ON o.id = n.id
+WHERE to_jsonb(o) - '{untracked}'::text[] <> to_jsonb(n) - '{untracked}'::text[] ORDER BY n.id
+"""
+_PART_DELETED = _DELETED.replace("SELECT o.id,", "SELECT o.{record},")
 # The names under which changes are recorded, filled as the models are declared.
 NAMES: list[str] = []
 _ARCHIVING = (
@@ -69,17 +86,31 @@ def captured(entity: str, *, untracked: Iterable[str] = (), archivable: bool = F
     A TRUNCATE cannot be recorded row by row, and a record under a new id would leave its history behind:
     both are refused.
     """
-    NAMES.append(entity)
     names = "{" + ",".join(untracked) + "}"
     kind = _ARCHIVING if archivable else "'updated'"
+    statements = [rows.format(untracked=names, kind=kind) for rows in (_CREATED, _UPDATED, _DELETED)]
+    return _recording(entity, statements)
+
+
+def captured_part(entity: str, record: str, *, untracked: Iterable[str] = ()) -> list:
+    """As `captured`, for rows that are a part of a record: each change is recorded under the record's id (in
+    the column `record`), with all values of the row, so that it says by itself what came and went."""
+    names = "{" + ",".join(("id", record, *untracked)) + "}"
+    parts = (_PART_CREATED, _PART_UPDATED, _PART_DELETED)
+    return _recording(entity, [rows.format(untracked=names, record=record) for rows in parts])
+
+
+def _recording(entity: str, statements: Iterable[str]) -> list:
+    """The triggers for what the statements give of a creation, an update and a deletion."""
+    NAMES.append(entity)
     parts = [
-        ("created", pgtrigger.Insert, pgtrigger.Referencing(new="new_rows"), _CREATED),
-        ("updated", pgtrigger.Update, pgtrigger.Referencing(old="old_rows", new="new_rows"), _UPDATED),
-        ("deleted", pgtrigger.Delete, pgtrigger.Referencing(old="old_rows"), _DELETED),
+        ("created", pgtrigger.Insert, pgtrigger.Referencing(new="new_rows")),
+        ("updated", pgtrigger.Update, pgtrigger.Referencing(old="old_rows", new="new_rows")),
+        ("deleted", pgtrigger.Delete, pgtrigger.Referencing(old="old_rows")),
     ]
     triggers = [
-        _capture(f"capture_{name}", operation, tables, entity, rows.format(untracked=names, kind=kind))
-        for name, operation, tables, rows in parts
+        _capture(f"capture_{name}", operation, tables, entity, rows)
+        for (name, operation, tables), rows in zip(parts, statements, strict=True)
     ]
     return [*triggers, *_REFUSED, _COMPOSED]
 

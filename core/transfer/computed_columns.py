@@ -17,8 +17,8 @@ from django.db.models.functions import Cast, Concat
 from core.entities import Column, Entity, field_types
 from core.registry import Registry
 
-# From ids of records and the name of a database: a text for each id.
-Compute = Callable[[Sequence[int], str], Mapping[int, str]]
+# From ids of records, whoever exports them and the name of a database: a text for each id.
+Compute = Callable[[Sequence[int], Any, str], Mapping[int, str]]
 AT_ONCE = 2_000
 # Nobody can write a text that looks like a placeholder of this process.
 _SECRET = secrets.token_hex(16)
@@ -63,11 +63,11 @@ def _pair(mark: str) -> tuple[str, str]:
 class ComputedCells:
     """Replaces the placeholders by the texts, in exports of `columns`."""
 
-    def __init__(self, entity: Entity, columns: Sequence[Column], using: str) -> None:
+    def __init__(self, entity: Entity, columns: Sequence[Column], user: Any, using: str) -> None:
         there = {one.name: one for one in computed_columns if one.entity == entity.name}
         self._columns = {c.name: there[c.name] for c in columns if c.name in there}
         self._places = [i for i, c in enumerate(columns) if c.name in there]
-        self._using = using
+        self._user, self._using = user, using
 
     def __bool__(self) -> bool:
         return bool(self._columns)
@@ -102,5 +102,5 @@ class ComputedCells:
         return {
             (name, str(pk)): text
             for name, ids in wanted.items()
-            for pk, text in self._columns[name].compute(ids, self._using).items()
+            for pk, text in self._columns[name].compute(ids, self._user, self._using).items()
         }

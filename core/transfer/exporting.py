@@ -50,6 +50,7 @@ class Export:
     entity: Entity
     columns: list[Column]
     found: ListQuery
+    user: Any
     format: str = "csv"
     bom: bool = False
     delimiter: str = ","
@@ -72,6 +73,7 @@ def export_of(entity: Entity, params: Mapping[str, Any], user: Any) -> Export:
         entity,
         _columns(entity, found.fields),
         found,
+        user,
         _choice(params, "format", tuple(FORMATS), "csv"),
         _flag(params, "bom"),
         {"tab": "\t"}.get(d := _choice(params, "delimiter", (",", ";", "tab"), ","), d),
@@ -132,11 +134,25 @@ def _set_time_limit(connection: Any, statement: str) -> None:
 
 def _csv(export: Export, using: str, counted: Callable[[int], None]) -> Generator[bytes]:
     yield (b"\xef\xbb\xbf" if export.bom else b"") + _line(export, [c.name for c in export.columns])
+    filler = ComputedCells(export.entity, export.columns, export.user, using)
+    copied = _copied(export, using)
+    with closing(_whole(copied) if filler else copied) as blocks:
+        for rows, block in blocks:
+            yield _worded(export, filler, block)
+            counted(rows)
+
+
+# How many rows there were by now, and some whole lines.
+Blocks = Generator[tuple[int, bytes]]
+
+
+def _copied(export: Export, using: str) -> Blocks:
+    """The lines as the database writes them."""
     sql, params = _select(export, using)
     connection = connections[using]
     delimiter = export.delimiter.replace("\t", "\\t")
     statement = f"COPY ({sql}) TO STDOUT WITH (FORMAT csv, DELIMITER E'{delimiter}')"
-    rows, filler = 0, ComputedCells(export.entity, export.columns, using)
+    rows = 0
     connection.ensure_connection()
     # psycopg's own cursor: Django's debugging one takes no parameters here.
     with connection.connection.cursor() as cursor, cursor.copy(statement, params) as copy:
@@ -145,11 +161,19 @@ def _csv(export: Export, using: str, counted: Callable[[int], None]) -> Generato
             block += line
             rows += 1
             if len(block) >= BLOCK:
-                yield _worded(export, filler, bytes(block))
-                counted(rows)
+                yield rows, bytes(block)
                 block.clear()
-    yield _worded(export, filler, bytes(block))
-    counted(rows)
+    yield rows, bytes(block)
+
+
+def _whole(blocks: Blocks) -> Blocks:
+    """The blocks once all of them are there: until then the connection is busy with the COPY, and computing
+    cells asks it too."""
+    with tempfile.TemporaryFile() as file:
+        sizes = [(rows, file.write(block)) for rows, block in blocks]
+        file.seek(0)
+        for rows, size in sizes:
+            yield rows, file.read(size)
 
 
 def _worded(export: Export, filler: ComputedCells, block: bytes) -> bytes:
@@ -187,7 +211,7 @@ def _read(rows: QuerySet) -> Generator[Any]:
 
 def _jsonl(export: Export, using: str, counted: Callable[[int], None]) -> Generator[bytes]:
     """The records as the API shows them, one in a line."""
-    rows, filler = 0, ComputedCells(export.entity, export.columns, using)
+    rows, filler = 0, ComputedCells(export.entity, export.columns, export.user, using)
     with closing(_read(export.rows(using).values_list("pk", flat=True))) as wanted:
         while ids := list(islice(wanted, AT_ONCE)):
             found = rows_as_text(export.entity, export.columns, ids, using)
@@ -224,7 +248,8 @@ def _write_book(export: Export, using: str, counted: Callable[[int], None], file
             for c in export.columns
         ]
         sheet, number = None, 0
-        for number, values in enumerate(ComputedCells(export.entity, export.columns, using).rows(found)):
+        filler = ComputedCells(export.entity, export.columns, export.user, using)
+        for number, values in enumerate(filler.rows(found)):
             if number % AT_ONCE == 0:
                 counted(number)
             if number % SHEET_ROWS == 0:

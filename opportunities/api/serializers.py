@@ -9,10 +9,11 @@ from rest_framework.exceptions import ValidationError
 from core.api.resources import StrictSerializer
 from core.api.serializers import CountsField, EntitySerializer, StatisticsSerializer
 from core.currencies.api.serializers import NamedRateSerializer
-from core.entities.field_types import Money
+from core.entities.field_types import Boolean, Money
+from core.entities.references import referable
 from core.lead_scoring.api.serializers import FactorSerializer
 from opportunities.entity import OPPORTUNITY
-from opportunities.models import Pipeline, Stage
+from opportunities.models import ContactRole, OpportunityContact, Pipeline, Stage
 from opportunities.operations import unset_default
 from opportunities.querysets import WEIGHTS
 from opportunities.stages import (
@@ -33,6 +34,49 @@ class OpportunitySerializer(EntitySerializer):
 
     class Meta:
         entity = OPPORTUNITY
+
+
+class ContactReferenceField(serializers.PrimaryKeyRelatedField):
+    """The id of a contact that whoever asks sees."""
+
+    def get_queryset(self) -> Any:
+        return referable("contact", self.context["request"].user)
+
+
+class OpportunityContactSerializer(StrictSerializer):
+    """A contact of a deal: its role, and whether it is the primary one, which is the deal's `contact`."""
+
+    contact = ContactReferenceField()
+    name = serializers.CharField(source="contact", read_only=True)
+    is_primary = Boolean(required=False)
+
+    class Meta:
+        model = OpportunityContact
+        fields = ["contact", "name", "role", "role_text", "is_primary"]
+        extra_kwargs = {"role_text": {"help_text": "Which role, where it is `other`."}}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        self.asked_primary = attrs.pop("is_primary", None)
+        if self.instance is not None:
+            self._check_change(attrs)
+        if attrs.get("role", ContactRole.OTHER) != ContactRole.OTHER:
+            attrs.setdefault("role_text", "")
+        return super().validate(attrs)
+
+    def _check_change(self, attrs: dict[str, Any]) -> None:
+        contact = attrs.pop("contact", self.instance.contact)
+        if contact != self.instance.contact:
+            raise ValidationError({"contact": "Add the other contact instead."}, code="read_only")
+        if self.instance.is_primary and self.asked_primary is False:
+            message = "Make another contact the primary one instead."
+            raise ValidationError({"is_primary": message}, code="required")
+
+
+class OpportunityContactsSerializer(serializers.Serializer):
+    """The contacts of a deal that one sees, the primary one first; there are `hidden` others."""
+
+    results = OpportunityContactSerializer(many=True)
+    hidden = serializers.IntegerField()
 
 
 class AmountsSerializer(serializers.Serializer):

@@ -9,20 +9,23 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission, role_allows
+from core.access import Permission, role_allows, scopes
 from core.activities.api.viewsets import RecordViewSet
-from core.api.parameters import choice_param, date_param, int_param
+from core.api import preconditions
+from core.api.parameters import choice_param, date_param, int_param, record_id
 from core.api.resources import FORCE, ResourceViewSet
 from core.conf import conf
 from core.currencies.api.views import IN_CURRENCY
 from core.entities.money import CURRENCY
 from core.errors import ForbiddenError, refused_as
-from opportunities import operations
+from opportunities import deal_contacts, operations
 from opportunities.api.filters import OpportunityFilterSet
 from opportunities.api.serializers import (
     BoardSerializer,
     ForecastBacktestSerializer,
     ForecastSerializer,
+    OpportunityContactSerializer,
+    OpportunityContactsSerializer,
     OpportunitySerializer,
     OpportunityStatisticsSerializer,
     PipelineSerializer,
@@ -30,7 +33,7 @@ from opportunities.api.serializers import (
     StageSerializer,
     WinProbabilitySerializer,
 )
-from opportunities.models import Opportunity, Pipeline, Stage
+from opportunities.models import Opportunity, OpportunityContact, Pipeline, Stage
 from opportunities.querysets import WEIGHTS
 from opportunities.win_probability import newest_backtest, win_probability
 
@@ -49,6 +52,9 @@ FORECAST_PARAMETERS = [
 ]
 
 
+CONTACT_ID = OpenApiParameter("contact_id", int, OpenApiParameter.PATH, description="The id of the contact.")
+
+
 @extend_schema_view(statistics=extend_schema(parameters=[IN_CURRENCY]))
 class OpportunityViewSet(RecordViewSet):
     """Opportunities: deals on their way through a pipeline."""
@@ -57,6 +63,10 @@ class OpportunityViewSet(RecordViewSet):
     serializer_class = OpportunitySerializer
     statistics_serializer_class = OpportunityStatisticsSerializer
     filterset_class = OpportunityFilterSet
+    action_permissions = {
+        **RecordViewSet.action_permissions,
+        **dict.fromkeys(("add_contact", "change_contact", "remove_contact"), Permission.CHANGE),
+    }
     allowed_query_params = {**RecordViewSet.allowed_query_params, "pipeline": None, "forecast": None}
     unfiltered_params = {
         "forecast": ("start", "months", "weights", "in_currency"),
@@ -116,6 +126,56 @@ class OpportunityViewSet(RecordViewSet):
     def stages(self, request: Request, pk: str) -> Response:
         """The stages this deal went through, with the time spent in each."""
         return Response({"results": operations.stage_history(self.entity, self.get_object())})
+
+    @extend_schema(responses=OpportunityContactsSerializer)
+    @action(methods=["get"], detail=True)
+    def contacts(self, request: Request, pk: str) -> Response:
+        """The deal's contacts with their roles, the primary one first; `hidden` more are not one's to see."""
+        scopes.require(request.user, "contacts")
+        found = deal_contacts.contacts_of(self.get_object(), request.user)
+        return Response(OpportunityContactsSerializer(found).data)
+
+    @extend_schema(request=OpportunityContactSerializer, responses={201: OpportunityContactSerializer})
+    @contacts.mapping.post
+    def add_contact(self, request: Request, pk: str) -> Response:
+        """Add a contact to the deal; the first one is the primary one, as is one with `is_primary`."""
+        scopes.require(request.user, "contacts")
+        deal = self.get_object()
+        given = OpportunityContactSerializer(data=request.data, context=self.get_serializer_context())
+        given.is_valid(raise_exception=True)
+        found = OpportunityContact(opportunity=deal, **given.validated_data)
+        deal_contacts.add(found, request.user, primary=bool(given.asked_primary))
+        return Response(OpportunityContactSerializer(found).data, 201)
+
+    @extend_schema(
+        request=OpportunityContactSerializer, responses=OpportunityContactSerializer, parameters=[CONTACT_ID]
+    )
+    @action(methods=["patch"], detail=True, url_path="contacts/(?P<contact_id>[^/.]+)")
+    def change_contact(self, request: Request, pk: str, contact_id: str) -> Response:
+        """Change the role of one of the deal's contacts, or make it the primary one."""
+        found = self._contact(request, contact_id)
+        context = self.get_serializer_context()
+        given = OpportunityContactSerializer(found, data=request.data, partial=True, context=context)
+        given.is_valid(raise_exception=True)
+        if given.validated_data:
+            given.save()
+        if given.asked_primary:
+            deal_contacts.make_primary(found, request.user)
+        return Response(OpportunityContactSerializer(found).data)
+
+    @extend_schema(responses={204: None}, parameters=[CONTACT_ID])
+    @change_contact.mapping.delete
+    def remove_contact(self, request: Request, pk: str, contact_id: str) -> Response:
+        """Take a contact from the deal; after the primary one the next who was added is it."""
+        deal_contacts.remove(self._contact(request, contact_id), request.user)
+        return Response(status=204)
+
+    def _contact(self, request: Request, contact_id: str) -> OpportunityContact:
+        """One of the contacts of the deal in the address, which is locked. Raises NotVisibleError."""
+        scopes.require(request.user, "contacts")
+        deal = self.get_object()
+        preconditions.check(request, deal)
+        return deal_contacts.contact_of(deal, record_id(contact_id), request.user)
 
 
 class PipelineViewSet(ResourceViewSet):

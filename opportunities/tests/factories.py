@@ -5,7 +5,8 @@ from typing import Any
 import factory
 from factory.django import DjangoModelFactory
 
-from opportunities.models import Opportunity, Pipeline, Stage
+from contacts.tests.factories import ContactFactory
+from opportunities.models import Opportunity, OpportunityContact, Pipeline, Stage
 from opportunities.stages import default_stages
 
 
@@ -48,3 +49,11 @@ class OpportunityFactory(DjangoModelFactory):
     name = factory.Sequence(lambda n: f"Deal {n}")
     pipeline = factory.LazyFunction(default_pipeline)
     stage = factory.LazyAttribute(lambda deal: deal.pipeline.stages.earliest("position", "id").key)
+
+
+class OpportunityContactFactory(DjangoModelFactory):
+    class Meta:
+        model = OpportunityContact
+
+    opportunity = factory.SubFactory(OpportunityFactory)
+    contact = factory.SubFactory(ContactFactory)

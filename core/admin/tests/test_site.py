@@ -14,7 +14,7 @@ from core.entities.models import CustomField
 from core.lead_scoring.models import PendingRecord, RecordScore
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
-from opportunities.models import Pipeline, Stage
+from opportunities.models import OpportunityContact, Pipeline, Stage
 from opportunities.tests.factories import OpportunityFactory
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ def addresses():
 
 
 # Shown on the page of their record, or on none: what waits to be scored.
-OF_A_RECORD = (RecordScore, PendingRecord)
+OF_A_RECORD = (RecordScore, PendingRecord, OpportunityContact)
 
 
 def test_every_model_of_the_entity_apps_has_a_page():

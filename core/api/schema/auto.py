@@ -113,7 +113,7 @@ class CrmSchema(AutoSchema):
         )
 
     def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
-        ids = [name for name in variables if name in ("id", "pk")]
+        ids = [name for name in variables if name.endswith(("id", "pk")) and name not in WORDS]
         made = [parameter(name, ID, "Whose address this is.", where="path", required=True) for name in ids]
         others = super()._resolve_path_parameters([v for v in variables if v not in ids])
         return [*made, *(one | {"description": WORDS[one["name"]]} for one in others)]
