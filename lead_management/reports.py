@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, TruncDate
 
 from core.changes.models import Change
@@ -38,6 +38,6 @@ reported_entities.register(
         step_column="status",
         steps=statuses,
         source_column="lead_source",
-        reason_column="lost_reason",
+        reason=F("lost_reason"),
     ),
 )

@@ -27,7 +27,7 @@ from core.admin.records import RecordAdmin
 from core.errors import ConflictError
 from opportunities import home, related
 from opportunities.deal_contacts import AT_MOST, remove
-from opportunities.models import Opportunity, OpportunityContact, Pipeline, Stage
+from opportunities.models import LostReason, Opportunity, OpportunityContact, Pipeline, Stage
 from opportunities.operations import set_default
 from opportunities.querysets import CLOSING_WEEKS, OPEN, closing, weighted, won_this_month
 from opportunities.stages import default_stages
@@ -211,6 +211,29 @@ class StageInline(CapturedInline):
     ordering = ("position", "id")
 
 
+class LostReasonInline(CapturedInline):
+    model = LostReason
+    fields = ("position", "key", "name", "is_active")
+    ordering = ("position", "id")
+
+
+@admin.register(LostReason)
+class LostReasonAdmin(CapturedAdmin):
+    """Those of one pipeline stand on its page too."""
+
+    menu = Menu(DATA, "block", 42)
+    list_display = ("name", "pipeline", "key", "position", "is_active")
+    list_filter = ("pipeline", "is_active")
+    list_select_related = ("pipeline",)
+    search_fields = ("key", "name")
+    ordering = ("pipeline", "position", "id")
+    fields = ("pipeline", "key", "name", "position", "is_active")
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for reason in queryset:
+            self.delete_model(request, reason)
+
+
 @admin.register(Pipeline)
 class PipelineAdmin(CapturedAdmin):
     """A new pipeline starts with the usual six stages, unless others are given with it."""
@@ -220,7 +243,7 @@ class PipelineAdmin(CapturedAdmin):
     search_fields = ("name",)
     fields = ("name", "is_default", "is_active", "created_at")
     readonly_fields = ("is_default", "created_at")
-    inlines = (StageInline,)
+    inlines = (StageInline, LostReasonInline)
     actions = ("make_default",)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -8,7 +8,15 @@ from typing import Any
 from core.customization.demo import add_custom_field, add_shared_view
 from core.demo import Demo
 from core.mail.demo import add_email_template
-from opportunities.models import ContactRole, ForecastCategory, Opportunity, OpportunityContact, Pipeline
+from opportunities.models import (
+    ContactRole,
+    ForecastCategory,
+    LostReason,
+    Opportunity,
+    OpportunityContact,
+    Pipeline,
+)
+from opportunities.stages import key_of
 
 BATCH = 500
 # Where open deals are by now, with weights.
@@ -45,6 +53,7 @@ WON_TEMPLATE = (
 
 def add_opportunities(demo: Demo) -> str:
     """Created in the first stage and then moved, so that each has a history of stages."""
+    add_lost_reasons()
     add_custom_field("opportunity", "plan", "Plan", "choice", PLANS)
     add_shared_view(demo, "opportunity", "Closing soon", SOON, "expected_close_date")
     add_email_template("opportunity", *WON_TEMPLATE)
@@ -55,6 +64,13 @@ def add_opportunities(demo: Demo) -> str:
         for passed in PASSED[stage]:
             _move(demo, deals, passed)
     return f"{len(rows)} opportunities"
+
+
+def add_lost_reasons() -> None:
+    """Those that the demo's deals are lost for, and `other`; what is there already stays."""
+    for place, name in enumerate((*REASONS, "Other")):
+        values = {"name": name, "position": place}
+        LostReason.objects.get_or_create(pipeline=None, key=key_of(name), defaults=values)
 
 
 def add_deal_contacts(demo: Demo) -> str:

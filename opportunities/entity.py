@@ -12,6 +12,7 @@ from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Integer, Money, Text
 from core.entities.money import CURRENCY
 from core.entities.references import targets
+from opportunities.lost_reasons import on_the_list
 from opportunities.models import Opportunity, Pipeline
 from opportunities.querysets import OPEN, weighted
 from opportunities.rules import company_named, in_a_stage, lost_with_a_reason, named, stage_decides
@@ -62,6 +63,7 @@ OPPORTUNITY = register(
             in_a_stage,
             stage_decides,
             lost_with_a_reason,
+            on_the_list,
             fits_currency("amount"),
             company_named,
             named,

@@ -166,6 +166,61 @@ class Stage(models.Model):
         return not alike.exclude(pk=self.pk).exists()
 
 
+# Deals bear the name of their reason, so they are renamed with it.
+_RENAME_REASON = """
+UPDATE opportunities_opportunity SET lost_reason = NEW.name
+ WHERE lost_reason = OLD.name AND (NEW.pipeline_id IS NULL OR pipeline_id = NEW.pipeline_id);
+RETURN NULL;
+"""
+
+
+class LostReason(models.Model):
+    """Why deals are lost, of one pipeline or of all. With the key `other` it lets in texts of one's own."""
+
+    policy = ReadAllPolicy(write=Permission.CONFIGURE)
+    OTHER = "other"
+
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, null=True, blank=True, related_name="lost_reasons")
+    key = models.CharField(max_length=40, validators=[KEY])
+    name = models.CharField(max_length=120)
+    position = models.PositiveSmallIntegerField(default=0)
+    is_active = models.BooleanField(default=True)
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["pipeline", "position", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["pipeline", "key"], name="lost_reason_key_unique", nulls_distinct=False
+            ),
+            models.UniqueConstraint(
+                fields=["pipeline", "name"], name="lost_reason_name_unique", nulls_distinct=False
+            ),
+        ]
+        triggers = [
+            *captured("lost_reason"),
+            pgtrigger.Trigger(
+                name="rename_reason",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.UpdateOf("name"),
+                condition=pgtrigger.AnyChange("name"),
+                func=_RENAME_REASON,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Raises ConflictError for a reason that deals were lost for."""
+        deals = Opportunity.objects.filter(lost_reason=self.name)
+        if (deals.filter(pipeline=self.pipeline_id) if self.pipeline_id else deals).exists():
+            raise ConflictError("Deals were lost for this reason; make it inactive instead.")
+        return super().delete(*args, **kwargs)
+
+
 class ForecastCategory(models.TextChoices):
     PIPELINE = "pipeline"
     BEST_CASE = "best_case"

@@ -18,7 +18,7 @@ from opportunities import (
     reports,  # noqa: F401  (what may be reported)
     scoring,  # noqa: F401  (what is scored, and its features)
 )
-from opportunities.api.views import OpportunityViewSet, PipelineViewSet, StageViewSet
+from opportunities.api.views import LostReasonViewSet, OpportunityViewSet, PipelineViewSet, StageViewSet
 from opportunities.deal_contacts import in_words, of_others
 from opportunities.demo import add_deal_contacts, add_opportunities
 from opportunities.imported import (
@@ -54,3 +54,4 @@ headers_of.register("opportunity", load(*alias_files_for_records(), Path(__file_
 routes.register("opportunities", OpportunityViewSet)
 routes.register("pipelines", PipelineViewSet)
 routes.register("stages", StageViewSet)
+routes.register("lost_reasons", LostReasonViewSet)

@@ -14,6 +14,7 @@ from core.reports.reported import (
     StepScope,
     reported_entities,
 )
+from opportunities.lost_reasons import reported_reason
 from opportunities.models import ForecastCategory, OpportunityStatus, Pipeline, Stage
 from opportunities.querysets import WON
 
@@ -48,7 +49,7 @@ reported_entities.register(
         step_column="stage",
         steps=stages_of,
         source_column="lead_source",
-        reason_column="lost_reason",
+        reason=reported_reason(),
         scope=StepScope("pipeline", "pipeline_id", default_pipeline_id),
         past=Past(
             status_column="status",

@@ -84,11 +84,11 @@ def default_stages(pipeline: Pipeline) -> list[Stage]:
     ]
 
 
-def key_of(name: str) -> str:
+def key_of(name: str, prefix: str = "stage") -> str:
     """The key of a stage with this name: `Legal review` is legal_review; a name without Latin letters gives
-    no more than "stage"."""
+    no more than the prefix."""
     key = slugify(name).replace("-", "_").strip("_")
-    return (key if key[:1].isalpha() else f"stage_{key}".strip("_"))[:40]
+    return (key if key[:1].isalpha() else f"{prefix}_{key}".strip("_"))[:40]
 
 
 def keyed(stages: Sequence[Stage]) -> list[Stage]:

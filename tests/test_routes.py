@@ -15,7 +15,7 @@ from core.accounts.tests.factories import TeamFactory
 from core.customization.tests.factories import CustomFieldFactory, SavedViewFactory
 from lead_management.tests.factories import LeadFactory
 from opportunities.models import Stage
-from opportunities.tests.factories import OpportunityFactory, default_pipeline
+from opportunities.tests.factories import LostReasonFactory, OpportunityFactory, default_pipeline
 from tasks.tests.factories import TaskFactory
 
 TABLE = Path(__file__).with_name("routes.txt")
@@ -56,6 +56,7 @@ def things(admin_user):
         "tasks": TaskFactory(**own).pk,
         "pipelines": pipeline.pk,
         "stages": Stage.objects.filter(pipeline=pipeline).latest("position").pk,
+        "lost_reasons": LostReasonFactory().pk,
         "custom_fields": field.pk,
         "saved_views": SavedViewFactory(**own).pk,
         "users": admin_user.pk,

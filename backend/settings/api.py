@@ -18,6 +18,7 @@ API_TAGS = {
     "saved_views": "Filters of a list, kept under a name and shared.",
     "pipelines": "Pipelines of opportunities, with their stages.",
     "stages": "Stages of a pipeline, their order, probability and outcome.",
+    "lost_reasons": "Why deals are lost: the list of a pipeline, or of all.",
     "exchange_rates": "Exchange rates by day, and storing a file of them.",
     "search": "One question to the records of every entity.",
     "changes": "The feed of every change of every record one sees: incremental load for other systems.",

@@ -74,7 +74,8 @@ class ReportedEntity:
     step_column: str
     steps: Steps
     source_column: str
-    reason_column: str
+    # Why a record was lost: a column, or an expression.
+    reason: Any
     scope: StepScope | None = None
     past: Past | None = None
     forecast: ForecastColumns | None = None

@@ -25,12 +25,12 @@ def win_loss(
     reported: ReportedEntity, rows: QuerySet, inside: DateRange, zone: ZoneInfo, by: str
 ) -> dict[str, Any]:
     """The records closed on the days of the range: the commonest value first."""
-    column = reported.reason_column if by == By.REASON else reported.source_column
+    value_of = reported.reason if by == By.REASON else F(reported.source_column)
     found: dict[str, Figures] = {}
     total = Figures(MEASURES)
     for measure, outcome in ((WON, reported.won), (LOST, reported.lost)):
         closed = closed_within(reported, rows.filter(outcome), inside, zone)
-        for value, *figures in _counted(reported, closed, column):
+        for value, *figures in _counted(reported, closed, value_of):
             total.add(measure, *figures)
             if measure == LOST or by != By.REASON:
                 found.setdefault(value, Figures(MEASURES)).add(measure, *figures)
@@ -47,8 +47,8 @@ def _shown(figures: Figures) -> dict[str, Any]:
     return {"win_rate": share(won, won + lost), **figures.shown()}
 
 
-def _counted(reported: ReportedEntity, closed: QuerySet, column: str) -> list[tuple[Any, ...]]:
+def _counted(reported: ReportedEntity, closed: QuerySet, value_of: Any) -> list[tuple[Any, ...]]:
     """(value, records, currency, those with an amount, their sum)."""
-    grouped = closed.order_by().annotate(report_value=F(column)).values_list("report_value", "currency")
+    grouped = closed.order_by().annotate(report_value=value_of).values_list("report_value", "currency")
     counted = grouped.annotate(Count("pk"), Count(reported.amount), Sum(reported.amount))
     return [(value, count, currency, amounts, total) for value, currency, count, amounts, total in counted]

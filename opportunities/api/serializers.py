@@ -13,7 +13,7 @@ from core.entities.field_types import Boolean, Money
 from core.entities.references import referable
 from core.lead_scoring.api.serializers import FactorSerializer
 from opportunities.entity import OPPORTUNITY
-from opportunities.models import ContactRole, OpportunityContact, Pipeline, Stage
+from opportunities.models import ContactRole, LostReason, OpportunityContact, Pipeline, Stage
 from opportunities.operations import unset_default
 from opportunities.querysets import WEIGHTS
 from opportunities.stages import (
@@ -254,6 +254,25 @@ class NestedStageSerializer(StageSerializer):
         model = Stage
         fields = STAGE_FIELDS
         extra_kwargs = KEY_DERIVED
+
+
+class LostReasonSerializer(StrictSerializer):
+    class Meta:
+        model = LostReason
+        fields = ["id", "pipeline", "key", "name", "position", "is_active"]
+        extra_kwargs = {
+            **KEY_DERIVED,
+            "pipeline": {"required": False, "help_text": "The only one it is of; of all without it."},
+        }
+        # The database refuses a second one, as a conflict.
+        validators: tuple[()] = ()
+
+    def to_internal_value(self, data: Any) -> Any:
+        """A new reason's key follows from its name where it is not given."""
+        if self.instance is None and isinstance(data, Mapping) and not data.get("key"):
+            name = data.get("name")
+            data = {**data, "key": key_of(name, "reason")} if isinstance(name, str) else data
+        return super().to_internal_value(data)
 
 
 class PipelineSerializer(StrictSerializer):

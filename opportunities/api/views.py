@@ -24,6 +24,7 @@ from opportunities.api.serializers import (
     BoardSerializer,
     ForecastBacktestSerializer,
     ForecastSerializer,
+    LostReasonSerializer,
     OpportunityContactSerializer,
     OpportunityContactsSerializer,
     OpportunitySerializer,
@@ -33,7 +34,7 @@ from opportunities.api.serializers import (
     StageSerializer,
     WinProbabilitySerializer,
 )
-from opportunities.models import Opportunity, OpportunityContact, Pipeline, Stage
+from opportunities.models import LostReason, Opportunity, OpportunityContact, Pipeline, Stage
 from opportunities.querysets import WEIGHTS
 from opportunities.win_probability import newest_backtest, win_probability
 
@@ -208,3 +209,17 @@ class StageViewSet(ResourceViewSet):
         if key is not None:
             operations.move_deals(instance, key)
         super().perform_destroy(instance)
+
+
+class LostReasonViewSet(ResourceViewSet):
+    """Why deals are lost: the list of a pipeline, or of all. Without any, every text is a reason.
+
+    One with the key `other` lets in texts of one's own. One that deals were lost for is not deleted but made
+    inactive; a new name is that of these deals too.
+    """
+
+    model = LostReason
+    queryset = LostReason.objects.all()
+    serializer_class = LostReasonSerializer
+    filterset_fields = ("pipeline", "key", "is_active")
+    ordering_fields = ("pipeline", "position", "name", "id")

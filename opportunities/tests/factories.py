@@ -6,7 +6,7 @@ import factory
 from factory.django import DjangoModelFactory
 
 from contacts.tests.factories import ContactFactory
-from opportunities.models import Opportunity, OpportunityContact, Pipeline, Stage
+from opportunities.models import LostReason, Opportunity, OpportunityContact, Pipeline, Stage
 from opportunities.stages import default_stages
 
 
@@ -49,6 +49,14 @@ class OpportunityFactory(DjangoModelFactory):
     name = factory.Sequence(lambda n: f"Deal {n}")
     pipeline = factory.LazyFunction(default_pipeline)
     stage = factory.LazyAttribute(lambda deal: deal.pipeline.stages.earliest("position", "id").key)
+
+
+class LostReasonFactory(DjangoModelFactory):
+    class Meta:
+        model = LostReason
+
+    key = factory.Sequence(lambda n: f"reason_{n}")
+    name = factory.LazyAttribute(lambda reason: reason.key.replace("_", " ").capitalize())
 
 
 class OpportunityContactFactory(DjangoModelFactory):
