@@ -1,6 +1,5 @@
 """The declarations of companies and contacts: everything generic reads them."""
 
-from contacts.duplicates import same_company, same_person
 from contacts.models import Company, Contact
 from contacts.rules import (
     Domain,
@@ -13,6 +12,7 @@ from contacts.rules import (
 from core.conf import conf
 from core.entities import column, columns
 from core.entities.amounts import fits_currency
+from core.entities.comparisons import NAME_AND_COMPANY, SamePhone, SameText, SameValue
 from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Email, Phone, TextList
 from core.entities.merging import Merging, TakenTogether, any_of, latest
@@ -41,7 +41,12 @@ COMPANY = register(
             *record_columns(Company),
         ),
         rules=(company_domain, no_parent_below_itself, fits_currency("annual_revenue")),
-        duplicates=same_company,
+        duplicates=(
+            SameText("name", "name", ("name",)),
+            SameValue("domain", "domain", ("domain",)),
+            SameValue("email", "e-mail address", ("email",), always=False),
+            SamePhone("phone", "phone number", ("phone",), always=False),
+        ),
         merging=Merging(
             together=(
                 TakenTogether(("annual_revenue", "currency"), decided_by=("annual_revenue",)),
@@ -74,7 +79,11 @@ CONTACT = register(
             *record_columns(Contact),
         ),
         rules=(company_named, one_primary_address, somebody),
-        duplicates=same_person,
+        duplicates=(
+            SameValue("email", "e-mail address", ("email", "additional_emails")),
+            SamePhone("phone", "phone number", ("phone", "mobile", "additional_phones")),
+            NAME_AND_COMPANY,
+        ),
         merging=Merging(
             combined={"do_not_contact": any_of, "last_contacted_at": latest},
             together=(

@@ -7,7 +7,7 @@ from django.db import models
 
 from contacts.querysets import CompanyQuerySet, ContactQuerySet
 from core.models.fields import Address, email, prose, text, texts, url
-from core.models.folding import Fold
+from core.models.folding import Fold, PhoneKeys, phone_key_indexes
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 
@@ -38,7 +38,9 @@ class Company(Address, Record):
         indexes = [
             *record_indexes("company"),
             models.Index(fields=["domain"], name="company_domain", condition=~models.Q(domain="")),
+            models.Index(fields=["email"], name="company_email", condition=~models.Q(email="")),
             models.Index(Fold("name"), "id", name="company_name"),
+            *phone_key_indexes("company", "phone"),
         ]
         constraints = record_constraints("company")
         triggers = [*record_triggers("company"), rounds_amount("annual_revenue")]
@@ -93,6 +95,8 @@ class Contact(Address, Record):
             models.Index(fields=["mobile"], name="contact_mobile", condition=~models.Q(mobile="")),
             GinIndex(fields=["additional_emails"], name="contact_emails"),
             GinIndex(fields=["additional_phones"], name="contact_phones"),
+            *phone_key_indexes("contact", "phone", "mobile"),
+            GinIndex(PhoneKeys("additional_phones"), name="contact_phones_key"),
         ]
         constraints = record_constraints("contact")
         triggers = record_triggers("contact")

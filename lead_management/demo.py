@@ -6,6 +6,7 @@ from typing import Any
 
 from core.customization.demo import add_custom_field, add_shared_view
 from core.demo import Demo, words
+from core.duplicates.demo import add_duplicate_rule
 from core.mail.demo import add_email_template
 from lead_management.models import Lead, LeadSource, LeadStatus, Priority
 from lead_management.querysets import HOT
@@ -56,6 +57,7 @@ def add_leads(demo: Demo) -> str:
 
 
 def _add_settings(demo: Demo) -> None:
+    add_duplicate_rule("Same e-mail address", "lead", "email", across="contact")
     add_custom_field("lead", "budget", "Budget", "money")
     add_custom_field("lead", "plan", "Plan of interest", "choice", PLANS)
     add_custom_field("lead", "trial_ends", "Trial ends", "date")

@@ -6,12 +6,12 @@ from django.db.models.functions import ExtractDay, Now
 from core.conf import conf
 from core.entities import column, columns, derived
 from core.entities.amounts import fits_currency
+from core.entities.comparisons import NAME_AND_COMPANY, SamePhone, SameValue
 from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Boolean, Integer, Phone
 from core.entities.merging import Merging, TakenTogether, any_of, latest, total
 from core.entities.money import CURRENCY
 from core.models.fields import ADDRESS
-from lead_management.duplicates import same_lead
 from lead_management.models import Lead
 from lead_management.querysets import IS_HOT, OPEN
 from lead_management.rules import conversion_is_a_verb, lost_with_a_reason, somebody
@@ -56,7 +56,11 @@ LEAD = register(
             fits_currency("estimated_value"),
             first_score,
         ),
-        duplicates=same_lead,
+        duplicates=(
+            SameValue("email", "e-mail address", ("email",)),
+            SamePhone("phone", "phone number", ("phone", "mobile")),
+            NAME_AND_COMPANY,
+        ),
         merging=Merging(
             combined={
                 "do_not_contact": any_of,

@@ -7,7 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from core.models.fields import Address, choice, email, prose, text, url
-from core.models.folding import Fold
+from core.models.folding import Fold, phone_key_indexes
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 from lead_management.querysets import LeadQuerySet
@@ -111,6 +111,7 @@ class Lead(Address, Record):
             models.Index(fields=["email"], name="lead_email", condition=~models.Q(email="")),
             models.Index(fields=["phone"], name="lead_phone", condition=~models.Q(phone="")),
             models.Index(fields=["mobile"], name="lead_mobile", condition=~models.Q(mobile="")),
+            *phone_key_indexes("lead", "phone", "mobile"),
             models.Index(
                 fields=["next_follow_up_at"],
                 name="lead_follow_up",

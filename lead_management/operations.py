@@ -167,7 +167,7 @@ class Conversion:
         given = given_for(entity, self.options.custom_fields)
         shared["custom_fields"] = shared["custom_fields"] | given
         with custom_fields_of(entity):
-            record = writing.create_from_input(entity, shared | whose | data, self.user)
+            record = writing.create_from_input(entity, shared | whose | data, self.user, origin=self.lead)
         self.created[entity.name] = True
         return record.pk
 

@@ -12,4 +12,4 @@ class TestCompanyAPI(EntityAPITests):
     searched = "name"
     ordered = ("company_size", 9, 10)
     filtered = ("industry", "Retail", "Mining")
-    statements = EntityAPITests.statements | {"statistics": 3}
+    statements = EntityAPITests.statements | {"statistics": 3, "create": 14}

@@ -12,4 +12,4 @@ class TestContactAPI(EntityAPITests):
     searched = "company_name"
     ordered = ("last_name", "Byron", "Lovelace")
     filtered = ("country", "Italy", "France")
-    statements = EntityAPITests.statements | {"statistics": 3, "create": 11}
+    statements = EntityAPITests.statements | {"statistics": 3, "create": 12}

@@ -1,7 +1,6 @@
 """Contacts: several addresses with one primary, companies, duplicates, figures, who sees what."""
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from contacts.models import Contact
@@ -167,25 +166,6 @@ def test_nobody_learns_of_hidden_or_archived_contacts_by_duplicates(api, rep, ma
 def test_contacts_without_any_address_are_nobodys_duplicates(api, rep):
     create(api(rep))
     assert create(api(rep))["possible_duplicates"] == []
-
-
-def test_looking_for_duplicates_reads_no_whole_table(rep):
-    from contacts.duplicates import same_person
-
-    Contact.objects.bulk_create(
-        Contact(first_name=str(i), email=f"{i}@x.example", phone=f"+1415{i:07d}", mobile=f"+1416{i:07d}")
-        for i in range(3_000)
-    )
-    twin = {
-        "email": "7@x.example",
-        "phone": "+14150000008",
-        "mobile": "",
-        "additional_emails": ["9@x.example"],
-    }
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE contacts_contact")
-    plan = Contact.objects.filter(same_person(twin)).explain()
-    assert "Seq Scan" not in plan, plan
 
 
 # -- companies ----------------------------------------------------------------------------------

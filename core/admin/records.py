@@ -34,6 +34,7 @@ from core.entities.assignment import shares
 from core.entities.bulk import Bulk
 from core.entities.custom import definitions
 from core.entities.dependents import dependents
+from core.entities.duplicate_rules import warnings_of_rules
 from core.entities.duplicates import possible_duplicates
 from core.entities.finding import search
 from core.errors import ConflictError, DomainError, InvalidError
@@ -241,6 +242,8 @@ class RecordAdmin(CapturedAdmin):
         else:
             self._warn_of_duplicates(request, form)
             record = writing.create_clean(self.entity, form.values, request.user)
+            for warning in warnings_of_rules(record):
+                self.message_user(request, warning["message"], messages.WARNING)
         obj.pk, obj._state.adding = record.pk, False
         obj.refresh_from_db()
 

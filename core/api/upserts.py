@@ -16,6 +16,7 @@ from core.api.problems import issues_of
 from core.api.strict import StrictFieldsMixin
 from core.entities import Entity, aliases, writing
 from core.entities.cleaning import clean_value
+from core.entities.duplicate_rules import warnings_of_rules
 from core.entities.field_types import refuse
 from core.errors import (
     ConflictError,
@@ -138,6 +139,7 @@ class WrittenItemSerializer(serializers.Serializer):
     code = serializers.CharField(required=False)
     message = serializers.CharField(required=False)
     errors: Any = FieldIssueSerializer(many=True, required=False)
+    warnings = FieldIssueSerializer(many=True, required=False)
 
 
 class BulkWriteResultSerializer(serializers.Serializer):
@@ -185,7 +187,14 @@ class BulkWriter:
         except (DomainError, ValidationError) as error:
             return self._refused(index, error)
         named = {EXTERNAL_ID: record.external_id} if record.external_id else {}
-        return {"index": index, "status": "created" if is_new else "updated", "id": record.pk, **named}
+        warnings = warnings_of_rules(record)
+        return {
+            "index": index,
+            "status": "created" if is_new else "updated",
+            "id": record.pk,
+            **named,
+            **({"warnings": warnings} if warnings else {}),
+        }
 
     def _refused(self, index: int, error: Exception) -> dict[str, Any]:
         issues = issues_of(error)

@@ -47,6 +47,7 @@ from core.conditions.list_query import names_in, sparse_fields
 from core.conf import reading_database
 from core.entities import Entity, aliases, writing
 from core.entities.cleaning import warnings_of
+from core.entities.duplicate_rules import warnings_of_rules, with_findings
 from core.entities.duplicates import possible_duplicates, refuse_duplicates
 from core.entities.lookups import Lookups
 from core.errors import ForbiddenError, InvalidError, NotVisibleError, StaleVersionError
@@ -166,8 +167,11 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         twins = possible_duplicates(self.entity, serializer.validated_data, request.user)
-        refuse_duplicates(request.query_params.get("on_duplicate", ""), twins)
+        on_duplicate = request.query_params.get("on_duplicate", "")
+        refuse_duplicates(on_duplicate, twins)
         record = serializer.save()
+        twins = with_findings(self.entity, twins, record)
+        refuse_duplicates(on_duplicate, twins)
         more = {} if twins is None else {"possible_duplicates": twins}
         return self.shown(request, record.pk, 201, **more, **self._warnings(record))
 
@@ -309,8 +313,8 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         return self.filterset_class(asked, rows, request=self.request).checked
 
     def _warnings(self, record: Any) -> dict[str, Any]:
-        """What was taken and is doubtful, such as a phone number that nobody can place."""
-        found = warnings_of(self.entity, record, self.request.data)
+        """What was taken and is doubtful: a phone number that nobody can place, a possible duplicate."""
+        found = [*warnings_of(self.entity, record, self.request.data), *warnings_of_rules(record)]
         return {"warnings": found} if found else {}
 
     def _upserted(self, request: Request, external_id: str, *, partial: bool) -> Response:

@@ -1,4 +1,4 @@
-"""Merging in the admin site: from a list or from a record's page, and undoing it."""
+"""Duplicates in the admin site: merging from a list or from a record's page, undoing it, and the rules."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +12,11 @@ from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminRadioSelectWidget
+from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
 
 from core.access import Permission
 from core.admin import record_page, verbs
+from core.admin.captured import CapturedAdmin, CapturedForm
 from core.admin.home import Panel, PanelLine
 from core.admin.navigation import DATA, Menu
 from core.admin.read_only import ReadOnlyAdmin
@@ -24,8 +25,9 @@ from core.duplicates.choices import choices
 from core.duplicates.merging import AT_MOST, MergeRequest, merge
 from core.duplicates.models import Merge
 from core.duplicates.unmerging import undo
-from core.entities import Entity, entities, entity_of, writing
+from core.entities import Entity, duplicate_rules, entities, entity_of, writing
 from core.entities.duplicates import possible_duplicates
+from core.entities.models import DuplicateRule
 from core.errors import ConflictError
 
 CHOICE = "choice-"
@@ -153,3 +155,43 @@ class MergeAdmin(ReadOnlyAdmin):
         undo(entities[found.entity], found.pk, request.user)
         self.message_user(request, _("The records are as they were before."), messages.SUCCESS)
         return HttpResponseRedirect(back)
+
+
+class RuleForm(CapturedForm):
+    """A rule about one of the entities whose records are compared, by what they can be compared by."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        with_duplicates = [entity for entity in entities if entity.duplicates]
+        named = [(entity.name, entity.name.capitalize()) for entity in with_duplicates]
+        compared = {
+            name: duplicate_rules.label_of(entity, name)
+            for entity in with_duplicates
+            for name in duplicate_rules.compared(entity)
+        }
+        self._choose("entity", named)
+        self._choose("across", [("", "-"), *named], required=False)
+        self._choose("compare", sorted(compared.items()))
+
+    def _choose(self, name: str, options: Sequence[tuple[str, str]], *, required: bool = True) -> None:
+        if name in self.fields:
+            self.fields[name] = forms.ChoiceField(
+                choices=options, required=required, widget=UnfoldAdminSelectWidget
+            )
+
+
+@admin.register(DuplicateRule)
+class DuplicateRuleAdmin(CapturedAdmin):
+    """What makes a new record a possible duplicate, and what happens then."""
+
+    menu = Menu(DATA, "rule", 61)
+    form = RuleForm
+    list_display = ("name", "entity", "compare", "match", "across", "on_create", "is_active")
+    list_filter = ("entity", "on_create", "is_active")
+    search_fields = ("name",)
+    ordering = ("entity", "id")
+    fields = ("name", ("entity", "across"), "compare", ("match", "threshold"), "on_create", "is_active")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        duplicate_rules.check(obj)
+        super().save_model(request, obj, form, change)

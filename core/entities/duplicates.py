@@ -1,30 +1,38 @@
 """Naming records that may be the same as a new one."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import Q
-
+from core.entities.comparisons import ComparedRecords, Question, matches
 from core.entities.entity import Entity
 from core.entities.reading import title_of
 from core.errors import ConflictError, InvalidError
 
 NAMED = 5
-NOBODY = Q(pk__in=[])
 
 
-def possible_duplicates(entity: Entity, values: dict[str, Any], user: Any) -> list[dict[str, Any]] | None:
-    """Up to five visible records that may be the same, as `{id, name}`; None where nobody asks for it."""
-    if entity.duplicates is None:
+def possible_duplicates(entity: Entity, values: Mapping[str, Any], user: Any) -> list[dict[str, Any]] | None:
+    """Up to five visible records that may be the same by what is always compared, as `{id, name}`; None where
+    nobody asks for it."""
+    always = [comparison for comparison in entity.duplicates if comparison.always]
+    if not always:
         return None
-    condition = entity.duplicates(values)
-    if not condition:
-        return []
-    rows = entity.visible_to(user).filter(archived_at=None).filter(condition).order_by("id")
+    questions = [Question(comparison, comparison, entity.model) for comparison in always]
+    found = {match.pk for match in matches(questions, ComparedRecords([values]))}
+    names = names_of(entity, found, user)
+    return [{"id": pk, "name": names[pk]} for pk in sorted(names)[:NAMED]]
+
+
+def names_of(entity: Entity, ids: set[int], user: Any) -> dict[int, str]:
+    """What those of the records that the user sees are called, by id; the system sees all."""
+    if not ids:
+        return {}
+    rows = entity.model.objects.all() if user is None else entity.visible_to(user)
     paths = dict.fromkeys(("id", *entity.display_columns))
-    return [{"id": r["id"], "name": title_of(entity, r)} for r in rows.values(*paths)[:NAMED]]
+    return {row["id"]: title_of(entity, row) for row in rows.filter(pk__in=ids).values(*paths)}
 
 
-def refuse_duplicates(on_duplicate: str, found: list[dict[str, Any]] | None) -> None:
+def refuse_duplicates(on_duplicate: str, found: Sequence[Mapping[str, Any]] | None) -> None:
     """Obey `on_duplicate`: "reject" raises ConflictError when there are any, "create" (default) goes on."""
     if on_duplicate not in ("", "create", "reject"):
         raise InvalidError.of("on_duplicate", "Expected create or reject.")

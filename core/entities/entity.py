@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.entities.columns import Column, column, derived
+from core.entities.comparisons import RecordComparison
 from core.entities.field_types import BIGINT_MAX, Integer, Reference
 from core.entities.merging import Merging
 from core.errors import InvalidError
@@ -55,8 +56,8 @@ class Entity:
     # What else it is called by where all of them are blank: the first of these that is not.
     display_fallback: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
-    # Records that may be the same as the values about to be stored; None where duplicates are no matter.
-    duplicates: Callable[[dict[str, Any]], Q | None] | None = None
+    # By what records are compared to find those that are the same; none where duplicates are no matter.
+    duplicates: tuple[RecordComparison, ...] = ()
     # How several records become one; None where they cannot be merged.
     merging: Merging | None = None
     # Which records are still somebody's work, for levelling it; None: all of them.

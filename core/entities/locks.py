@@ -13,6 +13,7 @@ IMPORTING = 7_305
 TEAM_TREE = 7_306
 CUSTOM_FIELDS = 7_307
 SCORING_JOB = 7_308
+DUPLICATE_RULE = 7_309
 
 
 def lock(space: int, text: str) -> None:

@@ -1,16 +1,17 @@
-"""Tables of what is the same for all entities: their custom fields, whose turn it is to be given one, and the
-former ids of those that were merged."""
+"""Tables of what is the same for all entities: their custom fields, whose turn it is to be given one, the
+former ids of those that were merged, and the rules by which duplicates are found."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.db.models.functions import Now
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.entities.usage import UsageTarget
 from core.models.capture import captured
-from core.models.fields import text
+from core.models.fields import choice, text
 
 
 class CustomField(models.Model):
@@ -123,3 +124,47 @@ class RecordAlias(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entity} {self.merged_id or self.external_id} is {self.object_id}"
+
+
+class DuplicateRule(models.Model):
+    """What makes a new record of an entity a possible duplicate, and what happens then.
+
+    `compare` is a comparison that the entity declares, or `custom_fields.<key>`. With `across` records are
+    compared with those of another entity as well, in both directions. What can be is checked by
+    core.entities.duplicate_rules.
+    """
+
+    class Match(models.TextChoices):
+        EXACT = "exact"
+        FUZZY = "fuzzy"
+
+    class OnCreate(models.TextChoices):
+        ALLOW = "allow"
+        WARN = "warn"
+        REFUSE = "refuse"
+
+    policy = ReadAllPolicy(write=Permission.CONFIGURE)
+
+    name = models.CharField(max_length=120)
+    entity = models.CharField(max_length=40)
+    compare = models.CharField(max_length=80)
+    match = choice(Match.choices, Match.EXACT)
+    # How alike fuzzy texts must be: the share of their trigrams that they have in common.
+    threshold = models.FloatField(
+        default=0.6, db_default=0.6, validators=[MinValueValidator(0.3), MaxValueValidator(1)]
+    )
+    across = text(40)
+    on_create = choice(OnCreate.choices, OnCreate.WARN)
+    is_active = models.BooleanField(default=True, db_default=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["entity", "id"]
+        constraints = [models.UniqueConstraint(fields=["name"], name="duplicate_rule_name_unique")]
+        triggers = captured("duplicate_rule", untracked=("created_at", "updated_at"))
+
+    def __str__(self) -> str:
+        return self.name

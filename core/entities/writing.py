@@ -13,6 +13,7 @@ from django.utils import timezone
 from core.access import Permission
 from core.entities import aliases
 from core.entities.cleaning import clean, taken, unique_values
+from core.entities.duplicate_rules import check_new
 from core.entities.entity import Entity, entity_of
 from core.entities.lookups import Lookups
 from core.errors import ConflictError, FieldIssue, ForbiddenError, NotVisibleError
@@ -27,15 +28,21 @@ def values_of(record: Any) -> dict[str, Any]:
 
 
 def create_from_input(
-    entity: Entity, data: Mapping[str, Any], user: Any, lookups: Lookups | None = None
+    entity: Entity, data: Mapping[str, Any], user: Any, lookups: Lookups | None = None, origin: Any = None
 ) -> Any:
-    """A new record from client input, owned by `user` unless they say otherwise. Raises InvalidError."""
+    """A new record from client input, owned by `user` unless they say otherwise. Raises InvalidError, and
+    ConflictError as `create_clean` does."""
     values = clean(entity, data, user=user, lookups=lookups)
-    return create_clean(entity, values, user)
+    return create_clean(entity, values, user, origin)
 
 
-def create_clean(entity: Entity, values: dict[str, Any], user: Any) -> Any:
-    """Store clean values as a new record."""
+def create_clean(entity: Entity, values: dict[str, Any], user: Any, origin: Any = None) -> Any:
+    """Store clean values as a new record; `origin` is the one that it is made from.
+
+    Raises ConflictError where a rule about duplicates refuses it. What other rules found is the record's
+    `duplicates_found`.
+    """
+    found = check_new(entity, values, user, origin)
     if user is not None:
         values["created_by_id"] = user.pk
         if values.get("owner_id") is None:
@@ -43,6 +50,7 @@ def create_clean(entity: Entity, values: dict[str, Any], user: Any) -> Any:
     record = entity.model(**values)
     _save(record, force_insert=True)
     ensure_still_permitted(entity, [record.pk], user)
+    record.duplicates_found = found
     return record
 
 

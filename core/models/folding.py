@@ -10,6 +10,7 @@ import re
 import unicodedata
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import CharField, Func, TextField, Transform
 
@@ -59,6 +60,31 @@ class Digits(Func):
     function = "crm_digits"
     arity = 1
     output_field = TextField()
+
+
+class PhoneKey(Func):
+    """What numbers that may be one have in common, in SQL, whether they are written with their country or
+    without: the last seven digits before an extension."""
+
+    function = "crm_phone_key"
+    arity = 1
+    output_field = TextField()
+
+
+class PhoneKeys(Func):
+    """The same of each number of a list."""
+
+    function = "crm_phone_keys"
+    arity = 1
+    output_field = ArrayField(TextField())
+
+
+def phone_key_indexes(table: str, *columns: str) -> list[models.Index]:
+    """Indexes that find the rows with a phone number, however it is written."""
+    return [
+        models.Index(PhoneKey(name), name=f"{table}_{name}_key", condition=~models.Q(**{name: ""}))
+        for name in columns
+    ]
 
 
 CharField.register_lookup(FoldLookup)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from django.apps import apps
 from django.conf import settings
@@ -60,6 +60,8 @@ class Record(models.Model):
     """Abstract base of the entities (lead, contact, company, opportunity, task)."""
 
     policy = OwnershipPolicy()
+    # What the rules about duplicates found when this instance was created (core.entities.duplicate_rules).
+    duplicates_found: ClassVar[Sequence[Any]] = ()
 
     owner = to_user()
     assigned_to = to_user()

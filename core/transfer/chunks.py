@@ -1,6 +1,6 @@
 """One chunk of an import: which record each row is about, what becomes of it, and the write."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,9 @@ from django.db.models import F
 
 from core.access import Permission
 from core.entities import Column
+from core.entities.comparisons import ComparedRecords
+from core.entities.duplicate_rules import CODE, Finding, OnCreate, findings
+from core.entities.models import DuplicateRule
 from core.errors import InvalidError
 from core.models.uniqueness import TAKEN, violated_fields
 from core.transfer.checking import Checked, Checker, Fault
@@ -39,6 +42,8 @@ class ImportRun:
     by_id: bool
     # Field → the column of the file that feeds it.
     headers: Mapping[str, str]
+    # By what new records are compared with those that are there.
+    rules: Sequence[DuplicateRule]
 
 
 class ChunkRun:
@@ -258,6 +263,14 @@ class ChunkRun:
                 lost = self._out_of_reach(pendings)
                 if lost:
                     raise _OutOfReachError
+                refused = self._apply_rules([p for p in pendings if p.before is None])
+                if refused:
+                    raise _PossibleDuplicatesError
+        except _PossibleDuplicatesError:
+            self.parent.writer.taken_back()
+            for pending, (field, message) in refused.items():
+                self._fail(pending, field, CODE, message)
+            self._write([p for p in pendings if p not in refused])
         except _OutOfReachError:
             self.parent.writer.taken_back()
             for pending in lost:
@@ -288,6 +301,47 @@ class ChunkRun:
             return []
         seen = permitted_ids(entity, user, Permission.CHANGE, [p.pk for p in pendings])
         return [p for p in pendings if p.pk not in seen]
+
+    def _apply_rules(self, created: list[Pending]) -> dict[Pending, tuple[str, str]]:
+        """Those of the records just written that a rule about duplicates refuses, with field and message, by
+        one statement for all; the first of several rows that are the same stays. Where none is refused, the
+        rows get their warnings."""
+        if not self.parent.rules or not created:
+            return {}
+        plan = self.parent.plan
+        asked = ComparedRecords([p.values for p in created], [p.pk for p in created])
+        found = findings(plan.entity, self.parent.rules, asked, plan.user)
+        written = {(plan.entity.name, p.pk): p for p in created}
+        refused: dict[Pending, tuple[str, str]] = {}
+        for pending, some in zip(created, found, strict=True):
+            for finding in some:
+                message = self._refusal(finding, written, refused)
+                if message and pending not in refused:
+                    refused[pending] = finding.field, message
+        if not refused:
+            self._warn_of_duplicates(created, found)
+        return refused
+
+    def _refusal(
+        self, finding: Finding, written: Mapping[tuple[str, int], Pending], refused: Collection[Pending]
+    ) -> str:
+        """Why a rule refuses a row; "" where it does not, or only for a row that is refused itself."""
+        if finding.rule.on_create != OnCreate.REFUSE:
+            return ""
+        stored = finding.among(finding.matches - written.keys())
+        if stored.matches:
+            return stored.message
+        twins = [written[match] for match in finding.matches if written[match] not in refused]
+        numbers = sorted(self.chunk.numbers[twin.rows[0]] for twin in twins)
+        return f"{finding.rule.name}: possible duplicate of row {numbers[0]}." if numbers else ""
+
+    def _warn_of_duplicates(self, created: Sequence[Pending], found: Sequence[Sequence[Finding]]) -> None:
+        for pending, some in zip(created, found, strict=True):
+            for finding in some:
+                if finding.rule.on_create == OnCreate.WARN:
+                    header = self.parent.headers.get(finding.field, "")
+                    fault = Fault(header, finding.field, CODE, "", finding.message)
+                    self.checked.warn(pending.rows[0], fault)
 
     # ---- Reporting ----
 
@@ -346,6 +400,10 @@ class ChunkRun:
 
 class _OutOfReachError(Exception):
     """Some of the rows just written are not the importer's to change."""
+
+
+class _PossibleDuplicatesError(Exception):
+    """Some of the rows just written are refused by a rule about duplicates."""
 
 
 def _reason(error: Exception) -> str:

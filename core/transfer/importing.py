@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from core.entities.duplicate_rules import rules_of
 from core.entities.locks import UNIQUE_FIELD, lock
 from core.errors import InvalidError
 from core.transfer.checking import MIXED_DATES, Checker
@@ -41,6 +42,7 @@ class Import:
             unique=[column for column in written if column.unique],
             by_id=[column.name for column in columns] == [ID],
             headers={m.target.name: m.header for m in reversed(made.mapped) if m.target},
+            rules=rules_of(made.entity),
         )
 
     def run(self) -> Report:

@@ -18,7 +18,7 @@ from core.entities.cleaning import clean
 from core.entities.field_types import trimmed
 from core.entities.references import referable, target_model
 from core.entities.writing import create_clean
-from core.errors import InvalidError, ValueRefusedError
+from core.errors import ConflictError, InvalidError, ValueRefusedError
 from core.models.folding import Fold, fold
 from core.transfer.csv_injection import unescape
 from core.transfer.import_fields import ImportField
@@ -112,6 +112,8 @@ class Resolver:
             return Refusal(
                 issue.code, f"No {entity.name} {name[:80]!r} can be made: {issue.field}: {issue.message}"
             )
+        except ConflictError as error:
+            return Refusal(error.code, f"No {entity.name} {name[:80]!r} can be made: {error.message}")
         return record.pk
 
 

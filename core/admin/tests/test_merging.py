@@ -6,6 +6,7 @@ from django.urls import reverse
 from contacts.tests.factories import CompanyFactory
 from core.admin.tests.forms import filled_in
 from core.duplicates.models import Merge
+from core.entities.models import DuplicateRule
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 
@@ -71,3 +72,22 @@ def test_who_may_not_change_both_merges_none(browser, robin, boss):
         assert answer.status_code == 302
     assert Lead.objects.filter(archived_at=None).count() == 2
     assert not Merge.objects.exists()
+
+
+def test_rules_are_written_under_data(browser, boss, robin):
+    client, url = browser(boss), "/admin/core/duplicaterule/add/"
+    rule = {
+        "name": "Same firm",
+        "entity": "company",
+        "compare": "name",
+        "match": "fuzzy",
+        "on_create": "warn",
+    }
+    bad = client.post(url, filled_in(client.get(url), **rule | {"compare": "name_company"}))
+    assert "Not one of: name, domain, email, phone." in bad.content.decode()
+    assert not DuplicateRule.objects.exists()
+    assert client.post(url, filled_in(client.get(url), **rule)).status_code == 302
+    made = DuplicateRule.objects.get()
+    assert (made.name, made.match, made.threshold, made.is_active) == ("Same firm", "fuzzy", 0.6, True)
+    assert browser(robin).post(url, rule).status_code == 403
+    assert DuplicateRule.objects.count() == 1

@@ -2,9 +2,12 @@
 
 import pytest
 
+from contacts.models import Contact
 from core.admin.tests.forms import filled_in
 from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
+from core.duplicates.tests.factories import DuplicateRuleFactory
+from core.entities.models import DuplicateRule
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 from opportunities.models import Opportunity
@@ -260,6 +263,21 @@ def test_possible_duplicates_are_named(browser, robin):
         url, filled_in(client.get(url), first_name="A", email="ada@x.example"), follow=True
     )
     assert any("Possible duplicates: Ada Byron" in text for text in said(response))
+
+
+def test_rules_about_duplicates_warn_and_refuse(browser, robin):
+    rule = DuplicateRuleFactory(entity="contact", compare="name_company", on_create="warn")
+    client, url = browser(robin), "/admin/contacts/contact/add/"
+    ada = {"first_name": "Ada", "last_name": "Byron", "company_name": "Acme"}
+    save(client, url, **ada)
+    response = client.post(url, filled_in(client.get(url), **ada), follow=True)
+    named = f"{rule.name}: possible duplicate of contact Ada Byron ("
+    assert any(named in text for text in said(response))
+    assert Contact.objects.count() == 2
+    DuplicateRule.objects.update(on_create="refuse")
+    response = client.post(url, filled_in(client.get(url), **ada), follow=True)
+    assert named in response.content.decode()
+    assert Contact.objects.count() == 2
 
 
 def test_a_task_is_completed_from_the_list_and_its_series_goes_on(browser, robin):

@@ -9,6 +9,7 @@ from core.entities.assignment import METHODS, open_work, working_members
 from core.entities.cleaning import clean_value
 from core.entities.columns import Column
 from core.entities.custom import PREFIX, custom_column, definitions, schema
+from core.entities.duplicate_rules import warnings_of_rules
 from core.entities.field_types import Choice, Integer, Text, TextList
 from core.entities.references import existing_ids
 from core.errors import FieldIssue, NotVisibleError, ValueRefusedError
@@ -194,7 +195,9 @@ class CreateRecord(Action):
         record = writing.create_from_input(
             entity, all_as_data(values["fields"]), step.user, step.subject.batch.cache.lookups
         )
-        return StepResult({"model": entity.name, "id": record.pk})
+        warnings = [warning["message"] for warning in warnings_of_rules(record)]
+        more = {"warnings": warnings} if warnings else {}
+        return StepResult({"model": entity.name, "id": record.pk, **more})
 
 
 def _missing(entity: Entity, fields: Mapping[str, Any]) -> list[str]:
