@@ -1,8 +1,11 @@
 import core.models.folding
+from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+    # These tables may be large: writing goes on while the indexes are built.
+    atomic = False
 
     dependencies = [
         ('core', '0030_duplicate_rules'),
@@ -10,11 +13,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddIndex(
+        AddIndexConcurrently(
             model_name='lead',
             index=models.Index(core.models.folding.PhoneKey('phone'), condition=models.Q(('phone', ''), _negated=True), name='lead_phone_key'),
         ),
-        migrations.AddIndex(
+        AddIndexConcurrently(
             model_name='lead',
             index=models.Index(core.models.folding.PhoneKey('mobile'), condition=models.Q(('mobile', ''), _negated=True), name='lead_mobile_key'),
         ),

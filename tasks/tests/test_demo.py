@@ -27,6 +27,7 @@ from lead_management.models import Lead
 from opportunities.entity import OPPORTUNITY
 from opportunities.models import Opportunity, Stage
 from opportunities.operations import stage_history
+from tasks.demo_automation import WELCOMED
 from tasks.models import Task
 
 pytestmark = pytest.mark.django_db
@@ -127,9 +128,11 @@ def test_demo_workflows_are_valid_at_work_and_run_at_once_for_some_leads(seed, s
         same = {name: row[name] for name in ("trigger_type", "trigger_conditions", "actions")}
         assert admin.patch(f"/api/v1/workflows/{row['id']}/", same).status_code == 200
     runs = settle()
-    assert [(run.status, run.error) for run in runs] == [("completed", "")] * 3
+    # How many of the leads are for it is up to the demo's dice, and the day they are thrown.
+    assert 1 <= len(runs) <= WELCOMED
+    assert [(run.status, run.error) for run in runs] == [("completed", "")] * len(runs)
     mailing.send_due()
-    assert len(mailoutbox) == 3
+    assert len(mailoutbox) == len(runs)
     welcomed = Lead.objects.filter(pk__in=[run.object_id for run in runs])
     assert {lead.assigned_to.role for lead in welcomed} == {"rep"}
     assert {task.title for task in Task.objects.filter(lead__in=welcomed)} >= {
