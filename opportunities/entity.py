@@ -11,13 +11,13 @@ from core.entities.amounts import fits_currency
 from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Integer, Money, Text
 from core.entities.money import CURRENCY
-from core.entities.references import targets
+from core.entities.references import register_target
 from opportunities.lost_reasons import on_the_list
 from opportunities.models import Opportunity, Pipeline
 from opportunities.querysets import OPEN, weighted
 from opportunities.rules import company_named, in_a_stage, lost_with_a_reason, named, stage_decides
 
-targets.register("pipeline", Pipeline)
+register_target("pipeline", Pipeline, *columns(Pipeline, "name", "is_default", "is_active"))
 
 
 class StageKey(Text):

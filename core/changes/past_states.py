@@ -1,7 +1,8 @@
 """Conditions on records as they were: deleted ones, and those of a change long ago.
 
-Django's query names the entity's table; a common table expression of that name, made of states kept as JSON,
-stands before it. So the same condition, compiled by the same code, is asked of the past.
+Django's query reads from the entity's table; a common table expression, made of states kept as JSON, stands
+before it and in the table's place. So the same condition, compiled by the same code, is asked of the past.
+What a condition asks of other records, be they of the same table, it asks of the present.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,14 +40,15 @@ def filter_past_states(
     marked = entity.model.objects.annotate(mark=RawSQL("mark", []))
     rows = marked.filter(condition).order_by().values_list("mark", flat=True)
     sql, parameters = rows.query.sql_with_params()
+    asked = sql.replace(f" FROM {table}", f" FROM past_state AS {table}", 1)
     past = (
-        f"WITH {table} AS (SELECT r.*, s.mark"  # noqa: S608 (the entity's own table)
+        f"WITH past_state AS (SELECT r.*, s.mark"  # noqa: S608 (the entity's own table)
         " FROM jsonb_to_recordset(%s::jsonb) AS s(mark bigint, state jsonb)"
         f" CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, s.state) AS r) "
     )
     given = orjson.dumps([{"mark": mark, "state": state} for mark, state in states]).decode()
     with connection.cursor() as cursor:
-        cursor.execute(past + sql, [given, *parameters])
+        cursor.execute(past + asked, [given, *parameters])
         return {row[0] for row in cursor.fetchall()}
 
 

@@ -5,7 +5,16 @@ A condition is an equality map (`{"state": "CA"}`) or a tree of `all`, `any`, `n
 """
 
 from core.conditions.compiling import change_q, record_q
-from core.conditions.grammar import ChangedPredicate, Condition, Group, Leaf, Negation, fields_of, parse
+from core.conditions.grammar import (
+    ChangedPredicate,
+    Condition,
+    Group,
+    Leaf,
+    Negation,
+    fields_of,
+    parse,
+    resources_behind,
+)
 
 __all__ = [
     "ChangedPredicate",
@@ -17,4 +26,5 @@ __all__ = [
     "fields_of",
     "parse",
     "record_q",
+    "resources_behind",
 ]

@@ -1,6 +1,9 @@
 """From a checked condition to a Q, over records or over rows of the change table.
 
 Every leaf is true or false, never null: "not" gives what "is" leaves over, rows without a value included.
+
+`user` is who asks, and None the system: what a reference points at and they do not see counts as nothing, so
+that no condition tells them about it.
 """
 
 from collections.abc import Callable
@@ -10,17 +13,22 @@ from operator import and_, or_
 from typing import Any
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast
 from django.db.models.lookups import Contains, EndsWith, IsNull, StartsWith
 
+from core.access import scopes
 from core.conditions.grammar import SPANS, ChangedPredicate, Condition, Group, Leaf, Negation, fields_of
+from core.conditions.narrowing import narrowing_q
+from core.conditions.related import RelatedColumn, target_of
 from core.conditions.relative_dates import RelativeDate, WholeDay
 from core.entities import field_types
 from core.entities.columns import Column
-from core.entities.entity import Entity
-from core.entities.finding import could_be_phone, phone_digits
+from core.entities.entity import Entity, entities
+from core.entities.finding import number_in
+from core.entities.reading import resource_named
+from core.entities.references import seen
 from core.models.folding import Digits, Fold
 
 LOOKUPS = {
@@ -40,37 +48,38 @@ PARTS = {"contains": Contains, "starts_with": StartsWith, "ends_with": EndsWith}
 NEGATED = {"ne": "eq", "not_in": "in", "has_none": "has_any"}
 
 
-def record_q(condition: Condition, zone: Any = None) -> Q:
+def record_q(condition: Condition, zone: Any = None, *, user: Any) -> Q:
     """The records that meet a condition without change operators.
 
     `zone` is SQL that names the time zone in which days are meant for each record; without it they are meant
     in the current one.
     """
     if isinstance(condition, Negation):
-        return ~record_q(condition.child, zone)
+        return ~record_q(condition.child, zone, user=user)
     if isinstance(condition, Group):
-        return _joined(condition.word, [record_q(child, zone) for child in condition.children])
-    return leaf_q(condition, zone)
+        return _joined(condition.word, [record_q(child, zone, user=user) for child in condition.children])
+    return leaf_q(condition, zone, user=user)
 
 
-def change_q(entity: Entity, condition: Condition, zone: Any = None) -> Q:
+def change_q(entity: Entity, condition: Condition, zone: Any = None, *, user: Any) -> Q:
     """The rows of the change table whose change, and whose record as it is now, meet the condition.
 
     Parts that speak of the record alone become one EXISTS over its table; `zone` is as for `record_q`.
     """
     if not any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
-        return _record_exists(entity, condition, zone)
+        return _record_exists(entity, condition, zone, user)
     if isinstance(condition, Negation):
-        return ~change_q(entity, condition.child, zone)
+        return ~change_q(entity, condition.child, zone, user=user)
     if isinstance(condition, Group):
-        return _joined(condition.word, [change_q(entity, child, zone) for child in condition.children])
+        parts = [change_q(entity, child, zone, user=user) for child in condition.children]
+        return _joined(condition.word, parts)
     return _changed_q(condition)
 
 
-def _record_exists(entity: Entity, condition: Condition, zone: Any) -> Q:
+def _record_exists(entity: Entity, condition: Condition, zone: Any, user: Any) -> Q:
     if not list(fields_of(condition)):
         return Q()
-    rows = entity.model.objects.filter(pk=OuterRef("object_id")).filter(record_q(condition, zone))
+    rows = entity.model.objects.filter(pk=OuterRef("object_id")).filter(record_q(condition, zone, user=user))
     return Q(Exists(rows))
 
 
@@ -112,11 +121,43 @@ def _joined(word: str, parts: list[Q]) -> Q:
     return reduce(and_ if word == "all" else or_, parts, Q())
 
 
-def leaf_q(leaf: Leaf, zone: Any = None) -> Q:
+def leaf_q(leaf: Leaf, zone: Any = None, *, user: Any) -> Q:
     """One leaf as a Q; `zone` is as for `record_q`."""
+    if isinstance(leaf.column, RelatedColumn):
+        return _related_q(leaf.column, leaf.op, leaf.value, zone, user)
+    return _own_q(leaf, zone)
+
+
+def _related_q(column: RelatedColumn, op: str, value: Any, zone: Any, user: Any) -> Q:
+    """That the record which a reference points at is seen and meets a leaf. What is a negation of a leaf is
+    that of this as a whole, so that nothing, an empty field and what is not seen are the same.
+
+    The days of a relative date are then those of that record.
+    """
+    if op in NEGATED:
+        return ~_related_q(column, NEGATED[op], value, zone, user)
+    if op == "is_empty" and value:
+        return ~_related_q(column, op, False, zone, user)
+    leaf, target = Leaf(column.far, op, value), target_of(column.reference)
+    scopes.require(user, resource_named(target))
+    rows = seen(target, user).filter(_own_q(leaf, zone))
+    if target in entities:
+        rows = rows.filter(narrowing_q(entities[target], leaf))
+    return _points_at(column.reference, rows)
+
+
+def _points_at(reference: Column, rows: QuerySet) -> Q:
+    """That a reference points at one of the rows."""
+    if reference.expression is None:
+        return Q(Exists(rows.filter(pk=OuterRef(reference.path))))
+    return _known(reference.expression, "in", rows.order_by().values("pk"))
+
+
+def _own_q(leaf: Leaf, zone: Any) -> Q:
+    """A leaf about the record itself."""
     if leaf.op in NEGATED:
         positive = Leaf(leaf.column, NEGATED[leaf.op], leaf.value)
-        return ~leaf_q(positive, zone) | _empty(leaf.column)
+        return ~_own_q(positive, zone) | _empty(leaf.column)
     if leaf.op in SPANS:
         return _within(leaf, zone)
     if leaf.op == "eq" and isinstance(leaf.column.field_type, field_types.Phone):
@@ -174,15 +215,6 @@ def _same_number(column: Column, value: str) -> Q:
     found = _lookup(column, "exact", value)
     number = "" if value.startswith("+") else number_in(column, value)
     return found | _part(column, "ends_with", value) if len(number) >= LOCAL_NUMBER else found
-
-
-def number_in(column: Column, value: str) -> str:
-    """The digits that are compared where part of a phone number is asked for; "" of anything else."""
-    return (
-        phone_digits(value)
-        if isinstance(column.field_type, field_types.Phone) and could_be_phone(value)
-        else ""
-    )
 
 
 def _known(expression: Any, lookup: str, value: Any) -> Q:

@@ -29,6 +29,7 @@ from core.conditions.compiling import NEGATED, leaf_q, record_q
 from core.conditions.grammar import LISTS, Condition, Leaf, operand, parse
 from core.conditions.models import SavedView
 from core.conditions.narrowing import narrowing_q
+from core.conditions.related import related_column, unknown_related
 from core.conditions.relative_dates import UNITS, in_zone_of
 from core.entities import field_types
 from core.entities.columns import Column
@@ -39,6 +40,8 @@ from core.errors import FieldIssue, InvalidError, ValueRefusedError
 from core.registry import Registry
 
 MAX_LENGTH = 5_000
+# Between a field, a field of what it refers to, and an operator.
+SEPARATOR = "__"
 
 
 class _AllValues(forms.TextInput):
@@ -130,8 +133,10 @@ class ColumnFilter(ParameterFilter):
     def filter(self, qs: QuerySet, value: list[Leaf]) -> QuerySet:
         """Any of the values; of what must not be, none."""
         joined = and_ if value[0].op in NEGATED else or_
-        entity = self.parent.entity
-        return qs.filter(reduce(joined, (leaf_q(leaf) & narrowing_q(entity, leaf) for leaf in value)))
+        entity, user = self.parent.entity, self.parent.user
+        return qs.filter(
+            reduce(joined, (leaf_q(leaf, user=user) & narrowing_q(entity, leaf) for leaf in value))
+        )
 
     def _equality(self, texts: list[str]) -> str:
         """A comma in a text is a comma; elsewhere it stands between several values."""
@@ -211,7 +216,7 @@ class ConditionsFilter(ParameterFilter):
         return parse(self.parent.entity, found)
 
     def filter(self, qs: QuerySet, value: Condition) -> QuerySet:
-        return qs.filter(record_q(value), narrowing_q(self.parent.entity, value))
+        return qs.filter(record_q(value, user=self.parent.user), narrowing_q(self.parent.entity, value))
 
 
 class SavedViewFilter(ParameterFilter):
@@ -234,7 +239,7 @@ class SavedViewFilter(ParameterFilter):
             return qs
         entity = self.parent.entity
         condition = parse(entity, value.conditions, name="view")
-        return qs.filter(record_q(condition), narrowing_q(entity, condition))
+        return qs.filter(record_q(condition, user=self.parent.user), narrowing_q(entity, condition))
 
 
 class _ParameterForm(forms.Form):
@@ -368,6 +373,7 @@ class EntityFilterSet(ParameterFilterSet):
             if name in ignored:
                 continue
             found = self.base_filters.get(name) or self._of_custom_field(columns, name)
+            found = found or self._of_related(columns, name)
             if found is None:
                 self.refused.append(self._unknown(columns, name))
             else:
@@ -389,14 +395,29 @@ class EntityFilterSet(ParameterFilterSet):
         known = columns.get(field)
         return ColumnFilter(known, op) if known and op in known.field_type.operators else None
 
+    def _of_related(self, columns: Mapping[str, Column], name: str) -> ColumnFilter | None:
+        """A field one reference away, such as `company__industry`, with its operator or without."""
+        whole = related_column(columns, name, SEPARATOR)
+        if whole is not None:
+            return ColumnFilter(whole)
+        field, _, op = name.rpartition(SEPARATOR)
+        known = related_column(columns, field, SEPARATOR)
+        return ColumnFilter(known, op) if known and op in known.field_type.operators else None
+
     def _unknown(self, columns: Mapping[str, Column], name: str) -> FieldIssue:
         field, _, op = name.rpartition("__")
         column = columns.get(field) or self.entity.by_input_name.get(field)
-        if column is not None and column.filterable:
+        column = column or related_column(columns, field, SEPARATOR)
+        about_related = unknown_related(columns, name, SEPARATOR)
+        is_reference = column is not None and isinstance(column.field_type, field_types.Reference)
+        if column is not None and column.filterable and not (about_related and is_reference):
             known = ", ".join(column.field_type.operators)
             return FieldIssue(
                 name[:120], "unknown_operator", f"Unknown operator {op[:40]!r}. Known: {known}."
             )
+        if about_related:
+            operators = ", ".join(field_types.Reference.operators)
+            return FieldIssue(name[:120], "unknown", f"{about_related} Operators: {operators}.")
         known = ", ".join(self.known_names(columns))
         return FieldIssue(name[:120], "unknown", f"Unknown filter. Known: {known}; each with __operator.")
 

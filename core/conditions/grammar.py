@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.conditions.people import person_column
+from core.conditions.related import RelatedColumn, related_column, target_of, unknown_related
 from core.conditions.relative_dates import relative_or_absolute, time_span
 from core.entities import field_types
 from core.entities.columns import Column
 from core.entities.custom import PREFIX, schema
 from core.entities.entity import Entity
+from core.entities.reading import resource_named
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 
 MAX_DEPTH = 8
@@ -72,6 +73,12 @@ def fields_of(condition: Condition) -> Iterator[Leaf]:
     children = condition.children if isinstance(condition, Group) else (condition.child,)
     for child in children:
         yield from fields_of(child)
+
+
+def resources_behind(condition: Condition) -> set[str]:
+    """What a condition reads through references, as scopes name it."""
+    columns = (leaf.column for leaf in fields_of(condition))
+    return {resource_named(target_of(c.reference)) for c in columns if isinstance(c, RelatedColumn)}
 
 
 class _Parser:
@@ -140,22 +147,23 @@ class _Parser:
     def _column(self, name: Any, path: str) -> Column | None:
         found = self._named(name) if isinstance(name, str) else None
         if found is None or not found.filterable:
-            known = ", ".join(sorted(n for n, c in self.columns.items() if c.filterable))
-            return self._fault(
-                f"{path}.{str(name)[:100]}", "unknown_field", f"Unknown field. Known: {known}."
-            )
+            return self._fault(f"{path}.{str(name)[:100]}", "unknown_field", self._unknown(str(name)))
         return found
+
+    def _unknown(self, name: str) -> str:
+        known = ", ".join(sorted(n for n, c in self.columns.items() if c.filterable))
+        return unknown_related(self.columns, name) or f"Unknown field. Known: {known}."
 
     def _named(self, name: str) -> Column | None:
         """Definitions of custom fields are read once one is spoken of."""
         if name.startswith(PREFIX) and self.columns is self.entity.by_name:
             self.columns = schema(self.entity)
         found = self.columns.get(name) or self.entity.by_input_name.get(name)
-        return found or person_column(self.entity, name)
+        return found or related_column(self.columns, name)
 
     def _operator(self, column: Column, op: Any, path: str) -> str | None:
         allowed = column.field_type.operators
-        if self.changes and not column.custom and column.expression is None:
+        if self.changes and not column.custom and column.expression is None and not _is_related(column):
             allowed += CHANGE_OPERATORS
         if op in allowed:
             return op
@@ -168,6 +176,11 @@ class _Parser:
         if len(self.issues) < MAX_ISSUES:
             self.issues.append(FieldIssue(path, code, message))
         return None
+
+
+def _is_related(column: Column) -> bool:
+    """What happens to another record is no change of this one."""
+    return isinstance(column, RelatedColumn)
 
 
 def _equality(column: Column, value: Any) -> str:

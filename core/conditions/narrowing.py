@@ -9,11 +9,11 @@ from operator import and_
 from django.db.models import F, Q, Value
 from django.db.models.lookups import Contains
 
-from core.conditions.compiling import number_in
 from core.conditions.grammar import Condition, Group, Leaf
+from core.conditions.related import RelatedColumn
 from core.entities import field_types
 from core.entities.entity import Entity
-from core.entities.finding import TRIGRAM
+from core.entities.finding import TRIGRAM, number_in
 from core.models.folding import Fold, fold, words_of
 
 # How a text stands in the search text, where a blank is before and behind each column.
@@ -31,6 +31,8 @@ def narrowing_q(entity: Entity, condition: Condition) -> Q:
 
 def _narrowing_leaf(entity: Entity, leaf: Leaf) -> Q:
     column = leaf.column
+    if isinstance(column, RelatedColumn):
+        return Q()  # what it asks of the other record is narrowed there
     if leaf.op not in STANDING or column.expression is not None or column.path not in words_of(entity.model):
         return Q()
     if isinstance(column.field_type, field_types.Phone):

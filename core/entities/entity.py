@@ -75,6 +75,11 @@ class Entity:
     def by_name(self) -> dict[str, Column]:
         return {c.name: c for c in self.columns}
 
+    @cached_property
+    def reference_columns(self) -> tuple[Column, ...]:
+        """Those that point at another record, a user, a pipeline, ..."""
+        return tuple(c for c in self.columns if isinstance(c.field_type, Reference))
+
     @property
     def display_columns(self) -> tuple[str, ...]:
         """All that must be read to say how a record is called."""
@@ -88,9 +93,7 @@ class Entity:
     @cached_property
     def user_columns(self) -> tuple[Column, ...]:
         """Those that name a user: the owner, the assignee, and whatever an app adds."""
-        return tuple(
-            c for c in self.columns if isinstance(c.field_type, Reference) and c.field_type.target == "user"
-        )
+        return tuple(c for c in self.reference_columns if c.field_type.target == "user")
 
     @cached_property
     def public_names(self) -> dict[str, str]:

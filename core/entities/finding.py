@@ -15,7 +15,7 @@ from django.db.models.expressions import OrderBy
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.lookups import Contains, Regex
 
-from core.entities import custom
+from core.entities import custom, field_types
 from core.entities.columns import Column
 from core.entities.entity import Entity
 from core.entities.reading import pick
@@ -93,6 +93,15 @@ def phone_digits(text: str) -> str:
     without = found.lstrip("0")
     found = without if len(without) >= MIN_WITHOUT_ZEROS else found
     return found if len(found) >= MIN_PHONE else ""
+
+
+def number_in(column: Column, value: str) -> str:
+    """The digits that are compared where part of a phone number is asked for; "" of anything else."""
+    return (
+        phone_digits(value)
+        if isinstance(column.field_type, field_types.Phone) and could_be_phone(value)
+        else ""
+    )
 
 
 def _holds(name: str, term: str, custom_keys: Sequence[str]) -> Q:

@@ -91,7 +91,7 @@ def pick(columns: dict[str, Column], names: Iterable[str], parameter: str) -> li
 
 
 def references(entity: Entity) -> dict[str, Column]:
-    return {c.name: c for c in entity.columns if isinstance(c.field_type, field_types.Reference)}
+    return {c.name: c for c in entity.reference_columns}
 
 
 def converter(column: Column) -> Callable[[Any], Any] | None:

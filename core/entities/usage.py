@@ -3,43 +3,68 @@ of foreign keys registers where, and is asked before one of these goes.
 
 Definitions of workflows, conditions of saved views, settings of imports are JSON. They name a thing either as
 the value of a field ({"field": "owner", "op": "eq", "value": 5}, {"owner": 5}, {"template_id": "welcome"})
-or, a custom field, by its own name; both are found wherever they stand.
+or, a custom field, by its own name; both are found wherever they stand, also one reference away
+({"company.owner": 5}, {"company.custom_fields.tier": "gold"}).
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import QuerySet
 
+from core.entities.entity import entities
 from core.errors import ConflictError, FieldIssue
 from core.registry import Registry
 
 MAX_NAMED = 50
 # The name under which whom a row acts for is compared.
 PRINCIPAL = "principal"
+# Before the key of a custom field, which may be called like a field.
+CUSTOM = "custom_fields"
 
 
 @dataclass(frozen=True)
 class UsageTarget:
     """What is about to go. It is meant where one of `fields` has one of `values`, or where a text holds
-    `name`; `entity`, if given, is whose definitions alone can mean it."""
+    `name`; `entity`, if given, is whose definitions alone can mean it, and those that refer to it.
+
+    `references` are references of whose definitions are looked at, with what each points at.
+    """
 
     label: str
     fields: frozenset[str] = frozenset()
     values: frozenset[str] = frozenset()
     name: str = ""
     entity: str = ""
+    references: frozenset[tuple[str, str]] = frozenset()
+    is_own: bool = True
+
+    def seen_from(self, names: Iterable[str]) -> "UsageTarget":
+        """The target as definitions about these entities can mean it."""
+        known = [entities[name] for name in names if name in entities]
+        found = {(c.name, c.field_type.target) for one in known for c in one.reference_columns}
+        is_own = self.entity in ("", *(one.name for one in known))
+        return replace(self, references=frozenset(found), is_own=is_own)
 
     def is_value(self, field_name: str, value: Any) -> bool:
         """Whether a field's value names it."""
-        return field_name in self.fields and not isinstance(value, bool) and str(value) in self.values
+        before, _, last = field_name.rpartition(".")
+        named = last in self.fields and not isinstance(value, bool) and str(value) in self.values
+        return named and before.rpartition(".")[2] != CUSTOM and self._is_meant(before)
 
     def is_named(self, text: Any) -> bool:
         """Whether a text holds its name as a whole word."""
-        pattern = rf"(?<!\w){re.escape(self.name)}(?![\w-])"
-        return bool(self.name) and isinstance(text, str) and re.search(pattern, text) is not None
+        if not self.name or not isinstance(text, str):
+            return False
+        pattern = rf"(?<!\w)(?:(\w+)\.)?{re.escape(self.name)}(?![\w-])"
+        return any(self._is_meant(found[1] or "") for found in re.finditer(pattern, text))
+
+    def _is_meant(self, reference: str) -> bool:
+        """Whether what stands behind this name, or behind none, can be the target's."""
+        pointed_at = {target for name, target in self.references if name == reference}
+        return self.entity in ("", *pointed_at) if pointed_at else self.is_own
 
 
 @dataclass(frozen=True)
@@ -85,8 +110,7 @@ class UsageSource:
 
     def where(self, row: Any, target: UsageTarget) -> list[str]:
         """The paths in a row at which it uses the target."""
-        if target.entity and target.entity not in self.entities(row):
-            return []
+        target = target.seen_from(self.entities(row))
         found = [path for part in self.parts for path in places(target, getattr(row, part), part)]
         return [*found, *places(target, self.principal_of(row), self.principal, PRINCIPAL)]
 

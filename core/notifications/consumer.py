@@ -126,7 +126,7 @@ def _announced(entity: Entity, params: dict[str, Any]) -> int:
         return 0
     notified, silent = 0, set()
     for one in declared:
-        question = change_q(entity, parse(entity, one.condition, changes=True))
+        question = change_q(entity, parse(entity, one.condition, changes=True), user=None)
         rows = Change.objects.filter(question, EqualsAny(F("id"), params["ids"]), kind=Change.Kind.UPDATED)
         ids = list(rows.order_by("id").values_list("pk", flat=True))
         if ids:

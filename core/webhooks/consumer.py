@@ -49,13 +49,14 @@ def candidates(entity: Entity, subscription: WebhookSubscription) -> list[Candid
 
 def conditions_of(entity: Entity, subscription: WebhookSubscription) -> tuple[Q, Q]:
     """A Q over changes and one over records, which the owner must see."""
-    seen = entity.model.policy.scope(subscription.owner)
+    owner = subscription.owner
+    seen = entity.model.policy.scope(owner)
     if not subscription.conditions:
         return Q(), seen
     condition = parse(entity, subscription.conditions, changes=True)
     if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
-        return change_q(entity, condition, record_zone()), seen
-    return Q(), seen & record_q(condition, record_zone())
+        return change_q(entity, condition, record_zone(), user=owner), seen
+    return Q(), seen & record_q(condition, record_zone(), user=owner)
 
 
 _INSERT = """

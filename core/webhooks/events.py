@@ -67,7 +67,9 @@ def changes_q(entity: Entity, name: str) -> Q:
     """The rows of the change table that are an event."""
     what = name.partition(".")[2]
     if name in named:
-        return Q(kind="updated") & change_q(entity, parse(entity, named[name].condition, changes=True))
+        return Q(kind="updated") & change_q(
+            entity, parse(entity, named[name].condition, changes=True), user=None
+        )
     if what == ANY:
         return Q(kind__in=Change.Kind.values)
     if what in Change.Kind.values:

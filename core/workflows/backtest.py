@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from core.accounts.models import User
@@ -71,17 +72,17 @@ def _candidates(
 
 def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User | None) -> list[Change]:
     """Those whose record, as the change left it, met the conditions and was visible."""
-    wanted = entity.model.policy.scope(user) if user is not None else record_q(parse(entity, {}))
+    wanted = entity.model.policy.scope(user) if user is not None else Q()
     if conditions:
         condition = parse(entity, conditions, changes=True)
         if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
             asked = Change.objects.filter(
-                change_q(entity, condition, record_zone()), pk__in=[c.pk for c in changes]
+                change_q(entity, condition, record_zone(), user=user), pk__in=[c.pk for c in changes]
             )
             kept = set(asked.values_list("pk", flat=True))
             changes = [change for change in changes if change.pk in kept]
         else:
-            wanted &= record_q(condition, record_zone())
+            wanted &= record_q(condition, record_zone(), user=user)
     found = filter_past_states(entity, states_after(entity, changes), wanted)
     return [change for change in changes if change.pk in found]
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from core.access import scopes
-from core.conditions import parse
+from core.conditions import parse, resources_behind
 from core.entities import Entity, entities
 from core.errors import FieldIssue, InvalidError
 from core.outbound import sealing
@@ -125,9 +125,18 @@ def require_scopes(given: Mapping[str, Any], user: Any) -> None:
         return
     program = compile_definition(given)
     entity = program.entity
-    scopes.require(user, *([entity.plural] if entity else []))
+    scopes.require(user, *([entity.plural] if entity else []), *sorted(_read(program)))
     written = {name for step in program.program for name in step.action.writes(entity, step.given)}
     scopes.require(user, *sorted(written), writing=True)
+
+
+def _read(program: Compiled) -> set[str]:
+    """What its conditions, and those of its branches, read besides the record."""
+    if program.entity is None:
+        return set()
+    branches = [step.given["conditions"] for step in program.program if step.action.name == BRANCH]
+    asked = [raw for raw in (program.conditions, *branches) if raw]
+    return set().union(*(resources_behind(parse(program.entity, raw, changes=True)) for raw in asked))
 
 
 def check_actions(given: Any, scope: Scope) -> list[FieldIssue]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from django.db.models import F, Q
 
 from core import jobs
+from core.accounts.models import User
 from core.changes import ChangeBatch
 from core.changes.matching import Candidate, matched
 from core.conditions import change_q, parse, record_q
@@ -81,13 +82,14 @@ def candidate(entity: Entity, version: WorkflowVersion) -> Candidate | None:
     if compiled.entity is None and not trigger.fits(entity, compiled.settings):
         return None
     of_change = trigger.q(entity, compiled.settings)
-    of_record = _visible(entity, version.workflow)
+    user = _principal(version.workflow)
+    of_record = Q() if user is None else entity.model.policy.scope(user)
     if compiled.conditions:
         condition = parse(entity, compiled.conditions, changes=True)
         if _looks_at_change(condition):
-            of_change &= change_q(entity, condition, record_zone())
+            of_change &= change_q(entity, condition, record_zone(), user=user)
         else:
-            of_record &= record_q(condition, record_zone())
+            of_record &= record_q(condition, record_zone(), user=user)
     return Candidate(version, of_change, of_record)
 
 
@@ -95,10 +97,9 @@ def _looks_at_change(condition: Condition) -> bool:
     return any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition))
 
 
-def _visible(entity: Entity, workflow: Workflow) -> Q:
-    """What its principal sees. Of one who was deactivated what they would see: the run is held, not lost."""
-    user = workflow.run_as
-    if user is None:
-        return Q()
-    user.is_active = True
-    return entity.model.policy.scope(user)
+def _principal(workflow: Workflow) -> User | None:
+    """Whose eyes it looks through. One who was deactivated sees what they would see: the run is held, not
+    lost."""
+    if workflow.run_as is not None:
+        workflow.run_as.is_active = True
+    return workflow.run_as

@@ -76,7 +76,9 @@ def _evaluated(entity: Entity, part: Any, subject: RunContext) -> dict[str, Any]
         return {"condition": part, "met": True, "note": "about a change: taken as met"}
     return {
         "condition": part,
-        "met": subject.rows.filter(record_q(parsed, record_zone(subject.schedule_zone))).exists(),
+        "met": subject.rows.filter(
+            record_q(parsed, record_zone(subject.schedule_zone), user=subject.user)
+        ).exists(),
     }
 
 

@@ -222,11 +222,12 @@ class RunContext:
         if not conditions:
             return True
         condition = parse(self.entity, conditions, changes=changes and self.run.change_id is not None)
+        zone = record_zone(self.schedule_zone)
         if changes and self.run.change_id is not None:
             return Change.objects.filter(
-                change_q(self.entity, condition, record_zone(self.schedule_zone)), pk=self.run.change_id
+                change_q(self.entity, condition, zone, user=self.user), pk=self.run.change_id
             ).exists()
-        return self.rows.filter(record_q(condition, record_zone(self.schedule_zone))).exists()
+        return self.rows.filter(record_q(condition, zone, user=self.user)).exists()
 
     @cached_property
     def context(self) -> Lazy:

@@ -128,7 +128,8 @@ def matching_records(
         rows = entity.visible_to(workflow.run_as)
     if not conditions:
         return rows
-    return rows.filter(record_q(parse(entity, conditions), record_zone(schedule_zone)))
+    condition = parse(entity, conditions)
+    return rows.filter(record_q(condition, record_zone(schedule_zone), user=workflow.run_as))
 
 
 _INSERT = """

@@ -24,7 +24,9 @@ from core.api.schema.parts import (
 )
 from core.changes import timeline
 from core.conditions.filters import ColumnFilter
-from core.entities import Entity, field_types
+from core.conditions.related import target_of
+from core.entities import Column, Entity, entities, field_types
+from core.entities.references import columns_of_target
 
 PERSON = answer_of({"id": ID, "username": TEXT, "full_name": TEXT})
 SHARED: dict[str, Schema] = {
@@ -186,8 +188,20 @@ def _filter(name: str, one: Filter) -> Schema | None:
         operators = ", ".join(one.column.field_type.operators)
         about = f"{one.column.help_text} " if one.column.help_text else ""
         about += f"Also `{name}__` and one of: {operators}."
+        about += _behind(one.column)
         return parameter(name, _asked(one.column.field_type), about)
     return parameter(name, _asked(getattr(one, "field_type", None)), getattr(one, "help_text", ""))
+
+
+def _behind(column: Column) -> str:
+    """What a reference lets one ask one record further, as one pattern."""
+    if not isinstance(column.field_type, field_types.Reference):
+        return ""
+    target = target_of(column)
+    fields = [name for name, far in columns_of_target(target).items() if far.filterable]
+    known = f"a field of {entities[target].plural}" if target in entities else f"one of: {', '.join(fields)}"
+    example = next(name for name in fields if name != "id")
+    return f" Behind it `{column.name}__` and {known}, with its operators (`{column.name}__{example}`)."
 
 
 def _asked(field_type: field_types.FieldType | None) -> Schema:

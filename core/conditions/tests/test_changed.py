@@ -26,7 +26,7 @@ def update(lead, **values):
 
 def meets(change, raw):
     condition = parse(LEAD, raw, changes=True)
-    return Change.objects.filter(change_q(LEAD, condition), pk=change.pk).exists()
+    return Change.objects.filter(change_q(LEAD, condition, user=None), pk=change.pk).exists()
 
 
 def leaf(field, op, value=None):

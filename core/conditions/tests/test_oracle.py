@@ -8,8 +8,12 @@ import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contacts.entity import CONTACT
+from contacts.models import Contact
+from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.conditions import parse, record_q
 from core.conditions.filters import filterset_of
+from core.conditions.related import related_column
 from core.customization.tests.factories import CustomFieldFactory
 from core.entities.custom import field_type_of
 from core.entities.field_types.base import DATED, ORDERED, TEXTUAL
@@ -97,7 +101,7 @@ ORACLE = {
     "is_empty": lambda have, want: empty(have) == want,
 }
 LISTS = {"in", "not_in", "has_any", "has_all", "has_none"}
-MANY = ("tags", "custom_fields.colours")
+MANY = ("tags", "custom_fields.colours", "company.tags")
 
 
 def operators(field):
@@ -106,6 +110,8 @@ def operators(field):
 
 
 def schema_kind(field):
+    if field.startswith(("company.", "owner.")):
+        return related_kind(field)
     if field in LEAD.by_name:
         return LEAD.by_name[field].field_type
     choices = ["red", "blue"] if field == "custom_fields.colours" else []
@@ -122,10 +128,10 @@ def plain(value):
 
 
 @st.composite
-def leaves(draw):
-    field = draw(st.sampled_from(sorted(FIELDS)))
+def leaves(draw, fields=FIELDS):
+    field = draw(st.sampled_from(sorted(fields)))
     op = draw(st.sampled_from(operators(field)))
-    values = [v for v in FIELDS[field] if not empty(v)]
+    values = [v for v in fields[field] if not empty(v)]
     if field in MANY:
         values = sorted({item for value in values for item in value})
     one = st.sampled_from(values)
@@ -140,15 +146,19 @@ def leaves(draw):
     return {"field": field, "op": op, "value": value}
 
 
-trees = st.recursive(
-    leaves(),
-    lambda below: st.one_of(
-        st.lists(below, min_size=1, max_size=3).map(lambda c: {"all": c}),
-        st.lists(below, min_size=1, max_size=3).map(lambda c: {"any": c}),
-        below.map(lambda c: {"not": c}),
-    ),
-    max_leaves=5,
-)
+def trees_of(leaf):
+    return st.recursive(
+        leaf,
+        lambda below: st.one_of(
+            st.lists(below, min_size=1, max_size=3).map(lambda c: {"all": c}),
+            st.lists(below, min_size=1, max_size=3).map(lambda c: {"any": c}),
+            below.map(lambda c: {"not": c}),
+        ),
+        max_leaves=5,
+    )
+
+
+trees = trees_of(leaves())
 
 
 def holds(tree, row):
@@ -197,7 +207,7 @@ def stored_json(key, value):
 
 
 def found(raw):
-    return set(Lead.objects.filter(record_q(parse(LEAD, raw))).values_list("pk", flat=True))
+    return set(Lead.objects.filter(record_q(parse(LEAD, raw), user=None)).values_list("pk", flat=True))
 
 
 @checked
@@ -222,16 +232,90 @@ def test_not_is_what_the_condition_leaves_over(rows, tree):
 @given(tree=leaves())
 def test_a_query_string_asks_the_same_as_a_condition(rows, tree):
     field, op, value = tree["field"], tree["op"], tree["value"]
-    values = value if isinstance(value, list) else [value]
-    words = [str(plain(v)).lower() if isinstance(v, bool) else str(plain(v)) for v in values]
+    words = words_of(value)
     text = quoted(words) if op in LISTS else ",".join(words)
     asked = filterset_of(LEAD)({f"{field}__{op}": text}).checked
     assert set(asked.values_list("pk", flat=True)) == found(sent(tree))
 
 
+def words_of(value):
+    values = value if isinstance(value, list) else [value]
+    return [str(plain(v)).lower() if isinstance(v, bool) else str(plain(v)) for v in values]
+
+
 def quoted(words):
     """As CSV: a comma in a word is none between two."""
     return ",".join(f'"{word}"' if "," in word else word for word in words)
+
+
+# Of contacts, one reference away; "city" is the contact's own.
+RELATED = {
+    "city": TEXTS,
+    "company.city": TEXTS,
+    "company.company_size": [None, 0, 1, 50, 51],
+    "company.annual_revenue": [None, Decimal("0.00"), Decimal("10.50"), Decimal("99.99")],
+    "company.tags": TAGS,
+    "company.custom_fields.size": NUMBERS,
+    "company.custom_fields.seen": MOMENTS,
+    "owner.first_name": TEXTS,
+    "owner.is_active": [True, False],
+}
+
+
+def related_kind(field):
+    if field.startswith("company.custom_fields"):
+        return schema_kind(field.partition(".")[2])
+    return related_column(CONTACT.by_name, field).field_type
+
+
+@pytest.fixture
+def contacts(db, rep, make_user):
+    """Forty contacts of eight companies, of which the rep sees every other one, of none, and of four people:
+    {id: field → the value that the rep may know}."""
+    for key in ("size", "seen"):
+        CustomFieldFactory(entity="company", key=key, label=key, type=DEFINED[key])
+    far = {f: values for f, values in RELATED.items() if f.startswith("company.")}
+    companies, people = [None], [None]
+    for i in range(8):
+        row = {f: values[(i * (n + 1)) % len(values)] for n, (f, values) in enumerate(far.items())}
+        plain_ = {f.partition(".")[2]: v for f, v in row.items()}
+        custom = {f.partition(".")[2]: plain_.pop(f) for f in list(plain_) if f.startswith("custom_fields.")}
+        kept = {key: stored_json(key, value) for key, value in custom.items() if not empty(value)}
+        owner = rep if i % 2 else None
+        companies.append((CompanyFactory(owner=owner, custom_fields=kept, **plain_), row if owner else None))
+    for i, name in enumerate(("Ada", "", "Ünal")):
+        user = make_user("rep", first_name=name, is_active=i != 2)
+        people.append((user, {"owner.first_name": name, "owner.is_active": user.is_active}))
+    known = {}
+    nothing = {f: [] if f in MANY else None for f in RELATED}
+    for i in range(40):
+        company, person = companies[i % 9], people[i % 4]
+        made = ContactFactory(
+            city=TEXTS[i % len(TEXTS)], company=company and company[0], owner=person and person[0]
+        )
+        seen = ((company and company[1]) or {}) | (person[1] if person else {})
+        known[made.pk] = nothing | seen | {"city": made.city}
+    return known
+
+
+def asked_by(user, raw):
+    rows = Contact.objects.filter(record_q(parse(CONTACT, raw), user=user))
+    return set(rows.values_list("pk", flat=True))
+
+
+@checked
+@given(tree=trees_of(leaves(RELATED)))
+def test_trees_over_references_agree_with_the_oracle_of_what_is_seen(contacts, rep, tree):
+    assert asked_by(rep, sent(tree)) == {pk for pk, row in contacts.items() if holds(tree, row)}
+
+
+@checked
+@given(tree=leaves({f: values for f, values in RELATED.items() if f != "city"}))
+def test_a_query_string_asks_the_same_across_a_reference(contacts, rep, tree):
+    name, words = tree["field"].replace(".", "__", 1), words_of(tree["value"])
+    text = quoted(words) if tree["op"] in LISTS else ",".join(words)
+    found_ = filterset_of(CONTACT)({f"{name}__{tree['op']}": text}, user=rep).checked
+    assert set(found_.values_list("pk", flat=True)) == asked_by(rep, sent(tree))
 
 
 def test_every_operator_of_every_kind_was_among_the_questions():
@@ -262,7 +346,7 @@ def test_a_derived_column_is_compared_like_a_stored_one(db):
     ]
 
     def asked(raw):
-        rows = Opportunity.objects.filter(record_q(parse(OPPORTUNITY, raw))).order_by("pk")
+        rows = Opportunity.objects.filter(record_q(parse(OPPORTUNITY, raw), user=None)).order_by("pk")
         return [deals.index(row) for row in rows]
 
     more = {"field": "weighted_amount", "op": "gte", "value": "100"}
@@ -288,7 +372,7 @@ def test_within_spans_and_relative_moments_follow_the_clock(db):
     def asked(op, value):
         raw = {"field": "next_follow_up_at", "op": op, "value": value}
         with time_machine.travel(noon, tick=False):
-            rows = Lead.objects.filter(record_q(parse(LEAD, raw)))
+            rows = Lead.objects.filter(record_q(parse(LEAD, raw), user=None))
             return set(rows.values_list("first_name", flat=True))
 
     assert asked("within_last", {"hours": 2}) == {"now", "-1h"}
@@ -310,7 +394,9 @@ def test_spans_of_days_speak_of_dates_in_a_date_column(db):
         LeadFactory(first_name=str(day), custom_fields={"signed": f"2026-03-{day:02}"})
     with time_machine.travel(datetime(2026, 3, 15, 23, 30, tzinfo=UTC), tick=False):
         leaf = {"field": "custom_fields.signed", "op": "within_last", "value": {"days": 7}}
-        names = Lead.objects.filter(record_q(parse(LEAD, leaf))).values_list("first_name", flat=True)
+        names = Lead.objects.filter(record_q(parse(LEAD, leaf), user=None)).values_list(
+            "first_name", flat=True
+        )
         assert set(names) == {"8", "15"}
         asked = filterset_of(LEAD)({"custom_fields.signed__within_next": "1d"}).checked
         assert set(asked.values_list("first_name", flat=True)) == {"15", "16"}

@@ -8,7 +8,7 @@ from core.access import Role, role_of, scopes
 from core.accounts.models import User
 from core.api.resources import StrictSerializer
 from core.api.strict import StrictFieldsMixin
-from core.conditions import parse
+from core.conditions import parse, resources_behind
 from core.entities.field_types import DateTime
 from core.errors import ForbiddenError, InvalidError
 from core.outbound import addresses
@@ -48,7 +48,8 @@ class WebhookSerializer(StrictSerializer):
         if conditions and len(about) > 1:
             raise InvalidError.of("conditions", "Conditions need events of one model only.")
         if conditions:
-            parse(next(iter(about.values())), conditions, changes=True)
+            condition = parse(next(iter(about.values())), conditions, changes=True)
+            scopes.require(user, *sorted(resources_behind(condition)))
         if role_of(user) == Role.ADMIN:
             return attrs if self.instance else {"owner": user, **attrs}
         if attrs.get("owner", user) != user:

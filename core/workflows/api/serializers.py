@@ -313,9 +313,18 @@ class VocabularyItemSerializer(serializers.Serializer):
     params = ParameterSerializer(many=True)
 
 
+class ReferenceSerializer(serializers.Serializer):
+    """A field that refers to another record, the models that have it, and what conditions can ask there."""
+
+    name = serializers.CharField()
+    models = serializers.ListField(child=serializers.CharField())
+    conditions = serializers.ListField(child=serializers.CharField(), help_text="`company.industry`, ...")
+
+
 class VocabularySerializer(serializers.Serializer):
     triggers = VocabularyItemSerializer(many=True)
     actions = VocabularyItemSerializer(many=True)
+    references = ReferenceSerializer(many=True)
 
 
 class BulkRetrySerializer(StrictFieldsMixin, serializers.Serializer):

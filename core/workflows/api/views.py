@@ -14,6 +14,7 @@ from core.api.bodies import takes_no_body, validated_body
 from core.api.parameters import PAGES
 from core.api.resources import ResourceViewSet
 from core.api.schema.lists import nested_list_parameters
+from core.conditions import related
 from core.entities import entities
 from core.errors import ConflictError, NotVisibleError
 from core.workflows import backtest, definition, engine, inbound, operations, preview
@@ -194,8 +195,19 @@ class WorkflowViewSet(ResourceViewSet):
     @extend_schema(responses=VocabularySerializer, filters=False)
     @action(methods=["get"], detail=False)
     def vocabulary(self, request: Request) -> Response:
-        """The triggers and actions there are, with their parameters."""
-        return Response({"triggers": [_described(t, t.settings) for t in triggers], "actions": _actions()})
+        """The triggers and actions there are, with their parameters, and what conditions can ask one
+        reference away."""
+        described = [_described(t, t.settings) for t in triggers]
+        return Response({"triggers": described, "actions": _actions(), "references": _references()})
+
+
+def _references() -> list[dict[str, Any]]:
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for entity in entities:
+        for column in related.references(entity.by_name):
+            new = {"name": column.name, "models": [], "conditions": related.known_related(column)}
+            found.setdefault((column.name, related.target_of(column)), new)["models"].append(entity.name)
+    return list(found.values())
 
 
 def _actions() -> list[dict[str, Any]]:

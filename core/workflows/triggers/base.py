@@ -91,7 +91,7 @@ def _field_changed(entity: Entity, settings: Settings) -> Q:
         leaves.append({"field": field, "op": "changed_from", "value": settings["from"]})
     if settings.get("to") not in (None, ""):
         leaves.append({"field": field, "op": "changed_to", "value": settings["to"]})
-    return change_q(entity, parse(entity, {"all": leaves}, changes=True))
+    return change_q(entity, parse(entity, {"all": leaves}, changes=True), user=None)
 
 
 def changed(field: str) -> Callable[[Entity, Settings], Q]:

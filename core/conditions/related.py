@@ -1,0 +1,74 @@
+"""Fields one reference away: `company.industry`, `owner.team`, `opportunity.stage`.
+
+Such a field is asked of the record that the reference points at, where the user sees it (compiling.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.entities import field_types
+from core.entities.columns import Column
+from core.entities.custom import PREFIX
+from core.entities.references import columns_of_target
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelatedColumn(Column):
+    """`far`, a column of what `reference` points at, under both their names."""
+
+    reference: Column
+    far: Column
+
+
+def related_column(columns: Mapping[str, Column], name: str, separator: str = ".") -> RelatedColumn | None:
+    """The field that a name such as `owner.team` stands for, of an entity with these columns; None where it
+    stands for none."""
+    reference, rest = split(columns, name, separator)
+    far = columns_of_target(target_of(reference), rest).get(rest) if reference else None
+    if reference is None or far is None or not far.filterable:
+        return None
+    return RelatedColumn(
+        name=f"{reference.name}.{far.name}",
+        field_type=far.field_type,
+        path=far.path,
+        label=f"{reference.label}: {far.label}",
+        writable=False,
+        orderable=False,
+        reference=reference,
+        far=far,
+    )
+
+
+def split(columns: Mapping[str, Column], name: str, separator: str) -> tuple[Column | None, str]:
+    """The reference that a name begins with, the longest there is, and what stands behind it."""
+    found = [one for one in references(columns) if name.startswith(one.name + separator)]
+    reference = max(found, key=lambda one: len(one.name), default=None)
+    return reference, name[len(reference.name) + len(separator) :] if reference else ""
+
+
+def references(columns: Mapping[str, Column]) -> list[Column]:
+    """Those that point at something conditions can look at."""
+    found = {c.name: c for c in columns.values() if isinstance(c.field_type, field_types.Reference)}
+    return [c for c in found.values() if c.filterable]
+
+
+def target_of(reference: Column) -> str:
+    """What a reference points at, as `columns_of_target` names it."""
+    return str(getattr(reference.field_type, "target", ""))
+
+
+def unknown_related(columns: Mapping[str, Column], name: str, separator: str = ".") -> str:
+    """What is wrong with a name that begins with a reference, and what would not be; "" for other names."""
+    reference, rest = split(columns, name, separator)
+    if reference is None:
+        return ""
+    far = columns_of_target(target_of(reference), rest)
+    further, _ = split(far, rest, separator)
+    wrong = "Fields are asked for one reference away, not two." if further else "Unknown field."
+    return f"{wrong} Known: {', '.join(known_related(reference, separator))}."
+
+
+def known_related(reference: Column, separator: str = ".") -> list[str]:
+    """The fields behind a reference, with its name."""
+    far = columns_of_target(target_of(reference), PREFIX)
+    return [f"{reference.name}{separator}{name}" for name in sorted(far) if far[name].filterable]
