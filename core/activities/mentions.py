@@ -1,4 +1,4 @@
-"""`@username` in comments."""
+"""`@username` in comments, or `@ada@crm.example`, by whichever name one signs in."""
 
 import re
 from typing import Any
@@ -10,8 +10,9 @@ from core.accounts.models import User
 from core.activities.models import Comment, Mention
 from core.entities import entities
 
-# As Django allows usernames; what stands before the @ keeps e-mail addresses out.
-MENTION = re.compile(r"(?<![\w@.+-])@([\w.@+-]{1,150})")
+# As Django allows usernames, as long as e-mail addresses are; what stands before the @ keeps other addresses
+# out.
+MENTION = re.compile(r"(?<![\w@.+-])@([\w.@+-]{1,254})")
 MAX_MENTIONS = 50
 
 
@@ -45,8 +46,10 @@ def _seeing(comment: Comment, names: set[str]) -> list[int]:
     table = entity.model._meta.db_table
     statement = (
         f"{TEAM_REACH} SELECT u.id FROM {User._meta.db_table} u JOIN {table} r ON r.id = %s"  # noqa: S608
-        f" WHERE lower(u.username) = ANY(%s) AND {entity.model.policy.viewers('r', 'u')} ORDER BY u.id"
+        f" WHERE (lower(u.username) = ANY(%s) OR (u.email <> '' AND lower(u.email) = ANY(%s)))"
+        f" AND {entity.model.policy.viewers('r', 'u')} ORDER BY u.id"
     )
+    addresses = sorted(name for name in names if "@" in name)
     with connection.cursor() as cursor:
-        cursor.execute(statement, [comment.object_id, sorted(names)])
+        cursor.execute(statement, [comment.object_id, sorted(names), addresses])
         return [row[0] for row in cursor.fetchall()]

@@ -23,8 +23,9 @@ def resource_named(name: str) -> Entity:
 
 
 def user_named(name: str) -> User:
-    """The active user of this name. Raises InvalidError."""
-    found = User.objects.filter(username__iexact=name, is_active=True).first()
+    """The active user who signs in by this name or e-mail address. Raises InvalidError."""
+    name_of_user = User.objects.username_of(name)
+    found = User.objects.filter(username__iexact=name_of_user, is_active=True).first()
     if found is None:
         raise InvalidError.of("user", f"There is no active user {name!r}.")
     return found

@@ -141,6 +141,19 @@ def test_activities_are_found_by_record_type_and_author(api, rep, new_lead):
     assert client.get("/api/v1/activities/?colour=red").status_code == 400
 
 
+@pytest.mark.parametrize("body", ["@ada@crm.example: look", "Ask @Ada@CRM.example.", "@ada@crm.example@"])
+def test_a_comment_mentions_by_the_address_one_signs_in_with(api, rep, make_user, new_lead, team, body):
+    ada, nameless = make_user("manager", email="ada@crm.example", team=team), make_user("manager", team=team)
+    stranger = make_user("rep", email="eve@crm.example")
+    rep.team = team
+    rep.save()
+    lead = new_lead(rep, assigned_to=rep)
+    more = " @eve@crm.example me@ada@crm.example"
+    made = api(rep).post("/api/v1/comments/", {"lead": lead.pk, "body": body + more}).json()
+    assert made["mentions"] == [ada.pk]
+    assert not {nameless.pk, stranger.pk} & set(Mention.objects.values_list("user", flat=True))
+
+
 def test_a_comment_keeps_whom_it_mentions_and_its_versions(api, rep, make_user, new_lead, team):
     bob, eve = make_user("manager", username="Bob.Smith", team=team), make_user("rep", username="eve")
     rep.team = team

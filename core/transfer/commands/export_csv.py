@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("resource", help="leads, contacts, companies, opportunities or tasks")
         parser.add_argument("file")
-        parser.add_argument("--user", required=True, help="whose records: the username")
+        parser.add_argument("--user", required=True, help="whose records: the username or e-mail address")
         parser.add_argument(
             "--set", nargs="*", action="extend", default=[], metavar="PARAMETER=VALUE",
             help="the list's filters, search, ordering and fields; format, bom, delimiter",

@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("resource", help="leads, contacts, companies, opportunities or tasks")
         parser.add_argument("file", type=Path)
-        parser.add_argument("--user", required=True, help="the username to import as")
+        parser.add_argument("--user", required=True, help="the username or e-mail address to import as")
         parser.add_argument("--preview", action="store_true", help="only say how the file would be read")
         parser.add_argument("--dry-run", action="store_true", help="check everything and write nothing")
         parser.add_argument(

@@ -59,10 +59,10 @@ def test_unknown_users_and_resources_are_named(leads_csv, admin_user):
 
 
 def test_an_export_holds_what_its_user_sees(leads_csv, admin_user, rep, tmp_path):
-    run("import_csv", "leads", str(leads_csv), "--user", admin_user.username)
+    run("import_csv", "leads", str(leads_csv), "--user", admin_user.email)
     LeadFactory(first_name="Mine", owner=rep)
     path = tmp_path / "out.csv"
-    run("export_csv", "leads", str(path), "--user", rep.username, "--set", "fields=first_name,email")
+    run("export_csv", "leads", str(path), "--user", rep.email, "--set", "fields=first_name,email")
     assert list(csv.reader(path.open(encoding="utf-8"))) == [["first_name", "email"], ["Mine", ""]]
 
 
