@@ -15,6 +15,9 @@ from core.access import Permission
 from core.entities import aliases, custom
 from core.entities.cleaning import clean, taken, unique_values, warnings_of
 from core.entities.entity import Entity
+from core.entities.field_types import Money
+from core.entities.money import CURRENCY_FIELD
+from core.entities.regions import COUNTRY_FIELD, region_at
 from core.entities.writing import MERGED as WAS_MERGED
 from core.entities.writing import values_of
 from core.errors import FieldIssue, ForbiddenError, InvalidError
@@ -55,10 +58,35 @@ class Bulk:
         shared = clean_shared(self.entity, data, self.user, self.ids)
         if MERGED in shared:
             self.merged = {MERGED: merging(shared.pop(MERGED), data[MERGED] or {})}
-        self._write({r.pk: self._values(r, shared) for r in self._locked(Permission.CHANGE)})
-        if self.result.done:
-            self.result.warnings = warnings_of(self.entity, SimpleNamespace(**shared), data)
+        rows = self._locked(Permission.CHANGE)
+        given = self._by_record(rows, data, shared)
+        self._write({row.pk: self._values(row, given[row.pk]) for row in rows})
+        self._warn(data, [given[pk] for pk in sorted(self.result.done)])
         return self.result
+
+    def _by_record(self, rows: Sequence[Any], data: Mapping[str, Any], shared: Values) -> dict[int, Values]:
+        """Id → the values it gets: what is read by a record's country or currency is read once for each of
+        them, as a change of one record reads it."""
+        if not any(map(self._is_local, data)):
+            return dict.fromkeys((row.pk for row in rows), shared)
+        places = {row.pk: _place(row) for row in rows}
+        read = {}
+        for place in set(places.values()):
+            read[place] = clean_shared(self.entity, data, self.user, self.ids, dict(place))
+            read[place].pop(MERGED, None)
+        return {pk: read[place] for pk, place in places.items()}
+
+    def _is_local(self, name: str) -> bool:
+        """Whether a field's values are read by the country or the currency of their record."""
+        column = self.entity.by_input_name.get(name)
+        kind = column.field_type if column else None
+        return kind is not None and (kind.is_regional or type(kind) is Money)
+
+    def _warn(self, data: Mapping[str, Any], written: Iterable[Values]) -> None:
+        """Name what is doubtful about the values that records got, each once."""
+        for values in written:
+            found = warnings_of(self.entity, SimpleNamespace(**values), data)
+            self.result.warnings += [warning for warning in found if warning not in self.result.warnings]
 
     def assign(self, shares: Callable[[list[int]], Mapping[int, int]]) -> BulkResult:
         """Give each record to a user: `shares` says whom each of these records (ids) goes to (ids)."""
@@ -179,11 +207,20 @@ class _OutOfReachError(ForbiddenError):
         self.pks = pks
 
 
-def clean_shared(entity: Entity, data: Mapping[str, Any], user: Any, ids: Sequence[int]) -> Values:
-    """The values all records get, checked once, without the rules that look at each record."""
+def _place(record: Any) -> tuple[tuple[str, str], ...]:
+    """What a record says of how phone numbers and amounts are to be read."""
+    region, currency = region_at(getattr(record, COUNTRY_FIELD, ""), ""), getattr(record, CURRENCY_FIELD, "")
+    return (COUNTRY_FIELD, region), (CURRENCY_FIELD, currency)
+
+
+def clean_shared(
+    entity: Entity, data: Mapping[str, Any], user: Any, ids: Sequence[int], place: Values | None = None
+) -> Values:
+    """The values all records get, checked once, without the rules that look at each record. `place` is the
+    country and the currency of the records, where these matter."""
     if not isinstance(data, Mapping) or not data:
         raise InvalidError.of("data", "Expected the fields to set.", "required")
-    before: Values = {MERGED: {}, "id": ids[0] if len(ids) == 1 else None}
+    before: Values = {MERGED: {}, "id": ids[0] if len(ids) == 1 else None} | (place or {})
     try:
         values = clean(replace(entity, rules=()), data, user=user, before=before, partial=True)
         if len(ids) > 1:

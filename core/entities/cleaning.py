@@ -12,8 +12,8 @@ from core.entities.columns import Column
 from core.entities.entity import Entity
 from core.entities.locks import UNIQUE_FIELD, lock
 from core.entities.lookups import Lookups
-from core.entities.money import CURRENCY_FIELD, contradiction, read_amount, settled
-from core.entities.regions import COUNTRY_FIELD, region_of
+from core.entities.money import CURRENCY_FIELD, contradiction, preferred, read_amount, settled
+from core.entities.regions import COUNTRY_FIELD, region_at
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 
 # A PUT replaces a record's content and leaves who it belongs to.
@@ -91,8 +91,7 @@ class Cleaning:
     def _region(self, data: Mapping[str, Any]) -> str:
         """Where local phone numbers are from: the record's country, else where its writer is."""
         country = data.get(COUNTRY_FIELD) or (self.before or {}).get(COUNTRY_FIELD)
-        known = region_of(country) if isinstance(country, str) else ""
-        return known or getattr(self.user, "phone_region", "")
+        return region_at(country, getattr(self.user, "phone_region", ""))
 
     def _clean_one(self, column: Column, raw: Any, into: dict[str, Any], key: str) -> None:
         try:
@@ -101,15 +100,16 @@ class Cleaning:
             self.issues.append(FieldIssue(column.name, error.code, error.message))
 
     def _amount(self, column: Column, raw: Any) -> Any:
-        """An amount without the currency beside it, which becomes the record's. Raises ValueRefusedError for
-        one that contradicts the record's."""
+        """An amount without the currency beside it, which becomes the record's; a sign of several currencies
+        is that of the record where it may be. Raises ValueRefusedError for one that contradicts the currency
+        given beside it."""
         if type(column.field_type) is not field_types.Money or not isinstance(raw, str):
             return raw
         bare, codes = read_amount(raw)
         if not codes or CURRENCY_FIELD not in self.entity.by_name:
             return bare
         named = self.values.get(CURRENCY_FIELD) or ""
-        found = settled(codes, named)
+        found = settled(codes, named or preferred(codes, (self.before or {}).get(CURRENCY_FIELD)))
         if found is None:
             raise ValueRefusedError(contradiction(raw, named), code="currency_mismatch")
         self.values[CURRENCY_FIELD] = found

@@ -66,6 +66,11 @@ def settled(codes: tuple[str, ...], currency: str) -> str | None:
     return codes[0] or None
 
 
+def preferred(codes: tuple[str, ...], currency: object) -> str:
+    """A currency that is in force already, where a sign that names none may stand for it; else ""."""
+    return currency if isinstance(currency, str) and currency in codes else ""
+
+
 # Thousands that nobody could take for decimals: a decimal point follows them.
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+\Z")
 

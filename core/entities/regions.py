@@ -15,6 +15,8 @@ LANGUAGES = (
     "en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da", "nb", "fi", "cs", "hu", "ro", "el", "tr",
     "ru", "uk", "ar", "he", "ja", "zh", "ko",
 )  # fmt: skip
+# The region of a country that is named and not known (CLDR): nobody can say what a local number there means.
+UNKNOWN_REGION = "ZZ"
 _SHORT = {
     "uk": "GB", "u k": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "northern ireland": "GB",
     "great britain": "GB", "u s a": "US", "u s": "US", "america": "US", "united states of america": "US",
@@ -37,6 +39,14 @@ def region_of(country: str) -> str:
         return ""
     names = (_regions_by_name(language).get(plain) for language in LANGUAGES)
     return _SHORT.get(plain) or next(filter(None, names), "")
+
+
+def region_at(country: object, otherwise: str) -> str:
+    """The region of a record's local phone numbers: that of its country, and `otherwise` where it names none.
+    A country that is not known is none of ours, so its numbers are not read by another's rules."""
+    if not isinstance(country, str) or not country.strip():
+        return otherwise
+    return region_of(country) or UNKNOWN_REGION
 
 
 def _plain(text: str) -> str:

@@ -3,23 +3,24 @@ row."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.entities import Column, field_types
 from core.entities.cleaning import clean_value
 from core.entities.field_types import trimmed
-from core.entities.money import CURRENCY_FIELD, contradiction, settled, split_currency
-from core.entities.regions import COUNTRY_FIELD
+from core.entities.money import CURRENCY_FIELD, contradiction, preferred, settled, split_currency
+from core.entities.regions import COUNTRY_FIELD, region_at
 from core.errors import ValueRefusedError
 from core.transfer import formats
+from core.transfer.checked import Checked, Fault, LocalCell, join, left_empty
 from core.transfer.csv_injection import unescape
 from core.transfer.headers import lookup_word, normalised
 from core.transfer.import_fields import FULL_NAME, ID, OPT_IN, ImportField
 from core.transfer.mapping import words_by_column
 from core.transfer.matching import EXTERNAL_ID, match_columns
 from core.transfer.names import split_name
-from core.transfer.phones import PhoneRegions, is_regional
+from core.transfer.phones import PhoneRegions
 from core.transfer.planning import Plan
 from core.transfer.reading import Chunk
 from core.transfer.reading.table import TOO_MANY
@@ -27,46 +28,12 @@ from core.transfer.resolving import Resolver
 from core.transfer.several import addresses_in
 from core.transfer.values import BLANK, CellReader, ColumnFormat, Refusal, Values, is_blank_text, is_no
 
-LEFT_EMPTY = "left_empty"
 OTHER = "other"
 MIXED_DATES = "mixed_dates"
 # Values of one column that nobody knows here: so many are named in a warning.
 NAMED = 20
 # Characters of an amount; what is longer is none, and is refused as such.
 LONGEST_AMOUNT = 100
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing wrong with one row, as the API shows it."""
-
-    column: str
-    field: str
-    code: str
-    value: str
-    message: str
-
-    def shown(self, row: int, line: int) -> dict[str, Any]:
-        return {"row": row, "line": line, **vars(self)}
-
-
-@dataclass
-class Checked:
-    """A chunk's rows: `given[i]` maps table columns to values the file gives (blank ones are not there);
-    rows with faults stand in `faults`, what is doubtful about the others in `warnings`."""
-
-    given: list[Values]
-    custom: list[Values]
-    faults: dict[int, list[Fault]] = field(default_factory=dict)
-    warnings: dict[int, list[Fault]] = field(default_factory=dict)
-    # Table columns whose cell could not be read: such a cell is not a blank one, which may empty a field.
-    unreadable: dict[int, set[str]] = field(default_factory=dict)
-
-    def fault(self, row: int, fault: Fault) -> None:
-        self.faults.setdefault(row, []).append(fault)
-
-    def warn(self, row: int, fault: Fault) -> None:
-        self.warnings.setdefault(row, []).append(fault)
 
 
 @dataclass
@@ -104,7 +71,10 @@ class Checker:
         self._deciding = self._decisive()
         self.sources = self._sources(sample)
         names = {source.target.name for source in self.sources}
-        self.regions = PhoneRegions() if COUNTRY_FIELD in names else None
+        self.regions = PhoneRegions()
+        self.has_countries = COUNTRY_FIELD in names
+        # Whether rows may be about records whose country says more than the file does.
+        self.rereads = made.options.duplicates == "update" and COUNTRY_FIELD in made.targets.columns
         self.has_currency = CURRENCY_FIELD in made.targets.columns
         known = made.targets.headers.opt_out
         self._more_of = self._lists_of_addresses()
@@ -227,7 +197,7 @@ class Checker:
                 values[column.path] = fallback
             elif column is not None and column.path in values and not self._decides(column):
                 del values[column.path]
-                warnings.append(_left_empty(fault))
+                warnings.append(left_empty(fault))
             else:
                 return None
         return values, warnings
@@ -236,7 +206,7 @@ class Checker:
 
     def check(self, chunk: Chunk) -> Checked:
         """All rows of a chunk."""
-        checked = Checked([{} for _ in chunk.rows], [{} for _ in chunk.rows])
+        checked = Checked([{} for _ in chunk.rows], [{} for _ in chunk.rows], self.rereads)
         for row, extra in chunk.ragged.items():
             message = (
                 f"{len(self.headers) + len(extra)} cells or more where there are {len(self.headers)} headers."
@@ -262,13 +232,17 @@ class Checker:
         self._store(source, place, cells, self._read(source, cells, checked.given), checked)
 
     def _read(self, source: _Source, cells: list[str], rows: Sequence[Values]) -> list[Any]:
-        if self.regions and source.reader is not None and is_regional(source.reader.column.field_type):
-            return self.regions.read(source.reader, cells, rows)
         if source.target.is_reference:
             return self._resolved(source.target, cells)
         if source.reader is None:
             return [BLANK if is_blank_text(cell) else self._names(cell) for cell in cells]
-        return source.reader.read(cells)
+        return self._read_cells(source.reader, cells, rows)
+
+    def _read_cells(self, reader: CellReader, cells: list[str], rows: Sequence[Values]) -> list[Any]:
+        """Cells by their column's format, phone numbers by the country of their row."""
+        if self.has_countries and reader.column.field_type.is_regional:
+            return self.regions.read(reader, cells, rows)
+        return reader.read(cells)
 
     def _without_opt_outs(self, cells: list[str], checked: Checked) -> list[str]:
         """The cells of a status without those that say somebody wants no mail, which is kept as such."""
@@ -302,8 +276,10 @@ class Checker:
             if not codes:
                 continue
             bare[row] = text
-            named = checked.given[row].get(CURRENCY_FIELD) or self._default_currency(codes)
-            found = settled(codes, named)
+            named = str(checked.given[row].get(CURRENCY_FIELD) or "")
+            if not named:
+                checked.signs[row] = codes
+            found = settled(codes, named or self._default_currency(codes))
             if found is None:
                 message = contradiction(cell, named)
                 header = source.headers[place]
@@ -327,14 +303,24 @@ class Checker:
         more, first = self._more_of.get(type(source.field_type)), list(cells)
         for row, several in found.items():
             first[row] = several[0]
-            given = more.read_one("\n".join(several[1:])) if more else BLANK
-            if more and isinstance(given, list):
-                _join(checked.given[row], more.column.path, given)
+            if more and self._keep_more(source, place, row, "\n".join(several[1:]), more, checked):
                 continue
             message = f"Left out: {', '.join(several[1:])}; there is room for one."
             fault = Fault(source.headers[place], source.target.name, "left_out", cells[row][:200], message)
             checked.warn(row, fault)
         return first
+
+    def _keep_more(
+        self, source: _Source, place: int, row: int, text: str, more: CellReader, checked: Checked
+    ) -> bool:
+        """Keep further addresses where the entity has room for them; False where they cannot be read."""
+        [given] = self._read_cells(more, [text], [checked.given[row]])
+        if not isinstance(given, list):
+            return False
+        join(checked.given[row], more.column.path, given)
+        target = self.targets.by_name[more.column.name]
+        checked.doubt(row, LocalCell(source.headers[place], target, more, text), given)
+        return True
 
     def _default_currency(self, codes: tuple[str, ...]) -> str:
         """The currency that all new records get, where the sign may stand for it."""
@@ -379,7 +365,7 @@ class Checker:
             len(source.positions) > 1 or not is_custom
         )
         rises = column is not None and column.name in self.targets.headers.one_way
-        warns = is_regional(source.field_type)
+        is_regional = source.reader is not None and source.reader.column.field_type.is_regional
         for row, value in enumerate(values):
             if value is BLANK:
                 continue
@@ -388,18 +374,27 @@ class Checker:
             elif column is None:
                 _add_names(rows[row], value)
             elif joins:
-                _join(rows[row], path, value)
+                join(rows[row], path, value)
+                if is_regional:
+                    checked.doubt(row, self._local(source, place, cells[row]), value)
             elif path not in rows[row] or (rises and value):
                 rows[row][path] = column.field_type.to_representation(value) if column.custom else value
-                if warns and (message := column.field_type.warning(value)):
-                    fault = Fault(
-                        source.headers[place],
-                        source.target.name,
-                        "kept_as_written",
-                        cells[row][:200],
-                        message,
-                    )
-                    checked.warn(row, fault)
+                if is_regional:
+                    checked.doubt(row, self._local(source, place, cells[row]), value)
+
+    def _local(self, source: _Source, place: int, cell: str) -> LocalCell:
+        assert source.reader is not None  # noqa: S101  what is regional is read by one
+        return LocalCell(source.headers[place], source.target, source.reader, cell)
+
+    def for_record(self, row: int, record: Values, checked: Checked) -> Values:
+        """A row's values as they are meant for the record it is about, whose country and currency say what
+        its file does not: where local phone numbers are from, what the sign of an amount stands for."""
+        given, local = checked.given[row], checked.local.get(row)
+        kept = preferred(checked.signs.get(row, ()), record.get(CURRENCY_FIELD))
+        region = region_at(record.get(COUNTRY_FIELD), "") if local else ""
+        if kept:
+            given = given | {CURRENCY_FIELD: kept}
+        return self.regions.placed(row, region, given, checked) if local and region else given
 
     def _refused(
         self, source: _Source, place: int, row: int, cell: str, refusal: Refusal, checked: Checked
@@ -418,7 +413,7 @@ class Checker:
         if OTHER in getattr(column.field_type, "folded", ()):
             rows = checked.custom if column.custom else checked.given
             rows[row].setdefault(column.path, column.field_type.to_internal_value(OTHER))
-        checked.warn(row, _left_empty(fault))
+        checked.warn(row, left_empty(fault))
 
     def _unknown_reference(
         self, target: ImportField, header: str, row: int, cell: str, fault: Fault, checked: Checked
@@ -434,12 +429,12 @@ class Checker:
             limit = getattr(as_text.field_type, "max_length", None)
             checked.given[row].setdefault(as_text.path, text[:limit])
             if fault.code != "does_not_exist":
-                checked.warn(row, _left_empty(fault))
+                checked.warn(row, left_empty(fault))
             return
         if column.field_type.target == "user" or target.part == "external_id":
             self.unknown.setdefault((header, target.name), Counter())[text[:80]] += 1
             return
-        checked.warn(row, _left_empty(fault))
+        checked.warn(row, left_empty(fault))
 
     def unknown_names(self) -> list[dict[str, Any]]:
         """Warnings that name who and what nobody here is called."""
@@ -457,15 +452,6 @@ class Checker:
                 }
             )  # fmt: skip
         return found
-
-
-def _join(row: Values, path: str, items: Sequence[str]) -> None:
-    """Add to a list of the row what it does not hold."""
-    row[path] = list(dict.fromkeys([*row.get(path, []), *items]))
-
-
-def _left_empty(fault: Fault) -> Fault:
-    return replace(fault, code=LEFT_EMPTY, message=f"Left empty: {fault.message}")
 
 
 def _turn(source: _Source) -> int:

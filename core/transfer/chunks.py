@@ -14,8 +14,9 @@ from core.entities.duplicate_rules import CODE, Finding, OnCreate, findings
 from core.entities.models import DuplicateRule
 from core.errors import InvalidError
 from core.models.uniqueness import TAKEN, violated_fields
-from core.transfer.checking import Checked, Checker, Fault
-from core.transfer.composing import Composer
+from core.transfer.checked import Checked, Fault
+from core.transfer.checking import Checker
+from core.transfer.composing import Composer, differs
 from core.transfer.import_fields import ID
 from core.transfer.lookups import permitted_ids, rows_with_keys
 from core.transfer.matching import Key, Matcher, may_be_same, rows_with_custom_values
@@ -63,6 +64,7 @@ class ChunkRun:
         for row in range(len(self.chunk)):
             if row not in self.checked.faults:
                 self._place(row)
+        self._leave_unchanged()
         self._refuse_taken_values()
         self._write([p for p in self.pending if not self._has_failed(p)])
         self._finish()
@@ -179,6 +181,7 @@ class ChunkRun:
         def compose(given: Values, custom: Values) -> Values:
             return self.parent.composer.changed(given, custom, before, unreadable)
 
+        self.checked.given[row] = self.parent.checker.for_record(row, before, self.checked)
         try:
             return compose(self.checked.given[row], self.checked.custom[row])
         except InvalidError as error:
@@ -225,6 +228,15 @@ class ChunkRun:
                 known.append(pending)
 
     # ---- Writing ----
+
+    def _leave_unchanged(self) -> None:
+        """Several rows about one record may end with what is stored already, which is no change."""
+        for pending in [p for p in self.pending if p.before is not None and len(p.rows) > 1]:
+            before: Values = pending.before or {}
+            if not any(differs(before[name], value) for name, value in pending.values.items()):
+                self.pending.remove(pending)
+                for row in pending.rows:
+                    self.outcomes[row] = "unchanged"
 
     def _refuse_taken_values(self) -> None:
         """Values of unique fields that another record has."""

@@ -84,7 +84,7 @@ class Composer:
             values["custom_fields"] = merged
         for rule in self.rules:
             rule(values, before)
-        return {name: value for name, value in values.items() if _differs(before[name], value)}
+        return {name: value for name, value in values.items() if differs(before[name], value)}
 
     def _clear(self, column: Column, values: Values, custom: Values, merged: Values) -> Values:
         """A blank cell empties the field."""
@@ -95,7 +95,7 @@ class Composer:
         return merged
 
 
-def _differs(before: Any, value: Any) -> bool:
+def differs(before: Any, value: Any) -> bool:
     """Whether a stored value is another one. Files hold moments to the second."""
     if isinstance(before, datetime) and isinstance(value, datetime) and not value.microsecond:
         before = before.replace(microsecond=0)

@@ -4,16 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from core.entities import field_types
-from core.entities.regions import COUNTRY_FIELD, region_of
-from core.transfer.values import CellReader
-
-
-def is_regional(kind: field_types.FieldType | None) -> bool:
-    """Whether it makes a difference to values of this kind where they are from."""
-    return isinstance(kind, field_types.Phone) or (
-        isinstance(kind, field_types.TextList) and isinstance(kind.child, field_types.Phone)
-    )
+from core.entities.regions import COUNTRY_FIELD, region_at
+from core.transfer.checked import KEPT_AS_WRITTEN, Checked, is_local, join
+from core.transfer.values import CellReader, Values
 
 
 class PhoneRegions:
@@ -26,9 +19,32 @@ class PhoneRegions:
         """As `plain` would, each cell by its row's country where that is known."""
         found = []
         for cell, row in zip(cells, rows, strict=True):
-            region = region_of(row.get(COUNTRY_FIELD, "")) if cell and cell[0] != "+" else ""
+            region = region_at(row.get(COUNTRY_FIELD), "") if is_local(cell) else ""
             found += (self._reader(plain, region) if region else plain).read((cell,))
         return found
+
+    def placed(self, row: int, region: str, given: Values, checked: Checked) -> Values:
+        """A row's values with its local phone numbers read by a region."""
+        local, found = checked.local.pop(row), dict(given)
+        names = {item.target.name for item in local}
+        for warning in checked.warnings.pop(row, []):
+            if warning.code != KEPT_AS_WRITTEN or warning.field not in names:
+                checked.warn(row, warning)
+        for item in local:
+            found.pop(item.reader.column.path, None)
+        for item in local:
+            path, value = item.reader.column.path, self._read_in(item.reader, region, item.cell)
+            if isinstance(value, list):
+                join(found, path, value)
+            else:
+                found[path] = value
+            checked.doubt(row, item, value)
+        checked.local.pop(row, None)
+        return found
+
+    def _read_in(self, plain: CellReader, region: str, cell: str) -> Any:
+        """One cell by the country of the record it is about."""
+        return self._reader(plain, region).read_one(cell)
 
     def _reader(self, plain: CellReader, region: str) -> CellReader:
         key = region, plain.column.name

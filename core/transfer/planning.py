@@ -9,7 +9,7 @@ from core.access import scopes
 from core.entities import Entity, entities
 from core.entities.custom import custom_column, definitions
 from core.entities.entity import NeedsAny
-from core.entities.regions import COUNTRY_FIELD, region_of
+from core.entities.regions import COUNTRY_FIELD, region_at
 from core.errors import InvalidError
 from core.transfer import mapping
 from core.transfer.import_fields import FULL_NAME, ImportFields
@@ -43,9 +43,8 @@ class Plan:
     @property
     def phone_region(self) -> str:
         """Where phone numbers without a country code are from, where their row names no country."""
-        country = self.options.default_values.get(COUNTRY_FIELD)
-        by_default = region_of(country) if isinstance(country, str) else ""
-        return by_default or self.options.phone_region or getattr(self.user, "phone_region", "") or ""
+        asked = self.options.phone_region or getattr(self.user, "phone_region", "") or ""
+        return region_at(self.options.default_values.get(COUNTRY_FIELD), asked)
 
 
 def plan(entity: Entity, table: Table, options: Options, user: Any) -> Plan:

@@ -6,7 +6,8 @@ from typing import Any
 
 from core.entities import Entity
 from core.errors import InvalidError
-from core.transfer.checking import Checker, Fault
+from core.transfer.checked import Fault
+from core.transfer.checking import Checker
 from core.transfer.matching import match_columns
 from core.transfer.planning import Plan, creation_warnings, missing_required, resolved
 from core.transfer.reading import Chunk

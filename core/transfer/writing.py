@@ -12,7 +12,7 @@ from django.db import connection, models
 from psycopg.types.json import Jsonb
 
 from core.entities import Entity
-from core.transfer.checking import Values
+from core.transfer.values import Values
 
 STAGE = "crm_import_stage"
 

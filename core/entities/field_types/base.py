@@ -55,6 +55,8 @@ class FieldType(serializers.Field):
     json_sql: ClassVar[str] = "{}"
     # What a reference points at: an entity's name, or "user"; "" for every other type.
     target: str = ""
+    # Whether it makes a difference where values are from.
+    is_regional: bool = False
     # Where DRF keeps what a field was made with.
     _args: tuple[Any, ...]
     _kwargs: dict[str, Any]

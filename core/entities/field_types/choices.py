@@ -67,6 +67,7 @@ class TextList(FieldType, serializers.ListField):
     def __init__(self, max_length: int = 100, **options: Any) -> None:
         super().__init__(max_length=max_length, **options)
         self.limit = max_length
+        self.is_regional = self.child.is_regional
 
     def to_internal_value(self, data: Any) -> list[str]:
         values = [self.child.to_internal_value(item) for item in _items(data)]

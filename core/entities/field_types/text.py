@@ -95,6 +95,7 @@ class Phone(Text):
     """
 
     type_name: ClassVar[str] = "phone"
+    is_regional = True
 
     def __init__(self, region: str = "", max_length: int | None = 40, **options: Any) -> None:
         super().__init__(max_length=max_length, **options)

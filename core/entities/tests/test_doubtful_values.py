@@ -121,6 +121,42 @@ def test_a_bulk_change_warns_of_it_too(admin):
     assert admin.get(f"{LEADS}{made[0]}/").json()["phone"] == "+33612345678"
 
 
+def test_a_bulk_change_reads_numbers_by_the_country_of_each_record(api, make_user):
+    client = api(make_user("admin", phone_region="DE"))
+    countries = ["France", "IND", "Atlantis", ""]
+    made = [client.post(LEADS, {"last_name": "A", "country": name}).json()["id"] for name in countries]
+    body = {"ids": made, "action": "update", "data": {"phone": "06 12 34 56 78", "last_name": "B"}}
+    answer = client.post(f"{LEADS}bulk_update/", body).json()
+    assert [(w["field"], w["code"]) for w in answer["warnings"]] == [("phone", "kept_as_written")]
+    assert [client.get(f"{LEADS}{pk}/").json()["phone"] for pk in made] == [
+        "+33612345678",
+        "06 12 34 56 78",
+        "06 12 34 56 78",
+        "+49612345678",
+    ]
+
+
+def test_a_number_of_a_country_that_is_not_known_is_nobody_elses(api, make_user):
+    client = api(make_user("admin", phone_region="DE"))
+    made = client.post(LEADS, {"last_name": "A", "country": "Atlantis", "phone": "030 901820"}).json()
+    assert (made["phone"], made["warnings"][0]["code"]) == ("030 901820", "kept_as_written")
+
+
+def test_a_sign_of_several_currencies_is_that_of_the_record(admin):
+    url = "/api/v1/opportunities/"
+    deals = [admin.post(url, {"name": "D", "currency": c}).json()["id"] for c in ("AUD", "NOK", "USD")]
+    assert admin.patch(f"{url}{deals[0]}/", {"amount": "$7"}).json()["currency"] == "AUD"
+    assert admin.patch(f"{url}{deals[1]}/", {"amount": "7 kr"}).json()["currency"] == "NOK"
+    body = {"ids": deals, "action": "update", "data": {"amount": "$9"}}
+    assert admin.post(f"{url}bulk_update/", body).json()["updated"] == 3
+    found = [admin.get(f"{url}{pk}/").json() for pk in deals]
+    assert [(d["amount"], d["currency"]) for d in found] == [
+        ("9.00", "AUD"),
+        ("9.00", "USD"),
+        ("9.00", "USD"),
+    ]
+
+
 def test_numbers_are_read_where_their_writer_or_the_site_is(admin, admin_user, settings):
     assert admin.patch("/api/auth/me/", {"phone_region": "IT"}).status_code == 200
     admin_user.refresh_from_db()  # the client goes on with the user it was given

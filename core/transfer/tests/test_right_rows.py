@@ -103,6 +103,54 @@ def test_further_numbers_are_read_by_the_country_too(load):
     assert [made.phone, *made.additional_phones] == ["+33612345678", "+33612345679"]
 
 
+def test_a_stored_record_says_where_the_numbers_of_its_rows_are_from(load, make_user):
+    user = make_user("admin", phone_region="DE")
+    load("external_id,last_name,country\nE1,A,France\nE2,B,\nE3,C,Atlantis\n", "contact", user=user)
+    text = "external_id,phone,additional_phones\n" + "".join(
+        f"E{n},06 12 34 56 70; 06 12 34 56 71,+4930901820;06 12 34 56 72\n" for n in (1, 2, 3)
+    )
+    figures, entries = load(text, "contact", user=user, duplicates="update")
+    assert figures["updated"] == 3
+    [entry] = entries
+    assert sorted((entry.row, e["field"], e["value"]) for e in entry.errors) == [
+        (4, "additional_phones", "+4930901820;06 12 34 56 72"),
+        (4, "additional_phones", "06 12 34 56 71"),
+        (4, "phone", "06 12 34 56 70"),
+    ]
+    found = Contact.objects.order_by("external_id").values_list("phone", "additional_phones")
+    assert list(found) == [
+        ("+33612345670", ["+33612345671", "+4930901820", "+33612345672"]),
+        ("+49612345670", ["+49612345671", "+4930901820", "+49612345672"]),
+        ("06 12 34 56 70", ["06 12 34 56 71", "+4930901820", "06 12 34 56 72"]),
+    ]
+    assert load(text, "contact", user=user, duplicates="update")[0]["unchanged"] == 3
+
+
+def test_further_numbers_that_nobody_can_place_are_named(load):
+    text = "last_name,phone,additional_phones\nA,+33612345678; 06 12 34 56 79,06 12 34 56 70\n"
+    _, [entry] = load(text, "contact")
+    assert [(e["column"], e["field"], e["value"]) for e in entry.errors] == [
+        ("phone", "additional_phones", "06 12 34 56 79"),
+        ("additional_phones", "additional_phones", "06 12 34 56 70"),
+    ]
+
+
+def test_a_sign_of_several_currencies_is_that_of_the_stored_record(load):
+    load("external_id,name,currency\nO1,A,AUD\nO2,B,GBP\n", "opportunity")
+    load("external_id,amount\nO1,$9\nO2,$9\n", "opportunity", duplicates="update")
+    assert dict(Opportunity.objects.values_list("external_id", "currency")) == {"O1": "AUD", "O2": "USD"}
+
+
+def test_rows_that_end_with_what_is_stored_change_nothing(load):
+    text = "email,company_name\na@x.example,ACME\na@x.example,Acme\nb@x.example,Two\n"
+    load(text, duplicates="update")
+    versions = list(Lead.objects.order_by("pk").values_list("company_name", "version"))
+    assert [name for name, _ in versions] == ["Acme", "Two"]
+    for _ in range(2):
+        assert load(text, duplicates="update")[0]["unchanged"] == 3
+    assert list(Lead.objects.order_by("pk").values_list("company_name", "version")) == versions
+
+
 # ---- Ids of other systems ----
 
 TWINS = "ACCOUNTID,Account Name\n90001,Same Name Co\n90002,Same Name Co\n"
