@@ -11,13 +11,12 @@ from core.errors import InvalidError
 from core.transfer.reading import dialect, encoding, layout
 from core.transfer.reading.counting import count_rows
 from core.transfer.reading.dialect import Dialect
+from core.transfer.reading.layout import Numbered
 from core.transfer.reading.recognising import not_a_table
 from core.transfer.reading.shape import ReadingOptions, Shape
 
 SAMPLE_CHARS = 1 << 18
 csv.field_size_limit(dialect.FIELD_LIMIT)
-
-Numbered = tuple[int, int, list[str]]  # spreadsheet row, physical line, cells
 
 
 def settle(file: BinaryIO, asked: ReadingOptions) -> Shape:
@@ -35,7 +34,8 @@ def settle(file: BinaryIO, asked: ReadingOptions) -> Shape:
         raise InvalidError.of("file", "The file holds nothing but blanks.", "empty_file")
     skipped = 1 if sep else 0
     index = _header(rows, asked, skipped)
-    shape = replace(_shape(rows, index, codec, found, max(asked.skip_rows, skipped)), decoding=decoding)
+    shape = _shape(rows, index, codec, found, max(asked.skip_rows, skipped))
+    shape = replace(shape, decoding=decoding, lines_above=layout.lines_above(rows, index, asked, skipped))
     counted = None
     if found.is_plain:
         wide, header = len(shape.headers) > 1, list(shape.header_cells)

@@ -93,10 +93,12 @@ def _has_blanks_before_quotes(sample: str, dialect: Dialect) -> bool:
 
 
 def _is_in_apostrophes(sample: str, delimiter: str) -> bool:
-    """Whether the first lines hold nothing but cells between apostrophes, and numbers."""
-    mark = re.escape(delimiter)
-    line = re.compile(rf"(?:'[^']*(?:''[^']*)*'|[\d.]*)(?:{mark} *(?:'[^']*(?:''[^']*)*'|[\d.]*))*\r?\n?\Z")
+    """Whether the first lines below the headers hold nothing but cells between apostrophes, and numbers."""
+    mark, cell = re.escape(delimiter), r"(?:'(?:[^'\\]|\\.|'')*'|[\d.]*|\\N)"
+    line = re.compile(rf"{cell}(?:{mark} *{cell})*\r?\n?\Z")
     lines = [text for text in _lines(sample)[:20] if text.strip()]
+    if lines[1:] and "'" not in lines[0]:
+        del lines[0]
     quoted = [text for text in lines if line.match(text) and f"'{delimiter}" in text.replace(" ", "")]
     return len(quoted) == len(lines) > 0
 

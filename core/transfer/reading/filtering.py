@@ -5,9 +5,9 @@ from itertools import dropwhile
 from typing import Any
 
 from core.transfer.reading import layout
+from core.transfer.reading.layout import Numbered
 from core.transfer.reading.shape import Shape
 
-Numbered = tuple[int, int, list[str]]  # spreadsheet row, physical line, cells
 # Lines named in a warning.
 NAMED = 10
 
@@ -19,7 +19,8 @@ class RecordFilter:
         self.shape, self.width = shape, len(shape.headers)
         self.headers = list(shape.header_cells)
         self.first_header = self.headers[0] if self.headers else ""
-        self.left_out: dict[str, list[int]] = {}
+        above = list(shape.lines_above)
+        self.left_out: dict[str, list[int]] = {"what stands above the headers": above} if above else {}
         # What is doubtful about the row of a line.
         self.doubts: dict[int, str] = {}
         self.last_line = 0  # of a record

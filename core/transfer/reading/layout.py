@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from core.errors import InvalidError
+from core.transfer.reading.shape import ReadingOptions
 
 Row = Sequence[str]
+Numbered = tuple[int, int, list[str]]  # spreadsheet row, physical line, cells
 
 _VALUE = re.compile(r"^[\s$€£¥+-]*[\d.,:/\sTZ%-]*\d[\d.,:/\sTZ%-]*$|@[^\s@]+\.\w+|^https?://")
 # What begins a row of sums or of remarks, however many cells it fills.
@@ -75,6 +77,16 @@ def header_index(rows: Sequence[Row]) -> int | None:
             continue  # "Date range:", "2024"
         return index if not looks_like_values(filled) else None
     return None
+
+
+def lines_above(
+    rows: Sequence[Numbered], index: int | None, asked: ReadingOptions, skipped: int = 0
+) -> tuple[int, ...]:
+    """Lines of a file's first rows that stand above its headers, without those that the user said are none
+    of the table, and without the first `skipped`."""
+    if index is None or asked.header_row is not None:
+        return ()
+    return tuple(line for _, line, _ in rows[skipped:index])
 
 
 def looks_like_values(cells: Row) -> bool:

@@ -1,4 +1,4 @@
-"""Which cells of a sheet show leading zeros: `00501` is the number 501 and a format; both make the code.
+"""Which cells of a sheet show other digits than they hold: `00501` is 501 and a format, `50%` is 0.5 and one.
 
 The reader of spreadsheets gives the number alone, so the formats are read here; a workbook that has none of
 this kind, as most have, costs a look at its list of styles.
@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-# (row, column) from 0 → how many digits are shown.
-Padding = dict[tuple[int, int], int]
+# (row, column) from 0 → how many digits are shown at least, or PERCENT.
+Formats = dict[tuple[int, int], int]
+PERCENT = -1
+# Formats that every workbook has without naming them.
+_BUILT_IN = {"9": "0%", "10": "0.00%"}
 
 STYLES, WORKBOOK, LINKS = "xl/styles.xml", "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
 PROPERTIES = "docProps/custom.xml"
@@ -20,15 +23,27 @@ BLOCK = 1 << 20
 MAX_PART = 64 << 20
 _ATTRIBUTE = re.compile(r'([\w:]+)="([^"]*)"')
 _CODE = re.compile(r"0{2,}\Z")
+# Where the sign is quoted or escaped, it is but a sign.
+_PERCENT_CODE = re.compile(r"[#0,.? ]*0[#0,.? ]*%\Z")
 _NUMBERED = re.compile(r"([A-Z]{1,3})(\d{1,7})\Z")
 
 
-def padding_of(file: BinaryIO, sheet: str) -> Padding:
-    """The cells of the sheet that are shown with leading zeros."""
+def shown(text: str, form: int) -> str:
+    """A number as it is seen in a cell of this format."""
+    if form != PERCENT:
+        return text.zfill(form)
+    try:
+        return f"{float(text) * 100:.15g}%"
+    except ValueError:
+        return text
+
+
+def formats_of(file: BinaryIO, sheet: str) -> Formats:
+    """The cells of the sheet whose numbers are shown with leading zeros or as hundredths."""
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as archive:
-            widths = _padded_styles(_part(archive, STYLES))
+            widths = _styles_of(_part(archive, STYLES))
             path = _path_of(archive, sheet) if widths else ""
             return dict(_cells(archive, path, widths)) if path else {}
     except (zipfile.BadZipFile, KeyError, OSError, ValueError):
@@ -60,9 +75,9 @@ def _part(archive: zipfile.ZipFile, name: str) -> str:
     return archive.read(info).decode("utf-8", "replace") if info.file_size <= MAX_PART else ""
 
 
-def _padded_styles(styles: str) -> dict[str, int]:
-    """Index of a cell style → digits that it shows at least."""
-    codes = {}
+def _styles_of(styles: str) -> dict[str, int]:
+    """Index of a cell style → digits that it shows at least, or PERCENT."""
+    codes = dict(_BUILT_IN)
     for tag in re.findall(r"<(?:\w+:)?numFmt\b[^>]*>", styles):
         attributes = dict(_ATTRIBUTE.findall(tag))
         codes[attributes.get("numFmtId", "")] = html.unescape(attributes.get("formatCode", ""))
@@ -72,6 +87,8 @@ def _padded_styles(styles: str) -> dict[str, int]:
         code = codes.get(dict(_ATTRIBUTE.findall(tag)).get("numFmtId", ""), "").partition(";")[0]
         if _CODE.match(code):
             found[str(index)] = len(code)
+        elif _PERCENT_CODE.match(code):
+            found[str(index)] = PERCENT
     return found
 
 
@@ -91,7 +108,7 @@ def _path_of(archive: zipfile.ZipFile, sheet: str) -> str:
 def _cells(
     archive: zipfile.ZipFile, path: str, widths: dict[str, int]
 ) -> Iterator[tuple[tuple[int, int], int]]:
-    """The place of each number that has one of these styles, and its width."""
+    """The place of each number that has one of these styles, and its format."""
     styles = "|".join(sorted(widths))
     tag = re.compile(
         rf'<(?:\w+:)?c\b(?=[^>]*\bs="({styles})")(?![^>]*\bt="(?:s|str|inlineStr|b|e)")[^>]*>'.encode()

@@ -42,6 +42,8 @@ class Shape:
     unbalanced_quotes: bool = False
     # The headers as they stand in the file, by which a repetition is known.
     header_cells: tuple[str, ...] = ()
+    # Lines above the headers that are not blank, where nobody said that the table begins below them.
+    lines_above: tuple[int, ...] = ()
     # Zone of the times in it, where the file says so itself.
     timezone: str = ""
 

@@ -15,12 +15,12 @@ from python_calamine import CalamineError, CalamineWorkbook
 from core.errors import InvalidError
 from core.transfer.reading import layout
 from core.transfer.reading.filtering import RecordFilter
-from core.transfer.reading.number_formats import Padding, padding_of, property_of
+from core.transfer.reading.layout import Numbered
+from core.transfer.reading.number_formats import Formats, formats_of, property_of, shown
 from core.transfer.reading.recognising import not_a_table
 from core.transfer.reading.shape import ReadingOptions, Shape
 from core.transfer.reading.sheet_probe import chosen
 
-Numbered = tuple[int, int, list[str]]
 PROBE = Path(__file__).with_name("sheet_probe.py")
 # What a sheet may take of memory in bytes: a million rows of fourteen columns of text want half of it.
 MEMORY = min(3_000_000_000, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
@@ -56,6 +56,7 @@ def settle(file: BinaryIO, asked: ReadingOptions) -> Shape:
         first_row=below,
         header_row=0 if index is None else above,
         sheet=sheet.name,
+        lines_above=layout.lines_above(rows, index, asked),
         timezone="UTC" if property_of(file, UTC_MARK) else "",
         rows=_count(sheet, head, width, below),
     )
@@ -87,8 +88,7 @@ def _count(sheet: Any, head: list[str], width: int, above: int) -> int:
 
 def records(file: BinaryIO, name: str) -> Iterator[Numbered]:
     """Every row of the sheet, with its number from 1 (twice: a sheet has no lines)."""
-    padding = padding_of(file, name)
-    yield from _rows(_sheet(file, name), padding)
+    yield from _rows(_sheet(file, name), formats_of(file, name))
 
 
 def _header(rows: list[Numbered], asked: ReadingOptions) -> int | None:
@@ -118,14 +118,14 @@ def _sheet(file: BinaryIO, name: str | None) -> Any:
         raise not_a_table("a damaged spreadsheet") from None
 
 
-def _rows(sheet: Any, padding: Padding | None = None) -> Iterator[Numbered]:
+def _rows(sheet: Any, formats: Formats | None = None) -> Iterator[Numbered]:
     start, first = sheet.start or (0, 0)
     for number, row in enumerate(sheet.iter_rows(), 1 + start):
         cells = [as_text(cell) for cell in row]
-        if padding:
+        if formats:
             # The reader leaves out blank columns before the first.
             cells = [
-                text.zfill(padding.get((number - 1, place), 0)) for place, text in enumerate(cells, first)
+                shown(text, formats.get((number - 1, place), 0)) for place, text in enumerate(cells, first)
             ]
         yield number, number, cells
 

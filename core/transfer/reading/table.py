@@ -8,6 +8,7 @@ from core.errors import InvalidError
 from core.transfer.reading import delimited, layout, sheets
 from core.transfer.reading.encoding import STRAYS, without_strays
 from core.transfer.reading.filtering import RecordFilter
+from core.transfer.reading.layout import Numbered
 from core.transfer.reading.recognising import kind_of_file
 from core.transfer.reading.shape import UNKNOWN, ReadingOptions, Shape
 
@@ -95,14 +96,14 @@ class Table:
         chunk.lines.append(line)
         chunk.rows.append(cells)
 
-    def records(self) -> Iterator[delimited.Numbered]:
+    def records(self) -> Iterator[Numbered]:
         """Records of the table; what stands between and below them and is none is listed in `notes`."""
         found = RecordFilter(self.shape)
         self.doubts = found.doubts
         yield from found.records(self._source())
         self.notes = found.notes()
 
-    def _source(self) -> Iterator[delimited.Numbered]:
+    def _source(self) -> Iterator[Numbered]:
         if self.shape.format == "xlsx":
             return sheets.records(self.file, self.shape.sheet)
         return delimited.records_of(self.file, self.shape)

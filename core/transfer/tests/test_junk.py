@@ -57,8 +57,10 @@ def test_headers_that_come_again_are_no_rows():
 
 
 def test_what_stands_above_the_table_is_none_of_it():
-    headers, rows, *_ = read("Report\nDate range:,2024\n\nname,city,age\nAda,Rome,5\nBob,Bern,6\n")
+    headers, rows, notes, _ = read("Report\nDate range:,2024\n\nname,city,age\nAda,Rome,5\nBob,Bern,6\n")
     assert (headers, rows) == (["name", "city", "age"], [["Ada", "Rome", "5"], ["Bob", "Bern", "6"]])
+    assert notes == [("left_out", [1, 2])]
+    assert read("sep=;\nname;city\nAda;Rome\n")[2] == []
 
 
 def test_the_first_of_several_tables_is_read_and_the_others_named():
@@ -112,6 +114,8 @@ def test_a_line_drawn_below_the_headers_is_no_row(line):
         ('name,path\nAda,"C:\\dir\\"\nBob,"x"\n', ["Ada", "C:\\dir\\"]),
         ('name, quote\nAda, "x, y"\nBob, "z"\n', ["Ada", "x, y"]),
         ("'name','city'\n'Ada','Rome, IT'\n'Bob','Bern'\n", ["Ada", "Rome, IT"]),
+        ("name,city\n'Ada','Rome, IT'\n'Bob',7\n", ["Ada", "Rome, IT"]),
+        ("name,city\n'O\\'Hara','Rome, IT'\n'Bob',\\N\n", ["O'Hara", "Rome, IT"]),
         ("name,city\n'Ada',Rome\nO'Hara,Bern\n", ["'Ada'", "Rome"]),
         ('name mail city\n"Ada B" a@x.de Rome\n"Bob C" b@x.de Bern\n', ["Ada B", "a@x.de", "Rome"]),
         ("full name\nAda Byron\nBob Stone\n", ["Ada Byron"]),

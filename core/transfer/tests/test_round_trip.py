@@ -22,6 +22,7 @@ from core.errors import DomainError
 from core.transfer.tests.uploads import upload
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
+from opportunities.models import Opportunity
 
 pytestmark = pytest.mark.django_db
 
@@ -240,6 +241,16 @@ def test_numbers_of_a_sheet_are_what_is_seen_in_it(admin):
     )
     assert (lead.phone, str(lead.estimated_value)) == ("+33612345678", "0.30")
     assert lead.next_follow_up_at == datetime(2025, 1, 1, 12, tzinfo=UTC)
+
+
+def test_hundredths_of_a_sheet_are_the_percentage_that_is_seen_in_it(admin):
+    rows = [["name", "probability", "amount", "notes"], ["A", 1, 0.5, 0.125], ["B", 0.07, 2, "x"]]
+    body = upload(
+        admin, book_of(rows, {1: "0%", 2: '0.0"%"', 3: "0.00%"}), "opportunities", name="l.xlsx"
+    ).json()
+    assert (body["created"], body["warnings"]) == (2, []), body
+    found = Opportunity.objects.order_by("name").values_list("probability", "amount", "notes")
+    assert list(found) == [(100, Decimal("0.50"), "12.5%"), (7, Decimal("2.00"), "x")]
 
 
 def test_a_sheet_holds_days_and_moments_as_such(admin, make_user, api):
