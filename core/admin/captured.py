@@ -16,7 +16,7 @@ from unfold.views import ChangeList
 from core.access import Permission
 from core.changes import audit_context
 from core.entities.columns import column
-from core.entities.usage import release_row
+from core.entities.usage import REMEDY, check_renaming, release_row
 from core.errors import ConflictError, DomainError, InvalidError
 from core.models.folding import Fold
 
@@ -158,6 +158,16 @@ class CapturedAdmin(PolicyMixin, ModelAdmin):
             self.message_user(request, _all_the_same(request), messages.WARNING)
         return answer
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """What definitions name keeps the name by which they do."""
+        before = self.model._default_manager.filter(pk=obj.pk).first() if change else None
+        if before is not None:
+            try:
+                check_renaming(before, obj)
+            except ConflictError as error:
+                raise in_words(error) from error
+        super().save_model(request, obj, form, change)
+
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         try:
             release_row(obj, force=request.GET.get("force") == "true")
@@ -185,7 +195,7 @@ class CapturedInline(PolicyMixin, TabularInline):
 def in_words(error: ConflictError) -> ConflictError:
     """A refusal whose message names the issues that the API lists one by one."""
     named = "; ".join(f"{issue.field}: {issue.message}" for issue in error.issues[:NAMED])
-    message = error.message.removesuffix(": change these first, or send force=true.")
+    message = error.message.removesuffix(f": {REMEDY}").removesuffix(": change these first.")
     return ConflictError(f"{message}. {named}" if named else message, code=error.code, issues=error.issues)
 
 

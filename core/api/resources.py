@@ -21,7 +21,7 @@ from core.api.parameters import KnownParametersMixin, flag, record_id
 from core.api.permissions import PolicyPermission, action_of
 from core.api.strict import StrictFieldsMixin
 from core.api.transactions import TransactionMixin
-from core.entities.usage import release_row
+from core.entities.usage import check_renaming, release_row
 from core.errors import ConflictError, FieldIssue, ForbiddenError, NotVisibleError
 from core.models.uniqueness import violated_fields
 
@@ -48,6 +48,8 @@ class StrictSerializer(StrictFieldsMixin, serializers.ModelSerializer):
         except ModelError as error:
             raise ValidationError(serializers.as_serializer_error(error)) from error
         self.check(probe)
+        if self.instance is not None:
+            check_renaming(self.instance, probe)
         return {name: value if name in many else getattr(probe, name) for name, value in attrs.items()}
 
     def check(self, wanted: Any) -> None:

@@ -9,10 +9,11 @@ from django.db.models import Count, F, JSONField, QuerySet, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.fields.json import KeyTransform
 
-from core.entities.custom import field_type_of
+from core.entities.custom import PREFIX, field_type_of
 from core.entities.entity import entities
 from core.entities.locks import CUSTOM_FIELDS, lock
 from core.entities.models import CustomField
+from core.entities.usage import UsageTarget, check_unused
 from core.errors import ConflictError, FieldIssue, InvalidError, ValueRefusedError
 from core.models.folding import nfc
 
@@ -115,3 +116,5 @@ def _check_choices_unused(wanted: CustomField, removed: set[str]) -> None:
         used = _with_value(wanted).filter(custom_fields__contains={wanted.key: held}).count()
         if used:
             raise ConflictError(f"{choice!r} is chosen in {used} records; change these first.", code="in_use")
+        named = frozenset((f"{PREFIX}{wanted.key}",))
+        check_unused(UsageTarget(f"The choice {choice!r}", named, frozenset((choice,)), entity=wanted.entity))

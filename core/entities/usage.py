@@ -19,6 +19,9 @@ from core.errors import ConflictError, FieldIssue
 from core.registry import Registry
 
 MAX_NAMED = 50
+REMEDY = "change these first, or send force=true."
+# Where what names a field holds values of it.
+VALUES = ("value", "from", "to")
 # The name under which whom a row acts for is compared.
 PRINCIPAL = "principal"
 # Before the key of a custom field, which may be called like a field.
@@ -149,9 +152,26 @@ def release_row(row: Any, *, force: bool = False) -> None:
         release(usage_target(), force=force)
 
 
-def in_use(target: UsageTarget, found: Sequence[Usage]) -> ConflictError:
+def check_unused(target: UsageTarget) -> None:
+    """Raises ConflictError, which names who uses the target, for what nobody can be made to do without."""
+    found = usages(target)
+    if found:
+        raise in_use(target, found, "change these first.")
+
+
+def check_renaming(before: Any, wanted: Any) -> None:
+    """Raises ConflictError where definitions name a row by what it would not be called any more."""
+    if not hasattr(before, "usage_target"):
+        return
+    known = before.usage_target()
+    gone = known.values - wanted.usage_target().values
+    if gone:
+        check_unused(replace(known, values=gone, name=""))
+
+
+def in_use(target: UsageTarget, found: Sequence[Usage], remedy: str = REMEDY) -> ConflictError:
     """The refusal that names who uses the target."""
-    message = f"{target.label} is in use by {len(found)}: change these first, or send force=true."
+    message = f"{target.label} is in use by {len(found)}: {remedy}"
     return ConflictError(message, code="in_use", issues=[usage.issue for usage in found[:MAX_NAMED]])
 
 
@@ -171,7 +191,7 @@ def places(target: UsageTarget, value: Any, path: str, field_name: str = "") -> 
             below = f"{path}.{key}"
             if target.is_named(key):
                 yield below
-            yield from places(target, inner, below, named if named and key == "value" else key)
+            yield from places(target, inner, below, named if named and key in VALUES else key)
     elif isinstance(value, list | tuple):
         for i, inner in enumerate(value):
             yield from places(target, inner, f"{path}[{i}]", field_name)
@@ -184,7 +204,7 @@ def replaced(target: UsageTarget, value: Any, by: Any, field_name: str = "") -> 
     if isinstance(value, Mapping):
         named = value.get("field") if isinstance(value.get("field"), str) else None
         return {
-            key: replaced(target, inner, by, named if named and key == "value" else key)
+            key: replaced(target, inner, by, named if named and key in VALUES else key)
             for key, inner in value.items()
         }
     if isinstance(value, list):

@@ -8,6 +8,7 @@ from core.accounts.tests.factories import TeamFactory
 from core.conditions.models import SavedView
 from core.customization.tests.factories import CustomFieldFactory, SavedViewFactory
 from core.entities.models import CustomField
+from core.mail.models import EmailTemplate
 from core.mail.tests.factories import EmailTemplateFactory
 from core.notifications.models import Notification
 from core.webhooks.models import WebhookSubscription
@@ -16,7 +17,7 @@ from core.workflows.models import Workflow
 from core.workflows.tests.factories import WorkflowFactory
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
-from opportunities.models import Pipeline
+from opportunities.models import Pipeline, Stage
 from opportunities.tests.factories import OpportunityFactory, PipelineFactory, StageFactory
 from tasks.tests.factories import TaskFactory
 
@@ -226,6 +227,82 @@ def test_a_tag_in_use_is_refused_too(admin, admin_user):
     assert (answer.status_code, len(issues(answer))) == (409, 1)
     assert Lead.objects.get().tags == ["vip"]
     assert admin.post("/api/v1/tags/delete/", body | {"force": True}, format="json").json() == {"updated": 1}
+
+
+@pytest.mark.parametrize(
+    ("verb", "given"), [("rename", {"tag": "vip"}), ("merge", {"tags": ["vip", "gold"]})]
+)
+def test_a_tag_in_use_keeps_its_name_too(admin, admin_user, rep, verb, given):
+    workflow(admin_user, actions=[{"type": "add_tag", "params": {"tag": "vip"}}])
+    LeadFactory(first_name="x", tags=["vip"], owner=rep)
+    body = {"entity": "lead", "to": "gold", **given}
+    answer = admin.post(f"/api/v1/tags/{verb}/", body, format="json")
+    assert (answer.status_code, len(issues(answer))) == (409, 1)
+    assert Lead.objects.get().tags == ["vip"]
+    assert admin.post(f"/api/v1/tags/{verb}/", body | {"force": True}, format="json").json() == {"updated": 1}
+    assert (Lead.objects.get().tags, Workflow.objects.get().status) == (["gold"], "paused")
+
+
+def test_who_may_not_write_automation_pauses_none_of_it_by_a_tag(admin_user, api, rep):
+    workflow(admin_user, actions=[{"type": "add_tag", "params": {"tag": "vip"}}])
+    LeadFactory(first_name="x", tags=["vip", "own"], owner=rep)
+    body = {"entity": "lead", "tags": ["vip"], "force": True}
+    answer = api(rep).post("/api/v1/tags/delete/", body, format="json")
+    assert (answer.status_code, len(issues(answer))) == (409, 1)
+    assert "force" not in answer.json()["detail"]
+    assert (Lead.objects.get().tags, Workflow.objects.get().status) == (["vip", "own"], "active")
+    answer = api(rep).post("/api/v1/tags/delete/", body | {"tags": ["own"]}, format="json")
+    assert answer.json() == {"updated": 1}
+
+
+def choice(user):
+    field = CustomFieldFactory(entity="lead", key="plan", type="choice", choices=["a", "b"])
+    workflow(
+        user, actions=[{"type": "update_field", "params": {"field": "custom_fields.plan", "value": "a"}}]
+    )
+    SavedViewFactory(owner=user, entity="lead", name="v", conditions={"custom_fields.plan": "a"})
+    SavedViewFactory(owner=user, entity="lead", name="other", conditions={"custom_fields.plan": "b"})
+    return f"custom_fields/{field.pk}", "choices", ["b"], {"workflow", "saved_view"}
+
+
+def key_of_a_template(user):
+    template(user)
+    pk = EmailTemplate.objects.get().pk
+    return f"email_templates/{pk}", "key", "hello", {"workflow"}
+
+
+def key_of_a_stage(user):
+    stage(user)
+    pk = Stage.objects.get(key="legal_check").pk
+    return f"stages/{pk}", "key", "contract", {"workflow"}
+
+
+@pytest.mark.parametrize("named", [choice, key_of_a_template, key_of_a_stage])
+def test_what_is_in_use_keeps_the_name_it_is_used_by(admin, admin_user, named):
+    path, field, new, users = named(admin_user)
+    before = admin.get(f"/api/v1/{path}/").json()
+    answer = admin.patch(f"/api/v1/{path}/", {field: new})
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/in-use")
+    assert {name.split()[0] for name in issues(answer)} == users
+    assert admin.get(f"/api/v1/{path}/").json() == before
+    assert set(Workflow.objects.values_list("status", flat=True)) == {"active"}
+    Workflow.objects.all().delete()
+    SavedView.objects.all().delete()
+    assert admin.patch(f"/api/v1/{path}/", {field: new}).json()[field] == new
+
+
+def test_the_admin_site_keeps_the_name_of_what_is_in_use(client, admin_user):
+    admin_user.is_staff = admin_user.is_superuser = True
+    admin_user.save()
+    client.force_login(admin_user)
+    key_of_a_stage(admin_user)
+    row = Stage.objects.get(key="legal_check")
+    form = {"pipeline": row.pipeline_id, "key": "contract", "name": "Legal", "position": 0, "probability": 0}
+    answer = client.post(f"/admin/opportunities/stage/{row.pk}/change/", form, follow=True)
+    assert b"is in use by 1. " in answer.content
+    assert Stage.objects.get(pk=row.pk).key == "legal_check"
+    client.post(f"/admin/opportunities/stage/{row.pk}/change/", form | {"key": "legal_check", "name": "Law"})
+    assert Stage.objects.get(pk=row.pk).name == "Law"
 
 
 def test_the_admin_site_asks_for_a_hand_over_too(client, admin_user, leaver, make_user):

@@ -1,5 +1,6 @@
 """/api/v1/tags/: the tags in use, and changing them on all records at once."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -8,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission, Policy
+from core.access import Permission, Policy, role_allows
 from core.api import pagination
 from core.api.parameters import PAGES, single_valued
 from core.api.schema.parts import TEXT
@@ -17,7 +18,7 @@ from core.api.viewsets import CrmViewSet
 from core.entities import Entity, entities, tags
 from core.entities.field_types import Boolean, Text, TextList, refuse
 from core.entities.finding import check_search
-from core.entities.usage import release
+from core.entities.usage import check_unused, release
 from core.errors import refused_as
 
 
@@ -43,12 +44,12 @@ class TagListSerializer(StrictFieldsMixin, serializers.Serializer):
 
 
 class TagDeletionSerializer(TagListSerializer):
-    """Tags to take away; those that workflows or views name with `force` only."""
+    """Tags to take away; those that workflows or views name with `force` only, by whom may write these."""
 
     force = Boolean(required=False, allow_null=True)
 
 
-class TagMergeSerializer(TagListSerializer):
+class TagMergeSerializer(TagDeletionSerializer):
     """Tags, and the one that takes their place."""
 
     to = Text(max_length=60)
@@ -60,6 +61,7 @@ class TagRenameSerializer(StrictFieldsMixin, serializers.Serializer):
     entity = EntityField()
     tag = Text(max_length=60)
     to = Text(max_length=60)
+    force = Boolean(required=False, allow_null=True)
 
 
 class TagSerializer(serializers.Serializer):
@@ -106,25 +108,37 @@ class TagViewSet(CrmViewSet):
     @extend_schema(request=TagRenameSerializer, responses=UpdatedSerializer)
     @action(methods=["post"], detail=False)
     def rename(self, request: Request) -> Response:
-        """Rename a tag on every record that has it."""
+        """Rename a tag on every record that has it; one that workflows or views name with `force` only."""
         given = self._checked(TagRenameSerializer)
-        return _updated(tags.merge(given["entity"], request.user, [given["tag"]], given["to"]))
+        return self._merged(given, [given["tag"]])
 
     @extend_schema(request=TagMergeSerializer, responses=UpdatedSerializer)
     @action(methods=["post"], detail=False)
     def merge(self, request: Request) -> Response:
-        """Put one tag in the place of several."""
+        """Put one tag in the place of several; those that workflows or views name with `force` only."""
         given = self._checked(TagMergeSerializer)
-        return _updated(tags.merge(given["entity"], request.user, given["tags"], given["to"]))
+        return self._merged(given, given["tags"])
 
     @extend_schema(request=TagDeletionSerializer, responses=UpdatedSerializer)
     @action(methods=["post"], detail=False, url_path="delete")
     def remove(self, request: Request) -> Response:
         """Take tags from every record; those that workflows or views name with `force` only."""
         given = self._checked(TagDeletionSerializer)
-        for tag in given["tags"]:
-            release(tags.target_of(given["entity"], tag), force=bool(given.get("force")))
+        self._release(given, given["tags"])
         return _updated(tags.remove(given["entity"], request.user, given["tags"]))
+
+    def _merged(self, given: Mapping[str, Any], gone: Sequence[str]) -> Response:
+        self._release(given, [tag for tag in gone if tag != given["to"]])
+        return _updated(tags.merge(given["entity"], self.request.user, gone, given["to"]))
+
+    def _release(self, given: Mapping[str, Any], gone: Sequence[str]) -> None:
+        """Make sure that nothing names tags that go; what does is paused by those alone who may write it."""
+        may_pause = role_allows(self.request.user, Permission.AUTOMATE)
+        for target in [tags.target_of(given["entity"], tag) for tag in gone]:
+            if may_pause:
+                release(target, force=bool(given.get("force")))
+            else:
+                check_unused(target)
 
     def _checked(self, serializer_class: type[serializers.Serializer]) -> dict[str, Any]:
         serializer = serializer_class(data=self.request.data)
