@@ -37,6 +37,10 @@ SCHEDULE = {
     "forget-idempotency-keys": every("forget_idempotency_keys", DAY / 24),
     "forget-notifications": every("forget_notifications", DAY),
     "forget-merges": every("forget_merges", DAY),
+    "find-duplicates": every("find_duplicates", 30 * SECONDS, expires_s=30),
+    "compare-all-duplicates": every(
+        "compare_all_duplicates", crontab(day_of_week="sunday", hour=2, minute=30)
+    ),
     "forget-import-rows": every("forget_import_rows", DAY),
     "send-password-mails": every("send_password_mails", 30 * SECONDS, expires_s=60),
     "forget-sessions": every("forget_sessions", DAY),

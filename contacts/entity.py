@@ -42,9 +42,9 @@ COMPANY = register(
         ),
         rules=(company_domain, no_parent_below_itself, fits_currency("annual_revenue")),
         duplicates=(
-            SameText("name", "name", ("name",)),
-            SameValue("domain", "domain", ("domain",)),
-            SameValue("email", "e-mail address", ("email",), always=False),
+            SameText("name", "name", ("name",), weight=0.6),
+            SameValue("domain", "domain", ("domain",), weight=0.6),
+            SameValue("email", "e-mail address", ("email",), always=False, weight=0.9),
             SamePhone("phone", "phone number", ("phone",), always=False),
         ),
         merging=Merging(
@@ -80,7 +80,7 @@ CONTACT = register(
         ),
         rules=(company_named, one_primary_address, somebody),
         duplicates=(
-            SameValue("email", "e-mail address", ("email", "additional_emails")),
+            SameValue("email", "e-mail address", ("email", "additional_emails"), weight=0.9),
             SamePhone("phone", "phone number", ("phone", "mobile", "additional_phones")),
             NAME_AND_COMPANY,
         ),

@@ -12,6 +12,8 @@ from lead_management.models import Lead, LeadSource, LeadStatus, Priority
 from lead_management.querysets import HOT
 
 BATCH = 500
+# Of so many leads one was entered before, with another address.
+TWICE = 20
 SOURCES = dict(zip(LeadSource.values, (30, 12, 15, 14, 8, 7, 8, 4, 2), strict=True))
 # What speaks for or against becoming a customer.
 BY_SOURCE = {
@@ -51,6 +53,8 @@ def add_leads(demo: Demo) -> str:
     leads: list[Lead] = []
     for start in range(0, demo.leads, BATCH):
         rows = [_lead(demo) for _ in range(min(BATCH, demo.leads - start))]
+        for place in range(TWICE - 1, len(rows), TWICE):
+            _enter_again(rows[place], rows[place - TWICE // 2])
         leads += Lead.objects.bulk_create(rows)
     demo.made["leads"] = leads
     return f"{len(leads)} leads"
@@ -91,6 +95,13 @@ def _lead(demo: Demo) -> Lead:
     }
     values["assigned_to"] = values["owner"] if demo.random.random() < 0.7 else None
     return Lead(**values, **demo.address(), **_progress(demo, values, created))
+
+
+def _enter_again(lead: Lead, known: Lead) -> None:
+    """Make a lead a duplicate of one that is known: somebody wrote down who called, and not who it is."""
+    for name in ("first_name", "last_name", "company_name", "phone"):
+        setattr(lead, name, getattr(known, name))
+    lead.email = f"private.{known.email}"
 
 
 def _progress(demo: Demo, values: dict[str, Any], created: datetime) -> dict[str, Any]:

@@ -57,7 +57,7 @@ LEAD = register(
             first_score,
         ),
         duplicates=(
-            SameValue("email", "e-mail address", ("email",)),
+            SameValue("email", "e-mail address", ("email",), weight=0.9),
             SamePhone("phone", "phone number", ("phone", "mobile")),
             NAME_AND_COMPANY,
         ),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -17,44 +16,55 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
 from core.access import Permission
 from core.admin import record_page, verbs
 from core.admin.captured import CapturedAdmin, CapturedForm
-from core.admin.home import Panel, PanelLine
-from core.admin.navigation import DATA, Menu
+from core.admin.home import Panel, PanelLine, page_url
+from core.admin.navigation import DATA, Link, Menu, links
 from core.admin.read_only import ReadOnlyAdmin
 from core.admin.records import RecordAdmin
+from core.duplicates import groups_page
 from core.duplicates.choices import choices
+from core.duplicates.groups_page import ids_in, merge_url
 from core.duplicates.merging import AT_MOST, MergeRequest, merge
 from core.duplicates.models import Merge
+from core.duplicates.possible import PossibleDuplicate, possible_duplicates_of
 from core.duplicates.unmerging import undo
-from core.entities import Entity, duplicate_rules, entities, entity_of, writing
-from core.entities.duplicates import possible_duplicates
+from core.entities import Entity, duplicate_rules, entities, entity_of
 from core.entities.models import DuplicateRule
 from core.errors import ConflictError
 
 CHOICE = "choice-"
 
 
-def merge_url(model: Any, ids: Sequence[int]) -> str:
-    """The address of the page that merges records of a model."""
-    page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_merge")
-    return f"{page}?{urlencode({'ids': ','.join(map(str, ids))})}"
-
-
 def build(record: Any, user: Any) -> Panel | None:
-    """Records that may be the same, each with a way to merge them; None where there are none."""
+    """Records that may be the same, each with a way to merge them, or to look at it where it is of another
+    kind; None where there are none."""
     entity = entity_of(record)
     if entity.merging is None or record.archived_at is not None:
         return None
-    found = possible_duplicates(entity, writing.values_of(record), user) or []
-    twins = [twin for twin in found if twin["id"] != record.pk]
-    lines = [
-        PanelLine(twin["name"], merge_url(entity.model, [record.pk, twin["id"]]), _("Merge"))
-        for twin in twins
-    ]
-    url = merge_url(entity.model, [record.pk, *(twin["id"] for twin in twins)])
-    return Panel(_("Possible duplicates"), "merge", url, lines, "") if lines else None
+    found = possible_duplicates_of(record, entity, user)
+    if not found:
+        return None
+    lines = [PanelLine(twin.name, _url(entity, record, twin), _detail(entity, twin)) for twin in found]
+    own = [twin.pk for twin in found if twin.entity is entity]
+    url = merge_url(entity.model, [record.pk, *own]) if own else lines[0].url
+    return Panel(_("Possible duplicates"), "merge", url, lines, "")
+
+
+def _url(entity: Entity, record: Any, twin: PossibleDuplicate) -> str:
+    if twin.entity is entity:
+        return merge_url(entity.model, [record.pk, twin.pk])
+    return page_url(twin.entity.model, twin.pk)
+
+
+def _detail(entity: Entity, twin: PossibleDuplicate) -> str:
+    if twin.entity is entity:
+        return _("Merge: same %(what)s") % {"what": twin.agreeing}
+    return _("%(kind)s: same %(what)s") % {"kind": twin.entity.name.capitalize(), "what": twin.agreeing}
 
 
 record_page.related.register("duplicates", build)
+links.register(
+    "duplicates", Link(Menu(DATA, "content_copy", 60), gettext_lazy("Duplicates"), "admin:core_duplicates")
+)
 
 
 class MergeForm(verbs.VerbForm):
@@ -120,12 +130,12 @@ class MergeableAdmin(RecordAdmin):
 
     def _asked(self, request: HttpRequest) -> list[Any]:
         """The records in the address that the user may change. Raises ConflictError for too few or many."""
-        ids = [int(pk) for pk in request.GET.get("ids", "").split(",") if pk.isdecimal() and len(pk) < 19]
+        ids = ids_in(request.GET.get("ids", ""))
         rows = self.entity.visible_to(request.user, Permission.CHANGE).filter(archived_at=None)
         found = rows.in_bulk(ids[: AT_MOST + 2])
         if not 2 <= len(found) <= AT_MOST + 1:
             raise ConflictError(_("Choose 2 to %(n)s records that you may change.") % {"n": AT_MOST + 1})
-        return [found[pk] for pk in dict.fromkeys(ids) if pk in found]
+        return [found[pk] for pk in ids if pk in found]
 
 
 @admin.register(Merge)
@@ -140,6 +150,14 @@ class MergeAdmin(ReadOnlyAdmin):
     fields = ("entity", "object_id", "merged_ids", "merged_by", "merged_at", "undone_at")
     ordering = ("-id",)
     actions_detail = ("undo",)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.duplicates)
+        return [path("duplicates/", view, name="core_duplicates"), *super().get_urls()]
+
+    def duplicates(self, request: HttpRequest) -> HttpResponse:
+        """Groups of records that may be the same, of each entity."""
+        return groups_page.groups_view(self, request)
 
     @action(description=gettext_lazy("Undo"), permissions=["end"], url_path="undo")
     def undo(self, request: HttpRequest, object_id: str) -> HttpResponse:

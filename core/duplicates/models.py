@@ -1,4 +1,4 @@
-"""Merges of records, with what it takes to undo them."""
+"""Merges of records, with what it takes to undo them, and what was found of duplicates."""
 
 from typing import Any
 
@@ -65,3 +65,67 @@ class MergeMove(models.Model):
 
     def __str__(self) -> str:
         return f"{len(self.ids)} of {self.relation}"
+
+
+class DuplicatePair(models.Model):
+    """Two records of an entity that may be the same, or that somebody says are not (`dismissed_at`).
+
+    `reasons` are what they agree in: names of comparisons, with `:fuzzy` behind where texts are only alike.
+    `group_id` is the smallest id of all that pairs connect, and `exact` whether every two of these have
+    something that is the same. No foreign keys to the records: core names no entity.
+    """
+
+    entity = models.CharField(max_length=40)
+    low_id = models.BigIntegerField()
+    high_id = models.BigIntegerField()
+    # How sure it is that they are the same, from 0 to 1.
+    score = models.FloatField()
+    reasons = ArrayField(models.CharField(max_length=90), default=list)
+    group_id = models.BigIntegerField(null=True)
+    exact = models.BooleanField(default=False)
+    dismissed_at = models.DateTimeField(null=True)
+    dismissed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["entity", "low_id", "high_id"], name="duplicate_pair_unique"),
+            models.CheckConstraint(
+                condition=models.Q(low_id__lt=models.F("high_id")), name="duplicate_pair_in_order"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["entity", "high_id"], name="duplicate_pair_high"),
+            models.Index(
+                fields=["entity", "group_id"],
+                name="duplicate_pair_group",
+                condition=models.Q(dismissed_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entity} {self.low_id} and {self.high_id}"
+
+
+class DuplicateCheck(models.Model):
+    """A record that is to be compared with the others: it changed, or what it has in common with them did.
+    One that changes twice may stand here twice, and is compared once."""
+
+    entity = models.CharField(max_length=40)
+    record_id = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["entity", "id"], name="duplicate_check_in_order")]
+
+    def __str__(self) -> str:
+        return f"{self.entity} {self.record_id}"
+
+
+class DuplicateScan(models.Model):
+    """How far all records of an entity have been compared: up to `after_id`; None once they all are."""
+
+    entity = models.CharField(max_length=40, unique=True)
+    after_id = models.BigIntegerField(null=True, default=0)
+
+    def __str__(self) -> str:
+        return f"{self.entity} after {self.after_id}"

@@ -31,6 +31,8 @@ class RecordComparison:
     label: str
     columns: tuple[str, ...]
     always: bool = True
+    # How sure it is that two that agree are the same, from 0 to 1.
+    weight: float = 0.8
     # Whether it can also be asked for texts that are alike.
     may_be_fuzzy: ClassVar[bool] = False
 
@@ -60,6 +62,10 @@ class SameValue(RecordComparison):
 class SamePhone(RecordComparison):
     """One of the numbers is one of the other's; one without a country is the same as with one."""
 
+    def keys(self, values: Mapping[str, Any]) -> set[Key]:
+        """What has no digit is no number."""
+        return {key for key in super().keys(values) if any(map(str.isdecimal, key[0]))}
+
     def conditions(self, model: Any, threshold: float | None) -> Iterator[str]:
         for column, array in _with_arrays(model, self.columns):
             if array:
@@ -70,7 +76,7 @@ class SamePhone(RecordComparison):
             else:
                 yield (
                     f"crm_phone_key(r.{column}) = crm_phone_key(k.k0) AND r.{column} <> ''"
-                    f" AND crm_same_phone(r.{column}, k.k0)"
+                    f" AND (r.{column} = k.k0 OR crm_same_phone(r.{column}, k.k0))"
                 )
 
 
@@ -142,37 +148,58 @@ def _with_arrays(model: Any, columns: Sequence[str]) -> Iterator[tuple[str, str]
 @dataclass(frozen=True)
 class Question:
     """Records' keys by `given`, looked for in the living rows of `model` by `stored`: one comparison as two
-    entities declare it. `threshold` asks for texts that are alike; `in_order` for rows before a record."""
+    entities declare it. `threshold` asks for texts that are alike, `in_order` for rows before a record,
+    `others` for all but the record itself."""
 
     given: RecordComparison
     stored: RecordComparison
     model: Any
     threshold: float | None = None
     in_order: bool = False
+    others: bool = False
+
+    @property
+    def by_id(self) -> bool:
+        """Whether the ids of the records matter."""
+        return self.in_order or self.others
 
 
 @lru_cache(maxsize=200)
-def _selects(question: Question, limit: int) -> tuple[str, ...]:
-    """One statement for each condition; a key of several texts is as many arrays."""
-    table = connection.ops.quote_name(question.model._meta.db_table)
-    before = " AND r.id < k.own" if question.in_order else ""
+def _keys_sql(question: Question, number: int) -> str:
+    """The keys of one question as a table: each text of a key is an array, and so are the records' ids where
+    they matter."""
     width = len(question.given.columns) if isinstance(question.given, SameText) else 1
-    arrays = ", ".join(["%s::text[]"] * width)
-    names = ", ".join(f"k{n}" for n in range(width))
+    columns = [f"k{n}" for n in range(width)]
+    arrays = ["%s::text[]"] * width
+    if question.by_id:
+        columns, arrays = ["own", *columns], ["%s::bigint[]", *arrays]
+    return (
+        f"asked{number} ({', '.join(columns)}, place) AS MATERIALIZED"  # noqa: S608
+        f" (SELECT * FROM unnest({', '.join(arrays)}) WITH ORDINALITY)"
+    )
+
+
+@lru_cache(maxsize=200)
+def _selects(question: Question, number: int, limit: int) -> tuple[str, ...]:
+    """One statement for each condition."""
+    table = connection.ops.quote_name(question.model._meta.db_table)
+    which = " AND r.id < k.own" if question.in_order else " AND r.id <> k.own" if question.others else ""
     return tuple(
-        f"SELECT %s::int, k.n, f.id FROM unnest(%s::int[], %s::bigint[], {arrays}) AS k (n, own, {names})"  # noqa: S608
+        f"SELECT {number}, k.place, f.id FROM asked{number} AS k"  # noqa: S608
         f" CROSS JOIN LATERAL (SELECT r.id FROM {table} r WHERE {condition} AND r.archived_at IS NULL"
-        f"{before} LIMIT {limit}) AS f"
+        f"{which} LIMIT {limit}) AS f"
         for condition in question.stored.conditions(question.model, question.threshold)
     )
 
 
 @dataclass(frozen=True)
 class KeyMatch:
-    """A stored row that has a key of a record: places among the questions and the records, and its id."""
+    """A stored row that has a key of a record: places among the questions, the records and the keys that are
+    asked for by one question, and its id."""
 
     question: int
     record: int
+    key: int
     pk: int
 
 
@@ -183,32 +210,42 @@ class ComparedRecords:
     records: Sequence[Mapping[str, Any]]
     ids: Sequence[int] = field(default_factory=list)
 
-    def rows(self, comparison: RecordComparison) -> list[tuple[Any, ...]]:
-        """(place, id, key …) of each key."""
-        own = self.ids or [BIGINT_MAX] * len(self.records)
+    def rows(self, comparison: RecordComparison) -> list[tuple[int, Key]]:
+        """Place and key of each key."""
         return [
-            (place, own[place], *key)
+            (place, key)
             for place, values in enumerate(self.records)
             for key in sorted(comparison.keys(values))
         ]
 
+    def own_id(self, place: int) -> int:
+        """The id of a record; one that is not stored yet comes behind all that are."""
+        return self.ids[place] if self.ids else BIGINT_MAX
+
 
 def matches(questions: Sequence[Question], asked: ComparedRecords) -> list[KeyMatch]:
     """What is found by all questions for all records, by one statement."""
+    keys: list[str] = []
     selects: list[str] = []
     params: list[Any] = []
+    places: dict[int, list[int]] = {}
     limit = AT_MOST if len(asked.records) == 1 else AT_MOST_EACH
     for number, question in enumerate(questions):
         rows = asked.rows(question.given)
-        arrays = [list(column) for column in zip(*rows, strict=True)]
-        for select in _selects(question, limit) if rows else ():
-            selects.append(select)
-            params += [number, *arrays]
+        if not rows:
+            continue
+        places[number] = [place for place, _ in rows]
+        keys.append(_keys_sql(question, number))
+        selects += _selects(question, number, limit)
+        params += [[asked.own_id(place) for place in places[number]]] if question.by_id else []
+        params += [list(column) for column in zip(*(key for _, key in rows), strict=True)]
     if not selects:
         return []
+    union = " UNION ".join(f"({select})" for select in selects)
     with connection.cursor() as cursor:
-        cursor.execute(" UNION ".join(f"({select})" for select in selects) + " ORDER BY 1, 2, 3", params)
-        return [KeyMatch(*row) for row in cursor.fetchall()]
+        cursor.execute(f"WITH {', '.join(keys)} {union} ORDER BY 1, 2, 3", params)
+        found = cursor.fetchall()
+    return [KeyMatch(number, places[number][key - 1], key, pk) for number, key, pk in found]
 
 
 def set_likeness(thresholds: Sequence[float]) -> None:

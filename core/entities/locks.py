@@ -14,6 +14,7 @@ TEAM_TREE = 7_306
 CUSTOM_FIELDS = 7_307
 SCORING_JOB = 7_308
 DUPLICATE_RULE = 7_309
+FINDING_DUPLICATES = 7_310
 
 
 def lock(space: int, text: str) -> None:

@@ -3,10 +3,15 @@
 import pytest
 from django.urls import reverse
 
-from contacts.tests.factories import CompanyFactory
+from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.admin.tests.forms import filled_in
+from core.changes.dispatch import dispatch
+from core.duplicates.groups import dismiss
 from core.duplicates.models import Merge
+from core.duplicates.tasks import find_duplicates
+from core.duplicates.tests.factories import DuplicateRuleFactory
 from core.entities.models import DuplicateRule
+from lead_management.entity import LEAD
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 
@@ -55,6 +60,55 @@ def test_a_record_says_what_it_may_be_the_same_as(browser, boss):
     assert MERGE.format(lead.pk, f"{twin.pk}").replace(",", "%2C") in page
     other = browser(boss).get(reverse("admin:contacts_company_change", args=[CompanyFactory().pk]))
     assert "Possible duplicates" not in other.content.decode()
+
+
+def test_the_rules_say_what_a_record_may_be_the_same_as(browser, boss, robin):
+    names = {"first_name": "Ada", "last_name": "Byron", "company_name": "Engines"}
+    lead, twin = LeadFactory(**names, email="ada@x.example"), LeadFactory(**names)
+    dismissed = LeadFactory(email="ada@x.example")
+    became = ContactFactory(email="ada@x.example", first_name="Became")
+    Lead.objects.filter(pk=lead.pk).update(converted_contact=became)
+    ContactFactory(email="ada@x.example", first_name="Grace", last_name="Known")
+    url = reverse("admin:lead_management_lead_change", args=[lead.pk])
+    page = browser(boss).get(url).content.decode()
+    assert MERGE.format(lead.pk, dismissed.pk).replace(",", "%2C") in page
+    assert MERGE.format(lead.pk, twin.pk).replace(",", "%2C") not in page
+    DuplicateRuleFactory(compare="name_company", match="fuzzy")
+    DuplicateRuleFactory(compare="email", across="contact")
+    dismiss(LEAD, [lead.pk, dismissed.pk], boss)
+    page = browser(boss).get(url).content.decode()
+    assert MERGE.format(lead.pk, twin.pk).replace(",", "%2C") in page
+    assert MERGE.format(lead.pk, dismissed.pk).replace(",", "%2C") not in page
+    assert "Grace Known" in page
+    # The contact that it became is none.
+    assert page.count("Contact: same E-mail address") == 1
+    Lead.objects.filter(pk=lead.pk).update(owner=robin)
+    assert "Grace Known" not in browser(robin).get(url).content.decode()
+
+
+def test_groups_are_listed_dismissed_and_merged(browser, boss, robin):
+    pairs = [[LeadFactory(email=f"{n}@x.example", city=city) for city in ("", "Rome")] for n in range(3)]
+    ids = [f"{pair[0].pk},{pair[1].pk}" for pair in pairs]
+    dispatch()
+    find_duplicates()
+    client, url = browser(boss), "/admin/core/merge/duplicates/?entity=lead"
+    page = client.get(url).content.decode()
+    assert all(f'value="{one}"' in page for one in ids)
+    assert "E-mail address" in page
+    assert "90 %" in page
+    assert client.post(url, {"dismiss": ids[0]}).status_code == 302
+    assert f'value="{ids[0]}"' not in client.get(url).content.decode()
+    asked = client.post(url, {"_selected_action": ids[:2], "merge": "1"})
+    shown = asked.content.decode()
+    assert "Merge 2 groups" in shown
+    assert f"{pairs[1][1].pk} into {pairs[1][0].pk}: city: Rome" in shown
+    assert "They are not all the same" in shown
+    assert not Merge.objects.exists()
+    assert browser(robin).post(url, {"_selected_action": ids[1:2], "verb_sent": "1"}).status_code == 302
+    assert not Merge.objects.exists()
+    done = client.post(url, {"_selected_action": ids[:2], "verb_sent": "1"})
+    assert (done.status_code, Merge.objects.get().object_id) == (302, pairs[1][0].pk)
+    assert f'value="{ids[2]}"' not in browser(robin).get(url).content.decode()
 
 
 def test_records_of_a_list_are_merged_by_an_action(browser, boss):

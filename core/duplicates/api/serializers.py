@@ -1,15 +1,19 @@
-"""Merges over HTTP: what is asked for, and what was done."""
+"""Duplicates and merges over HTTP: what is asked for, what was found and what was done."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
 
 from core.api.strict import StrictFieldsMixin
+from core.duplicates.bulk_merging import AT_MOST_GROUPS, MergedGroup
+from core.duplicates.groups import GroupQuery
 from core.duplicates.merging import AT_MOST
 from core.duplicates.models import Merge
 from core.duplicates.unmerging import undo_until
 from core.entities.field_types import BIGINT_MAX
+from core.errors import ConflictError
 
 
 def _id() -> serializers.IntegerField:
@@ -55,3 +59,117 @@ class MergeSerializer(serializers.ModelSerializer):
 
     def get_undo_until(self, merge: Merge) -> Any:
         return undo_until(merge)
+
+
+class DuplicateRecordSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class DuplicateGroupSerializer(serializers.Serializer):
+    """Records that may be the same: `score` says how sure it is of two of them, from 0 to 1, `reasons` what
+    they agree in, `exact` whether every two of them have something that is the same, `hidden` how many
+    there are besides that one does not see."""
+
+    score = serializers.FloatField()
+    reasons = serializers.ListField(child=serializers.CharField())
+    exact = serializers.BooleanField()
+    records = DuplicateRecordSerializer(many=True)
+    hidden = serializers.IntegerField()
+
+
+class DuplicateGroupPageSerializer(serializers.Serializer):
+    count = serializers.IntegerField()
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = DuplicateGroupSerializer(many=True)
+
+
+class DuplicateGroupParameters(serializers.Serializer):
+    """Which groups are listed."""
+
+    min_score = serializers.FloatField(min_value=0, max_value=1, required=False, help_text="The least score.")
+    reason = serializers.CharField(
+        max_length=90, required=False, help_text="What two of them agree in: email, name_company:fuzzy …"
+    )
+    exact = serializers.BooleanField(
+        required=False, help_text="Whether every two of them have something that is the same."
+    )
+
+    def query(self) -> GroupQuery:
+        return GroupQuery(**self.validated_data)
+
+
+def _ids() -> serializers.ListField:
+    return serializers.ListField(child=_id(), min_length=2, max_length=AT_MOST + 1)
+
+
+class DismissSerializer(StrictFieldsMixin, serializers.Serializer):
+    """Records of which no two are the same; with `dismissed` false that is taken back."""
+
+    ids = _ids()
+    dismissed = serializers.BooleanField(default=True)
+
+    def validate_ids(self, ids: list[int]) -> list[int]:
+        if len(set(ids)) < 2:
+            raise serializers.ValidationError("Name at least two records.")
+        return ids
+
+
+class DismissedSerializer(serializers.Serializer):
+    """How many pairs the records make, or how many of them had been dismissed."""
+
+    pairs = serializers.IntegerField()
+
+
+class GroupMergeSerializer(StrictFieldsMixin, serializers.Serializer):
+    """Groups of records that are exactly the same; the first of each stays. `dry_run` shows what would be."""
+
+    groups = serializers.ListField(child=_ids(), min_length=1, max_length=AT_MOST_GROUPS)
+    dry_run = serializers.BooleanField(default=False)
+
+    def validate_groups(self, groups: list[list[int]]) -> list[list[int]]:
+        ids = [pk for group in groups for pk in group]
+        if len(set(ids)) < len(ids):
+            raise serializers.ValidationError("Name each record once.", code="given_twice")
+        return groups
+
+
+class MergedGroupSerializer(serializers.Serializer):
+    """What became of a group: the merge's `id` and what it changed in the survivor, by field as [old, new],
+    or why it was refused."""
+
+    index = serializers.IntegerField()
+    status = serializers.ChoiceField(["merged", "would_merge", "error"])
+    survivor = serializers.IntegerField()
+    merged = serializers.ListField(child=serializers.IntegerField())
+    id = serializers.IntegerField(required=False)
+    changes = serializers.DictField(child=serializers.ListField(), required=False)
+    code = serializers.CharField(required=False)
+    message = serializers.CharField(required=False)
+
+
+class GroupMergeResultSerializer(serializers.Serializer):
+    """What became of each group, in the order of the request."""
+
+    dry_run = serializers.BooleanField()
+    merged = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    results = MergedGroupSerializer(many=True)
+
+
+def merged_groups(made: Sequence[MergedGroup], *, dry_run: bool) -> dict[str, Any]:
+    """The answer about merged groups."""
+    results = [_merged_group(index, group, dry_run) for index, group in enumerate(made)]
+    failed = sum(group.error is not None for group in made)
+    return {"dry_run": dry_run, "merged": len(made) - failed, "failed": failed, "results": results}
+
+
+def _merged_group(index: int, group: MergedGroup, dry_run: bool) -> dict[str, Any]:
+    survivor, *merged = group.ids
+    head = {"index": index, "survivor": survivor, "merged": merged}
+    if group.merge is None or group.error is not None:
+        error = group.error or ConflictError("")
+        return head | {"status": "error", "code": error.code, "message": error.message}
+    done = {"status": "would_merge"} if dry_run else {"status": "merged", "id": group.merge.pk}
+    return head | done | {"changes": dict(group.changes)}

@@ -1,6 +1,7 @@
 """The viewset of an entity whose records can be merged."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -9,16 +10,39 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission
-from core.activities.api.viewsets import RecordViewSet
+from core.activities.api.viewsets import PAGE_NUMBER, RecordViewSet
 from core.api import preconditions
-from core.duplicates.api.serializers import MergeRequestSerializer, MergeSerializer
+from core.api.counting import Count
+from core.api.pagination import make_page, place_of
+from core.api.parameters import PAGES
+from core.duplicates.api.serializers import (
+    DismissedSerializer,
+    DismissSerializer,
+    DuplicateGroupPageSerializer,
+    DuplicateGroupParameters,
+    GroupMergeResultSerializer,
+    GroupMergeSerializer,
+    MergeRequestSerializer,
+    MergeSerializer,
+    merged_groups,
+)
+from core.duplicates.bulk_merging import merge_groups
+from core.duplicates.groups import dismiss, shown, take_back, visible_groups
 from core.duplicates.merging import MergeRequest, merge
 
 
 class MergeableViewSet(RecordViewSet):
     """The base of the viewsets of entities that declare how their records are merged."""
 
-    action_permissions = {**RecordViewSet.action_permissions, "merge": Permission.CHANGE}
+    action_permissions = {
+        **RecordViewSet.action_permissions,
+        **dict.fromkeys(("merge", "merge_duplicates", "dismiss_duplicates"), Permission.CHANGE),
+    }
+    sources = {**RecordViewSet.sources, "merge_duplicates": "bulk"}
+    allowed_query_params = {
+        **RecordViewSet.allowed_query_params,
+        "duplicates": PAGES | set(DuplicateGroupParameters().fields),
+    }
 
     @extend_schema(request=MergeRequestSerializer, responses=MergeSerializer)
     @action(methods=["post"], detail=False)
@@ -37,3 +61,44 @@ class MergeableViewSet(RecordViewSet):
 
         made = merge(self.entity, asked, request.user, check)
         return Response(MergeSerializer(made).data)
+
+    @extend_schema(
+        responses=DuplicateGroupPageSerializer, parameters=[DuplicateGroupParameters, *PAGE_NUMBER]
+    )
+    @action(methods=["get"], detail=False)
+    def duplicates(self, request: Request) -> Response:
+        """Groups of records that may be the same and of which one sees two, the surest first."""
+        asked = DuplicateGroupParameters(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        groups = visible_groups(self.entity, request.user, asked.query())
+        size, start = place_of(request)
+        found = list(groups[start : start + size + 1])
+        counted = Count(start + len(found) if len(found) <= size else groups.count())
+        page = make_page(request, found, start, size, counted, self._shown)
+        return Response(page.body())
+
+    def _shown(self, groups: Sequence[Any]) -> list[dict[str, Any]]:
+        return [asdict(group) for group in shown(self.entity, groups, self.request.user)]
+
+    @extend_schema(request=DismissSerializer, responses=DismissedSerializer)
+    @action(methods=["post"], detail=False, url_path="duplicates/dismiss")
+    def dismiss_duplicates(self, request: Request) -> Response:
+        """Remember that no two of these records are the same, or take that back."""
+        given = DismissSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        act = dismiss if given.validated_data["dismissed"] else take_back
+        return Response({"pairs": act(self.entity, given.validated_data["ids"], request.user)})
+
+    @extend_schema(
+        request=GroupMergeSerializer,
+        responses={200: GroupMergeResultSerializer, 207: GroupMergeResultSerializer},
+    )
+    @action(methods=["post"], detail=False, url_path="duplicates/merge")
+    def merge_duplicates(self, request: Request) -> Response:
+        """Merge groups of records that are exactly the same, each into its first one; answered one by one."""
+        given = GroupMergeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        groups, dry_run = given.validated_data["groups"], given.validated_data["dry_run"]
+        made = merge_groups(self.entity, groups, request.user, dry_run=dry_run)
+        answer = merged_groups(made, dry_run=dry_run)
+        return Response(answer, 207 if answer["failed"] else 200)

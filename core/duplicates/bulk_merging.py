@@ -1,0 +1,78 @@
+"""Merging groups of records that are exactly the same, many at once, and seeing first what that would do.
+
+Call inside `core.changes.audit_context`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+from django.db import transaction
+
+from core.duplicates.combining import columns_of
+from core.duplicates.groups import pairs_among
+from core.duplicates.merging import MergeRequest, merge
+from core.duplicates.models import Merge
+from core.duplicates.reasons import FoundPairs, Pair, pairs_of, reasons_of
+from core.entities import Entity, writing
+from core.errors import ConflictError, DomainError
+
+# Groups of one request.
+AT_MOST_GROUPS = 100
+NOT_EXACT = "They are not all the same by a rule that is exact, or somebody said that two of them are not."
+
+
+@dataclass(frozen=True)
+class MergedGroup:
+    """What became of one group, the survivor first: the merge and what it changed in the survivor, by field
+    as [old, new], or why it was refused."""
+
+    ids: Sequence[int]
+    merge: Merge | None = None
+    changes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    error: DomainError | None = None
+
+
+def merge_groups(
+    entity: Entity, groups: Sequence[Sequence[int]], user: Any, *, dry_run: bool = False
+) -> list[MergedGroup]:
+    """Merge each group into the first of its records, where all of them are exactly the same as they are
+    stored now; one that is refused keeps no other from it. With `dry_run` nothing stays done."""
+    locked = writing.locked_many(entity, [pk for ids in groups for pk in ids], user)
+    same = _exact_pairs(entity, locked)
+    return [
+        _merged(entity, ids, user, same if locked.keys() >= set(ids) else None, dry_run) for ids in groups
+    ]
+
+
+def _exact_pairs(entity: Entity, records: Mapping[int, Any]) -> set[Pair]:
+    """The pairs of these that are exactly the same in something, and that nobody dismissed."""
+    rows = [writing.values_of(record) for record in records.values()]
+    found: FoundPairs = pairs_of([r for r in reasons_of(entity) if r.question.threshold is None], rows)
+    dismissed = pairs_among(entity, records).exclude(dismissed_at=None).values_list("low_id", "high_id")
+    return found.pairs.keys() - set(dismissed)
+
+
+def _merged(
+    entity: Entity, ids: Sequence[int], user: Any, same: Collection[Pair] | None, dry_run: bool
+) -> MergedGroup:
+    """`same` are the pairs that are the same; None where one of the records is not the user's to change,
+    which merging says better."""
+    try:
+        with transaction.atomic():
+            if same is not None and not all(pair in same for pair in combinations(sorted(ids), 2)):
+                raise ConflictError(NOT_EXACT, code="not_exact")
+            made = merge(entity, MergeRequest(ids[0], ids[1:]), user)
+            transaction.set_rollback(dry_run)
+    except DomainError as error:
+        return MergedGroup(ids, error=error)
+    return MergedGroup(ids, made, _changes(entity, made))
+
+
+def _changes(entity: Entity, made: Merge) -> dict[str, Sequence[Any]]:
+    return {
+        column.name: [made.before.get(column.path), made.after.get(column.path)]
+        for column in columns_of(entity)
+        if made.before.get(column.path) != made.after.get(column.path)
+    }

@@ -1,0 +1,339 @@
+"""Groups of records that may be the same: what is found in the background, who sees it, what is dismissed,
+and merging exact ones."""
+
+from random import Random
+
+import pytest
+from django.utils import timezone
+
+from contacts.tests.factories import CompanyFactory, ContactFactory
+from core.changes.dispatch import dispatch
+from core.duplicates import finding
+from core.duplicates.finding import find_once
+from core.duplicates.models import DuplicateCheck, DuplicatePair, DuplicateScan, Merge
+from core.duplicates.tasks import compare_all_duplicates, find_duplicates
+from core.duplicates.tests.factories import DuplicateRuleFactory
+from core.entities import entities
+from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/leads/duplicates/"
+NUMBER = "+14155552671"
+
+
+def found():
+    """Everything that waits is compared; how many records that were."""
+    dispatch()
+    return find_duplicates()
+
+
+def groups(client, url=URL, **params):
+    answer = client.get(url, params)
+    assert answer.status_code == 200, answer.json()
+    return [
+        ([record["id"] for record in group["records"]], group["hidden"], group["reasons"], group["score"])
+        for group in answer.json()["results"]
+    ]
+
+
+# -- finding ------------------------------------------------------------------------------------------
+
+
+def test_groups_are_found_with_their_reasons_and_score(admin):
+    ada = LeadFactory(first_name="Ada", last_name="Byron", email="a@x.example", phone=NUMBER)
+    twin = LeadFactory(first_name="Ada", last_name="B", email="a@x.example", mobile="(415) 555-2671")
+    third = LeadFactory(first_name="A", last_name="Lovelace", phone=NUMBER)
+    pair = [LeadFactory(email="b@x.example") for _ in range(2)]
+    LeadFactory(email="c@x.example")
+    LeadFactory(email="a@x.example", archived_at=timezone.now())
+    ContactFactory(email="a@x.example")
+    found()
+    [first, second] = admin.get(URL).json()["results"]
+    assert first == {
+        "score": 0.98,
+        "reasons": ["email", "phone"],
+        "exact": True,
+        "records": [
+            {"id": ada.pk, "name": "Ada Byron"},
+            {"id": twin.pk, "name": "Ada B"},
+            {"id": third.pk, "name": "A Lovelace"},
+        ],
+        "hidden": 0,
+    }
+    assert ([r["id"] for r in second["records"]], second["score"]) == ([lead.pk for lead in pair], 0.9)
+    assert groups(admin, "/api/v1/contacts/duplicates/") == []
+
+
+def test_groups_are_chosen_by_score_reason_and_exactness(admin):
+    chain = [LeadFactory(email="a@x.example"), LeadFactory(email="a@x.example", phone=NUMBER)]
+    chain.append(LeadFactory(phone=NUMBER))
+    pair = [LeadFactory(phone="+14155550001") for _ in range(2)]
+    found()
+    ids = [[lead.pk for lead in some] for some in (chain, pair)]
+    assert [group[0] for group in groups(admin)] == ids
+    assert [group[0] for group in groups(admin, exact="true")] == [ids[1]]
+    assert [group[0] for group in groups(admin, exact="false")] == [ids[0]]
+    assert [group[0] for group in groups(admin, min_score=0.85)] == [ids[0]]
+    assert [group[0] for group in groups(admin, reason="phone")] == ids
+    assert groups(admin, reason="name") == []
+    for bad in ({"min_score": 2}, {"min_score": "x"}, {"exact": "perhaps"}, {"nonsense": 1}, {"page": 0}):
+        assert admin.get(URL, bad).status_code == 400
+
+
+def test_only_what_changed_is_compared_again(admin):
+    pair = [LeadFactory(email="a@x.example") for _ in range(2)]
+    other = LeadFactory(email="b@x.example")
+    found()
+    assert found() == 0
+    Lead.objects.filter(pk=other.pk).update(notes="words")
+    assert found() == 0
+    Lead.objects.filter(pk=other.pk).update(email="a@x.example")
+    assert found() == 1
+    assert groups(admin)[0][0] == [*(lead.pk for lead in pair), other.pk]
+    Lead.objects.filter(pk=pair[0].pk).update(email="")
+    assert found() == 1
+    assert groups(admin)[0][0] == [pair[1].pk, other.pk]
+    assert admin.delete(f"/api/v1/leads/{other.pk}/").status_code == 204
+    # Before the background has come to it as well.
+    assert groups(admin) == []
+    found()
+    assert not DuplicatePair.objects.exists()
+    assert not DuplicateCheck.objects.exists()
+
+
+def test_groups_join_and_come_apart(admin):
+    first, second = ([LeadFactory(email=f"{n}@x.example") for _ in range(2)] for n in "ab")
+    found()
+    link = LeadFactory(email="a@x.example", phone=NUMBER)
+    Lead.objects.filter(pk=second[1].pk).update(phone=NUMBER)
+    found()
+    everyone = [*(lead.pk for lead in (*first, *second)), link.pk]
+    assert [group[0] for group in groups(admin)] == [everyone]
+    Lead.objects.filter(pk=first[0].pk).delete()
+    Lead.objects.filter(pk=link.pk).update(phone="")
+    found()
+    apart = [[first[1].pk, link.pk], [lead.pk for lead in second]]
+    assert [group[0] for group in groups(admin)] == apart
+    assert DuplicatePair.objects.values("group_id").distinct().count() == 2
+
+
+def test_a_rule_has_everything_compared_by_it(admin):
+    pair = [LeadFactory(first_name="Ada", last_name="Byron", company_name="Acme") for _ in range(2)]
+    companies = [CompanyFactory(name=name) for name in ("Analytical Engines", "Analitical Engines")]
+    found()
+    assert groups(admin) == []
+    rule = DuplicateRuleFactory(compare="name_company", on_create="allow")
+    DuplicateRuleFactory(entity="company", compare="name", match="fuzzy", threshold=0.5)
+    found()
+    assert groups(admin) == [([lead.pk for lead in pair], 0, ["name_company"], 0.8)]
+    [group] = admin.get("/api/v1/companies/duplicates/").json()["results"]
+    assert [record["id"] for record in group["records"]] == [company.pk for company in companies]
+    assert (group["reasons"], group["score"], group["exact"]) == (["name:fuzzy"], 0.3, False)
+    rule.name = "Another name"
+    rule.save()
+    assert found() == 0
+    rule.is_active = False
+    rule.save()
+    found()
+    assert groups(admin) == []
+
+
+def test_what_many_share_is_no_reason(admin):
+    leads = [LeadFactory(phone=NUMBER, email="a@x.example" if n < 2 else "") for n in range(19)]
+    found()
+    assert [(len(group[0]), group[2]) for group in groups(admin)] == [(19, ["email", "phone"])]
+    LeadFactory(phone=NUMBER)
+    found()
+    assert groups(admin) == [([lead.pk for lead in leads[:2]], 0, ["email"], 0.9)]
+    leads[5].delete()
+    found()
+    compare_all_duplicates()
+    find_duplicates()
+    assert [len(group[0]) for group in groups(admin)] == [19]
+
+
+def test_all_records_are_compared_in_several_turns(admin, monkeypatch):
+    monkeypatch.setattr(finding, "CHUNK", 3)
+    for n in range(5):
+        LeadFactory.create_batch(2, email=f"{n}@x.example")
+    found()
+    DuplicatePair.objects.all().delete()
+    compare_all_duplicates()
+    assert [find_once(entities["lead"]) for _ in range(5)] == [3, 3, 3, 1, 0]
+    assert DuplicateScan.objects.get(entity="lead").after_id is None
+    assert len(groups(admin)) == 5
+
+
+def stored_pairs():
+    return list(
+        DuplicatePair.objects.order_by("low_id", "high_id").values_list(
+            "low_id", "high_id", "score", "reasons", "group_id", "exact"
+        )
+    )
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_change_by_change_gives_what_a_comparison_of_all_gives(seed):
+    dice = Random(seed)  # noqa: S311  (nothing secret)
+    emails, numbers = ["", "a@x.example", "b@x.example"], ["", NUMBER, "(415) 555-2671", "+14155550001"]
+
+    def values():
+        return {"email": dice.choice(emails), "phone": dice.choice(numbers), "mobile": dice.choice(numbers)}
+
+    for _ in range(40):
+        pks = list(Lead.objects.values_list("pk", flat=True).order_by("pk"))
+        if len(pks) < 6 or dice.random() < 0.4:
+            LeadFactory(**values())
+        else:
+            one = Lead.objects.filter(pk=dice.choice(pks))
+            new = dice.choice([values(), {"archived_at": dice.choice([None, timezone.now()])}, {}])
+            one.update(**new) if new else one.delete()
+        if dice.random() < 0.3:
+            found()
+    found()
+    one_by_one = stored_pairs()
+    DuplicatePair.objects.all().delete()
+    compare_all_duplicates()
+    find_duplicates()
+    assert stored_pairs() == one_by_one
+    assert one_by_one
+
+
+def test_statements_do_not_grow_with_the_records(admin, django_assert_max_num_queries):
+    for n in range(60):
+        LeadFactory(email=f"{n % 30}@x.example")
+    dispatch()
+    with django_assert_max_num_queries(20):
+        assert find_once(entities["lead"]) == 60
+    assert DuplicatePair.objects.count() == 30
+    with django_assert_max_num_queries(9):
+        assert len(groups(admin, page_size=20)) == 20
+
+
+# -- who sees what ------------------------------------------------------------------------------------
+
+
+def test_hidden_members_are_a_number_at_most(api, rep, make_user, admin):
+    own = [LeadFactory(email="a@x.example", owner=rep) for _ in range(2)]
+    hidden = LeadFactory(email="a@x.example", phone=NUMBER, owner=make_user("rep"))
+    linked = LeadFactory(phone=NUMBER, owner=rep)
+    LeadFactory(email="b@x.example", owner=rep)
+    LeadFactory(email="b@x.example", owner=make_user("rep"))
+    found()
+    everyone = [*(lead.pk for lead in own), linked.pk]
+    assert groups(api(rep)) == [(everyone, 1, ["email"], 0.9)]
+    assert len(groups(admin)) == 2
+    assert groups(api(make_user("rep"))) == []
+    Lead.objects.filter(pk=own[0].pk).update(owner=make_user("rep"))
+    # Two that only a hidden one connects are not shown together.
+    assert groups(api(rep)) == []
+    assert hidden.pk not in everyone
+
+
+def test_groups_come_in_pages(admin):
+    for n in range(3):
+        LeadFactory.create_batch(2, email=f"{n}@x.example")
+    found()
+    page = admin.get(URL, {"page_size": 2}).json()
+    assert (page["count"], len(page["results"])) == (3, 2)
+    assert len(groups(admin, page_size=2, page=2)) == 1
+    assert admin.get(URL, {"page": 9}).status_code == 404
+
+
+# -- dismissing ---------------------------------------------------------------------------------------
+
+
+def test_dismissed_pairs_stay_dismissed(api, rep):
+    first, second, third = (LeadFactory(email="a@x.example", owner=rep) for _ in range(3))
+    found()
+    body = {"ids": [first.pk, second.pk, third.pk]}
+    answer = api(rep).post(f"{URL}dismiss/", body)
+    assert (answer.status_code, answer.json()) == (200, {"pairs": 3})
+    assert groups(api(rep)) == []
+    Lead.objects.filter(pk__in=(first.pk, second.pk)).update(phone=NUMBER)
+    found()
+    compare_all_duplicates()
+    find_duplicates()
+    assert groups(api(rep)) == []
+    fourth = LeadFactory(email="a@x.example", owner=rep)
+    found()
+    [group] = api(rep).get(URL).json()["results"]
+    assert [record["id"] for record in group["records"]] == [*body["ids"], fourth.pk]
+    assert not group["exact"]
+    assert api(rep).post(f"{URL}dismiss/", body | {"dismissed": False}).json() == {"pairs": 3}
+    found()
+    assert groups(api(rep))[0][3] == 0.98
+
+
+def test_what_was_said_of_a_merged_record_holds_of_the_survivor(admin):
+    survivor, merged, other = (LeadFactory(email="a@x.example") for _ in range(3))
+    found()
+    assert admin.post(f"{URL}dismiss/", {"ids": [merged.pk, other.pk]}).status_code == 200
+    body = {"survivor": survivor.pk, "merged": [merged.pk]}
+    assert admin.post("/api/v1/leads/merge/", body).status_code == 200
+    found()
+    assert groups(admin) == []
+    Lead.objects.filter(pk__in=(merged.pk, other.pk)).delete()
+    found()
+    assert not DuplicatePair.objects.exists()
+
+
+def test_who_dismisses(api, rep, make_user):
+    own, other = LeadFactory(email="a@x.example", owner=rep), LeadFactory(email="a@x.example")
+    found()
+    assert api(rep).post(f"{URL}dismiss/", {"ids": [own.pk, other.pk]}).status_code == 400
+    assert api(make_user("viewer")).post(f"{URL}dismiss/", {"ids": [own.pk, other.pk]}).status_code == 403
+    for bad in ({}, {"ids": []}, {"ids": [own.pk]}, {"ids": [own.pk, own.pk]}, {"ids": "x"}, {"x": 1}):
+        assert api(rep).post(f"{URL}dismiss/", bad).status_code == 400
+    assert DuplicatePair.objects.filter(dismissed_at=None).count() == 1
+
+
+# -- merging exact groups -----------------------------------------------------------------------------
+
+
+def test_exact_groups_are_merged_after_a_preview(admin):
+    one = [LeadFactory(email="a@x.example", city=city) for city in ("", "Rome", "")]
+    two = [LeadFactory(email="b@x.example") for _ in range(2)]
+    chain = [LeadFactory(email="c@x.example"), LeadFactory(email="c@x.example", phone=NUMBER)]
+    chain.append(LeadFactory(phone=NUMBER))
+    asked = [[lead.pk for lead in some] for some in (one, two, chain)]
+    preview = admin.post(f"{URL}merge/", {"groups": asked, "dry_run": True})
+    assert preview.status_code == 207
+    results = preview.json()["results"]
+    assert results[0] == {
+        "index": 0, "survivor": asked[0][0], "merged": asked[0][1:], "status": "would_merge",
+        "changes": {"city": ["", "Rome"]},
+    }  # fmt: skip
+    assert [result["status"] for result in results] == ["would_merge", "would_merge", "error"]
+    assert results[2]["code"] == "not_exact"
+    assert Lead.objects.filter(archived_at=None).count() == 8
+    assert not Merge.objects.exists()
+    done = admin.post(f"{URL}merge/", {"groups": asked}).json()
+    assert (done["merged"], done["failed"], done["dry_run"]) == (2, 1, False)
+    assert [result.get("id") for result in done["results"]] == [
+        *Merge.objects.order_by("id").values_list("id", flat=True), None
+    ]  # fmt: skip
+    left = Lead.objects.filter(archived_at=None).order_by("id").values_list("id", "city")
+    assert list(left) == [(asked[0][0], "Rome"), (asked[1][0], ""), *((pk, "") for pk in asked[2])]
+
+
+def test_a_group_is_merged_by_what_is_stored_now(admin):
+    pairs = [[lead.pk for lead in LeadFactory.create_batch(2, email=f"{n}@x.example")] for n in range(3)]
+    found()
+    Lead.objects.filter(pk=pairs[0][1]).update(email="other@x.example")
+    admin.post(f"{URL}dismiss/", {"ids": pairs[1]})
+    assert admin.delete(f"/api/v1/leads/{pairs[2][1]}/").status_code == 204
+    answer = admin.post(f"{URL}merge/", {"groups": pairs}).json()
+    assert [result["code"] for result in answer["results"]] == ["not_exact", "not_exact", "invalid"]
+    assert not Merge.objects.exists()
+
+
+def test_who_merges_groups(api, rep, make_user):
+    own, other = LeadFactory(email="a@x.example", owner=rep), LeadFactory(email="a@x.example")
+    body = {"groups": [[own.pk, other.pk]]}
+    assert api(rep).post(f"{URL}merge/", body).json()["results"][0]["code"] == "invalid"
+    assert api(make_user("viewer")).post(f"{URL}merge/", body).status_code == 403
+    for bad in ({}, {"groups": []}, {"groups": [[own.pk]]}, {"groups": [[own.pk, own.pk]]}, {"groups": "x"}):
+        assert api(rep).post(f"{URL}merge/", bad).status_code == 400
+    assert not Merge.objects.exists()
