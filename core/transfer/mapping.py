@@ -117,7 +117,9 @@ def _own(targets: ImportFields, position: int, header: str) -> MappedColumn:
 
 
 def _found(targets: ImportFields, position: int, header: str, system: SourceSystem | None) -> MappedColumn:
-    plain = normalised(header)
+    plain, bare = normalised(header), header.strip()
+    if "." in bare and bare in targets.by_name:
+        return _mapped(targets, position, header, bare, "name")  # custom_fields.plan, company.external_id
     if system is not None:
         name = _in_system(system, plain)
         if name is not None and (name or not _is_custom(targets, plain)):

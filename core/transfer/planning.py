@@ -111,9 +111,9 @@ def creation_warnings(made: Plan) -> list[dict[str, str]]:
         ]
         if lacking:
             message = f"A new {entity.name} needs {' and '.join(lacking)} too"
-            found.append(
-                {"code": "create_missing", "message": f"{message}: rows fail that name none that is there."}
-            )
+            outcome = "come in without it" if made.options.on_bad_value == "warn" else "fail"
+            message = f"{message}: rows that name none that is there {outcome}."
+            found.append({"code": "create_missing", "message": message})
     return found
 
 

@@ -1,10 +1,12 @@
 # ruff: noqa: RUF001  (letters of several alphabets are what it is about)
 """Where columns go: by their headers in several languages, and by what stands in them."""
 
+import csv
 import io
 
 import pytest
 
+from core.customization.tests.factories import CustomFieldFactory
 from core.entities import entities
 from core.errors import InvalidError
 from core.transfer.options import parse
@@ -70,6 +72,24 @@ def test_a_header_is_known_by_its_words(header, entity, field):
         field or "", "Some thing"
     )
     assert by_header(header, entity, value) == field
+
+
+@pytest.mark.parametrize("entity", list(entities), ids=lambda entity: entity.name)
+def test_a_header_that_is_a_name_of_ours_is_known_by_it(admin, entity):
+    CustomFieldFactory(entity=entity.name, key="plan", label="Chosen tariff", type="text")
+    template = admin.get(f"/api/v1/import/{entity.plural}/").content.decode()
+    [headers] = csv.reader(template.splitlines()[:1])
+    assert "custom_fields.plan" in headers
+    unknown = [header for header in headers if header != "id" and by_header(header, entity.name) != header]
+    assert unknown == []
+
+
+@pytest.mark.parametrize(
+    ("header", "entity"),
+    [("company.external_id", "contact"), ("owner.email", "lead"), ("contact.email", "opportunity")],
+)
+def test_a_part_of_a_reference_is_known_by_its_name(header, entity):
+    assert by_header(header, entity) == header
 
 
 def test_a_county_is_a_state_only_where_there_is_none():

@@ -132,7 +132,10 @@ def test_a_preview_names_required_custom_fields_that_nothing_gives(admin):
     assert preview(text.replace("company", "region"))["missing_required"] == []
     warnings = preview(create_missing="true")["warnings"]
     found = [w["message"] for w in warnings if w["code"] == "create_missing"]
-    assert found == ["A new company needs custom_fields.vat too: rows fail that name none that is there."]
+    needs = "A new company needs custom_fields.vat too: rows that name none that is there"
+    assert found == [f"{needs} come in without it."]
+    warnings = preview(create_missing="true", on_bad_value="error")["warnings"]
+    assert [w["message"] for w in warnings if w["code"] == "create_missing"] == [f"{needs} fail."]
     assert post(admin, text, resource="contacts").status_code == 400
 
 
