@@ -113,10 +113,11 @@ def _is_spaced(sample: str) -> bool:
 
 
 def _agreement(sample: str, dialect: Dialect) -> tuple[int, int]:
-    """How many lines have as many cells as most have, and how few cells end in a mere backslash or quote."""
+    """How many lines have as many cells as most have, and how few cells end in a mere backslash or quote, or
+    in the end of a line, as those do whose quote is never closed."""
     rows = _rows(sample, dialect)
     counts = Counter(len(row) for row in rows)
-    odd = sum(cell.endswith(("\\", dialect.quotechar)) for row in rows for cell in row)
+    odd = sum(cell.endswith(("\\", dialect.quotechar, "\n", "\r")) for row in rows for cell in row)
     return (max(counts.values(), default=0), -odd)
 
 

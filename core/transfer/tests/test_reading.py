@@ -192,6 +192,7 @@ CELLS = st.text(
 
 @given(st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=8))
 @example([["0", "0", "\\"]])
+@example([["0", "0", ",\\"]])
 def test_what_csv_writes_is_read_back(rows):
     rows = [[f"r{row[0]}", f"s{row[1]}", row[2]] for row in rows]
     out = io.StringIO()
