@@ -6,10 +6,7 @@ from typing import Any
 
 from core.transfer.reading import layout
 from core.transfer.reading.layout import Numbered
-from core.transfer.reading.shape import Shape
-
-# Lines named in a warning.
-NAMED = 10
+from core.transfer.reading.shape import Shape, left_out
 
 
 class RecordFilter:
@@ -19,8 +16,7 @@ class RecordFilter:
         self.shape, self.width = shape, len(shape.headers)
         self.headers = list(shape.header_cells)
         self.first_header = self.headers[0] if self.headers else ""
-        above = list(shape.lines_above)
-        self.left_out: dict[str, list[int]] = {"what stands above the headers": above} if above else {}
+        self.left_out: dict[str, list[int]] = {}
         # What is doubtful about the row of a line.
         self.doubts: dict[int, str] = {}
         self.last_line = 0  # of a record
@@ -118,15 +114,9 @@ class RecordFilter:
 
     def notes(self) -> list[dict[str, Any]]:
         """Warnings that name the lines."""
-        found = [self._note(reason, lines) for reason, lines in self.left_out.items()]
+        found = [left_out(reason, lines) for reason, lines in self.left_out.items()]
         if self.shape.unbalanced_quotes:
             where = f"the cell that begins on line {self.last_line}"
             message = f"A quote is left open in {where}: it may have swallowed the rows after it."
             found.append({"code": "unbalanced_quotes", "message": message, "lines": [self.last_line]})
         return found
-
-    @staticmethod
-    def _note(reason: str, lines: list[int]) -> dict[str, Any]:
-        named = ", ".join(map(str, lines[:NAMED])) + (" …" if len(lines) > NAMED else "")
-        message = f"Left out: {reason} (line {named})."
-        return {"code": "left_out", "message": message, "lines": lines[:NAMED], "rows": len(lines)}

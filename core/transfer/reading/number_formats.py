@@ -7,7 +7,7 @@ this kind, as most have, costs a look at its list of styles.
 import html
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -21,6 +21,8 @@ STYLES, WORKBOOK, LINKS = "xl/styles.xml", "xl/workbook.xml", "xl/_rels/workbook
 PROPERTIES = "docProps/custom.xml"
 BLOCK = 1 << 20
 MAX_PART = 64 << 20
+LOOKED_AT = 1 << 16
+_FILLED = re.compile(rb"<(\w+:)?(v|is)[ >]")
 _ATTRIBUTE = re.compile(r'([\w:]+)="([^"]*)"')
 _CODE = re.compile(r"0{2,}\Z")
 # Where the sign is quoted or escaped, it is but a sign.
@@ -50,6 +52,25 @@ def formats_of(file: BinaryIO, sheet: str) -> Formats:
         return {}
     finally:
         file.seek(0)
+
+
+def with_cells(file: BinaryIO, sheets: Sequence[str]) -> tuple[str, ...]:
+    """Those of a workbook's sheets that hold anything, as far as their beginning tells."""
+    file.seek(0)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return tuple(name for name in sheets if _has_cells(archive, _path_of(archive, name)))
+    except (zipfile.BadZipFile, KeyError, OSError, ValueError):
+        return ()
+    finally:
+        file.seek(0)
+
+
+def _has_cells(archive: zipfile.ZipFile, path: str) -> bool:
+    if not path:
+        return False
+    with archive.open(path) as sheet:
+        return _FILLED.search(sheet.read(LOOKED_AT)) is not None
 
 
 def property_of(file: BinaryIO, name: str) -> str:

@@ -1,9 +1,12 @@
 """How a file is read: what the user asked for, and what was settled on."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 UNKNOWN = -1
+# Lines and sheets named in a warning.
+NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Shape:
     first_row: int = 1
     header_row: int = 0
     sheet: str = ""
+    # Further sheets of the workbook that hold something, where nobody said which one is meant.
+    other_sheets: tuple[str, ...] = ()
     # Rows of the table, without headers, blank rows and remarks below it; UNKNOWN until it was read.
     rows: int = UNKNOWN
     size: int = 0
@@ -47,6 +52,24 @@ class Shape:
     # Zone of the times in it, where the file says so itself.
     timezone: str = ""
 
+    def notes(self) -> list[dict[str, Any]]:
+        """Warnings about what is no part of the table as it was found."""
+        found = []
+        if self.lines_above:
+            found.append(left_out("what stands above the headers", self.lines_above))
+        if self.other_sheets:
+            others = ", ".join(map(repr, self.other_sheets[:NAMED]))
+            message = f"Read is the sheet {self.sheet!r}; not read: {others}. Send sheet for another one."
+            found.append({"code": "other_sheets", "message": message})
+        return found
+
     def shown(self) -> dict[str, Any]:
         """The form in which the API shows it and jobs store it."""
         return asdict(self)
+
+
+def left_out(reason: str, lines: Sequence[int]) -> dict[str, Any]:
+    """A warning about lines that are none of the table."""
+    named = ", ".join(map(str, lines[:NAMED])) + (" …" if len(lines) > NAMED else "")
+    message = f"Left out: {reason} (line {named})."
+    return {"code": "left_out", "message": message, "lines": list(lines[:NAMED]), "rows": len(lines)}

@@ -10,13 +10,13 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from python_calamine import CalamineError, CalamineWorkbook
+from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
 from core.errors import InvalidError
 from core.transfer.reading import layout
 from core.transfer.reading.filtering import RecordFilter
 from core.transfer.reading.layout import Numbered
-from core.transfer.reading.number_formats import Formats, formats_of, property_of, shown
+from core.transfer.reading.number_formats import Formats, formats_of, property_of, shown, with_cells
 from core.transfer.reading.recognising import not_a_table
 from core.transfer.reading.shape import ReadingOptions, Shape
 from core.transfer.reading.sheet_probe import chosen
@@ -33,6 +33,7 @@ def settle(file: BinaryIO, asked: ReadingOptions) -> Shape:
     """How to read this workbook. Raises InvalidError."""
     _must_be_bearable(file, asked.sheet)
     sheet = _sheet(file, asked.sheet)
+    others = () if asked.sheet else _others(file, sheet.name)
     rows = []
     for row in _rows(sheet):
         if row[0] > asked.skip_rows and any(row[2]):
@@ -56,6 +57,7 @@ def settle(file: BinaryIO, asked: ReadingOptions) -> Shape:
         first_row=below,
         header_row=0 if index is None else above,
         sheet=sheet.name,
+        other_sheets=others,
         lines_above=layout.lines_above(rows, index, asked),
         timezone="UTC" if property_of(file, UTC_MARK) else "",
         rows=_count(sheet, head, width, below),
@@ -116,6 +118,14 @@ def _sheet(file: BinaryIO, name: str | None) -> Any:
         return book.get_sheet_by_name(chosen(book, name))
     except (CalamineError, IndexError):
         raise not_a_table("a damaged spreadsheet") from None
+
+
+def _others(file: BinaryIO, name: str) -> tuple[str, ...]:
+    """The further sheets to be seen that hold something."""
+    file.seek(0)
+    known = CalamineWorkbook.from_filelike(file).sheets_metadata
+    shown = [found.name for found in known if found.visible == SheetVisibleEnum.Visible]
+    return with_cells(file, [found for found in shown if found != name])
 
 
 def _rows(sheet: Any, formats: Formats | None = None) -> Iterator[Numbered]:

@@ -4,6 +4,7 @@ import csv
 import io
 
 import pytest
+import xlsxwriter
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -335,3 +336,32 @@ def test_an_api_key_needs_the_scope_of_what_it_imports_or_exports(api, admin_use
     assert client.post("/api/v1/exports/", {"resource": "leads"}).status_code == 403
     assert upload(client, "title\nCall\n", "tasks").json()["created"] == 1
     assert Lead.objects.count() == 0
+
+
+def book(*sheets):
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as made:
+        for name, rows in sheets:
+            sheet = made.add_worksheet(name)
+            for number, row in enumerate(rows):
+                sheet.write_row(number, 0, row)
+    return out.getvalue()
+
+
+def test_sheets_that_are_not_read_and_lines_above_the_headers_are_named(admin, settings):
+    rows = [["Our leads"], ["last_name", "city", "country"], ["A", "Rome", "Italy"]]
+    content = book(("One", rows), ("Two", rows), ("Empty", []))
+    found = [
+        ("left_out", "Left out: what stands above the headers (line 1)."),
+        ("other_sheets", "Read is the sheet 'One'; not read: 'Two'. Send sheet for another one."),
+    ]
+
+    def warnings(path="", **form):
+        answer = upload(admin, content, name="l.xlsx", path=path, **form)
+        return [(w["code"], w["message"]) for w in answer.json()["warnings"]]
+
+    assert warnings("preview/") == found
+    assert warnings(dry_run="true", sheet="Two") == found[:1]
+    assert warnings() == found
+    settings.CRM = {"IMPORT_ROWS_AT_ONCE": 0}
+    assert warnings()[1:] == found, "a job that a worker carries out names them too"

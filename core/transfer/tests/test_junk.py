@@ -16,7 +16,8 @@ def read(content):
         rows += chunk.rows
         doubts |= {chunk.lines[row]: text for row, text in chunk.doubts.items()}
     assert table.shape.rows == len(rows)
-    return table.shape.headers, rows, [(n["code"], n["lines"]) for n in table.notes], doubts
+    notes = [*table.shape.notes(), *table.notes]
+    return table.shape.headers, rows, [(n["code"], n["lines"]) for n in notes], doubts
 
 
 @pytest.mark.parametrize(
