@@ -4,6 +4,7 @@ from typing import Any
 
 from core.api.resources import ResourceViewSet, StrictSerializer
 from core.entities import duplicate_rules
+from core.entities.field_types import Float
 from core.entities.models import DuplicateRule
 
 
@@ -13,6 +14,9 @@ class DuplicateRuleSerializer(StrictSerializer):
     `compare` names what is compared: `email`, `phone`, `name_company`, `name`, `domain`, as the entity has
     it, or `custom_fields.<key>`. `across` is another entity whose records are compared as well, in both
     directions."""
+
+    # Which takes no NaN.
+    threshold = Float(min_value=0.3, max_value=1, required=False)
 
     class Meta:
         model = DuplicateRule

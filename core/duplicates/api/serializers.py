@@ -12,7 +12,7 @@ from core.duplicates.groups import GroupQuery
 from core.duplicates.merging import AT_MOST
 from core.duplicates.models import Merge
 from core.duplicates.unmerging import undo_until
-from core.entities.field_types import BIGINT_MAX
+from core.entities.field_types import BIGINT_MAX, Boolean, Float
 from core.errors import ConflictError
 
 
@@ -88,13 +88,11 @@ class DuplicateGroupPageSerializer(serializers.Serializer):
 class DuplicateGroupParameters(serializers.Serializer):
     """Which groups are listed."""
 
-    min_score = serializers.FloatField(min_value=0, max_value=1, required=False, help_text="The least score.")
+    min_score = Float(min_value=0, max_value=1, required=False, help_text="The least score.")
     reason = serializers.CharField(
         max_length=90, required=False, help_text="What two of them agree in: email, name_company:fuzzy …"
     )
-    exact = serializers.BooleanField(
-        required=False, help_text="Whether every two of them have something that is the same."
-    )
+    exact = Boolean(required=False, help_text="Whether every two of them have something that is the same.")
 
     def query(self) -> GroupQuery:
         return GroupQuery(**self.validated_data)

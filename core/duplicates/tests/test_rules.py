@@ -70,6 +70,7 @@ def test_nobody_else_writes_rules(api, make_user, role):
         ({"match": "nearly"}, "match"),
         ({"compare": "name_company", "match": "fuzzy", "threshold": 0.1}, "threshold"),
         ({"compare": "name_company", "match": "fuzzy", "threshold": 1.1}, "threshold"),
+        ({"compare": "name_company", "match": "fuzzy", "threshold": "NaN"}, "threshold"),
         ({"across": "lead"}, "across"),
         ({"across": "task"}, "across"),
         ({"compare": "name_company", "across": "company"}, "across"),
