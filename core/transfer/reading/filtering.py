@@ -50,9 +50,11 @@ class RecordFilter:
             is_below_blank = follows_blank or (is_below_blank and bool(held))
             if self._is_remark(record[2]) or (is_below_blank and self._stands_alone(record[2])):
                 held.append(record)
+            elif self._is_header_again(record):
+                pass
             elif follows_blank and layout.may_be_headers(record[2], self.width):
                 maybe = record
-            elif not self._is_header_again(record):
+            else:
                 yield from self._rows_after_all(held)
                 held = []
                 self.last_cells = record[2]

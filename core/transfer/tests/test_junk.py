@@ -53,6 +53,8 @@ def test_the_mark_at_the_end_of_an_old_file_is_no_row(header):
 def test_headers_that_come_again_are_no_rows():
     headers, rows, notes, _ = read("name,city\nAda,Rome\nname,city\nBob,Bern\n")
     assert (rows, notes) == ([["Ada", "Rome"], ["Bob", "Bern"]], [("left_out", [3])])
+    _, rows, notes, doubts = read("name,city\nAda,Rome\n\n\nname,city\nBob,Bern\nEve,Ulm\n")
+    assert (len(rows), notes, doubts) == (3, [("left_out", [5])], {})
     headers, rows, *_ = read("First Name,Last Name\nfirst_name,last_name\nAda,Byron\n")
     assert (headers, rows) == (["First Name", "Last Name"], [["Ada", "Byron"]])
 
