@@ -92,7 +92,7 @@ def import_file(path: Path, **options: str) -> dict[str, Any]:
     from core.transfer import jobs
 
     started = time.perf_counter()
-    with path.open("rb") as file, transaction.atomic(), session_memory() as peak:
+    with path.open("rb") as file, transaction.atomic(), session_used() as used:
         made = plan_of(path, **options)
         job = jobs.begin(made, file, path.name, admin())
         jobs.run_now(job, made)
@@ -101,7 +101,7 @@ def import_file(path: Path, **options: str) -> dict[str, Any]:
         "seconds": seconds,
         "failed": job.failed,
         "done": job.created + job.updated,
-        "session_mb": peak[0],
+        **used,
     }
 
 
@@ -115,12 +115,12 @@ def step_copy(path: Path) -> dict[str, Any]:
         next(rows)
         text = "".join(_copy_line(row, user) for row in rows)
     started = time.perf_counter()
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor, session_used() as used:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         with cursor.copy(COPIED) as copy:
             for start in range(0, len(text), 1 << 20):
                 copy.write(text[start : start + (1 << 20)])
-    return {"seconds": time.perf_counter() - started}
+    return {"seconds": time.perf_counter() - started, **used}
 
 
 def _copy_line(row: list[str], user: int) -> str:
@@ -167,10 +167,10 @@ def step_undo(path: Path) -> dict[str, Any]:
     import_file(path)
     job = ImportJob.objects.get()
     started = time.perf_counter()
-    with transaction.atomic(), session_memory() as peak:
+    with transaction.atomic(), session_used() as used:
         undo = undoing.begin_undo(job, admin())
         undoing.perform_undo(undo)
-    return {"seconds": time.perf_counter() - started, "done": undo.removed, "session_mb": peak[0]}
+    return {"seconds": time.perf_counter() - started, "done": undo.removed, **used}
 
 
 def step_preview(path: Path) -> dict[str, Any]:
@@ -311,24 +311,29 @@ def _copy_out() -> float:
 
 
 @contextmanager
-def session_memory() -> Iterator[list[float]]:
-    """Peak private memory of this connection's server process, in MB."""
+def session_used() -> Iterator[dict[str, float]]:
+    """What the body costs: `cpu`, seconds of this process and of its database session, and `session_mb`, the
+    session's peak private memory. CPU compares runs also where others use the machine."""
     from django.db import connection
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         server = psutil.Process(cursor.fetchone()[0])
-    peak, ended = [0.0], threading.Event()
+    used, ended = {"cpu": 0.0, "session_mb": 0.0}, threading.Event()
+
+    def seconds() -> float:
+        return sum(sum(p.cpu_times()[:2]) for p in (server, psutil.Process()))
 
     def watch() -> None:
         while not ended.wait(0.1):
-            peak[0] = max(peak[0], server.memory_full_info().uss / 1e6)
+            used["session_mb"] = max(used["session_mb"], server.memory_full_info().uss / 1e6)
 
-    thread = threading.Thread(target=watch, daemon=True)
+    thread, started = threading.Thread(target=watch, daemon=True), seconds()
     thread.start()
     try:
-        yield peak
+        yield used
     finally:
+        used["cpu"] = seconds() - started
         ended.set()
         thread.join()
 
@@ -364,6 +369,7 @@ def print_report(rows: int, reference: Any, imported: Any, with_bad: Any, update
                  undone: Any, preview: Any, answered: Any, exported: Any) -> None:  # fmt: skip
     lines = [
         ("import, clean rows / COPY", imported["seconds"] / reference["seconds"], 2.5),
+        ("the same by CPU", imported["cpu"] / reference["cpu"], 2.5),
         ("import, 1 % bad rows / COPY", with_bad["seconds"] / reference["seconds"], 3),
         ("update by e-mail / UPDATE FROM", updated["seconds"] / update_from["seconds"], 3),
         ("undo / COPY", undone["seconds"] / reference["seconds"], 2),
