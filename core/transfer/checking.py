@@ -3,10 +3,9 @@ row."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
-from core.entities import Column, field_types
+from core.entities import field_types
 from core.entities.cleaning import clean_value
 from core.entities.field_types import trimmed
 from core.entities.money import CURRENCY_FIELD, contradiction, preferred, settled, split_currency
@@ -16,9 +15,7 @@ from core.transfer import formats
 from core.transfer.checked import Checked, Fault, LocalCell, join, left_empty
 from core.transfer.csv_injection import unescape
 from core.transfer.headers import lookup_word, normalised
-from core.transfer.import_fields import FULL_NAME, ID, OPT_IN, ImportField
-from core.transfer.mapping import words_by_column
-from core.transfer.matching import EXTERNAL_ID, match_columns
+from core.transfer.import_fields import OPT_IN, ImportField
 from core.transfer.names import split_name
 from core.transfer.phones import PhoneRegions
 from core.transfer.planning import Plan
@@ -26,34 +23,14 @@ from core.transfer.reading import Chunk
 from core.transfer.reading.table import TOO_MANY
 from core.transfer.resolving import Resolver
 from core.transfer.several import addresses_in
-from core.transfer.values import BLANK, CellReader, ColumnFormat, Refusal, Values, is_blank_text, is_no
+from core.transfer.sources import Source, Sources, folded
+from core.transfer.values import BLANK, CellReader, Refusal, Values, is_blank_text, is_no
 
 OTHER = "other"
-MIXED_DATES = "mixed_dates"
 # Values of one column that nobody knows here: so many are named in a warning.
 NAMED = 20
 # Characters of an amount; what is longer is none, and is refused as such.
 LONGEST_AMOUNT = 100
-
-
-@dataclass
-class _Source:
-    """One target and the columns of the file that feed it; the first that is not blank counts."""
-
-    target: ImportField
-    positions: list[int]
-    headers: list[str]
-    reader: CellReader | None
-    # Whether a cell that cannot be read refuses its row.
-    decides: bool = False
-
-    @property
-    def column(self) -> Column | None:
-        return self.target.column
-
-    @property
-    def field_type(self) -> field_types.FieldType | None:
-        return self.column.field_type if self.column is not None else None
 
 
 class Checker:
@@ -64,122 +41,20 @@ class Checker:
         self.is_lenient = made.options.on_bad_value == "warn"
         self.resolver = Resolver(made.user, create_missing=made.options.create_missing)
         self.headers = [m.header for m in made.mapped]
-        self.notes: list[dict[str, Any]] = []
         # (column of the file, field) → what it names that is nothing here → in how many rows.
         self.unknown: dict[tuple[str, str], Counter[str]] = {}
-        self._words = words_by_column(made.targets, made.options.value_mapping)
-        self._deciding = self._decisive()
-        self.sources = self._sources(sample)
-        names = {source.target.name for source in self.sources}
+        self.sources = Sources(made, sample)
+        self.notes = self.sources.notes
+        self.written = self.sources.written
+        names = {source.target.name for source in self.sources.in_order}
         self.regions = PhoneRegions()
         self.has_countries = COUNTRY_FIELD in names
         # Whether rows may be about records whose country says more than the file does.
         self.rereads = made.options.duplicates == "update" and COUNTRY_FIELD in made.targets.columns
         self.has_currency = CURRENCY_FIELD in made.targets.columns
         known = made.targets.headers.opt_out
-        self._more_of = self._lists_of_addresses()
+        self._more_of = self.sources.further_addresses()
         self.opt_out = known if known and known.field in made.targets.columns else None
-
-    # ---- What feeds what ----
-
-    def _decisive(self) -> set[str]:
-        """Columns that identify a row: keys, name, status. A value that cannot be read there is a fault."""
-        keys = [column.name for column in match_columns(self.targets, self.plan.mapped, self.options)]
-        entity, headers = self.targets.entity, self.targets.headers
-        return {
-            ID,
-            EXTERNAL_ID,
-            CURRENCY_FIELD,
-            *keys,
-            *entity.display_fields,
-            *headers.decisive,
-            *headers.one_way,
-        }
-
-    def _decides(self, column: Column) -> bool:
-        if column.required or column.unique or column.name in self._deciding:
-            return True
-        return not column.custom and isinstance(column.field_type, field_types.Email | field_types.Money)
-
-    def _sources(self, sample: Chunk) -> list[_Source]:
-        grouped: dict[tuple[str, str], _Source] = {}
-        for item in self.plan.mapped:
-            if item.target is None:
-                continue
-            key = (item.target.column.name if item.target.column else item.target.name, item.target.part)
-            source = grouped.get(key)
-            if source is None:
-                source = grouped[key] = _Source(item.target, [], [], None)
-            source.positions.append(item.position)
-            source.headers.append(item.header)
-        for source in grouped.values():
-            source.reader = self._reader(source, sample)
-            source.decides = source.column is None or self._decides(source.column)
-        return sorted(grouped.values(), key=_turn)
-
-    def _reader(self, source: _Source, sample: Chunk) -> CellReader | None:
-        column = source.column
-        if column is None or source.target.is_reference:
-            return None
-        cells = [cell for p in source.positions for cell in sample.column(p) if cell.strip()]
-        column = replace(column, field_type=column.field_type.in_region(self.plan.phone_region))
-        return CellReader(column, self._format(column, source.headers[0], cells))
-
-    def _lists_of_addresses(self) -> dict[type, CellReader]:
-        """What reads the fields that take further addresses, by the type of their items."""
-        found: dict[type, CellReader] = {}
-        for column in self.targets.columns.values():
-            if column.writable and isinstance(column.field_type, field_types.TextList):
-                located = replace(column, field_type=column.field_type.in_region(self.plan.phone_region))
-                found.setdefault(type(column.field_type.child), CellReader(located, ColumnFormat()))
-        return found
-
-    def _format(self, column: Column, header: str, cells: Sequence[str]) -> ColumnFormat:
-        asked = self._words.get(column.name, {})
-        said = {trimmed(word).casefold(): value for word, value in asked.items()}
-        if isinstance(column.field_type, field_types.Date | field_types.DateTime):
-            serials = self.plan.table.shape.format == "xlsx"
-            dates = replace(self._dates(header, cells), serials=serials)
-            return ColumnFormat(dates=dates, zone=self.plan.zone, words=said)
-        if isinstance(column.field_type, field_types.Integer | field_types.Float | field_types.Money):
-            return ColumnFormat(decimal=self._decimal(header, cells), words=said)
-        words = {**self.targets.headers.values.get(column.name, {}), **_folded(asked)}
-        since = column.name in self.targets.headers.one_way
-        return ColumnFormat(words=words or None, since=since)
-
-    def _dates(self, header: str, cells: Sequence[str]) -> formats.DateFormat:
-        if self.options.date_format:
-            return formats.check_format(self.options.date_format)
-        found = formats.date_format_of(cells)
-        if found.mixed:
-            message = f'In "{header}" some dates begin with the day and others with the month.'
-            self.notes.append({"code": MIXED_DATES, "message": f"{message} Send date_format to say."})
-        elif formats.ambiguous(cells):
-            message = f'Day and month of "{header}" could be swapped; read as {found.order}.'
-            self.notes.append({"code": "ambiguous_dates", "message": f"{message} Send date_format to say."})
-        return found
-
-    def _decimal(self, header: str, cells: Sequence[str]) -> str:
-        if self.options.decimal_separator:
-            return self.options.decimal_separator
-        found = formats.decimal_mark(cells)
-        if found is not None:
-            return found
-        # Semicolons stand between cells where commas stand in numbers.
-        mark = "," if self.plan.table.shape.delimiter == ";" else "."
-        doubtful = next((cell.strip() for cell in cells if "," in cell or "." in cell), "")
-        if doubtful:
-            message = f'"{header}": {doubtful[:20]} is read as {formats.plain_number(doubtful[:20], mark)}.'
-            self.notes.append({"code": "ambiguous_numbers", "message": f"{message} Send decimal_separator."})
-        return mark
-
-    @property
-    def written(self) -> list[Column]:
-        """The columns that this mapping writes."""
-        found = [s.column for s in self.sources if s.column is not None]
-        if any(s.target.name == FULL_NAME for s in self.sources):
-            found += [self.targets.columns["first_name"], self.targets.columns["last_name"]]
-        return list(dict.fromkeys(found))
 
     def without_refused_values(
         self, given: Values, faults: Sequence[Fault]
@@ -195,7 +70,7 @@ class Checker:
             fallback = self.targets.headers.fallbacks.get(fault.field)
             if column is not None and fallback and fault.code == "required":
                 values[column.path] = fallback
-            elif column is not None and column.path in values and not self._decides(column):
+            elif column is not None and column.path in values and not self.sources.decides(column):
                 del values[column.path]
                 warnings.append(left_empty(fault))
             else:
@@ -214,12 +89,12 @@ class Checker:
             checked.fault(row, Fault("", "", TOO_MANY, extra[0][:200], message))
         for row, message in chunk.doubts.items():
             checked.warn(row, Fault("", "", "doubtful_text", "", message))
-        for source in self.sources:
+        for source in self.sources.in_order:
             for place, position in enumerate(source.positions):
                 self._take(source, place, chunk.column(position), checked)
         return checked
 
-    def _take(self, source: _Source, place: int, cells: list[str], checked: Checked) -> None:
+    def _take(self, source: Source, place: int, cells: list[str], checked: Checked) -> None:
         """One column's values into the rows."""
         if self.opt_out and source.target.name in self.opt_out.columns:
             cells = self._without_opt_outs(cells, checked)
@@ -231,7 +106,7 @@ class Checker:
             cells = self._first_of_several(source, place, cells, checked)
         self._store(source, place, cells, self._read(source, cells, checked.given), checked)
 
-    def _read(self, source: _Source, cells: list[str], rows: Sequence[Values]) -> list[Any]:
+    def _read(self, source: Source, cells: list[str], rows: Sequence[Values]) -> list[Any]:
         if source.target.is_reference:
             return self._resolved(source.target, cells)
         if source.reader is None:
@@ -260,7 +135,7 @@ class Checker:
         return "true" if is_no(cell) or normalised(cell) in self.opt_out.words else ""  # type: ignore[union-attr]
 
     def _without_currencies(
-        self, source: _Source, place: int, cells: list[str], checked: Checked
+        self, source: Source, place: int, cells: list[str], checked: Checked
     ) -> list[str]:
         """Amounts without the currency beside them, which becomes the row's or contradicts it."""
         signed = [
@@ -290,7 +165,7 @@ class Checker:
                 checked.given[row][CURRENCY_FIELD] = found
         return bare
 
-    def _first_of_several(self, source: _Source, place: int, cells: list[str], checked: Checked) -> list[str]:
+    def _first_of_several(self, source: Source, place: int, cells: list[str], checked: Checked) -> list[str]:
         """The first address of each cell. Further ones go where the entity keeps more of them."""
         is_email = isinstance(source.field_type, field_types.Email)
         found = {
@@ -311,7 +186,7 @@ class Checker:
         return first
 
     def _keep_more(
-        self, source: _Source, place: int, row: int, text: str, more: CellReader, checked: Checked
+        self, source: Source, place: int, row: int, text: str, more: CellReader, checked: Checked
     ) -> bool:
         """Keep further addresses where the entity has room for them; False where they cannot be read."""
         [given] = self._read_cells(more, [text], [checked.given[row]])
@@ -329,7 +204,7 @@ class Checker:
 
     def _resolved(self, target: ImportField, cells: list[str]) -> list[Any]:
         """References, by what the file calls them or what the user says it means ("*": whom nobody knows)."""
-        words = _folded(self._words.get(target.column.name, {}))  # type: ignore[union-attr]
+        words = folded(self.sources.words.get(target.column.name, {}))  # type: ignore[union-attr]
         if not words:
             return self.resolver.read(target, cells)
         found = self.resolver.read(target, [lookup_word(words, unescape(cell)) or cell for cell in cells])
@@ -353,7 +228,7 @@ class Checker:
     # ---- Values into rows ----
 
     def _store(
-        self, source: _Source, place: int, cells: list[str], values: list[Any], checked: Checked
+        self, source: Source, place: int, cells: list[str], values: list[Any], checked: Checked
     ) -> None:
         """The values of one of a target's columns; a row that has one already keeps it, lists are joined and
         flags that only rise are raised."""
@@ -382,7 +257,7 @@ class Checker:
                 if is_regional:
                     checked.doubt(row, self._local(source, place, cells[row]), value)
 
-    def _local(self, source: _Source, place: int, cell: str) -> LocalCell:
+    def _local(self, source: Source, place: int, cell: str) -> LocalCell:
         assert source.reader is not None  # noqa: S101  what is regional is read by one
         return LocalCell(source.headers[place], source.target, source.reader, cell)
 
@@ -397,7 +272,7 @@ class Checker:
         return self.regions.placed(row, region, given, checked) if local and region else given
 
     def _refused(
-        self, source: _Source, place: int, row: int, cell: str, refusal: Refusal, checked: Checked
+        self, source: Source, place: int, row: int, cell: str, refusal: Refusal, checked: Checked
     ) -> None:
         """A cell that cannot be read is a fault of its row; where it only describes, it stays empty with a
         warning."""
@@ -454,21 +329,7 @@ class Checker:
         return found
 
 
-def _turn(source: _Source) -> int:
-    """Countries come before phone numbers, currencies before amounts; whole names come last, after columns of
-    their own, and so do references, whose text may take the place of a name that is not given."""
-    if source.column is None:
-        return 3
-    if source.target.is_reference:
-        return 2
-    return 0 if source.target.name in (COUNTRY_FIELD, CURRENCY_FIELD) else 1
-
-
 def _add_names(row: Values, parts: Mapping[str, str]) -> None:
     """A full name fills what no column of its own has filled."""
     if "first_name" not in row and "last_name" not in row:
         row.update(parts)
-
-
-def _folded(table: Mapping[str, str]) -> dict[str, str]:
-    return {"*" if word == "*" else normalised(word): value for word, value in table.items()}

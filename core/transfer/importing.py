@@ -8,13 +8,14 @@ from typing import Any
 from core.entities.duplicate_rules import rules_of
 from core.entities.locks import UNIQUE_FIELD, lock
 from core.errors import InvalidError
-from core.transfer.checking import MIXED_DATES, Checker
+from core.transfer.checking import Checker
 from core.transfer.chunks import ChunkRun, ImportRun
 from core.transfer.composing import Composer
 from core.transfer.import_fields import ID
 from core.transfer.matching import Matcher, match_columns, prefer_indexes
 from core.transfer.planning import Plan, check_importable
 from core.transfer.report import Report
+from core.transfer.sources import MIXED_DATES
 from core.transfer.writing import Writer
 
 SAMPLE = 1_000

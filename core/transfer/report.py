@@ -53,7 +53,7 @@ class Report:
         self.file.write(orjson.dumps(vars(entry)) + b"\n")
 
     def warn(self, row: int, warnings: Iterable[Any]) -> None:
-        """A row that came in with warnings (core.transfer.checking.Fault)."""
+        """A row that came in with warnings (core.transfer.checked.Fault)."""
         self.counts["warned"] += 1
         for warning in warnings:
             key = warning.column, warning.field, warning.code
