@@ -130,9 +130,9 @@ def is_ordinary(cells: Row, first_header: str) -> bool:
     """Whether a row is certainly one of the table, known from its first two cells."""
     if len(cells) < 2 or not cells[0] or not cells[1] or cells[0] == first_header:
         return False
-    return not (
-        cells[0].isspace() or cells[0][0] == END_OF_FILE or _UNUSUAL.match(cells[0][:LOOKED_AT_CHARS])
-    )
+    if cells[0].isspace() or cells[1].isspace():
+        return False
+    return cells[0][0] != END_OF_FILE and not _UNUSUAL.match(cells[0][:LOOKED_AT_CHARS])
 
 
 def is_subtotal(cells: Row) -> bool:

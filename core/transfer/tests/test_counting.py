@@ -4,7 +4,7 @@ import io
 
 import pytest
 import xlsxwriter
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidError
@@ -44,6 +44,7 @@ def read(content, **asked):
 
 
 @settings(max_examples=1_500, deadline=None)
+@example('",Total", ,"', 1)
 @given(st.lists(st.sampled_from(BITS), max_size=60).map("".join), st.integers(1, 40))
 def test_counting_is_reading(text, block):
     """In blocks of a few bytes, so that everything is cut in two somewhere."""
