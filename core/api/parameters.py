@@ -19,6 +19,8 @@ def record_id(text: str) -> int:
 
 
 PAGES = frozenset(("page", "page_size"))
+# Of statistics: what they are grouped by, and what is measured of each group.
+GROUPED = ("group_by", "metrics")
 
 
 class KnownParametersMixin(APIView):

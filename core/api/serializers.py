@@ -10,6 +10,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from core.api.rendering import dumps
 from core.entities import Column, Entity, writing
 from core.entities.cleaning import clean
+from core.entities.field_types import Money
 from core.entities.reading import Reader
 from core.errors import InvalidError
 
@@ -24,10 +25,36 @@ class DuplicateSerializer(serializers.Serializer):
     name = serializers.CharField()
 
 
+class GroupValueSerializer(serializers.Serializer):
+    """A value that figures are grouped by; null where records have none."""
+
+    field = serializers.CharField()
+    value = serializers.CharField(allow_null=True)
+    label = serializers.CharField()  # type: ignore[assignment]  # a field; DRF takes it off
+
+
+class GroupFiguresSerializer(serializers.Serializer):
+    """The figures of one group. `metrics` and `by_currency` hold what `metrics` names; null where no record
+    has a value."""
+
+    groups = GroupValueSerializer(many=True)
+    count = serializers.IntegerField()
+    metrics = serializers.DictField(child=serializers.FloatField(allow_null=True))
+    by_currency = serializers.DictField(
+        child=serializers.DictField(child=Money(decimal_places=4, allow_null=True)),
+        help_text="Money, by currency.",
+    )
+
+
 class StatisticsSerializer(serializers.Serializer):
     """Totals of the records that the list's filters name."""
 
     total = serializers.IntegerField()
+    groups = GroupFiguresSerializer(
+        many=True,
+        required=False,
+        help_text="Where `group_by` or `metrics` is given: the largest group first.",
+    )
 
 
 class CountsField(serializers.DictField):

@@ -25,7 +25,7 @@ from core.api.filter_backends import (
     VisibleRowsFilter,
 )
 from core.api.pagination import numbered
-from core.api.parameters import PAGES, KnownParametersMixin, flag, record_id
+from core.api.parameters import GROUPED, PAGES, KnownParametersMixin, flag, record_id
 from core.api.permissions import PolicyPermission
 from core.api.problems import CONTENT_TYPE as PROBLEM
 from core.api.problems import problem
@@ -45,7 +45,7 @@ from core.changes.history import of_record, presented
 from core.conditions.filters import EntityFilterSet
 from core.conditions.list_query import names_in, sparse_fields
 from core.conf import reading_database
-from core.entities import Entity, aliases, writing
+from core.entities import Entity, aliases, grouping, writing
 from core.entities.cleaning import warnings_of
 from core.entities.duplicate_rules import warnings_of_rules, with_findings
 from core.entities.duplicates import possible_duplicates, refuse_duplicates
@@ -109,7 +109,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         "history": PAGES | {"field"},
     }
     # By action: parameters beside the list's filters that the action reads itself.
-    unfiltered_params: Mapping[str, Collection[str]] = {}
+    unfiltered_params: Mapping[str, Collection[str]] = {"statistics": GROUPED}
 
     @property
     def entity(self) -> Entity:
@@ -256,11 +256,21 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
 
     @action(methods=["get"], detail=False)
     def statistics(self, request: Request) -> Response:
-        """Totals of the records that the list's filters name."""
-        return Response(self.get_statistics())
+        """Totals of the records that the list's filters name; with `group_by` or `metrics` also figures of
+        each group."""
+        return Response(self.get_statistics() | self.get_groups())
 
     def get_statistics(self) -> dict[str, Any]:
         return self.filtered_rows().statistics()
+
+    def get_groups(self) -> dict[str, Any]:
+        """`groups`, where they are asked for."""
+        by, measured = (names_in(self.request.query_params, name) for name in GROUPED)
+        if not by and not measured:
+            return {}
+        dimensions = grouping.dimensions(self.entity, by, self.request.user)
+        metrics = grouping.metrics(self.entity, measured)
+        return {"groups": grouping.grouped(self.entity, self.filtered_rows(), dimensions, metrics)}
 
     @action(methods=["get"], detail=True)
     def history(self, request: Request, pk: str) -> Response:

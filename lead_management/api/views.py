@@ -8,6 +8,7 @@ from rest_framework.response import Response
 
 from core.access import Permission, scopes
 from core.api import preconditions
+from core.api.parameters import GROUPED
 from core.duplicates.api.viewsets import MergeableViewSet
 from lead_management.api.filters import LeadFilterSet
 from lead_management.api.serializers import (
@@ -30,6 +31,7 @@ class LeadViewSet(MergeableViewSet):
     filterset_class = LeadFilterSet
     action_permissions = {**MergeableViewSet.action_permissions, "convert": Permission.CHANGE}
     allowed_query_params = {**MergeableViewSet.allowed_query_params, "stats": None}
+    unfiltered_params = {**MergeableViewSet.unfiltered_params, "stats": GROUPED}
 
     @extend_schema(request=ConversionSerializer, responses=ConversionResultSerializer)
     @action(methods=["post"], detail=True)
@@ -47,7 +49,7 @@ class LeadViewSet(MergeableViewSet):
     @action(methods=["get"], detail=False)
     def stats(self, request: Request) -> Response:
         """The same as `statistics`."""
-        return Response(self.get_statistics())
+        return Response(self.get_statistics() | self.get_groups())
 
     @extend_schema(responses=HealthSerializer)
     @action(methods=["get"], detail=False, permission_classes=[AllowAny], authentication_classes=[])

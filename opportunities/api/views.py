@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from core.access import Permission, role_allows, scopes
 from core.activities.api.viewsets import RecordViewSet
 from core.api import preconditions
-from core.api.parameters import choice_param, date_param, int_param, record_id
+from core.api.parameters import GROUPED, choice_param, date_param, int_param, record_id
 from core.api.resources import FORCE, ResourceViewSet
 from core.conf import conf
 from core.currencies.api.views import IN_CURRENCY
@@ -72,7 +72,7 @@ class OpportunityViewSet(RecordViewSet):
     unfiltered_params = {
         "forecast": ("start", "months", "weights", "in_currency"),
         "pipeline": ("in_currency",),
-        "statistics": ("in_currency",),
+        "statistics": (*GROUPED, "in_currency"),
     }
 
     def get_statistics(self) -> dict[str, Any]:

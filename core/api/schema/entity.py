@@ -7,6 +7,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import inline_serializer
 from rest_framework.serializers import ChoiceField, Field, Serializer
 
+from core.api.parameters import GROUPED
 from core.api.schema.auto import CrmSchema
 from core.api.schema.lists import PAGE_PARAMETERS
 from core.api.schema.parts import (
@@ -84,6 +85,19 @@ SHOWING = (
     "upsert",
     "partial_upsert",
 )
+GROUP_PARAMETERS = [
+    parameter(
+        "group_by",
+        TEXT,
+        "Up to two names with commas: a choice, a flag, a reference, a short text, `team` (the owner's), a "
+        "custom field of such a type, or a date by `__day`, `__week`, `__month`, `__quarter` or `__year`.",
+    ),
+    parameter(
+        "metrics",
+        TEXT,
+        "Up to ten with commas: `sum_`, `avg_`, `min_` or `max_` and a column of numbers, as `sum_amount`.",
+    ),
+]
 HARD = parameter("hard", FLAG, "Delete for good (administrators).")
 
 
@@ -142,7 +156,8 @@ class EntitySchema(CrmSchema):
         if self.view.action in own:
             return own[self.view.action]
         if self._is_filtered():
-            return self._filters()
+            grouped = set(GROUPED) <= set(self.view.unfiltered_params.get(self.view.action, ()))
+            return [*(GROUP_PARAMETERS if grouped else ()), *self._filters()]
         return SHAPE_PARAMETERS if self._shows_a_record() else []
 
     def _problems(self) -> list[str]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.api.serializers import GroupValueSerializer
 from core.entities.field_types import Money
 from core.reports.models import Goal
 from core.reports.periods import Unit
@@ -32,14 +33,6 @@ class ReportListSerializer(serializers.Serializer):
     results = ReportSerializer(many=True)
 
 
-class GroupSerializer(serializers.Serializer):
-    """A value that figures are grouped by; null where records have none."""
-
-    field = serializers.CharField()
-    value = serializers.CharField(allow_null=True)
-    label = serializers.CharField()  # type: ignore[assignment]  # a field; DRF takes it off
-
-
 class TrendAmountsSerializer(serializers.Serializer):
     created_value = amount()
     won_value = amount()
@@ -55,7 +48,7 @@ class TrendFiguresSerializer(serializers.Serializer):
 
 class TrendRowSerializer(TrendFiguresSerializer):
     period = serializers.DateField(help_text="Its first day.")
-    groups = GroupSerializer(many=True)
+    groups = GroupValueSerializer(many=True)
     previous = TrendFiguresSerializer(help_text="The same of the period before.")
 
 
