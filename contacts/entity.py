@@ -9,14 +9,12 @@ from contacts.rules import (
     one_primary_address,
     somebody,
 )
-from core.conf import conf
 from core.entities import column, columns
-from core.entities.amounts import fits_currency
+from core.entities.amounts import currency_column, fits_currency
 from core.entities.comparisons import NAME_AND_COMPANY, SamePhone, SameText, SameValue
 from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Email, Phone, TextList
 from core.entities.merging import Merging, TakenTogether, any_of, latest
-from core.entities.money import CURRENCY
 from core.models.fields import ADDRESS
 
 PHONES = TextList(child=Phone(), max_length=20)
@@ -34,7 +32,7 @@ COMPANY = register(
             column(Company, "name"),
             column(Company, "domain", field_type=Domain()),
             *columns(Company, "website", "industry", "company_size", "annual_revenue"),
-            column(Company, "currency", field_type=CURRENCY, default=conf.DEFAULT_CURRENCY),
+            currency_column(Company),
             column(Company, "phone", field_type=Phone()),
             *columns(Company, "email", "parent", *ADDRESS),
             column(Company, "notes", orderable=False),

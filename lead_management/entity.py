@@ -3,14 +3,12 @@
 from django.db.models import BooleanField, ExpressionWrapper, F
 from django.db.models.functions import ExtractDay, Now
 
-from core.conf import conf
 from core.entities import column, columns, derived
-from core.entities.amounts import fits_currency
+from core.entities.amounts import currency_column, fits_currency
 from core.entities.comparisons import NAME_AND_COMPANY, SamePhone, SameValue
 from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Boolean, Integer, Phone
 from core.entities.merging import Merging, TakenTogether, any_of, latest, total
-from core.entities.money import CURRENCY
 from core.models.fields import ADDRESS
 from lead_management.models import Lead
 from lead_management.querysets import IS_HOT, OPEN
@@ -37,7 +35,7 @@ LEAD = register(
             *columns(Lead, "company_name", "company_size", "industry", "job_title", "website", *ADDRESS),
             column(Lead, "lead_source", aliases=("source",)),
             *columns(Lead, "status", "priority", "lost_reason", "estimated_value"),
-            column(Lead, "currency", field_type=CURRENCY, default=conf.DEFAULT_CURRENCY),
+            currency_column(Lead),
             *columns(Lead, "last_contacted_at", "next_follow_up_at", "call_attempts", "engagement_count"),
             column(Lead, "notes", orderable=False),
             column(Lead, "do_not_contact"),

@@ -5,12 +5,10 @@ from typing import Any
 from django.db.models import F
 from django.db.models.functions import Extract, Now
 
-from core.conf import conf
 from core.entities import column, columns, derived
-from core.entities.amounts import fits_currency
+from core.entities.amounts import currency_column, fits_currency
 from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Integer, Money, Text
-from core.entities.money import CURRENCY
 from core.entities.references import register_target
 from opportunities.lost_reasons import on_the_list
 from opportunities.models import Opportunity, Pipeline
@@ -44,7 +42,7 @@ OPPORTUNITY = register(
             column(Opportunity, "pipeline", required=False),
             column(Opportunity, "stage", field_type=StageKey(), required=False),
             *columns(Opportunity, "status", "amount"),
-            column(Opportunity, "currency", field_type=CURRENCY, default=conf.DEFAULT_CURRENCY),
+            currency_column(Opportunity),
             column(Opportunity, "probability"),
             derived("weighted_amount", Money(max_digits=17, decimal_places=4), weighted()),
             *columns(Opportunity, "forecast_category", "expected_close_date", "actual_close_date"),

@@ -89,17 +89,17 @@ class EntityAPITests:
     searched: ClassVar[str]
     ordered: ClassVar[tuple[str, Any, Any]]
     filtered: ClassVar[tuple[str, Any, Any]]
-    # SQL statements of each request of REQUESTS.
+    # SQL statements of each request of REQUESTS: those of an entity that adds none of its own.
     statements: ClassVar[dict[str, int]] = {
         "list": 2,
         "list, expanded": 4,
         "list, by cursor": 2,
         "search": 3,
-        "statistics": 4,
+        "statistics": 1,
         "retrieve": 2,
         "retrieve, expanded": 4,
         "history": 4,
-        "create": 12,
+        "create": 11,
         "patch": 12,
         "put": 12,
         "archive": 6,
@@ -410,7 +410,8 @@ class EntityAPITests:
         [viewset] = [v for prefix, v, _ in router.registry if prefix == self.registered.plural]
         found = self.get(client, "statistics").json()
         assert found["total"] == 2
-        assert found.keys() == viewset.statistics_serializer_class().fields.keys()
+        fields = viewset.statistics_serializer_class().fields
+        assert found.keys() == {name for name, one in fields.items() if one.required}
         assert self.get(client, "statistics", **{column: value}).json()["total"] == 1
         assert self.get(client, "statistics", unheard_of=1).status_code == 400
 

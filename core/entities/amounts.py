@@ -1,12 +1,19 @@
-"""The rule that amounts fit their currency."""
+"""What stands beside an amount: its currency, and the rule that it fits that."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from core.conf import conf
+from core.entities.columns import Column, column
 from core.entities.entity import Rule
+from core.entities.money import CURRENCY
 from core.errors import InvalidError
 from core.models.money import decimal_places, rounded
+
+
+def currency_column(model: Any) -> Column:
+    """The column of the currency of a record's amount: the organisation's where none is given."""
+    return column(model, "currency", field_type=CURRENCY, default=conf.DEFAULT_CURRENCY)
 
 
 def fits_currency(field: str) -> Rule:

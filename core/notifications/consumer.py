@@ -127,6 +127,8 @@ def _announced(entity: Entity, params: dict[str, Any]) -> int:
     notified, silent = 0, set()
     for one in declared:
         question = change_q(entity, parse(entity, one.condition, changes=True), user=None)
+        if one.narrow is not None:
+            question &= one.narrow
         rows = Change.objects.filter(question, EqualsAny(F("id"), params["ids"]), kind=Change.Kind.UPDATED)
         ids = list(rows.order_by("id").values_list("pk", flat=True))
         if ids:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
 from core.notifications import types
 from core.registry import Registry
 
@@ -38,6 +40,8 @@ class Announcement:
     title: str
     many: str
     recipients: tuple[str, ...]
+    # Of the changes that meet the condition only these: a Q over the change table, which knows old and new.
+    narrow: Q | None = None
 
 
 # Recipients of announcements: SQL that gives user_id for the record r, of the entity %(entity)s.
@@ -83,14 +87,16 @@ def announce(
     recipients: tuple[str, ...] = ("followers",),
     channels: tuple[str, ...] = (types.IN_APP,),
     urgent: bool = False,
+    narrow: Q | None = None,
 ) -> Announcement:
     """Declare a notification of its own: `type` is the name under which people find it among their
-    preferences, `label` its name there, `channels` those it goes by unless they choose otherwise."""
+    preferences, `label` its name there, `channels` those it goes by unless they choose otherwise. `narrow` is
+    for what a condition cannot say: that a value became more, or a date later."""
     unknown = set(recipients) - RECIPIENTS.keys()
     if unknown:
         raise LookupError(f"unknown recipients {sorted(unknown)}; known: {', '.join(sorted(RECIPIENTS))}")
     types.register(type, label, *channels, urgent=urgent)
-    made = Announcement(entity, type, condition, title, many, recipients)
+    made = Announcement(entity, type, condition, title, many, recipients, narrow)
     return announcements.register(f"{entity}:{type}", made)
 
 

@@ -95,16 +95,19 @@ headers_of: Registry[Headers] = Registry("header table")
 
 
 def load(*paths: Path) -> Headers:
-    """The tables in TOML files as one; what a later file says of a header or program stands."""
+    """The tables in TOML files as one; what a later file says of a header or program stands. A program
+    without a signature adds to the one of that name in a file before."""
     parts = [tomllib.loads(path.read_text(encoding="utf-8")) for path in paths]
     fields: dict[str, str] = {}
     instead: dict[str, str] = {}
-    systems: dict[str, SourceSystem] = {}
+    systems: dict[str, dict[str, Any]] = {}
     values: dict[str, dict[str, str]] = {}
     for part in parts:
         fields |= _inverted(part.get("fields", {}))
         instead |= _inverted(part.get("instead", {}))
-        systems |= {name: _system(name, raw) for name, raw in part.get("systems", {}).items()}
+        for name, raw in part.get("systems", {}).items():
+            known = {} if "signature" in raw else systems[name]
+            systems[name] = known | raw | {"map": known.get("map", {}) | raw.get("map", {})}
         for column, table in part.get("values", {}).items():
             values.setdefault(column, {}).update(_inverted(table))
     match_on = [tuple(part["match_on"]) for part in parts if "match_on" in part]
@@ -112,7 +115,7 @@ def load(*paths: Path) -> Headers:
     return Headers(
         fields,
         instead,
-        tuple(systems.values()),
+        tuple(_system(name, raw) for name, raw in systems.items()),
         values,
         match_on=(match_on or [("external_id",)])[-1],
         one_way=frozenset(name for part in parts for name in part.get("one_way", ())),

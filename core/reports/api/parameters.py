@@ -92,8 +92,8 @@ class TrendParameters(RangeParameters, EntityParameters):
     period = serializers.ChoiceField(choices=Unit.choices, default=Unit.MONTH.value)
     group_by = GroupByField(
         required=False,
-        help_text="Up to two names with commas: `source`, and what statistics are grouped by (`owner`, `team`, "
-        "`stage`, `custom_fields.plan`, `created_at__month`, …).",
+        help_text="Up to two names with commas: `source`, and what statistics are grouped by (`owner`, "
+        "`team`, `stage`, `custom_fields.plan`, `created_at__month`, …).",
     )
 
 

@@ -103,6 +103,8 @@ class Webhook(Action):
         return redacted(self, self.values(step))
 
     def shown(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        if "url" in self.secrets:
+            return super().shown(given)
         return super().shown(given) | {"url": _shown_url(given.get("url"))}
 
 
