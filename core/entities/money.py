@@ -42,14 +42,14 @@ def split_currency(text: str) -> tuple[str, tuple[str, ...]]:
     found = _BESIDE.match(text.strip())
     if not found or not (found["before"] or found["behind"]):
         return text, ()
-    named = [meant_by(found[side]) for side in ("before", "behind") if found[side]]
+    named = [currencies_of(found[side]) for side in ("before", "behind") if found[side]]
     if not all(named):
         return text, ()
     codes = tuple(code for code in named[-1] if code in named[0])
     return (f"{found['open']}{found['number'].strip()}{found['close']}", codes) if codes else (text, ())
 
 
-def meant_by(sign: str) -> tuple[str, ...]:
+def currencies_of(sign: str) -> tuple[str, ...]:
     """The currencies that a sign or code stands for; none for anything else."""
     plain = sign.strip().rstrip(".")
     code = CURRENCY.folded.get(plain.casefold())

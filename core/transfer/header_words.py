@@ -47,6 +47,9 @@ def meant_by(targets: ImportFields, header: str) -> tuple[str, str]:
     words = [word for word in plain.split(" ") if any(c.isalnum() or c in "#%" for c in word)]
     bare = targets.known_headers.get(" ".join(words), "") if len(words) < len(plain.split(" ")) else ""
     found = bare or _without_qualifiers(targets, words)
+    if not found and plain != normalised(header.casefold()):
+        # LinkedIn_Profile__c: "linkedin profile" is known, "linked in profile" is not.
+        found = _without_qualifiers(targets, normalised(header.casefold()).split(" "))
     return (found, "words") if found else ("", "none")
 
 
