@@ -32,7 +32,7 @@ def refused(client, url=URL, **params):
     return response.json()["errors"]
 
 
-def test_without_a_wish_there_are_no_groups(api, rep, deals):
+def test_there_are_no_groups_where_none_are_asked_for(api, rep, deals):
     assert "groups" not in api(rep).get(URL).json()
 
 
