@@ -54,8 +54,10 @@ class UsageTarget:
     def is_value(self, field_name: str, value: Any) -> bool:
         """Whether a field's value names it."""
         before, _, last = field_name.rpartition(".")
+        if before.rpartition(".")[2] == CUSTOM:
+            before, last = before.removesuffix(CUSTOM).removesuffix("."), f"{CUSTOM}.{last}"
         named = last in self.fields and not isinstance(value, bool) and str(value) in self.values
-        return named and before.rpartition(".")[2] != CUSTOM and self._is_meant(before)
+        return named and self._is_meant(before)
 
     def is_named(self, text: Any) -> bool:
         """Whether a text holds its name as a whole word."""
