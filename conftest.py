@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 
@@ -24,6 +25,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from backend.testing.servers import run_folder, running_postgres, running_valkey
 
 pytest.register_assert_rewrite("tests.entity_api")
+# On a busy machine every example takes long: that is no fault of a test.
+hypothesis.settings.register_profile(
+    "crm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("crm")
 collect_ignore = ["tests/contract"]  # speaks to a running server: see tests/test_contract.py
 
 LONG_S = 200
