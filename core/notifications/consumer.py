@@ -15,19 +15,14 @@ from core.changes.models import Change
 from core.conditions import change_q, parse
 from core.entities import Entity, entities
 from core.notifications import comment_edits, comments, following
+from core.notifications import consumer_sql as sql
 from core.notifications.bulk_insert import MANY, insert_one_each, insert_summary, upsert_per_record
 from core.notifications.models import PLAN_JOB
-from core.notifications.watching import RECIPIENTS, Announcement, Watch, announced, watched
+from core.notifications.recipients import RECIPIENTS
+from core.notifications.watching import Announcement, Watch, announced, watched
 
 # Changes of these columns make followers, and assignments.
 PEOPLE = {"owner_id", "assigned_to_id"}
-_FOUND = """
-SELECT array_agg(DISTINCT c.kind), array_agg(DISTINCT k.key), array_agg(DISTINCT c.object_id)
-FROM core_change c LEFT JOIN LATERAL jsonb_object_keys(c.changes) AS k (key) ON c.kind = 'updated'
-WHERE c.id = ANY(%s)
-"""
-
-
 # From so many changes on a batch is large, whatever the planner's statistics are.
 LARGE = 500
 
@@ -67,7 +62,7 @@ def consume(batch: ChangeBatch) -> None:
 def _consume_records(entity: Entity, batch: ChangeBatch) -> int:
     """Asks first what kinds of changes and which columns there are: most batches need little of the rest."""
     with connection.cursor() as cursor:
-        cursor.execute(_FOUND, [batch.ids])
+        cursor.execute(sql.FOUND, [batch.ids])
         kinds, columns, objects = (found or [] for found in cursor.fetchone())
     params = {"ids": batch.ids, "objects": objects, "watched": batch.ids}
     notified = 0
@@ -84,21 +79,9 @@ def _consume_records(entity: Entity, batch: ChangeBatch) -> int:
 
 consumers.register("notifications", consume)
 
-# A creation has no values: of a record that was changed later, the later change makes the notification.
-_ASSIGNED = """
-SELECT DISTINCT ON (c.object_id) r.assigned_to_id AS recipient_id, c.object_id, c.actor_id, c.id AS change_id
-FROM core_change c JOIN {table} r ON r.id = c.object_id AND r.id = ANY(%(objects)s)
-WHERE c.id = ANY(%(ids)s) AND r.assigned_to_id IS NOT NULL AND r.archived_at IS NULL AND (
-    (c.kind = 'updated' AND (c.changes->'assigned_to_id'->>1)::bigint = r.assigned_to_id)
-    OR (c.kind = 'created' AND r.assigned_to_id IS DISTINCT FROM c.actor_id AND NOT EXISTS (
-        SELECT 1 FROM core_change l WHERE l.entity = c.entity AND l.object_id = c.object_id AND l.id > c.id
-        AND l.changes ? 'assigned_to_id')))
-ORDER BY c.object_id, c.id DESC
-"""
-
 
 def _assigned(entity: Entity, params: dict[str, Any]) -> int:
-    pairs = _ASSIGNED.format(table=entity.model._meta.db_table)
+    pairs = sql.ASSIGNED.format(table=entity.model._meta.db_table)
     title = f"doer || ' assigned you the {entity.name} ' || name"
     key = "'assignment:' || %(entity)s || ':' || object_id || ':' || change_id"
     few = insert_one_each(entity, "assignment", pairs, params, title=title, key=key, few=True)
@@ -106,17 +89,6 @@ def _assigned(entity: Entity, params: dict[str, Any]) -> int:
     if len(params["ids"]) < MANY:
         return few
     return few + insert_summary(entity, "assignment", pairs, params, title=many)
-
-
-# One row for each of the record's recipients, however many of the lists they are in.
-_ANNOUNCED = """
-SELECT who.user_id AS recipient_id, r.id AS object_id, e.actor_id, e.count
-FROM (
-    SELECT c.object_id, (array_agg(c.actor_id ORDER BY c.id DESC))[1] AS actor_id, count(*) AS count
-    FROM core_change c WHERE c.id = ANY(%(matched)s) GROUP BY c.object_id
-) e JOIN {table} r ON r.id = e.object_id AND r.id = ANY(%(objects)s)
-CROSS JOIN LATERAL ({recipients}) AS who WHERE who.user_id IS NOT NULL
-"""
 
 
 def _announced(entity: Entity, params: dict[str, Any]) -> int:
@@ -140,7 +112,7 @@ def _announced(entity: Entity, params: dict[str, Any]) -> int:
 
 def _announce(entity: Entity, one: Announcement, params: dict[str, Any]) -> int:
     recipients = " UNION ".join(f"({RECIPIENTS[name]})" for name in one.recipients)
-    pairs = _ANNOUNCED.format(table=entity.model._meta.db_table, recipients=recipients)
+    pairs = sql.ANNOUNCED.format(table=entity.model._meta.db_table, recipients=recipients)
     title, params = _wording(one.title, params)
     again = "excluded.title || ' (' || {n} || ' times)'"
     body = "'By ' || doer"
@@ -162,25 +134,9 @@ def _wording(text: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return " || ".join(parts), params | given
 
 
-_CHANGED = """
-SELECT f.user_id AS recipient_id, e.* FROM (
-    SELECT c.object_id, (array_agg(c.actor_id ORDER BY c.id DESC))[1] AS actor_id, count(*) AS count,
-           (array_agg(c.changes->%(column)s->>1 ORDER BY c.id DESC))[1] AS new
-    FROM core_change c
-    WHERE c.id = ANY(%(watched)s) AND c.kind = 'updated' AND c.changes ? %(column)s {crossing}
-    GROUP BY c.object_id
-) e JOIN core_follow f ON f.object_id = e.object_id
-WHERE f.entity = %(entity)s AND f.object_id = ANY(%(objects)s)
-"""
-_CROSSING = (
-    "AND coalesce((c.changes->%(column)s->>0)::numeric, 0) <= %(above)s"
-    " AND (c.changes->%(column)s->>1)::numeric > %(above)s"
-)
-
-
 def _changed(entity: Entity, batch: dict[str, Any], watch: Watch) -> int:
     """Notify followers of watched columns: one notification per record, or one with their number."""
-    pairs = _CHANGED.format(crossing="" if watch.above is None else _CROSSING)
+    pairs = sql.CHANGED.format(crossing="" if watch.above is None else sql.CROSSING)
     params = batch | {"column": watch.column, "above": watch.above}
     label = watch.column.replace("_", " ")
     title = f"name || ': {label} is now ' || coalesce(replace(new, '_', ' '), 'empty')"
