@@ -13,7 +13,7 @@ from core.admin.home import Panel, PanelLine
 def build(record: Any, user: Any) -> Panel | None:
     if not isinstance(record, Company):
         return None
-    rows = Contact.objects.visible_to(user).active().filter(company=record.pk).order_by("-id")
+    rows = Contact.objects.visible_to(user).unarchived().filter(company=record.pk).order_by("-id")
     lines = [
         PanelLine(str(person), home.page_url(Contact, person.pk), person.job_title)
         for person in rows[: home.LINES]

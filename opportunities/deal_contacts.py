@@ -32,7 +32,7 @@ def contacts_of(deal: Opportunity, user: Any) -> DealContacts:
     """Without the archived; the primary one first, the others in the order in which they were added."""
     rows = {row.contact_id: row for row in deal.deal_contacts.all()}
     wanted = [pk for pk in dict.fromkeys((deal.contact_id, *rows)) if pk is not None]
-    live = Contact.objects.active().filter(pk__in=wanted)
+    live = Contact.objects.unarchived().filter(pk__in=wanted)
     seen = live.visible_to(user).in_bulk()
     found = [_of(deal, seen[pk], rows.get(pk)) for pk in wanted if pk in seen]
     return DealContacts(found, live.count() - len(seen))
@@ -115,7 +115,7 @@ def in_words(deals: Sequence[int], user: Any, using: str) -> dict[int, str]:
     for deal, contact, *role in rows.values_list("opportunity", "contact", "role", "role_text"):
         roles.setdefault(deal, {})[contact] = role_in_words(*role)
     wanted = {pk for found in roles.values() for pk in found}
-    live = Contact.objects.using(using).active().filter(pk__in=wanted).order_by()
+    live = Contact.objects.using(using).unarchived().filter(pk__in=wanted).order_by()
     names: dict[int, str] = dict.fromkeys(live.values_list("pk", flat=True), "")
     if scopes.covers(user, "contacts"):
         names |= {contact.pk: str(contact) for contact in live.visible_to(user)}

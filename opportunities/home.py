@@ -17,7 +17,7 @@ from opportunities.querysets import CLOSING_WEEKS, OPEN, closing, total, won_thi
 
 def build(user: Any) -> HomePart:
     today = timezone.localdate(timezone=user.zone)
-    rows = Opportunity.objects.visible_to(user).active()
+    rows = Opportunity.objects.visible_to(user).unarchived()
     figures = _figures(rows, today)
     team = [_pipeline(rows)] if home.has_team(user) else []
     return HomePart(figures, [_closing(rows, user, today)] if home.has_day(user) else [], team)

@@ -22,7 +22,7 @@ def build(record: Any, user: Any) -> Panel | None:
         return None
     stage = Stage.objects.filter(pipeline=OuterRef("pipeline"), key=OuterRef("stage")).values("name")[:1]
     of_record = of_contacts([record.pk]) if name == "contact" else Q(company=record.pk)
-    rows = Opportunity.objects.visible_to(user).active().filter(of_record)
+    rows = Opportunity.objects.visible_to(user).unarchived().filter(of_record)
     found = rows.annotate(stage_name=Subquery(stage)).order_by("status", "-id")
     lines = [
         PanelLine(

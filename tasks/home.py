@@ -24,7 +24,7 @@ def build(user: Any) -> HomePart:
 
 
 def _own(user: Any) -> Any:
-    return Task.objects.visible_to(user).active().filter(home.mine(user), OPEN)
+    return Task.objects.visible_to(user).unarchived().filter(home.mine(user), OPEN)
 
 
 def _figures(counts: dict[str, int]) -> list[Figure]:
@@ -65,7 +65,7 @@ def _line(task: Task) -> PanelLine:
 
 def _late(user: Any) -> Panel:
     """Who has overdue tasks, the most first."""
-    rows = Task.objects.visible_to(user).active().filter(overdue(), ~Q(assigned_to=None))
+    rows = Task.objects.visible_to(user).unarchived().filter(overdue(), ~Q(assigned_to=None))
     counted = list(
         rows.order_by()
         .values("assigned_to")

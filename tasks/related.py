@@ -16,7 +16,7 @@ def build(record: Any, user: Any) -> Panel | None:
     name = record.entity_name
     if name not in RELATED_RECORDS:
         return None
-    rows = Task.objects.visible_to(user).active().filter(OPEN, **{name: record.pk})
+    rows = Task.objects.visible_to(user).unarchived().filter(OPEN, **{name: record.pk})
     found = rows.select_related("assigned_to").order_by("due_date", "id")
     lines = [
         PanelLine(task.title, home.page_url(Task, task.pk), formats.when(task.due_date), _who(task))

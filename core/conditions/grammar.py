@@ -120,7 +120,7 @@ class _Parser:
         return Group(word, tuple(child for child in children if child is not None))
 
     def _equalities(self, raw: Mapping[str, Any], path: str) -> Group:
-        """The guide's form: every field equals its value; a list means any of these."""
+        """The short form: every field equals its value; a list means any of these."""
         leaves = [self._leaf({"field": key, "value": value}, path) for key, value in raw.items()]
         return Group("all", tuple(leaf for leaf in leaves if leaf is not None))
 

@@ -22,8 +22,8 @@ UNTRACKED = ("version", "updated_at", "search_text")
 
 
 class RecordQuerySet(VisibleQuerySet):
-    def active(self) -> "RecordQuerySet":
-        """Without the archived."""
+    def unarchived(self) -> "RecordQuerySet":
+        """The records that are not archived."""
         return self.filter(archived_at=None)
 
     def statistics(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The guide's examples, typed as printed."""
+"""The examples of the descriptions that this grew from, typed as printed there."""
 
 import pytest
 from aiosmtpd.controller import Controller
