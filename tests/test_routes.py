@@ -10,15 +10,15 @@ import pytest
 from django.db import transaction
 from drf_spectacular.generators import EndpointEnumerator
 
-from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.accounts.tests.factories import TeamFactory
 from core.customization.tests.factories import CustomFieldFactory, SavedViewFactory
-from lead_management.tests.factories import LeadFactory
+from core.entities import entities
 from opportunities.models import Stage
-from opportunities.tests.factories import LostReasonFactory, OpportunityFactory, default_pipeline
-from tasks.tests.factories import TaskFactory
+from opportunities.tests.factories import LostReasonFactory, default_pipeline
+from tests.records import FACTORIES
 
 TABLE = Path(__file__).with_name("routes.txt")
+ENTITY = "<entity>"
 ROLES = ("anonymous", "admin", "manager", "rep", "viewer")
 NOBODYS = 999_999_999
 # Values of parameters that are no ids.
@@ -26,12 +26,13 @@ WORDS = {"resource_type": "leads", "resource": "leads", "format": "json"}
 
 
 def rows() -> dict[tuple[str, str], list[int]]:
-    """The table: (method, path) → a status per role."""
+    """The table: (method, path) → a status per role. A row of `<entity>` is one of every entity."""
     found = {}
     for line in TABLE.read_text().splitlines():
         if line and not line.startswith("#"):
             method, path, *statuses = line.split()
-            found[method, path] = [int(status) for status in statuses]
+            paths = [path.replace(ENTITY, entity.plural) for entity in entities] if ENTITY in path else [path]
+            found |= {(method, one): [int(status) for status in statuses] for one in paths}
     return found
 
 
@@ -46,18 +47,12 @@ def things(admin_user):
     """Ids by the name in the address, all of them the administrator's."""
     own = {"owner": admin_user}
     pipeline = default_pipeline()
-    deal = OpportunityFactory(**own)
-    field = CustomFieldFactory()
-    return {
-        "leads": LeadFactory(**own).pk,
-        "companies": CompanyFactory(**own).pk,
-        "contacts": ContactFactory(**own).pk,
-        "opportunities": deal.pk,
-        "tasks": TaskFactory(**own).pk,
+    records = {entities[name].plural: factory(**own).pk for name, factory in FACTORIES.items()}
+    return records | {
         "pipelines": pipeline.pk,
         "stages": Stage.objects.filter(pipeline=pipeline).latest("position").pk,
         "lost_reasons": LostReasonFactory().pk,
-        "custom_fields": field.pk,
+        "custom_fields": CustomFieldFactory().pk,
         "saved_views": SavedViewFactory(**own).pk,
         "users": admin_user.pk,
         "teams": TeamFactory().pk,

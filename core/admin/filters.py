@@ -50,7 +50,7 @@ class CreatedFilter(ConditionFilter):
         return Q(created_at__gte=since(request.user, int(chosen.removesuffix("d"))))
 
 
-class ArchivedFilter(SimpleListFilter):
+class ArchivedListFilter(SimpleListFilter):
     """Without what was archived, unless asked for."""
 
     title = _("archived")

@@ -21,7 +21,7 @@ from core.access import Permission
 from core.admin import columns, custom_inputs, formats, record_page, verbs
 from core.admin.captured import CapturedAdmin
 from core.admin.change_words import ChangeWords
-from core.admin.filters import ArchivedFilter, AssignmentFilter, CreatedFilter, TagFilter
+from core.admin.filters import ArchivedListFilter, AssignmentFilter, CreatedFilter, TagFilter
 from core.admin.filters_shown import chips
 from core.admin.forms import OVERRIDES, SEEN, RecordForm
 from core.admin.navigation import SELL, Menu
@@ -74,7 +74,7 @@ class RecordAdmin(CapturedAdmin):
     list_select_related: Any = ("owner", "assigned_to")
     autocomplete_fields: tuple[str, ...] = ("owner", "assigned_to")
     common_filters = (
-        ArchivedFilter,
+        ArchivedListFilter,
         AssignmentFilter,
         ("owner", AutocompleteSelectFilter),
         ("assigned_to", AutocompleteSelectFilter),
