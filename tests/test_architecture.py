@@ -101,7 +101,7 @@ def test_no_check_of_types_is_off_for_a_package():
 
 
 # The same thing for another library, or the same choices of two entities.
-ONE_NAME_TWICE = {"ArchivedFilter", "Command", "DatabaseWrapper", "Priority"}
+ONE_NAME_TWICE = {"Command", "DatabaseWrapper", "Priority"}
 
 
 def test_the_name_of_a_class_means_one_thing():
