@@ -11,7 +11,7 @@ from django.db import connection
 
 from backend.development.embedded import ports
 
-START_SECONDS = 10
+START_SECONDS = 30
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import socket
 
+import httpx
 import pytest
 
 from backend.handler import ThreadedHandler
@@ -145,3 +146,61 @@ def test_more_than_a_thousand_parameters_are_refused_at_once(connection):
     connection.head("GET", f"/api/v1/leads/?{query}")
     status, _, body = connection.answer()
     assert (status, json.loads(body)["type"]) == (400, "/problems/too-many-fields")
+
+
+# Of one connection alone (RFC 9110 section 7.6.1).
+HOP_BY_HOP = (b"connection", b"expect", b"keep-alive", b"transfer-encoding")
+
+
+def proxy_to(address, *, keeps_length):
+    """A reverse proxy as an ASGI application. Without `keeps_length` it sends every body on in chunks."""
+    left_out = HOP_BY_HOP if keeps_length else (*HOP_BY_HOP, b"content-length")
+
+    async def proxy(scope, receive, send):
+        if scope["type"] != "http":
+            return
+
+        async def body():
+            more = True
+            while more:
+                message = await receive()
+                more = message.get("more_body", False)
+                yield message.get("body", b"")
+
+        headers = [(name, value) for name, value in scope["headers"] if name not in left_out]
+        url = f"http://{address}{scope['path']}?{scope['query_string'].decode()}"
+        content = body() if scope["method"] in ("POST", "PUT", "PATCH") else None
+        async with httpx.AsyncClient() as client:
+            request = client.build_request(scope["method"], url, headers=headers, content=content)
+            answer = await client.send(request, stream=True)
+            start = {
+                "type": "http.response.start",
+                "status": answer.status_code,
+                "headers": answer.headers.raw,
+            }
+            await send(start)
+            async for part in answer.aiter_raw():
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body"})
+
+    return proxy
+
+
+@pytest.mark.parametrize("keeps_length", [True, False])
+def test_bodies_come_whole_through_a_proxy(address, token, keeps_length):
+    with serving(proxy_to(address, keeps_length=keeps_length)) as front:
+        connection = Connection(front, token)
+        connection.head("POST", "/api/v1/leads/", JSON, CHUNKED)
+        connection.chunks(LEAD)
+        assert connection.answer()[0] == 201
+        connection.head("POST", "/api/v1/leads/", JSON, f"Content-Length: {len(LEAD)}")
+        connection.send(LEAD)
+        assert connection.answer()[0] == 201
+        form = "Content-Type: multipart/form-data; boundary=b"
+        connection.head("POST", "/api/v1/import/leads/", form, f"Content-Length: {len(FILE)}")
+        connection.send(FILE)
+        status, _, body = connection.answer()
+        assert (status, json.loads(body)["created"]) == (200, 2)
+        connection.head("GET", "/api/v1/leads/?fields=id")
+        assert json.loads(connection.answer()[2])["count"] == 4
+        connection.socket.close()
