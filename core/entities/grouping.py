@@ -2,12 +2,27 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Aggregate, Avg, Count, DateField, F, Max, Min, QuerySet, Sum
+from django.db.models import (
+    Aggregate,
+    Avg,
+    Case,
+    Count,
+    DateField,
+    DateTimeField,
+    F,
+    Max,
+    Min,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Trunc
+from django.db.models.lookups import GreaterThan, LessThan
 
 from core.access import scopes
 from core.entities import field_types
@@ -94,8 +109,10 @@ def check_names(parameter: str, names: Sequence[str], most: int) -> None:
 def dimension(entity: Entity, name: str, user: Any) -> Dimension:
     """A column of few values, `team` (the owner's), or a date by unit: `created_at__month`, in the user's
     zone. Raises InvalidError and ScopeMissingError."""
-    field, _, unit = name.partition("__")
-    column = _columns(entity, name).get(field)
+    columns = _columns(entity, name)
+    # A custom field's key may hold two underscores itself.
+    field, _, unit = (name, "", "") if name in columns else name.rpartition("__")
+    column = columns.get(field)
     if column is None and name == TEAM:
         return _referring(name, F("owner__team_id"), TEAM, user)
     if column is None or not _is_groupable(column, unit):
@@ -144,8 +161,22 @@ def _referring(name: str, expression: Any, target: str, user: Any) -> Dimension:
 
 def _truncated(column: Column, unit: str, zone: tzinfo) -> Any:
     """The first day of the period that a date or a moment falls into."""
-    moments = {"tzinfo": zone} if isinstance(column.field_type, field_types.DateTime) else {}
-    return Trunc(column.target, unit, output_field=DateField(), **moments)
+    if not isinstance(column.field_type, field_types.DateTime):
+        return Trunc(column.target, unit, output_field=DateField())
+    moment = Case(
+        When(GreaterThan(column.target, _LAST), then=_LAST),
+        When(LessThan(column.target, _FIRST), then=_FIRST),
+        default=column.target,
+        output_field=DateTimeField(),
+    )
+    return Trunc(moment, unit, output_field=DateField(), tzinfo=zone)
+
+
+# Beyond these PostgreSQL has no date for a moment in some zone.
+_FIRST, _LAST = (
+    Value(moment, DateTimeField())
+    for moment in (datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC))
+)
 
 
 def _as_written(values: Collection[Any]) -> dict[Any, str]:

@@ -33,6 +33,9 @@ def test_every_page_of_a_record_with_such_dates(api, make_user, name, day, zone)
     statuses = {page: client.get(f"{url}{made.json()['id']}/{page}").status_code for page in pages}
     assert statuses == dict.fromkeys(pages, 200)
     assert client.get(f"{url}statistics/").status_code == 200
+    for group in (f"{c.name}__month" for c in dated(entity) if c.filterable):
+        answer = client.get(f"{url}statistics/", {"group_by": group})
+        assert answer.status_code == 200, (group, answer.json())
     assert client.get(f"/api/v1/export/{entity.plural}/").status_code == 200
 
 
