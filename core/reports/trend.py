@@ -17,6 +17,8 @@ from core.reports.sums import Figures
 
 CREATED, WON, LOST = MEASURES = ("created", "won", "lost")
 MOST_ROWS = 10_000
+# Of one measure: the rows with anything in them, for each currency.
+MOST_FIGURES = 10 * MOST_ROWS
 GROUPS = ("report_group_1", "report_group_2")
 Group = tuple[Any, ...]
 
@@ -41,8 +43,7 @@ def trend(asked: TrendQuery, rows: QuerySet) -> dict[str, Any]:
     found = _figures(asked, rows)
     groups = sorted({group for _, group in found}, key=lambda group: [str(value or "") for value in group])
     if len(groups) * len(asked.periods.days) > MOST_ROWS:
-        message = f"More than {MOST_ROWS} rows; ask for longer periods or fewer groups."
-        raise InvalidError.of("group_by", message, "too_many")
+        raise _too_many()
     labels = [
         dimension.labels({group[place] for group in groups})
         for place, dimension in enumerate(asked.dimensions)
@@ -66,6 +67,11 @@ def trend(asked: TrendQuery, rows: QuerySet) -> dict[str, Any]:
             **_total(found, before).shown(),
         },
     }
+
+
+def _too_many() -> InvalidError:
+    message = f"More than {MOST_ROWS} rows; ask for longer periods or fewer groups."
+    return InvalidError.of("group_by", message, "too_many")
 
 
 Found = dict[tuple[date, Group], Figures]
@@ -138,7 +144,10 @@ def _grouped(asked: TrendQuery, dated: QuerySet) -> Iterator[tuple[Any, ...]]:
             report_sum=Sum(F(asked.reported.amount)),
         )
     )
-    for row in counted:
+    found_rows = list(counted[: MOST_FIGURES + 1])
+    if len(found_rows) > MOST_FIGURES:
+        raise _too_many()
+    for row in found_rows:
         yield (
             row["report_period"],
             tuple(row[name] or None for name in names),

@@ -121,6 +121,7 @@ def test_a_moment_falls_into_the_month_of_the_users_zone(api, make_user, make_de
 def test_custom_fields_are_named_like_columns(api, rep, make_deal):
     CustomFieldFactory(entity="opportunity", key="plan", type="choice", choices=["basic", "pro"])
     CustomFieldFactory(entity="opportunity", key="seats", type="number")
+    CustomFieldFactory(entity="opportunity", key="plan__b", type="choice", choices=["x"])
     make_deal(custom_fields={"plan": "pro", "seats": "3"})
     make_deal(custom_fields={"plan": "pro", "seats": "4.5"})
     make_deal()
@@ -129,6 +130,8 @@ def test_custom_fields_are_named_like_columns(api, rep, make_deal):
         ("pro", {"sum_custom_fields.seats": 7.5}),
         (None, {"sum_custom_fields.seats": None}),
     ]
+    [nothing] = groups(api(rep), group_by="custom_fields.plan__b")
+    assert (nothing["groups"][0]["value"], nothing["count"]) == (None, 3)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +162,13 @@ def test_more_groups_than_can_be_read_are_refused(api, rep, monkeypatch):
     (error,) = refused(api(rep), "/api/v1/leads/statistics/", group_by="city")
     assert (error["field"], error["code"]) == ("group_by", "too_many")
     assert len(groups(api(rep), "/api/v1/leads/statistics/", group_by="city", city__ne="Rome")) == 2
+
+
+def test_a_trend_of_more_figures_than_can_be_read_is_refused(api, rep, deals, monkeypatch):
+    monkeypatch.setattr("core.reports.trend.MOST_FIGURES", 2)
+    answer = api(rep).get("/api/v1/reports/trend/", {"group_by": "name,currency"})
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"], error["code"]) == (400, "group_by", "too_many")
 
 
 @pytest.mark.parametrize("entity", ["leads", "contacts", "companies", "tasks"])
