@@ -134,7 +134,23 @@ def test_a_template_that_finds_nothing_ends_the_run_with_its_reason(
     assert [(run.status, run.error_code) for run in settle()] == [("failed", error)]
 
 
-@pytest.mark.parametrize("match", ["email", 5, [], {}, {"nofield": "{{payload.x}}"}, {"email": "{{oops.x}}"}])
+BEHIND = "converted_company.industry"
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "email",
+        5,
+        [],
+        {},
+        {"nofield": "{{payload.x}}"},
+        {"email": "{{oops.x}}"},
+        {"field": BEHIND, "value": "{{payload.x}}"},
+        {"all": [{"email": "{{payload.x}}"}, {BEHIND: "{{payload.x}}"}]},
+        {"not": {"any": [{"field": BEHIND, "op": "eq", "value": "{{payload.x}}"}]}},
+    ],
+)
 def test_a_match_that_can_find_nothing_is_refused_when_saved(admin, match):
     given = {"model": "lead", "match": match}
     body = {"name": "In", "trigger_type": "inbound_webhook", "trigger_conditions": given}

@@ -1,7 +1,7 @@
 """Triggers that come with time, or that are called: dates of records, schedules, by hand, from outside."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -94,15 +94,28 @@ class InboundTrigger(Trigger):
             return [FieldIssue("match", "no_record", "There is no record to find: name a model.")]
         if not isinstance(match, Mapping) or not match:
             return [FieldIssue("match", "not_an_object", "Expected fields and values.")]
-        if WORDS & set(match):
-            return []
         known = {name for name, column in entity.by_name.items() if column.filterable}
         known |= set(entity.by_input_name)
         return [
             unknown(f"match.{name[:60]}", sorted(known))
-            for name in match
+            for name in _fields_named(match)
             if name not in known and not name.startswith(PREFIX)
         ]
+
+
+def _fields_named(match: Any) -> Iterator[str]:
+    """The fields that a condition asks, whose values cannot be read yet. The record itself is asked, nothing
+    that it refers to: whoever calls the address learns whether one was found."""
+    if isinstance(match, list):
+        for one in match:
+            yield from _fields_named(one)
+    elif isinstance(match, Mapping) and not WORDS & set(match):
+        yield from map(str, match)
+    elif isinstance(match, Mapping):
+        if isinstance(match.get("field"), str):
+            yield match["field"]
+        for word in WORDS - {"field"}:
+            yield from _fields_named(match.get(word))
 
 
 # A condition written out, as against fields and their values.
