@@ -190,10 +190,10 @@ def places(target: UsageTarget, value: Any, path: str, field_name: str = "") -> 
     if isinstance(value, Mapping):
         named = value.get("field") if isinstance(value.get("field"), str) else None
         for key, inner in value.items():
-            below = f"{path}.{key}"
-            if target.is_named(key):
+            below, name = f"{path}.{key}", _name_of(key, field_name)
+            if target.is_named(name):
                 yield below
-            yield from places(target, inner, below, named if named and key in VALUES else key)
+            yield from places(target, inner, below, named if named and key in VALUES else name)
     elif isinstance(value, list | tuple):
         for i, inner in enumerate(value):
             yield from places(target, inner, f"{path}[{i}]", field_name)
@@ -201,12 +201,17 @@ def places(target: UsageTarget, value: Any, path: str, field_name: str = "") -> 
         yield path
 
 
+def _name_of(key: str, field_name: str) -> str:
+    """What a key names: custom fields may stand in an object of their own, without their prefix."""
+    return f"{CUSTOM}.{key}" if field_name == CUSTOM else key
+
+
 def replaced(target: UsageTarget, value: Any, by: Any, field_name: str = "") -> Any:
     """A JSON value in which `by` stands wherever a field names the target."""
     if isinstance(value, Mapping):
         named = value.get("field") if isinstance(value.get("field"), str) else None
         return {
-            key: replaced(target, inner, by, named if named and key in VALUES else key)
+            key: replaced(target, inner, by, named if named and key in VALUES else _name_of(key, field_name))
             for key, inner in value.items()
         }
     if isinstance(value, list):

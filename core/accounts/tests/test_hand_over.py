@@ -265,6 +265,13 @@ def choice(user):
     return f"custom_fields/{field.pk}", "choices", ["b"], {"workflow", "saved_view"}
 
 
+def choice_in_an_object(user):
+    field = CustomFieldFactory(entity="lead", key="plan", type="choice", choices=["a", "b"])
+    fields = {"first_name": "Ada", "custom_fields": {"plan": "a"}}
+    workflow(user, actions=[{"type": "create_record", "params": {"model": "lead", "fields": fields}}])
+    return f"custom_fields/{field.pk}", "choices", ["b"], {"workflow"}
+
+
 def key_of_a_template(user):
     template(user)
     pk = EmailTemplate.objects.get().pk
@@ -277,7 +284,7 @@ def key_of_a_stage(user):
     return f"stages/{pk}", "key", "contract", {"workflow"}
 
 
-@pytest.mark.parametrize("named", [choice, key_of_a_template, key_of_a_stage])
+@pytest.mark.parametrize("named", [choice, choice_in_an_object, key_of_a_template, key_of_a_stage])
 def test_what_is_in_use_keeps_the_name_it_is_used_by(admin, admin_user, named):
     path, field, new, users = named(admin_user)
     before = admin.get(f"/api/v1/{path}/").json()
