@@ -40,7 +40,11 @@ def visible(changes: QuerySet[Change], user: Any) -> QuerySet[Change]:
 
     An API key is shown those of the resources that its scopes cover.
     """
-    covered = [name for name in capture.NAMES if scopes.covers(user, resource_named(name))]
+    covered = [
+        name
+        for name in capture.NAMES
+        if all(scopes.covers(user, shown) for shown in capture.PARTS.get(name, (resource_named(name),)))
+    ]
     if len(covered) < len(capture.NAMES):
         changes = changes.filter(entity__in=covered)
     if role_of(user) == Role.ADMIN:

@@ -73,6 +73,8 @@ WHERE to_jsonb(o) - '{untracked}'::text[] <> to_jsonb(n) - '{untracked}'::text[]
 _PART_DELETED = _DELETED.replace("SELECT o.id,", "SELECT o.{record},")
 # The names under which changes are recorded, filled as the models are declared.
 NAMES: list[str] = []
+# Those of parts of records → the resources that such a change is about.
+PARTS: dict[str, tuple[str, ...]] = {}
 _ARCHIVING = (
     "CASE WHEN o.archived_at IS NULL AND n.archived_at IS NOT NULL THEN 'archived'"
     " WHEN o.archived_at IS NOT NULL AND n.archived_at IS NULL THEN 'restored' ELSE 'updated' END"
@@ -92,9 +94,11 @@ def captured(entity: str, *, untracked: Iterable[str] = (), archivable: bool = F
     return _recording(entity, statements)
 
 
-def captured_part(entity: str, record: str, *, untracked: Iterable[str] = ()) -> list:
+def captured_part(entity: str, record: str, *, shows: Iterable[str], untracked: Iterable[str] = ()) -> list:
     """As `captured`, for rows that are a part of a record: each change is recorded under the record's id (in
-    the column `record`), with all values of the row, so that it says by itself what came and went."""
+    the column `record`), with all values of the row, so that it says by itself what came and went. `shows`:
+    the resources that such a change is about, as scopes name them."""
+    PARTS[entity] = tuple(shows)
     names = "{" + ",".join(("id", record, *untracked)) + "}"
     parts = (_PART_CREATED, _PART_UPDATED, _PART_DELETED)
     return _recording(entity, [rows.format(untracked=names, record=record) for rows in parts])

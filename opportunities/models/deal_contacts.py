@@ -71,7 +71,12 @@ class OpportunityContact(models.Model):
             ),
         ]
         triggers = [
-            *captured_part("opportunity_contact", "opportunity_id", untracked=("created_at",)),
+            *captured_part(
+                "opportunity_contact",
+                "opportunity_id",
+                shows=("opportunities", "contacts"),
+                untracked=("created_at",),
+            ),
             triggers.FIRST_IS_PRIMARY,
         ]
 
