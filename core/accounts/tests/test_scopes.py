@@ -10,11 +10,13 @@ from core.activities.tests.factories import ActivityFactory, CommentFactory
 from core.changes import audit_context
 from core.changes.models import Change
 from core.entities import entities, writing
+from core.lead_scoring.models import ScoringJob
 from core.transfer.models import ExportJob, ImportJob
 from core.webhooks.models import WebhookSubscription
 from core.workflows.models import Workflow, WorkflowExecution
 from lead_management.models import Lead
 from opportunities.models import Opportunity
+from opportunities.tests.factories import OpportunityContactFactory, OpportunityFactory
 from tasks.models import CalendarFeed
 from tasks.tests.factories import TaskFactory
 
@@ -214,6 +216,27 @@ def test_a_score_takes_reading_leads(admin_user, key_of, lead):
     client = key_of(admin_user, "scoring:write")
     missing(client.get(f"/api/v1/scoring/{lead.pk}/"), "leads:read")
     missing(client.post("/api/v1/scoring/", {"action": "score", "lead_id": lead.pk}), "leads:read")
+
+
+def test_many_scores_take_reading_what_is_scored_and_what_the_filter_asks(admin_user, key_of):
+    body = {"action": "bulk_score", "entity": "opportunity", "filter": {"company.industry": "Software"}}
+    url = "/api/v1/scoring/"
+    missing(key_of(admin_user, "scoring:write").post(url, body), "opportunities:read")
+    missing(key_of(admin_user, "scoring:write", "opportunities:read").post(url, body), "companies:read")
+    assert not ScoringJob.objects.exists()
+
+
+def test_changes_of_a_deals_contacts_take_reading_both(admin_user, key_of):
+    deal = OpportunityFactory(owner=admin_user)
+    with audit_context(admin_user, source="api"):
+        OpportunityContactFactory(opportunity=deal)
+
+    def kinds(*scopes):
+        rows = key_of(admin_user, "changes:read", *scopes).get("/api/v1/changes/").json()["results"]
+        return {row["entity"] for row in rows}
+
+    assert "opportunity_contact" not in kinds("opportunities:read")
+    assert "opportunity_contact" in kinds("opportunities:read", "contacts:read")
 
 
 def test_a_conversion_takes_writing_what_it_makes(admin_user, key_of, lead):

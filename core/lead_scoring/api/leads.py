@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from core.access import Permission, ReadAllPolicy, role_allows, scopes
 from core.api.parameters import record_id
 from core.api.viewsets import CrmViewSet
+from core.conditions import parse, resources_behind
 from core.errors import ForbiddenError, NotVisibleError
 from core.lead_scoring import jobs
 from core.lead_scoring.answers import score_one, stored_reasons
@@ -82,10 +83,20 @@ class ScoringViewSet(CrmViewSet):
 
     def _start(self, request: Request, asked: Mapping[str, Any]) -> ScoringJob:
         if asked["action"] == "bulk_score":
+            self._require_scopes(request, asked)
             return jobs.start(ScoringJob.Kind.BULK, request.user, asked["selection"], entity=asked["entity"])
         if not role_allows(request.user, Permission.CONFIGURE):
             raise ForbiddenError("Only administrators retrain the model.")
         return jobs.start(ScoringJob.Kind.RETRAIN, request.user, entity=asked["entity"])
+
+    @staticmethod
+    def _require_scopes(request: Request, asked: Mapping[str, Any]) -> None:
+        """The job runs without the key: it counts only what the key may read."""
+        about = target_of(asked["entity"]).definition
+        scopes.require(request.user, about.plural)
+        if given := asked["selection"].get("filter"):
+            behind = resources_behind(parse(about, given, name="filter"))
+            scopes.require(request.user, *sorted(behind))
 
 
 def _address(request: Request, job: ScoringJob) -> str:
