@@ -98,10 +98,12 @@ FIRST_IS_PRIMARY = pgtrigger.Trigger(
     ),
 )
 
-# Deals bear the name of their reason, so they are renamed with it.
+# Deals bear the name of their reason and are renamed with it. Of two of one name the pipeline's is meant.
 _RENAME_REASON = """
-UPDATE opportunities_opportunity SET lost_reason = NEW.name
- WHERE lost_reason = OLD.name AND (NEW.pipeline_id IS NULL OR pipeline_id = NEW.pipeline_id);
+UPDATE opportunities_opportunity o SET lost_reason = NEW.name
+ WHERE o.lost_reason = OLD.name AND CASE WHEN NEW.pipeline_id IS NOT NULL THEN o.pipeline_id = NEW.pipeline_id
+       ELSE NOT EXISTS (SELECT FROM opportunities_lostreason r
+                         WHERE r.pipeline_id = o.pipeline_id AND r.name = OLD.name) END;
 RETURN NULL;
 """
 RENAME_REASON = pgtrigger.Trigger(

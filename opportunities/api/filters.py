@@ -3,6 +3,7 @@
 from django.db.models import QuerySet
 
 from contacts.models import Contact
+from core.access import scopes
 from core.conditions.filters import EntityFilterSet, TypedFilter
 from core.entities.field_types import Boolean, Reference
 from opportunities.deal_contacts import of_contacts
@@ -25,5 +26,6 @@ class OpportunityFilterSet(EntityFilterSet):
         return queryset.filter(is_rotting() if value else ~is_rotting())
 
     def filter_any_contact(self, queryset: QuerySet, name: str, value: int) -> QuerySet:
+        scopes.require(self.user, "contacts")
         seen = Contact.objects.visible_to(self.user).filter(pk=value).exists()
         return queryset.filter(of_contacts([value])) if seen else queryset.filter(contact=value)

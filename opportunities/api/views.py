@@ -142,6 +142,7 @@ class OpportunityViewSet(RecordViewSet):
         """Add a contact to the deal; the first one is the primary one, as is one with `is_primary`."""
         scopes.require(request.user, "contacts")
         deal = self.get_object()
+        preconditions.check(request, deal)
         given = OpportunityContactSerializer(data=request.data, context=self.get_serializer_context())
         given.is_valid(raise_exception=True)
         found = OpportunityContact(opportunity=deal, **given.validated_data)
@@ -215,11 +216,12 @@ class LostReasonViewSet(ResourceViewSet):
     """Why deals are lost: the list of a pipeline, or of all. Without any, every text is a reason.
 
     One with the key `other` lets in texts of one's own. One that deals were lost for is not deleted but made
-    inactive; a new name is that of these deals too.
+    inactive; a new name is that of these deals too. Deleting one that definitions name takes `force=true`.
     """
 
     model = LostReason
     queryset = LostReason.objects.all()
     serializer_class = LostReasonSerializer
+    allowed_query_params = FORCE
     filterset_fields = ("pipeline", "key", "is_active")
     ordering_fields = ("pipeline", "position", "name", "id")

@@ -190,9 +190,30 @@ class LostReason(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """Deals bear the name of their reason: one that any were lost for stays with its pipeline."""
+        super().clean()
+        before = LostReason.objects.filter(pk=self.pk).first() if self.pk else None
+        if before is not None and before.pipeline_id != self.pipeline_id and before.is_in_use():
+            message = "Deals were lost for this reason; make another one."
+            raise ValidationError({"pipeline": message}, code="in_use")
+
+    def is_in_use(self) -> bool:
+        """Whether deals were lost for this reason."""
+        deals = apps.get_model("opportunities.Opportunity").objects.filter(lost_reason=self.name)
+        return (deals.filter(pipeline=self.pipeline_id) if self.pipeline_id else deals).exists()
+
+    def usage_target(self) -> UsageTarget:
+        """How definitions name this reason; words that another one has as well keep their meaning."""
+        others = LostReason.objects.exclude(pk=self.pk).filter(
+            models.Q(name=self.name) | models.Q(key=self.key)
+        )
+        kept = {word for other in others for word in (other.name, other.key)}
+        values = frozenset((self.name, self.key)) - kept
+        return UsageTarget(f"Lost reason {self}", frozenset(("lost_reason",)), values, entity="opportunity")
+
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ConflictError for a reason that deals were lost for."""
-        deals = apps.get_model("opportunities.Opportunity").objects.filter(lost_reason=self.name)
-        if (deals.filter(pipeline=self.pipeline_id) if self.pipeline_id else deals).exists():
+        if self.is_in_use():
             raise ConflictError("Deals were lost for this reason; make it inactive instead.")
         return super().delete(*args, **kwargs)

@@ -206,9 +206,19 @@ def test_a_key_needs_the_scope_of_contacts(api, deal, rep, ada):
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
     assert client.get(f"{URL}{deal.pk}/").status_code == 200
     assert client.get(at(deal)).json()["type"] == "/problems/scope-missing"
+    assert client.get(URL, {"any_contact": ada.pk}).json()["type"] == "/problems/scope-missing"
     assert client.patch(at(deal, ada), {"role": "champion"}).status_code == 403
     assert stored(deal) == (ada.pk, [])
     assert _cells(client) == ["1 more"]
+
+
+def test_a_contact_is_added_to_the_deal_that_was_read_or_not_at_all(client, deal, bob):
+    stale = client.post(at(deal), {"contact": bob.pk, "is_primary": True}, headers={"If-Match": '"0-0"'})
+    assert stale.status_code == 412
+    assert OpportunityContact.objects.count() == 0
+    present = client.get(f"{URL}{deal.pk}/").headers["ETag"]
+    made = client.post(at(deal), {"contact": bob.pk}, headers={"If-Match": present})
+    assert made.status_code == 201
 
 
 def test_deals_of_a_contact_are_found_primary_or_not(client, deal, make_deal, ada, bob, make_user):

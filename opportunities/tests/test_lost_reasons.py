@@ -3,6 +3,7 @@
 import pytest
 
 from core.changes.models import Change
+from core.customization.tests.factories import SavedViewFactory
 from core.transfer.tests.uploads import upload
 from opportunities.models import LostReason, Opportunity
 from opportunities.tests.factories import LostReasonFactory, OpportunityFactory, PipelineFactory
@@ -112,6 +113,35 @@ def test_a_reason_is_renamed_with_its_deals_and_deleted_only_without(admin, make
     deal.delete()
     assert admin.delete(f"{URL}{price.pk}/").status_code == 204
     assert list(LostReason.objects.values_list("name", flat=True)) == ["Costs"]
+
+
+def test_of_two_reasons_of_one_name_only_ones_own_deals_are_renamed(admin, make_deal, price):
+    own = LostReasonFactory(name="Price", key="price", pipeline=PipelineFactory(usual_stages=True))
+    deal = make_deal(stage="closed_lost", lost_reason="Price")
+    other = OpportunityFactory(pipeline=own.pipeline, stage="closed_lost", lost_reason="Price")
+    assert admin.patch(f"{URL}{price.pk}/", {"name": "Too dear"}).status_code == 200
+    for one in (deal, other):
+        one.refresh_from_db()
+    assert (deal.lost_reason, other.lost_reason) == ("Too dear", "Price")
+
+
+def test_a_reason_that_deals_were_lost_for_stays_with_its_pipeline(admin, make_deal, pipeline):
+    own = LostReasonFactory(name="Price", key="price", pipeline=pipeline)
+    elsewhere = PipelineFactory(usual_stages=True)
+    deal = make_deal(stage="closed_lost", lost_reason="Price")
+    for body in ({"pipeline": elsewhere.pk}, {"pipeline": None}, {"pipeline": elsewhere.pk, "name": "X"}):
+        answer = admin.patch(f"{URL}{own.pk}/", body)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "pipeline"), body
+    deal.delete()
+    assert admin.patch(f"{URL}{own.pk}/", {"pipeline": elsewhere.pk}).status_code == 200
+
+
+def test_a_reason_that_a_saved_view_names_is_neither_renamed_nor_deleted_in_silence(admin, rep, price):
+    SavedViewFactory(owner=rep, entity="opportunity", name="dear", conditions={"lost_reason": "Price"})
+    answers = [admin.patch(f"{URL}{price.pk}/", {"name": "Costs"}), admin.delete(f"{URL}{price.pk}/")]
+    assert [answer.json()["type"] for answer in answers] == ["/problems/in-use"] * 2
+    assert admin.patch(f"{URL}{price.pk}/", {"position": 3}).status_code == 200
+    assert admin.delete(f"{URL}{price.pk}/?force=true").status_code == 204
 
 
 def test_wins_and_losses_count_by_the_list(admin, make_deal, price):
