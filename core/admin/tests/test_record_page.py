@@ -222,4 +222,5 @@ def test_a_page_takes_as_many_statements_however_much_hangs_on_it(browser, robin
         ContactFactory(first_name=str(number), company=company, owner=robin)
         at = timezone.now() - timedelta(hours=number)
         ActivityFactory(record=company, author=robin, happened_at=at)
-    assert count() == few <= 32
+    # Five of them look for possible duplicates by the comparisons and the rules there are.
+    assert count() == few <= 37
