@@ -182,10 +182,10 @@ def test_during_a_rotation_both_secrets_verify_and_none_is_stored_in_clear(subsc
 def test_one_black_hole_delays_no_other_receiver(subscribe, peer, settings):
     release = threading.Event()
 
-    let_go = []
+    answered = []
 
     def hold(received):
-        let_go.append(release.wait(8))
+        answered.append(release.wait(8))
         return 200, {}, b""
 
     with receiver(hold) as hole:
@@ -198,9 +198,9 @@ def test_one_black_hole_delays_no_other_receiver(subscribe, peer, settings):
         dispatch()
         sender = threading.Thread(target=sending.deliver_due)
         sender.start()
-        while len(peer.requests) < 30 and not let_go:
+        while len(peer.requests) < 30 and not answered:
             time.sleep(0.05)
-        assert (len(peer.requests), len(hole.requests), let_go) == (30, 2, [])
+        assert (len(peer.requests), len(hole.requests), answered) == (30, 2, [])
         release.set()
         sender.join()
 
