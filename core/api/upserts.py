@@ -16,7 +16,7 @@ from core.api.problems import issues_of
 from core.api.strict import StrictFieldsMixin
 from core.entities import Entity, aliases, writing
 from core.entities.cleaning import clean_value
-from core.entities.duplicate_rules import warnings_of_rules
+from core.entities.duplicate_rules import lock_refusing, warnings_of_rules
 from core.entities.field_types import refuse
 from core.errors import (
     ConflictError,
@@ -176,6 +176,7 @@ class BulkWriter:
     def _each(self, items: list[Any], write: Callable[[Any], tuple[Any, bool]]) -> dict[str, Any]:
         """In the order of external ids, so that two requests about the same records wait for each other and
         not each for the other; answered in the order of the request."""
+        lock_refusing(self.entity)
         order = sorted(range(len(items)), key=lambda index: _sort_key(items[index]))
         found = {index: self._one(index, items[index], write) for index in order}
         return _answer([found[index] for index in range(len(items))])

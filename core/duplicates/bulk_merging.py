@@ -18,8 +18,8 @@ from core.duplicates.reasons import FoundPairs, Pair, pairs_of, reasons_of
 from core.entities import Entity, writing
 from core.errors import ConflictError, DomainError
 
-# Groups of one request.
-AT_MOST_GROUPS = 100
+# Groups of one request, and their records.
+AT_MOST_GROUPS, AT_MOST_RECORDS = 100, 500
 NOT_EXACT = "They are not all the same by a rule that is exact, or somebody said that two of them are not."
 
 
@@ -42,7 +42,9 @@ def merge_groups(
     locked = writing.locked_many(entity, [pk for ids in groups for pk in ids], user)
     same = _exact_pairs(entity, locked)
     return [
-        _merged(entity, ids, user, same if locked.keys() >= set(ids) else None, dry_run) for ids in groups
+        # What was not the user's to change was not compared: merging says why, unless it is theirs by now.
+        _merged(entity, ids, user, same if locked.keys() >= set(ids) else (), dry_run)
+        for ids in groups
     ]
 
 
@@ -55,15 +57,17 @@ def _exact_pairs(entity: Entity, records: Mapping[int, Any]) -> set[Pair]:
 
 
 def _merged(
-    entity: Entity, ids: Sequence[int], user: Any, same: Collection[Pair] | None, dry_run: bool
+    entity: Entity, ids: Sequence[int], user: Any, same: Collection[Pair], dry_run: bool
 ) -> MergedGroup:
-    """`same` are the pairs that are the same; None where one of the records is not the user's to change,
-    which merging says better."""
+    """`same` are the pairs that are the same."""
+
+    def check(_records: Sequence[Any]) -> None:
+        if not all(pair in same for pair in combinations(sorted(ids), 2)):
+            raise ConflictError(NOT_EXACT, code="not_exact")
+
     try:
         with transaction.atomic():
-            if same is not None and not all(pair in same for pair in combinations(sorted(ids), 2)):
-                raise ConflictError(NOT_EXACT, code="not_exact")
-            made = merge(entity, MergeRequest(ids[0], ids[1:]), user)
+            made = merge(entity, MergeRequest(ids[0], ids[1:]), user, check)
             transaction.set_rollback(dry_run)
     except DomainError as error:
         return MergedGroup(ids, error=error)

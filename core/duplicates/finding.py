@@ -5,6 +5,7 @@ stored, and where the rules changed, nothing was compared yet or a week is over,
 their ids (`DuplicateScan`). What it finds are pairs; the records that pairs connect are a group (groups.py).
 """
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,14 +15,27 @@ from django.db.models import F
 from core.changes import ChangeBatch, consumers
 from core.changes.expressions import EqualsAny
 from core.duplicates.groups import pairs_with, regroup
-from core.duplicates.models import DuplicateScan
-from core.duplicates.reasons import DuplicateReason, FoundPairs, columns_of, pairs_of, reasons_of, score_of
+from core.duplicates.models import DuplicateCheck, DuplicateScan
+from core.duplicates.reasons import (
+    DuplicateReason,
+    FoundPairs,
+    columns_of,
+    pairs_of,
+    reasons_of,
+    score_of,
+)
 from core.entities import Entity, aliases, entities
 from core.entities.locks import FINDING_DUPLICATES, try_lock
 from core.jobs import Turn
 
-# Records compared by one transaction, and where each of them costs a search by trigrams.
+log = logging.getLogger(__name__)
+
+# Records compared by one transaction at most, and where each of them costs a search by trigrams.
 CHUNK, FUZZY_CHUNK = 2_000, 100
+# Seconds that one statement about them may take.
+STATEMENT_S = 20
+# Stands in DuplicateCheck for all records of an entity.
+ALL = 0
 
 _NOTE = """
 INSERT INTO core_duplicatecheck (entity, record_id)
@@ -30,17 +44,18 @@ WHERE id = ANY(%s) AND (kind <> 'updated' OR changes ?| %s)
 """
 # The entities that changed rules are about, and were about before.
 _RESCAN = """
-UPDATE core_duplicatescan SET after_id = 0 WHERE entity IN (
+INSERT INTO core_duplicatecheck (entity, record_id)
+SELECT about.entity, %(all)s FROM (
     SELECT r.entity FROM core_change c JOIN core_duplicaterule r ON r.id = c.object_id
     WHERE c.id = ANY(%(ids)s) AND (c.kind <> 'updated' OR c.changes ?| %(columns)s)
     UNION SELECT c.changes->'entity'->>0 FROM core_change c WHERE c.id = ANY(%(ids)s)
-)
+) AS about WHERE about.entity = ANY(%(known)s)
 """
 _RULE_COLUMNS = ["entity", "compare", "match", "threshold", "is_active"]
 _CLAIM = """
 DELETE FROM core_duplicatecheck WHERE id IN (
     SELECT id FROM core_duplicatecheck WHERE entity = %s ORDER BY id LIMIT %s
-) RETURNING record_id
+) RETURNING record_id, is_echo
 """
 _DELETE = """
 DELETE FROM core_duplicatepair WHERE entity = %(entity)s AND dismissed_at IS NULL
@@ -65,12 +80,12 @@ CROSS JOIN LATERAL (SELECT p.low_id + p.high_id - m.merged AS other) AS o WHERE 
 ON CONFLICT (entity, low_id, high_id) DO UPDATE SET dismissed_at = excluded.dismissed_at,
     dismissed_by_id = excluded.dismissed_by_id, group_id = NULL
 """
-# Those who have a reason for each other that is none any more.
+# Those who have a reason that may be none any more. They have nobody else compared for it: it would not end.
 _CHECK_CROWD = """
-INSERT INTO core_duplicatecheck (entity, record_id)
-SELECT DISTINCT %(entity)s, pk FROM core_duplicatepair CROSS JOIN unnest(ARRAY[low_id, high_id]) AS pk
+INSERT INTO core_duplicatecheck (entity, record_id, is_echo)
+SELECT DISTINCT %(entity)s, pk, true FROM core_duplicatepair CROSS JOIN unnest(ARRAY[low_id, high_id]) AS pk
 WHERE entity = %(entity)s AND dismissed_at IS NULL AND reasons @> ARRAY[%(reason)s]::varchar[]
-AND low_id = ANY(%(crowd)s) AND high_id = ANY(%(crowd)s)
+AND (low_id = ANY(%(crowd)s) OR high_id = ANY(%(crowd)s))
 """
 
 
@@ -78,7 +93,8 @@ def consume(batch: ChangeBatch) -> None:
     """Note the records whose changes may make or end duplicates; after a change of rules, all."""
     entity = entities.get(batch.entity)
     if batch.entity == "duplicate_rule":
-        _execute(_RESCAN, {"ids": batch.ids, "columns": _RULE_COLUMNS})
+        known = [entity.name for entity in _compared()]
+        _execute(_RESCAN, {"ids": batch.ids, "columns": _RULE_COLUMNS, "known": known, "all": ALL})
     elif entity is not None and entity.duplicates:
         names = {column for comparison in entity.duplicates for column in comparison.columns}
         _execute(_NOTE, [batch.ids, [*names, "custom_fields"]])
@@ -87,15 +103,20 @@ def consume(batch: ChangeBatch) -> None:
 consumers.register("duplicates", consume)
 
 
+def _compared() -> list[Entity]:
+    return [entity for entity in entities if entity.duplicates]
+
+
 def rescan() -> None:
     """Have all records compared anew."""
-    DuplicateScan.objects.update(after_id=0)
+    rows = [DuplicateCheck(entity=entity.name, record_id=ALL) for entity in _compared()]
+    DuplicateCheck.objects.bulk_create(rows)
 
 
 def find(turn: Turn) -> int:
     """Compare what waits until the turn is over, entity by entity in turn; returns how many records were
     compared."""
-    total, waiting = 0, [entity for entity in entities if entity.duplicates]
+    total, waiting = 0, _compared()
     while waiting and not turn.is_over:
         compared = {entity.name: find_once(entity) for entity in waiting}
         total += sum(compared.values())
@@ -104,43 +125,75 @@ def find(turn: Turn) -> int:
 
 
 def find_once(entity: Entity) -> int:
-    """Compare some records in one transaction; 0 where none waits or somebody else is at it."""
+    """Compare some records; returns how many: 0 where none waits, somebody else is at it, or it failed. Then
+    half as many are compared the next time, and one that fails alone is left out."""
+    reasons = reasons_of(entity)
+    scan, _ = DuplicateScan.objects.get_or_create(entity=entity.name)
+    is_fuzzy = any(reason.question.threshold is not None for reason in reasons)
+    size = min(scan.chunk, FUZZY_CHUNK if is_fuzzy else CHUNK)
+    try:
+        return _find_some(entity, reasons, size)
+    except Exception:  # whatever it is, the other entities and records are compared all the same
+        log.exception("could not compare %s records of %s", size, entity.name)
+        _take_fewer(entity, size)
+        return 0
+
+
+def _find_some(entity: Entity, reasons: Sequence[DuplicateReason], size: int) -> int:
+    """Compare as many records in one transaction."""
     with transaction.atomic():
         if not try_lock(FINDING_DUPLICATES, entity.name):
             return 0
-        reasons = reasons_of(entity)
-        is_fuzzy = any(reason.question.threshold is not None for reason in reasons)
-        ids = _claim(entity, FUZZY_CHUNK if is_fuzzy else CHUNK)
-        if ids:
-            _compare(entity, reasons, ids)
-        return len(ids)
+        _execute("SELECT set_config('statement_timeout', %s, true)", [str(STATEMENT_S * 1000)])
+        claimed = _claim(entity, size)
+        if claimed:
+            _compare(entity, reasons, claimed)
+        return len(claimed)
 
 
-def _claim(entity: Entity, size: int) -> list[int]:
-    """The ids of records to be compared: those that changed, then those that a scan comes to."""
+def _take_fewer(entity: Entity, size: int) -> None:
+    with transaction.atomic():
+        if not try_lock(FINDING_DUPLICATES, entity.name):
+            return
+        if size > 1:
+            DuplicateScan.objects.filter(entity=entity.name).update(chunk=size // 2)
+        else:
+            log.error("left out of comparing %s: %s", entity.name, list(_claim(entity, size)))
+
+
+def _claim(entity: Entity, size: int) -> dict[int, bool]:
+    """The ids of records to be compared, those that changed, then those that a scan comes to, and whether
+    they are echoes. Call under the lock FINDING_DUPLICATES."""
+    claimed: dict[int, bool] = {}
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, [entity.name, size])
-        ids = [row[0] for row in cursor.fetchall()]
-    DuplicateScan.objects.get_or_create(entity=entity.name)
-    scan = DuplicateScan.objects.select_for_update().get(entity=entity.name)
-    room = size - len(ids)
-    if scan.after_id is not None and room:
+        for pk, is_echo in cursor.fetchall():
+            claimed[pk] = is_echo and claimed.get(pk, True)
+    scan = DuplicateScan.objects.get(entity=entity.name)
+    if claimed.pop(ALL, None) is not None:
+        scan.after_id = 0
+    room = size - len(claimed)
+    if scan.after_id is not None and room > 0:
         rows = entity.model.objects.filter(pk__gt=scan.after_id, archived_at=None).order_by("pk")
         more = list(rows.values_list("pk", flat=True)[:room])
         scan.after_id = more[-1] if len(more) == room else None
-        scan.save(update_fields=["after_id"])
-        ids += more
-    return list(dict.fromkeys(ids))
+        claimed |= dict.fromkeys(more, False)
+    # Twice as many the next time, up to what a chunk is, where a failure had made it fewer.
+    scan.chunk = min(CHUNK, max(scan.chunk, 2 * size))
+    scan.save(update_fields=["after_id", "chunk"])
+    return claimed
 
 
-def _compare(entity: Entity, reasons: Sequence[DuplicateReason], ids: Sequence[int]) -> None:
+def _compare(entity: Entity, reasons: Sequence[DuplicateReason], claimed: Mapping[int, bool]) -> None:
     """Replace the pairs that records are part of by those that they make now."""
+    ids = list(claimed)
     rows = list(
         entity.model.objects.filter(EqualsAny(F("pk"), ids))
         .order_by("pk")
         .values("id", "archived_at", *columns_of(reasons))
     )
-    found = pairs_of(reasons, [row for row in rows if row["archived_at"] is None])
+    echoes = {pk for pk, is_echo in claimed.items() if is_echo}
+    found = pairs_of(reasons, [row for row in rows if row["archived_at"] is None], echoes)
     _forget_deleted(entity, set(ids) - {row["id"] for row in rows})
     left = _inherit_dismissals(entity, [row["id"] for row in rows if row["archived_at"] is not None])
     regroup(entity, left | _replaced(entity, ids, found))

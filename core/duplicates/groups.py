@@ -1,5 +1,5 @@
-"""Groups of records that may be the same: the records that pairs connect, without those pairs that somebody
-dismissed."""
+"""Groups of records that may be the same: the records that exact pairs connect, and each pair that is only
+alike by itself; without the pairs that somebody dismissed."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -8,7 +8,8 @@ from itertools import combinations
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from core.access import Permission
@@ -18,8 +19,13 @@ from core.duplicates.models import DuplicateCheck, DuplicatePair
 from core.duplicates.reasons import is_exact
 from core.entities import Entity
 from core.entities.duplicates import names_of
-from core.entities.locks import FINDING_DUPLICATES, lock
-from core.errors import ForbiddenError, InvalidError
+from core.entities.locks import FINDING_DUPLICATES, lock_within
+from core.errors import ConflictError, ForbiddenError, InvalidError
+
+# Pairs of one group that are looked at to show it, the surest first.
+SHOWN_PAIRS = 1_000
+# Seconds that a request waits for records that are being compared.
+WAIT_S = 3.0
 
 _STORE = """
 UPDATE core_duplicatepair p SET group_id = g.group_id, exact = g.exact
@@ -30,16 +36,22 @@ WHERE p.id = g.id AND (p.group_id, p.exact) IS DISTINCT FROM (g.group_id, g.exac
 
 def regroup(entity: Entity, groups: Collection[int | None] = ()) -> None:
     """Work out anew the groups of new pairs, of all that these touch, and the groups that are named: every
-    pair gets the smallest id that its records are connected with, and whether all of the group are exactly
-    the same. Call under the lock FINDING_DUPLICATES."""
-    stored = DuplicatePair.objects.filter(entity=entity.name, dismissed_at=None)
-    fresh = stored.filter(group_id=None).values_list("low_id", "high_id")
-    ends = {pk for pair in fresh for pk in pair}
-    known = {*groups, *pairs_with(entity, ends).values_list("group_id", flat=True)} - {None}
-    pairs = list(stored.filter(Q(group_id=None) | Q(EqualsAny(F("group_id"), known))).only(*_GROUPED))
-    found = _components((pair.low_id, pair.high_id) for pair in pairs)
+    exact pair gets the smallest id that its records are connected with, and whether all of the group are
+    exactly the same; one that is only alike is a group of its own, or all that is a little like something
+    would be one group. Call under the lock FINDING_DUPLICATES."""
+    stored = DuplicatePair.objects.filter(entity=entity.name, dismissed_at=None).only(*_GROUPED)
+    fresh: list[DuplicatePair] = []
+    alone: list[DuplicatePair] = []
+    for pair in stored.filter(group_id=None):
+        (fresh if is_exact(pair.reasons) else alone).append(pair)
+    ends = {pk for pair in fresh for pk in (pair.low_id, pair.high_id)}
+    touched = {*groups, *pairs_with(entity, ends).values_list("group_id", flat=True)}
+    known = [group for group in touched if group is not None and group > 0]
+    pairs = [*fresh, *stored.filter(EqualsAny(F("group_id"), known))]
+    found = _components(pairs)
     exact = _exact_groups(pairs, found)
-    made = [(pair.pk, found[pair.low_id], found[pair.low_id] in exact) for pair in pairs]
+    made = [(pair.pk, -pair.pk, False) for pair in alone]
+    made += [(pair.pk, found[pair.low_id], found[pair.low_id] in exact) for pair in pairs]
     if made:
         with connection.cursor() as cursor:
             cursor.execute(_STORE, [list(column) for column in zip(*made, strict=True)])
@@ -48,7 +60,7 @@ def regroup(entity: Entity, groups: Collection[int | None] = ()) -> None:
 _GROUPED = ("low_id", "high_id", "group_id", "exact", "reasons")
 
 
-def _components(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
+def _components(pairs: Iterable[DuplicatePair]) -> dict[int, int]:
     """Record → the smallest id that it is connected with."""
     parents: dict[int, int] = {}
 
@@ -57,8 +69,8 @@ def _components(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
             parents[pk] = pk = parents[parents[pk]]
         return pk
 
-    for low, high in pairs:
-        first, second = sorted((root(low), root(high)))
+    for pair in pairs:
+        first, second = sorted((root(pair.low_id), root(pair.high_id)))
         parents[second] = first
     return {pk: root(pk) for pk in list(parents)}
 
@@ -78,18 +90,36 @@ class GroupQuery:
     reason: str = ""
     exact: bool | None = None
 
+    def fits(self, group: "DuplicateGroup") -> bool:
+        return (
+            group.score >= self.min_score
+            and (not self.reason or self.reason in group.reasons)
+            and self.exact in (None, group.exact)
+        )
+
 
 def visible_groups(entity: Entity, user: Any, asked: GroupQuery) -> QuerySet:
     """The groups of which the user sees two that may be the same, the surest first, as rows of `group_id`."""
-    seen = _living(entity.visible_to(user)).order_by().values("pk")
-    pairs = DuplicatePair.objects.filter(
-        entity=entity.name, dismissed_at=None, score__gte=asked.min_score, low_id__in=seen, high_id__in=seen
-    ).exclude(group_id=None)
+    pairs = _seen_pairs(entity, user).filter(score__gte=asked.min_score).exclude(group_id=None)
     if asked.reason:
         pairs = pairs.filter(reasons__contains=[asked.reason])
-    if asked.exact is not None:
-        pairs = pairs.filter(exact=asked.exact)
+    if asked.exact is False:
+        pairs = pairs.filter(exact=False)
+    elif asked.exact:
+        # What one sees of a group may be exact where all of it is not.
+        others = DuplicatePair.objects.filter(
+            entity=entity.name, dismissed_at=None, group_id=OuterRef("group_id")
+        ).exclude(pk__in=_seen_pairs(entity, user).values("pk"))
+        pairs = pairs.filter(Q(exact=True) | Exists(others))
     return pairs.order_by().values("group_id").annotate(surest=Max("score")).order_by("-surest", "group_id")
+
+
+def _seen_pairs(entity: Entity, user: Any) -> QuerySet:
+    """The pairs of which the user sees both records."""
+    seen = _living(entity.visible_to(user)).order_by().values("pk")
+    return DuplicatePair.objects.filter(
+        entity=entity.name, dismissed_at=None, low_id__in=seen, high_id__in=seen
+    )
 
 
 def _living(rows: QuerySet) -> QuerySet:
@@ -98,40 +128,51 @@ def _living(rows: QuerySet) -> QuerySet:
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """A group as somebody sees it: the first AT_MOST + 1 records that they see, by id, why and how sure it is
-    that two of them are the same, and how many records there are that they do not see."""
+    """A group as somebody sees it: the first AT_MOST + 1 records, by id, why and how sure it is that two of
+    them are the same, and whether every two are exactly."""
 
     score: float
     reasons: Sequence[str]
     exact: bool
     records: Sequence[Mapping[str, Any]]
-    hidden: int
 
 
-def shown(entity: Entity, groups: Iterable[Mapping[str, Any]], user: Any) -> list[DuplicateGroup]:
-    """Groups as `user` sees them, in a fixed number of statements."""
+def shown(
+    entity: Entity, groups: Iterable[Mapping[str, Any]], user: Any, asked: GroupQuery
+) -> list[DuplicateGroup]:
+    """Groups as `user` sees them, in a fixed number of statements: what one does not see is as if it were not
+    there, so that what only a hidden record connects is several groups."""
     wanted = [group["group_id"] for group in groups]
+    place = Window(RowNumber(), partition_by=F("group_id"), order_by=[F("score").desc(), F("id")])
+    found = _seen_pairs(entity, user).filter(group_id__in=wanted).annotate(place=place)
     pairs: dict[int, list[DuplicatePair]] = defaultdict(list)
-    for pair in DuplicatePair.objects.filter(entity=entity.name, dismissed_at=None, group_id__in=wanted):
+    for pair in found.filter(place__lte=SHOWN_PAIRS):
         pairs[pair.group_id or 0].append(pair)
-    every = {pk for found in pairs.values() for pair in found for pk in (pair.low_id, pair.high_id)}
-    living = set(_living(entity.model.objects.filter(pk__in=every)).values_list("pk", flat=True))
-    names = names_of(entity, living, user)
-    return [_shown(pairs[group], living, names) for group in wanted]
+    ids = {pk for some in pairs.values() for pair in some for pk in (pair.low_id, pair.high_id)}
+    names = names_of(entity, ids, user)
+    made = (part for group in wanted for part in _parts(pairs[group], names))
+    return [group for group in made if asked.fits(group)]
 
 
-def _shown(
-    pairs: Sequence[DuplicatePair], living: Collection[int], names: Mapping[int, str]
-) -> DuplicateGroup:
-    members = {pk for pair in pairs for pk in (pair.low_id, pair.high_id)}.intersection(living)
-    seen = sorted(pk for pk in members if pk in names)
+def _parts(pairs: Sequence[DuplicatePair], names: Mapping[int, str]) -> list[DuplicateGroup]:
+    """What the pairs connect, the surest first; nothing of pairs whose records have gone meanwhile."""
     own = [pair for pair in pairs if pair.low_id in names and pair.high_id in names]
+    groups = _components(own)
+    exact = _exact_groups(own, groups)
+    by_group: dict[int, list[DuplicatePair]] = defaultdict(list)
+    for pair in own:
+        by_group[groups[pair.low_id]].append(pair)
+    made = [_part(some, names, group in exact) for group, some in sorted(by_group.items())]
+    return sorted(made, key=lambda group: -group.score)
+
+
+def _part(pairs: Sequence[DuplicatePair], names: Mapping[int, str], exact: bool) -> DuplicateGroup:
+    members = sorted({pk for pair in pairs for pk in (pair.low_id, pair.high_id)})
     return DuplicateGroup(
-        score=max((pair.score for pair in own), default=0.0),
-        reasons=sorted({reason for pair in own for reason in pair.reasons}),
-        exact=all(pair.exact for pair in own),
-        records=[{"id": pk, "name": names[pk]} for pk in seen[: AT_MOST + 1]],
-        hidden=len(members) - len(seen),
+        score=max(pair.score for pair in pairs),
+        reasons=sorted({reason for pair in pairs for reason in pair.reasons}),
+        exact=exact,
+        records=[{"id": pk, "name": names[pk]} for pk in members[: AT_MOST + 1]],
     )
 
 
@@ -139,10 +180,10 @@ def dismiss(entity: Entity, ids: Collection[int], user: Any) -> int:
     """Remember that no two of the records are the same; returns how many pairs that are.
 
     Raises InvalidError for records that are not there for the user, ForbiddenError where they may not change
-    all of them.
+    all of them, ConflictError where records are being compared for longer than one waits.
     """
     wanted = _changeable(entity, ids, user)
-    lock(FINDING_DUPLICATES, entity.name)
+    _wait_for_turn(entity)
     now = timezone.now()
     pairs = [
         DuplicatePair(
@@ -167,10 +208,15 @@ def take_back(entity: Entity, ids: Collection[int], user: Any) -> int:
     Raises as `dismiss` does.
     """
     wanted = _changeable(entity, ids, user)
-    lock(FINDING_DUPLICATES, entity.name)
+    _wait_for_turn(entity)
     count, _ = pairs_among(entity, wanted).exclude(dismissed_at=None).delete()
     DuplicateCheck.objects.bulk_create(DuplicateCheck(entity=entity.name, record_id=pk) for pk in wanted)
     return count
+
+
+def _wait_for_turn(entity: Entity) -> None:
+    if not lock_within(FINDING_DUPLICATES, entity.name, WAIT_S):
+        raise ConflictError("Records are being compared just now; try again in a minute.", code="busy")
 
 
 def pairs_with(entity: Entity, ids: Collection[int]) -> QuerySet:

@@ -17,8 +17,9 @@ from django.utils.translation import ngettext
 from core.access import Permission, role_allows
 from core.admin import verbs
 from core.admin.home import page_url
-from core.duplicates.bulk_merging import AT_MOST_GROUPS, MergedGroup, merge_groups
+from core.duplicates.bulk_merging import AT_MOST_GROUPS, AT_MOST_RECORDS, MergedGroup, merge_groups
 from core.duplicates.groups import DuplicateGroup, GroupQuery, dismiss, shown, visible_groups
+from core.duplicates.merging import AT_MOST
 from core.duplicates.reasons import FUZZY
 from core.entities import Entity, duplicate_rules, entities
 from core.errors import ConflictError
@@ -43,7 +44,8 @@ def groups_view(admin: Any, request: HttpRequest) -> HttpResponse:
 
 def _page(admin: Any, request: HttpRequest, entity: Entity, others: Sequence[Entity]) -> HttpResponse:
     exact = True if request.GET.get("exact") == "true" else None
-    groups = visible_groups(entity, request.user, GroupQuery(exact=exact))
+    query = GroupQuery(exact=exact)
+    groups = visible_groups(entity, request.user, query)
     page = Paginator(groups, SIZE).get_page(request.GET.get("page"))
     here = {"entity": entity.name} | ({"exact": "true"} if exact else {})
     context = {
@@ -54,7 +56,7 @@ def _page(admin: Any, request: HttpRequest, entity: Entity, others: Sequence[Ent
         "exact": exact,
         "page": page,
         "here": urlencode(here),
-        "groups": [_shown(entity, group) for group in shown(entity, page.object_list, request.user)],
+        "groups": [_shown(entity, group) for group in shown(entity, page.object_list, request.user, query)],
         "may_change": role_allows(request.user, Permission.CHANGE),
         "checkbox": ACTION_CHECKBOX_NAME,
     }
@@ -71,7 +73,6 @@ def _shown(entity: Entity, group: DuplicateGroup) -> dict[str, Any]:
         "reasons": ", ".join(_label(entity, name) for name in group.reasons),
         "score": round(group.score * 100),
         "exact": group.exact,
-        "hidden": group.hidden,
         "merge_url": merge_url(entity.model, ids),
     }
 
@@ -83,12 +84,10 @@ def _label(entity: Entity, reason: str) -> str:
 
 def _done(admin: Any, request: HttpRequest, entity: Entity) -> HttpResponse:
     if "dismiss" in request.POST:
-        dismiss(entity, ids_in(request.POST["dismiss"]), request.user)
+        dismiss(entity, _group_in(request.POST["dismiss"]), request.user)
         admin.message_user(request, _("These are not the same."), messages.SUCCESS)
         return HttpResponseRedirect(request.get_full_path())
-    groups = [ids_in(text) for text in request.POST.getlist(ACTION_CHECKBOX_NAME)]
-    if not 1 <= len(groups) <= AT_MOST_GROUPS or any(len(ids) < 2 for ids in groups):
-        raise ConflictError(_("Choose 1 to %(n)s groups.") % {"n": AT_MOST_GROUPS})
+    groups = _groups_in(request.POST.getlist(ACTION_CHECKBOX_NAME))
     form = verbs.VerbForm(request)
     asks = not form.is_valid()
     made = merge_groups(entity, groups, request.user, dry_run=asks)
@@ -98,6 +97,26 @@ def _done(admin: Any, request: HttpRequest, entity: Entity) -> HttpResponse:
         return verbs.page(admin, request, title, form, list(_lines(made)), hidden)
     _report(admin, request, made)
     return HttpResponseRedirect(request.get_full_path())
+
+
+def _groups_in(texts: Sequence[str]) -> list[list[int]]:
+    """The chosen groups, as many and as large as one request may merge. Raises ConflictError."""
+    groups = [_group_in(text) for text in texts]
+    ids = [pk for group in groups for pk in group]
+    if not 1 <= len(groups) <= AT_MOST_GROUPS or len(ids) > AT_MOST_RECORDS:
+        limits = {"n": AT_MOST_GROUPS, "records": AT_MOST_RECORDS}
+        raise ConflictError(_("Choose 1 to %(n)s groups of %(records)s records in all.") % limits)
+    if len(set(ids)) < len(ids):
+        raise ConflictError(_("Choose each record once."))
+    return groups
+
+
+def _group_in(text: str) -> list[int]:
+    """The records of one group. Raises ConflictError."""
+    ids = ids_in(text)
+    if not 2 <= len(ids) <= AT_MOST + 1:
+        raise ConflictError(_("Choose 2 to %(n)s records.") % {"n": AT_MOST + 1})
+    return ids
 
 
 def ids_in(text: str) -> list[int]:

@@ -71,8 +71,9 @@ class DuplicatePair(models.Model):
     """Two records of an entity that may be the same, or that somebody says are not (`dismissed_at`).
 
     `reasons` are what they agree in: names of comparisons, with `:fuzzy` behind where texts are only alike.
-    `group_id` is the smallest id of all that pairs connect, and `exact` whether every two of these have
-    something that is the same. No foreign keys to the records: core names no entity.
+    Pairs that have something that is the same make groups: `group_id` is the smallest id of all records that
+    they connect, and `exact` whether every two of these have something that is the same. A pair that is only
+    alike is a group of its own: its own id, negative. No foreign keys to the records: core names no entity.
     """
 
     entity = models.CharField(max_length=40)
@@ -109,10 +110,15 @@ class DuplicatePair(models.Model):
 
 class DuplicateCheck(models.Model):
     """A record that is to be compared with the others: it changed, or what it has in common with them did.
-    One that changes twice may stand here twice, and is compared once."""
+    One that changes twice may stand here twice, and is compared once. `record_id` 0 stands for all of them.
+
+    `is_echo`: it is compared because another record showed that it shares something with too many, and has no
+    others compared for that itself.
+    """
 
     entity = models.CharField(max_length=40)
     record_id = models.BigIntegerField()
+    is_echo = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         indexes = [models.Index(fields=["entity", "id"], name="duplicate_check_in_order")]
@@ -122,10 +128,12 @@ class DuplicateCheck(models.Model):
 
 
 class DuplicateScan(models.Model):
-    """How far all records of an entity have been compared: up to `after_id`; None once they all are."""
+    """How far all records of an entity have been compared: up to `after_id`; None once they all are. At most
+    `chunk` are compared at once; fewer after a failure."""
 
     entity = models.CharField(max_length=40, unique=True)
     after_id = models.BigIntegerField(null=True, default=0)
+    chunk = models.PositiveIntegerField(default=2_000)
 
     def __str__(self) -> str:
         return f"{self.entity} after {self.after_id}"

@@ -1,11 +1,14 @@
 """Why two records of an entity may be the same: what is always compared, and what active rules compare."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+from django.db.models import F
+
+from core.changes.expressions import EqualsAny
 from core.entities import Entity
 from core.entities.comparisons import (
     AT_MOST_EACH,
@@ -38,8 +41,8 @@ class DuplicateReason:
 
 @dataclass
 class FoundPairs:
-    """Pair of ids, the lower one first → its reasons by what is compared. `crowds` are the ids that have so
-    much company by one reason (its name) that it is none."""
+    """Pair of ids, the lower one first → its reasons by what is compared. `crowds` are the ids of others that
+    may have ceased to have a reason for each other: by its name, because too many share it."""
 
     pairs: dict[Pair, dict[str, DuplicateReason]] = field(default_factory=dict)
     crowds: dict[str, set[int]] = field(default_factory=dict)
@@ -53,8 +56,8 @@ class FoundPairs:
 
 def reasons_of(entity: Entity) -> list[DuplicateReason]:
     """What is always compared, and what the active rules about the entity compare of its own records."""
-    found = {
-        c.name: DuplicateReason(c.name, c.weight, Question(c, c, entity.model, others=True))
+    found: dict[tuple[str, float | None], DuplicateReason] = {
+        (c.name, None): DuplicateReason(c.name, c.weight, Question(c, c, entity.model, others=True))
         for c in entity.duplicates
         if c.always
     }
@@ -65,8 +68,7 @@ def reasons_of(entity: Entity) -> list[DuplicateReason]:
         threshold = rule.threshold if rule.match == Match.FUZZY else None
         question = Question(comparison, comparison, entity.model, threshold, others=True)
         reason = DuplicateReason(rule.compare, comparison.weight * (threshold or 1), question)
-        if reason.name not in found or reason.weight > found[reason.name].weight:
-            found[reason.name] = reason
+        found.setdefault((reason.name, threshold), reason)
     return list(found.values())
 
 
@@ -92,23 +94,70 @@ def columns_of(reasons: Iterable[DuplicateReason]) -> list[str]:
     )
 
 
-def pairs_of(reasons: Sequence[DuplicateReason], rows: Sequence[Mapping[str, Any]]) -> FoundPairs:
+def pairs_of(
+    reasons: Sequence[DuplicateReason], rows: Sequence[Mapping[str, Any]], echoes: Collection[int] = ()
+) -> FoundPairs:
     """The pairs that stored records, by `id` and `columns_of`, make with all that are stored. What as many as
-    AT_MOST_EACH share is a reason for none of them: a switchboard's number, the address of a shop."""
+    AT_MOST_EACH share is a reason for none of them: a switchboard's number, the address of a shop. So each of
+    a pair must find the other one among few: likeness is not transitive, and what one shares with few the
+    other may share with many. `echoes` are ids that have nobody else compared (`crowds`)."""
     fuzzy = [reason.question.threshold for reason in reasons if reason.question.threshold is not None]
     if fuzzy:
         set_likeness(fuzzy)
+    own = {row["id"] for row in rows}
+    sight = _seen_by(reasons, rows)
+    others = {pk for _, _, pk in sight.few} - own
+    if others:
+        model = reasons[0].question.model
+        more = model.objects.filter(EqualsAny(F("pk"), others)).values("id", *columns_of(reasons))
+        sight.add(_seen_by(reasons, list(more)))
+    found = FoundPairs()
+    for question, pk, other in sorted(sight.few):
+        if pk in own and not sight.is_among_many(question, other, pk):
+            found.add(pk, other, reasons[question])
+    for question, ids in sight.crowds_for(own.difference(echoes)):
+        found.crowds.setdefault(reasons[question].name, set()).update(ids)
+    return found
+
+
+@dataclass
+class _Sight:
+    """What records find: `few` are (place of the reason, id, id found) by what few share, `many` have by
+    reason and id what was found by something that many share: some of them."""
+
+    few: set[tuple[int, int, int]] = field(default_factory=set)
+    many: dict[tuple[int, int], set[int]] = field(default_factory=dict)
+
+    def add(self, more: "_Sight") -> None:
+        self.few |= more.few
+        self.many |= more.many
+
+    def is_among_many(self, question: int, pk: int, other: int) -> bool:
+        """Whether `pk` finds `other` only where it finds many."""
+        return (question, pk) in self.many and (question, pk, other) not in self.few
+
+    def crowds_for(self, fresh: Collection[int]) -> Iterator[tuple[int, set[int]]]:
+        """By reason the ids that share something with many, as these records show."""
+        shown = {(question, other) for question, pk, other in self.few if pk in fresh}
+        for (question, pk), company in self.many.items():
+            if pk in fresh:
+                yield question, company
+            elif (question, pk) in shown:
+                yield question, {pk}
+
+
+def _seen_by(reasons: Sequence[DuplicateReason], rows: Sequence[Mapping[str, Any]]) -> _Sight:
     asked = ComparedRecords(rows, [row["id"] for row in rows])
     hits = matches([reason.question for reason in reasons], asked)
     company = Counter(map(_key, hits))
-    found = FoundPairs()
+    sight = _Sight()
     for hit in hits:
-        own, reason = asked.ids[hit.record], reasons[hit.question]
+        own = asked.ids[hit.record]
         if company[_key(hit)] + 1 < AT_MOST_EACH:
-            found.add(own, hit.pk, reason)
+            sight.few.add((hit.question, own, hit.pk))
         else:
-            found.crowds.setdefault(reason.name, {own}).update((own, hit.pk))
-    return found
+            sight.many.setdefault((hit.question, own), set()).add(hit.pk)
+    return sight
 
 
 def _key(hit: KeyMatch) -> tuple[int, int]:

@@ -63,8 +63,8 @@ class SamePhone(RecordComparison):
     """One of the numbers is one of the other's; one without a country is the same as with one."""
 
     def keys(self, values: Mapping[str, Any]) -> set[Key]:
-        """What has no digit is no number."""
-        return {key for key in super().keys(values) if any(map(str.isdecimal, key[0]))}
+        """What has no digit is no number, by the digits that the database reads; nor are noughts alone."""
+        return {key for key in super().keys(values) if any("1" <= char <= "9" for char in key[0])}
 
     def conditions(self, model: Any, threshold: float | None) -> Iterator[str]:
         for column, array in _with_arrays(model, self.columns):

@@ -150,15 +150,25 @@ def check_new(entity: Entity, values: Mapping[str, Any], user: Any, origin: Any 
     rules = rules_of(entity)
     if not rules:
         return []
-    for rule in rules:
-        if rule.on_create == OnCreate.REFUSE:
-            lock(DUPLICATE_RULE, str(rule.pk))
+    _lock(rules)
     [found] = findings(entity, rules, ComparedRecords([values]), user, origin)
     refused = [finding for finding in found if finding.rule.on_create == OnCreate.REFUSE]
     if refused:
         message = " ".join(finding.message for finding in refused)
         raise ConflictError(message, code=CODE, issues=[finding.issue for finding in refused])
     return found
+
+
+def lock_refusing(entity: Entity) -> None:
+    """Take the locks of `check_new` for a transaction that writes several records, before those of its rows:
+    it may wait for another one that has them, which must not wait for a row of this one."""
+    _lock(rules_of(entity))
+
+
+def _lock(rules: Iterable[DuplicateRule]) -> None:
+    for rule in rules:
+        if rule.on_create == OnCreate.REFUSE:
+            lock(DUPLICATE_RULE, str(rule.pk))
 
 
 def findings(

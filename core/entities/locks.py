@@ -2,7 +2,7 @@
 
 from zlib import crc32
 
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
 # First halves of the two-part lock key, so that locks of different purposes meet no others.
 UNIQUE_FIELD = 7_301
@@ -15,6 +15,8 @@ CUSTOM_FIELDS = 7_307
 SCORING_JOB = 7_308
 DUPLICATE_RULE = 7_309
 FINDING_DUPLICATES = 7_310
+# PostgreSQL's code of a lock that was not had in time.
+_NOT_AVAILABLE = "55P03"
 
 
 def lock(space: int, text: str) -> None:
@@ -28,6 +30,20 @@ def try_lock(space: int, text: str = "") -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [space, _number(text)])
         return cursor.fetchone()[0]
+
+
+def lock_within(space: int, text: str, seconds: float) -> bool:
+    """The same, waiting that long at most."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(round(seconds * 1000))])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [space, _number(text)])
+            cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", "") == _NOT_AVAILABLE:
+            return False
+        raise
+    return True
 
 
 def _number(text: str) -> int:

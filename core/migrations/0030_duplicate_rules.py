@@ -17,13 +17,16 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             # Numbers with and without their country: all but the last digits may be missing in one of them.
             """
+            -- What follows an x or a # behind a digit is an extension: the x of "Fax 415" is none.
+            CREATE FUNCTION crm_phone_part(value text, part integer) RETURNS text
+            LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE WHEN value = '' THEN '' ELSE
+            crm_digits(split_part(translate(regexp_replace(value, '^[^0-9]+', ''), 'X#', 'xx'), 'x', part)) END;
             CREATE FUNCTION crm_phone_digits(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-            CASE WHEN value = '' THEN '' ELSE
-            ltrim(crm_digits(split_part(translate(value, 'X#', 'xx'), 'x', 1)), '0') END;
+            ltrim(crm_phone_part(value, 1), '0');
             CREATE FUNCTION crm_phone_extension(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-            crm_digits(split_part(translate(value, 'X#', 'xx'), 'x', 2));
+            crm_phone_part(value, 2);
             CREATE FUNCTION crm_phone_key(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-            right(crm_phone_digits(value), 7);
+            right(crm_phone_digits(value), 7) || 'x' || crm_phone_extension(value);
             CREATE FUNCTION crm_phone_keys(value text[]) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
             CASE WHEN cardinality(value) = 0 THEN '{}'::text[]
             ELSE (SELECT array_agg(crm_phone_key(number)) FROM unnest(value) AS number) END;
@@ -39,7 +42,7 @@ class Migration(migrations.Migration):
             """,
             """
             DROP FUNCTION crm_same_phone(text, text), crm_is_national(text, text), crm_phone_keys(text[]),
-                crm_phone_key(text), crm_phone_extension(text), crm_phone_digits(text);
+                crm_phone_key(text), crm_phone_extension(text), crm_phone_digits(text), crm_phone_part(text, integer);
             """,
         ),
         migrations.CreateModel(

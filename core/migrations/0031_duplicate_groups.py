@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('entity', models.CharField(max_length=40, unique=True)),
                 ('after_id', models.BigIntegerField(default=0, null=True)),
+                ('chunk', models.PositiveIntegerField(default=2000)),
             ],
         ),
         migrations.CreateModel(
@@ -27,6 +28,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('entity', models.CharField(max_length=40)),
                 ('record_id', models.BigIntegerField()),
+                ('is_echo', models.BooleanField(db_default=False, default=False)),
             ],
             options={
                 'indexes': [models.Index(fields=['entity', 'id'], name='duplicate_check_in_order')],

@@ -64,7 +64,7 @@ class Digits(Func):
 
 class PhoneKey(Func):
     """What numbers that may be one have in common, in SQL, whether they are written with their country or
-    without: the last seven digits before an extension."""
+    without: the last seven digits before an extension, and the extension."""
 
     function = "crm_phone_key"
     arity = 1

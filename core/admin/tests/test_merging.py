@@ -7,7 +7,7 @@ from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.admin.tests.forms import filled_in
 from core.changes.dispatch import dispatch
 from core.duplicates.groups import dismiss
-from core.duplicates.models import Merge
+from core.duplicates.models import DuplicatePair, Merge
 from core.duplicates.tasks import find_duplicates
 from core.duplicates.tests.factories import DuplicateRuleFactory
 from core.entities.models import DuplicateRule
@@ -109,6 +109,21 @@ def test_groups_are_listed_dismissed_and_merged(browser, boss, robin):
     done = client.post(url, {"_selected_action": ids[:2], "verb_sent": "1"})
     assert (done.status_code, Merge.objects.get().object_id) == (302, pairs[1][0].pk)
     assert f'value="{ids[2]}"' not in browser(robin).get(url).content.decode()
+
+
+def test_groups_that_are_too_large_or_share_records_are_refused(browser, boss):
+    a, b, c = (LeadFactory(email="a@x.example").pk for _ in range(3))
+    client, url = browser(boss), "/admin/core/merge/duplicates/?entity=lead"
+    large = [",".join(map(str, range(start, start + 101))) for start in range(1, 506, 101)]
+    for groups in ([f"{a}"], [f"{a},{b}", f"{b},{c}"], [",".join(map(str, range(1, 103)))], large):
+        for sent in ({}, {"verb_sent": "1"}):
+            refused = client.post(url, {"_selected_action": groups} | sent, follow=True)
+            assert "Choose " in "".join(str(message) for message in refused.context["messages"])
+    for ids in (f"{a}", ",".join(map(str, range(1, 103)))):
+        assert client.post(url, {"dismiss": ids}).status_code == 302
+    assert not Merge.objects.exists()
+    assert not DuplicatePair.objects.exists()
+    assert Lead.objects.filter(archived_at=None).count() == 3
 
 
 def test_records_of_a_list_are_merged_by_an_action(browser, boss):

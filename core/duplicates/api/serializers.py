@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from core.api.strict import StrictFieldsMixin
-from core.duplicates.bulk_merging import AT_MOST_GROUPS, MergedGroup
+from core.duplicates.bulk_merging import AT_MOST_GROUPS, AT_MOST_RECORDS, MergedGroup
 from core.duplicates.groups import GroupQuery
 from core.duplicates.merging import AT_MOST
 from core.duplicates.models import Merge
@@ -68,14 +68,13 @@ class DuplicateRecordSerializer(serializers.Serializer):
 
 class DuplicateGroupSerializer(serializers.Serializer):
     """Records that may be the same: `score` says how sure it is of two of them, from 0 to 1, `reasons` what
-    they agree in, `exact` whether every two of them have something that is the same, `hidden` how many
-    there are besides that one does not see."""
+    they agree in, `exact` whether every two of them have something that is the same. It is worked out of
+    the records that one sees, as if there were no others."""
 
     score = serializers.FloatField()
     reasons = serializers.ListField(child=serializers.CharField())
     exact = serializers.BooleanField()
     records = DuplicateRecordSerializer(many=True)
-    hidden = serializers.IntegerField()
 
 
 class DuplicateGroupPageSerializer(serializers.Serializer):
@@ -130,6 +129,8 @@ class GroupMergeSerializer(StrictFieldsMixin, serializers.Serializer):
         ids = [pk for group in groups for pk in group]
         if len(set(ids)) < len(ids):
             raise serializers.ValidationError("Name each record once.", code="given_twice")
+        if len(ids) > AT_MOST_RECORDS:
+            raise serializers.ValidationError(f"At most {AT_MOST_RECORDS} records in all.", code="max_length")
         return groups
 
 

@@ -70,15 +70,16 @@ class MergeableViewSet(RecordViewSet):
         """Groups of records that may be the same and of which one sees two, the surest first."""
         asked = DuplicateGroupParameters(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
-        groups = visible_groups(self.entity, request.user, asked.query())
+        query = asked.query()
+        groups = visible_groups(self.entity, request.user, query)
         size, start = place_of(request)
         found = list(groups[start : start + size + 1])
         counted = Count(start + len(found) if len(found) <= size else groups.count())
-        page = make_page(request, found, start, size, counted, self._shown)
-        return Response(page.body())
 
-    def _shown(self, groups: Sequence[Any]) -> list[dict[str, Any]]:
-        return [asdict(group) for group in shown(self.entity, groups, self.request.user)]
+        def read(groups: Sequence[Any]) -> list[dict[str, Any]]:
+            return [asdict(group) for group in shown(self.entity, groups, request.user, query)]
+
+        return Response(make_page(request, found, start, size, counted, read).body())
 
     @extend_schema(request=DismissSerializer, responses=DismissedSerializer)
     @action(methods=["post"], detail=False, url_path="duplicates/dismiss")

@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from contacts.models import Company, Contact
@@ -14,6 +15,7 @@ from core.duplicates.tests.factories import DuplicateRuleFactory
 from core.entities import entities
 from core.entities.comparisons import ComparedRecords, Question, matches
 from core.entities.duplicate_rules import findings
+from core.entities.locks import DUPLICATE_RULE
 from core.entities.models import DuplicateRule
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -187,6 +189,9 @@ PHONES = [
     ("+14155552671", "(212) 555-2671", False),
     ("+14155552671", "(415) 555-2671 ext. 5", False),
     ("+14155552671;ext=5", "(415) 555-2671 x5", True),
+    ("Fax +1 415 555 2671", "(415) 555-2671", False),
+    ("Fax 4155552671", "(415) 555-2671", True),
+    ("Fax 4155552671", "Fax 4155552672", False),
     ("112", "112", True),
     ("112", "1120", False),
 ]
@@ -202,6 +207,20 @@ def test_a_number_without_its_country_is_the_same_as_with_it(api, rep, settings,
     assert refused.status_code == 409  # the one made before has the number too
     DuplicateRuleFactory(compare="phone")
     assert api(rep).post(LEADS, {"first_name": "B.", "phone": given}).status_code == 409
+
+
+def test_numbers_with_other_extensions_have_other_keys():
+    numbers = [f"+14155552671{more}" for more in ("", ";ext=1", " x2", " #3")]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT crm_phone_key(n), crm_phone_keys(ARRAY[n]) FROM unnest(%s::text[]) AS n", [numbers]
+        )
+        keys_of_numbers = ["5552671x", "5552671x1", "5552671x2", "5552671x3"]
+        assert cursor.fetchall() == [(key, [key]) for key in keys_of_numbers]
+    phone = next(c for c in entities["contact"].duplicates if c.name == "phone")
+    # Without a digit that the database reads all would have one key.
+    for number in ("none", "000", "٠١٢٣٤٥٦٧"):
+        assert phone.keys({"phone": number}) == set()
 
 
 def test_further_numbers_and_addresses_of_a_contact_count(api, rep):
@@ -332,6 +351,19 @@ def test_two_records_created_at_once_do_not_pass_each_other(at_once, api, rep):
 
     assert sorted(at_once(create, create)) == [201, 409]
     assert Lead.objects.count() == 1
+
+
+def test_many_records_take_the_locks_of_the_rules_before_those_of_rows(api, rep):
+    DuplicateRuleFactory()
+    LeadFactory(external_id="E1", owner=rep)
+    items = [{"external_id": f"E{n}", "first_name": "A"} for n in (1, 2)]
+    with CaptureQueriesContext(connection) as captured:
+        answer = api(rep).post(f"{LEADS}bulk_upsert/", {"items": items}).json()
+    assert [result["status"] for result in answer["results"]] == ["updated", "created"]
+    statements = [query["sql"] for query in captured]
+    first = next(n for n, sql in enumerate(statements) if f"advisory_xact_lock({DUPLICATE_RULE}," in sql)
+    locked = next(n for n, sql in enumerate(statements) if "FOR UPDATE" in sql and "lead" in sql)
+    assert first < locked
 
 
 # -- how it is found ----------------------------------------------------------------------------------
