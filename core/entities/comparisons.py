@@ -5,6 +5,7 @@ A comparison gives the keys of a record's values, and the conditions under which
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,7 +24,7 @@ AT_MOST, AT_MOST_EACH = 500, 20
 
 
 @dataclass(frozen=True)
-class RecordComparison:
+class RecordComparison(ABC):
     """Records are the same where they agree in `columns`. By those that are `always` asked a new record's
     possible duplicates are named, whatever rules there are."""
 
@@ -45,8 +46,10 @@ class RecordComparison:
         """What a record is found by: one key for each value there is."""
         return {(value,) for column in self.columns for value in _listed(values.get(column)) if value}
 
+    @abstractmethod
     def conditions(self, model: Any, threshold: float | None) -> Iterator[str]:
-        raise NotImplementedError
+        """SQL conditions under which the stored row `r` has the key; any of them suffices. With a `threshold`
+        texts that are so much alike, from 0 to 1, have it too."""
 
 
 class SameValue(RecordComparison):
