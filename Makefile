@@ -8,11 +8,12 @@ DEV_STAMP := .venv/installed-dev-$(shell cat requirements.txt requirements-dev.t
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint mutants schema clients seed clean
+.PHONY: help run test fuzz lint mutants schema clients seed clean
 
 help:  ## Say what there is
 	@echo "make run    start the CRM: PostgreSQL, Valkey, web, worker, beat (Ctrl-C stops all)"
 	@echo "make test   run the whole test suite (WORKERS=3 processes)"
+	@echo "make fuzz   send every operation its boundary cases and FUZZ_EXAMPLES=20 others (an hour)"
 	@echo "make mutants break each listed guard in turn and see its test fail (an hour; ARGS='--only webhook')"
 	@echo "make lint   check style, types, layers, migrations, deployment settings, API schema"
 	@echo "make schema write docs/openapi.yaml and docs/postman.json from the code"
@@ -31,6 +32,9 @@ lint: $(DEV_STAMP)
 		timeout 300 npm ci --prefix clients || { rm -rf clients/node_modules; \
 			echo "The document's linters cannot be installed here: they are skipped."; }; fi
 	$(PY) -m backend.development.lint
+
+fuzz: $(DEV_STAMP)
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),20) $(PY) -m pytest tests/test_schema_fuzzing.py $(ARGS)
 
 mutants: $(DEV_STAMP)
 	$(PY) -m tests.mutants $(ARGS)

@@ -15,6 +15,7 @@ import httpx
 from backend.development.embedded import ports
 from backend.development.embedded.services import Services
 from backend.env import Env
+from backend.testing.stacks import fill
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 300
@@ -33,8 +34,9 @@ OURS = (
 
 @contextmanager
 def running_stack(**environ: str) -> Iterator[str]:
-    """The address of a freshly set up CRM with its demo data; everything is gone afterwards."""
+    """The address of a freshly migrated CRM with its demo data; everything is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="crm-live-") as folder:
+        fill(Path(folder) / "data")
         port = ports.any_free()
         log = Path(folder) / "stack.log"
         process = _start(folder, port, log, environ)
