@@ -4,6 +4,9 @@ Models are imported inside: pytest reads this file before Django is set up.
 """
 
 import pytest
+from aiosmtpd.controller import Controller
+
+from backend.development.embedded import ports
 
 
 @pytest.fixture
@@ -81,3 +84,29 @@ def peer(settings):
     with receiver() as found:
         settings.CRM = {"OUTBOUND_ALLOWED_HOSTS": [found.host]}
         yield found
+
+
+class Mailbox:
+    """A real SMTP server on loopback that keeps what it is sent, by envelope; `answers` are its next ones."""
+
+    def __init__(self):
+        self.messages = []
+        self.answers = []
+
+    async def handle_DATA(self, server, session, envelope):
+        answer = self.answers.pop(0) if self.answers else "250 OK"
+        if answer.startswith("250"):
+            self.messages.append((envelope.rcpt_tos, envelope.content.decode()))
+        return answer
+
+
+@pytest.fixture
+def mailbox(settings):
+    """A mail server that mail is sent by."""
+    found = Mailbox()
+    controller = Controller(found, hostname="127.0.0.1", port=ports.any_free())
+    controller.start()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", controller.port
+    yield found
+    controller.stop()

@@ -4,7 +4,6 @@ import re
 from email import message_from_string
 
 import pytest
-from aiosmtpd.controller import Controller
 from django.db.models import F
 
 from backend.development.embedded import ports
@@ -22,31 +21,6 @@ from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db
 MAIL = {"subject": "News", "body": "All of it", "to": "{{lead.email}}"}
-
-
-class Mailbox:
-    """A real SMTP server on loopback that keeps what it is sent, by envelope."""
-
-    def __init__(self):
-        self.messages = []
-        self.answers = []
-
-    async def handle_DATA(self, server, session, envelope):
-        answer = self.answers.pop(0) if self.answers else "250 OK"
-        if answer.startswith("250"):
-            self.messages.append((envelope.rcpt_tos, envelope.content.decode()))
-        return answer
-
-
-@pytest.fixture
-def mailbox(settings):
-    found = Mailbox()
-    controller = Controller(found, hostname="127.0.0.1", port=ports.any_free())
-    controller.start()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", controller.port
-    yield found
-    controller.stop()
 
 
 def link_of(content):

@@ -1,10 +1,8 @@
 """The examples of the descriptions that this grew from, typed as printed there."""
 
 import pytest
-from aiosmtpd.controller import Controller
 from django.core.management import call_command
 
-from backend.development.embedded import ports
 from core.mail import sending as mailing
 from core.mail.models import EmailMessage
 from core.mail.tests.factories import EmailTemplateFactory
@@ -15,31 +13,6 @@ from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db
-
-
-class Mailbox:
-    """A real SMTP server on loopback that keeps what it is sent."""
-
-    def __init__(self):
-        self.messages = []
-        self.answers = []
-
-    async def handle_DATA(self, server, session, envelope):
-        answer = self.answers.pop(0) if self.answers else "250 OK"
-        if answer.startswith("250"):
-            self.messages.append((envelope.rcpt_tos, envelope.content.decode()))
-        return answer
-
-
-@pytest.fixture
-def mailbox(settings):
-    found = Mailbox()
-    controller = Controller(found, hostname="127.0.0.1", port=ports.any_free())
-    controller.start()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", controller.port
-    yield found
-    controller.stop()
 
 
 @pytest.fixture
