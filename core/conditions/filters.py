@@ -29,7 +29,7 @@ from core.conditions.compiling import NEGATED, leaf_q, record_q
 from core.conditions.grammar import LISTS, Condition, Leaf, operand, parse
 from core.conditions.models import SavedView
 from core.conditions.narrowing import narrowing_q
-from core.conditions.related import related_column, unknown_related
+from core.conditions.related import FarColumns, related_column, unknown_related
 from core.conditions.relative_dates import UNITS, in_zone_of
 from core.entities import field_types
 from core.entities.columns import Column
@@ -312,6 +312,7 @@ class EntityFilterSet(ParameterFilterSet):
         self.request, self.form_prefix = request, prefix
         self.user = request.user if user is None and request is not None else user
         self.refused: list[FieldIssue] = []
+        self.far_columns = FarColumns()
         self.filters = self._asked(ignored)
 
     @classmethod
@@ -397,18 +398,18 @@ class EntityFilterSet(ParameterFilterSet):
 
     def _of_related(self, columns: Mapping[str, Column], name: str) -> ColumnFilter | None:
         """A field one reference away, such as `company__industry`, with its operator or without."""
-        whole = related_column(columns, name, SEPARATOR)
+        whole = related_column(columns, name, SEPARATOR, self.far_columns)
         if whole is not None:
             return ColumnFilter(whole)
         field, _, op = name.rpartition(SEPARATOR)
-        known = related_column(columns, field, SEPARATOR)
+        known = related_column(columns, field, SEPARATOR, self.far_columns)
         return ColumnFilter(known, op) if known and op in known.field_type.operators else None
 
     def _unknown(self, columns: Mapping[str, Column], name: str) -> FieldIssue:
         field, _, op = name.rpartition("__")
         column = columns.get(field) or self.entity.by_input_name.get(field)
-        column = column or related_column(columns, field, SEPARATOR)
-        about_related = unknown_related(columns, name, SEPARATOR)
+        column = column or related_column(columns, field, SEPARATOR, self.far_columns)
+        about_related = unknown_related(columns, name, SEPARATOR, self.far_columns)
         is_reference = column is not None and isinstance(column.field_type, field_types.Reference)
         if column is not None and column.filterable and not (about_related and is_reference):
             known = ", ".join(column.field_type.operators)

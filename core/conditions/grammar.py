@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.conditions.related import RelatedColumn, related_column, target_of, unknown_related
+from core.conditions.related import FarColumns, RelatedColumn, related_column, target_of, unknown_related
 from core.conditions.relative_dates import relative_or_absolute, time_span
 from core.entities import field_types
 from core.entities.columns import Column
@@ -85,6 +85,7 @@ class _Parser:
     def __init__(self, entity: Entity, changes: bool) -> None:
         self.entity, self.changes = entity, changes
         self.columns: Mapping[str, Column] = entity.by_name
+        self.far_columns = FarColumns()
         self.issues: list[FieldIssue] = []
         self.leaves = 0
 
@@ -152,14 +153,16 @@ class _Parser:
 
     def _unknown(self, name: str) -> str:
         known = ", ".join(sorted(n for n, c in self.columns.items() if c.filterable))
-        return unknown_related(self.columns, name) or f"Unknown field. Known: {known}."
+        return (
+            unknown_related(self.columns, name, known=self.far_columns) or f"Unknown field. Known: {known}."
+        )
 
     def _named(self, name: str) -> Column | None:
         """Definitions of custom fields are read once one is spoken of."""
         if name.startswith(PREFIX) and self.columns is self.entity.by_name:
             self.columns = schema(self.entity)
         found = self.columns.get(name) or self.entity.by_input_name.get(name)
-        return found or related_column(self.columns, name)
+        return found or related_column(self.columns, name, known=self.far_columns)
 
     def _operator(self, column: Column, op: Any, path: str) -> str | None:
         allowed = column.field_type.operators

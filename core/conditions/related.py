@@ -20,11 +20,28 @@ class RelatedColumn(Column):
     far: Column
 
 
-def related_column(columns: Mapping[str, Column], name: str, separator: str = ".") -> RelatedColumn | None:
+class FarColumns:
+    """The columns of what references point at. Whoever reads many names keeps one: the definitions of custom
+    fields are read once for each target."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, bool], Mapping[str, Column]] = {}
+
+    def of(self, reference: Column, asked: str) -> Mapping[str, Column]:
+        """Those behind a reference; custom ones only where `asked` is one's name."""
+        key = (target_of(reference), asked.startswith(PREFIX))
+        if key not in self._found:
+            self._found[key] = columns_of_target(key[0], PREFIX if key[1] else "")
+        return self._found[key]
+
+
+def related_column(
+    columns: Mapping[str, Column], name: str, separator: str = ".", known: FarColumns | None = None
+) -> RelatedColumn | None:
     """The field that a name such as `owner.team` stands for, of an entity with these columns; None where it
     stands for none."""
     reference, rest = split(columns, name, separator)
-    far = columns_of_target(target_of(reference), rest).get(rest) if reference else None
+    far = (known or FarColumns()).of(reference, rest).get(rest) if reference else None
     if reference is None or far is None or not far.filterable:
         return None
     return RelatedColumn(
@@ -57,12 +74,14 @@ def target_of(reference: Column) -> str:
     return str(getattr(reference.field_type, "target", ""))
 
 
-def unknown_related(columns: Mapping[str, Column], name: str, separator: str = ".") -> str:
+def unknown_related(
+    columns: Mapping[str, Column], name: str, separator: str = ".", known: FarColumns | None = None
+) -> str:
     """What is wrong with a name that begins with a reference, and what would not be; "" for other names."""
     reference, rest = split(columns, name, separator)
     if reference is None:
         return ""
-    far = columns_of_target(target_of(reference), rest)
+    far = (known or FarColumns()).of(reference, rest)
     further, _ = split(far, rest, separator)
     wrong = "Fields are asked for one reference away, not two." if further else "Unknown field."
     return f"{wrong} Known: {', '.join(known_related(reference, separator))}."

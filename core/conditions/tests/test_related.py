@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from contacts.api.filters import ContactFilterSet
 from contacts.entity import CONTACT
 from contacts.models import Contact
 from contacts.tests.factories import CompanyFactory, ContactFactory
@@ -130,6 +131,17 @@ def test_custom_fields_are_asked_on_either_side(api, admin, rep, make_user):
         ({"conditions": json.dumps({"company.custom_fields.tier_": "gold"})}, {"A"}),
     ]:
         assert names(admin.get(URL, query)) == expected, query
+
+
+def test_definitions_behind_a_reference_are_read_once(admin_user, django_assert_num_queries):
+    CustomFieldFactory(entity="company", key="tier", label="Tier", type="text")
+    leaves = [{"company.custom_fields.tier": value} for value in ("gold", "iron", "tin")]
+    with django_assert_num_queries(1):
+        parse(CONTACT, {"any": leaves})
+    given = {"company__custom_fields.tier": "gold", "company__custom_fields.tier__contains": "o"}
+    with django_assert_num_queries(1):
+        asked = ContactFilterSet(given, user=admin_user)
+    assert (asked.is_valid(), len(asked.filters)) == (True, 2)
 
 
 def test_every_reference_of_every_entity_can_be_asked_through(admin_user):
@@ -341,7 +353,7 @@ def test_the_vocabulary_lists_what_can_be_asked_through_references(admin):
     ]
     [company] = [one for one in found if one["name"] == "company"]
     assert "company.industry" in company["conditions"]
-    assert {"contact", "opportunity", "task"} == set(company["models"])
+    assert {"lead", "contact", "opportunity", "task"} == set(company["models"])
 
 
 # -- who uses what
