@@ -41,6 +41,8 @@ SCHEDULE = {
     "compare-all-duplicates": every(
         "compare_all_duplicates", crontab(day_of_week="sunday", hour=2, minute=30)
     ),
+    "match-companies": every("match_companies", 30 * SECONDS, expires_s=30),
+    "match-all-companies": every("match_all_companies", crontab(day_of_week="sunday", hour=1, minute=45)),
     "forget-import-rows": every("forget_import_rows", DAY),
     "send-password-mails": every("send_password_mails", 30 * SECONDS, expires_s=60),
     "forget-sessions": every("forget_sessions", DAY),

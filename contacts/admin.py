@@ -6,8 +6,9 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter
 
-from contacts import related
+from contacts import related, suggestions_admin
 from contacts.models import Company, Contact
+from contacts.suggestions_admin import CompanySuggestionsAdmin
 from core.admin import columns, formats, record_page
 from core.admin.navigation import SELL, Menu
 from core.admin.record_page import Fact
@@ -15,6 +16,7 @@ from core.admin.records import ADDRESS
 from core.duplicates.admin import MergeableAdmin
 
 record_page.related.register("contacts", related.build)
+record_page.related.register("suggested_companies", suggestions_admin.build)
 
 
 @admin.register(Company)
@@ -61,7 +63,7 @@ class CompanyAdmin(MergeableAdmin):
 
 
 @admin.register(Contact)
-class ContactAdmin(MergeableAdmin):
+class ContactAdmin(CompanySuggestionsAdmin):
     menu = Menu(SELL, "contacts", 30)
     list_display = (
         "__str__",
@@ -76,8 +78,8 @@ class ContactAdmin(MergeableAdmin):
     )
     shown_contacted = columns.moment("last_contacted_at", _("contacted"))
     list_filter = (("company", AutocompleteSelectFilter), ("do_not_contact", BooleanRadioFilter))
-    list_select_related = (*MergeableAdmin.list_select_related, "company")
-    autocomplete_fields = (*MergeableAdmin.autocomplete_fields, "company")
+    list_select_related = (*CompanySuggestionsAdmin.list_select_related, "company")
+    autocomplete_fields = (*CompanySuggestionsAdmin.autocomplete_fields, "company")
     sections = (
         (
             None,

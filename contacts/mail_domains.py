@@ -1,5 +1,9 @@
 """Domains that give an e-mail address to anyone: they say nothing about where a person works."""
 
+import idna
+
+from core.conf import conf
+
 FREE_MAIL = frozenset(
     (
         "aim.com aol.com bigpond.com bluewin.ch btinternet.com comcast.net duck.com email.com fastmail.com "
@@ -17,5 +21,15 @@ FREE_MAIL = frozenset(
 
 def business_domain(email: str) -> str:
     """The domain of a business address in lower case; "" for free mail and for no address."""
-    domain = email.lower().rpartition("@")[2]
-    return "" if domain in FREE_MAIL else domain
+    domain = email.lower().rpartition("@")[2].strip(".")
+    return "" if domain in FREE_MAIL or domain in conf.FREE_MAIL_DOMAINS else domain
+
+
+def spellings(domain: str) -> list[str]:
+    """The ways in which a domain may be stored: with its letters, and as the DNS has it (IDNA)."""
+    if not domain or (domain.isascii() and "xn--" not in domain):
+        return [domain] if domain else []
+    try:
+        return sorted({domain, idna.encode(domain, uts46=True).decode(), idna.decode(domain, uts46=True)})
+    except idna.IDNAError:
+        return [domain]

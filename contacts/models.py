@@ -2,12 +2,13 @@
 
 from typing import ClassVar
 
+from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from contacts.querysets import CompanyQuerySet, ContactQuerySet
 from core.models.fields import Address, email, prose, text, texts, url
-from core.models.folding import Fold, PhoneKeys, phone_key_indexes
+from core.models.folding import Fold, MailDomain, PhoneKeys, phone_key_indexes
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 
@@ -47,6 +48,16 @@ class Company(Address, Record):
 
     def __str__(self) -> str:
         return self.name
+
+
+def mail_domain_index(name: str) -> models.Index:
+    """The index that finds people without a company by the domain of their e-mail address."""
+    return models.Index(
+        MailDomain("email"),
+        "id",
+        name=name,
+        condition=~models.Q(email="") & models.Q(company=None, archived_at=None),
+    )
 
 
 class Contact(Address, Record):
@@ -91,6 +102,7 @@ class Contact(Address, Record):
             models.Index(Fold("last_name"), "id", name="contact_last_name"),
             models.Index(fields=["company", "-id"], name="contact_company"),
             models.Index(fields=["email"], name="contact_email", condition=~models.Q(email="")),
+            mail_domain_index("contact_mail_domain"),
             models.Index(fields=["phone"], name="contact_phone", condition=~models.Q(phone="")),
             models.Index(fields=["mobile"], name="contact_mobile", condition=~models.Q(mobile="")),
             GinIndex(fields=["additional_emails"], name="contact_emails"),
@@ -103,3 +115,44 @@ class Contact(Address, Record):
 
     def __str__(self) -> str:
         return f"{self.first_name} {self.last_name}".strip() or self.email or self.company_name or self.phone
+
+
+class CompanySuggestion(models.Model):
+    """A company that a person may belong to, for it has the domain of their e-mail address; `dismissed_at`
+    where somebody says that they do not. The person is a record of an app above."""
+
+    entity = models.CharField(max_length=40)
+    object_id = models.BigIntegerField()
+    company = models.ForeignKey(Company, models.CASCADE, related_name="+")
+    dismissed_at = models.DateTimeField(null=True)
+    dismissed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["entity", "object_id", "company"], name="company_suggestion_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"company {self.company_id} for {self.entity} {self.object_id}"
+
+
+class CompanyCheck(models.Model):
+    """People whose company is to be looked for: one (`record_id`), those with the domain of a company
+    (`company_id`), or else all, from `after_id` on. No foreign keys: what is gone is passed over."""
+
+    entity = models.CharField(max_length=40)
+    record_id = models.BigIntegerField(default=0, db_default=0)
+    company_id = models.BigIntegerField(default=0, db_default=0)
+    after_id = models.BigIntegerField(default=0, db_default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["entity", "id"], name="company_check_one", condition=~models.Q(record_id=0)),
+            models.Index(fields=["entity", "id"], name="company_check_many", condition=models.Q(record_id=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entity} {self.record_id or self.company_id}"

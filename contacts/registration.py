@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+from django.db.models import Q
+
+from contacts import tasks  # noqa: F401  (tasks are asked for by name)
 from contacts.api.views import CompanyViewSet, ContactViewSet
+from contacts.company_matching import matched_by_domain
 from contacts.demo import add_contacts
 from core.api import routes
 from core.demo import demo_parts
@@ -20,3 +24,4 @@ routes.register("companies", CompanyViewSet)
 routes.register("contacts", ContactViewSet)
 
 opt_out.register("contact", more="additional_emails")
+matched_by_domain.register("contact", Q())

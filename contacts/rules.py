@@ -59,7 +59,7 @@ def no_parent_below_itself(values: Values, before: Mapping[str, Any] | None) -> 
 
 
 def company_named(values: Values, before: Mapping[str, Any] | None) -> None:
-    """A contact linked to a company bears its name where none was given."""
+    """A person linked to a company bears its name where none was given."""
     linked = values.get("company_id")
     if linked and not values.get("company_name") and (before is None or before["company_id"] != linked):
         values["company_name"] = _name_of(linked)

@@ -38,6 +38,10 @@ DEFAULTS: dict[str, Any] = {
     "IMPORT_UNDO_DAYS": 30,
     # How long a merge of records can be undone; after that what it would take is forgotten.
     "MERGE_UNDO_DAYS": 30,
+    # What happens with a company that has the domain of a person's e-mail address: "suggest" (people decide),
+    # "link" (by itself, where only one has it) or "off"; and further domains of free mail, which say nothing.
+    "COMPANY_BY_DOMAIN": "suggest",
+    "FREE_MAIL_DOMAINS": (),
     # Exports made in the background are kept so long.
     "EXPORT_HOURS": 24,
     # How long notifications and the record of their deliveries are kept.

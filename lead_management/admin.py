@@ -13,6 +13,7 @@ from unfold.contrib.filters.admin import RangeNumericFilter
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanWidget
 
+from contacts.suggestions_admin import CompanySuggestionsAdmin
 from core.access import Permission
 from core.admin import columns, formats, record_page, verbs
 from core.admin import home as home_page
@@ -20,7 +21,6 @@ from core.admin.filters import ConditionFilter
 from core.admin.navigation import SELL, Menu
 from core.admin.record_page import Fact, Reason, Summary
 from core.admin.records import ADDRESS
-from core.duplicates.admin import MergeableAdmin
 from core.entities import writing
 from core.lead_scoring.answers import stored_reasons
 from lead_management import home, related
@@ -82,7 +82,7 @@ PRIORITY_TONES = {"high": "warn", "urgent": "bad"}
 
 
 @admin.register(Lead)
-class LeadAdmin(MergeableAdmin):
+class LeadAdmin(CompanySuggestionsAdmin):
     menu = Menu(SELL, "person_search", 10)
     list_display = (
         "__str__",
@@ -113,6 +113,8 @@ class LeadAdmin(MergeableAdmin):
         FollowUpFilter,
         ("lead_score", RangeNumericFilter),
     )
+    list_select_related = (*CompanySuggestionsAdmin.list_select_related, "company")
+    autocomplete_fields = (*CompanySuggestionsAdmin.autocomplete_fields, "company")
     derived = (
         "conversion_probability",
         "scored_at",
@@ -127,7 +129,8 @@ class LeadAdmin(MergeableAdmin):
                     ("first_name", "last_name"),
                     "email",
                     ("phone", "mobile"),
-                    ("company_name", "job_title"),
+                    ("company", "company_name"),
+                    "job_title",
                     ("company_size", "industry"),
                     "website",
                     ("lead_source", "priority"),
@@ -165,7 +168,8 @@ class LeadAdmin(MergeableAdmin):
         return [*own, *super().badges(lead)]
 
     def facts(self, lead: Lead) -> list[Fact]:
-        found = [Fact(_("Company"), lead.company_name)] if lead.company_name else []
+        found = [record_page.link(_("Company"), lead.company)] if lead.company else []
+        found += [Fact(_("Company"), lead.company_name)] if lead.company_name and not found else []
         found += [record_page.mail(lead.email)] if lead.email else []
         found += [record_page.phone(lead.phone)] if lead.phone else []
         found += [record_page.phone(lead.mobile, _("Mobile"))] if lead.mobile else []

@@ -3,6 +3,7 @@
 from django.db.models import BooleanField, ExpressionWrapper, F
 from django.db.models.functions import ExtractDay, Now
 
+from contacts.rules import company_named
 from core.entities import column, columns, derived
 from core.entities.amounts import currency_column, fits_currency
 from core.entities.comparisons import NAME_AND_COMPANY, SamePhone, SameValue
@@ -32,7 +33,9 @@ LEAD = register(
             *columns(Lead, "first_name", "last_name", "email"),
             column(Lead, "phone", field_type=Phone()),
             column(Lead, "mobile", field_type=Phone()),
-            *columns(Lead, "company_name", "company_size", "industry", "job_title", "website", *ADDRESS),
+            *columns(
+                Lead, "company", "company_name", "company_size", "industry", "job_title", "website", *ADDRESS
+            ),
             column(Lead, "lead_source", aliases=("source",)),
             *columns(Lead, "status", "priority", "lost_reason", "estimated_value"),
             currency_column(Lead),
@@ -49,6 +52,7 @@ LEAD = register(
         open_filter=OPEN,
         rules=(
             somebody,
+            company_named,
             conversion_is_a_verb,
             lost_with_a_reason,
             fits_currency("estimated_value"),
@@ -69,6 +73,7 @@ LEAD = register(
             together=(
                 # A converted lead among them makes the survivor a converted one.
                 TakenTogether((*CONVERSION, "status", "lost_reason"), decided_by=("converted_at",)),
+                TakenTogether(("company", "company_name"), decided_by=("company",)),
                 TakenTogether(("estimated_value", "currency"), decided_by=("estimated_value",)),
                 TakenTogether(ADDRESS, decided_by=ADDRESS),
             ),

@@ -6,6 +6,7 @@ import pgtrigger
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from contacts.models import mail_domain_index
 from core.models.fields import Address, choice, email, prose, text, url
 from core.models.folding import Fold, phone_key_indexes
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
@@ -61,6 +62,10 @@ class Lead(Address, Record):
     email = email()
     phone = text(40)
     mobile = text(40)
+    # The one that the person works for, where it is known here; `company_name` is as they gave it.
+    company = models.ForeignKey(
+        "contacts.Company", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
     company_name = text(200)
     company_size = models.PositiveIntegerField(null=True, blank=True)
     industry = text(100)
@@ -106,9 +111,10 @@ class Lead(Address, Record):
                 models.Index(
                     fields=[name], name=f"lead_{name}", condition=models.Q(**{f"{name}__isnull": False})
                 )
-                for name in ("converted_contact", "converted_company", "converted_opportunity")
+                for name in ("company", "converted_contact", "converted_company", "converted_opportunity")
             ),
             models.Index(fields=["email"], name="lead_email", condition=~models.Q(email="")),
+            mail_domain_index("lead_mail_domain"),
             models.Index(fields=["phone"], name="lead_phone", condition=~models.Q(phone="")),
             models.Index(fields=["mobile"], name="lead_mobile", condition=~models.Q(mobile="")),
             *phone_key_indexes("lead", "phone", "mobile"),

@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from contacts.entity import COMPANY, CONTACT
+from contacts.mail_domains import business_domain
 from contacts.rules import domain_of
 from core.entities import Entity, writing
 from core.entities.copying import shared_fields
@@ -18,7 +19,6 @@ from core.entities.references import existing_ids, referable
 from core.entities.relation_transfer import move_related
 from core.errors import ConflictError, FieldIssue, InvalidError
 from core.models.folding import fold
-from lead_management.mail_domains import business_domain
 from lead_management.models import Lead, LeadStatus
 from opportunities.entity import OPPORTUNITY
 
@@ -93,6 +93,8 @@ class Conversion:
     def _company(self) -> int | None:
         if self.options.company:
             return self._named("company", self.options.company)
+        if self.lead.company_id and existing_ids("company", [self.lead.company_id], self.user):
+            return self._named("company", self.lead.company_id)
         domain = domain_of(self.lead.website) or business_domain(self.lead.email)
         if not domain and not self.lead.company_name:
             return None

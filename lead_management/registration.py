@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from django.db.models import Q
+
+from contacts.company_matching import matched_by_domain
 from core.api import routes
 from core.changes import timeline
 from core.demo import demo_parts
@@ -41,3 +44,4 @@ import_rules.register("lead", (converted_when_it_was,))
 routes.register("leads", LeadViewSet)
 
 opt_out.register("lead")
+matched_by_domain.register("lead", Q(converted_at=None))

@@ -10,7 +10,7 @@ from core.errors import InvalidError
 from lead_management.models import LeadStatus
 
 somebody = NeedsAny(
-    ("first_name", "last_name", "email", "phone", "mobile", "company_name"),
+    ("first_name", "last_name", "email", "phone", "mobile", "company_name", "company"),
     "A lead needs a first name, last name, e-mail address, phone number or company.",
 )
 

@@ -7,6 +7,7 @@ import numpy as np
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from contacts.mail_domains import business_domain
 from core.changes import current_audit_context
 from core.lead_scoring import LeadScoringEngine
 from core.lead_scoring.activity_counts import EMAILS, FIRST_CONTACT, INBOUND, MEETINGS, activity_counts
@@ -15,7 +16,6 @@ from core.lead_scoring.features import Kind
 from core.lead_scoring.models import LeadScore, ScoringPending
 from core.lead_scoring.scoring_target import Batch, ScoringTarget, days, days_since, scoring_targets
 from lead_management.job_titles import function_of, seniority_of
-from lead_management.mail_domains import business_domain
 from lead_management.models import Lead, LeadStatus
 
 CLOSED = (LeadStatus.CONVERTED, LeadStatus.LOST, LeadStatus.UNQUALIFIED)

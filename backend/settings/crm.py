@@ -20,6 +20,8 @@ CRM = {
         "{base}/admin/{app}/{entity}/{id}/change/",
     ),
     "PASSWORD_URL": env.pattern("PASSWORD_URL", ["base", "token"], "{base}/password/#token={token}"),
+    "COMPANY_BY_DOMAIN": env.choice("COMPANY_BY_DOMAIN", ["off", "suggest", "link"], "suggest"),
+    "FREE_MAIL_DOMAINS": env.words("FREE_MAIL_DOMAINS", []),
     "OUTBOUND_PLAIN_HTTP": env.flag("OUTBOUND_PLAIN_HTTP", False),
     "OUTBOUND_PORTS": env.integers("OUTBOUND_PORTS", [443, 80], minimum=1, maximum=65535),
     "OUTBOUND_ALLOWED_HOSTS": env.words("OUTBOUND_ALLOWED_HOSTS", []),

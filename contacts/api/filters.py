@@ -2,6 +2,7 @@
 
 from django.db.models import Q, QuerySet
 
+from contacts.api.company_suggestions import CompanySuggestionFilterSet
 from contacts.entity import COMPANY, CONTACT
 from core.conditions.filters import EntityFilterSet, TypedFilter
 from core.entities.field_types import Email
@@ -12,7 +13,7 @@ class CompanyFilterSet(EntityFilterSet):
         entity = COMPANY
 
 
-class ContactFilterSet(EntityFilterSet):
+class ContactFilterSet(CompanySuggestionFilterSet):
     any_email = TypedFilter(
         Email(), method="filter_any_email", help_text="With this address, primary or not."
     )

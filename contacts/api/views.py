@@ -1,5 +1,6 @@
 """Companies and contacts over HTTP."""
 
+from contacts.api.company_suggestions import CompanySuggestionsViewSet
 from contacts.api.filters import CompanyFilterSet, ContactFilterSet
 from contacts.api.serializers import (
     CompanySerializer,
@@ -20,7 +21,7 @@ class CompanyViewSet(MergeableViewSet):
     filterset_class = CompanyFilterSet
 
 
-class ContactViewSet(MergeableViewSet):
+class ContactViewSet(CompanySuggestionsViewSet):
     """Contacts: the people one talks to."""
 
     queryset = Contact.objects.all()

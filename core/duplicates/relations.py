@@ -74,11 +74,13 @@ def _tables_of_all(name: str) -> Iterator[Relation]:
 
 
 def _unique(model: Any, field: Any) -> tuple[tuple[str, ...], ...]:
-    """The other columns of each unique constraint that the column is part of."""
+    """The other columns of each unique constraint that the column is part of; for an id that stands beside
+    its entity, which is compared by itself, without that."""
+    beside = {field.name, "entity"} if field.name == "object_id" else {field.name}
     named = [c.fields for c in model._meta.constraints if isinstance(c, models.UniqueConstraint)]
     named += [(field.name,)] if field.unique else []
     return tuple(
-        tuple(model._meta.get_field(n).column for n in names if n not in (field.name, "entity"))
+        tuple(model._meta.get_field(n).column for n in names if n not in beside)
         for names in (*named, *model._meta.unique_together)
         if field.name in names
     )

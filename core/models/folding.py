@@ -79,6 +79,14 @@ class PhoneKeys(Func):
     output_field = ArrayField(TextField())
 
 
+class MailDomain(Func):
+    """The domain of an e-mail address in lower case, in SQL."""
+
+    template = "lower(split_part(%(expressions)s, '@', 2))"
+    arity = 1
+    output_field = TextField()
+
+
 def phone_key_indexes(table: str, *columns: str) -> list[models.Index]:
     """Indexes that find the rows with a phone number, however it is written."""
     return [

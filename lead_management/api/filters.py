@@ -2,13 +2,14 @@
 
 from django.db.models import QuerySet
 
-from core.conditions.filters import EntityFilterSet, TypedFilter
+from contacts.api.company_suggestions import CompanySuggestionFilterSet
+from core.conditions.filters import TypedFilter
 from core.entities.field_types import Boolean
 from lead_management.entity import LEAD, SCORE
 from lead_management.querysets import HOT, IS_HOT
 
 
-class LeadFilterSet(EntityFilterSet):
+class LeadFilterSet(CompanySuggestionFilterSet):
     hot = TypedFilter(Boolean(), method="filter_hot", help_text=f"Open, with a score above {HOT}.")
     min_score = TypedFilter(
         SCORE, field_name="lead_score", lookup_expr="gte", help_text="With at least this score."

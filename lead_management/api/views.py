@@ -6,10 +6,10 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from contacts.api.company_suggestions import CompanySuggestionsViewSet
 from core.access import Permission, scopes
 from core.api import preconditions
 from core.api.parameters import GROUPED
-from core.duplicates.api.viewsets import MergeableViewSet
 from lead_management.api.filters import LeadFilterSet
 from lead_management.api.serializers import (
     ConversionResultSerializer,
@@ -22,16 +22,16 @@ from lead_management.models import Lead
 from lead_management.operations import CONVERSION_WRITES, ConversionOptions, convert
 
 
-class LeadViewSet(MergeableViewSet):
+class LeadViewSet(CompanySuggestionsViewSet):
     """Leads, their conversion and their statistics."""
 
     queryset = Lead.objects.all()
     serializer_class = LeadSerializer
     statistics_serializer_class = LeadStatisticsSerializer
     filterset_class = LeadFilterSet
-    action_permissions = {**MergeableViewSet.action_permissions, "convert": Permission.CHANGE}
-    allowed_query_params = {**MergeableViewSet.allowed_query_params, "stats": None}
-    unfiltered_params = {**MergeableViewSet.unfiltered_params, "stats": GROUPED}
+    action_permissions = {**CompanySuggestionsViewSet.action_permissions, "convert": Permission.CHANGE}
+    allowed_query_params = {**CompanySuggestionsViewSet.allowed_query_params, "stats": None}
+    unfiltered_params = {**CompanySuggestionsViewSet.unfiltered_params, "stats": GROUPED}
 
     @extend_schema(request=ConversionSerializer, responses=ConversionResultSerializer)
     @action(methods=["post"], detail=True)

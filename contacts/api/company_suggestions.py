@@ -1,0 +1,102 @@
+"""The companies that are suggested for people, over HTTP."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from contacts import company_suggestions
+from core.access import Permission
+from core.api import preconditions
+from core.api.strict import StrictFieldsMixin
+from core.conditions.filters import EntityFilterSet, TypedFilter
+from core.duplicates.api.viewsets import MergeableViewSet
+from core.entities.field_types import BIGINT_MAX, Boolean
+
+
+class SuggestedCompanySerializer(serializers.Serializer):
+    """A company with the domain of the person's e-mail address."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    domain = serializers.CharField()
+
+
+class CompanySuggestionsSerializer(serializers.Serializer):
+    """The suggested companies that one sees; `hidden`: someone else has one with this domain."""
+
+    results = SuggestedCompanySerializer(source="companies", many=True)
+    hidden = serializers.BooleanField()
+
+
+class AcceptedCompanySerializer(StrictFieldsMixin, serializers.Serializer):
+    """One of the suggested companies."""
+
+    company = serializers.IntegerField(min_value=1, max_value=BIGINT_MAX)
+
+
+class DismissedCompanySerializer(AcceptedCompanySerializer):
+    """A suggested company that is not the person's; with `dismissed` false that is taken back."""
+
+    dismissed = serializers.BooleanField(default=True)
+
+
+class CompanySuggestionFilterSet(EntityFilterSet):
+    """The base of FilterSets of people."""
+
+    has_company_suggestion = TypedFilter(
+        Boolean(),
+        method="filter_has_company_suggestion",
+        help_text="Without a company, and one is suggested that one sees.",
+    )
+
+    def filter_has_company_suggestion(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
+        condition = company_suggestions.has_suggestion(self.entity, self.user)
+        return queryset.filter(condition) if value else queryset.exclude(condition)
+
+
+class CompanySuggestionsViewSet(MergeableViewSet):
+    """The base of the viewsets of people, whose companies are found by the domain of their e-mail address."""
+
+    action_permissions = {
+        **MergeableViewSet.action_permissions,
+        **dict.fromkeys(("accept_company", "dismiss_company"), Permission.CHANGE),
+    }
+
+    @extend_schema(responses=CompanySuggestionsSerializer)
+    @action(methods=["get"], detail=True)
+    def company_suggestions(self, request: Request, pk: str) -> Response:
+        """The companies that have the domain of the person's e-mail address."""
+        found = company_suggestions.suggestions_of(self.get_object(), request.user)
+        return Response(CompanySuggestionsSerializer(found).data)
+
+    @extend_schema(request=AcceptedCompanySerializer, responses=AcceptedCompanySerializer)
+    @action(methods=["post"], detail=True, url_path="company_suggestions/accept")
+    def accept_company(self, request: Request, pk: str) -> Response:
+        """Link the record to one of them."""
+        record, given = self._asked(request, AcceptedCompanySerializer)
+        company_suggestions.accept(record, given["company"], request.user)
+        return Response(given)
+
+    @extend_schema(request=DismissedCompanySerializer, responses=DismissedCompanySerializer)
+    @action(methods=["post"], detail=True, url_path="company_suggestions/dismiss")
+    def dismiss_company(self, request: Request, pk: str) -> Response:
+        """Remember that one of them is not the person's, or take that back."""
+        record, given = self._asked(request, DismissedCompanySerializer)
+        act = company_suggestions.dismiss if given["dismissed"] else company_suggestions.take_back
+        act(record, given["company"], request.user)
+        return Response(given)
+
+    def _asked(
+        self, request: Request, serializer: type[serializers.Serializer]
+    ) -> tuple[Any, dict[str, Any]]:
+        """The record, under lock, and the body."""
+        given = serializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        record = self.get_object()
+        preconditions.check(request, record)
+        return record, given.validated_data
