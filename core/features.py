@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 FEATURES = (
     "accounts",
+    "sharing",
     "currencies",
     "customization",
     "audit",

@@ -133,7 +133,7 @@ def ran_over(subject):
     EmailMessageFactory(to=["ada@engines.example"], **subject)
 
 
-def test_every_kind_of_timeline_entry_is_as_the_document_says(admin, document):
+def test_every_kind_of_timeline_entry_is_as_the_document_says(admin, document, make_user):
     lead = admin.post("/api/v1/leads/", LEAD).json()["id"]
     ran_over({"entity": "lead", "object_id": lead})
     admin.post("/api/v1/activities/", {"lead": lead, "type": "call", "subject": "Hello", "duration": 60})
@@ -142,6 +142,7 @@ def test_every_kind_of_timeline_entry_is_as_the_document_says(admin, document):
     deal = admin.post(f"/api/v1/leads/{lead}/convert/", {}).json()["opportunity_id"]
     another = admin.post("/api/v1/contacts/", {"first_name": "Bob"}).json()["id"]
     admin.post(f"/api/v1/opportunities/{deal}/contacts/", {"contact": another})
+    admin.post(f"/api/v1/leads/{lead}/shares/", {"user": make_user("rep").pk})
     urls = (f"/api/v1/leads/{lead}/timeline/", f"/api/v1/opportunities/{deal}/timeline/")
     made = [exchange(admin.get(url)) for url in urls]
     assert [document.problems(one) for one in made] == [[], []]

@@ -14,6 +14,7 @@ from core.access.policies import (
 )
 from core.access.querysets import VisibleManager, VisibleQuerySet
 from core.access.roles import Permission, Role, can_change_records, role_allows, role_of
+from core.access.shares import shared_with
 
 __all__ = [
     "TEAM_REACH",
@@ -33,4 +34,5 @@ __all__ = [
     "can_change_records",
     "role_allows",
     "role_of",
+    "shared_with",
 ]

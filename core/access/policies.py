@@ -3,13 +3,15 @@
 It answers as a Q, so that lists, bulk changes, exports, statistics and single records obey one sentence.
 """
 
+from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 from typing import Any
 
 from django.db.models import Q
 
-from core.access.roles import Permission, Role, role_allows, role_of
+from core.access.roles import ALLOWED, Permission, Role, role_allows, role_of
+from core.access.shares import WRITE, is_shared, shared_with
 
 EVERYTHING = Q()
 NOTHING = Q(pk__in=[])
@@ -33,9 +35,10 @@ class Policy:
         """Whether the user's role may do `action` on some row at all (403 otherwise)."""
         return role_allows(user, action)
 
-    def viewers(self, record: str, user: str) -> str:
+    def viewers(self, record: str, user: str, action: str = Permission.VIEW) -> str:
         """The other way round, for many users at once: the SQL condition that the user (an alias of the
-        users' table) sees the record (an alias of the model's). Its statement begins with TEAM_REACH."""
+        users' table) may do `action` on the record (an alias of the model's), or see it. Its statement begins
+        with TEAM_REACH."""
         return "false"
 
 
@@ -46,42 +49,84 @@ TEAM_REACH = (
 )
 _OWNERSHIP_VIEWERS = f"""
 ({{user}}.is_active AND ({{user}}.is_superuser OR {{user}}.role = '{Role.ADMIN}'
-  OR {{owner}} = {{user}}.id OR {{assignee}} = {{user}}.id
-  OR ({{user}}.role IN ('{Role.MANAGER}', '{Role.VIEWER}') AND EXISTS (
-    SELECT 1 FROM team_reach tr JOIN core_user member ON member.team_id = tr.id
-    WHERE tr.root = {{user}}.team_id AND member.id IN ({{owner}}, {{assignee}})))))
+  OR ({{user}}.role IN ({{roles}}) AND (
+    {{owner}} = {{user}}.id OR {{assignee}} = {{user}}.id
+    OR ({{user}}.role IN ('{Role.MANAGER}', '{Role.VIEWER}') AND EXISTS (
+      SELECT 1 FROM team_reach tr JOIN core_user member ON member.team_id = tr.id
+      WHERE tr.root = {{user}}.team_id AND member.id IN ({{owner}}, {{assignee}})))
+    OR {{shared}}))))
 """  # noqa: S608 (constants)
 
 
+def _roles_with(action: str) -> str:
+    """The roles that have the action, as a list in SQL."""
+    return ", ".join(f"'{role}'" for role, allowed in ALLOWED.items() if action in allowed)
+
+
 class OwnershipPolicy(Policy):
-    """Records with an owner and an assignee: the reach of the role decides.
+    """Records with an owner and an assignee: the reach of the role decides, and whether a record of `entity`
+    is shared with them or their team.
 
     admin: all; manager and viewer: whatever belongs to someone of their team or a team below it, and so an
-    unassigned record through its owner; rep: what they own or are assigned.
+    unassigned record through its owner; rep: what they own or are assigned. What is shared is seen and, with
+    the access "write", changed as far as the role changes anything; deleting it, sharing it and giving it to
+    somebody take ownership (`owns`).
     """
 
-    def __init__(self, owner: str = "owner", assignee: str = "assigned_to") -> None:
-        self.fields = (owner, assignee)
+    def __init__(self, owner: str = "owner", assignee: str = "assigned_to", *, entity: str = "") -> None:
+        self.fields, self.entity = (owner, assignee), entity
 
     def rows(self, user: Any, action: str) -> Q:
-        return reduce(or_, self._parts(user))
+        return reduce(or_, self._parts(user, action))
 
     def branches(self, user: Any, action: str = Permission.VIEW) -> list[Q]:
-        return self._parts(user) if role_allows(user, action) else [NOTHING]
+        return self._parts(user, action) if role_allows(user, action) else [NOTHING]
 
-    def viewers(self, record: str, user: str) -> str:
+    def viewers(self, record: str, user: str, action: str = Permission.VIEW) -> str:
         owner, assignee = (f"{record}.{name}_id" for name in self.fields)
-        return _OWNERSHIP_VIEWERS.format(user=user, owner=owner, assignee=assignee)
+        return _OWNERSHIP_VIEWERS.format(
+            user=user,
+            owner=owner,
+            assignee=assignee,
+            roles=_roles_with(action),
+            shared=self._shared(record, user, action),
+        )
 
-    def _parts(self, user: Any) -> list[Q]:
-        """Those owned by whom the user reaches, and those assigned to them."""
-        role = role_of(user)
-        if role == Role.ADMIN:
+    def owns(self, user: Any, record: Mapping[str, Any]) -> bool:
+        """Whether `user` reaches the record (its values by column) by its owner or assignee, whatever is
+        shared with them."""
+        if role_of(user) == Role.ADMIN:
+            return True
+        reached = self._reached(user)
+        return any(record[f"{field}_id"] in reached for field in self.fields)
+
+    def gives_away(self, user: Any, before: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+        """Whether `values` (by column) would give the record `before` to somebody, and it is not the user's
+        to give: it is only shared with them."""
+        given = [name for field in self.fields if (name := f"{field}_id") in values]
+        return any(values[name] != before[name] for name in given) and not self.owns(user, before)
+
+    def _shared(self, record: str, user: str, action: str) -> str:
+        if not self.entity or action not in (Permission.VIEW, Permission.CHANGE):
+            return "false"
+        return is_shared(self.entity, record, user, WRITE if action == Permission.CHANGE else "")
+
+    def _parts(self, user: Any, action: str) -> list[Q]:
+        """Those owned by whom the user reaches, those assigned to them, and those shared with the user."""
+        if role_of(user) == Role.ADMIN:
             return [EVERYTHING]
-        reached = user.reach_ids() if role in (Role.MANAGER, Role.VIEWER) else [user.pk]
+        shared = shared_with(self.entity, user, action) if self.entity else None
+        return [*self._owned(user), *([Q(shared)] if shared is not None else [])]
+
+    def _owned(self, user: Any) -> list[Q]:
+        reached = self._reached(user)
         if len(reached) == 1:
             return [Q(**{f"{field}_id": reached[0]}) for field in self.fields]
         return [Q(**{f"{field}_id__in": reached}) for field in self.fields]
+
+    def _reached(self, user: Any) -> list[int]:
+        """Ids of the users whose records are the user's too."""
+        return user.reach_ids() if role_of(user) in (Role.MANAGER, Role.VIEWER) else [user.pk]
 
 
 class AutomationPolicy(OwnershipPolicy):
@@ -94,8 +139,8 @@ class AutomationPolicy(OwnershipPolicy):
     def __init__(self, principal: str) -> None:
         super().__init__(principal, principal)
 
-    def _parts(self, user: Any) -> list[Q]:
-        return super()._parts(user)[:1]
+    def _owned(self, user: Any) -> list[Q]:
+        return super()._owned(user)[:1]
 
     def scope(self, user: Any, action: str = Permission.VIEW) -> Q:
         return self.rows(user, action) if self.allows(user, action) else NOTHING
@@ -122,8 +167,9 @@ class ReadAllPolicy(Policy):
     def allows(self, user: Any, action: str) -> bool:
         return role_allows(user, Permission.VIEW if action == Permission.VIEW else self.write)
 
-    def viewers(self, record: str, user: str) -> str:
-        return f"{user}.is_active"
+    def viewers(self, record: str, user: str, action: str = Permission.VIEW) -> str:
+        roles = _roles_with(Permission.VIEW if action == Permission.VIEW else self.write)
+        return f"({user}.is_active AND ({user}.is_superuser OR {user}.role IN ({roles})))"
 
 
 class PeoplePolicy(ReadAllPolicy):

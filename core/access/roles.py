@@ -18,13 +18,15 @@ class Permission(models.TextChoices):
     CHANGE = "change"
     DELETE = "delete"
     HARD_DELETE = "hard_delete"
+    # Saying whose it is: sharing it with others, or making somebody its owner or assignee.
+    SHARE = "share"
     # Writing automation, e-mail templates and webhooks: its effects reach beyond one's own records.
     AUTOMATE = "automate"
     # Users, teams, pipelines, custom fields, models: what shapes the installation.
     CONFIGURE = "configure"
 
 
-_EDIT = {Permission.VIEW, Permission.ADD, Permission.CHANGE, Permission.DELETE}
+_EDIT = {Permission.VIEW, Permission.ADD, Permission.CHANGE, Permission.DELETE, Permission.SHARE}
 ALLOWED: dict[str, set[Permission]] = {
     Role.ADMIN: set(Permission),
     Role.MANAGER: _EDIT | {Permission.AUTOMATE},

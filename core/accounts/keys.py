@@ -9,10 +9,12 @@ import secrets
 from datetime import datetime, timedelta
 
 from django.db.models import Q
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from core.access.shares import MAY_HAVE_SHARES
 from core.accounts.models import ApiKey, User
 from core.errors import ConflictError
 
@@ -39,10 +41,14 @@ def make(user: User, name: str, scopes: list[str], expires_at: datetime | None =
 def find(text: str) -> ApiKey | None:
     """The live key with its user; one query."""
     form = FORM.match(text)
-    key = ApiKey.objects.select_related("user").filter(prefix=form[1]).first() if form else None
+    keys = ApiKey.objects.select_related("user").annotate(shares=RawSQL(MAY_HAVE_SHARES, []))  # noqa: S611
+    key = keys.filter(prefix=form[1]).first() if form else None
     # Compared in any case: whether a prefix exists takes no longer to learn.
     same = constant_time_compare(key.digest if key else "", _digest(text))
-    return key if key and same and key.is_live else None
+    if not (key and same and key.is_live):
+        return None
+    key.user.may_have_shares = key.shares
+    return key
 
 
 def note_use(key: ApiKey) -> None:

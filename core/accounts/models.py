@@ -128,6 +128,8 @@ class User(AbstractUser):
 
     policy = PeoplePolicy(write=Permission.CONFIGURE)
     Role: ClassVar = Role
+    # Whether anything may be shared with them (core.access.shares); known where a request was signed in.
+    may_have_shares = True
 
     email = models.EmailField(max_length=254, blank=True)
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.REP, db_default=Role.REP)

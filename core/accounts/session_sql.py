@@ -6,6 +6,7 @@ from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Model
 
 from core import prepared
+from core.access.shares import MAY_HAVE_SHARES
 from core.accounts.models import Session, User
 
 
@@ -17,7 +18,8 @@ def live(session_id: int, user_id: int) -> Session | None:
     if row is None:
         return None
     found = Session.from_db(connection.alias, _names(Session), row)
-    found.user = User.from_db(connection.alias, _names(User), row[len(_names(Session)) :])
+    found.user = User.from_db(connection.alias, _names(User), row[len(_names(Session)) : -1])
+    found.user.may_have_shares = row[-1]
     return found if found.is_live else None
 
 
@@ -32,7 +34,8 @@ def _live_statement() -> str:
     ]
     sessions, users = Session._meta.db_table, User._meta.db_table
     return (
-        f"SELECT {', '.join(parts)} FROM {sessions} JOIN {users} ON {users}.id = {sessions}.user_id"  # noqa: S608
+        f"SELECT {', '.join(parts)}, {MAY_HAVE_SHARES} FROM {sessions}"  # noqa: S608
+        f" JOIN {users} ON {users}.id = {sessions}.user_id"
         f" WHERE {sessions}.id = %s AND {sessions}.user_id = %s"
     )
 

@@ -45,6 +45,7 @@ class RecordsSerializer(StrictFieldsMixin, serializers.Serializer):
     ids = IdsField(required=False)
     filter = serializers.JSONField(required=False, help_text="A condition in place of `ids`.")
     mode = serializers.ChoiceField(["partial", "atomic"], default="partial")
+    bulk_class: type[Bulk] = Bulk
 
     @property
     def entity(self) -> Entity:
@@ -59,7 +60,7 @@ class RecordsSerializer(StrictFieldsMixin, serializers.Serializer):
             raise ValidationError({"ids": 'Give either "ids" or "filter".'}, code="required")
         return attrs
 
-    def bulk(self, permission: str) -> Bulk:
+    def bulk(self, permission: str) -> Any:
         """The change of those records that are named. Raises InvalidError."""
         given = self.validated_data
         ids = (
@@ -67,7 +68,7 @@ class RecordsSerializer(StrictFieldsMixin, serializers.Serializer):
             if "ids" in given
             else matching_ids(self.entity, self.user, given["filter"], permission)
         )
-        return Bulk(self.entity, self.user, ids, atomic=given["mode"] == "atomic")
+        return self.bulk_class(self.entity, self.user, ids, atomic=given["mode"] == "atomic")
 
 
 def matching_ids(entity: Entity, user: Any, raw: Any, permission: str) -> list[int]:

@@ -25,6 +25,7 @@ from django.forms.utils import ErrorDict
 from django.http import QueryDict
 from django_filters.filterset import FilterSetMetaclass
 
+from core.access import Permission, shared_with
 from core.conditions.compiling import NEGATED, leaf_q, record_q
 from core.conditions.grammar import LISTS, Condition, Leaf, operand, parse
 from core.conditions.models import SavedView
@@ -285,6 +286,9 @@ class EntityFilterSet(ParameterFilterSet):
     unassigned = TypedFilter(
         Boolean(), field_name="assigned_to", lookup_expr="isnull", help_text="Assigned to nobody."
     )
+    shared_with_me = TypedFilter(
+        Boolean(), method="filter_shared_with_me", help_text="Shared with whoever asks, or their team."
+    )
 
     entity: ClassVar[Entity]
 
@@ -331,6 +335,11 @@ class EntityFilterSet(ParameterFilterSet):
 
     def filter_assigned_to_me(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
         mine = Q(assigned_to_id=self.user.pk)
+        return queryset.filter(mine if value else ~mine)
+
+    def filter_shared_with_me(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
+        shared = shared_with(self.entity.name, self.user, Permission.VIEW)
+        mine = Q(pk__in=[]) if shared is None else Q(shared)
         return queryset.filter(mine if value else ~mine)
 
     @cached_property

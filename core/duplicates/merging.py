@@ -74,6 +74,8 @@ def _locked(entity: Entity, asked: MergeRequest, user: Any) -> list[Any]:
         gone = set(rows.exclude(archived_at=None).values_list("pk", flat=True))
         _refuse_gone(entity, asked, gone, set(seen))
         raise ForbiddenError("You may see these records but not change all of them.")
+    if not all(entity.model.policy.owns(user, writing.values_of(found[pk])) for pk in asked.merged):
+        raise ForbiddenError("What is only shared with you is not yours to merge into another record.")
     return [found[pk] for pk in asked.ids]
 
 

@@ -19,7 +19,7 @@ from core.entities.field_types import Money
 from core.entities.money import CURRENCY_FIELD
 from core.entities.regions import COUNTRY_FIELD, region_at
 from core.entities.writing import MERGED as WAS_MERGED
-from core.entities.writing import values_of
+from core.entities.writing import NOT_THEIRS, values_of
 from core.errors import FieldIssue, ForbiddenError, InvalidError
 from core.models.uniqueness import TAKEN, violated_fields
 
@@ -90,9 +90,11 @@ class Bulk:
 
     def assign(self, shares: Callable[[list[int]], Mapping[int, int]]) -> BulkResult:
         """Give each record to a user: `shares` says whom each of these records (ids) goes to (ids)."""
-        found = {row.pk for row in self._locked(Permission.CHANGE)}
+        found = {row.pk: row for row in self._locked(Permission.CHANGE)}
         assignees = shares([pk for pk in self.result.order if pk in found])
-        self._write({pk: {"assigned_to_id": assignees[pk]} for pk in sorted(found)})
+        given: dict[int, Values] = {pk: {"assigned_to_id": assignees[pk]} for pk in found}
+        allowed = {pk for pk in given if self._may_give(pk, values_of(found[pk]), given[pk])}
+        self._write({pk: given[pk] for pk in sorted(allowed)})
         return self.result
 
     def archive(self) -> BulkResult:
@@ -139,11 +141,19 @@ class Bulk:
         try:
             for rule in self.entity.rules:
                 rule(values, before)
-            return values
+            return values if self._may_give(record.pk, before, values) else None
         except InvalidError as error:
             self.result.fail(record.pk, error.issues[0].code, str(error))
             self._stop_if_atomic()
             return None
+
+    def _may_give(self, pk: int, before: Values, values: Values) -> bool:
+        """Whether the user may give the record to whom the values say; else it has failed."""
+        if not self.entity.model.policy.gives_away(self.user, before, values):
+            return True
+        self.result.fail(pk, "permission_denied", NOT_THEIRS)
+        self._stop_if_atomic()
+        return False
 
     def _write(self, wanted: Mapping[int, Values | None], *, check: bool = True) -> None:
         """One UPDATE for each set of equal values; records put out of reach are left as they were."""

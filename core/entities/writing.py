@@ -20,6 +20,7 @@ from core.errors import ConflictError, FieldIssue, ForbiddenError, NotVisibleErr
 from core.models.uniqueness import TAKEN, violated_fields
 
 MERGED = "It was merged into {}: undo the merge instead."
+NOT_THEIRS = "It is shared with you: whom it belongs and is assigned to is not yours to say."
 
 
 def values_of(record: Any) -> dict[str, Any]:
@@ -64,10 +65,13 @@ def update_from_input(
 
 
 def save_clean(entity: Entity, record: Any, values: Mapping[str, Any], user: Any) -> Any:
-    """Write those of the clean values that differ."""
+    """Write those of the clean values that differ. Raises ForbiddenError where they would give a record to
+    somebody that is not the user's to give, or put it out of their own reach."""
     changed = {name: value for name, value in values.items() if getattr(record, name) != value}
     if not changed:
         return record
+    if user is not None and record.policy.gives_away(user, values_of(record), changed):
+        raise ForbiddenError(NOT_THEIRS)
     for name, value in changed.items():
         setattr(record, name, value)
     _save(record, update_fields=list(changed))

@@ -59,7 +59,8 @@ def to_user(**options: Any) -> models.ForeignKey:
 class Record(models.Model):
     """Abstract base of the entities (lead, contact, company, opportunity, task)."""
 
-    policy = OwnershipPolicy()
+    # That of each entity knows its name, by which its records are shared.
+    policy: ClassVar[OwnershipPolicy] = OwnershipPolicy()
     # What the rules about duplicates found when this instance was created (core.entities.duplicate_rules).
     duplicates_found: ClassVar[Sequence[Any]] = ()
 
@@ -80,6 +81,11 @@ class Record(models.Model):
 
     class Meta:
         abstract = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "policy" not in cls.__dict__ and hasattr(cls, "entity_name"):
+            cls.policy = OwnershipPolicy(entity=cls.entity_name)
 
     @property
     def etag(self) -> str:

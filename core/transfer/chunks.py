@@ -12,6 +12,7 @@ from core.entities import Column
 from core.entities.comparisons import ComparedRecords
 from core.entities.duplicate_rules import CODE, Finding, OnCreate, findings
 from core.entities.models import DuplicateRule
+from core.entities.writing import NOT_THEIRS
 from core.errors import InvalidError
 from core.models.uniqueness import TAKEN, violated_fields
 from core.transfer.checked import Checked, Fault
@@ -66,6 +67,7 @@ class ChunkRun:
                 self._place(row)
         self._leave_unchanged()
         self._refuse_taken_values()
+        self._refuse_giving_away()
         self._write([p for p in self.pending if not self._has_failed(p)])
         self._finish()
 
@@ -254,6 +256,15 @@ class ChunkRun:
             for value, pk in self._rows_with_values(column, seen):
                 if seen[value].pk != pk:
                     self._fail(seen[value], column.name, "unique", "Another record has this value.")
+
+    def _refuse_giving_away(self) -> None:
+        """Owners and assignees of records that are only shared with the importer."""
+        plan = self.parent.plan
+        if plan.user is None:
+            return
+        for pending in [p for p in self.pending if p.before is not None]:
+            if plan.entity.model.policy.gives_away(plan.user, pending.before, pending.values):
+                self._fail(pending, "owner", "permission_denied", NOT_THEIRS)
 
     def _rows_with_values(self, column: Column, values: Mapping[Any, Pending]) -> list[tuple[Any, int]]:
         """(value, id) of the living records that have one of these values."""

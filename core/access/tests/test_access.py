@@ -22,8 +22,8 @@ def allowed(rows, user) -> set[str]:
     ("role", "actions"),
     [
         ("admin", set(Permission.values)),
-        ("manager", {"view", "add", "change", "delete", "automate"}),
-        ("rep", {"view", "add", "change", "delete"}),
+        ("manager", {"view", "add", "change", "delete", "share", "automate"}),
+        ("rep", {"view", "add", "change", "delete", "share"}),
         ("viewer", {"view"}),
     ],
 )

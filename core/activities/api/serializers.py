@@ -4,6 +4,7 @@ from rest_framework import serializers
 
 from core.accounts.record_access import SAYS
 from core.activities.models import Follow
+from core.sharing.models import Share
 
 
 class UserBriefSerializer(serializers.Serializer):
@@ -34,6 +35,20 @@ class AccessReasonSerializer(serializers.Serializer):
     message = serializers.CharField()
 
 
+class AccessTeamSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class AccessShareSerializer(serializers.Serializer):
+    """The share that lets a user see the record: with the `team` named, or with themselves."""
+
+    id = serializers.IntegerField()
+    access = serializers.ChoiceField(Share.Access.choices)
+    expires_at = serializers.DateTimeField(allow_null=True)
+    team = AccessTeamSerializer(allow_null=True)
+
+
 class UserAccessSerializer(serializers.Serializer):
     """Whether a user sees and may change the record, and why or why not."""
 
@@ -41,6 +56,7 @@ class UserAccessSerializer(serializers.Serializer):
     sees = serializers.BooleanField()
     changes = serializers.BooleanField()
     reasons = AccessReasonSerializer(many=True)
+    share = AccessShareSerializer(allow_null=True)
 
 
 class RecordAccessSerializer(serializers.Serializer):

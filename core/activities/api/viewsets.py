@@ -22,27 +22,23 @@ from core.activities.models import Follow
 from core.api.bodies import takes_no_body
 from core.api.pagination import numbered
 from core.api.parameters import PAGES, int_param
-from core.api.viewsets import EntityViewSet
 from core.changes.timeline import RecordRef
 from core.entities.dependents import dependents
 from core.entities.reading import user_brief
 from core.errors import ForbiddenError, InvalidError
+from core.sharing.api.viewsets import PAGE_NUMBER, ShareableViewSet
 
 # Who may ask what somebody else sees.
 ASKING = (Role.ADMIN, Role.MANAGER)
-PAGE_NUMBER = [
-    OpenApiParameter("page", int, description="The number of the page, from 1."),
-    OpenApiParameter("page_size", int, description="How many to a page."),
-]
 OF_USER = OpenApiParameter("user", int, description="Somebody else; for administrators and managers.")
 
 
-class RecordViewSet(EntityViewSet):
+class RecordViewSet(ShareableViewSet):
     """The base of the entities' viewsets."""
 
-    action_permissions = {**EntityViewSet.action_permissions, "follow": Permission.VIEW}
+    action_permissions = {**ShareableViewSet.action_permissions, "follow": Permission.VIEW}
     allowed_query_params = {
-        **EntityViewSet.allowed_query_params,
+        **ShareableViewSet.allowed_query_params,
         "timeline": timelines.PARAMETERS,
         "followers": PAGES,
         "access": {"user"},
