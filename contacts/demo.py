@@ -15,7 +15,7 @@ def add_contacts(demo: Demo) -> str:
     add_shared_view(demo, "company", "Big companies", BIG, "-company_size")
     companies = _companies(demo, max(10, demo.leads // 10))
     contacts = [_contact(demo, demo.pick(companies)) for _ in range(max(20, demo.leads // 4))]
-    contacts += [_again(contact) for contact in contacts[:TWICE]]
+    contacts += [_again(demo, contact) for contact in contacts[:TWICE]]
     demo.made["companies"] = companies
     demo.made["contacts"] = Contact.objects.bulk_create(contacts, batch_size=BATCH)
     return f"{len(companies)} companies, {len(contacts)} contacts"
@@ -50,7 +50,7 @@ def _contact(demo: Demo, company: Company) -> Contact:
         first_name=first,
         last_name=last,
         email=f"{first}.{last}.{demo.random.randint(1, 999)}@{company.domain}".lower(),
-        phone=company.phone,
+        phone=_another(demo, company.phone),
         job_title=demo.pick(words.JOB_TITLES),
         company=company,
         company_name=company.name,
@@ -62,15 +62,20 @@ def _contact(demo: Demo, company: Company) -> Contact:
     )
 
 
-def _again(contact: Contact) -> Contact:
+def _again(demo: Demo, contact: Contact) -> Contact:
     """The same person, as somebody else entered them: something to merge."""
     return Contact(
         first_name=contact.first_name[:1],
         last_name=contact.last_name,
         email=contact.email,
-        mobile="+442079460123",
+        mobile=_another(demo, contact.phone),
         tags=["event"],
         company_name=contact.company_name,
         owner=contact.owner,
         created_at=contact.created_at,
     )
+
+
+def _another(demo: Demo, phone: str) -> str:
+    """A number of the same place: were it the company's, all who work there would be possible duplicates."""
+    return f"{phone[:-4]}{demo.random.randint(0, 9999):04d}"
