@@ -102,6 +102,8 @@ def logging_settings(level: str, form: str) -> dict[str, Any]:
             "django.utils.autoreload": {"level": "INFO"},
             "httpx": {"level": "WARNING"},
             "httpx2": {"level": "WARNING"},
+            # A line for each request to begin and end what answers it.
+            "mcp.server": {"level": "WARNING"},
         },
     }
 

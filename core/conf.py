@@ -64,6 +64,12 @@ DEFAULTS: dict[str, Any] = {
     "RUN_DAYS": 90,
     "MAIL_DAYS": 365,
     "DELIVERY_DAYS": 30,
+    # AI clients: rows that a grant may read and write within an hour where nobody says otherwise, how long an
+    # unused session goes on, how long what it did can be undone.
+    "AGENT_READS_PER_HOUR": 5_000,
+    "AGENT_WRITES_PER_HOUR": 200,
+    "AGENT_SESSION_MINUTES": 30,
+    "AGENT_UNDO_DAYS": 30,
 }
 
 

@@ -24,6 +24,7 @@ FEATURES = (
     "lead_scoring",
     "transfer",
     "reports",
+    "agents",
 )
 
 # Packages of the foundation that have tables of their own.

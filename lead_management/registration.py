@@ -20,6 +20,7 @@ from lead_management import (
     automation,  # noqa: F401  (triggers and actions)
     digest,  # noqa: F401  (its sections register themselves)
     reports,  # noqa: F401  (what may be reported)
+    tools,  # noqa: F401  (what AI clients may do with leads)
 )
 from lead_management.api.views import LeadViewSet
 from lead_management.demo import add_leads

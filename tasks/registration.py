@@ -13,6 +13,7 @@ from core.transfer.import_rules import import_rules
 from tasks import (
     automation,  # noqa: F401  (triggers and actions)
     digest,  # noqa: F401  (its sections register themselves)
+    tools,  # noqa: F401  (what AI clients may do with tasks)
 )
 from tasks.api.calendar import CalendarViewSet
 from tasks.api.views import TaskViewSet

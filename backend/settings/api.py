@@ -41,6 +41,7 @@ API_TAGS = {
     "users": "Users, their roles, invitations and handing over what is theirs.",
     "teams": "Teams, above and below each other; managers see what is below them.",
     "auth": "Signing in, sessions, API keys, passwords, the second factor.",
+    "agents": "What one lets AI clients do, what they did, and taking it back.",
     "index": "Which lists there are.",
 }
 REST_FRAMEWORK = {

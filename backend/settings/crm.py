@@ -22,10 +22,15 @@ CRM = {
     "PASSWORD_URL": env.pattern("PASSWORD_URL", ["base", "token"], "{base}/password/#token={token}"),
     "COMPANY_BY_DOMAIN": env.choice("COMPANY_BY_DOMAIN", ["off", "suggest", "link"], "suggest"),
     "FREE_MAIL_DOMAINS": env.words("FREE_MAIL_DOMAINS", []),
+    "AGENT_READS_PER_HOUR": env.integer("AGENT_READS_PER_HOUR", 5_000, minimum=0),
+    "AGENT_WRITES_PER_HOUR": env.integer("AGENT_WRITES_PER_HOUR", 200, minimum=0),
     "OUTBOUND_PLAIN_HTTP": env.flag("OUTBOUND_PLAIN_HTTP", False),
     "OUTBOUND_PORTS": env.integers("OUTBOUND_PORTS", [443, 80], minimum=1, maximum=65535),
     "OUTBOUND_ALLOWED_HOSTS": env.words("OUTBOUND_ALLOWED_HOSTS", []),
 }
+
+# The endpoint for AI clients, /mcp.
+MCP_ENABLED = env.flag("MCP_ENABLED", True)
 
 LEAD_SCORING_MODEL_PATH = Path(
     env.text("LEAD_SCORING_MODEL_PATH", str(DATA_DIR / "models" / "lead_scoring_model.json"))

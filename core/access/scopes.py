@@ -1,7 +1,8 @@
 """What an API key may be used for.
 
 `read` and `write` (which includes reading) hold for every resource, `<resource>:read` and `<resource>:write`
-for one. Users and teams are written only by a key that names them: a key that leaks makes no administrators.
+for one. Users and teams are written only by a key that names them: a key that leaks makes no administrators,
+and one made for an integration lets no AI client write.
 
 The address says which resource a request is sent to (core.api.permissions). What it shows or does besides (an
 expanded reference, the rows of an export, the records a workflow writes) is asked for here, by the user, who
@@ -15,7 +16,8 @@ from typing import Any
 from core.errors import ForbiddenError
 
 READ, WRITE = "read", "write"
-NAMED_ONLY = frozenset({"users", "teams"})
+# An AI client writes only where its key says so by name.
+NAMED_ONLY = frozenset({"users", "teams", "agents"})
 FORM = re.compile(r"(?:[a-z][a-z0-9_]{0,50}:)?(?:read|write)\Z")
 MESSAGE = "The scopes of this API key do not cover this."
 

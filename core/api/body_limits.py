@@ -31,7 +31,7 @@ BULK = BodyLimit(10 * MIB, items=20_000)
 _SIGN_IN = re.compile(r"/(?:api/auth|admin/login)(?:/|\Z)")
 _UPLOAD = re.compile(r"/api/v\d+/import/")
 _BULK = re.compile(r"/api/v\d+/[^/]+/(?:bulk[_-][a-z_-]+|assign)/?\Z")
-_API = re.compile(r"/api(?:/|\Z)")
+_API = re.compile(r"/(?:api|mcp)(?:/|\Z)")
 
 
 def body_limit(path: str) -> BodyLimit:

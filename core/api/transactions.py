@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from core.api.idempotency import once
 from core.api.request_ids import request_id_of
 from core.changes import audit_context
+from core.changes.context import current_audit_context
 
 # Deadlock and serialization failure: the other transaction has won, a second try usually passes.
 RETRIED = ("40P01", "40001")
@@ -53,7 +54,10 @@ class TransactionMixin(APIView):
     def _transact(self, request: Request, work: Callable[[], Response]) -> Response:
         user = request.user if request.user.is_authenticated else None
         action = getattr(self, "action", "")
-        source, secrets = self.sources.get(action, "api"), self.secret_answers.get(action, ())
+        secrets = self.secret_answers.get(action, ())
+        # What an AI client does is its doing whichever view it is done by.
+        caller = current_audit_context()
+        source = caller.source if caller.agent_session_id else self.sources.get(action, "api")
         limit = settings.DATABASE_WRITE_TIMEOUT
         with audit_context(user, source=source, request_id=request_id_of(request), statement_seconds=limit):
             if user is None or not self.keeps_answers:

@@ -19,7 +19,7 @@ home_page.parts.register("audit", home_page.Builder(60, home.build))
 class ChangeAdmin(ReadOnlyAdmin):
     menu = Menu(DATA, "history", 70)
     menu_title = _("Audit trail")
-    list_display = ("at", "entity", "object_id", "kind", "source", "actor_id", "request_id")
+    list_display = ("at", "entity", "object_id", "kind", "source", "actor_id", "agent", "request_id")
     list_filter = ("kind", "source")
     search_fields = ("=object_id",)
     ordering = ("-id",)

@@ -33,7 +33,7 @@ ABOUT = {
     "entity": "Changes of these kinds of records, separated by commas.",
     "object_id": "Changes of records with these ids, separated by commas.",
     "kind": "What was done, separated by commas: created, updated, archived, restored, deleted.",
-    "source": "Through which door, separated by commas: api, admin, import, bulk, workflow, …",
+    "source": "Through which door, separated by commas: api, admin, import, bulk, workflow, agent, …",
     "actor": "What these users did, by their ids.",
     "since": "From this moment on.",
 }

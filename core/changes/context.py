@@ -21,6 +21,7 @@ class AuditContext:
 
     `time_zone` is where a person acts: the day that it is there is today. Automation has none of its own;
     what it does happens where the record's assignee is, else in the zone of the schedule that started it.
+    `agent` is the name of the AI client that acts for the actor, in its session `agent_session_id`.
     `cache` keeps what rules read once per transaction (stages, say); nested contexts share it.
     """
 
@@ -29,6 +30,8 @@ class AuditContext:
     request_id: str = ""
     import_id: int | None = None
     execution_id: int | None = None
+    agent_session_id: int | None = None
+    agent: str = ""
     depth: int = 0
     automation: bool = True
     time_zone: str = ""

@@ -50,5 +50,7 @@ def _presented(change: Change, names: dict[str, str], actors: dict[int, dict[str
         "request_id": change.request_id,
         "import_id": change.import_id,
         "execution_id": change.execution_id,
+        "agent_session_id": change.agent_session_id,
+        "agent": change.agent,
         "at": change.at,
     }

@@ -42,6 +42,7 @@ class Change(models.Model):
         IMPORT = "import"
         BULK = "bulk"
         WORKFLOW = "workflow"
+        AGENT = "agent"
         SYSTEM = "system"
         SQL = "sql"
 
@@ -55,6 +56,9 @@ class Change(models.Model):
     request_id = models.CharField(max_length=64, blank=True, default="", db_default="")
     import_id = models.BigIntegerField(null=True)
     execution_id = models.BigIntegerField(null=True)
+    # The session of an AI client that acted for the actor, and what the client is called.
+    agent_session_id = models.BigIntegerField(null=True)
+    agent = models.CharField(max_length=120, blank=True, default="", db_default="")
     depth = models.SmallIntegerField(default=0, db_default=0)
     at = models.DateTimeField(db_default=Now())
     xid = Xid8Field(db_default=RawSQL("pg_current_xact_id()", []))
@@ -66,6 +70,11 @@ class Change(models.Model):
             models.Index(fields=["entity", "object_id", "-id"], name="change_of_record"),
             models.Index(
                 fields=["import_id"], name="change_of_import", condition=models.Q(import_id__isnull=False)
+            ),
+            models.Index(
+                fields=["agent_session_id"],
+                name="change_of_agent",
+                condition=models.Q(agent_session_id__isnull=False),
             ),
         ]
         triggers = [

@@ -190,7 +190,13 @@ def _shown_change(change: Change, subject: RecordRef) -> dict[str, Any]:
     return {
         "type": change.kind,
         "title": _title(change.kind, changes),
-        "data": {"changes": changes, "source": change.source, "execution_id": change.execution_id},
+        "data": {
+            "changes": changes,
+            "source": change.source,
+            "execution_id": change.execution_id,
+            "agent_session_id": change.agent_session_id,
+            "agent": change.agent,
+        },
     }
 
 
@@ -203,6 +209,8 @@ CHANGE_DATA = {
     "changes": {"type": "object", "additionalProperties": VALUES},
     "source": {"type": "string"},
     "execution_id": {"type": ["integer", "null"]},
+    "agent_session_id": {"type": ["integer", "null"]},
+    "agent": {"type": "string"},
 }
 
 register(

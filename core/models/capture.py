@@ -24,10 +24,11 @@ _CONTEXT = (
 _INSERT = """
 WITH written AS (
     INSERT INTO core_change (entity, object_id, kind, changes, actor_id, source, request_id, import_id,
-                             execution_id, depth)
+                             execution_id, agent_session_id, agent, depth)
     SELECT '{entity}', r.id, r.kind, r.changes, (ctx->>'actor_id')::bigint, ctx->>'source',
            coalesce(ctx->>'request_id', ''), (ctx->>'import_id')::bigint,
-           (ctx->>'execution_id')::bigint, coalesce((ctx->>'depth')::smallint, 0::smallint)
+           (ctx->>'execution_id')::bigint, (ctx->>'agent_session_id')::bigint,
+           coalesce(ctx->>'agent', ''), coalesce((ctx->>'depth')::smallint, 0::smallint)
     FROM ({rows}) AS r(id, kind, changes)
     RETURNING id
 )

@@ -46,6 +46,8 @@ SHARED: dict[str, Schema] = {
             "request_id": TEXT,
             "import_id": nullable(ID),
             "execution_id": nullable(ID),
+            "agent_session_id": nullable(ID),
+            "agent": TEXT,
             "at": MOMENT,
         }
     ),

@@ -1,0 +1,66 @@
+"""Grants of keys, and the sessions of grants."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from core.accounts.models import ApiKey
+from core.agents.models import AgentGrant, AgentSession
+from core.conf import conf
+
+USE_NOTED_EVERY = timedelta(minutes=10)
+
+
+def grant_of_key(key: ApiKey) -> AgentGrant:
+    """The grant that a key is, made with the first use of it by an AI client."""
+    defaults = {"user": key.user, "name": key.name}
+    found, _ = AgentGrant.objects.select_related("user", "api_key").get_or_create(
+        api_key=key, defaults=defaults
+    )
+    return found
+
+
+def begin(grant: AgentGrant) -> AgentSession:
+    session = AgentSession(grant=grant, started_at=timezone.now())
+    session.last_used_at = session.started_at
+    session.save(force_insert=True)
+    return session
+
+
+def find(grant: AgentGrant, token: str) -> AgentSession | None:
+    """The open session of the grant that its client names; None where there is none, or it is another's."""
+    try:
+        named = UUID(hex=token)
+    except ValueError:
+        return None
+    session = grant.sessions.filter(token=named, ended_at=None).first()
+    return _used(grant, session) if session else None
+
+
+def present(grant: AgentGrant) -> AgentSession:
+    """The session of a client that names none: its last one, unless that was left alone for some time."""
+    since = timezone.now() - timedelta(minutes=conf.AGENT_SESSION_MINUTES)
+    session = grant.sessions.filter(ended_at=None, last_used_at__gt=since).order_by("-last_used_at").first()
+    return _used(grant, session or begin(grant))
+
+
+def end(session: AgentSession) -> None:
+    AgentSession.objects.filter(pk=session.pk, ended_at=None).update(ended_at=Now())
+
+
+def revoke(grant: AgentGrant) -> None:
+    """The grant is refused from the next call on, and its sessions end."""
+    AgentGrant.objects.filter(pk=grant.pk, revoked_at=None).update(revoked_at=Now())
+    grant.sessions.filter(ended_at=None).update(ended_at=Now())
+
+
+def _used(grant: AgentGrant, session: AgentSession) -> AgentSession:
+    session.grant = grant
+    AgentSession.objects.filter(pk=session.pk).update(calls=F("calls") + 1, last_used_at=Now())
+    before = timezone.now() - USE_NOTED_EVERY
+    stale = Q(last_used_at=None) | Q(last_used_at__lt=before)
+    AgentGrant.objects.filter(stale, pk=grant.pk).update(last_used_at=Now())
+    return session

@@ -1,0 +1,193 @@
+"""Writing as an AI client: rights, source, budget, dry run, and taking it back."""
+
+import pytest
+
+from core.activities.models import Activity
+from core.agents.models import AgentGrant, AgentSession, AgentUsage
+from core.agents.tests.conftest import message
+from core.changes.models import Change
+from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
+from opportunities.tests.factories import default_pipeline
+from tasks.models import Task
+from tasks.tests.factories import TaskFactory
+
+pytestmark = pytest.mark.django_db
+WRITE = ("write", "agents:write")
+
+
+def test_a_key_that_does_not_name_agents_only_reads(posted_tools, posted, make_key, rep):
+    key = make_key(rep, "write")
+
+    assert all(tool.annotations.read_only_hint for tool in posted_tools(key))
+    [refused] = posted(key, ("create_lead", {"values": {"first_name": "Ada"}}))
+    assert (refused.is_error, refused.content[0].text[:14]) == (True, "scope_missing:")
+    assert Lead.objects.count() == 0
+
+
+def test_every_verb_writes_as_the_api_does_and_says_who(posted, make_key, rep, api):
+    lead = LeadFactory(owner=rep, first_name="Ada", version=1)
+    task = TaskFactory(owner=rep)
+    default_pipeline()
+    results = posted(
+        make_key(rep, *WRITE),
+        ("create_lead", {"values": {"first_name": "Grace"}}),
+        ("update_lead", {"id": lead.pk, "values": {"city": "Oslo"}, "version": lead.version}),
+        ("update_lead", {"id": lead.pk, "values": {"city": "Rome"}, "version": lead.version}),
+        ("log_activity", {"values": {"lead": lead.pk, "type": "call", "subject": "Hello"}}),
+        ("add_comment", {"values": {"lead": lead.pk, "body": "Called."}}),
+        ("complete_task", {"id": task.pk, "values": {}}),
+        ("convert_lead", {"id": lead.pk, "values": {}}),
+        ("create_lead", {"values": {"first_name": "B", "email": "no address"}}),
+    )
+    errors = [result.content[0].text for result in results if result.is_error]
+    assert [text.partition(":")[0] for text in errors] == ["stale_version", "invalid"]
+    assert "email" in errors[1]
+    assert results[0].structured_content["result"]["first_name"] == "Grace"
+    assert results[6].structured_content["result"]["success"] is True
+    found = AgentSession.objects.get()
+    changes = Change.objects.filter(source="agent")
+    assert set(changes.values_list("actor_id", "agent_session_id", "agent")) == {(rep.pk, found.pk, "Claude")}
+    history = api(rep).get(f"/api/v1/leads/{lead.pk}/history/").json()["results"]
+    assert {(one["source"], one["agent"]) for one in history} >= {("agent", "Claude")}
+    written = changes.values("entity", "object_id").distinct().count()
+    assert AgentUsage.objects.get().rows_written >= written
+
+
+def test_a_dry_run_shows_and_writes_nothing(posted, make_key, rep):
+    lead = LeadFactory(owner=rep, city="Rome")
+    before = Change.objects.filter(entity="lead").count()
+    asked = {"id": lead.pk, "values": {"city": "Oslo"}, "dry_run": True}
+    [result] = posted(make_key(rep, *WRITE), ("update_lead", asked))
+    shown = result.structured_content
+    assert (shown["dry_run"], shown["result"]["city"]) == (True, "Oslo")
+    assert [one["changes"] for one in shown["changes"]] == [{"city": {"old": "Rome", "new": "Oslo"}}]
+    lead.refresh_from_db()
+    assert (lead.city, Change.objects.filter(entity="lead").count()) == ("Rome", before)
+    assert AgentUsage.objects.filter(rows_written__gt=0).count() == 0
+
+
+def test_a_grant_for_dry_runs_never_writes(posted, make_key, rep):
+    key = make_key(rep, *WRITE)
+    message(key, "tools/list", {})
+    AgentGrant.objects.update(dry_run=True)
+    [result] = posted(key, ("create_lead", {"values": {"first_name": "Ada"}, "dry_run": False}))
+    assert result.structured_content["dry_run"] is True
+    assert Lead.objects.count() == 0
+
+
+def test_budgets_hold_and_say_when_they_renew(posted, make_key, rep):
+    for _ in range(3):
+        LeadFactory(owner=rep)
+    key = make_key(rep, *WRITE)
+    message(key, "tools/list", {})
+    AgentGrant.objects.update(reads_per_hour=4, writes_per_hour=1)
+    three = ("list_records", {"entity": "lead", "fields": "id", "page_size": 4})
+    one = ("create_lead", {"values": {"first_name": "Ada"}})
+    read, refused, written, too_much = posted(key, three, three, one, one)
+    assert len(read.structured_content["results"]) == 3
+    assert refused.is_error
+    assert refused.content[0].text.startswith("budget_spent: This grant may have 4 rows read per hour")
+    assert "renewed at" in refused.content[0].text
+    assert not written.is_error
+    assert too_much.content[0].text.startswith("budget_spent: This grant may have 1 rows written per hour")
+    assert Lead.objects.count() == 4
+    usage = AgentUsage.objects.get()
+    assert (usage.rows_read, usage.rows_written) == (3, 1)
+
+
+def undo(client, found):
+    return client.post(f"/api/v1/agents/{found.pk}/undo/")
+
+
+def test_undo_takes_back_what_a_session_did_and_keeps_what_people_changed(posted, make_key, rep, api):
+    lead = LeadFactory(owner=rep, city="Rome", job_title="Chief", priority="low")
+    results = posted(
+        make_key(rep, *WRITE),
+        ("update_lead", {"id": lead.pk, "values": {"city": "Oslo", "job_title": "Boss"}}),
+        ("update_lead", {"id": lead.pk, "values": {"city": "Bern", "priority": "high"}}),
+        ("create_lead", {"values": {"first_name": "Grace"}}),
+        ("create_lead", {"values": {"first_name": "Alan"}}),
+        ("log_activity", {"values": {"lead": lead.pk, "type": "call", "subject": "Hello"}}),
+    )
+    grace, alan = (one.structured_content["result"]["id"] for one in results[2:4])
+    client = api(rep)
+    client.patch(f"/api/v1/leads/{lead.pk}/", {"job_title": "Queen"})
+    client.patch(f"/api/v1/leads/{alan}/", {"city": "London"})
+    found = AgentSession.objects.get()
+    body = undo(client, found).json()
+    assert (body["undone"]["removed"], body["undone"]["restored"]) == (2, 1)
+    since = {"reason": "changed_since", "message": "Changed by others since."}
+    assert body["undone"]["kept"] == [
+        {"entity": "lead", "id": lead.pk, "fields": ["job_title"], **since},
+        {"entity": "lead", "id": alan, "fields": [], **since},
+    ]
+    lead.refresh_from_db()
+    assert (lead.city, lead.job_title, lead.priority) == ("Rome", "Queen", "low")
+    assert (lead.call_attempts, lead.engagement_count, lead.last_contacted_at) == (0, 0, None)
+    assert Lead.objects.get(pk=grace).archived_at is not None
+    assert Lead.objects.get(pk=alan).archived_at is None
+    assert Activity.objects.count() == 0
+    assert undo(client, found).status_code == 409
+
+
+def test_a_conversion_is_taken_back(posted, make_key, rep, api):
+    lead = LeadFactory(owner=rep, status="qualified", company_name="Engines", email="ada@x.example")
+    task = TaskFactory(owner=rep, lead=lead)
+    default_pipeline()
+    [converted] = posted(make_key(rep, *WRITE), ("convert_lead", {"id": lead.pk, "values": {}}))
+    made = converted.structured_content["result"]
+    body = undo(api(rep), AgentSession.objects.get()).json()
+    assert body["undone"]["kept"] == []
+    lead.refresh_from_db()
+    assert (lead.status, lead.converted_at) == ("qualified", None)
+    assert Task.objects.get(pk=task.pk).lead_id == lead.pk
+    client = api(rep)
+    for plural in ("contacts", "companies", "opportunities"):
+        pk = made[f"{plural.replace('ies', 'y').removesuffix('s')}_id"]
+        assert client.get(f"/api/v1/{plural}/{pk}/").status_code == 404
+
+
+def test_custom_fields_are_taken_back_one_by_one(posted, make_key, rep, api):
+    from core.customization.tests.factories import CustomFieldFactory
+
+    for key in ("a", "b"):
+        CustomFieldFactory(entity="lead", key=key, type="text", label=key)
+    lead = LeadFactory(owner=rep, custom_fields={"a": "1", "b": "1"})
+    values = {"custom_fields": {"a": "2", "b": "2"}}
+    posted(make_key(rep, *WRITE), ("update_lead", {"id": lead.pk, "values": values}))
+    client = api(rep)
+    client.patch(f"/api/v1/leads/{lead.pk}/", {"custom_fields": {"b": "3"}})
+    body = undo(client, AgentSession.objects.get()).json()
+    assert [one["fields"] for one in body["undone"]["kept"]] == [["custom_fields.b"]]
+    lead.refresh_from_db()
+    assert lead.custom_fields == {"a": "1", "b": "3"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_its_user_and_administrators_undo_and_only_one_of_two(
+    posted, make_key, make_user, rep, admin, api, at_once
+):
+    lead = LeadFactory(owner=rep, city="Rome")
+    posted(make_key(rep, *WRITE), ("update_lead", {"id": lead.pk, "values": {"city": "Oslo"}}))
+    found = AgentSession.objects.get()
+    stranger = api(make_user("manager"))
+    assert undo(stranger, found).status_code == 404
+    assert stranger.get("/api/v1/agents/").json()["count"] == 0
+    lead.refresh_from_db()
+    assert lead.city == "Oslo"
+    twice = at_once(*[lambda: undo(admin, found).status_code] * 2)
+    assert sorted(twice) == [200, 409]
+    lead.refresh_from_db()
+    assert lead.city == "Rome"
+
+
+def test_a_revoked_grant_is_refused_at_once(posted, make_key, rep, api):
+    key = make_key(rep, *WRITE)
+    posted(key, ("list_users", {}))
+    client = api(rep)
+    [grant] = client.get("/api/v1/agents/grants/").json()["results"]
+    assert (grant["name"], grant["may_write"], grant["usage"]["rows_read"]) == ("Claude", True, 1)
+    assert client.post(f"/api/v1/agents/grants/{grant['id']}/revoke/").json()["revoked_at"]
+    with pytest.raises(AssertionError, match="revoked"):
+        posted(key, ("list_users", {}))
