@@ -25,7 +25,7 @@ from core.entities import writing
 from core.lead_scoring.answers import stored_reasons
 from lead_management import home, related
 from lead_management.models import Lead, LeadStatus
-from lead_management.operations import ConversionOptions, convert
+from lead_management.operations import ConversionOptions, convert, lock_for_conversion
 from lead_management.querysets import CLOSED, HOT, IS_HOT, LEFT_ALONE_DAYS, OPEN, follow_up_due, left_alone
 
 record_page.related.register("leads", related.build)
@@ -204,6 +204,7 @@ class LeadAdmin(CompanySuggestionsAdmin):
         form = ConvertForm(request)
         if not form.is_valid():
             return verbs.page(self, request, f"Convert {lead}", form, [], {})
+        lock_for_conversion()
         done = convert(
             self.entity, writing.locked(self.entity, lead.pk, request.user), request.user, form.options()
         )
@@ -219,6 +220,7 @@ class LeadAdmin(CompanySuggestionsAdmin):
             title = ngettext("Convert %(n)s lead", "Convert %(n)s leads", len(ids)) % {"n": len(ids)}
             return verbs.page(self, request, title, form, [], hidden)
         options = form.options()
+        lock_for_conversion()
         self.one_by_one(
             request, queryset, "converted", lambda lead: convert(self.entity, lead, request.user, options)
         )

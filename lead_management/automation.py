@@ -16,6 +16,7 @@ from core.workflows.triggers import ChangeTrigger
 from core.workflows.triggers import register as register_trigger
 from lead_management.operations import (
     CONVERSION_WRITES,
+    MADE,
     ConversionOptions,
     check_custom_fields,
     convert,
@@ -74,6 +75,9 @@ class ConvertLead(RecordAction):
 
     def writes(self, entity: Entity | None, given: Mapping[str, Any]) -> tuple[str, ...]:
         return CONVERSION_WRITES
+
+    def creates(self, given: Mapping[str, Any]) -> tuple[Entity, ...]:
+        return MADE
 
     def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
         custom_fields = given.get("custom_fields") or {}

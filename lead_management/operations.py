@@ -14,6 +14,7 @@ from contacts.rules import domain_of
 from core.entities import Entity, writing
 from core.entities.copying import shared_fields
 from core.entities.custom import PREFIX, definitions
+from core.entities.duplicate_rules import lock_refusing
 from core.entities.locks import MATCHING, lock
 from core.entities.references import existing_ids, referable
 from core.entities.relation_transfer import move_related
@@ -53,8 +54,13 @@ class ConversionOptions:
     custom_fields: Mapping[str, Any] = field(default_factory=dict)
 
 
+def lock_for_conversion() -> None:
+    """Take what conversions wait for each other by. Call before a lead is locked."""
+    lock_refusing(*MADE)
+
+
 def convert(entity: Entity, lead: Lead, user: Any, options: ConversionOptions) -> dict[str, Any]:
-    """Convert a locked lead in the caller's transaction and say what was done.
+    """Convert a lead, locked after `lock_for_conversion`, in the caller's transaction and say what was done.
 
     Raises ConflictError for a lead that is converted already and InvalidError for ids that are not there.
     """

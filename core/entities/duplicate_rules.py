@@ -159,10 +159,12 @@ def check_new(entity: Entity, values: Mapping[str, Any], user: Any, origin: Any 
     return found
 
 
-def lock_refusing(entity: Entity) -> None:
-    """Take the locks of `check_new` for a transaction that writes several records, before those of its rows:
-    it may wait for another one that has them, which must not wait for a row of this one."""
-    _lock(rules_of(entity))
+def lock_refusing(*created: Entity) -> None:
+    """Take the locks of `check_new` for a transaction that creates records of these entities and locks rows
+    as well, before those of its rows: it may wait for another one that has them, which must not wait for a
+    row of this one. Call it once."""
+    rules = {rule.pk: rule for entity in created for rule in rules_of(entity)}
+    _lock(rules[pk] for pk in sorted(rules))
 
 
 def _lock(rules: Iterable[DuplicateRule]) -> None:

@@ -18,6 +18,7 @@ from core import jobs
 from core.changes import audit_context
 from core.changes.context import nested_audit_context
 from core.entities import entities
+from core.entities.duplicate_rules import lock_refusing
 from core.errors import DomainError, ForbiddenError, InvalidError
 from core.retry import STEP
 from core.workflows import definition, limits
@@ -118,6 +119,7 @@ class Transaction:
                 self.cache = TransactionCache(self.user)
                 self.active = [run for run in runs if not (self._held(run) or self._over_limits(run))]
                 end_waits(self.active)
+                self._lock_rules()
                 work()
             if runs:
                 record(runs, self.steps)
@@ -175,6 +177,11 @@ class Transaction:
         else:
             return False
         return True
+
+    def _lock_rules(self) -> None:
+        """What creations wait for each other by is locked before any record."""
+        created = {one.name: one for i in self.compiled.program for one in i.action.creates(i.given)}
+        lock_refusing(*(created.values() if self.active else ()))
 
     def _steps(self) -> None:
         """Position by position, the lowest first, so that all runs are together again behind a branch."""

@@ -19,7 +19,7 @@ from lead_management.api.serializers import (
     LeadStatisticsSerializer,
 )
 from lead_management.models import Lead
-from lead_management.operations import CONVERSION_WRITES, ConversionOptions, convert
+from lead_management.operations import CONVERSION_WRITES, ConversionOptions, convert, lock_for_conversion
 
 
 class LeadViewSet(CompanySuggestionsViewSet):
@@ -40,6 +40,7 @@ class LeadViewSet(CompanySuggestionsViewSet):
         options = ConversionSerializer(data=request.data)
         options.is_valid(raise_exception=True)
         scopes.require(request.user, *CONVERSION_WRITES, writing=True)
+        lock_for_conversion()
         lead = self.get_object()
         preconditions.check(request, lead)
         given = {name: value for name, value in options.validated_data.items() if value is not None}

@@ -1,5 +1,9 @@
 """Rules about duplicates: what one may be, and what each door does with a new record."""
 
+from functools import partial
+from threading import Event
+from time import monotonic
+
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -9,14 +13,16 @@ from contacts.models import Company, Contact
 from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.accounts import keys
 from core.changes import audit_context
+from core.changes.dispatch import dispatch
 from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
 from core.duplicates.tests.factories import DuplicateRuleFactory
 from core.entities import entities
 from core.entities.comparisons import ComparedRecords, Question, matches
 from core.entities.duplicate_rules import findings
-from core.entities.locks import DUPLICATE_RULE
+from core.entities.locks import DUPLICATE_RULE, lock
 from core.entities.models import DuplicateRule
+from core.workflows import engine
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 
@@ -350,6 +356,51 @@ def test_two_records_created_at_once_do_not_pass_each_other(at_once, api, rep):
         return api(rep).post(LEADS, {"first_name": "A", "email": "a@x.example"}).status_code
 
     assert sorted(at_once(create, create)) == [201, 409]
+
+
+def _convert(api, admin_user, lead, make_workflow):
+    answer = api(admin_user).post(f"{LEADS}{lead.pk}/convert/")
+    return answer.status_code == 200 or answer.json()
+
+
+def _run(api, admin_user, lead, make_workflow):
+    fields = {"first_name": "Copy", "email": "copy@x.example"}
+    actions = [("add_tag", {"tag": "seen"}), ("create_record", {"model": "contact", "fields": fields})]
+    make_workflow(actions)
+    api(admin_user).patch(f"{LEADS}{lead.pk}/", {"city": "Rome"})
+    dispatch()
+    engine.run_due()
+    return Lead.objects.get(pk=lead.pk).tags == ["seen"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("create", [_convert, _run])
+def test_a_rule_is_waited_for_before_a_record_is_locked(at_once, api, admin_user, make_workflow, create):
+    """Whoever holds the rule, as a bulk upsert does, may lock the record that the other one is about."""
+    rule = DuplicateRuleFactory(across="contact")
+    lead = LeadFactory(email="a@x.example")
+    if create is _run:
+        make_workflow = partial(make_workflow, trigger="record_updated")
+    held = Event()
+
+    def upsert():
+        with transaction.atomic(), connection.cursor() as cursor:
+            lock(DUPLICATE_RULE, str(rule.pk))
+            held.set()
+            waited = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+            until = monotonic() + 10
+            while monotonic() < until:
+                cursor.execute(waited)
+                if cursor.fetchone()[0]:
+                    break
+            cursor.execute("SELECT 1 FROM lead_management_lead WHERE id = %s FOR UPDATE NOWAIT", [lead.pk])
+            return cursor.fetchone() == (1,)
+
+    def other():
+        held.wait(20)
+        return create(api, admin_user, lead, make_workflow)
+
+    assert at_once(upsert, other) == [True, True]
     assert Lead.objects.count() == 1
 
 

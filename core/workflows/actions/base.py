@@ -109,6 +109,10 @@ class Action:
         """The resources its steps write, as scopes name them: `leads`."""
         return ()
 
+    def creates(self, given: Mapping[str, Any]) -> tuple[Entity, ...]:
+        """The entities that its steps create records of, which may be compared with what is stored."""
+        return ()
+
     def prepare(self, steps: Sequence[Step]) -> None:
         """Read at once what `run` will ask for each of these steps, which are taken one after the other."""
 

@@ -176,6 +176,9 @@ class CreateRecord(Action):
     def writes(self, entity: Entity | None, given: Mapping[str, Any]) -> tuple[str, ...]:
         return (entities[given["model"]].plural,)
 
+    def creates(self, given: Mapping[str, Any]) -> tuple[Entity, ...]:
+        return (entities[given["model"]],)
+
     def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
         entity, fields = entities.get(given["model"]), given["fields"]
         if entity is None:
