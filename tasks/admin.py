@@ -1,19 +1,29 @@
 """Tasks in the admin site."""
 
-from django.contrib import admin
+from dataclasses import replace
+from typing import Any
+
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import action
 
-from core.admin import columns, record_page
+from core.access import Permission
+from core.activities import further_records
+from core.activities.admin import RecordsTextField
+from core.admin import columns, record_page, verbs
 from core.admin import home as home_page
 from core.admin.filters import ConditionFilter
+from core.admin.home import page_url
 from core.admin.navigation import SELL, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
+from core.admin.record_page import Fact, Summary
 from core.admin.records import RecordAdmin
+from core.entities import entities, writing
 from tasks import home, related
-from tasks.models import RELATED_RECORDS, CalendarFeed, Task
+from tasks.models import RELATED_RECORDS, CalendarFeed, Task, TaskRecord
 from tasks.operations import complete
 from tasks.querysets import OPEN, due_today, overdue
 
@@ -43,6 +53,12 @@ class DueFilter(ConditionFilter):
             "open": OPEN,
         }
         return conditions[chosen]
+
+
+class RecordsForm(verbs.VerbForm):
+    """The records that a task is about beside its first one."""
+
+    records = RecordsTextField()
 
 
 @admin.register(Task)
@@ -89,6 +105,36 @@ class TaskAdmin(RecordAdmin):
         ("About", {"fields": RELATED_RECORDS, "description": "One of these at most."}),
     )
     actions = ("complete", "assign", "archive", "restore")
+    actions_detail = ("records",)
+
+    def summary(self, request: HttpRequest, task: Task) -> Summary:
+        """With the further records that the user sees."""
+        plain = super().summary(request, task)
+        further = [
+            Fact(_("Also about"), one["name"], page_url(entities[one["entity"]].model, one["id"]))
+            for one in further_records.shown(TaskRecord, [task.pk], request.user).get(task.pk, [])
+        ]
+        return replace(plain, facts=[*plain.facts, *further])
+
+    def has_records_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may(request, Permission.CHANGE)
+
+    @action(description=_("Also about …"), permissions=["records"])
+    def records(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Asks which further records the task is about."""
+        return self.excused(request, lambda: self._records(request, object_id), self.page_of(object_id))
+
+    def _records(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        task = writing.locked(self.entity, self.seen(request, object_id).pk, request.user)
+        shown = further_records.shown(TaskRecord, [task.pk], request.user).get(task.pk, [])
+        form = RecordsForm(request, initial={"records": further_records.as_text(shown)})
+        if not form.is_valid():
+            return verbs.page(self, request, _("Further records of %(task)s") % {"task": task}, form, [], {})
+        refs = form.cleaned_data["records"]
+        further_records.check(refs, request.user, RELATED_RECORDS)
+        further_records.replace(TaskRecord, task, refs, request.user)
+        self.message_user(request, _("Saved."), messages.SUCCESS)
+        return HttpResponseRedirect(self.page_of(task.pk))
 
     @admin.display(description="about")
     def subject(self, task: Task) -> str:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from core.demo import Demo
-from tasks.models import Priority, Task, TaskStatus, TaskType
+from tasks.models import Priority, Task, TaskRecord, TaskStatus, TaskType
 
 BATCH = 500
 TITLES = {
@@ -20,7 +20,17 @@ DAYS = (-20, 20)
 def add_tasks(demo: Demo) -> str:
     rows = [_task(demo) for _ in range(max(20, demo.leads // 3))]
     Task.objects.bulk_create(rows, batch_size=BATCH)
+    further = [record for task in rows if (record := _further(demo, task)) is not None]
+    TaskRecord.objects.bulk_create(further, batch_size=BATCH)
     return f"{len(rows)} tasks"
+
+
+def _further(demo: Demo, task: Task) -> TaskRecord | None:
+    """The contact of the deal that a task is about."""
+    deal = task.opportunity
+    if deal is None or deal.contact_id is None:
+        return None
+    return TaskRecord(task=task, entity="contact", object_id=deal.contact_id, created_at=task.created_at)
 
 
 def _task(demo: Demo) -> Task:

@@ -1,14 +1,17 @@
 """Tasks: what someone has to do, by when, and about whom."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pgtrigger
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.access import OwnPolicy
 from core.accounts.models import check_time_zone
+from core.activities.models import FurtherRecord
+from core.models.capture import captured_part
 from core.models.fields import choice, prose, text
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 from tasks.querysets import TaskQuerySet
@@ -155,6 +158,35 @@ class Task(Record):
 
     def __str__(self) -> str:
         return self.title
+
+
+class TaskRecord(FurtherRecord):
+    """A further record of a task: one about a deal, and two contacts to call for it."""
+
+    holder = "task"
+
+    task = models.ForeignKey(Task, models.CASCADE, related_name="further", db_index=False)
+
+    class Meta(FurtherRecord.Meta):
+        indexes = [models.Index(fields=["entity", "object_id", "task"], name="task_record_of_record")]
+        constraints = [
+            models.UniqueConstraint(fields=["task", "entity", "object_id"], name="task_record_once")
+        ]
+        triggers = captured_part("task_record", "task_id", shows=("tasks",), untracked=("created_at",))
+
+    @classmethod
+    def first_of(cls, holder: Any) -> set[tuple[str, int]]:
+        ids = ((name, getattr(holder, f"{name}_id")) for name in RELATED_RECORDS)
+        return {(name, pk) for name, pk in ids if pk is not None}
+
+    @classmethod
+    def is_further(cls) -> models.Q:
+        first = models.Q(pk__in=[])
+        for name in RELATED_RECORDS:
+            # Not null, so that NOT over it is true or false.
+            other = Coalesce(f"task__{name}_id", 0)
+            first |= models.Q(entity=name, object_id=other)
+        return ~first
 
 
 class CalendarFeed(models.Model):

@@ -6,12 +6,13 @@ from typing import Any
 
 from django.utils import timezone
 
+from core.activities import further_records
 from core.entities import Entity, writing
 from core.entities.cleaning import clean
 from core.entities.references import existing_ids
 from core.entities.relation_transfer import RelationMove
 from core.errors import ConflictError, FieldIssue, InvalidError, refused_as
-from tasks.models import RELATED_RECORDS, Task, TaskStatus
+from tasks.models import RELATED_RECORDS, Task, TaskRecord, TaskStatus
 from tasks.recurrence import next_due, rest_of
 
 # What an occurrence has from the one before it.
@@ -101,7 +102,9 @@ def _next_of_series(entity: Entity, task: Task, user: Any) -> Task | None:
     if due is None:
         return None
     values = {name: getattr(task, name) for name in COPIED} | task.series_values
-    return writing.create_clean(entity, values | _people(values, user) | _place(task, due), user)
+    following = writing.create_clean(entity, values | _people(values, user) | _place(task, due), user)
+    further_records.copy(TaskRecord, task, following)
+    return following
 
 
 def _place(task: Task, due: datetime) -> dict[str, Any]:
@@ -133,4 +136,5 @@ def move_tasks(move: RelationMove) -> int:
     if source not in RELATED_RECORDS or target not in RELATED_RECORDS:
         return 0
     rows = Task.objects.filter(**{f"{source}_id": source_id})
-    return rows.update(**{f"{source}_id": None, f"{target}_id": target_id})
+    moved = rows.update(**{f"{source}_id": None, f"{target}_id": target_id})
+    return moved + further_records.move(TaskRecord, move)

@@ -8,6 +8,7 @@ from core.demo import demo_parts
 from core.entities.relation_transfer import relation_movers
 from core.notifications.reminders import remind
 from core.notifications.watching import watch
+from core.transfer import computed_columns
 from core.transfer.headers import alias_files_for_records, headers_of, load
 from core.transfer.import_rules import import_rules
 from tasks import (
@@ -21,11 +22,13 @@ from tasks.demo import add_tasks
 from tasks.demo_automation import add_workflows
 from tasks.imported import completed_when_it_was
 from tasks.operations import move_tasks
+from tasks.records import in_words
 from tasks.timeline import TASKS
 
 STILL_OPEN = "r.status IN ('pending', 'in_progress')"
 
 relation_movers.register("tasks", move_tasks)
+computed_columns.register("task", "records", in_words)
 timeline.register(TASKS)
 remind("task", "reminder_at", "Reminder: ", condition=STILL_OPEN)
 remind("task", "due_date", "Overdue: ", type="overdue", condition=STILL_OPEN, many="tasks are overdue")

@@ -9,6 +9,7 @@ from core.admin import formats, home
 from core.admin.home import Panel, PanelLine
 from tasks.models import RELATED_RECORDS, Task
 from tasks.querysets import OPEN
+from tasks.records import about
 
 
 def build(record: Any, user: Any) -> Panel | None:
@@ -16,7 +17,7 @@ def build(record: Any, user: Any) -> Panel | None:
     name = record.entity_name
     if name not in RELATED_RECORDS:
         return None
-    rows = Task.objects.visible_to(user).unarchived().filter(OPEN, **{name: record.pk})
+    rows = Task.objects.visible_to(user).unarchived().filter(OPEN, about(name, [record.pk]))
     found = rows.select_related("assigned_to").order_by("due_date", "id")
     lines = [
         PanelLine(task.title, home.page_url(Task, task.pk), formats.when(task.due_date), _who(task))

@@ -2,20 +2,23 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
+from core.activities import further_records
 from core.api.schema.parts import of_columns
 from core.changes.timeline import RecordRef, TimelineSource
-from tasks.models import RELATED_RECORDS, Task
+from tasks.models import RELATED_RECORDS, Task, TaskRecord
 
 DATA_FIELDS = ("task_type", "status", "priority", "due_date", "assigned_to", "completed_at", "outcome")
 
 
-def tasks(subject: RecordRef) -> QuerySet:
-    """The record's tasks that the reader sees, by when they were made."""
+def tasks(subject: RecordRef) -> list[QuerySet]:
+    """The tasks about the record that the reader sees, by when they were made."""
     if subject.entity.name not in RELATED_RECORDS:
-        return Task.objects.none()
-    return Task.objects.visible_to(subject.user).filter(**{f"{subject.entity.name}_id": subject.pk})
+        return []
+    seen, first = Task.objects.visible_to(subject.user), Q(**{f"{subject.entity.name}_id": subject.pk})
+    other = Q(**{f"{subject.entity.name}_id": None}) | ~first
+    return [seen.filter(first), seen.filter(further_records.on_timeline(TaskRecord, subject), other)]
 
 
 def shown(task: Task, subject: RecordRef) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class EntityAPITests:
     searched: ClassVar[str]
     ordered: ClassVar[tuple[str, Any, Any]]
     filtered: ClassVar[tuple[str, Any, Any]]
+    # What answers hold beside the columns.
+    beside: ClassVar[frozenset[str]] = frozenset()
     # SQL statements of each request of REQUESTS: those of an entity that adds none of its own.
     statements: ClassVar[dict[str, int]] = {
         "list": 2,
@@ -160,7 +162,7 @@ class EntityAPITests:
         body = self.get(api(rep)).json()
         assert [row["id"] for row in body["results"]] == [second.pk, first.pk]
         assert (body["count"], body["next"], body["previous"]) == (2, None, None)
-        assert set(body["results"][0]) == {c.name for c in self.registered.columns}
+        assert set(body["results"][0]) == {c.name for c in self.registered.columns} | self.beside
 
     def test_one_record_is_what_the_list_shows_of_it_with_its_entity_tag(self, api, rep):
         made = self.factory(owner=rep)

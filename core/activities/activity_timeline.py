@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from core.activities.models import Activity, Comment
+from core.activities import further_records
+from core.activities.models import Activity, ActivityRecord, Comment
 from core.api.schema.parts import of_columns
 from core.changes.timeline import RecordRef, TimelineSource, register
 from core.entities.relation_transfer import RelationMove, relation_movers
@@ -17,8 +18,13 @@ def _of(model: Any, subject: RecordRef) -> QuerySet:
     return model.objects.filter(entity=subject.entity.name, object_id=subject.pk)
 
 
-def _activities(subject: RecordRef) -> QuerySet:
-    return _of(Activity, subject)
+def _activities(subject: RecordRef) -> list[QuerySet]:
+    own = _of(Activity, subject)
+    of_this = Q(entity=subject.entity.name, object_id=subject.pk)
+    return [
+        own,
+        Activity.objects.filter(further_records.on_timeline(ActivityRecord, subject)).exclude(of_this),
+    ]
 
 
 def _comments(subject: RecordRef) -> QuerySet:
@@ -67,7 +73,7 @@ def _move(model: Any, move: RelationMove) -> int:
 
 
 def _move_activities(move: RelationMove) -> int:
-    return _move(Activity, move)
+    return _move(Activity, move) + further_records.move(ActivityRecord, move)
 
 
 def _move_comments(move: RelationMove) -> int:

@@ -12,12 +12,14 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from core.activities import home, mentions
-from core.activities.models import Activity, Comment
+from core.activities import further_records, home, mentions
+from core.activities.models import Activity, ActivityRecord, Comment
 from core.admin import home as home_page
 from core.admin import record_page
 from core.admin.navigation import DATA, Menu
 from core.admin.read_only import ReadOnlyAdmin
+from core.entities import entities
+from core.errors import InvalidError
 
 home_page.parts.register("activities", home_page.Builder(40, home.build))
 
@@ -42,8 +44,28 @@ class CommentAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
 
+class RecordsTextField(forms.CharField):
+    """Records as people write them: "contact 5, opportunity 7"."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            label=_("Also about"),
+            required=False,
+            widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "contact 5, opportunity 7"}),
+            **options,
+        )
+
+    def clean(self, value: Any) -> Any:
+        try:
+            return further_records.refs_in(super().clean(value))
+        except InvalidError as error:
+            raise forms.ValidationError([issue.message for issue in error.issues]) from error
+
+
 class ActivityForm(forms.ModelForm):
     """What was done: a call, an e-mail, a meeting or a note."""
+
+    records = RecordsTextField()
 
     class Meta:
         model = Activity
@@ -74,7 +96,11 @@ class CommentForm(forms.ModelForm):
 
 def log_activity(record: Any, user: Any, form: forms.Form) -> None:
     """Store what the form of a record's page says was done."""
-    Activity.objects.create(entity=record.entity_name, object_id=record.pk, author=user, **form.cleaned_data)
+    given = dict(form.cleaned_data)
+    records = given.pop("records")
+    further_records.check(records, user, entities.keys())
+    made = Activity.objects.create(entity=record.entity_name, object_id=record.pk, author=user, **given)
+    further_records.replace(ActivityRecord, made, records, user)
 
 
 def log_comment(record: Any, user: Any, form: forms.Form) -> None:

@@ -1,6 +1,7 @@
 """Activities (calls, meetings, …), comments, mentions and followers of records."""
 
 from datetime import timedelta
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -9,9 +10,42 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from core.access import AttachedPolicy, VisibleManager
-from core.models.capture import captured
+from core.models.capture import captured, captured_part
 from core.models.fields import prose, text
 from core.models.record import record_models
+
+
+class FurtherRecord(models.Model):
+    """Abstract base of the tables of what an activity or a task is about beside its first record. The
+    subclass has a foreign key `holder` names."""
+
+    # The name of the foreign key to the activity or task.
+    holder: ClassVar[str]
+
+    entity = models.CharField(max_length=40)
+    object_id = models.BigIntegerField()
+    created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+
+    class Meta:
+        abstract = True
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.entity} {self.object_id}"
+
+    @classmethod
+    def of(cls, holder: Any) -> models.QuerySet:
+        return cls._base_manager.filter(**{cls.holder: holder}).order_by("pk")
+
+    @classmethod
+    def first_of(cls, holder: Any) -> set[tuple[str, int]]:
+        """The record that the holder belongs to, as (entity name, id); empty where it belongs to none."""
+        raise NotImplementedError
+
+    @classmethod
+    def is_further(cls) -> models.Q:
+        """The condition of rows that do not repeat the holder's first record, as a merge may leave them."""
+        raise NotImplementedError
 
 
 class Activity(models.Model):
@@ -20,7 +54,7 @@ class Activity(models.Model):
     Tables whose migration asks for it (core.models.engagement) keep count of theirs.
     """
 
-    policy = AttachedPolicy(record_models)
+    policy = AttachedPolicy(record_models, further=lambda: (ActivityRecord, "activity"))
 
     class Type(models.TextChoices):
         CALL = "call"
@@ -76,6 +110,32 @@ class Activity(models.Model):
         """What happened is not in the future (a task would be), give or take a clock's error."""
         if self.happened_at and self.happened_at > timezone.now() + timedelta(minutes=5):
             raise ValidationError({"happened_at": "An activity has happened already."}, code="in_future")
+
+
+class ActivityRecord(FurtherRecord):
+    """A further record of an activity: a meeting about a deal that three contacts were at."""
+
+    holder = "activity"
+
+    activity = models.ForeignKey(Activity, models.CASCADE, related_name="further", db_index=False)
+
+    class Meta(FurtherRecord.Meta):
+        indexes = [models.Index(fields=["entity", "object_id", "activity"], name="activity_record_of_record")]
+        constraints = [
+            models.UniqueConstraint(fields=["activity", "entity", "object_id"], name="activity_record_once")
+        ]
+        triggers = captured_part(
+            "activity_record", "activity_id", shows=("activities",), untracked=("created_at",)
+        )
+
+    @classmethod
+    def first_of(cls, holder: Any) -> set[tuple[str, int]]:
+        return {(holder.entity, holder.object_id)}
+
+    @classmethod
+    def is_further(cls) -> models.Q:
+        first = models.Q(entity=models.F("activity__entity"), object_id=models.F("activity__object_id"))
+        return ~first
 
 
 class Comment(models.Model):

@@ -209,9 +209,13 @@ class EntitySerializer(serializers.Serializer):
         ids = [record if isinstance(record, int) else record.pk for record in records]
         names = [name for name in self.shown if name not in self._declared_fields]
         fields = names or (["id"] if self.shown else [])
-        reader = Reader(self.entity, fields=fields, expand=self.expand)
+        reader = Reader(self.entity, fields=fields, expand=self.expand, more=self.document_columns())
         found = reader.documents(ids, self.user)
         return self._with_own_fields(ids, found) if self._declared_fields else found
+
+    def document_columns(self) -> Sequence[Column]:
+        """What PostgreSQL writes of records beside their columns."""
+        return ()
 
     def _with_own_fields(self, ids: Sequence[int], found: Sequence[Any]) -> list[Any]:
         own = {

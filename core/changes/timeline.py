@@ -40,14 +40,15 @@ class RecordRef:
 class TimelineSource:
     """Where one kind of entries comes from.
 
-    `rows` gives what concerns the record and may be seen; `at` names the moment, by which (and then by id)
+    `rows` gives what concerns the record and may be seen, in parts that no row is in twice where each has an
+    index of its own; `at` names the moment, by which (and then by id)
     the rows are read newest first; `by_id` says that the id alone orders them. `show` makes an entry's text
     and data from a row, and `data` describes what it gives as such: name → JSON schema. `actor` names the
     column of who did it.
     """
 
     kind: str
-    rows: Callable[[RecordRef], QuerySet]
+    rows: Callable[[RecordRef], QuerySet | Sequence[QuerySet]]
     show: Callable[[Any, RecordRef], dict[str, Any]]
     data: Mapping[str, Any]
     at: str
@@ -111,7 +112,20 @@ def _is_asked_for(source: TimelineSource, query: TimelineQuery) -> bool:
 def _part(
     source: TimelineSource, subject: RecordRef, query: TimelineQuery, position: Position, size: int
 ) -> list[TimelineEntry]:
-    rows = source.rows(subject)
+    found = source.rows(subject)
+    parts = [found] if isinstance(found, QuerySet) else found
+    entries = [_entries(source, rows, query, position, size) for rows in parts]
+    return list(islice(merge(*entries, key=_place_in(source), reverse=True), size + 1))
+
+
+def _place_in(source: TimelineSource) -> Callable[[TimelineEntry], Any]:
+    """What the entries of a source are ordered by."""
+    return lambda entry: entry.row.pk if source.by_id else (entry.at, entry.row.pk)
+
+
+def _entries(
+    source: TimelineSource, rows: QuerySet, query: TimelineQuery, position: Position, size: int
+) -> list[TimelineEntry]:
     if query.since:
         rows = rows.filter(**{f"{source.at}__gte": query.since})
     if query.until:

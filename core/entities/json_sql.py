@@ -15,8 +15,12 @@ from django.db.models.fields.json import KeyTransform
 from core import prepared
 from core.entities.columns import Column
 from core.entities.entity import Entity, entities
+from core.registry import Registry
 
 Statement = tuple[str, tuple[Any, ...]]
+
+# What documents of an entity may hold beside its columns, by "<entity>.<name>"; fixed at start-up too.
+document_columns: Registry[Column] = Registry("column of documents")
 
 
 def rows_as_json(
@@ -44,7 +48,9 @@ def _statement_for(entity: Entity, columns: Sequence[Column]) -> Statement:
     if columns is entity.columns:
         return _whole(entity.name)
     # Definitions of custom fields come and go, and exports add cells; everything else is fixed at start-up.
-    if any(c.custom or c.name not in entity.by_name for c in columns):
+    if any(
+        c.custom or (c.name not in entity.by_name and _registered(entity, c.name) is not c) for c in columns
+    ):
         return statement(entity, columns)
     return _kept(entity.name, tuple(c.name for c in columns))
 
@@ -58,7 +64,13 @@ def _whole(name: str) -> Statement:
 @lru_cache(maxsize=256)
 def _kept(name: str, columns: tuple[str, ...]) -> Statement:
     entity = entities[name]
-    return statement(entity, [entity.by_name[column] for column in columns])
+    return statement(
+        entity, [entity.by_name.get(column) or _registered(entity, column) for column in columns]
+    )
+
+
+def _registered(entity: Entity, name: str) -> Any:
+    return document_columns.get(f"{entity.name}.{name}")
 
 
 def statement(entity: Entity, columns: Sequence[Column]) -> Statement:

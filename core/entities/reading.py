@@ -22,13 +22,23 @@ Row = dict[str, Any]
 class Reader:
     """Reads an entity's rows as dicts of `fields` (all by default), with `expand`ed references.
 
-    Raises InvalidError for unknown names, listing the known ones.
+    `more` are columns that are none of the entity's (core.entities.json_sql.document_columns). Raises
+    InvalidError for unknown names, listing the known ones.
     """
 
-    def __init__(self, entity: Entity, *, fields: Sequence[str] = (), expand: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        entity: Entity,
+        *,
+        fields: Sequence[str] = (),
+        expand: Sequence[str] = (),
+        more: Sequence[Column] = (),
+    ) -> None:
         self.entity = entity
         columns = custom.schema(entity, names=fields) if fields else entity.by_name
         self.columns = pick(columns, fields, "fields") if fields else entity.columns
+        if more:
+            self.columns = [*self.columns, *more]
         self.expanded = pick(references(entity), expand, "expand")
 
     def documents(self, ids: Sequence[int], user: Any, using: str = DEFAULT_DB_ALIAS) -> list[Any]:

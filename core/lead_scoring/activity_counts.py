@@ -10,8 +10,15 @@ SELECT p.i, count(*) FILTER (WHERE a.type = 'email'), count(*) FILTER (WHERE a.t
        count(*) FILTER (WHERE a.direction = 'inbound'),
        extract(epoch FROM min(a.happened_at) FILTER (WHERE a.direction = 'outbound' AND a.type <> 'note'))
 FROM unnest(%s::bigint[], %s::float8[]) WITH ORDINALITY AS p(id, at, i)
-JOIN core_activity a ON a.entity = %s AND a.object_id = p.id
-    AND a.created_at <= to_timestamp(p.at * 86400)
+CROSS JOIN LATERAL (
+    SELECT type, direction, happened_at, created_at FROM core_activity
+    WHERE entity = %s AND object_id = p.id
+    UNION ALL
+    SELECT f.type, f.direction, f.happened_at, greatest(f.created_at, r.created_at)
+    FROM core_activityrecord r JOIN core_activity f ON f.id = r.activity_id
+    WHERE r.entity = %s AND r.object_id = p.id
+) AS a
+WHERE a.created_at <= to_timestamp(p.at * 86400)
 GROUP BY p.i
 """
 EMAILS, MEETINGS, INBOUND, FIRST_CONTACT = range(4)
@@ -36,7 +43,7 @@ def _none(n: int) -> np.ndarray:
 def _counted(batch: Batch, entity: str) -> np.ndarray:
     found = _none(len(batch.ids))
     with connection.cursor() as cursor:
-        cursor.execute(_COUNTS, [[pk or 0 for pk in batch.ids], batch.moments.tolist(), entity])
+        cursor.execute(_COUNTS, [[pk or 0 for pk in batch.ids], batch.moments.tolist(), entity, entity])
         for i, emails, meetings, inbound, first in cursor.fetchall():
             found[i - 1] = emails, meetings, inbound, float(first) / 86_400 if first is not None else np.nan
     return found

@@ -13,17 +13,15 @@ COLUMNS = ("last_contacted_at", "call_attempts", "engagement_count")
 # One function for all tables: what stands in TG_ARGV is the entity, its table, and its columns with commas.
 # A statement counts what it added and takes away what it removed; an update does both. What moves to another
 # record (conversion) counts there as well and stays counted where it happened.
-FUNCTION = """
-CREATE OR REPLACE FUNCTION core_count_activities() RETURNS trigger LANGUAGE plpgsql AS $$
+_COUNTING = """
+CREATE OR REPLACE FUNCTION @name() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     wanted text[] := string_to_array(TG_ARGV[2], ',');
     sets text[] := '{}';
     parts text[] := '{}';
-    added text := 'SELECT object_id, type, direction, happened_at, 1 AS n FROM new_rows WHERE entity = $1';
-    removed text := 'SELECT object_id, type, direction, NULL::timestamptz AS happened_at, -1 AS n'
-                    ' FROM old_rows o WHERE entity = $1';
-    stayed text := ' AND EXISTS (SELECT 1 FROM new_rows w WHERE w.id = o.id'
-                   ' AND w.entity = o.entity AND w.object_id = o.object_id)';
+    added text := @added;
+    removed text := @removed;
+    stayed text := @stayed;
 BEGIN
     IF 'last_contacted_at' = ANY(wanted) THEN
         sets := sets || 'last_contacted_at = greatest(t.last_contacted_at, d.contacted)'::text;
@@ -52,6 +50,41 @@ BEGIN
     RETURN NULL;
 END $$
 """
+
+
+def _counting(name: str, added: str, removed: str, stayed: str) -> str:
+    """The function that counts what a statement added, less what it removed, but for what `stayed`."""
+    parts = {"@name": name, "@added": added, "@removed": removed, "@stayed": stayed}
+    text = _COUNTING
+    for mark, part in parts.items():
+        text = text.replace(mark, part)
+    return text
+
+
+FUNCTION = _counting(
+    "core_count_activities",
+    "'SELECT object_id, type, direction, happened_at, 1 AS n FROM new_rows WHERE entity = $1'",
+    """'SELECT object_id, type, direction, NULL::timestamptz AS happened_at, -1 AS n'
+                    ' FROM old_rows o WHERE entity = $1'""",
+    """' AND EXISTS (SELECT 1 FROM new_rows w WHERE w.id = o.id'
+                   ' AND w.entity = o.entity AND w.object_id = o.object_id)'""",
+)
+# The same for what is further about a record (core_activityrecord): as it comes and goes, and where the
+# activity itself changes. An activity is created before its further records and deleted after them.
+FURTHER_FUNCTION = _counting(
+    "core_count_further_activities",
+    """CASE TG_TABLE_NAME WHEN 'core_activity' THEN
+        'SELECT r.object_id, n.type, n.direction, n.happened_at, 1 AS n FROM new_rows n'
+        ' JOIN core_activityrecord r ON r.activity_id = n.id WHERE r.entity = $1'
+        ELSE 'SELECT r.object_id, a.type, a.direction, a.happened_at, 1 AS n FROM new_rows r'
+        ' JOIN core_activity a ON a.id = r.activity_id WHERE r.entity = $1' END""",
+    """CASE TG_TABLE_NAME WHEN 'core_activity' THEN
+        'SELECT r.object_id, o.type, o.direction, NULL::timestamptz AS happened_at, -1 AS n FROM old_rows o'
+        ' JOIN core_activityrecord r ON r.activity_id = o.id WHERE r.entity = $1'
+        ELSE 'SELECT r.object_id, a.type, a.direction, NULL::timestamptz AS happened_at, -1 AS n'
+        ' FROM old_rows r JOIN core_activity a ON a.id = r.activity_id WHERE r.entity = $1' END""",
+    "''",
+)
 _TABLES = {
     "insert": "NEW TABLE AS new_rows",
     "update": "OLD TABLE AS old_rows NEW TABLE AS new_rows",
@@ -61,9 +94,7 @@ _TABLES = {
 
 def counts_activities(entity: str, table: str, columns: tuple[str, ...]) -> migrations.RunSQL:
     """The migration operation that lets `table` keep those of COLUMNS that it has."""
-    unknown = set(columns) - set(COLUMNS)
-    if unknown:
-        raise ValueError(f"unknown columns: {', '.join(sorted(unknown))}")
+    _check(columns)
     names = {operation: f"count_for_{entity}_{operation}" for operation in _TABLES}
     create = tuple(
         f"CREATE TRIGGER {name} AFTER {operation.upper()} ON core_activity REFERENCING {_TABLES[operation]}"
@@ -73,3 +104,24 @@ def counts_activities(entity: str, table: str, columns: tuple[str, ...]) -> migr
     )
     drop = tuple(f"DROP TRIGGER IF EXISTS {name} ON core_activity" for name in names.values())
     return migrations.RunSQL(create, drop)
+
+
+def counts_further_activities(entity: str, table: str, columns: tuple[str, ...]) -> migrations.RunSQL:
+    """The migration operation that lets `table` count what is further about its records as well."""
+    _check(columns)
+    at = [(f"count_further_for_{entity}_{on}", "core_activityrecord", on) for on in _TABLES]
+    at.append((f"count_further_for_{entity}", "core_activity", "update"))
+    create = tuple(
+        f"CREATE TRIGGER {name} AFTER {on.upper()} ON {watched} REFERENCING {_TABLES[on]}"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION"
+        f" core_count_further_activities('{entity}', '{table}', '{','.join(columns)}')"
+        for name, watched, on in at
+    )
+    drop = tuple(f"DROP TRIGGER IF EXISTS {name} ON {watched}" for name, watched, _ in at)
+    return migrations.RunSQL(create, drop)
+
+
+def _check(columns: tuple[str, ...]) -> None:
+    unknown = set(columns) - set(COLUMNS)
+    if unknown:
+        raise ValueError(f"unknown columns: {', '.join(sorted(unknown))}")

@@ -2,6 +2,7 @@
 
 from django.db import connection
 
+from core.activities.models import FurtherRecord
 from core.changes import ChangeBatch
 from core.entities import Entity, entities
 from core.notifications.bulk_insert import insert_one_each, upsert_per_record
@@ -84,7 +85,13 @@ def forget(batch: ChangeBatch) -> None:
             " (SELECT id FROM core_notification WHERE entity = %s AND object_id = ANY(%s))",
             [batch.entity, gone],
         )
-        for table in _ATTACHED:
+        cursor.execute(
+            "DELETE FROM core_activityrecord WHERE activity_id IN"
+            " (SELECT id FROM core_activity WHERE entity = %s AND object_id = ANY(%s))",
+            [batch.entity, gone],
+        )
+        further = (model._meta.db_table for model in FurtherRecord.__subclasses__())
+        for table in (*further, *_ATTACHED):
             cursor.execute(
                 f"DELETE FROM {table} WHERE entity = %s AND object_id = ANY(%s)",  # noqa: S608
                 [batch.entity, gone],

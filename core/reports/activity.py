@@ -19,9 +19,9 @@ from django.db.models import (
     Subquery,
     Value,
 )
-from django.db.models.functions import Cast, Concat, Extract, Trunc, TruncDate
+from django.db.models.functions import Cast, Concat, Extract, Least, Trunc, TruncDate
 
-from core.activities.models import Activity
+from core.activities.models import Activity, ActivityRecord
 from core.errors import InvalidError
 from core.reports.funnel import share
 from core.reports.periods import MOST_PERIODS, DateRange
@@ -76,7 +76,14 @@ def response_time(reported: ReportedEntity, rows: QuerySet) -> dict[str, Any]:
     of_record = Activity.objects.filter(
         entity=reported.entity, object_id=OuterRef("pk"), happened_at__gte=OuterRef("created_at")
     )
-    first = Subquery(of_record.order_by("happened_at").values("happened_at")[:1])
+    further = ActivityRecord.objects.filter(
+        entity=reported.entity, object_id=OuterRef("pk"), activity__happened_at__gte=OuterRef("created_at")
+    )
+    # The earlier of the two, or the one that there is.
+    first = Least(
+        Subquery(of_record.order_by("happened_at").values("happened_at")[:1]),
+        Subquery(further.order_by("activity__happened_at").values("activity__happened_at")[:1]),
+    )
     timed = rows.annotate(report_first=first).annotate(
         report_seconds=Extract(F("report_first") - F("created_at"), "epoch", output_field=FloatField())
     )

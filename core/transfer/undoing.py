@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from core import jobs
 from core.access import Permission
-from core.activities.models import Activity, Comment
+from core.activities.models import Activity, Comment, FurtherRecord
 from core.changes import audit_context
 from core.changes.expressions import EqualsAny
 from core.changes.models import Change
@@ -162,7 +162,8 @@ class EntityUndo:
                 rows = relation.related_model._base_manager.filter(EqualsAny(F(name), ids))
                 word = relation.related_model._meta.verbose_name
                 found |= dict.fromkeys(rows.order_by().values_list(name, flat=True).distinct(), str(word))
-        for model in (Activity, Comment):
+        attached: tuple[Any, ...] = (Activity, Comment, *FurtherRecord.__subclasses__())
+        for model in attached:
             rows = model.objects.filter(EqualsAny(F("object_id"), ids), entity=self.entity.name).order_by()
             word = str(model._meta.verbose_name)
             found |= dict.fromkeys(rows.values_list("object_id", flat=True).distinct(), word)

@@ -2,10 +2,19 @@
 
 from django.db.models import Q, QuerySet
 
+from core.access import scopes
 from core.conditions.filters import EntityFilterSet, TypedFilter
-from core.entities.field_types import Boolean
+from core.entities import entities
+from core.entities.field_types import Boolean, Reference
 from tasks.entity import TASK
 from tasks.querysets import OPEN, due_today, overdue
+from tasks.records import about
+
+
+def _about(entity: str) -> TypedFilter:
+    return TypedFilter(
+        Reference(entity), method="filter_about", help_text=f"About this {entity}, first or further."
+    )
 
 
 class TaskFilterSet(EntityFilterSet):
@@ -15,8 +24,20 @@ class TaskFilterSet(EntityFilterSet):
     )
     open = TypedFilter(Boolean(), method="filter_open", help_text="Neither completed nor cancelled.")
 
+    any_lead = _about("lead")
+    any_contact = _about("contact")
+    any_company = _about("company")
+    any_opportunity = _about("opportunity")
+
     class Meta:
         entity = TASK
+
+    def filter_about(self, queryset: QuerySet, name: str, value: int) -> QuerySet:
+        entity = entities[name.removeprefix("any_")]
+        scopes.require(self.user, entity.plural)
+        seen = entity.visible_to(self.user).filter(pk=value).exists()
+        first = Q(**{entity.name: value})
+        return queryset.filter(about(entity.name, [value]) if seen else first)
 
     def filter_overdue(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
         return queryset.filter(_or_not(overdue(), value))

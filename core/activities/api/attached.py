@@ -96,8 +96,12 @@ class AttachedViewSet(ResourceViewSet):
         for entity in entities:
             text = self.request.query_params.get(entity.name)
             if text is not None:
-                rows = rows.filter(entity=entity.name, object_id=_id(entity.name, text))
+                rows = self.of_record(rows, entity.name, _id(entity.name, text))
         return rows
+
+    def of_record(self, rows: QuerySet, entity: str, pk: int) -> QuerySet:
+        """Those of the rows that hang on the record."""
+        return rows.filter(entity=entity, object_id=pk)
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, author=self.request.user)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -10,24 +11,47 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission
-from core.activities import mentions
+from core.activities import further_records, mentions
 from core.activities.api.attached import AttachedSerializer, AttachedViewSet
-from core.activities.models import Activity, Comment
+from core.activities.api.further import FurtherRecordsField
+from core.activities.models import Activity, ActivityRecord, Comment
 from core.api.parameters import PAGES
 from core.api.schema.lists import PAGING
 from core.api.schema.parts import page_of, ref
 from core.changes.history import presented
 from core.changes.models import Change
+from core.entities import entities
 
 
 class ActivitySerializer(AttachedSerializer):
+    """An activity of a record, and, where it is about several, of the further `records`."""
+
+    records = FurtherRecordsField(ActivityRecord, entities.keys)
+
     class Meta:
         model = Activity
         fields = [
             "id", "entity", "object_id", "type", "direction", "subject", "body", "outcome", "duration",
-            "happened_at", "author", "created_at", "updated_at",
+            "happened_at", "records", "author", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = ["created_at", "updated_at"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        own = {"records": attrs.pop("records")} if "records" in attrs else {}
+        return super().validate(attrs) | own
+
+    def create(self, validated_data: dict[str, Any]) -> Activity:
+        records = validated_data.pop("records", None)
+        return self._with(super().create(validated_data), records)
+
+    def update(self, instance: Activity, validated_data: dict[str, Any]) -> Activity:
+        records = validated_data.pop("records", None)
+        return self._with(super().update(instance, validated_data), records)
+
+    def _with(self, activity: Activity, records: Any) -> Activity:
+        if records is not None:
+            further_records.replace(ActivityRecord, activity, records, self.context["request"].user)
+        return activity
 
 
 class ActivityViewSet(AttachedViewSet):
@@ -38,6 +62,10 @@ class ActivityViewSet(AttachedViewSet):
     serializer_class = ActivitySerializer
     filterset_fields = ("type", "direction", "author", "outcome")
     ordering_fields = ("happened_at", "id")
+
+    def of_record(self, rows: QuerySet, entity: str, pk: int) -> QuerySet:
+        further = further_records.holders_of(ActivityRecord, entity, [pk])
+        return rows.filter(Q(entity=entity, object_id=pk) | Q(pk__in=further))
 
 
 class CommentSerializer(AttachedSerializer):
