@@ -24,6 +24,7 @@ from core.admin.records import ADDRESS
 from core.entities import writing
 from core.lead_scoring.answers import stored_reasons
 from lead_management import home, related
+from lead_management.board import LeadBoard
 from lead_management.models import Lead, LeadStatus
 from lead_management.operations import ConversionOptions, convert, lock_for_conversion
 from lead_management.querysets import CLOSED, HOT, IS_HOT, LEFT_ALONE_DAYS, OPEN, follow_up_due, left_alone
@@ -82,7 +83,7 @@ PRIORITY_TONES = {"high": "warn", "urgent": "bad"}
 
 
 @admin.register(Lead)
-class LeadAdmin(CompanySuggestionsAdmin):
+class LeadAdmin(LeadBoard, CompanySuggestionsAdmin):
     menu = Menu(SELL, "person_search", 10)
     list_display = (
         "__str__",

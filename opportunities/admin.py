@@ -26,6 +26,7 @@ from core.admin.record_page import Fact
 from core.admin.records import RecordAdmin
 from core.errors import ConflictError
 from opportunities import home, related
+from opportunities.board import OpportunityBoard
 from opportunities.deal_contacts import AT_MOST, remove
 from opportunities.models import LostReason, Opportunity, OpportunityContact, Pipeline, Stage
 from opportunities.operations import set_default
@@ -104,7 +105,7 @@ STATUS_TONES = {"open": "info", "won": "good", "lost": "bad"}
 
 
 @admin.register(Opportunity)
-class OpportunityAdmin(RecordAdmin):
+class OpportunityAdmin(OpportunityBoard):
     menu = Menu(SELL, "handshake", 20)
     form = OpportunityForm
     list_display = (

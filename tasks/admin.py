@@ -23,6 +23,7 @@ from core.admin.record_page import Fact, Summary
 from core.admin.records import RecordAdmin
 from core.entities import entities, writing
 from tasks import home, related
+from tasks.board import TaskBoard
 from tasks.models import RELATED_RECORDS, CalendarFeed, Task, TaskRecord
 from tasks.operations import complete
 from tasks.querysets import OPEN, due_today, overdue
@@ -62,7 +63,7 @@ class RecordsForm(verbs.VerbForm):
 
 
 @admin.register(Task)
-class TaskAdmin(RecordAdmin):
+class TaskAdmin(TaskBoard):
     menu = Menu(SELL, "task_alt", 50)
     list_display = (
         "title",

@@ -68,6 +68,8 @@ TEMPLATES = [
 ]
 
 SITE_NAME = env.text("SITE_NAME", "CRM")
+# Where who signed in without having asked for a page is led.
+LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD = {  # the admin site
     "SITE_TITLE": SITE_NAME,
     "SITE_HEADER": SITE_NAME,

@@ -28,7 +28,8 @@ def browser(boss):
 
 def test_staff_sign_in_and_others_do_not(client, boss, rep):
     assert client.post(LOGIN, {"username": rep.username, "password": PASSWORD}).status_code == 200
-    assert client.post(LOGIN, {"username": boss.username, "password": PASSWORD}).status_code == 302
+    signed_in = client.post(LOGIN, {"username": boss.username, "password": PASSWORD})
+    assert (signed_in.status_code, signed_in.url) == (302, "/admin/")
 
 
 def test_guessing_is_limited_and_shares_its_count_with_the_api(client, anonymous, boss):

@@ -9,6 +9,7 @@ from core.accounts.tests.conftest import PASSWORD
 from core.activities.models import Activity
 from core.notifications.tests.browsing import chromium
 from lead_management.tests.factories import LeadFactory
+from opportunities.tests.factories import OpportunityFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
@@ -78,10 +79,37 @@ def test_pages_that_ask_first_open_without_a_script_error(site, make_user, probl
     assert problems == []
 
 
+def test_a_deal_is_moved_on_the_board_with_the_mouse_and_with_the_keyboard(site, make_user, problems):
+    rep = make_user("rep", is_staff=True)
+    deal = OpportunityFactory(name="Big deal", owner=rep)
+    with chromium() as browser:
+        page = open_page(browser, site, problems, viewport={"width": 1700, "height": 850})
+        sign_in(page, rep)
+        page.goto("/admin/opportunities/opportunity/")
+        page.get_by_role("link", name="Board").click()
+        page.locator(".crm-card", has_text="Big deal").drag_to(page.locator('[data-column="proposal"] ol'))
+        page.get_by_text("Moved to Proposal").wait_for()
+        deal.refresh_from_db()
+        assert deal.stage == "proposal"
+        page.locator('[data-column="proposal"] .crm-card').focus()
+        page.keyboard.press("Shift+ArrowRight")
+        page.get_by_text("Moved to Negotiation").wait_for()
+        # The card keeps the focus: its way goes on.
+        page.locator('[data-column="negotiation"] .crm-card:focus').wait_for()
+        page.locator(".crm-card", has_text="Big deal").drag_to(page.locator('[data-column="closed_lost"] ol'))
+        page.locator("#board-answer").fill("No budget")
+        page.get_by_role("button", name="Move", exact=True).click()
+        page.get_by_text("Moved to Closed lost").wait_for()
+    deal.refresh_from_db()
+    assert (deal.stage, deal.lost_reason) == ("closed_lost", "No budget")
+    assert problems == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_of_the_site_has_an_error(site, make_user, problems, scheme):
     boss = make_user("admin", is_staff=True)
     lead = LeadFactory(first_name="Ada", owner=boss)
+    OpportunityFactory(owner=boss)
     with chromium() as browser:
         page = open_page(browser, site, problems, color_scheme=scheme)
         sign_in(page, boss)
@@ -90,6 +118,8 @@ def test_no_page_of_the_site_has_an_error(site, make_user, problems, scheme):
         for below in ("change/", "history/", "convert/", "delete/"):
             page.goto(f"/admin/lead_management/lead/{lead.pk}/{below}")
         page.goto("/admin/lead_management/lead/add/")
+        for board in ("opportunities/opportunity", "lead_management/lead", "tasks/task"):
+            page.goto(f"/admin/{board}/board/")
     assert problems == []
 
 
@@ -102,6 +132,7 @@ def test_home_and_lists_fit_a_phone(site, make_user, problems):
         for url in (
             "/admin/",
             "/admin/lead_management/lead/",
+            "/admin/lead_management/lead/board/",
             f"/admin/lead_management/lead/{lead.pk}/change/",
         ):
             page.goto(url)

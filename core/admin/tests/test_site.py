@@ -4,6 +4,7 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 
+from contacts.models import CompanyCheck, CompanySuggestion
 from core.accounts.models import Team, User
 from core.accounts.tests.factories import TeamFactory
 from core.admin.tests.forms import filled_in
@@ -26,8 +27,8 @@ def addresses():
         yield page, f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
 
 
-# Shown on the page of their record, or on none: what waits to be scored.
-OF_A_RECORD = (RecordScore, PendingRecord, OpportunityContact)
+# Shown on the page of their record, or on none: what waits to be scored or looked at.
+OF_A_RECORD = (RecordScore, PendingRecord, OpportunityContact, CompanySuggestion, CompanyCheck)
 
 
 def test_every_model_of_the_entity_apps_has_a_page():
