@@ -7,7 +7,6 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from core.accounts.api import password_page
-from core.agents.api.mcp import McpView
 from core.notifications.api import push_page
 
 SIGN_IN = [
@@ -19,7 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api/docs/?$", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
     path("api/", include("core.api.urls")),
-    re_path(r"^mcp/?$", McpView.as_view(), name="mcp"),
+    path("", include("core.agents.api.urls")),
     re_path(r"^password/?$", password_page.page, name="password"),
     re_path(r"^push/?$", push_page.page, name="push"),
     re_path(r"^push/worker\.js$", push_page.worker, name="push-worker"),

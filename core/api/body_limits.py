@@ -28,7 +28,7 @@ JSON = BodyLimit(MIB)
 # One more than the most ids, so that one too many is refused by the name of its field.
 BULK = BodyLimit(10 * MIB, items=20_000)
 
-_SIGN_IN = re.compile(r"/(?:api/auth|admin/login)(?:/|\Z)")
+_SIGN_IN = re.compile(r"/(?:api/auth|admin/login|oauth)(?:/|\Z)")
 _UPLOAD = re.compile(r"/api/v\d+/import/")
 _BULK = re.compile(r"/api/v\d+/[^/]+/(?:bulk[_-][a-z_-]+|assign)/?\Z")
 _API = re.compile(r"/(?:api|mcp)(?:/|\Z)")

@@ -2,26 +2,22 @@
 
 from typing import Any
 
-from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from core.accounts import keys
 from core.accounts.api.authentication import bearer, count_refused
-from core.agents import sessions
+from core.agents import sessions, tokens
 from core.agents.models import AgentGrant
+from core.agents.resource import PATH, public_url
 
-RESOURCE = "/mcp"
-
-
-def resource_url() -> str:
-    """What tokens for /mcp are for (RFC 8707)."""
-    return f"{settings.PUBLIC_URL.rstrip('/')}{RESOURCE}"
+# Where it is said whom to ask for a token (RFC 9728).
+METADATA = "/.well-known/oauth-protected-resource"
 
 
 class GrantAuthentication(BaseAuthentication):
-    """An API key, which acts as its user within its scopes."""
+    """An access token that a user consented to, or an API key."""
 
     def authenticate(self, request: Request) -> tuple[Any, AgentGrant] | None:
         text = bearer(request)
@@ -34,11 +30,11 @@ class GrantAuthentication(BaseAuthentication):
         return grant.user, grant
 
     def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="mcp"'
+        return f'Bearer realm="mcp", resource_metadata="{public_url()}{METADATA}{PATH}"'
 
     def _grant(self, text: str) -> AgentGrant | None:
         if not text.startswith(keys.MARK):
-            return None
+            return tokens.find(text)
         key = keys.find(text)
         if key is None:
             return None
