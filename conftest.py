@@ -116,12 +116,15 @@ def rep(make_user: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def api() -> Callable[..., Any]:
-    """api(user) → a client that is signed in as the user."""
+    """api(user) → a client that is signed in as the user, with the rights that their role has by then."""
     from rest_framework.test import APIClient
+
+    from core.entities.field_rights import rights_of
 
     def client(user: Any = None) -> APIClient:
         made = APIClient()
         if user is not None:
+            rights_of(user)
             made.force_authenticate(user)
         return made
 

@@ -52,6 +52,7 @@ COMPANY = register(
             ),
         ),
         create_by_name=True,
+        figures={"with_domain": "domain", "by_industry": "industry", "by_country": "country"},
         example={"name": "Analytical Engines", "domain": "engines.example", "industry": "Machinery"},
     )
 )
@@ -94,6 +95,13 @@ CONTACT = register(
                 "mobile": "additional_phones",
             },
         ),
+        always_shown=("do_not_contact", "last_contacted_at"),
+        figures={
+            "with_email": "email",
+            "with_phone": "phone",
+            "by_company": "company_name",
+            "by_country": "country",
+        },
         example={"first_name": "Ada", "last_name": "Byron", "email": "ada@engines.example", "company": 1},
     )
 )

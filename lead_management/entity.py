@@ -78,6 +78,11 @@ LEAD = register(
                 TakenTogether(ADDRESS, decided_by=ADDRESS),
             ),
         ),
+        always_shown=(
+            *("status", "priority", "lost_reason", "lead_source", "estimated_value"),
+            *("lead_score", "conversion_probability", "scored_at", "is_hot", "converted_at"),
+            *("last_contacted_at", "next_follow_up_at", "do_not_contact"),
+        ),
         example={
             "first_name": "Ada",
             "last_name": "Byron",

@@ -66,6 +66,11 @@ OPPORTUNITY = register(
             company_named,
             named,
         ),
+        always_shown=(
+            *("pipeline", "stage", "status", "amount", "probability", "weighted_amount"),
+            *("forecast_category", "expected_close_date", "actual_close_date", "lost_reason", "lead_source"),
+            *("stage_changed_at", "days_in_stage", "win_score", "win_probability", "scored_at"),
+        ),
         example={
             "name": "Second engine",
             "company": 1,

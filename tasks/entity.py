@@ -68,6 +68,10 @@ TASK = register(
         ),
         open_filter=OPEN,
         rules=(about_one, in_a_zone, due_by_the_end_of_the_day, recurring, series_goes_on, completed_once),
+        always_shown=(
+            *("task_type", "status", "priority", "due_date", "is_overdue", "reminder_at", "time_zone"),
+            *("recurrence", "recurrence_id", "completed_at"),
+        ),
         example={
             "title": "Call Ada",
             "task_type": "call",

@@ -413,7 +413,8 @@ class EntityAPITests:
         found = self.get(client, "statistics").json()
         assert found["total"] == 2
         fields = viewset.statistics_serializer_class().fields
-        assert found.keys() == {name for name, one in fields.items() if one.required}
+        # Some are left out of answers to roles that a field is hidden from.
+        assert found.keys() == fields.keys() - {"groups"}
         assert self.get(client, "statistics", **{column: value}).json()["total"] == 1
         assert self.get(client, "statistics", unheard_of=1).status_code == 400
 

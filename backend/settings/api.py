@@ -33,6 +33,7 @@ API_TAGS = {
     "hooks": "Addresses at which other systems start workflows.",
     "webhooks": "Subscriptions: signed messages to other systems about what happens here.",
     "webhook_deliveries": "The log of messages to subscribers.",
+    "field_rights": "Fields that are hidden from a role, or read-only for it.",
     "duplicate_rules": "What makes a new record a possible duplicate, and whether it is refused then.",
     "merges": "Records that were made one, and taking them apart again.",
     "notifications": "The inbox, live updates, and preferences by type and channel.",

@@ -15,7 +15,10 @@ class CompanyFilterSet(EntityFilterSet):
 
 class ContactFilterSet(CompanySuggestionFilterSet):
     any_email = TypedFilter(
-        Email(), method="filter_any_email", help_text="With this address, primary or not."
+        Email(),
+        method="filter_any_email",
+        reads=("email", "additional_emails"),
+        help_text="With this address, primary or not.",
     )
 
     class Meta:

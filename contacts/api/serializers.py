@@ -14,11 +14,12 @@ class CompanySerializer(EntitySerializer):
 
 
 class CompanyStatisticsSerializer(StatisticsSerializer):
-    """Totals of companies, their commonest industries and countries."""
+    """Totals of companies, their commonest industries and countries; without those of fields that are
+    hidden from one's role."""
 
-    with_domain = serializers.IntegerField()
-    by_industry = CountsField()
-    by_country = CountsField()
+    with_domain = serializers.IntegerField(required=False)
+    by_industry = CountsField(required=False)
+    by_country = CountsField(required=False)
 
 
 class ContactSerializer(EntitySerializer):
@@ -29,11 +30,12 @@ class ContactSerializer(EntitySerializer):
 
 
 class ContactStatisticsSerializer(StatisticsSerializer):
-    """Totals of contacts, and the companies and countries most of them are from."""
+    """Totals of contacts, and the companies and countries most of them are from; without those of fields
+    that are hidden from one's role."""
 
-    with_email = serializers.IntegerField()
-    with_phone = serializers.IntegerField()
+    with_email = serializers.IntegerField(required=False)
+    with_phone = serializers.IntegerField(required=False)
     with_company = serializers.IntegerField()
     do_not_contact = serializers.IntegerField()
-    by_company = CountsField()
-    by_country = CountsField()
+    by_company = CountsField(required=False)
+    by_country = CountsField(required=False)

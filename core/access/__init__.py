@@ -11,6 +11,7 @@ from core.access.policies import (
     Policy,
     PrivateOrSharedPolicy,
     ReadAllPolicy,
+    RoleRightsPolicy,
 )
 from core.access.querysets import VisibleManager, VisibleQuerySet
 from core.access.roles import Permission, Role, can_change_records, role_allows, role_of
@@ -29,6 +30,7 @@ __all__ = [
     "PrivateOrSharedPolicy",
     "ReadAllPolicy",
     "Role",
+    "RoleRightsPolicy",
     "VisibleManager",
     "VisibleQuerySet",
     "can_change_records",

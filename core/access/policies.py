@@ -202,6 +202,21 @@ class AdminPolicy(Policy):
         return role_allows(user, self.action)
 
 
+class RoleRightsPolicy(Policy):
+    """What is said of each role: everyone reads what concerns their own, administrators all, and alone change
+    it."""
+
+    def rows(self, user: Any, action: str) -> Q:
+        role = role_of(user)
+        return EVERYTHING if role == Role.ADMIN else Q(role=role)
+
+    def scope(self, user: Any, action: str = Permission.VIEW) -> Q:
+        return self.rows(user, action) if self.allows(user, action) else NOTHING
+
+    def allows(self, user: Any, action: str) -> bool:
+        return role_allows(user, Permission.VIEW if action == Permission.VIEW else Permission.CONFIGURE)
+
+
 class OwnPolicy(Policy):
     """One's own alone, whatever the role: inbox, preferences, subscriptions."""
 

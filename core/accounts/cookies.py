@@ -20,6 +20,7 @@ from django.utils.functional import SimpleLazyObject
 from core.accounts import second_factor
 from core.accounts.models import Session, User
 from core.accounts.origin import origin_of
+from core.entities import field_rights
 
 # Where Django's session names the row.
 NAME = "crm_session"
@@ -56,12 +57,16 @@ def signed_in(request: HttpRequest) -> User | AnonymousUser:
 
 
 def _row(request: HttpRequest, user: User) -> Session | None:
-    """The live row of the cookie; a new one for a cookie that has none yet, as one from before there were
-    any."""
+    """The live row of the cookie, which brings the rights of the user's role; a new one for a cookie that has
+    none yet, as one from before there were any."""
     pk = request.session.get(NAME)
     if pk is None:
         return _begin(request, user)
-    return user.sessions.live().filter(pk=pk, kind=Session.Kind.ADMIN).first()
+    rows = user.sessions.live().filter(pk=pk, kind=Session.Kind.ADMIN)
+    row = rows.annotate(rights=field_rights.words_of("user__role")).first()
+    if row is not None:
+        setattr(user, field_rights.WORDS, row.rights)
+    return row
 
 
 def _begin(request: HttpRequest, user: Any, *, proven: bool = False) -> Session:

@@ -16,6 +16,7 @@ from django.utils.crypto import constant_time_compare
 
 from core.access.shares import MAY_HAVE_SHARES
 from core.accounts.models import ApiKey, User
+from core.entities import field_rights
 from core.errors import ConflictError
 
 MARK = "crm_"
@@ -39,15 +40,19 @@ def make(user: User, name: str, scopes: list[str], expires_at: datetime | None =
 
 
 def find(text: str) -> ApiKey | None:
-    """The live key with its user; one query."""
+    """The live key with its user, and the user with the rights of their role; one query."""
     form = FORM.match(text)
-    keys = ApiKey.objects.select_related("user").annotate(shares=RawSQL(MAY_HAVE_SHARES, []))  # noqa: S611
+    keys = ApiKey.objects.select_related("user").annotate(
+        shares=RawSQL(MAY_HAVE_SHARES, []),  # noqa: S611
+        rights=field_rights.words_of("user__role"),
+    )
     key = keys.filter(prefix=form[1]).first() if form else None
     # Compared in any case: whether a prefix exists takes no longer to learn.
     same = constant_time_compare(key.digest if key else "", _digest(text))
     if not (key and same and key.is_live):
         return None
     key.user.may_have_shares = key.shares
+    setattr(key.user, field_rights.WORDS, key.rights)
     return key
 
 

@@ -8,18 +8,22 @@ from django.db.models import Model
 from core import prepared
 from core.access.shares import MAY_HAVE_SHARES
 from core.accounts.models import Session, User
+from core.entities import field_rights
 
 
 def live(session_id: int, user_id: int) -> Session | None:
-    """The session with its user if both still hold; one query, which is part of every request."""
+    """The session with its user, and the user with the rights of their role, if both still hold; one query,
+    which is part of every request."""
     with prepared.cursor(DEFAULT_DB_ALIAS) as cursor:
         cursor.execute(_live_statement(), [session_id, user_id])
         row = cursor.fetchone()
     if row is None:
         return None
     found = Session.from_db(connection.alias, _names(Session), row)
-    found.user = User.from_db(connection.alias, _names(User), row[len(_names(Session)) : -1])
-    found.user.may_have_shares = row[-1]
+    *of_user, shares, rights = row[len(_names(Session)) :]
+    found.user = User.from_db(connection.alias, _names(User), of_user)
+    found.user.may_have_shares = shares
+    setattr(found.user, field_rights.WORDS, rights or ())
     return found if found.is_live else None
 
 
@@ -33,8 +37,9 @@ def _live_statement() -> str:
         for f in model._meta.concrete_fields
     ]
     sessions, users = Session._meta.db_table, User._meta.db_table
+    rights = field_rights.WORDS_SQL.format(role=f"{users}.role")
     return (
-        f"SELECT {', '.join(parts)}, {MAY_HAVE_SHARES} FROM {sessions}"  # noqa: S608
+        f"SELECT {', '.join(parts)}, {MAY_HAVE_SHARES}, {rights} FROM {sessions}"  # noqa: S608
         f" JOIN {users} ON {users}.id = {sessions}.user_id"
         f" WHERE {sessions}.id = %s AND {sessions}.user_id = %s"
     )

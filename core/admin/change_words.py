@@ -11,6 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from core.entities import Entity, entities
+from core.entities.blanking import seen_by
 from core.entities.columns import Column
 from core.entities.custom import PREFIX, schema
 from core.entities.field_types import Boolean, Choice, Date, DateTime, Reference
@@ -95,7 +96,9 @@ def _called(target: str, ids: set[int], user: Any) -> Iterator[tuple[int, str]]:
         found = get_user_model().objects.filter(pk__in=ids)
         yield from ((person.pk, person.get_full_name()) for person in found)
     elif entity := entities.get(target):
-        yield from ((record.pk, str(record)) for record in entity.visible_to(user).filter(pk__in=ids))
+        yield from (
+            (record.pk, str(record)) for record in seen_by(user, entity.model.objects.filter(pk__in=ids))
+        )
 
 
 def _in_words(column: Column | None, value: Any) -> str:

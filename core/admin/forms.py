@@ -68,13 +68,18 @@ class RecordForm(CapturedForm):
         return cleaned
 
     def _check(self, cleaned: dict[str, Any]) -> None:
-        before = values_of(self.instance) if self.instance.pk else None
+        before = values_of(self._stored()) if self.instance.pk else None
         try:
             self.values = clean(
                 self.entity, self._data(cleaned), user=self.request.user, before=before, partial=True
             )
         except DomainError as error:
             self.show(error)
+
+    def _stored(self) -> Any:
+        """The record as it is: what is hidden is blank on the form's own (core.entities.blanking)."""
+        is_whole = not self.entity.for_user(self.request.user).hidden
+        return self.instance if is_whole else self.entity.model.objects.get(pk=self.instance.pk)
 
     def _data(self, cleaned: dict[str, Any]) -> dict[str, Any]:
         """What the user entered, as a client of the API would send it."""

@@ -108,7 +108,7 @@ def may_log(user: Any) -> bool:
 
 def items(record: Any, user: Any) -> list[Item]:
     """The newest entries of the record's timeline, in words."""
-    entity = entity_of(record)
+    entity = entity_of(record).for_user(user)
     found, _positions = timeline.page(RecordRef(entity, record.pk, user), TimelineQuery(), {}, ENTRIES)
     changes = [entry["data"].get("changes") or {} for entry in found if entry["kind"] == "change"]
     words = ChangeWords(entity, user, changes)

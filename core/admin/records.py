@@ -31,6 +31,7 @@ from core.changes.history import of_record, presented
 from core.conf import conf
 from core.entities import Entity, entity_of, writing
 from core.entities.assignment import shares
+from core.entities.blanking import blanked, blanking
 from core.entities.bulk import Bulk
 from core.entities.custom import definitions
 from core.entities.dependents import dependents
@@ -44,6 +45,22 @@ ADDRESS = ("address", ("city", "state"), ("postal_code", "country"))
 OWNERSHIP = (_("Ownership and tags"), {"fields": (("owner", "assigned_to"), ("tags", "external_id"), SEEN)})
 KEPT = ("created_by", "created_at", "updated_at", "archived_at", "version")
 HISTORY_SHOWN = 200
+
+
+def _field_of(one: Any) -> str:
+    """The field that a filter of a list names itself; "" where it is a condition."""
+    return one if isinstance(one, str) else str(one[0]) if isinstance(one, tuple) else ""
+
+
+def _without(section: Any, hidden: frozenset[str]) -> Any:
+    """A fieldset without the hidden fields."""
+    title, options = section
+    lines = []
+    for line in options["fields"]:
+        names = [line] if isinstance(line, str) else list(line)
+        shown = tuple(name for name in names if name not in hidden)
+        lines += [shown] if shown else []
+    return title, {**options, "fields": tuple(lines)}
 
 
 class RecordAdmin(CapturedAdmin):
@@ -88,6 +105,28 @@ class RecordAdmin(CapturedAdmin):
     def entity(self) -> Entity:
         return entity_of(self.model)
 
+    def entity_for(self, request: HttpRequest) -> Entity:
+        """The entity as whoever asks knows it."""
+        return self.entity.for_user(request.user)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """What one sees, without the values hidden from one's role."""
+        return blanking(super().get_queryset(request), self.entity_for(request))
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        hidden = self.entity_for(request).hidden
+        return [name for name in super().get_list_display(request) if self._column_of(name) not in hidden]
+
+    def _column_of(self, name: Any) -> str:
+        """The field that a column of the list is ordered by."""
+        return str(getattr(getattr(self, str(name), None), "admin_order_field", name))
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Nor is a list narrowed by what is hidden."""
+        hidden = self.entity_for(request).hidden_paths
+        names = {lookup.partition("__")[0], f"{lookup.partition('__')[0]}_id"}
+        return hidden.isdisjoint(names) and super().lookup_allowed(lookup, value, request)
+
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list, with what it is narrowed by in words."""
         response = super().changelist_view(request, extra_context)
@@ -97,7 +136,8 @@ class RecordAdmin(CapturedAdmin):
         return response
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        return [*self.list_filter, *self.common_filters]
+        hidden = self.entity_for(request).hidden
+        return [one for one in (*self.list_filter, *self.common_filters) if _field_of(one) not in hidden]
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.log_view)
@@ -107,20 +147,26 @@ class RecordAdmin(CapturedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         known = (_("Record"), {"fields": (*self.derived, *KEPT), "classes": ["collapse"]})
         custom = self._custom_section(request, obj)
-        return [*self.sections, *custom, OWNERSHIP, *([known] if obj else [])]
+        found = [*self.sections, *custom, OWNERSHIP, *([known] if obj else [])]
+        hidden = self.entity_for(request).hidden
+        return [_without(section, hidden) for section in found] if hidden else found
 
     def _custom_section(self, request: HttpRequest, obj: Any) -> list[Any]:
         """An input for each custom field, two to a line; their values alone for who may not change them."""
         if obj is not None and not self.has_change_permission(request, obj):
             return [(_("Custom fields"), {"fields": ("shown_custom_fields",)})] if obj.custom_fields else []
         names = list(custom_inputs.inputs(self._definitions(request), {}, self.model))
-        lines = tuple(tuple(names[i : i + 2]) for i in range(0, len(names), 2))
+        lines: tuple[Any, ...] = tuple(tuple(names[i : i + 2]) for i in range(0, len(names), 2))
+        if obj is not None and self.entity_for(request).locked_keys:
+            lines = (*lines, "shown_custom_fields")
         return [(_("Custom fields"), {"fields": lines})] if lines else []
 
     def _definitions(self, request: HttpRequest) -> list[Any]:
-        """The entity's custom fields, read once per request."""
+        """The custom fields that one may change, read once per request."""
         if not hasattr(request, "custom_fields"):
-            request.custom_fields = definitions(self.entity)  # type: ignore[attr-defined]
+            entity = self.entity_for(request)
+            found = [one for one in definitions(entity) if one.key not in entity.locked_keys]
+            request.custom_fields = found  # type: ignore[attr-defined]
         return request.custom_fields  # type: ignore[attr-defined]
 
     def get_form(
@@ -132,7 +178,8 @@ class RecordAdmin(CapturedAdmin):
         return super().get_form(request, obj, change=change, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return (*self.derived, *KEPT, "shown_custom_fields")
+        locked = [column.name for column in self.entity_for(request).columns if column.locked]
+        return (*self.derived, *KEPT, "shown_custom_fields", *locked)
 
     @admin.display(description=_("Custom fields"))
     def shown_custom_fields(self, record: Any) -> str:
@@ -209,7 +256,7 @@ class RecordAdmin(CapturedAdmin):
     ) -> tuple[QuerySet, bool]:
         """As `search=` of the API finds, by the same index."""
         try:
-            return search(self.entity, queryset, search_term), False
+            return search(self.entity_for(request), queryset, search_term), False
         except InvalidError as error:
             self.message_user(request, str(error), messages.ERROR)
             return queryset.none(), False
@@ -220,6 +267,7 @@ class RecordAdmin(CapturedAdmin):
         if found is not None and request.method == "POST":
             self.model._default_manager.select_for_update().filter(pk=found.pk).first()
             found.refresh_from_db()
+            blanked(found, self.entity_for(request))
         return found
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -246,9 +294,10 @@ class RecordAdmin(CapturedAdmin):
                 self.message_user(request, warning["message"], messages.WARNING)
         obj.pk, obj._state.adding = record.pk, False
         obj.refresh_from_db()
+        blanked(obj, self.entity_for(request))
 
     def _warn_of_duplicates(self, request: HttpRequest, form: RecordForm) -> None:
-        twins = possible_duplicates(self.entity, form.values, request.user)
+        twins = possible_duplicates(self.entity_for(request), form.values, request.user)
         if twins:
             names = ", ".join(f"{twin['name']} ({twin['id']})" for twin in twins)
             self.message_user(request, f"Possible duplicates: {names}.", messages.WARNING)
@@ -271,7 +320,7 @@ class RecordAdmin(CapturedAdmin):
         return TemplateResponse(request, "admin/core/history.html", context)
 
     def _in_words(self, request: HttpRequest, changes: Any) -> list[dict[str, Any]]:
-        found = presented(changes, {self.entity.name: self.entity.public_names})
+        found = presented(changes, {self.entity.name: self.entity_for(request)})
         words = ChangeWords(self.entity, request.user, [change["changes"] for change in found])
         return [change | {"differences": words.of(change["changes"])} for change in found]
 

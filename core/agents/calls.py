@@ -136,8 +136,8 @@ def _dry_run(caller: Caller, request: ApiRequest) -> ApiAnswer:
     try:
         with _writing(caller, request):
             answer = _dispatch(caller, request)
-            names = {entity.name: entity.public_names for entity in entities}
-            changes = presented(_changes(request).order_by("id"), names)
+            by_name = {entity.name: entity.for_user(caller.user) for entity in entities}
+            changes = presented(_changes(request).order_by("id"), by_name)
             found.append(ApiAnswer(answer.status, answer.document, orjson.loads(dumps(changes))))
             raise _DryRunOverError
     except _DryRunOverError:

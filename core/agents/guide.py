@@ -45,7 +45,9 @@ def document(user: Any, uri: str) -> dict[str, Any] | None:
         return LANGUAGE
     found = _SCHEMA.match(uri)
     entity = _by_plural(found[1]) if found else None
-    return described(entity) if entity is not None and is_covered(user, entity) else None
+    if entity is None or not is_covered(user, entity):
+        return None
+    return described(entity.for_user(user))
 
 
 def described(entity: Entity) -> dict[str, Any]:

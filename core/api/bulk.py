@@ -77,7 +77,8 @@ def matching_ids(entity: Entity, user: Any, raw: Any, permission: str) -> list[i
         raise InvalidError.of("filter", "An empty filter would name every record.", "blank")
     rows = entity.visible_to(user, permission).filter(archived_at=None)
     with in_zone_of(user):
-        found = rows.filter(record_q(parse(entity, raw, name="filter"), user=user)).order_by("pk")
+        condition = parse(entity.for_user(user), raw, name="filter")
+        found = rows.filter(record_q(condition, user=user)).order_by("pk")
     ids = list(found.values_list("pk", flat=True)[: conf.BULK_LIMIT + 1])
     if len(ids) > conf.BULK_LIMIT:
         raise InvalidError.of("filter", f"More than {conf.BULK_LIMIT} records match.", "max_length")

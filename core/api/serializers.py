@@ -1,6 +1,7 @@
 """Serializers made from an entity's columns."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -110,14 +111,19 @@ class EntitySerializer(serializers.Serializer):
         super().__init__(*args, **kwargs)
         self.shown, self.expand = fields, expand
 
-    @property
+    @cached_property
     def entity(self) -> Entity:
-        return self.Meta.entity
+        """The entity as whoever reads or writes knows it."""
+        return self.Meta.entity.for_user(self.user)
 
     @property
     def user(self) -> Any:
-        """Who reads or writes: `context["user"]`, or the request's."""
-        return self.context["user"] if "user" in self.context else self.context["request"].user
+        """Who reads or writes: `context["user"]`, or the request's; nobody where there is no request, as for
+        the OpenAPI document."""
+        if "user" in self.context:
+            return self.context["user"]
+        request = self.context.get("request")
+        return request.user if request is not None else None
 
     def get_fields(self) -> dict[str, serializers.Field]:
         made = {c.name: _field(c) for c in self.entity.columns if c.name not in self._declared_fields}
@@ -153,7 +159,7 @@ class EntitySerializer(serializers.Serializer):
         return {
             name: value
             for name, value in data.items()
-            if name not in ANSWERED and (name not in known or known[name].writable)
+            if name not in ANSWERED and (name not in known or known[name].writable or known[name].locked)
         }
 
     def _own_values(self, data: Any) -> tuple[Any, dict[str, Any]]:
@@ -180,6 +186,8 @@ class EntitySerializer(serializers.Serializer):
             if validate is None:
                 continue
             path = self.entity.by_input_name[name].path
+            if path not in values:
+                continue
             try:
                 values[path] = validate(values[path])
             except ValidationError as error:

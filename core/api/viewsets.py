@@ -113,7 +113,11 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
 
     @property
     def entity(self) -> Entity:
-        return self.serializer_class.Meta.entity
+        """The entity as whoever asks knows it; the whole one where nobody does, as for the OpenAPI
+        document."""
+        whole = self.serializer_class.Meta.entity
+        request = getattr(self, "request", None)
+        return whole if request is None else whole.for_user(request.user)
 
     @property
     def policy(self) -> Any:
@@ -258,7 +262,13 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     def statistics(self, request: Request) -> Response:
         """Totals of the records that the list's filters name; with `group_by` or `metrics` also figures of
         each group."""
-        return Response(self.get_statistics() | self.get_groups())
+        return Response(self.get_totals() | self.get_groups())
+
+    def get_totals(self) -> dict[str, Any]:
+        """The figures without those that tell of hidden fields."""
+        entity = self.entity
+        found = self.get_statistics()
+        return {name: one for name, one in found.items() if entity.figures.get(name) not in entity.hidden}
 
     def get_statistics(self) -> dict[str, Any]:
         return self.filtered_rows().statistics()
@@ -280,8 +290,8 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         field = request.query_params.get("field", "")
         if field:
             changes = changes.filter(changes__has_key=self._stored(field))
-        names = {self.entity.name: self.entity.public_names}
-        return Response(numbered(request, changes, lambda rows: presented(rows, names)).body())
+        by_name = {self.entity.name: self.entity}
+        return Response(numbered(request, changes, lambda rows: presented(rows, by_name)).body())
 
     def _stored(self, field: str) -> str:
         """The column that a field is recorded under; custom fields are recorded together. Raises

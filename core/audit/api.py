@@ -93,11 +93,11 @@ def _page(request: Request, rows: list[Change], size: int, horizon: int) -> dict
     the feed ended, so that a quiet filter is not searched again from its beginning."""
     more = len(rows) > size
     cursor = feed.encode(rows[size - 1] if more else (horizon, 0))
-    names = {entity.name: entity.public_names for entity in entities}
+    by_name = {entity.name: entity.for_user(request.user) for entity in entities}
     return {
         "count": None,
         "next": pagination.address(request, cursor=cursor) if more else None,
         "previous": None,
         "cursor": cursor,
-        "results": presented(rows[:size], names),
+        "results": presented(rows[:size], by_name),
     }

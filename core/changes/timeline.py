@@ -17,7 +17,7 @@ from django.db.models import F, Func, JSONField, Q, QuerySet, TextField, Value
 from django.utils.dateparse import parse_datetime
 
 from core.access import scopes
-from core.changes.history import actors_of, one_or_more
+from core.changes.history import actors_of, one_or_more, shown_changes
 from core.changes.models import Change
 from core.entities import Entity
 from core.entities.aliases import ids_of
@@ -199,8 +199,7 @@ def _changes(subject: RecordRef) -> QuerySet:
 
 
 def _shown_change(change: Change, subject: RecordRef) -> dict[str, Any]:
-    names = subject.entity.public_names
-    changes = {names.get(key, key): {"old": old, "new": new} for key, (old, new) in change.changes.items()}
+    changes = shown_changes(change.changes, subject.entity)
     return {
         "type": change.kind,
         "title": _title(change.kind, changes),
@@ -215,7 +214,7 @@ def _shown_change(change: Change, subject: RecordRef) -> dict[str, Any]:
 
 
 def _title(kind: str, changes: dict[str, Any]) -> str:
-    return f"updated {', '.join(sorted(changes))}" if kind == Change.Kind.UPDATED else str(kind)
+    return f"updated {', '.join(sorted(changes))}".strip() if kind == Change.Kind.UPDATED else str(kind)
 
 
 VALUES = {"type": "object", "properties": {"old": {}, "new": {}}, "required": ["old", "new"]}

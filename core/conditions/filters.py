@@ -15,7 +15,7 @@ import csv
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache, cached_property, reduce
 from operator import and_, or_
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import django_filters
 import orjson
@@ -101,9 +101,18 @@ class ParameterFilter(django_filters.Filter):
 class TypedFilter(ParameterFilter):
     """A declared filter whose value a field type reads: `TypedFilter(Boolean(), method="filter_hot")`."""
 
-    def __init__(self, field_type: FieldType, *args: Any, help_text: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        field_type: FieldType,
+        *args: Any,
+        help_text: str = "",
+        reads: Collection[str] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.field_type, self.help_text = field_type, help_text
+        # The columns it looks at, besides one that it names: who may not see them has no such filter.
+        self.reads = reads
 
     def read(self, texts: list[str]) -> Any:
         listed = isinstance(self.field_type, field_types.TextList | field_types.MultiChoice)
@@ -113,6 +122,11 @@ class TypedFilter(ParameterFilter):
         if value in ("", []):
             raise ValueRefusedError("A value is needed.", code="blank")
         return value
+
+
+def read_by(one: django_filters.Filter) -> set[str]:
+    """The columns that a filter looks at."""
+    return {str(one.field_name), *getattr(one, "reads", ())}
 
 
 class ColumnFilter(ParameterFilter):
@@ -290,7 +304,8 @@ class EntityFilterSet(ParameterFilterSet):
         Boolean(), method="filter_shared_with_me", help_text="Shared with whoever asks, or their team."
     )
 
-    entity: ClassVar[Entity]
+    # Of an instance, the entity as who asks knows it.
+    entity: Entity
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -312,9 +327,10 @@ class EntityFilterSet(ParameterFilterSet):
         # Not the base's: it copies every filter there is.
         self.is_bound = data is not None
         self.data = QueryDict() if data is None else data
-        self.queryset = self.entity.model.objects.all() if queryset is None else queryset
+        self.queryset = type(self).entity.model.objects.all() if queryset is None else queryset
         self.request, self.form_prefix = request, prefix
         self.user = request.user if user is None and request is not None else user
+        self.entity = type(self).entity.for_user(self.user)
         self.refused: list[FieldIssue] = []
         self.far_columns = FarColumns()
         self.filters = self._asked(ignored)
@@ -382,13 +398,18 @@ class EntityFilterSet(ParameterFilterSet):
         for name in self.data:
             if name in ignored:
                 continue
-            found = self.base_filters.get(name) or self._of_custom_field(columns, name)
+            found = self._declared(name) or self._of_custom_field(columns, name)
             found = found or self._of_related(columns, name)
             if found is None:
                 self.refused.append(self._unknown(columns, name))
             else:
                 asked[name] = self._own(found)
         return asked
+
+    def _declared(self, name: str) -> django_filters.Filter | None:
+        """A filter of the class, unless it looks at what is hidden from who asks."""
+        found = self.base_filters.get(name)
+        return None if found is None or not self.entity.hidden.isdisjoint(read_by(found)) else found
 
     def _own(self, shared: django_filters.Filter) -> django_filters.Filter:
         found = copy.deepcopy(shared)
@@ -431,10 +452,10 @@ class EntityFilterSet(ParameterFilterSet):
         known = ", ".join(self.known_names(columns))
         return FieldIssue(name[:120], "unknown", f"Unknown filter. Known: {known}; each with __operator.")
 
-    @classmethod
-    def known_names(cls, columns: Mapping[str, Column]) -> list[str]:
+    def known_names(self, columns: Mapping[str, Column]) -> list[str]:
         """What a list can be filtered by, without the operators."""
-        named = [name for name, one in cls.base_filters.items() if getattr(one, "op", None) is None]
+        asked = [name for name, one in self.base_filters.items() if getattr(one, "op", None) is None]
+        named = [name for name in asked if self._declared(name) is not None]
         return sorted({*named, *(name for name, one in columns.items() if one.filterable)})
 
 

@@ -44,7 +44,7 @@ def list_query(
     asked = filterset_of(entity)(params, user=user, ignored={*PARAMETERS, *ignored})
     rows: Any = searched(asked, asked.checked, entity.search_fields)
     return ListQuery(
-        entity,
+        asked.entity,
         rows.visible_to(user, action),
         orders_of(asked),
         sparse_fields(params, asked),
@@ -71,9 +71,12 @@ def orders_of(asked: EntityFilterSet, allowed: Collection[str] | None = None) ->
 
 
 def sparse_fields(params: Params, asked: EntityFilterSet) -> list[str]:
-    """The fields asked for, or a saved view's; none stands for all."""
+    """The fields asked for, or those of a saved view that who asks may see; none stands for all."""
     view = asked.saved_view
-    return names_in(params, "fields") or list(view.fields if view else ())
+    hidden = asked.entity.hidden
+    return names_in(params, "fields") or [
+        name for name in (view.fields if view else ()) if name not in hidden
+    ]
 
 
 def names_in(params: Params, key: str) -> list[str]:

@@ -28,10 +28,11 @@ class FarColumns:
         self._found: dict[tuple[str, bool], Mapping[str, Column]] = {}
 
     def of(self, reference: Column, asked: str) -> Mapping[str, Column]:
-        """Those behind a reference; custom ones only where `asked` is one's name."""
+        """Those behind a reference that are not hidden; custom ones only where `asked` is one's name."""
         key = (target_of(reference), asked.startswith(PREFIX))
         if key not in self._found:
-            self._found[key] = columns_of_target(key[0], PREFIX if key[1] else "")
+            rights = reference.rights_behind
+            self._found[key] = columns_of_target(key[0], PREFIX if key[1] else "", rights)
         return self._found[key]
 
 
@@ -89,5 +90,5 @@ def unknown_related(
 
 def known_related(reference: Column, separator: str = ".") -> list[str]:
     """The fields behind a reference, with its name."""
-    far = columns_of_target(target_of(reference), PREFIX)
+    far = columns_of_target(target_of(reference), PREFIX, reference.rights_behind)
     return [f"{reference.name}{separator}{name}" for name in sorted(far) if far[name].filterable]

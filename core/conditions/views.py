@@ -12,9 +12,10 @@ from core.entities.reading import pick
 from core.errors import FieldIssue, InvalidError
 
 
-def check_view(wanted: SavedView, before: SavedView | None = None) -> None:
-    """Refuse a view whose entity, conditions, search, ordering or fields are wrong. Raises InvalidError."""
-    entity = _entity(wanted, before)
+def check_view(wanted: SavedView, user: Any, before: SavedView | None = None) -> None:
+    """Refuse a view whose entity, conditions, search, ordering or fields are wrong, or name what is hidden
+    from who writes it. Raises InvalidError."""
+    entity = _entity(wanted, before).for_user(user)
     issues: list[FieldIssue] = []
     for name in ("conditions", "search", "ordering", "fields"):
         if before is not None and getattr(before, name) == getattr(wanted, name):

@@ -1,4 +1,4 @@
-"""Custom fields and saved views in the admin site."""
+"""Custom fields, saved views and field rights in the admin site."""
 
 from typing import Any
 
@@ -8,12 +8,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from core.access import Role
 from core.admin.captured import CapturedAdmin, CapturedForm
 from core.admin.forms import OVERRIDES
-from core.admin.navigation import DATA, Menu
+from core.admin.navigation import DATA, PEOPLE, Menu
 from core.conditions.models import SavedView
 from core.conditions.views import check_view
-from core.entities import custom_field_definitions, entities
+from core.entities import custom_field_definitions, entities, limiting
+from core.entities.field_rights import FieldRight
 from core.entities.models import CustomField
 
 
@@ -90,5 +92,35 @@ class SavedViewAdmin(CapturedAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
             obj.owner = request.user
-        check_view(obj, SavedView.objects.get(pk=obj.pk) if change else None)
+        check_view(obj, request.user, SavedView.objects.get(pk=obj.pk) if change else None)
+        super().save_model(request, obj, form, change)
+
+
+class FieldRightForm(EntityForm):
+    """Of administrators, who are never limited, there is no right."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "field" not in self.fields:
+            return  # to look at
+        roles = [(role.value, role.label) for role in Role if role != Role.ADMIN]
+        self.fields["role"] = forms.ChoiceField(choices=roles, widget=UnfoldAdminSelectWidget)
+        known = "; ".join(f"{entity.name}: {', '.join(limiting.limitable(entity))}" for entity in entities)
+        self.fields["field"].help_text = f"By its name in the API. {known}."
+
+
+@admin.register(FieldRight)
+class FieldRightAdmin(CapturedAdmin):
+    """Fields that are hidden from a role, or read-only for it."""
+
+    menu = Menu(PEOPLE, "visibility_off", 30)
+    form = FieldRightForm
+    list_display = ("role", "entity", "field", "access", "updated_at")
+    list_filter = ("role", "entity", "access")
+    search_fields = ("field",)
+    ordering = ("role", "entity", "field")
+    fields = ("role", "entity", "field", "access")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        limiting.check(obj)
         super().save_model(request, obj, form, change)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from core.access import Permission
 from core.entities import aliases, custom
-from core.entities.cleaning import clean, taken, unique_values, warnings_of
+from core.entities.cleaning import MAY_NOT_CHANGE, clean, taken, unique_values, warnings_of
 from core.entities.entity import Entity
 from core.entities.field_types import Money
 from core.entities.money import CURRENCY_FIELD
@@ -232,12 +232,23 @@ def clean_shared(
         raise InvalidError.of("data", "Expected the fields to set.", "required")
     before: Values = {MERGED: {}, "id": ids[0] if len(ids) == 1 else None} | (place or {})
     try:
-        values = clean(replace(entity, rules=()), data, user=user, before=before, partial=True)
+        _refuse_locked(entity.for_user(user), data)
+        bare = replace(entity.for_user(user), rules=())
+        values = clean(bare, data, user=user, before=before, partial=True)
         if len(ids) > 1:
             _refuse_unique(entity, values)
     except InvalidError as error:
         raise InvalidError([replace(i, field=f"data.{i.field}") for i in error.issues]) from error
     return values
+
+
+def _refuse_locked(entity: Entity, data: Mapping[str, Any]) -> None:
+    """One value for many records is a change of those that have another, so that none may be named at all."""
+    given = data.get(MERGED)
+    keys = entity.locked_keys.intersection(given if isinstance(given, Mapping) else ())
+    locked = [f"{custom.PREFIX}{key}" for key in sorted(keys)]
+    if locked:
+        raise InvalidError([FieldIssue(name, "read_only", MAY_NOT_CHANGE) for name in locked])
 
 
 def _refuse_unique(entity: Entity, values: Mapping[str, Any]) -> None:

@@ -9,13 +9,15 @@ from typing import Any
 
 from core.entities import custom, field_types
 from core.entities.columns import Column
-from core.entities.entity import Entity
+from core.entities.entity import Entity, entity_of
+from core.entities.field_rights import FieldRights
 from core.entities.locks import UNIQUE_FIELD, lock
 from core.entities.lookups import Lookups
 from core.entities.money import CURRENCY_FIELD, contradiction, preferred, read_amount, settled
 from core.entities.regions import COUNTRY_FIELD, region_at
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 
+MAY_NOT_CHANGE = "Your role may read this field and not change it."
 # A PUT replaces a record's content and leaves who it belongs to.
 KEPT_BY_PUT = {"owner", "assigned_to"}
 
@@ -28,14 +30,30 @@ def clean(
     before: Mapping[str, Any] | None = None,
     partial: bool = False,
     lookups: Lookups | None = None,
+    rights: FieldRights | None = None,
 ) -> dict[str, Any]:
     """Values by table column for a new record (`before` None) or a changed one.
 
     `user` is who writes: references must be visible to them; None stands for the system. `partial` leaves
     fields that are not given as they are; otherwise they fall to their defaults. `lookups` are those of a
-    writer of many. Raises InvalidError.
+    writer of many. What of the fields may be written is said by the rights of the user, or by `rights`: what
+    the system moves by itself for somebody is limited by none. Raises InvalidError.
     """
-    return Cleaning(entity, user, before, partial, lookups).run(data)
+    seen = entity.for_user(user) if rights is None else entity.limited(rights)
+    return Cleaning(seen, user, before, partial, lookups).run(data)
+
+
+def refuse_out_of_reach(entity: Entity, names: Iterable[str]) -> None:
+    """Raises InvalidError for those of the fields, custom ones too, that whom the entity is limited for may
+    not write: of what somebody gives along with a verb that writes by itself otherwise."""
+    issues = []
+    for name in names:
+        locked = name in entity.rights.read_only_in(entity.name)
+        if locked or name in entity.hidden:
+            code, message = ("read_only", MAY_NOT_CHANGE) if locked else ("unknown_field", "Unknown field.")
+            issues.append(FieldIssue(name, code, message))
+    if issues:
+        raise InvalidError(issues)
 
 
 class Cleaning:
@@ -74,7 +92,7 @@ class Cleaning:
         known: dict[str, tuple[Column, Any]] = {}
         for name, raw in data.items():
             column = self.entity.by_input_name.get(name)
-            if column is None or not column.writable:
+            if column is None or not (column.writable or column.locked):
                 code = "unknown_field" if column is None else "read_only"
                 word = self._known_names() if column is None else "This field is read-only."
                 self.issues.append(FieldIssue(str(name)[:120], code, word))
@@ -95,9 +113,20 @@ class Cleaning:
 
     def _clean_one(self, column: Column, raw: Any, into: dict[str, Any], key: str) -> None:
         try:
-            into[key] = clean_value(column, self._amount(column, raw), self.region)
+            value = clean_value(column, self._amount(column, raw), self.region)
         except ValueRefusedError as error:
             self.issues.append(FieldIssue(column.name, error.code, error.message))
+            return
+        if column.locked:
+            self._check_unchanged(column, value, key)
+        else:
+            into[key] = value
+
+    def _check_unchanged(self, column: Column, value: Any, key: str) -> None:
+        """Of a field that may only be read: a record may be sent back as it was read, and nothing else."""
+        kept = self.before or {}
+        if key not in kept or kept[key] != value:
+            self.issues.append(FieldIssue(column.name, "read_only", MAY_NOT_CHANGE))
 
     def _amount(self, column: Column, raw: Any) -> Any:
         """An amount without the currency beside it, which becomes the record's; a sign of several currencies
@@ -135,7 +164,10 @@ class Cleaning:
         if not isinstance(given, Mapping):
             self.issues.append(FieldIssue("custom_fields", "not_an_object", "Expected an object."))
             return
-        kept = dict(self.before["custom_fields"]) if self.partial and self.before else {}
+        kept = dict(self.before["custom_fields"]) if self.before else {}
+        if not self.partial:
+            out_of_reach = self.entity.hidden_keys | self.entity.locked_keys
+            kept = {key: value for key, value in kept.items() if key in out_of_reach}
         self.values["custom_fields"] = CustomValues(self, given, kept).run()
 
     def _check_references(self) -> None:
@@ -213,24 +245,30 @@ class CustomValues:
         self.cleaning, self.given, self.kept = cleaning, given, kept
 
     def run(self) -> dict[str, Any]:
+        entity = self.cleaning.entity
         columns = {
-            d.key: custom.custom_column(d) for d in self.cleaning.lookups.definitions(self.cleaning.entity)
+            d.key: custom.custom_column(d, locked=d.key in entity.locked_keys)
+            for d in self.cleaning.lookups.definitions(entity)
         }
         for key in self.given:
-            if key not in columns:
+            if key not in columns or key in entity.hidden_keys:
                 name = f"{custom.PREFIX}{str(key)[:60]}"
                 self._refuse(name, "unknown_field", "No such custom field is defined.")
         for key, column in columns.items():
-            self._take(key, column)
+            self._take(key, column, is_reached=key not in entity.hidden_keys)
         return self.kept
 
-    def _take(self, key: str, column: Column) -> None:
-        if key in self.given:
+    def _take(self, key: str, column: Column, *, is_reached: bool) -> None:
+        """One field: what is given, or its default; who cannot give a required one is not asked for it."""
+        if key in self.given and is_reached:
             self._set(key, column, self.given[key])
-        elif key not in self.kept and column.default is not None and not self.cleaning.partial:
+        elif column.default is not None and self._is_missed(key):
             self._set(key, column, column.default)
-        elif column.required and key not in self.kept and not self.cleaning.partial:
+        elif column.required and column.writable and is_reached and self._is_missed(key):
             self._refuse(column.name, "required", "This field is required.")
+
+    def _is_missed(self, key: str) -> bool:
+        return key not in self.kept and not self.cleaning.partial
 
     def _set(self, key: str, column: Column, raw: Any) -> None:
         try:
@@ -238,11 +276,20 @@ class CustomValues:
         except ValueRefusedError as error:
             self._refuse(column.name, error.code, error.message)
             return
+        if column.locked and key in self.given:
+            self._check_unchanged(key, column, value)
+            return
         if value is None or value in ([], ""):
             self.kept.pop(key, None)
             return
         self.kept[key] = column.field_type.to_representation(value)
         self._check_stored(key, column, value)
+
+    def _check_unchanged(self, key: str, column: Column, value: Any) -> None:
+        """Of a field that may only be read: what is sent must be what is there."""
+        stored = None if value in (None, [], "") else column.field_type.to_representation(value)
+        if self.kept.get(key) != stored:
+            self._refuse(column.name, "read_only", MAY_NOT_CHANGE)
 
     def _check_stored(self, key: str, column: Column, value: Any) -> None:
         """What only the database can answer: does the user exist, is the value still free."""
@@ -258,8 +305,8 @@ class CustomValues:
 def unique_values(entity: Entity, records: Sequence[Any]) -> dict[int, set[tuple[str, str]]]:
     """Record id → (name, value as JSON) of its unique fields, custom ones under `custom_fields.<key>`."""
     some = any(record.custom_fields for record in records)
-    keys = [d.key for d in custom.definitions(entity) if d.unique] if some else []
-    plain = [column for column in entity.columns if column.unique]
+    keys = [d.key for d in custom.all_definitions(entity) if d.unique] if some else []
+    plain = [column for column in entity_of(entity.model).columns if column.unique]
     found: dict[int, set[tuple[str, str]]] = {}
     for record in records:
         given = {c.path: getattr(record, c.path) for c in plain if getattr(record, c.path)}

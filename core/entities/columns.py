@@ -6,6 +6,8 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Value
+from django.db.models.expressions import CombinedExpression
 
 from core.entities import field_types
 from core.entities.field_types import FieldType
@@ -41,10 +43,20 @@ class Column:
     aliases: tuple[str, ...] = ()
     expression: Any = field(default=None, compare=False)
     help_text: str = ""
+    # Whether it could be written but for the rights of whoever asks (Entity.for_user): then it is not
+    # `writable`, and what is sent may only be what is there.
+    locked: bool = False
+    # Of `custom_fields`: the keys that are left out, for they are hidden.
+    without: tuple[str, ...] = ()
+    # Of a reference: the rights with which the fields behind it are looked at.
+    rights_behind: Any = field(default=None, compare=False)
 
     @property
     def target(self) -> Any:
         """What lookups and orderings are built on: the expression, or the path."""
+        if self.without:
+            keys = Value(list(self.without), ArrayField(models.TextField()))
+            return CombinedExpression(models.F(self.path), "-", keys, output_field=models.JSONField())
         return self.expression if self.expression is not None else models.F(self.path)
 
     @property

@@ -7,7 +7,7 @@ A comparison gives the keys of a record's values, and the conditions under which
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -46,13 +46,25 @@ class RecordComparison(ABC):
         """What a record is found by: one key for each value there is."""
         return {(value,) for column in self.columns for value in _listed(values.get(column)) if value}
 
+    def without(self, hidden: frozenset[str]) -> "RecordComparison | None":
+        """The same for whom these columns are hidden from; None where it says nothing without them."""
+        return self if hidden.isdisjoint(self.columns) else None
+
     @abstractmethod
     def conditions(self, model: Any, threshold: float | None) -> Iterator[str]:
         """SQL conditions under which the stored row `r` has the key; any of them suffices. With a `threshold`
         texts that are so much alike, from 0 to 1, have it too."""
 
 
-class SameValue(RecordComparison):
+class SameOneOf(RecordComparison):
+    """The base of comparisons in which each column counts by itself."""
+
+    def without(self, hidden: frozenset[str]) -> "RecordComparison | None":
+        shown = tuple(column for column in self.columns if column not in hidden)
+        return replace(self, columns=shown) if shown else None
+
+
+class SameValue(SameOneOf):
     """One of the values is one of the other's; stored values are normalised already."""
 
     def conditions(self, model: Any, threshold: float | None) -> Iterator[str]:
@@ -62,7 +74,7 @@ class SameValue(RecordComparison):
             )
 
 
-class SamePhone(RecordComparison):
+class SamePhone(SameOneOf):
     """One of the numbers is one of the other's; one without a country is the same as with one."""
 
     def keys(self, values: Mapping[str, Any]) -> set[Key]:

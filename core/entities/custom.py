@@ -13,11 +13,11 @@ from django.db.models.functions import Cast
 from core import prepared
 from core.entities import field_types
 from core.entities.columns import Column
-from core.entities.entity import Entity
+from core.entities.entity import CUSTOM_PREFIX, Entity
 from core.entities.field_types import FieldType
 from core.entities.models import CustomField
 
-PREFIX = "custom_fields."
+PREFIX = CUSTOM_PREFIX
 Type = CustomField.Type
 
 _OUTPUT: dict[str, models.Field] = {
@@ -75,14 +75,16 @@ def _readable(text: Any, output: models.Field) -> Any:
     return Case(When(is_valid, then=Cast(text, output)))
 
 
-def custom_column(definition: CustomField) -> Column:
-    """The column of a custom field, named `custom_fields.<key>`."""
+def custom_column(definition: CustomField, *, locked: bool = False) -> Column:
+    """The column of a custom field, named `custom_fields.<key>`; one that is `locked` may only be read."""
     return Column(
         name=PREFIX + definition.key,
         field_type=field_type_of(definition),
         path=definition.key,
         label=definition.label,
         required=definition.required,
+        writable=not locked,
+        locked=locked,
         custom=True,
         unique=definition.unique,
         searchable=definition.searchable,
@@ -93,8 +95,18 @@ def custom_column(definition: CustomField) -> Column:
     )
 
 
+def custom_columns(entity: Entity) -> list[Column]:
+    """The columns of an entity's custom fields, in their order, as whom it is limited for may use them."""
+    return [custom_column(one, locked=one.key in entity.locked_keys) for one in definitions(entity)]
+
+
 def definitions(entity: Entity) -> list[CustomField]:
-    """The custom fields of an entity, in their order: one query, whose text is made once. Making it at each
+    """The custom fields of an entity that are not hidden, in their order."""
+    return [one for one in all_definitions(entity) if one.key not in entity.hidden_keys]
+
+
+def all_definitions(entity: Entity) -> list[CustomField]:
+    """All custom fields of an entity, in their order: one query, whose text is made once. Making it at each
     request costs more than running it does."""
     with prepared.cursor(DEFAULT_DB_ALIAS) as cursor:
         cursor.execute(_statement(), [entity.name])
@@ -124,5 +136,4 @@ def schema(entity: Entity, *, names: Iterable[str] | None = None) -> dict[str, C
     definitions is only read when a custom one is among them."""
     if names is not None and not any(name.startswith(PREFIX) for name in names):
         return entity.by_name
-    extra = [custom_column(definition) for definition in definitions(entity)]
-    return entity.by_name | {c.name: c for c in extra}
+    return entity.by_name | {c.name: c for c in custom_columns(entity)}

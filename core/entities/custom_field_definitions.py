@@ -11,6 +11,7 @@ from django.db.models.fields.json import KeyTransform
 
 from core.entities.custom import PREFIX, field_type_of
 from core.entities.entity import entities
+from core.entities.field_rights import FieldRight
 from core.entities.locks import CUSTOM_FIELDS, lock
 from core.entities.models import CustomField
 from core.entities.usage import UsageTarget, check_unused
@@ -43,8 +44,9 @@ def check(wanted: CustomField, before: CustomField | None = None) -> None:
 
 
 def forget_values(definition: CustomField) -> int:
-    """Take the field's values out of all records, so that a later field of the same key starts empty; returns
-    how many records had one."""
+    """Take the field's values out of all records, so that a later field of the same key starts empty, and the
+    rights that limited it; returns how many records had one."""
+    FieldRight.objects.filter(entity=definition.entity, field=PREFIX + definition.key).delete()
     entity = entities.get(definition.entity)
     if entity is None:
         return 0

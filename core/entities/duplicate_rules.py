@@ -79,6 +79,8 @@ def comparison_of(entity: Entity, name: str) -> RecordComparison | None:
     """The comparison that a rule names; None where the entity has none of this name."""
     if name.startswith(PREFIX):
         key = name.removeprefix(PREFIX)
+        if key in entity.hidden_keys:
+            return None
         return SameCustomValue(name, key.replace("_", " "), (key,), always=False)
     return next((c for c in entity.duplicates if c.name == name), None)
 
@@ -200,7 +202,7 @@ def _questions(entity: Entity, rule: DuplicateRule) -> Iterable[tuple[Entity, Qu
     others = [rule.entity] if entity.name != rule.entity else [rule.entity, rule.across]
     given = comparison_of(entity, rule.compare)
     for other in (entities[name] for name in others if name in entities):
-        stored = comparison_of(other, rule.compare)
+        stored = comparison_of(other.limited(entity.rights), rule.compare)
         if given is not None and stored is not None:
             own = other.name == entity.name
             yield other, Question(given, stored, other.model, threshold, in_order=own)

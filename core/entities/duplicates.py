@@ -27,6 +27,7 @@ def names_of(entity: Entity, ids: set[int], user: Any) -> dict[int, str]:
     """What those of the records that the user sees are called, by id; the system sees all."""
     if not ids:
         return {}
+    entity = entity.for_user(user)
     rows = entity.model.objects.all() if user is None else entity.visible_to(user)
     paths = dict.fromkeys(("id", *entity.display_columns))
     return {row["id"]: title_of(entity, row) for row in rows.filter(pk__in=ids).values(*paths)}

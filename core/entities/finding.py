@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import groupby
@@ -20,8 +20,8 @@ from core.entities.columns import Column
 from core.entities.entity import Entity
 from core.entities.reading import pick
 from core.errors import InvalidError
-from core.models.folding import Fold, digits, fold
-from core.models.record import HAS_CUSTOM_FIELDS, custom_text
+from core.models.folding import Fold, digits, fold, words_of
+from core.models.record import HAS_CUSTOM_FIELDS, custom_text, search_text_without
 
 MAX_SEARCH = 200
 MAX_TERMS = 10
@@ -48,11 +48,11 @@ def search(entity: Entity, rows: QuerySet, text: str, fields: Collection[str] = 
     found however they are written: their digits are compared. Raises InvalidError for over-long input.
     """
     terms = check_search(text)
-    names = fields or entity.search_fields
+    names = [name for name in fields or entity.search_fields if name not in entity.hidden_paths]
     asks_custom = bool(terms) and "custom_fields" in names
     keys = [d.key for d in custom.definitions(entity) if d.searchable] if asks_custom else []
     for is_phone, group in groupby(terms, could_be_phone):
-        for condition in _conditions(list(group), names, keys, is_phone=is_phone):
+        for condition in _conditions(entity, list(group), names, keys, is_phone=is_phone):
             rows = rows.filter(condition)
     return rows
 
@@ -66,13 +66,26 @@ def check_search(text: str) -> list[str]:
     return terms
 
 
+def in_search_text(entity: Entity, made: Callable[[Any], Q]) -> Q:
+    """A condition on the search text, which its index answers; where columns of it are hidden, it holds for
+    what is left without them as well: a hit in what one may not see is none."""
+    hidden = entity.hidden_paths & words_of(entity.model) if entity.hidden_paths else frozenset()
+    found = made(F("search_text"))
+    return found & made(search_text_without(entity.model, hidden)) if hidden else found
+
+
 def _conditions(
-    terms: Sequence[str], names: Collection[str], custom_keys: Sequence[str], *, is_phone: bool
+    entity: Entity,
+    terms: Sequence[str],
+    names: Collection[str],
+    custom_keys: Sequence[str],
+    *,
+    is_phone: bool,
 ) -> Iterator[Q]:
-    held = [reduce(or_, (_holds(name, term, custom_keys) for name in names)) for term in terms]
+    held = [reduce(or_, (_holds(entity, name, term, custom_keys) for name in names)) for term in terms]
     number = phone_digits("".join(terms)) if is_phone else ""
     if number:
-        yield reduce(and_, held) | Q(search_text__contains=number)
+        yield reduce(and_, held) | in_search_text(entity, lambda text: Q(Contains(text, Value(number))))
     else:
         yield from held
 
@@ -104,10 +117,10 @@ def number_in(column: Column, value: str) -> str:
     )
 
 
-def _holds(name: str, term: str, custom_keys: Sequence[str]) -> Q:
+def _holds(entity: Entity, name: str, term: str, custom_keys: Sequence[str]) -> Q:
     """Whether a column, or one of the custom fields of these keys, holds the term."""
     if name == "search_text":
-        return _within(F("search_text"), term, _WORD_START)
+        return in_search_text(entity, lambda text: _within(text, term, _WORD_START))
     if name != "custom_fields":
         return _within(Fold(F(name)), term, f"^|{_WORD_START}")
     if not custom_keys:

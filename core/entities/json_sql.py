@@ -15,6 +15,7 @@ from django.db.models.fields.json import KeyTransform
 from core import prepared
 from core.entities.columns import Column
 from core.entities.entity import Entity, entities
+from core.entities.field_rights import FieldRights
 from core.registry import Registry
 
 Statement = tuple[str, tuple[Any, ...]]
@@ -46,24 +47,25 @@ def rows_as_text(
 
 def _statement_for(entity: Entity, columns: Sequence[Column]) -> Statement:
     if columns is entity.columns:
-        return _whole(entity.name)
+        return _whole(entity.name, entity.rights)
     # Definitions of custom fields come and go, and exports add cells; everything else is fixed at start-up.
     if any(
         c.custom or (c.name not in entity.by_name and _registered(entity, c.name) is not c) for c in columns
     ):
         return statement(entity, columns)
-    return _kept(entity.name, tuple(c.name for c in columns))
+    return _kept(entity.name, entity.rights, tuple(c.name for c in columns))
 
 
 @lru_cache(maxsize=64)
-def _whole(name: str) -> Statement:
-    """That of all columns."""
-    return statement(entities[name], entities[name].columns)
+def _whole(name: str, rights: FieldRights) -> Statement:
+    """That of all columns that these rights show."""
+    entity = entities[name].limited(rights)
+    return statement(entity, entity.columns)
 
 
 @lru_cache(maxsize=256)
-def _kept(name: str, columns: tuple[str, ...]) -> Statement:
-    entity = entities[name]
+def _kept(name: str, rights: FieldRights, columns: tuple[str, ...]) -> Statement:
+    entity = entities[name].limited(rights)
     return statement(
         entity, [entity.by_name.get(column) or _registered(entity, column) for column in columns]
     )

@@ -21,9 +21,9 @@ class Lookups:
         self._referable: dict[str, dict[int, bool]] = {}
 
     def definitions(self, entity: Entity) -> list[CustomField]:
-        """The custom fields of an entity, in their order."""
+        """The custom fields of an entity, in their order, those hidden from the writer too."""
         if entity.name not in self._definitions:
-            self._definitions[entity.name] = custom.definitions(entity)
+            self._definitions[entity.name] = custom.all_definitions(entity)
         return self._definitions[entity.name]
 
     def find(self, target: str, ids: Iterable[int]) -> None:

@@ -1,5 +1,6 @@
 """Tables of what is the same for all entities: their custom fields, whose turn it is to be given one, the
-former ids of those that were merged, and the rules by which duplicates are found."""
+former ids of those that were merged, and the rules by which duplicates are found. Field rights are in
+core.entities.field_rights."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -9,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
+from core.entities.field_rights import FieldRight  # noqa: F401  (a model)
 from core.entities.usage import UsageTarget
 from core.models.capture import captured
 from core.models.fields import choice, text

@@ -63,8 +63,9 @@ class Reader:
 
     def values(self, queryset: QuerySet, *more: str) -> QuerySet:
         """The queryset as tuples in the order of the columns, `more` annotations behind them."""
-        aliases = {f"_c{i}": c.expression for i, c in enumerate(self.columns) if c.expression is not None}
-        paths = [f"_c{i}" if c.expression is not None else c.path for i, c in enumerate(self.columns)]
+        made = [c.expression is not None or bool(c.without) for c in self.columns]
+        aliases = {f"_c{i}": c.target for i, c in enumerate(self.columns) if made[i]}
+        paths = [f"_c{i}" if made[i] else c.path for i, c in enumerate(self.columns)]
         return queryset.annotate(**aliases).values_list(*paths, *more)
 
     @cached_property
@@ -129,6 +130,7 @@ def nested_refs(target: str, ids: set[int], user: Any) -> dict[int, Row]:
     rows = target_model(target).objects.visible_to(user).filter(pk__in=ids).order_by()
     entity = entities.get(target)
     if entity:
+        entity = entity.for_user(user)
         paths = dict.fromkeys(("id", *entity.display_columns))
         return {r["id"]: {"id": r["id"], "name": title_of(entity, r)} for r in rows.values(*paths)}
     if target == "user":

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from core.entities.columns import Column
 from core.entities.custom import schema
 from core.entities.entity import entities
+from core.entities.field_rights import FieldRights
 from core.registry import Registry
 
 # Things referred to that are no entities (users, teams, pipelines): name → model with a `policy`.
@@ -28,10 +29,13 @@ def target_model(name: str) -> Any:
     return entity.model if entity else targets[name]
 
 
-def columns_of_target(name: str, asked: str = "") -> Mapping[str, Column]:
-    """The columns of what a Reference kind's `target` names; custom ones only where `asked` is one's name."""
+def columns_of_target(name: str, asked: str = "", rights: FieldRights | None = None) -> Mapping[str, Column]:
+    """The columns of what a Reference kind's `target` names, as these rights leave them; custom ones only
+    where `asked` is one's name."""
     entity = entities.get(name)
-    return schema(entity, names=[asked]) if entity else target_columns[name]
+    if entity is None:
+        return target_columns[name]
+    return schema(entity.limited(rights) if rights else entity, names=[asked])
 
 
 def referable(name: str, user: Any) -> QuerySet:

@@ -15,6 +15,7 @@ from core.entities import aliases
 from core.entities.cleaning import clean, taken, unique_values
 from core.entities.duplicate_rules import check_new
 from core.entities.entity import Entity, entity_of
+from core.entities.field_rights import FieldRights
 from core.entities.lookups import Lookups
 from core.errors import ConflictError, FieldIssue, ForbiddenError, NotVisibleError
 from core.models.uniqueness import TAKEN, violated_fields
@@ -29,11 +30,16 @@ def values_of(record: Any) -> dict[str, Any]:
 
 
 def create_from_input(
-    entity: Entity, data: Mapping[str, Any], user: Any, lookups: Lookups | None = None, origin: Any = None
+    entity: Entity,
+    data: Mapping[str, Any],
+    user: Any,
+    lookups: Lookups | None = None,
+    origin: Any = None,
+    rights: FieldRights | None = None,
 ) -> Any:
-    """A new record from client input, owned by `user` unless they say otherwise. Raises InvalidError, and
-    ConflictError as `create_clean` does."""
-    values = clean(entity, data, user=user, lookups=lookups)
+    """A new record from client input, owned by `user` unless they say otherwise; `rights` are as for `clean`.
+    Raises InvalidError, and ConflictError as `create_clean` does."""
+    values = clean(entity, data, user=user, lookups=lookups, rights=rights)
     return create_clean(entity, values, user, origin)
 
 

@@ -125,6 +125,29 @@ def search_text(
     )
 
 
+def search_text_without(model: Any, hidden: frozenset[str]) -> models.Expression:
+    """The model's search text as it would be without these columns; not stored, and so in no index."""
+    parts = model._meta.get_field("search_text").expression.get_source_expressions()
+    shown = [_without(part, hidden) for part in parts]
+    return _ShownText(*(part for part in shown if part is not None), models.Value(""))
+
+
+class _ShownText(SearchText):
+    """Within other expressions."""
+
+    template = "(%(expressions)s)"
+
+
+def _without(part: Any, hidden: frozenset[str]) -> Any:
+    """A part of a search text without these columns; None where nothing is left of it."""
+    if isinstance(part, models.F):
+        return None if str(part.name) in hidden else part  # type: ignore[attr-defined]  # the stub lacks it
+    if not isinstance(part, models.Func):
+        return part
+    left = [one for one in (_without(p, hidden) for p in part.get_source_expressions()) if one is not None]
+    return type(part)(*left) if left else None
+
+
 def custom_text() -> Fold:
     """All custom fields of a record as one folded text, which `record_indexes` has an index of."""
     return Fold(Cast("custom_fields", models.TextField()))

@@ -7,7 +7,7 @@ short of hits, the last one only where they found nothing at all.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import chain, zip_longest
 from operator import or_
 from typing import Any
@@ -17,7 +17,15 @@ from django.db.models import BooleanField, CharField, F, FloatField, Func, Q, Qu
 from django.db.models.lookups import Contains, Regex
 
 from core.entities.entity import Entity
-from core.entities.finding import check_search, could_be_phone, is_short, phone_digits, quoted, search
+from core.entities.finding import (
+    check_search,
+    could_be_phone,
+    in_search_text,
+    is_short,
+    phone_digits,
+    quoted,
+    search,
+)
 from core.models.folding import Fold, fold
 
 # Beyond this many hits nobody reads; a list's own search goes on.
@@ -78,16 +86,18 @@ def _exact(entity: Entity, rows: QuerySet, text: str) -> QuerySet:
     number = phone_digits(text) if could_be_phone(text) else ""
     if len(number) >= WHOLE_NUMBER:
         # A number stands with its country's code, whether that is typed or not.
-        conditions.append(_standing(number, before=""))
+        conditions.append(_standing(entity, number, before=""))
     elif "@" in text:
-        conditions.append(_standing(text))
+        conditions.append(_standing(entity, text))
     return rows.filter(reduce(or_, conditions))
 
 
-def _standing(text: str, before: str = "(^|[ {,])") -> Q:
+def _standing(entity: Entity, text: str, before: str = "(^|[ {,])") -> Q:
     """That `text` stands in the search text as a whole; its index answers the first of the two."""
     pattern = f"{before}{quoted(fold(text))}([ ,}}]|$)"
-    return Q(Contains(F("search_text"), Fold(Value(text)))) & Q(Regex(F("search_text"), pattern))
+    return in_search_text(
+        entity, lambda words: Q(Contains(words, Fold(Value(text)))) & Q(Regex(words, pattern))
+    )
 
 
 def _similar(entities: Sequence[Entity], user: Any, terms: Sequence[str], most: int) -> list[Hit]:
@@ -99,12 +109,16 @@ def _similar(entities: Sequence[Entity], user: Any, terms: Sequence[str], most: 
     def matching(entity: Entity, rows: QuerySet) -> QuerySet:
         likeness = sum((WordSimilarity(Value(word), F("search_text")) for word in words), Value(0.0))
         for word in words:
-            rows = rows.filter(IsLike(Value(word), F("search_text")))
+            rows = rows.filter(in_search_text(entity, partial(_is_like, word)))
         return rows.annotate(likeness=likeness)
 
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [str(SIMILARITY)])
         return _hits(entities, user, "similar", matching, most, "-likeness")[:most]
+
+
+def _is_like(word: str, text: Any) -> Q:
+    return Q(IsLike(Value(word), text))
 
 
 class WordSimilarity(Func):

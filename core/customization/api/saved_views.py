@@ -19,7 +19,7 @@ class SavedViewSerializer(StrictSerializer):
         read_only_fields = ["owner"]
 
     def check(self, wanted: SavedView) -> None:
-        check_view(wanted, self.instance)
+        check_view(wanted, self.context["request"].user, self.instance)
 
 
 class SavedViewViewSet(ResourceViewSet):

@@ -1,10 +1,11 @@
-"""Custom fields and saved views for tests."""
+"""Custom fields, saved views and field rights for tests."""
 
 import factory
 from factory.django import DjangoModelFactory
 
 from core.accounts.tests.factories import UserFactory
 from core.conditions.models import SavedView
+from core.entities.field_rights import FieldRight
 from core.entities.models import CustomField
 
 
@@ -27,3 +28,15 @@ class SavedViewFactory(DjangoModelFactory):
     owner = factory.SubFactory(UserFactory)
     entity = "lead"
     name = factory.Sequence(lambda n: f"View {n}")
+
+
+class FieldRightFactory(DjangoModelFactory):
+    """The phone numbers of leads, hidden from reps."""
+
+    class Meta:
+        model = FieldRight
+
+    role = "rep"
+    entity = "lead"
+    field = "phone"
+    access = "hidden"

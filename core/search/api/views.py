@@ -69,7 +69,7 @@ def _entities(names: str, user: Any) -> list[Entity]:
     for name in wanted:
         scopes.require(user, entities[name].plural)
     return [
-        entity
+        entity.for_user(user)
         for entity in entities
         if scopes.covers(user, entity.plural) and (not wanted or entity.name in wanted)
     ]
