@@ -22,7 +22,8 @@ from core.admin.navigation import SELL, Menu
 from core.admin.record_page import Fact, Reason, Summary
 from core.admin.records import ADDRESS
 from core.entities import writing
-from core.lead_scoring.answers import stored_reasons
+from core.lead_scoring.answers import shown_to, stored_reasons
+from core.lead_scoring.scoring_target import target_of
 from lead_management import home, related
 from lead_management.board import LeadBoard
 from lead_management.models import Lead, LeadStatus
@@ -151,7 +152,8 @@ class LeadAdmin(LeadBoard, CompanySuggestionsAdmin):
 
     def summary(self, request: HttpRequest, lead: Lead) -> Summary:
         """With the stored reasons of the score: points from the base, the weightiest first."""
-        found, plain = stored_reasons(lead.pk), super().summary(request, lead)
+        found = shown_to(request.user, stored_reasons(lead.pk), target_of())
+        plain = super().summary(request, lead)
         most = max((abs(one["points"]) for one in found["factors"]), default=0) or 1
         reasons = [
             Reason(one["text"], one["points"], round(100 * abs(one["points"]) / most))

@@ -11,11 +11,14 @@ from django.utils import timezone
 from contacts.entity import COMPANY, CONTACT
 from contacts.mail_domains import business_domain
 from contacts.rules import domain_of
-from core.entities import Entity, writing
+from core.entities import Entity, entity_of, writing
+from core.entities.cleaning import refuse_out_of_reach
 from core.entities.copying import shared_fields
 from core.entities.custom import PREFIX, definitions
 from core.entities.duplicate_rules import lock_refusing
+from core.entities.field_rights import UNLIMITED
 from core.entities.locks import MATCHING, lock
+from core.entities.reading import title_of
 from core.entities.references import existing_ids, referable
 from core.entities.relation_transfer import move_related
 from core.errors import ConflictError, FieldIssue, InvalidError
@@ -73,7 +76,9 @@ class Conversion:
     """One conversion; `created` says of each record whether it is new."""
 
     def __init__(self, entity: Entity, lead: Lead, user: Any, options: ConversionOptions) -> None:
-        self.entity, self.lead, self.user, self.options = entity, lead, user, options
+        # What is hidden from the user is copied all the same; what they give is theirs to write, or not.
+        self.entity, self.seen = entity_of(lead), entity.for_user(user)
+        self.lead, self.user, self.options = lead, user, options
         self.created: dict[str, bool] = {}
 
     def run(self) -> dict[str, Any]:
@@ -142,9 +147,16 @@ class Conversion:
 
     def _opportunity(self, company: int | None, contact: int) -> int:
         lead, options = self.lead, self.options
+        given = {
+            "name": options.opportunity_name,
+            "amount": options.amount,
+            "expected_close_date": options.expected_close_date,
+            "stage": options.stage,
+        }
+        refuse_out_of_reach(OPPORTUNITY.for_user(self.user), [name for name, one in given.items() if one])
         amount = lead.estimated_value if options.amount is None else options.amount
         data = {
-            "name": options.opportunity_name or f"{lead.company_name or lead} opportunity"[:200],
+            "name": options.opportunity_name or f"{self._called()} opportunity"[:200],
             "company": company,
             "contact": contact,
             "amount": amount,
@@ -153,6 +165,11 @@ class Conversion:
             "expected_close_date": options.expected_close_date,
         }
         return self._make(OPPORTUNITY, data)
+
+    def _called(self) -> str:
+        """What the lead is called by what the converter may see of it."""
+        company = "" if "company_name" in self.seen.hidden else self.lead.company_name
+        return company or title_of(self.seen, writing.values_of(self.lead))
 
     def _first(self, target: str, condition: Q) -> int | None:
         """The oldest record the user may point at that meets the condition."""
@@ -175,7 +192,10 @@ class Conversion:
         given = given_for(entity, self.options.custom_fields)
         shared["custom_fields"] = shared["custom_fields"] | given
         with custom_fields_of(entity):
-            record = writing.create_from_input(entity, shared | whose | data, self.user, origin=self.lead)
+            refuse_out_of_reach(entity.for_user(self.user), [f"{PREFIX}{key}" for key in given])
+            record = writing.create_from_input(
+                entity, shared | whose | data, self.user, origin=self.lead, rights=UNLIMITED
+            )
         self.created[entity.name] = True
         return record.pk
 

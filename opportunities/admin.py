@@ -24,6 +24,7 @@ from core.admin.forms import RecordForm
 from core.admin.navigation import DATA, SELL, Menu
 from core.admin.record_page import Fact
 from core.admin.records import RecordAdmin
+from core.entities.blanking import seen_by
 from core.errors import ConflictError
 from opportunities import home, related
 from opportunities.board import OpportunityBoard
@@ -97,7 +98,7 @@ class OpportunityContactInline(CapturedInline):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "contact":
-            kwargs["queryset"] = Contact.objects.visible_to(request.user)
+            kwargs["queryset"] = seen_by(request.user, Contact.objects.all())
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
@@ -170,6 +171,13 @@ class OpportunityAdmin(OpportunityBoard):
         rows = super().get_queryset(request)
         return rows.annotate(weighted_amount=weighted(), stage_name=Subquery(stage.values("name")[:1]))
 
+    def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """With who looks at it: the reasons of its score depend on that."""
+        found = super().get_object(request, *args, **kwargs)
+        if found is not None:
+            found.reader = request.user
+        return found
+
     @admin.display(description=_("stage"), ordering="stage")
     def shown_stage(self, deal: Any) -> Any:
         """The stage by its name, coloured by what became of the deal."""
@@ -195,7 +203,7 @@ class OpportunityAdmin(OpportunityBoard):
     @admin.display(description="Why this probability")
     def why_this_probability(self, deal: Any) -> str:
         """The reasons of the win probability: points from the base, one to a line."""
-        found = win_probability(deal)
+        found = win_probability(deal, deal.reader)
         if found["probability"] is None:
             return "No model scores deals yet."
         lines = [f"From {found['base']}:", *(factor["text"] for factor in found["factors"])]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from core.lead_scoring import engine
-from core.lead_scoring.answers import stored_reasons
+from core.lead_scoring.answers import shown_to, stored_reasons
 from core.lead_scoring.feature_reader import training_reader
 from core.lead_scoring.history import training_snapshots
 from core.lead_scoring.models import ScoringModel
@@ -15,15 +15,16 @@ from opportunities.scoring import DEALS
 SHOWN = ("probability", "score", "base", "factors", "model_version", "warning", "scored_at")
 
 
-def win_probability(deal: Opportunity) -> dict[str, Any]:
-    """What the stage says, and what the model does with its reasons, where there is one."""
+def win_probability(deal: Opportunity, user: Any) -> dict[str, Any]:
+    """What the stage says, and what the model does with its reasons, where there is one, as `user` may see
+    them."""
     by = engine.current(DEALS)
     found = {"opportunity_id": deal.pk, "stage_probability": deal.probability}
     is_open = deal.status == OpportunityStatus.OPEN
     if not by.scores or not (is_open or OpportunityScore.objects.filter(pk=deal.pk).exists()):
         nothing: dict[str, Any] = {"probability": None, "score": None, "factors": [], "model_version": None}
         return found | nothing | {"warning": by.warning}
-    reasons = stored_reasons(deal.pk, DEALS)
+    reasons = shown_to(user, stored_reasons(deal.pk, DEALS), DEALS)
     return found | {name: reasons[name] for name in SHOWN if name in reasons}
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from core.activities import further_records
 from core.entities import Entity, writing
-from core.entities.cleaning import clean
+from core.entities.cleaning import clean, refuse_out_of_reach
 from core.entities.references import existing_ids
 from core.entities.relation_transfer import RelationMove
 from core.errors import ConflictError, FieldIssue, InvalidError, refused_as
@@ -30,6 +30,7 @@ def complete(entity: Entity, task: Task, user: Any, outcome: str = "") -> Task |
     Raises ConflictError where it is completed or cancelled already.
     """
     _check_open(task)
+    refuse_out_of_reach(entity.for_user(user), ["outcome"] if outcome else [])
     done = {"status": TaskStatus.COMPLETED, "completed_at": timezone.now()}
     writing.save_clean(entity, task, done | ({"outcome": outcome} if outcome else {}), user)
     return _next_of_series(entity, task, user)

@@ -44,19 +44,19 @@ def build(record: Any, user: Any) -> Panel | None:
     if not found:
         return None
     lines = [PanelLine(twin.name, _url(entity, record, twin), _detail(entity, twin)) for twin in found]
-    own = [twin.pk for twin in found if twin.entity is entity]
+    own = [twin.pk for twin in found if twin.entity.name == entity.name]
     url = merge_url(entity.model, [record.pk, *own]) if own else lines[0].url
     return Panel(_("Possible duplicates"), "merge", url, lines, "")
 
 
 def _url(entity: Entity, record: Any, twin: PossibleDuplicate) -> str:
-    if twin.entity is entity:
+    if twin.entity.name == entity.name:
         return merge_url(entity.model, [record.pk, twin.pk])
     return page_url(twin.entity.model, twin.pk)
 
 
 def _detail(entity: Entity, twin: PossibleDuplicate) -> str:
-    if twin.entity is entity:
+    if twin.entity.name == entity.name:
         return _("Merge: same %(what)s") % {"what": twin.agreeing}
     return _("%(kind)s: same %(what)s") % {"kind": twin.entity.name.capitalize(), "what": twin.agreeing}
 

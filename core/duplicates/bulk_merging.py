@@ -10,12 +10,13 @@ from typing import Any
 
 from django.db import transaction
 
+from core.changes.history import shown_changes
 from core.duplicates.combining import columns_of
 from core.duplicates.groups import pairs_among
 from core.duplicates.merging import MergeRequest, merge
 from core.duplicates.models import Merge
 from core.duplicates.reasons import FoundPairs, Pair, pairs_of, reasons_of
-from core.entities import Entity, writing
+from core.entities import Entity, entity_of, writing
 from core.errors import ConflictError, DomainError
 
 # Groups of one request, and their records.
@@ -71,12 +72,13 @@ def _merged(
             transaction.set_rollback(dry_run)
     except DomainError as error:
         return MergedGroup(ids, error=error)
-    return MergedGroup(ids, made, _changes(entity, made))
+    return MergedGroup(ids, made, _changes(entity.for_user(user), made))
 
 
 def _changes(entity: Entity, made: Merge) -> dict[str, Sequence[Any]]:
-    return {
-        column.name: [made.before.get(column.path), made.after.get(column.path)]
-        for column in columns_of(entity)
-        if made.before.get(column.path) != made.after.get(column.path)
-    }
+    """What changed of what whom the entity is limited for may see."""
+    paths = [column.path for column in columns_of(entity_of(entity.model))]
+    changes = {path: [made.before.get(path), made.after.get(path)] for path in paths}
+    changed = {path: values for path, values in changes.items() if values[0] != values[1]}
+    shown = shown_changes(changed, entity)
+    return {name: [values["old"], values["new"]] for name, values in shown.items()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.duplicates.combining import CUSTOM, LISTS, Combination, is_reference_to, selectable, state_of
-from core.entities import Column, Entity, field_types
+from core.entities import Column, Entity, entity_of, field_types
 from core.entities.custom import PREFIX
 from core.entities.merging import is_filled
 from core.entities.references import referable
@@ -23,14 +23,16 @@ class MergeChoice:
 
 def choices(entity: Entity, records: Sequence[Any], user: Any) -> list[MergeChoice]:
     """The fields in which the records differ. Lists are united and need no choice, and what stands above a
-    record in its own table is worked out."""
+    record in its own table is worked out; what the user may not see or change is nothing to choose."""
+    seen = entity.for_user(user)
+    entity = entity_of(entity.model)
     made = Combination(entity, [record.pk for record in records], [state_of(entity, r) for r in records], {})
     plain = [
         column
-        for column in selectable(entity).values()
+        for column in selectable(seen).values()
         if not isinstance(column.field_type, LISTS) and not is_reference_to(entity, column)
     ]
-    return [*_of_columns(made, plain, user), *_of_custom_fields(made)]
+    return [*_of_columns(made, plain, user), *_of_custom_fields(made, seen)]
 
 
 def _of_columns(made: Combination, columns: Sequence[Column], user: Any) -> Iterator[MergeChoice]:
@@ -43,8 +45,11 @@ def _of_columns(made: Combination, columns: Sequence[Column], user: Any) -> Iter
             )
 
 
-def _of_custom_fields(made: Combination) -> Iterator[MergeChoice]:
+def _of_custom_fields(made: Combination, seen: Entity) -> Iterator[MergeChoice]:
+    out_of_reach = seen.hidden_keys | seen.locked_keys
     for key in dict.fromkeys(key for state in made.states for key in state[CUSTOM]):
+        if key in out_of_reach:
+            continue
         values = [state[CUSTOM].get(key) for state in made.states]
         if _differ(values):
             chosen = next((n for n, value in enumerate(values) if is_filled(value)), 0)

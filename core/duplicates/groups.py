@@ -16,8 +16,9 @@ from core.access import Permission
 from core.changes.expressions import EqualsAny
 from core.duplicates.merging import AT_MOST
 from core.duplicates.models import DuplicateCheck, DuplicatePair
-from core.duplicates.reasons import is_exact
-from core.entities import Entity
+from core.duplicates.reasons import FUZZY, is_exact
+from core.entities import Entity, entity_of
+from core.entities.custom import PREFIX
 from core.entities.duplicates import names_of
 from core.entities.locks import FINDING_DUPLICATES, lock_within
 from core.errors import ConflictError, ForbiddenError, InvalidError
@@ -101,6 +102,8 @@ class GroupQuery:
 def visible_groups(entity: Entity, user: Any, asked: GroupQuery) -> QuerySet:
     """The groups of which the user sees two that may be the same, the surest first, as rows of `group_id`."""
     pairs = _seen_pairs(entity, user).filter(score__gte=asked.min_score).exclude(group_id=None)
+    if asked.reason in _hidden_reasons(entity.for_user(user)):
+        pairs = pairs.none()
     if asked.reason:
         pairs = pairs.filter(reasons__contains=[asked.reason])
     if asked.exact is False:
@@ -115,11 +118,21 @@ def visible_groups(entity: Entity, user: Any, asked: GroupQuery) -> QuerySet:
 
 
 def _seen_pairs(entity: Entity, user: Any) -> QuerySet:
-    """The pairs of which the user sees both records."""
+    """The pairs of which the user sees both records, and something in which they agree."""
     seen = _living(entity.visible_to(user)).order_by().values("pk")
-    return DuplicatePair.objects.filter(
+    pairs = DuplicatePair.objects.filter(
         entity=entity.name, dismissed_at=None, low_id__in=seen, high_id__in=seen
     )
+    hidden = _hidden_reasons(entity.for_user(user))
+    return pairs.exclude(reasons__contained_by=sorted(hidden)) if hidden else pairs
+
+
+def _hidden_reasons(entity: Entity) -> set[str]:
+    """The names of the reasons that tell of fields hidden from whom the entity is limited for."""
+    whole = entity_of(entity.model).duplicates
+    names = {one.name for one in whole if not entity.hidden.isdisjoint(one.columns)}
+    names |= {PREFIX + key for key in entity.hidden_keys}
+    return {*names, *(name + FUZZY for name in names)}
 
 
 def _living(rows: QuerySet) -> QuerySet:
@@ -150,6 +163,10 @@ def shown(
         pairs[pair.group_id or 0].append(pair)
     ids = {pk for some in pairs.values() for pair in some for pk in (pair.low_id, pair.high_id)}
     names = names_of(entity, ids, user)
+    hidden = _hidden_reasons(entity.for_user(user))
+    for some in pairs.values():
+        for pair in some:
+            pair.reasons = [reason for reason in pair.reasons if reason not in hidden]
     made = (part for group in wanted for part in _parts(pairs[group], names))
     return [group for group in made if asked.fits(group)]
 

@@ -37,6 +37,7 @@ def groups_view(admin: Any, request: HttpRequest) -> HttpResponse:
     """The groups of one entity that the user sees; what the page is sent with is done to them."""
     found = {entity.name: entity for entity in entities if entity.merging is not None and entity.duplicates}
     entity = found.get(request.GET.get("entity", "")) or next(iter(found.values()))
+    entity = entity.for_user(request.user)
     if request.method != "POST":
         return _page(admin, request, entity, list(found.values()))
     return admin.excused(request, lambda: _done(admin, request, entity), request.get_full_path())

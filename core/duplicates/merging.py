@@ -24,7 +24,7 @@ from core.duplicates.combining import (
     to_json,
 )
 from core.duplicates.models import Merge
-from core.entities import Column, Entity, writing
+from core.entities import Column, Entity, entity_of, writing
 from core.entities.aliases import survivors_of
 from core.entities.cleaning import clean_value
 from core.entities.custom import PREFIX
@@ -57,7 +57,8 @@ def merge(
     """
     records = _locked(entity, asked, user)
     check(records)
-    return _Merging(entity, asked, user, records).run()
+    # What the user may not see is merged as well; it is theirs to choose what they may change.
+    return _Merging(entity_of(entity.model), entity.for_user(user), asked, user, records).run()
 
 
 def _locked(entity: Entity, asked: MergeRequest, user: Any) -> list[Any]:
@@ -104,11 +105,13 @@ def _place(asked: MergeRequest, pk: int) -> str:
 class _Merging:
     """One merge of locked records."""
 
-    def __init__(self, entity: Entity, asked: MergeRequest, user: Any, records: Sequence[Any]) -> None:
+    def __init__(
+        self, entity: Entity, seen: Entity, asked: MergeRequest, user: Any, records: Sequence[Any]
+    ) -> None:
         self.entity, self.asked, self.user = entity, asked, user
         self.survivor, *self.others = records
         self.states = [state_of(entity, record) for record in records]
-        self._check_fields()
+        self._check_fields(seen)
         self.combination = Combination(entity, asked.ids, self.states, asked.fields)
 
     def run(self) -> Merge:
@@ -125,10 +128,12 @@ class _Merging:
         merge.save(update_fields=["after"])
         return merge
 
-    def _check_fields(self) -> None:
-        """Raises InvalidError for choices that are none."""
-        known = selectable(self.entity)
-        custom = {PREFIX + key for state in self.states for key in state[CUSTOM]}
+    def _check_fields(self, seen: Entity) -> None:
+        """Raises InvalidError for choices that are none, or are not for whom the entity is limited for."""
+        known = selectable(seen)
+        out_of_reach = seen.hidden_keys | seen.locked_keys
+        keys = {key for state in self.states for key in state[CUSTOM]} - out_of_reach
+        custom = {PREFIX + key for key in keys}
         issues = []
         for name, pk in self.asked.fields.items():
             if name not in known and name not in custom:

@@ -28,6 +28,7 @@ class PossibleDuplicate:
 def possible_duplicates_of(record: Any, entity: Entity, user: Any) -> list[PossibleDuplicate]:
     """Those that the user sees: the surest of its own kind, then those of other kinds."""
     # How alike texts must be is set for a transaction.
+    entity = entity.for_user(user)
     with transaction.atomic():
         return [*_of_its_kind(record, entity, user), *_of_others(record, entity, user)]
 

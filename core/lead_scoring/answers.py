@@ -5,6 +5,7 @@ from typing import Any
 
 from core.access import Permission, scopes
 from core.changes import audit_context
+from core.entities import Entity
 from core.errors import ForbiddenError, NotVisibleError
 from core.lead_scoring import engine
 from core.lead_scoring.models import RecordScore
@@ -40,13 +41,36 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
             still, scored, by = rescore(target, found, always=True)
         if not still:
             raise NotVisibleError("Not found.")
-    return {"success": True, "lead_id": lead} | engine.answer(by, scored)
+    return {"success": True, "lead_id": lead} | shown_to(user, engine.answer(by, scored), target)
 
 
 def _moved(scored: Scored, score: int, probability: float | None, scored_at: Any) -> bool:
     if scored_at is None or probability is None or score != scored.score[0]:
         return True
     return abs(probability - float(scored.probability[0])) >= WORTH_RECORDING
+
+
+def shown_to(user: Any, answer: dict[str, Any], target: ScoringTarget) -> dict[str, Any]:
+    """A score whose reasons do not say what fields hold that are hidden from the user."""
+    entity = target.definition.for_user(user)
+    return answer | {"factors": _shown_factors(answer["factors"], target, entity)}
+
+
+def _shown_factors(factors: list[dict[str, Any]], target: ScoringTarget, entity: Entity) -> list[Any]:
+    if not entity.hidden:
+        return factors
+    return [
+        one | {"value": "", "text": f"{one['label']} {one['points']:+d}"}
+        if _reads_hidden(one["factor"], target, entity)
+        else one
+        for one in factors
+    ]
+
+
+def _reads_hidden(key: str, target: ScoringTarget, entity: Entity) -> bool:
+    feature = target.features.get(key)
+    read = set(feature.columns) if feature is not None else set()
+    return key in entity.hidden or not entity.hidden_paths.isdisjoint(read)
 
 
 def stored_reasons(lead: int, target: ScoringTarget | None = None) -> dict[str, Any]:
@@ -75,19 +99,23 @@ def reasons_in_words(leads: Sequence[int], user: Any, using: str) -> dict[int, s
     As `stored_reasons`, for many at once.
     """
     target = target_of()
+    seen = target.definition.for_user(user)
     loaded: dict[engine.ScoreOrigin, engine.Loaded] = {}
     described = {}
     for row in target.score_model.objects.using(using).filter(pk__in=leads):
         origin = engine.ScoreOrigin(row.model_id, row.rules_id)
         by = loaded.get(origin) or loaded.setdefault(origin, engine.loaded(target, origin))
         if _fits(by, row):
-            described[row.pk] = _sentence(by, row.points, row.codes)
+            described[row.pk] = _sentence(by, row.points, row.codes, target, seen)
     by = engine.current(target)
     ids, frame = by.reader.stored([pk for pk in leads if pk not in described])
     scored = by.scorer.score(frame)
     made = zip(ids, scored.points.tolist(), scored.codes.tolist(), strict=True)
-    return described | {pk: _sentence(by, points, codes) for pk, points, codes in made}
+    return described | {pk: _sentence(by, points, codes, target, seen) for pk, points, codes in made}
 
 
-def _sentence(by: engine.Loaded, points: Sequence[int], codes: Sequence[int]) -> str:
-    return "; ".join([*(one["text"] for one in by.reasons(points, codes)), f"base {by.model.base_score}"])
+def _sentence(
+    by: engine.Loaded, points: Sequence[int], codes: Sequence[int], target: ScoringTarget, seen: Entity
+) -> str:
+    factors = _shown_factors(by.reasons(points, codes), target, seen)
+    return "; ".join([*(one["text"] for one in factors), f"base {by.model.base_score}"])

@@ -190,8 +190,9 @@ def selected(job: ScoringJob) -> QuerySet:
     if "ids" in job.selection:
         return rows.filter(pk__in=job.selection["ids"])
     if "filter" in job.selection:
+        seen = about.for_user(job.requested_by)
         return rows.filter(
-            record_q(parse(about, job.selection["filter"], name="filter"), user=job.requested_by)
+            record_q(parse(seen, job.selection["filter"], name="filter"), user=job.requested_by)
         )
     return rows
 

@@ -11,6 +11,7 @@ from django.db import connection
 
 from core.access import TEAM_REACH
 from core.entities import Entity
+from core.entities.field_rights import hides
 
 # From this many records for one recipient in one go on, one notification stands for all of them.
 MANY = 4
@@ -24,10 +25,14 @@ _MERGE = (
 _COLUMNS = "(recipient_id, type, title, body, entity, object_id, key, group_key, count, actor_id)"
 
 
-def record_title(entity: Entity, alias: str) -> str:
-    """SQL for the title of a record."""
+def record_title(entity: Entity, alias: str, user: str) -> str:
+    """SQL for the title of a record, for a reader (an alias of the users' table): what may be hidden from
+    their role is asked only of a record without a name."""
     parts = ", ".join(f"nullif({alias}.{name}, '')" for name in entity.display_fields)
-    others = "".join(f" nullif({alias}.{name}, '')," for name in entity.display_fallback)
+    others = "".join(
+        f" CASE WHEN NOT {hides(entity, name, user)} THEN nullif({alias}.{name}, '') END,"
+        for name in entity.display_fallback
+    )
     return f"coalesce(nullif(concat_ws(' ', {parts}), ''),{others} '{entity.name} ' || {alias}.id)"
 
 
@@ -42,7 +47,7 @@ def visible_recipients_cte(entity: Entity, pairs: str, params: Mapping[str, Any]
     table, policy = entity.model._meta.db_table, entity.model.policy
     return (
         f"{TEAM_REACH}, pairs AS ({pairs}), visible_pairs AS ("  # noqa: S608 (names are the registry's)
-        f"SELECT p.*, {record_title(entity, 'r')} AS name, {ACTOR} AS doer,"
+        f"SELECT p.*, {record_title(entity, 'r', 'u')} AS name, {ACTOR} AS doer,"
         f" count(*) OVER (PARTITION BY p.recipient_id) AS n"
         f" FROM pairs p JOIN {table} r ON r.id = p.object_id{bound}"
         f" JOIN core_user u ON u.id = p.recipient_id LEFT JOIN core_user a ON a.id = p.actor_id"

@@ -4,9 +4,9 @@ Users whose digest is due are taken zone by zone, a thousand at a time; each sec
 them. A digest is a notification that goes out by e-mail only, unique per user and local day.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,7 +21,8 @@ from core import jobs
 from core.access import TEAM_REACH
 from core.accounts.models import User
 from core.activities.models import Mention
-from core.entities import entities
+from core.entities import entities, field_rights
+from core.entities.field_rights import UNLIMITED, FieldRights
 from core.entities.reading import title_of
 from core.jobs import ENDLESS_S, Turn
 from core.notifications import preferences
@@ -48,6 +49,8 @@ class DigestPeriod:
     day: date
     day_end: datetime
     zone: ZoneInfo
+    # Of those of the readers who are limited.
+    rights: Mapping[int, FieldRights] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,14 @@ def of_records(
         columns = dict.fromkeys(("id", *found.display_columns, *details))
 
         def item(row: dict[str, Any]) -> dict[str, Any]:
-            shown = {name: row[name] for name in details if row[name] not in (None, "")}
+            seen = found.limited(period.rights.get(row["reader"], UNLIMITED))
+            shown = {
+                name: row[name] for name in details if row[name] not in (None, "") and name not in seen.hidden
+            }
             shown = {
                 name.replace("_", " "): format_value(value, period.zone) for name, value in shown.items()
             }
-            return {"entity": entity, "id": row["id"], "title": title_of(found, row), "details": shown}
+            return {"entity": entity, "id": row["id"], "title": title_of(seen, row), "details": shown}
 
         return parts(rows, order, tuple(columns), item)
 
@@ -231,9 +237,9 @@ def period_of(readers: Iterable[Preferences], day: date, now: datetime, span: ti
     """From the last digest's hour on the wall to now; a day may have 23 or 25 hours."""
     people = [reader.user for reader in readers]
     end = wall(day + timedelta(days=1), time(0), people[0])
-    return DigestPeriod(
-        [u.pk for u in people], wall(day - span, AT, people[0]), now, day, end, people[0].zone
-    )
+    ids = [u.pk for u in people]
+    since, rights = wall(day - span, AT, people[0]), field_rights.of_users(ids)
+    return DigestPeriod(ids, since, now, day, end, people[0].zone, rights)
 
 
 def collected(period: DigestPeriod) -> dict[int, list[dict[str, Any]]]:

@@ -20,4 +20,4 @@ def dimensions_named(reported: ReportedEntity, names: Sequence[str], user: Any) 
 
 def _dimension(reported: ReportedEntity, name: str, user: Any) -> Dimension:
     column = reported.source_column if name == SOURCE else name
-    return replace(grouping.dimension(reported.definition, column, user), name=name)
+    return replace(grouping.dimension(reported.definition.for_user(user), column, user), name=name)

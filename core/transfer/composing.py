@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from core.entities import Column, Entity
+from core.entities import Column, Entity, entities
 from core.entities.cleaning import clean_value
+from core.entities.custom import custom_columns
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 from core.transfer.import_fields import ID, ImportField
 from core.transfer.import_rules import import_rules
@@ -24,8 +25,11 @@ class Composer:
         self.user = user
         self.rules = (*(import_rules.get(self.entity.name) or ()), *self.entity.rules)
         self.one_way = [targets.columns[n].path for n in targets.headers.one_way if n in targets.columns]
-        plain = [c for c in self.entity.columns if c.writable and c.name != "custom_fields"]
-        custom = [c for c in targets.columns.values() if c.custom]
+        # Fields that the importer may not write have their defaults as any others.
+        whole = entities[self.entity.name]
+        plain = [c for c in whole.columns if c.writable and c.name != "custom_fields"]
+        limited = targets.entity.rights
+        custom = custom_columns(whole) if limited else [c for c in targets.columns.values() if c.custom]
         asked, asked_custom = _defaults_asked(made)
         self.defaults: Values = {
             c.path: c.empty if c.default is None else c.default for c in plain if not c.required
@@ -33,8 +37,10 @@ class Composer:
         self.custom_defaults: Values = {
             c.path: c.default for c in custom if c.default is not None
         } | asked_custom
-        self.required = [c for c in plain if c.required and c.path not in asked]
-        self.required_custom = [c for c in custom if c.required and c.path not in self.custom_defaults]
+        self.required = [c for c in targets.writable if c.required and not c.custom and c.path not in asked]
+        self.required_custom = [
+            c for c in targets.writable if c.required and c.custom and c.path not in self.custom_defaults
+        ]
         self.clearable = (
             [c for c in written if not c.required and c.name != ID] if options.clear_blank else []
         )

@@ -70,8 +70,8 @@ def export_of(entity: Entity, params: Mapping[str, Any], user: Any) -> Export:
     if found.expand:
         raise InvalidError.of("expand", "Exports name references and do not expand them.", "unknown")
     return Export(
-        entity,
-        _columns(entity, found.fields),
+        found.entity,
+        _columns(found.entity, found.fields),
         found,
         user,
         _choice(params, "format", tuple(FORMATS), "csv"),
@@ -320,4 +320,4 @@ _WRITERS: dict[str, Callable[[Export, str, Callable[[int], None]], Generator[byt
 def header_of(entity: Entity) -> list[str]:
     """The headers of an import template: every column that can be written, custom fields too."""
     known = schema(entity, names=[PREFIX])
-    return [c.name for c in known.values() if (c.writable or c.custom) and c.name != "custom_fields"]
+    return [c.name for c in known.values() if c.writable and c.name != "custom_fields"]

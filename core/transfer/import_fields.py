@@ -10,6 +10,8 @@ from core.transfer.headers import Headers, headers_of, normalised
 
 FULL_NAME = "full_name"
 ID = "id"
+# Why a column stays out whose field the importer's role may not change.
+READ_ONLY = "read-only"
 # The opposite of a flag that says who opted out: "no" there raises it.
 OPT_IN = "opt_in"
 # How a reference may be named in a file: company.name, owner.email …
@@ -41,7 +43,7 @@ class MappedColumn:
     position: int
     header: str
     target: ImportField | None
-    # "given", "own export", "system: hubspot", "name", "alias", "words", "values", or why not.
+    # "given", "own export", "system: hubspot", "name", "alias", "words", "values", or why not: READ_ONLY …
     reason: str
 
 
@@ -55,7 +57,12 @@ class ImportFields:
 
     @cached_property
     def writable(self) -> list[Column]:
-        return [c for c in self.columns.values() if (c.writable or c.custom) and c.name != "custom_fields"]
+        return [c for c in self.columns.values() if c.writable and c.name != "custom_fields"]
+
+    @cached_property
+    def locked(self) -> dict[str, Column]:
+        """Those that whoever imports may read and not change, by name."""
+        return {name: c for name, c in self.columns.items() if c.locked}
 
     @cached_property
     def by_name(self) -> dict[str, ImportField]:
@@ -71,10 +78,11 @@ class ImportFields:
         if self._has_names:
             found[FULL_NAME] = ImportField(FULL_NAME, None)
         opt_out = self.headers.opt_out
-        if opt_out is not None and opt_out.field in self.columns:
+        if opt_out is not None and opt_out.field in found:
             found[OPT_IN] = ImportField(OPT_IN, self.columns[opt_out.field], OPT_IN)
         for name in self.headers.derived:
-            found[name] = ImportField(name, self.columns[name])
+            if name in self.columns:
+                found[name] = ImportField(name, self.columns[name])
         found[ID] = ImportField(ID, self.entity.by_name[ID])
         return found
 
@@ -82,8 +90,9 @@ class ImportFields:
     def by_header(self) -> dict[str, str]:
         """Normalised names and labels of our own → target."""
         found = {normalised(name): name for name in self.by_name if name != ID and "." not in name}
-        for column in self.writable:
-            found.setdefault(normalised(column.label or column.name), column.name)
+        for column in (*self.writable, *self.locked.values()):
+            for header in (column.label or column.name, column.name):
+                found.setdefault(normalised(header), column.name)
         return found
 
     @cached_property
@@ -100,7 +109,7 @@ class ImportFields:
 
     @property
     def _has_names(self) -> bool:
-        return {"first_name", "last_name"} <= set(self.columns)
+        return {"first_name", "last_name"} <= {column.name for column in self.writable}
 
     @property
     def known(self) -> str:

@@ -25,7 +25,7 @@ from core.second_connection import SecondConnection
 from core.transfer.importing import Import
 from core.transfer.models import ImportJob
 from core.transfer.options import Options, parse
-from core.transfer.planning import Plan, plan, resolved
+from core.transfer.planning import Plan, plan, read_only_warnings, resolved
 from core.transfer.reading import open_table
 from core.transfer.report import CAME_IN, OUTCOMES, Report, messages_of
 from core.transfer.triggering import start_workflows
@@ -56,7 +56,11 @@ def begin(made: Plan, file: BinaryIO, name: str, user: Any, request_id: str = ""
         file_size=size,
         settings={"options": options.as_json(), "columns": columns_of(made)},
         headers=shape.headers,
-        warnings=[*_seen_before(made.entity.name, digest, user), *shape.notes()],
+        warnings=[
+            *_seen_before(made.entity.name, digest, user),
+            *shape.notes(),
+            *read_only_warnings(made),
+        ],
         rows=shape.rows,
         rows_estimated=False,
         request_id=request_id,

@@ -7,7 +7,7 @@ from core.errors import FieldIssue, InvalidError
 from core.transfer.computed_columns import columns_of
 from core.transfer.header_words import meant_by
 from core.transfer.headers import SourceSystem, lookup_word, normalised
-from core.transfer.import_fields import ID, ImportField, ImportFields, MappedColumn
+from core.transfer.import_fields import ID, READ_ONLY, ImportField, ImportFields, MappedColumn
 from core.transfer.reading import Table
 from core.transfer.value_evidence import refine_by_values
 
@@ -25,6 +25,9 @@ def given(targets: ImportFields, headers: Sequence[str], mapping: Mapping[str, s
             issues.append(
                 FieldIssue("mapping", "unknown_column", f"No column {header[:80]!r}. There are: {known}.")
             )
+        elif name in targets.locked:
+            message = f"Your role may read {name} and not change it."
+            issues.append(FieldIssue("mapping", "read_only", message))
         elif name and name not in targets.by_name:
             message = f"No field {name[:80]!r} to import into. Known: {targets.known}."
             issues.append(FieldIssue("mapping", "unknown_field", message))
@@ -113,7 +116,8 @@ def _refuse_foreign_ids(headers: Sequence[str]) -> None:
 
 def _own(targets: ImportFields, position: int, header: str) -> MappedColumn:
     target = targets.by_name.get(header) if header not in targets.headers.derived else None
-    return MappedColumn(position, header, target, OWN if target else "ignored")
+    out = READ_ONLY if header in targets.locked else "ignored"
+    return MappedColumn(position, header, target, OWN if target else out)
 
 
 def _found(targets: ImportFields, position: int, header: str, system: SourceSystem | None) -> MappedColumn:
@@ -153,6 +157,8 @@ def _in_system(system: SourceSystem, plain: str) -> str | None:
 
 def _mapped(targets: ImportFields, position: int, header: str, name: str, reason: str) -> MappedColumn:
     target = targets.by_name.get(name)
+    if name in targets.locked:
+        return MappedColumn(position, header, None, READ_ONLY)
     if target is None:
         return MappedColumn(position, header, None, "ignored" if reason.startswith("system") else "none")
     return MappedColumn(position, header, target, reason)

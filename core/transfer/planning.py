@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 from core.access import scopes
 from core.entities import Entity, entities
-from core.entities.custom import custom_column, definitions
+from core.entities.custom import custom_columns
 from core.entities.entity import NeedsAny
 from core.entities.regions import COUNTRY_FIELD, region_at
 from core.errors import InvalidError
 from core.transfer import mapping
-from core.transfer.import_fields import FULL_NAME, ImportFields
+from core.transfer.import_fields import FULL_NAME, READ_ONLY, ImportFields
 from core.transfer.mapping import MappedColumn
 from core.transfer.matching import match_columns
 from core.transfer.options import Options
@@ -49,7 +49,7 @@ class Plan:
 
 def plan(entity: Entity, table: Table, options: Options, user: Any) -> Plan:
     """How `table` would be imported. Raises InvalidError for a mapping that does not fit."""
-    targets = ImportFields(entity)
+    targets = ImportFields(entity.for_user(user))
     if options.mapping is None:
         mapped = mapping.propose_mapping(targets, table)
     else:
@@ -98,14 +98,23 @@ def missing_required(made: Plan) -> list[str]:
     return missing + [" or ".join(names) for names in several if not given & set(names)]
 
 
+def read_only_warnings(made: Plan) -> list[dict[str, str]]:
+    """A warning for each column that stays out because the importer's role may not change its field."""
+    return [
+        {"code": "read_only", "message": f"{m.header!r} is left out: your role may read this field alone."}
+        for m in made.mapped
+        if m.reason == READ_ONLY
+    ]
+
+
 def creation_warnings(made: Plan) -> list[dict[str, str]]:
     """A warning for each entity that `create_missing` is to make of a name, where a name alone makes none."""
     if not made.options.create_missing:
         return []
     found = []
     named = {m.target.refers_to for m in made.mapped if m.target and m.target.is_reference}
-    for entity in (entities[kind] for kind in sorted(named) if create_by_name(kind)):
-        columns = [*entity.columns, *map(custom_column, definitions(entity))]
+    for entity in (entities[kind].for_user(made.user) for kind in sorted(named) if create_by_name(kind)):
+        columns = [*entity.columns, *custom_columns(entity)]
         lacking = [
             c.name for c in columns if c.required and c.default is None and c.name != entity.display_fields[0]
         ]

@@ -9,7 +9,7 @@ from core.errors import InvalidError
 from core.transfer.checked import Fault
 from core.transfer.checking import Checker
 from core.transfer.matching import match_columns
-from core.transfer.planning import Plan, creation_warnings, missing_required, resolved
+from core.transfer.planning import Plan, creation_warnings, missing_required, read_only_warnings, resolved
 from core.transfer.reading import Chunk
 from core.transfer.triggering import workflows_of_import_end
 from core.workflows.models import Workflow
@@ -45,6 +45,7 @@ def preview(made: Plan) -> dict[str, Any]:
             *made.table.notes,
             *checker.unknown_names(),
             *creation_warnings(made),
+            *read_only_warnings(made),
         ],
         "automation": options.automation,
         "workflows": fed_workflows(made.entity, options.duplicates),

@@ -70,7 +70,7 @@ def _checked_by_values(
     if name == "website" and cells and share(cells, _URL.match) < SOME:
         return replace(mapped, target=None, reason="its values are no web addresses")
     if name == "last_name" and _holds_whole_names(mapped, cells, found):
-        return replace(mapped, target=targets.by_name[FULL_NAME], reason="values")
+        return replace(mapped, target=targets.by_name.get(FULL_NAME), reason="values")
     if name == "phone" and len(cells) > 4 and share(cells, _EMAIL.match) > MOST:
         return replace(mapped, target=targets.by_name.get("email"), reason="values")
     return mapped
@@ -92,7 +92,7 @@ def _is_subscription(targets: ImportFields, mapped: MappedColumn, cells: Sequenc
     """Whether a status is that of a mailing list: everything it says is about wanting mail, and somebody
     does not want any."""
     known = targets.headers.opt_out
-    if known is None or known.field not in targets.columns or mapped.reason == "own export":
+    if known is None or known.field not in targets.by_name or mapped.reason == "own export":
         return False
     header = set(normalised(mapped.header).split(" "))
     if not header & _OF_SUBSCRIPTIONS:

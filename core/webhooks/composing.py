@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from django.utils import timezone
 
+from core.changes.history import shown_changes
 from core.changes.models import Change
 from core.entities import Entity, entities
 from core.entities.reading import Reader
@@ -47,8 +48,9 @@ def body_of(delivery: WebhookDelivery) -> str:
 
 def _data(entity: Entity, subscription: WebhookSubscription, change: Change) -> dict[str, Any]:
     """Thin: which record and which fields. Full: the record, and old and new values too."""
-    names = entity.public_names
-    fields = sorted(names.get(key, key) for key in change.changes)
+    entity = entity.for_user(subscription.owner)
+    pairs = shown_changes(change.changes, entity)
+    fields = sorted(pairs)
     data: dict[str, Any] = {
         "id": change.object_id,
         "entity": entity.name,
@@ -63,7 +65,6 @@ def _data(entity: Entity, subscription: WebhookSubscription, change: Change) -> 
         raise NotForOwnerError
     if subscription.payload == WebhookSubscription.Payload.THIN:
         return data
-    pairs = {names.get(k, k): {"old": old, "new": new} for k, (old, new) in change.changes.items()}
     return data | {"changes": pairs, "record": found[0]}
 
 

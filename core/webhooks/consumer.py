@@ -11,9 +11,10 @@ from core.changes import ChangeBatch
 from core.changes.matching import Candidate, matched
 from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import ChangedPredicate, fields_of
-from core.entities import Entity, entities
+from core.entities import Entity, entities, field_rights
 from core.entities.zones import record_zone
 from core.errors import InvalidError
+from core.webhooks import events
 from core.webhooks.events import changes_q
 from core.webhooks.models import WebhookSubscription
 
@@ -34,12 +35,16 @@ def consume(batch: ChangeBatch) -> None:
 def subscriptions(entity: Entity) -> list[WebhookSubscription]:
     """Enabled ones with an event of this entity."""
     rows = WebhookSubscription.objects.filter(is_enabled=True).select_related("owner").order_by("id")
+    rows = rows.annotate(rights=field_rights.words_of("owner__role"))
+    for one in rows:
+        setattr(one.owner, field_rights.WORDS, one.rights)
     return [s for s in rows if any(e.partition(".")[0] == entity.name for e in s.events)]
 
 
 def candidates(entity: Entity, subscription: WebhookSubscription) -> list[Candidate]:
     """One for each event; none for a subscription whose conditions no longer parse."""
-    names = [e for e in subscription.events if e.partition(".")[0] == entity.name]
+    entity = entity.for_user(subscription.owner)
+    names = [e for e in subscription.events if events.is_heard(entity, e)]
     try:
         of_change, of_record = conditions_of(entity, subscription)
         return [Candidate((subscription, n), changes_q(entity, n) & of_change, of_record) for n in names]

@@ -36,12 +36,19 @@ def register(name: str, condition: Any) -> NamedEvent:
     return named.register(name, NamedEvent(name, condition))
 
 
-def entity_of_event(name: str) -> Entity:
-    """The entity an event is about. Raises InvalidError for an event there is not."""
+def entity_of_event(name: str, user: Any) -> Entity:
+    """The entity an event is about, as `user` knows it. Raises InvalidError for an event there is not, as one
+    of a field that is hidden from them."""
     entity = entities.get(name.partition(".")[0])
+    entity = entity and entity.for_user(user)
     if entity is None or not _exists(entity, name):
         raise InvalidError.of("events", f"Unknown event {name[:80]!r}.", "unknown_event")
     return entity
+
+
+def is_heard(entity: Entity, name: str) -> bool:
+    """Whether an event is one of this entity, for whom the entity is limited for."""
+    return name.partition(".")[0] == entity.name and _exists(entity, name)
 
 
 def _exists(entity: Entity, name: str) -> bool:

@@ -74,7 +74,7 @@ def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User 
     """Those whose record, as the change left it, met the conditions and was visible."""
     wanted = entity.model.policy.scope(user) if user is not None else Q()
     if conditions:
-        condition = parse(entity, conditions, changes=True)
+        condition = parse(entity.for_user(user), conditions, changes=True)
         if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
             asked = Change.objects.filter(
                 change_q(entity, condition, record_zone(), user=user), pk__in=[c.pk for c in changes]

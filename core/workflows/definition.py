@@ -56,8 +56,9 @@ class Compiled:
         return str(self.settings.get("time_zone") or "")
 
 
-def check(definition: Mapping[str, Any], author: Any) -> None:
-    """Raises InvalidError naming every fault of `trigger_type`, `trigger_conditions` and `actions`."""
+def check(definition: Mapping[str, Any], author: Any, principal: Any = None) -> None:
+    """Raises InvalidError naming every fault of `trigger_type`, `trigger_conditions` and `actions`. What is
+    hidden from the `principal`, whom it acts as, is not there."""
     for part in PARTS:
         storable.check(definition.get(part), part)
     trigger = triggers.get(str(definition.get("trigger_type")))
@@ -69,8 +70,9 @@ def check(definition: Mapping[str, Any], author: Any) -> None:
         raise InvalidError.of("trigger_conditions", "Expected an object.", "not_an_object")
     entity, issues = _check_model(trigger, given)
     params.merge(issues)
-    entity = entity if trigger.has_record else None
-    scope = Scope(entity, names_for(entity, changes=trigger.on_changes), trigger.on_changes, author)
+    entity = entity.for_user(principal) if entity and trigger.has_record else None
+    names = names_for(entity, changes=trigger.on_changes)
+    scope = Scope(entity, names, trigger.on_changes, author, principal)
     params.merge(_check_trigger(trigger, given, scope), check_actions(definition.get("actions"), scope))
 
 

@@ -97,7 +97,9 @@ def _record(
     wanted = templating.value(match, {"payload": payload})
     rows = matching_records(entity, workflow, conditions).filter(archived_at=None)
     return (
-        rows.filter(record_q(parse(entity, wanted), record_zone(), user=workflow.run_as))
+        rows.filter(
+            record_q(parse(entity.for_user(workflow.run_as), wanted), record_zone(), user=workflow.run_as)
+        )
         .order_by("-pk")
         .values_list("pk", flat=True)
         .first()

@@ -6,6 +6,7 @@ one insert for each workflow that matched, not a query for each row.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db.models import F, Q
 
@@ -15,7 +16,7 @@ from core.changes import ChangeBatch
 from core.changes.matching import Candidate, matched
 from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import ChangedPredicate, Condition, fields_of
-from core.entities import Entity, entities
+from core.entities import Entity, entities, field_rights
 from core.entities.zones import record_zone
 from core.errors import InvalidError
 from core.workflows import definition, limits
@@ -57,7 +58,12 @@ def active_versions(entity: Entity) -> list[WorkflowVersion]:
         *(f"workflow__{name}" for name in ("name", "run_as")),
         *(f"workflow__run_as__{name}" for name in ("role", "team", "is_active", "is_superuser")),
     )
-    return list(rows.select_related("workflow__run_as").only(*few).order_by("workflow_id"))
+    rows = rows.annotate(rights=field_rights.words_of("workflow__run_as__role"))
+    found: list[Any] = list(rows.select_related("workflow__run_as").only(*few).order_by("workflow_id"))
+    for version in found:
+        if version.workflow.run_as is not None:
+            setattr(version.workflow.run_as, field_rights.WORDS, version.rights)
+    return found
 
 
 def candidates(entity: Entity, versions: Iterable[WorkflowVersion]) -> list[Candidate]:
@@ -81,8 +87,10 @@ def candidate(entity: Entity, version: WorkflowVersion) -> Candidate | None:
         return None
     if compiled.entity is None and not trigger.fits(entity, compiled.settings):
         return None
-    of_change = trigger.q(entity, compiled.settings)
     user = _principal(version.workflow)
+    # What is hidden from whom it acts as is not there: such a workflow is reported as broken.
+    entity = entity.for_user(user)
+    of_change = trigger.q(entity, compiled.settings)
     of_record = Q() if user is None else entity.model.policy.scope(user)
     if compiled.conditions:
         condition = parse(entity, compiled.conditions, changes=True)

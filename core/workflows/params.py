@@ -27,12 +27,13 @@ class Param:
 @dataclass(frozen=True)
 class Scope:
     """Where an action stands: the entity of its record, what templates may read, whether a change started it,
-    and who saves the workflow."""
+    who saves the workflow, and whom it acts as."""
 
     entity: Any
     names: Names
     changes: bool
     author: Any = None
+    principal: Any = None
 
 
 def check(params: Iterable[Param], given: Any, scope: Scope, path: str) -> list[FieldIssue]:

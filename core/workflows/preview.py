@@ -71,7 +71,7 @@ def _parts(conditions: Any) -> list[Any]:
 
 
 def _evaluated(entity: Entity, part: Any, subject: RunContext) -> dict[str, Any]:
-    parsed = parse(entity, part, changes=True)
+    parsed = parse(entity.for_user(subject.user), part, changes=True)
     if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(parsed)):
         return {"condition": part, "met": True, "note": "about a change: taken as met"}
     return {

@@ -1,6 +1,6 @@
 """What templates and conditions of a run read: its record, what changed, plain facts. Always plain dicts."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -12,11 +12,14 @@ from django.utils import timezone
 
 from core.accounts.models import User
 from core.changes import past_states as past
+from core.changes.history import shown_changes
 from core.changes.models import Change
 from core.conditions import change_q, parse, record_q
 from core.entities import Entity, entities, field_types
+from core.entities.custom import definitions
+from core.entities.entity import CUSTOM_VALUES
 from core.entities.zones import record_zone, zone_among
-from core.errors import NotVisibleError
+from core.errors import NotVisibleError, ValueRefusedError
 from core.workflows.batch import RecordBatch, TransactionCache
 from core.workflows.models import WorkflowExecution
 from core.workflows.templating import Names, paths_read
@@ -39,6 +42,8 @@ def names_for(entity: Entity | None, *, changes: bool = False) -> Names:
     if entity is None:
         return found
     record: dict[str, Any] = {c.name: _below(c.field_type) for c in entity.columns}
+    if entity.hidden_keys:
+        record[CUSTOM_VALUES] = dict.fromkeys(one.key for one in definitions(entity))
     found |= {entity.name: record, "record": record, "user": PERSON}
     found |= {c.name: PERSON for c in entity.user_columns}
     if changes:
@@ -71,6 +76,39 @@ def columns_read(entity: Entity | None, raw: Any) -> frozenset[str] | None:
                 return None
             found.add(below.partition(".")[0])
     return frozenset(found)
+
+
+def entity_for(name: str, user: Any) -> Entity | None:
+    """The entity that a run is about, as whom it acts as knows it; None where it is about none."""
+    entity = entities.get(name)
+    return None if entity is None else entity.for_user(user)
+
+
+class Shown(dict[str, Any]):
+    """Values of which some are hidden: who reads one of these is refused, and not given nothing."""
+
+    def __init__(self, values: Mapping[str, Any], hidden: Iterable[str]) -> None:
+        super().__init__(values)
+        self.hidden = hidden
+
+    def __missing__(self, name: str) -> Any:
+        if name in self.hidden:
+            raise ValueRefusedError(
+                f"Unknown field {name!r}: it is hidden from whom the workflow acts as.", code="unknown_field"
+            )
+        raise KeyError(name)
+
+
+def without_hidden(values: dict[str, Any], entity: Entity) -> dict[str, Any]:
+    """Values of a record by public names, for whom the entity is limited for."""
+    if not entity.hidden:
+        return values
+    seen = {name: value for name, value in values.items() if name not in entity.hidden}
+    custom = seen.get(CUSTOM_VALUES)
+    if isinstance(custom, Mapping):
+        kept = {key: value for key, value in custom.items() if key not in entity.hidden_keys}
+        seen[CUSTOM_VALUES] = Shown(kept, entity.hidden_keys)
+    return Shown(seen, entity.hidden)
 
 
 def plain(value: Any) -> Any:
@@ -146,7 +184,7 @@ class RunContext:
     ) -> None:
         self.run, self.user, self.trigger_type = run, user, trigger_type
         self.schedule_zone = schedule_zone
-        self.entity: Any = entities.get(run.entity)
+        self.entity: Any = entity_for(run.entity, user)
         self.pk = run.object_id
         self.batch = batch or RecordBatch(self.entity, [self.pk] if self.pk else [], TransactionCache(user))
 
@@ -181,17 +219,18 @@ class RunContext:
         if found and self.entity:
             people = {c.name for c in self.entity.user_columns}
             shown = {name: plain(value) for name, value in found.items()}
-            return shown | {name: self._person_id(shown[name]) for name in people & shown.keys()}
+            shown |= {name: self._person_id(shown[name]) for name in people & shown.keys()}
+            return without_hidden(shown, self.entity)
         if self.change is not None and self.change.kind == Change.Kind.DELETED:
-            return self.old | {"id": self.pk}
+            return without_hidden(dict(self.old) | {"id": self.pk}, self.entity)
         raise NotVisibleError("The record is not there, or not visible to whom the workflow acts as.")
 
     @property
     def old(self) -> dict[str, Any]:
         """The former values of what changed, by public names."""
-        names = self.entity.public_names if self.entity else {}
-        changes = self.change.changes if self.change else {}
-        return {names.get(key, key): pair[0] for key, pair in changes.items()}
+        seen = shown_changes(self.change.changes, self.entity) if self.change else {}
+        values = {name: pair["old"] for name, pair in seen.items()}
+        return without_hidden(values, self.entity) if self.entity else values
 
     @property
     def new(self) -> dict[str, Any]:
@@ -203,7 +242,8 @@ class RunContext:
             raise NotVisibleError("The record is not there, or not visible to whom the workflow acts as.")
         states = past.states_after(self.entity, [self.change])
         names = self.entity.public_names
-        return {names[key]: value for _, state in states for key, value in state.items() if key in names}
+        new = {names[key]: value for _, state in states for key, value in state.items() if key in names}
+        return without_hidden(new, self.entity)
 
     def person(self, user_id: int | None) -> Person:
         """A user, with the e-mail address if whom the run acts as may see it. The system sees all."""

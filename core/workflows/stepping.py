@@ -17,7 +17,6 @@ from django.utils import timezone
 from core import jobs
 from core.changes import audit_context
 from core.changes.context import nested_audit_context
-from core.entities import entities
 from core.entities.duplicate_rules import lock_refusing
 from core.errors import DomainError, ForbiddenError, InvalidError
 from core.retry import STEP
@@ -30,7 +29,7 @@ from core.workflows.claiming import Claim
 from core.workflows.definition import Instruction
 from core.workflows.models import WorkflowExecution, WorkflowStep
 from core.workflows.recording import LeaseLostError, bounded, end_waits, record, step_row
-from core.workflows.run_context import RunContext
+from core.workflows.run_context import RunContext, entity_for
 from core.workflows.triggers import ChangeTrigger
 
 log = logging.getLogger(__name__)
@@ -115,7 +114,8 @@ class Transaction:
         with audit_context(source="workflow", request_id="", enqueue_dispatch=False), jobs.coalesce():
             runs = self._locked()
             if runs and self._compiled(runs):
-                self.entity, self.user = entities.get(runs[0].entity), runs[0].workflow.run_as
+                self.user = runs[0].workflow.run_as
+                self.entity = entity_for(runs[0].entity, self.user)
                 self.cache = TransactionCache(self.user)
                 self.active = [run for run in runs if not (self._held(run) or self._over_limits(run))]
                 end_waits(self.active)

@@ -128,7 +128,7 @@ def matching_records(
         rows = entity.visible_to(workflow.run_as)
     if not conditions:
         return rows
-    condition = parse(entity, conditions)
+    condition = parse(entity.for_user(workflow.run_as), conditions)
     return rows.filter(record_q(condition, record_zone(schedule_zone), user=workflow.run_as))
 
 

@@ -50,7 +50,7 @@ class LeadViewSet(CompanySuggestionsViewSet):
     @action(methods=["get"], detail=False)
     def stats(self, request: Request) -> Response:
         """The same as `statistics`."""
-        return Response(self.get_statistics() | self.get_groups())
+        return Response(self.get_totals() | self.get_groups())
 
     @extend_schema(responses=HealthSerializer)
     @action(methods=["get"], detail=False, permission_classes=[AllowAny], authentication_classes=[])

@@ -111,7 +111,7 @@ class OpportunityViewSet(RecordViewSet):
     @action(methods=["get"], detail=True)
     def win_probability(self, request: Request, pk: str) -> Response:
         """How likely this deal is won, beside what its stage says, and why."""
-        return Response(win_probability(self.get_object()))
+        return Response(win_probability(self.get_object(), request.user))
 
     @extend_schema(responses={200: ForecastBacktestSerializer})
     @action(methods=["get"], detail=False)

@@ -14,7 +14,7 @@ from core.api.viewsets import CrmViewSet
 from core.conditions import parse, resources_behind
 from core.errors import ForbiddenError, NotVisibleError
 from core.lead_scoring import jobs
-from core.lead_scoring.answers import score_one, stored_reasons
+from core.lead_scoring.answers import score_one, shown_to, stored_reasons
 from core.lead_scoring.api.serializers import (
     LeadScoreSerializer,
     ScoringRequestSerializer,
@@ -61,7 +61,8 @@ class ScoringViewSet(CrmViewSet):
         scopes.require(request.user, target_of().definition.plural)
         if not target_of().definition.visible_to(request.user).filter(pk=lead).exists():
             raise NotVisibleError("Not found.")
-        return Response({"success": True, "lead_id": lead} | stored_reasons(lead))
+        shown = shown_to(request.user, stored_reasons(lead), target_of())
+        return Response({"success": True, "lead_id": lead} | shown)
 
     @extend_schema(
         operation_id="scoring_run",
@@ -73,7 +74,8 @@ class ScoringViewSet(CrmViewSet):
     def create(self, request: Request) -> Response:
         """Score one lead at once, many in the background, or retrain the model (administrators). `entity`
         names deals instead of leads."""
-        body = ScoringRequestSerializer(data={} if request.data is None else request.data)
+        given = {} if request.data is None else request.data
+        body = ScoringRequestSerializer(data=given, context={"request": request})
         body.is_valid(raise_exception=True)
         asked = body.validated_data
         if asked["action"] == "score":
@@ -95,7 +97,7 @@ class ScoringViewSet(CrmViewSet):
         about = target_of(asked["entity"]).definition
         scopes.require(request.user, about.plural)
         if given := asked["selection"].get("filter"):
-            behind = resources_behind(parse(about, given, name="filter"))
+            behind = resources_behind(parse(about.for_user(request.user), given, name="filter"))
             scopes.require(request.user, *sorted(behind))
 
 

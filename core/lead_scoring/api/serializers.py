@@ -70,7 +70,9 @@ class ScoringRequestSerializer(StrictFieldsMixin, serializers.Serializer):
         if not attrs["filter"]:
             message = 'An empty filter would name every record: give "all".'
             raise ValidationError({"filter": message}, code="blank")
-        parse(target_of(attrs["entity"]).definition, attrs["filter"], name="filter")
+        user = self.context["request"].user
+        about = target_of(attrs["entity"]).definition.for_user(user)
+        parse(about, attrs["filter"], name="filter")
         return {"filter": attrs["filter"]}
 
 

@@ -49,7 +49,7 @@ class ImportViewSet(CrmViewSet):
     def template(self, request: Request, resource_type: str) -> HttpResponse:
         """A CSV file with a header for every field that can be imported."""
         out = io.StringIO()
-        csv.writer(out).writerow(header_of(entity_named(resource_type)))
+        csv.writer(out).writerow(header_of(entity_named(resource_type).for_user(request.user)))
         return csv_answer(out.getvalue().encode(), f"{resource_type}_template.csv")
 
     @extend_schema(

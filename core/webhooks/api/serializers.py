@@ -42,7 +42,9 @@ class WebhookSerializer(StrictSerializer):
         """Events that exist, conditions that fit them, an owner whose rights are one's own."""
         user = self.context["request"].user
         names = attrs.get("events", getattr(self.instance, "events", []))
-        about = {events.entity_of_event(name).name: events.entity_of_event(name) for name in names}
+        owner = self._owner(attrs, user)
+        found = [events.entity_of_event(name, owner) for name in names]
+        about = {entity.name: entity for entity in found}
         scopes.require(user, *(entity.plural for entity in about.values()))
         conditions = attrs.get("conditions", getattr(self.instance, "conditions", {}))
         if conditions and len(about) > 1:
@@ -55,6 +57,12 @@ class WebhookSerializer(StrictSerializer):
         if attrs.get("owner", user) != user:
             raise ForbiddenError("Only administrators let a webhook hear for somebody else.")
         return attrs | {"owner": user}
+
+    def _owner(self, attrs: dict[str, Any], user: Any) -> Any:
+        """Whose rights what it hears is limited by."""
+        if role_of(user) != Role.ADMIN:
+            return user
+        return attrs.get("owner", self.instance.owner if self.instance else user)
 
 
 class AttemptSerializer(serializers.ModelSerializer):

@@ -8,7 +8,7 @@ from core.entities import Entity, entities, writing
 from core.entities.assignment import METHODS, open_work, working_members
 from core.entities.cleaning import clean_value
 from core.entities.columns import Column
-from core.entities.custom import PREFIX, custom_column, definitions, schema
+from core.entities.custom import PREFIX, custom_columns, schema
 from core.entities.duplicate_rules import warnings_of_rules
 from core.entities.field_types import Choice, Integer, Text, TextList
 from core.entities.references import existing_ids
@@ -34,7 +34,7 @@ def writable(entity: Entity, name: Any) -> Column | None:
     if not isinstance(name, str):
         return None
     found = schema(entity, names=[name]).get(name) or entity.by_input_name.get(name)
-    return found if found is not None and (found.writable or found.custom) else None
+    return found if found is not None and found.writable else None
 
 
 def check_value(entity: Entity, name: Any, raw: Any, scope: Scope, path: str) -> list[FieldIssue]:
@@ -186,6 +186,7 @@ class CreateRecord(Action):
             return [FieldIssue(f"{path}.model", "unknown_model", message)]
         if not isinstance(fields, Mapping):
             return [FieldIssue(f"{path}.fields", "not_an_object", "Expected an object.")]
+        entity = entity.for_user(scope.principal)
         missing = _missing(entity, fields)
         issues = [FieldIssue(f"{path}.fields.{n}", "required", "This field is required.") for n in missing]
         for name, raw in fields.items():
@@ -208,8 +209,9 @@ def _missing(entity: Entity, fields: Mapping[str, Any]) -> list[str]:
     custom_fields = fields.get("custom_fields")
     inside = [f"{PREFIX}{key}" for key in custom_fields] if isinstance(custom_fields, Mapping) else []
     given = {*fields, *inside}
-    columns = [*entity.columns, *map(custom_column, definitions(entity))]
-    return [c.name for c in columns if c.required and c.default is None and c.name not in given]
+    columns = [*entity.columns, *custom_columns(entity)]
+    needed = [c for c in columns if c.required and c.default is None and not c.locked]
+    return [c.name for c in needed if c.name not in given]
 
 
 @register

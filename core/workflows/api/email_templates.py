@@ -56,7 +56,9 @@ class EmailTemplateViewSet(ResourceViewSet):
         """The names the template reads, and all it could read."""
         template = self.get_object()
         texts = [getattr(template, part) for part, _ in PARTS]
-        return Response({"used": sorted(templating.paths_read(texts)), "known": known(template.entity)})
+        return Response(
+            {"used": sorted(templating.paths_read(texts)), "known": known(template.entity, request.user)}
+        )
 
 
 def preview_run(given: Mapping[str, Any]) -> WorkflowExecution:
@@ -70,8 +72,8 @@ def preview_run(given: Mapping[str, Any]) -> WorkflowExecution:
     )
 
 
-def known(entity_name: str) -> list[str]:
-    """Every name as it is written in a template."""
-    names = template_names(entity_name)
+def known(entity_name: str, user: Any) -> list[str]:
+    """Every name that a template of this user may read, as it is written there."""
+    names = template_names(entity_name, user)
     found = [f"{root}.{field}" for root, below in names.items() if below for field in below]
     return sorted([*found, *(root for root, below in names.items() if not below)])

@@ -50,9 +50,16 @@ class WorkflowSerializer(StrictSerializer):
             attrs["actions"] = definition.sealed(attrs["actions"], before)
         given = {name: attrs.get(name, getattr(self.instance, name, None)) for name in definition.PARTS}
         if any(name in attrs for name in definition.PARTS):
-            definition.check(given | {"actions": definition.unsealed(given["actions"])}, user)
+            opened = given | {"actions": definition.unsealed(given["actions"])}
+            definition.check(opened, user, self._acts_as(attrs, user))
         definition.require_scopes(given, user)
         return self._principal(attrs, user)
+
+    def _acts_as(self, attrs: dict[str, Any], user: User) -> User | None:
+        """Whose rights its runs will have."""
+        if role_of(user) != Role.ADMIN:
+            return user
+        return attrs.get("run_as", self.instance.run_as if self.instance else user)
 
     def _principal(self, attrs: dict[str, Any], user: User) -> dict[str, Any]:
         """Who writes a workflow is whom it acts as; administrators may name another."""
@@ -133,7 +140,7 @@ class EmailTemplateSerializer(StrictSerializer):
         }
         if not present["text"] and not present["html"]:
             raise serializers.ValidationError({"text": ["Give text or html."]})
-        names = template_names(present["entity"])
+        names = template_names(present["entity"], self.context["request"].user)
         for part, escaping in PARTS:
             try:
                 templating.check(present[part], names, escaping)
@@ -142,15 +149,16 @@ class EmailTemplateSerializer(StrictSerializer):
         return attrs
 
 
-def template_names(entity_name: str) -> Any:
-    """What a template may read: of its entity's record, or of any entity's where it has none."""
+def template_names(entity_name: str, user: Any) -> Any:
+    """What a template may read that `user` writes: of its entity's record, or of any entity's where it has
+    none."""
     if entity_name:
         if entity_name not in entities:
             raise serializers.ValidationError({"entity": [f"Known: {', '.join(entities.keys())}."]})
-        return names_for(entities[entity_name])
+        return names_for(entities[entity_name].for_user(user))
     found: dict[str, Any] = {}
     for entity in entities:
-        found |= names_for(entity)
+        found |= names_for(entity.for_user(user))
     return found | {"record": None}
 
 
@@ -240,7 +248,7 @@ class ExecuteSerializer(RecordDataSerializer):
         if self.model and entity.name != self.model:
             raise InvalidError.of(name, f"This workflow is about a {self.model}.", "wrong_model")
         scopes.require(self.user, entity.plural)
-        return entity
+        return entity.for_user(self.user)
 
     def _ids(self, entity: Entity, name: str, values: Mapping[str, Any]) -> list[int]:
         """Ids of the records, each once. Raises InvalidError for those that the user does not see."""

@@ -172,7 +172,7 @@ class WorkflowViewSet(ResourceViewSet):
             scopes.require(self.request.user, entities[workflow.entity].plural)
         given = definition.definition_of(workflow)
         opened = given | {"actions": definition.unsealed(given["actions"])}
-        definition.check(opened, workflow.run_as)
+        definition.check(opened, workflow.run_as, workflow.run_as)
         return opened
 
     @extend_schema(request=RecordDataSerializer, responses=DryRunSerializer)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Q
 
 from core.conditions import change_q, parse
-from core.entities import Entity
+from core.entities import Column, Entity
 from core.entities.field_types import Text
 from core.errors import FieldIssue, InvalidError
 from core.registry import Registry
@@ -80,7 +80,12 @@ def register(trigger: Trigger) -> Trigger:
 def _by_someone(entity: Entity, settings: Settings) -> Q:
     """Something a person can set was changed: what the system derives by itself (scores, counts) is no
     update, or a nightly scoring would start every workflow."""
-    return Q(changes__has_any_keys=[c.path for c in entity.columns if c.writable and c.expression is None])
+    return Q(changes__has_any_keys=[c.path for c in entity.columns if _is_set_by_hand(c)])
+
+
+def _is_set_by_hand(column: Column) -> bool:
+    """By whomever: also what whom a workflow acts as may only read."""
+    return (column.writable or column.locked) and column.expression is None
 
 
 def _field_changed(entity: Entity, settings: Settings) -> Q:
