@@ -8,12 +8,13 @@ from contacts.models import Company, Contact
 from core.access import Permission, role_allows
 from core.admin import home
 from core.admin.home import Panel, PanelLine
+from core.entities.blanking import seen_by
 
 
 def build(record: Any, user: Any) -> Panel | None:
     if not isinstance(record, Company):
         return None
-    rows = Contact.objects.visible_to(user).unarchived().filter(company=record.pk).order_by("-id")
+    rows = seen_by(user, Contact.objects.unarchived()).filter(company=record.pk).order_by("-id")
     lines = [
         PanelLine(str(person), home.page_url(Contact, person.pk), person.job_title)
         for person in rows[: home.LINES]

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from core.admin import formats, home
 from core.admin.filters import since
 from core.admin.home import Figure, HomePart, Panel, PanelLine
+from core.entities.blanking import seen_by
 from lead_management.models import Lead, LeadStatus
 from lead_management.querysets import IS_HOT, OPEN, follow_up_due, left_alone
 
@@ -20,7 +21,7 @@ def build(user: Any) -> HomePart:
     figures = [_conversion(user)]
     if not home.has_day(user):
         return HomePart(figures)
-    own = Lead.objects.visible_to(user).unarchived().filter(home.mine(user), OPEN)
+    own = seen_by(user, Lead.objects.unarchived()).filter(home.mine(user), OPEN)
     hot, due = IS_HOT & left_alone(), follow_up_due(user)
     counts = own.aggregate(hot=Count("pk", filter=hot), due=Count("pk", filter=due))
     return HomePart(
@@ -34,7 +35,7 @@ def build(user: Any) -> HomePart:
 
 def _conversion(user: Any) -> Figure:
     """Of the leads that came in these days, the share converted by now."""
-    recent = Lead.objects.visible_to(user).unarchived().filter(created_at__gte=since(user, DAYS))
+    recent = seen_by(user, Lead.objects.unarchived()).filter(created_at__gte=since(user, DAYS))
     found = recent.aggregate(total=Count("pk"), won=Count("pk", filter=Q(status=LeadStatus.CONVERTED)))
     total, won = found["total"], found["won"]
     share = f"{round(100 * won / total)}%" if total else "-"

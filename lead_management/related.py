@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from core.admin import formats, home
 from core.admin.home import Panel, PanelLine
+from core.entities.blanking import seen_by
 from lead_management.models import Lead
 
 TARGETS = ("contact", "company", "opportunity")
@@ -16,7 +17,9 @@ def build(record: Any, user: Any) -> Panel | None:
     name = record.entity_name
     if name not in TARGETS:
         return None
-    rows = Lead.objects.visible_to(user).filter(**{f"converted_{name}": record.pk}).order_by("-converted_at")
+    rows = (
+        seen_by(user, Lead.objects.all()).filter(**{f"converted_{name}": record.pk}).order_by("-converted_at")
+    )
     lines = [
         PanelLine(str(lead), home.page_url(Lead, lead.pk), formats.when(lead.converted_at))
         for lead in rows[: home.LINES]

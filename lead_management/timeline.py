@@ -6,6 +6,7 @@ from django.db.models import Q, QuerySet
 
 from core.api.schema.parts import ID, nullable
 from core.changes.timeline import RecordRef, TimelineSource
+from core.entities.blanking import seen_by
 from lead_management.models import Lead
 
 BECAME = {
@@ -17,12 +18,12 @@ BECAME = {
 
 def conversions(subject: RecordRef) -> QuerySet:
     """The lead itself once it is converted, or the leads that became this record."""
-    converted = Lead.objects.filter(converted_at__isnull=False)
+    converted = seen_by(subject.user, Lead.objects.filter(converted_at__isnull=False))
     if subject.entity.name == "lead":
         return converted.filter(pk=subject.pk)
     column = BECAME.get(subject.entity.name)
     whose = Q(**{column: subject.pk}) if column else Q(pk__in=[])
-    return converted.visible_to(subject.user).filter(whose)
+    return converted.filter(whose)
 
 
 def shown(lead: Lead, subject: RecordRef) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from django.db.models import Q
 from contacts.models import Contact
 from core.access import scopes
 from core.entities import writing
+from core.entities.blanking import seen_by
 from core.errors import ConflictError, FieldIssue, InvalidError, NotVisibleError
 from opportunities.entity import OPPORTUNITY
 from opportunities.models import Opportunity, OpportunityContact, role_in_words
@@ -33,14 +34,14 @@ def contacts_of(deal: Opportunity, user: Any) -> DealContacts:
     rows = {row.contact_id: row for row in deal.deal_contacts.all()}
     wanted = [pk for pk in dict.fromkeys((deal.contact_id, *rows)) if pk is not None]
     live = Contact.objects.unarchived().filter(pk__in=wanted)
-    seen = live.visible_to(user).in_bulk()
+    seen = seen_by(user, live).in_bulk()
     found = [_of(deal, seen[pk], rows.get(pk)) for pk in wanted if pk in seen]
     return DealContacts(found, live.count() - len(seen))
 
 
 def contact_of(deal: Opportunity, pk: int, user: Any) -> OpportunityContact:
     """One contact of the deal, also an archived one. Raises NotVisibleError, also where it is hidden."""
-    contact = Contact.objects.visible_to(user).filter(pk=pk).first()
+    contact = seen_by(user, Contact.objects.filter(pk=pk)).first()
     row = deal.deal_contacts.filter(contact=pk).first()
     if contact is None or (row is None and deal.contact_id != pk):
         raise NotVisibleError("Not found.")
@@ -118,7 +119,7 @@ def in_words(deals: Sequence[int], user: Any, using: str) -> dict[int, str]:
     live = Contact.objects.using(using).unarchived().filter(pk__in=wanted).order_by()
     names: dict[int, str] = dict.fromkeys(live.values_list("pk", flat=True), "")
     if scopes.covers(user, "contacts"):
-        names |= {contact.pk: str(contact) for contact in live.visible_to(user)}
+        names |= {contact.pk: str(contact) for contact in seen_by(user, live)}
     return {deal: _listed(found, names) for deal, found in roles.items()}
 
 

@@ -11,13 +11,14 @@ from django.utils.translation import ngettext
 
 from core.admin import formats, home
 from core.admin.home import Figure, HomePart, Panel, PanelLine
+from core.entities.blanking import seen_by
 from opportunities.models import Opportunity, Stage
 from opportunities.querysets import CLOSING_WEEKS, OPEN, closing, total, won_this_month
 
 
 def build(user: Any) -> HomePart:
     today = timezone.localdate(timezone=user.zone)
-    rows = Opportunity.objects.visible_to(user).unarchived()
+    rows = seen_by(user, Opportunity.objects.unarchived())
     figures = _figures(rows, today)
     team = [_pipeline(rows)] if home.has_team(user) else []
     return HomePart(figures, [_closing(rows, user, today)] if home.has_day(user) else [], team)

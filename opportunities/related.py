@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from core.access import Permission, role_allows
 from core.admin import formats, home
 from core.admin.home import Panel, PanelLine
+from core.entities.blanking import seen_by
 from opportunities.deal_contacts import of_contacts
 from opportunities.models import Opportunity, Stage
 
@@ -22,7 +23,7 @@ def build(record: Any, user: Any) -> Panel | None:
         return None
     stage = Stage.objects.filter(pipeline=OuterRef("pipeline"), key=OuterRef("stage")).values("name")[:1]
     of_record = of_contacts([record.pk]) if name == "contact" else Q(company=record.pk)
-    rows = Opportunity.objects.visible_to(user).unarchived().filter(of_record)
+    rows = seen_by(user, Opportunity.objects.unarchived()).filter(of_record)
     found = rows.annotate(stage_name=Subquery(stage)).order_by("status", "-id")
     lines = [
         PanelLine(

@@ -33,7 +33,8 @@ def contact_changes(subject: RecordRef) -> QuerySet:
 
 def shown(change: Any, subject: RecordRef) -> dict[str, Any]:
     known = change.seen
-    contact = {"id": known["id"], "name": title_of(CONTACT, known)} if known else None
+    seen = CONTACT.for_user(subject.user)
+    contact = {"id": known["id"], "name": title_of(seen, known)} if known else None
     values = {name: change.changes.get(name, [None, None]) for name in ROLE}
     changes = {name: {"old": old, "new": new} for name, (old, new) in values.items() if old != new}
     name = f"contact {contact['name']}" if contact else "a contact"

@@ -16,6 +16,7 @@ from icalendar import Alarm, Calendar, Event, vText
 
 from core.accounts.models import User
 from core.entities import entities
+from core.entities.blanking import seen_by
 from core.entities.links import record_url
 from tasks.models import CalendarFeed, Task, TaskStatus
 from tasks.rules import END_OF_DAY
@@ -70,7 +71,7 @@ def tasks_of(user: User) -> Iterable[Task]:
     recent = Q(status=TaskStatus.COMPLETED, completed_at__gte=timezone.now() - KEPT)
     open_ones = Q(status__in=(TaskStatus.PENDING, TaskStatus.IN_PROGRESS))
     whose = Q(assigned_to=user) | Q(assigned_to=None, owner=user)
-    mine = Task.objects.visible_to(user).filter(open_ones | recent, whose, archived_at=None)
+    mine = seen_by(user, Task.objects.all()).filter(open_ones | recent, whose, archived_at=None)
     return mine.filter(due_date__range=CALENDAR).order_by("due_date", "pk")[:MAX_TASKS]
 
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from core.admin import formats, home
 from core.admin.home import Figure, HomePart, Panel, PanelLine
+from core.entities.blanking import seen_by
 from tasks.models import RELATED_RECORDS, Task
 from tasks.querysets import OPEN, due_today, overdue
 
@@ -24,7 +25,7 @@ def build(user: Any) -> HomePart:
 
 
 def _own(user: Any) -> Any:
-    return Task.objects.visible_to(user).unarchived().filter(home.mine(user), OPEN)
+    return seen_by(user, Task.objects.unarchived()).filter(home.mine(user), OPEN)
 
 
 def _figures(counts: dict[str, int]) -> list[Figure]:
@@ -65,7 +66,7 @@ def _line(task: Task) -> PanelLine:
 
 def _late(user: Any) -> Panel:
     """Who has overdue tasks, the most first."""
-    rows = Task.objects.visible_to(user).unarchived().filter(overdue(), ~Q(assigned_to=None))
+    rows = seen_by(user, Task.objects.unarchived()).filter(overdue(), ~Q(assigned_to=None))
     counted = list(
         rows.order_by()
         .values("assigned_to")

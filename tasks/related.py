@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from core.access import Permission, role_allows
 from core.admin import formats, home
 from core.admin.home import Panel, PanelLine
+from core.entities.blanking import seen_by
 from tasks.models import RELATED_RECORDS, Task
 from tasks.querysets import OPEN
 from tasks.records import about
@@ -17,7 +18,7 @@ def build(record: Any, user: Any) -> Panel | None:
     name = record.entity_name
     if name not in RELATED_RECORDS:
         return None
-    rows = Task.objects.visible_to(user).unarchived().filter(OPEN, about(name, [record.pk]))
+    rows = seen_by(user, Task.objects.unarchived()).filter(OPEN, about(name, [record.pk]))
     found = rows.select_related("assigned_to").order_by("due_date", "id")
     lines = [
         PanelLine(task.title, home.page_url(Task, task.pk), formats.when(task.due_date), _who(task))

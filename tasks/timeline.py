@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from core.activities import further_records
 from core.api.schema.parts import of_columns
 from core.changes.timeline import RecordRef, TimelineSource
+from core.entities.blanking import seen_by
 from tasks.models import RELATED_RECORDS, Task, TaskRecord
 
 DATA_FIELDS = ("task_type", "status", "priority", "due_date", "assigned_to", "completed_at", "outcome")
@@ -16,7 +17,7 @@ def tasks(subject: RecordRef) -> list[QuerySet]:
     """The tasks about the record that the reader sees, by when they were made."""
     if subject.entity.name not in RELATED_RECORDS:
         return []
-    seen, first = Task.objects.visible_to(subject.user), Q(**{f"{subject.entity.name}_id": subject.pk})
+    seen, first = seen_by(subject.user, Task.objects.all()), Q(**{f"{subject.entity.name}_id": subject.pk})
     other = Q(**{f"{subject.entity.name}_id": None}) | ~first
     return [seen.filter(first), seen.filter(further_records.on_timeline(TaskRecord, subject), other)]
 
