@@ -1,5 +1,6 @@
 """The declaration of opportunities: everything generic reads it."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db.models import F
@@ -11,7 +12,7 @@ from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Integer, Money, Text
 from core.entities.references import register_target
 from opportunities.lost_reasons import on_the_list
-from opportunities.models import Opportunity, Pipeline
+from opportunities.models import Opportunity, Pipeline, Stage
 from opportunities.querysets import OPEN, weighted
 from opportunities.rules import company_named, in_a_stage, lost_with_a_reason, named, stage_decides
 
@@ -27,6 +28,11 @@ class StageKey(Text):
 
     def to_internal_value(self, data: Any) -> str:
         return super().to_internal_value(data).lower()
+
+    def named(self, values: Collection[Any]) -> Mapping[Any, str]:
+        """By the default pipeline's stage where several pipelines have the key."""
+        rows = Stage.objects.filter(key__in=values).order_by("pipeline__is_default", "-id")
+        return dict(rows.values_list("key", "name"))
 
 
 OPPORTUNITY = register(

@@ -42,6 +42,7 @@ class ChangeWords:
         self.columns = schema(entity, names=names)
         self.model = entity.model
         self.names = self._names(found, user)
+        self.called = self._called_by_type(found)
 
     def of(self, change: Mapping[str, Any]) -> list[Difference]:
         return [
@@ -59,6 +60,15 @@ class ChangeWords:
         called = {target: _called(target, ids, user) for target, ids in wanted.items()}
         return {(target, pk): text for target, found in called.items() for pk, text in found}
 
+    def _called_by_type(self, changes: list[dict[str, tuple[Any, Any]]]) -> dict[tuple[str, Any], str]:
+        """What values are called whose type knows it, by column and value."""
+        made = {}
+        for name, column in self.columns.items():
+            values = {v for change in changes for v in change.get(name, ()) if isinstance(v, str) and v}
+            if values and column.field_type:
+                made.update({(name, v): text for v, text in column.field_type.named(values).items()})
+        return made
+
     def _label(self, name: str) -> str:
         column = self.columns.get(name)
         label = column.label if column and column.label else name.removeprefix(PREFIX)
@@ -70,6 +80,8 @@ class ChangeWords:
         column = self.columns.get(name)
         if (target := _target(column)) and isinstance(value, int):
             return self.names.get((target, value), f"{target} {value}")
+        if isinstance(value, str) and (name, value) in self.called:
+            return self.called[name, value]
         return _in_words(column, value)[:LONGEST]
 
 

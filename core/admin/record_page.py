@@ -119,7 +119,8 @@ def _item(entry: dict[str, Any], words: ChangeWords) -> Item:
     data = entry.get("data") or {}
     changes = data.get("changes") or {} if entry["kind"] == "change" else {}
     actor = entry.get("actor")
-    who = actor["full_name"] if actor else _("Automation") if data.get("execution_id") else ""
+    nobody = _("Automation") if data.get("execution_id") else _("The system") if changes else ""
+    who = actor["full_name"] if actor else nobody
     icon = icons.get(entry["type"]) or icons.get(entry["kind"]) or "history"
     title = _("changed") if changes else str(entry["title"])
     return Item(icon, who, title, entry["at"], str(data.get("body") or ""), words.of(changes))

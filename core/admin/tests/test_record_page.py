@@ -16,6 +16,7 @@ from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
+from opportunities.models import Opportunity
 from opportunities.tests.factories import OpportunityFactory
 from tasks.tests.factories import TaskFactory
 
@@ -151,6 +152,17 @@ def test_the_history_names_people_and_records(browser, robin, staff, lead):
     assert "Grace Hopper" in client.get(f"{LEADS}{lead.pk}/history/").content.decode()
 
 
+def test_a_stage_is_called_by_its_name_and_nobody_is_the_system(browser, robin):
+    deal = OpportunityFactory(owner=robin)
+    Opportunity.objects.filter(pk=deal.pk).update(stage="closed_won")
+    shown = around(browser(robin), f"/admin/opportunities/opportunity/{deal.pk}/change/")
+    change = next(item for item in shown["timeline"] if item.differences)
+    assert str(change.who) == "The system"
+    assert ("Stage", "Prospecting", "Closed won") in [
+        (one.label, one.old, one.new) for one in change.differences
+    ]
+
+
 def test_a_record_that_one_does_not_see_stays_a_number_in_history(browser, robin, nora):
     hers = LeadFactory(first_name="Secret", owner=nora)
     task = TaskFactory(title="Call", owner=robin)
@@ -223,4 +235,4 @@ def test_a_page_takes_as_many_statements_however_much_hangs_on_it(browser, robin
         at = timezone.now() - timedelta(hours=number)
         ActivityFactory(record=company, author=robin, happened_at=at)
     # Five of them look for possible duplicates by the comparisons and the rules there are.
-    assert count() == few <= 37
+    assert count() == few <= 40

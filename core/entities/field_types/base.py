@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
 from rest_framework import serializers
@@ -76,6 +77,10 @@ class FieldType(serializers.Field):
     def warning(self, value: Any) -> str | None:
         """What is doubtful about a value that was taken all the same."""
         return None
+
+    def named(self, values: Collection[Any]) -> Mapping[Any, str]:
+        """What values are called that are keys of something with a name; the others are left out."""
+        return {}
 
     def json_schema(self) -> dict[str, Any]:
         """JSON schema of one value, as the API shows it."""
