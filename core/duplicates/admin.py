@@ -23,8 +23,8 @@ from core.admin.records import RecordAdmin
 from core.duplicates import groups_page
 from core.duplicates.choices import choices
 from core.duplicates.groups_page import ids_in, merge_url
-from core.duplicates.merging import AT_MOST, MergeRequest, merge
-from core.duplicates.models import Merge
+from core.duplicates.merging import MergeRequest, merge
+from core.duplicates.models import AT_MOST, Merge
 from core.duplicates.possible import PossibleDuplicate, possible_duplicates_of
 from core.duplicates.unmerging import undo
 from core.entities import Entity, duplicate_rules, entities, entity_of

@@ -14,8 +14,7 @@ from django.utils import timezone
 
 from core.access import Permission
 from core.changes.expressions import EqualsAny
-from core.duplicates.merging import AT_MOST
-from core.duplicates.models import DuplicateCheck, DuplicatePair
+from core.duplicates.models import AT_MOST, DuplicateCheck, DuplicatePair
 from core.duplicates.reasons import FUZZY, is_exact
 from core.entities import Entity, entity_of
 from core.entities.custom import PREFIX
@@ -200,7 +199,7 @@ def dismiss(entity: Entity, ids: Collection[int], user: Any) -> int:
     all of them, ConflictError where records are being compared for longer than one waits.
     """
     wanted = _changeable(entity, ids, user)
-    _wait_for_turn(entity)
+    wait_for_turn(entity)
     now = timezone.now()
     pairs = [
         DuplicatePair(
@@ -213,7 +212,7 @@ def dismiss(entity: Entity, ids: Collection[int], user: Any) -> int:
         pairs,
         update_conflicts=True,
         unique_fields=["entity", "low_id", "high_id"],
-        update_fields=["dismissed_at", "dismissed_by", "group_id"],
+        update_fields=["dismissed_at", "dismissed_by", "group_id", "inherited_by"],
     )
     regroup(entity, groups)
     return len(pairs)
@@ -225,13 +224,14 @@ def take_back(entity: Entity, ids: Collection[int], user: Any) -> int:
     Raises as `dismiss` does.
     """
     wanted = _changeable(entity, ids, user)
-    _wait_for_turn(entity)
+    wait_for_turn(entity)
     count, _ = pairs_among(entity, wanted).exclude(dismissed_at=None).delete()
     DuplicateCheck.objects.bulk_create(DuplicateCheck(entity=entity.name, record_id=pk) for pk in wanted)
     return count
 
 
-def _wait_for_turn(entity: Entity) -> None:
+def wait_for_turn(entity: Entity) -> None:
+    """Take the lock FINDING_DUPLICATES. Raises ConflictError where that takes longer than one waits."""
     if not lock_within(FINDING_DUPLICATES, entity.name, WAIT_S):
         raise ConflictError("Records are being compared just now; try again in a minute.", code="busy")
 

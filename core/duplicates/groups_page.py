@@ -19,7 +19,7 @@ from core.admin import verbs
 from core.admin.home import page_url
 from core.duplicates.bulk_merging import AT_MOST_GROUPS, AT_MOST_RECORDS, MergedGroup, merge_groups
 from core.duplicates.groups import DuplicateGroup, GroupQuery, dismiss, shown, visible_groups
-from core.duplicates.merging import AT_MOST
+from core.duplicates.models import AT_MOST
 from core.duplicates.reasons import FUZZY
 from core.entities import Entity, duplicate_rules, entities
 from core.errors import ConflictError

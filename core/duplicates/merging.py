@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from core.duplicates import relations
+from core.duplicates import dismissals, relations
 from core.duplicates.combining import (
     CUSTOM,
     LISTS,
@@ -30,9 +30,6 @@ from core.entities.cleaning import clean_value
 from core.entities.custom import PREFIX
 from core.entities.models import RecordAlias
 from core.errors import ConflictError, FieldIssue, ForbiddenError, InvalidError, ValueRefusedError
-
-# Records that one merge takes into the survivor.
-AT_MOST = 100
 
 
 @dataclass(frozen=True)
@@ -122,6 +119,7 @@ class _Merging:
         former = self.survivor.external_id
         writing.save_clean(self.entity, self.survivor, self._values(), self.user)
         self._keep_ids(merge, former)
+        dismissals.pass_on(self.entity, merge)
         # As the triggers have left it, who count along what moves.
         self.survivor.refresh_from_db()
         merge.after = to_json(state_of(self.entity, self.survivor))

@@ -10,6 +10,9 @@ from django.db.models.functions import Now
 from core.access import AttachedPolicy, VisibleManager
 from core.models.record import record_models
 
+# Records that one merge takes into the survivor.
+AT_MOST = 100
+
 
 class Merge(models.Model):
     """Records of an entity that were merged into one (`object_id`), which stays; the others are archived.
@@ -86,6 +89,8 @@ class DuplicatePair(models.Model):
     exact = models.BooleanField(default=False)
     dismissed_at = models.DateTimeField(null=True)
     dismissed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    # The merge by which it is dismissed, because it was for one of the merged records.
+    inherited_by = models.ForeignKey(Merge, models.CASCADE, null=True, related_name="+")
 
     class Meta:
         ordering = ["id"]
@@ -114,11 +119,14 @@ class DuplicateCheck(models.Model):
 
     `is_echo`: it is compared because another record showed that it shares something with too many, and has no
     others compared for that itself.
+    `former`: others may share with few by now what the record had.
     """
 
     entity = models.CharField(max_length=40)
     record_id = models.BigIntegerField()
     is_echo = models.BooleanField(default=False, db_default=False)
+    # By table column what a change took away of what is compared; null for a creation.
+    former = models.JSONField(null=True)
 
     class Meta:
         indexes = [models.Index(fields=["entity", "id"], name="duplicate_check_in_order")]

@@ -13,6 +13,7 @@ from core.entities import Entity
 from core.entities.comparisons import (
     AT_MOST_EACH,
     ComparedRecords,
+    Key,
     KeyMatch,
     Question,
     SameCustomValue,
@@ -42,10 +43,12 @@ class DuplicateReason:
 @dataclass
 class FoundPairs:
     """Pair of ids, the lower one first → its reasons by what is compared. `crowds` are the ids of others that
-    may have ceased to have a reason for each other: by its name, because too many share it."""
+    may have ceased to have a reason for each other: by its name, because too many share it; `hubs` are by the
+    place of a reason the keys that too many share."""
 
     pairs: dict[Pair, dict[str, DuplicateReason]] = field(default_factory=dict)
     crowds: dict[str, set[int]] = field(default_factory=dict)
+    hubs: dict[int, set[Key]] = field(default_factory=dict)
 
     def add(self, first: int, second: int, reason: DuplicateReason) -> None:
         """Of one comparison the surest reason counts."""
@@ -115,7 +118,11 @@ def pairs_of(
     for question, pk, other in sorted(sight.few):
         if pk in own and not sight.is_among_many(question, other, pk):
             found.add(pk, other, reasons[question])
-    for question, ids in sight.crowds_for(own.difference(echoes)):
+    fresh = own.difference(echoes)
+    for question, pk, key in sight.hubs:
+        if pk in fresh:
+            found.hubs.setdefault(question, set()).add(key)
+    for question, ids in sight.crowds_for(fresh):
         found.crowds.setdefault(reasons[question].name, set()).update(ids)
     return found
 
@@ -123,10 +130,12 @@ def pairs_of(
 @dataclass
 class _Sight:
     """What records find: `few` are (place of the reason, id, id found) by what few share, `many` have by
-    reason and id what was found by something that many share: some of them."""
+    reason and id what was found by something that many share: some of them. `hubs` are (place of the reason,
+    id, key) of what is the same of many."""
 
     few: set[tuple[int, int, int]] = field(default_factory=set)
     many: dict[tuple[int, int], set[int]] = field(default_factory=dict)
+    hubs: set[tuple[int, int, Key]] = field(default_factory=set)
 
     def add(self, more: "_Sight") -> None:
         self.few |= more.few
@@ -150,6 +159,7 @@ def _seen_by(reasons: Sequence[DuplicateReason], rows: Sequence[Mapping[str, Any
     asked = ComparedRecords(rows, [row["id"] for row in rows])
     hits = matches([reason.question for reason in reasons], asked)
     company = Counter(map(_key, hits))
+    keys = [asked.rows(reason.question.given) for reason in reasons]
     sight = _Sight()
     for hit in hits:
         own = asked.ids[hit.record]
@@ -157,7 +167,26 @@ def _seen_by(reasons: Sequence[DuplicateReason], rows: Sequence[Mapping[str, Any
             sight.few.add((hit.question, own, hit.pk))
         else:
             sight.many.setdefault((hit.question, own), set()).add(hit.pk)
+            if reasons[hit.question].question.threshold is None:
+                sight.hubs.add((hit.question, own, keys[hit.question][hit.key - 1][1]))
     return sight
+
+
+def left_behind(
+    reasons: Sequence[DuplicateReason], rows: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, list[int]]]:
+    """By the name of a reason the ids of those that share, with few, something that records had: these are
+    `rows` by `id` and the values that they have no more. What is only alike is not looked at."""
+    exact = [reason for reason in reasons if reason.question.threshold is None]
+    shared: dict[tuple[int, int], set[int]] = {}
+    questions = [reason.question for reason in exact]
+    for hit in matches(questions, ComparedRecords(rows, [row["id"] for row in rows])):
+        shared.setdefault(_key(hit), set()).add(hit.pk)
+    return [
+        (exact[question].name, sorted(ids))
+        for (question, _), ids in shared.items()
+        if 1 < len(ids) < AT_MOST_EACH
+    ]
 
 
 def _key(hit: KeyMatch) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from core.access import Permission
 from core.conf import conf
-from core.duplicates import relations
+from core.duplicates import dismissals, relations
 from core.duplicates.combining import (
     Combination,
     State,
@@ -94,6 +94,7 @@ class _Undoing:
             # What stayed behind because the survivor had it already, and has it no more.
             relations.move(later, self.entity)
         self._keep(kept)
+        dismissals.give_back(self.entity, self.merge)
         self.merge.undone_at = timezone.now()
         self.merge.save(update_fields=["undone_at"])
 

@@ -207,6 +207,21 @@ def _selects(question: Question, number: int, limit: int) -> tuple[str, ...]:
     )
 
 
+def holders_sql(question: Question, keys: Sequence[Key], limit: int) -> tuple[str, list[Any]]:
+    """The statement that gives the ids of living rows with any of the keys, `limit` of each at most, and its
+    parameters."""
+    columns = ", ".join(f"k{n}" for n in range(len(keys[0])))
+    arrays = ", ".join(["%s::text[]"] * len(keys[0]))
+    table = connection.ops.quote_name(question.model._meta.db_table)
+    selects = " UNION ".join(
+        f"SELECT f.id FROM asked AS k CROSS JOIN LATERAL (SELECT r.id FROM {table} r"  # noqa: S608
+        f" WHERE {condition} AND r.archived_at IS NULL LIMIT {limit}) AS f"
+        for condition in question.stored.conditions(question.model, question.threshold)
+    )
+    asked = f"asked ({columns}) AS MATERIALIZED (SELECT * FROM unnest({arrays}))"  # noqa: S608
+    return f"WITH {asked} {selects}", [list(column) for column in zip(*keys, strict=True)]
+
+
 @dataclass(frozen=True)
 class KeyMatch:
     """A stored row that has a key of a record: places among the questions, the records and the keys that are

@@ -9,8 +9,7 @@ from rest_framework import serializers
 from core.api.strict import StrictFieldsMixin
 from core.duplicates.bulk_merging import AT_MOST_GROUPS, AT_MOST_RECORDS, MergedGroup
 from core.duplicates.groups import GroupQuery
-from core.duplicates.merging import AT_MOST
-from core.duplicates.models import Merge
+from core.duplicates.models import AT_MOST, Merge
 from core.duplicates.unmerging import undo_until
 from core.entities.field_types import BIGINT_MAX, Boolean, Float
 from core.errors import ConflictError

@@ -231,9 +231,39 @@ def test_what_many_share_is_no_reason(admin):
     assert groups(admin) == [([lead.pk for lead in leads[:2]], ["email"], 0.9)]
     leads[5].delete()
     found()
-    compare_all_duplicates()
-    find_duplicates()
     assert [len(group[0]) for group in groups(admin)] == [19]
+
+
+def test_many_that_come_at_once_end_the_pairs_of_those_who_were_there(admin):
+    leads = [LeadFactory(phone=NUMBER) for _ in range(19)]
+    found()
+    Lead.objects.filter(pk__in=[lead.pk for lead in leads]).update(notes="Stored anew, behind all others.")
+    assert DuplicatePair.objects.count() == 171
+    LeadFactory.create_batch(45, phone=NUMBER)
+    Lead.objects.filter(pk__in=[lead.pk for lead in leads]).update(notes="And again.")
+    found()
+    assert (DuplicatePair.objects.count(), DuplicateCheck.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize("leave", ["changed", "archived", "deleted"])
+def test_those_who_are_left_of_many_make_pairs(admin, monkeypatch, leave):
+    monkeypatch.setattr(finding, "CHUNK", 3)
+    leads = [LeadFactory(email="a@x.example", first_name=f"{n}") for n in range(26)]
+    found()
+    assert not DuplicatePair.objects.exists()
+    gone = Lead.objects.filter(pk__in=[lead.pk for lead in leads[:20]])
+    if leave == "changed":
+        gone.update(email="b@x.example")
+        gone.filter(pk__lt=leads[12].pk).update(email="")
+    elif leave == "archived":
+        gone.update(archived_at=timezone.now())
+    else:
+        gone.delete()
+    found()
+    left = [lead.pk for lead in leads[20:]]
+    others = [[lead.pk for lead in leads[12:20]]] if leave == "changed" else []
+    assert sorted(group[0] for group in groups(admin)) == sorted([left, *others])
+    assert not DuplicateCheck.objects.exists()
 
 
 def test_all_records_are_compared_in_several_turns(admin, monkeypatch):
@@ -254,6 +284,36 @@ def stored_pairs():
             "low_id", "high_id", "score", "reasons", "group_id", "exact"
         )
     )
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_change_by_change_around_what_is_too_many(seed):
+    """Two addresses that about twenty of forty have."""
+    dice = Random(seed)  # noqa: S311  (nothing secret)
+    emails = ["a@x.example", "a@x.example", "b@x.example", "c@x.example"]
+    LeadFactory.create_batch(19, email="a@x.example")
+    LeadFactory.create_batch(18, email="b@x.example")
+    found()
+    for _ in range(30):
+        pks = list(Lead.objects.values_list("pk", flat=True).order_by("pk"))
+        some = Lead.objects.filter(pk__in=dice.sample(pks, dice.choice([1, 1, 2, 9])))
+        step = dice.choice(["create", "change", "change", "archive", "restore", "delete"])
+        if step == "create":
+            LeadFactory.create_batch(dice.choice([1, 2, 9]), email=dice.choice(emails))
+        elif step == "change":
+            some.update(email=dice.choice(emails))
+        elif step == "delete":
+            Lead.objects.filter(pk=dice.choice(pks)).delete()
+        else:
+            some.update(archived_at=timezone.now() if step == "archive" else None)
+        if dice.random() < 0.4:
+            found()
+    found()
+    one_by_one = stored_pairs()
+    DuplicatePair.objects.all().delete()
+    compare_all_duplicates()
+    find_duplicates()
+    assert stored_pairs() == one_by_one
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -370,6 +430,51 @@ def test_what_was_said_of_a_merged_record_holds_of_the_survivor(admin):
     Lead.objects.filter(pk__in=(merged.pk, other.pk)).delete()
     found()
     assert not DuplicatePair.objects.exists()
+
+
+def dismissed():
+    rows = DuplicatePair.objects.exclude(dismissed_at=None).order_by("low_id", "high_id")
+    return list(rows.values_list("low_id", "high_id"))
+
+
+def test_a_merge_passes_on_what_was_dismissed_and_its_undoing_gives_it_back(admin):
+    survivor, merged, other, kept = (LeadFactory(email="a@x.example").pk for _ in range(4))
+    found()
+    for pair in ([merged, other], [survivor, kept], [merged, kept]):
+        assert admin.post(f"{URL}dismiss/", {"ids": pair}).status_code == 200
+    before = dismissed()
+    body = {"survivor": survivor, "merged": [merged]}
+    merge = admin.post("/api/v1/leads/merge/", body).json()["id"]
+    # At once, not in the background: the merged record's own pairs stay for the undoing.
+    assert dismissed() == sorted([*before, (survivor, other)])
+    found()
+    assert groups(admin) == [([other, kept], ["email"], 0.9)]
+    assert admin.post(f"/api/v1/merges/{merge}/undo/").status_code == 200
+    assert dismissed() == before
+    found()
+    assert [group[0] for group in groups(admin)] == [[survivor, merged, other, kept]]
+    assert DuplicatePair.objects.filter(dismissed_at=None).count() == 3
+
+
+def test_what_a_later_merge_passed_on_goes_with_the_undone_one(admin):
+    survivor, merged, other, last = (LeadFactory(email="a@x.example").pk for _ in range(4))
+    admin.post(f"{URL}dismiss/", {"ids": [merged, other]})
+    first = admin.post("/api/v1/leads/merge/", {"survivor": survivor, "merged": [merged]}).json()["id"]
+    second = admin.post("/api/v1/leads/merge/", {"survivor": last, "merged": [other]}).json()["id"]
+    assert (survivor, last) in dismissed()
+    assert admin.post(f"/api/v1/merges/{first}/undo/").status_code == 200
+    assert dismissed() == [(merged, other), (merged, last)]
+    assert admin.post(f"/api/v1/merges/{second}/undo/").status_code == 200
+    assert dismissed() == [(merged, other)]
+
+
+def test_what_somebody_dismisses_after_a_merge_stays_when_it_is_undone(admin):
+    survivor, merged, other = (LeadFactory(email="a@x.example").pk for _ in range(3))
+    admin.post(f"{URL}dismiss/", {"ids": [merged, other]})
+    merge = admin.post("/api/v1/leads/merge/", {"survivor": survivor, "merged": [merged]}).json()["id"]
+    assert admin.post(f"{URL}dismiss/", {"ids": [survivor, other]}).status_code == 200
+    assert admin.post(f"/api/v1/merges/{merge}/undo/").status_code == 200
+    assert dismissed() == [(survivor, other), (merged, other)]
 
 
 def test_who_dismisses(api, rep, make_user):

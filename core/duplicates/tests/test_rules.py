@@ -18,7 +18,7 @@ from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory
 from core.duplicates.tests.factories import DuplicateRuleFactory
 from core.entities import entities
-from core.entities.comparisons import ComparedRecords, Question, matches
+from core.entities.comparisons import ComparedRecords, Question, SameCustomValue, matches
 from core.entities.duplicate_rules import findings
 from core.entities.locks import DUPLICATE_RULE, lock
 from core.entities.models import DuplicateRule
@@ -450,3 +450,43 @@ def test_rules_are_asked_of_an_import_by_the_chunk(admin_user, django_assert_num
     with audit_context(admin_user, source="api"), django_assert_num_queries(2):
         found = findings(entities["lead"], rules, ComparedRecords(records), admin_user)
     assert [len(some) for some in found] == [1] * 50
+
+
+# Enough for a whole table to cost more than an index.
+ROWS = 5_000
+FILLED = {
+    "first_name": "'First ' || n", "last_name": "'Last ' || n", "company_name": "'Company ' || n",
+    "name": "'Company ' || n", "email": "'p' || n || '@x.example'", "domain": "'d' || n || '.example'",
+    "phone": "'+1415' || lpad(n::text, 7, '0')", "custom_fields": "jsonb_build_object('tax', 'T' || n)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 500])
+@pytest.mark.parametrize("name", ["lead", "contact", "company"])
+def test_each_key_has_an_index_that_a_full_table_is_asked_by(name, count):
+    """For one record about to be created, and for many that are compared in the background."""
+    entity = entities[name]
+    table, known = entity.model._meta.db_table, {f.column for f in entity.model._meta.concrete_fields}
+    columns = {column: sql for column, sql in FILLED.items() if column in known}
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns.values())}"  # noqa: S608
+            " FROM generate_series(1, %s) AS n",
+            [ROWS],
+        )
+        cursor.execute(f"ANALYZE {table}")
+    asked = list(entity.model.objects.order_by("pk").values("id", *columns)[:count])
+    custom = SameCustomValue("custom_fields.tax", "tax", ("tax",), always=False)
+    others = count > 1
+    for comparison in (*entity.duplicates, custom):
+        question = Question(comparison, comparison, entity.model, others=others)
+        with CaptureQueriesContext(connection) as captured:
+            found = matches(
+                [question], ComparedRecords(asked, [row["id"] for row in asked] if others else [])
+            )
+        assert bool(found) is not others
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {captured[0]['sql']}")
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+        assert f"Seq Scan on {table}" not in plan, (comparison.name, plan)
