@@ -201,8 +201,8 @@ def _selects(question: Question, number: int, limit: int) -> tuple[str, ...]:
     which = " AND r.id < k.own" if question.in_order else " AND r.id <> k.own" if question.others else ""
     return tuple(
         f"SELECT {number}, k.place, f.id FROM asked{number} AS k"  # noqa: S608
-        f" CROSS JOIN LATERAL (SELECT r.id FROM {table} r WHERE {condition} AND r.archived_at IS NULL"
-        f"{which} LIMIT {limit}) AS f"
+        f" CROSS JOIN LATERAL (WITH found AS MATERIALIZED (SELECT r.id FROM {table} r WHERE {condition}"
+        f" AND r.archived_at IS NULL{which}) SELECT id FROM found LIMIT {limit}) AS f"
         for condition in question.stored.conditions(question.model, question.threshold)
     )
 
