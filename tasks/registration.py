@@ -8,6 +8,7 @@ from core.demo import demo_parts
 from core.entities.relation_transfer import relation_movers
 from core.notifications.reminders import remind
 from core.notifications.watching import watch
+from core.sharing.demo import add_shares
 from core.transfer import computed_columns
 from core.transfer.headers import alias_files_for_records, headers_of, load
 from core.transfer.import_rules import import_rules
@@ -35,6 +36,7 @@ remind("task", "due_date", "Overdue: ", type="overdue", condition=STILL_OPEN, ma
 watch("task", "status")
 demo_parts.register("tasks", add_tasks)
 demo_parts.register("workflows", add_workflows)
+demo_parts.register("shares", add_shares)
 headers_of.register("task", load(*alias_files_for_records(), Path(__file__).with_name("headers.toml")))
 import_rules.register("task", (completed_when_it_was,))
 routes.register("tasks", TaskViewSet)

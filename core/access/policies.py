@@ -234,18 +234,18 @@ class OwnPolicy(Policy):
 
 
 class PrivateOrSharedPolicy(Policy):
-    """One's own things, and those others shared, which only their owner (or an administrator) changes."""
+    """One's own things, those shared with everyone, which only their owner (or an administrator) changes, and
+    those of `entity` that are shared with oneself or one's team, which one changes if the share says so."""
 
-    def __init__(self, owner: str = "owner", shared: str = "is_shared") -> None:
-        self.owner, self.shared = owner, shared
+    def __init__(self, owner: str = "owner", shared: str = "is_shared", *, entity: str) -> None:
+        self.owner, self.shared, self.entity = owner, shared, entity
 
     def rows(self, user: Any, action: str) -> Q:
-        own = Q(**{self.owner: user.pk})
-        if action == Permission.VIEW:
-            return own | Q(**{self.shared: True})
-        if role_of(user) == Role.ADMIN:
-            return own | Q(**{self.shared: True})
-        return own
+        found = Q(**{self.owner: user.pk})
+        if action == Permission.VIEW or role_of(user) == Role.ADMIN:
+            found |= Q(**{self.shared: True})
+        shared = shared_with(self.entity, user, action)
+        return found if shared is None else found | Q(shared)
 
     def scope(self, user: Any, action: str = Permission.VIEW) -> Q:
         # A viewer changes no records but keeps views of their own.

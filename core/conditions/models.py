@@ -1,5 +1,6 @@
 """Lists people come back to."""
 
+import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -10,7 +11,9 @@ from core.access import PrivateOrSharedPolicy, VisibleManager
 class SavedView(models.Model):
     """A named filter of an entity's list, in the condition language, with ordering and columns."""
 
-    policy = PrivateOrSharedPolicy()
+    # What shares of views name them by (core.sharing).
+    entity_name = "saved_view"
+    policy = PrivateOrSharedPolicy(entity=entity_name)
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     entity = models.CharField(max_length=40)
@@ -29,6 +32,17 @@ class SavedView(models.Model):
         ordering = ["name", "id"]
         constraints = [
             models.UniqueConstraint(fields=["owner", "entity", "name"], name="saved_view_name_unique"),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="end_shares",
+                level=pgtrigger.Row,
+                when=pgtrigger.After,
+                operation=pgtrigger.Delete,
+                func=(
+                    "DELETE FROM core_share WHERE entity = 'saved_view' AND object_id = OLD.id; RETURN NULL;"
+                ),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from core.changes.expressions import EqualsAny
 from core.changes.models import Change
 from core.conditions import change_q, parse
 from core.entities import Entity, entities
-from core.notifications import comment_edits, comments, following
+from core.notifications import comment_edits, comments, following, shares
 from core.notifications import consumer_sql as sql
 from core.notifications.bulk_insert import MANY, insert_one_each, insert_summary, upsert_per_record
 from core.notifications.models import PLAN_JOB
@@ -53,6 +53,8 @@ def consume(batch: ChangeBatch) -> None:
         following.follow_written(batch)
         notified = comments.notify(batch)
         comment_edits.update_notifications(batch)
+    elif batch.entity == "share":
+        notified = shares.notify(batch)
     else:
         return
     if notified:

@@ -19,6 +19,7 @@ from django.db import transaction
 from core.changes import ChangeBatch, consumers
 from core.entities import entities
 from core.notifications.models import Notification
+from core.sharing.operations import records_of
 
 log = logging.getLogger(__name__)
 # Of more records than this in one go no ids are sent: the client fetches again.
@@ -50,6 +51,8 @@ def _serialized(row: Notification) -> dict[str, Any]:
 
 def changed(batch: ChangeBatch) -> None:
     """A consumer of changes: which records changed. Who may see them is asked at the other end."""
+    if batch.entity == "share":
+        _shared(batch)
     if batch.entity not in entities:
         return
     ids = list(batch.changes.order_by().values_list("object_id", flat=True).distinct()[: MANY + 1])
@@ -61,6 +64,16 @@ def changed(batch: ChangeBatch) -> None:
         "changes": [min(batch.ids), max(batch.ids)],
     }
     transaction.on_commit(partial(publish, [(entity_group(batch.entity), message)]), robust=True)
+
+
+def _shared(batch: ChangeBatch) -> None:
+    """What is shared, or no longer is, changed for those whom it is shared with."""
+    messages = []
+    for name, ids in records_of(batch).items():
+        for start in range(0, len(ids) if name in entities else 0, MANY):
+            part = ids[start : start + MANY]
+            messages.append((entity_group(name), {"type": "changed", "entity": name, "ids": part}))
+    transaction.on_commit(partial(publish, messages), robust=True)
 
 
 consumers.register("live", changed)

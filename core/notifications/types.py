@@ -27,6 +27,7 @@ def register(name: str, label: str, *channels: str, urgent: bool = False) -> Not
 
 register("mention", "Someone mentions you", IN_APP, EMAIL, PUSH)
 register("assignment", "Something is assigned to you", IN_APP, EMAIL, PUSH)
+register("share", "Something is shared with you", IN_APP, EMAIL)
 register("comment", "A comment on what you follow", IN_APP, PUSH)
 register("update", "What you follow changes its status or stage", IN_APP)
 register("score", "What you follow crosses a score", IN_APP)

@@ -1,13 +1,35 @@
 """What is shared with whom."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core.access import AdminPolicy, VisibleQuerySet
+from core.access import Permission, Policy, VisibleQuerySet, role_allows
+from core.conditions.models import SavedView
 from core.models.capture import captured_part
+from core.models.record import record_models
+
+
+class SharePolicy(Policy):
+    """Seen, changed and taken back by whoever may share what is shared."""
+
+    def rows(self, user: Any, action: str) -> Q:
+        found = Q(pk__in=[])
+        for name, model in (record_models() | {SavedView.entity_name: SavedView}).items():
+            rows = model.objects.visible_to(user, Permission.SHARE).filter(pk=OuterRef("object_id"))
+            found |= Q(entity=name) & Q(Exists(rows.order_by()))
+        return found
+
+    def scope(self, user: Any, action: str = Permission.VIEW) -> Q:
+        # Whose role changes no records shares views of their own.
+        return self.rows(user, action) if self.allows(user, action) else Q(pk__in=[])
+
+    def allows(self, user: Any, action: str) -> bool:
+        return role_allows(user, Permission.VIEW)
 
 
 class ShareQuerySet(VisibleQuerySet):
@@ -27,7 +49,7 @@ class Share(models.Model):
     """A record, or a saved view, that a user or the members of a team and of those below it may see, or also
     change, until it expires."""
 
-    policy = AdminPolicy()
+    policy = SharePolicy()
 
     class Access(models.TextChoices):
         READ = "read"

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.access import Permission
@@ -57,16 +59,13 @@ def locked(entity: Entity, pk: int, user: Any) -> Any:
     raise NotVisibleError("Not found.")
 
 
-def share_record(entity: Entity, record: Any, grant: Grant, by: Any) -> tuple[Share, bool]:
-    """Share a locked record; whether that is new. Raises InvalidError."""
+def share_one(thing: Any, grant: Grant, by: Any) -> tuple[Share, bool]:
+    """Share a locked record or saved view, or change the access of who has it already; whether that is new.
+    Raises InvalidError."""
     grant.check(by)
-    if is_theirs(record, grant):
+    if is_theirs(thing, grant):
         raise InvalidError.of("user", OWNS_IT, "owner")
-    return share_one(entity.name, record.pk, grant, by)
-
-
-def share_one(entity: str, pk: int, grant: Grant, by: Any) -> tuple[Share, bool]:
-    """Share what is locked, or change the access of who has it already; whether that is new."""
+    entity, pk = thing.entity_name, thing.pk
     before = set(Share.objects.of(entity, pk).filter(**grant.grantee).values_list("pk", flat=True))
     share_many(entity, [pk], grant, by)
     share = Share.objects.select_related("user", "team", "created_by").get(
@@ -89,9 +88,21 @@ def share_many(entity: str, pks: Iterable[int], grant: Grant, by: Any) -> None:
     )
 
 
-def is_theirs(record: Any, grant: Grant) -> bool:
-    """Whether the record belongs or is assigned to the user whom it is to be shared with."""
-    return grant.user is not None and grant.user.pk in (record.owner_id, record.assigned_to_id)
+def is_theirs(thing: Any, grant: Grant) -> bool:
+    """Whether it belongs or is assigned to the user whom it is to be shared with."""
+    people = (thing.owner_id, getattr(thing, "assigned_to_id", None))
+    return grant.user is not None and grant.user.pk in people
+
+
+def records_of(batch: ChangeBatch) -> dict[str, list[int]]:
+    """What changes of shares are about: ids by the name of their entity."""
+    rows = batch.changes.order_by().annotate(
+        name=Coalesce(KT("changes__entity__1"), KT("changes__entity__0"))
+    )
+    found: dict[str, list[int]] = {}
+    for name, pk in rows.values_list("name", "object_id").distinct():
+        found.setdefault(name, []).append(pk)
+    return {name: sorted(ids) for name, ids in found.items()}
 
 
 class ShareBulk(Bulk):

@@ -2,9 +2,16 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
+from rest_framework.request import Request
+
+from core.access import Permission, shared_with
+from core.api.parameters import PAGES, flag
 from core.api.resources import ResourceViewSet, StrictSerializer
 from core.conditions.models import SavedView
 from core.conditions.views import check_view
+from core.errors import ForbiddenError
+from core.sharing.api.viewsets import SHARING, SharesMixin
 
 
 class SavedViewSerializer(StrictSerializer):
@@ -20,16 +27,41 @@ class SavedViewSerializer(StrictSerializer):
 
     def check(self, wanted: SavedView) -> None:
         check_view(wanted, self.context["request"].user, self.instance)
+        if self.instance is not None and wanted.is_shared != self.instance.is_shared:
+            self._check_may_share(self.instance)
+
+    def _check_may_share(self, view: SavedView) -> None:
+        """Whoever has a view shared with them may change it and not share it with everyone."""
+        user = self.context["request"].user
+        if not SavedView.objects.visible_to(user, Permission.SHARE).filter(pk=view.pk).exists():
+            raise ForbiddenError("You may change this view but not share it.")
 
 
-class SavedViewViewSet(ResourceViewSet):
-    """Saved views: one's own and shared ones. Only its owner, or an administrator, changes a shared one."""
+class SavedViewViewSet(SharesMixin, ResourceViewSet):
+    """Saved views: one's own and shared ones. One that is shared with everyone is changed by its owner, or an
+    administrator, alone; one that is shared with users or teams also by those whose share says so."""
 
     model = SavedView
     queryset = SavedView.objects.all()
     serializer_class = SavedViewSerializer
     filterset_fields = ("entity", "is_shared", "owner")
+    parameters = ("shared_with_me",)
+    action_permissions = SHARING
+    allowed_query_params = {**ResourceViewSet.allowed_query_params, "shares": PAGES}
     ordering_fields = ("entity", "name", "created_at", "updated_at", "id")
 
     def perform_create(self, serializer: Any) -> None:
         self.saved(serializer, owner=self.request.user)
+
+    def filter_queryset(self, rows: QuerySet) -> QuerySet:
+        rows = super().filter_queryset(rows)
+        if not flag(self.request, "shared_with_me"):
+            return rows
+        shared = shared_with(SavedView.entity_name, self.request.user, Permission.VIEW)
+        return rows.none() if shared is None else rows.filter(shared)
+
+    def shared_thing(self, request: Request, pk: str) -> tuple[str, int]:
+        return SavedView.entity_name, self.get_object().pk
+
+    def thing_to_share(self, request: Request, pk: str) -> SavedView:
+        return self.get_object()

@@ -23,6 +23,8 @@ from core.notifications import planning
 from core.notifications.api import live
 from core.notifications.models import Notification
 from core.notifications.tests.factories import NotificationFactory
+from core.sharing.models import Share
+from core.sharing.tests.factories import ShareFactory
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 
@@ -123,6 +125,38 @@ def test_changes_of_visible_records_arrive_where_they_were_asked_for(server, rep
             for quiet in (ws, other):
                 await quiet.send(json.dumps({"ping": 1}))
                 assert await event(quiet) == {"event": "pong"}
+
+    asyncio.run(scenario())
+
+
+def test_who_gets_a_share_hears_of_changes_and_who_lost_it_does_not(server, rep):
+    lead, other = make_lead(), make_lead()
+    dispatch()
+
+    def shared():
+        ShareFactory(record=lead, user=rep)
+        dispatch()
+
+    def taken_back():
+        Share.objects.all().delete()
+        dispatch()
+
+    async def scenario():
+        issued = await sync_to_async(signed_in)(rep)
+        async with connected(server, issued) as (ws, _):
+            await ws.send(json.dumps({"subscribe": {"entity": "lead"}}))
+            await event(ws)
+            heard = {"event": "changed", "entity": "lead", "ids": [lead.pk]}
+            await sync_to_async(shared)()
+            events = [await event(ws), await event(ws)]
+            assert heard in events
+            assert [e["notification"]["type"] for e in events if e["event"] == "notification"] == ["share"]
+            await sync_to_async(change)(lead, other)
+            assert await event(ws) == heard
+            await sync_to_async(taken_back)()
+            await sync_to_async(change)(lead, other)
+            await ws.send(json.dumps({"ping": 1}))
+            assert await event(ws) == {"event": "pong"}
 
     asyncio.run(scenario())
 

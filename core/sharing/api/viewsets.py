@@ -30,45 +30,63 @@ PAGE_NUMBER = [
     OpenApiParameter("page", int, description="The number of the page, from 1."),
     OpenApiParameter("page_size", int, description="How many to a page."),
 ]
-SHARING = dict.fromkeys(("add_share", "remove_share", "share", "unshare"), Permission.SHARE)
+SHARING: dict[str, str] = dict.fromkeys(("add_share", "remove_share", "share", "unshare"), Permission.SHARE)
 
 
-class ShareableViewSet(EntityViewSet):
+class SharesMixin:
+    """With whom one thing is shared, below its address. A subclass says which: seen by whoever asks, or under
+    lock and theirs to share."""
+
+    def shared_thing(self, request: Request, pk: str) -> tuple[str, int]:
+        """The name and id of what may be seen. Raises NotVisibleError."""
+        raise NotImplementedError
+
+    def thing_to_share(self, request: Request, pk: str) -> Any:
+        """Raises NotVisibleError, and ForbiddenError where it may only be seen."""
+        raise NotImplementedError
+
+    @extend_schema(responses=SharePageSerializer, parameters=PAGE_NUMBER, filters=False)
+    @action(methods=["get"], detail=True)
+    def shares(self, request: Request, pk: str) -> Response:
+        """With whom it is shared, to read or to change it, and until when; the first one first."""
+        rows = Share.objects.of(*self.shared_thing(request, pk)).select_related("user", "team", "created_by")
+        return Response(numbered(request, rows, _shown).body())
+
+    @extend_schema(request=GrantSerializer, responses={200: ShareSerializer, 201: ShareSerializer})
+    @shares.mapping.post
+    def add_share(self, request: Request, pk: str) -> Response:
+        """Share it with a user or a team. Who has it already gets the new access: 200."""
+        thing = self.thing_to_share(request, pk)
+        given = GrantSerializer(data=request.data, context={"request": request})
+        given.is_valid(raise_exception=True)
+        share, is_new = operations.share_one(thing, given.grant, request.user)
+        return Response(shown(share), 201 if is_new else 200)
+
+    @extend_schema(responses={204: None}, parameters=[SHARE_ID])
+    @action(methods=["delete"], detail=True, url_path="shares/(?P<share_id>[^/.]+)")
+    def remove_share(self, request: Request, pk: str, share_id: str) -> Response:
+        """Share it no longer with that user or team."""
+        thing = self.thing_to_share(request, pk)
+        rows = Share.objects.filter(entity=thing.entity_name, object_id=thing.pk)
+        found = rows.filter(pk=record_id(share_id)).first()
+        if found is None:
+            raise NotVisibleError("Not found.")
+        found.delete()
+        return Response(status=204)
+
+
+class ShareableViewSet(SharesMixin, EntityViewSet):
     """The viewset of an entity whose records are shared with users and teams."""
 
     action_permissions = {**EntityViewSet.action_permissions, **SHARING}
     sources: ClassVar = {**EntityViewSet.sources, "share": "bulk", "unshare": "bulk"}
     allowed_query_params = {**EntityViewSet.allowed_query_params, "shares": PAGES}
 
-    @extend_schema(responses=SharePageSerializer, parameters=PAGE_NUMBER)
-    @action(methods=["get"], detail=True)
-    def shares(self, request: Request, pk: str) -> Response:
-        """With whom the record is shared, to read or to change it, and until when; the first one first."""
-        rows = Share.objects.of(self.entity.name, self.seen(request, pk))
-        return Response(numbered(request, rows.select_related("user", "team", "created_by"), _shown).body())
+    def shared_thing(self, request: Request, pk: str) -> tuple[str, int]:
+        return self.entity.name, self.seen(request, pk)
 
-    @extend_schema(request=GrantSerializer, responses={200: ShareSerializer, 201: ShareSerializer})
-    @shares.mapping.post
-    def add_share(self, request: Request, pk: str) -> Response:
-        """Share the record with a user or a team. Who has it already gets the new access: 200."""
-        record = operations.locked(self.entity, record_id(pk), request.user)
-        given = GrantSerializer(data=request.data, context=self.get_serializer_context())
-        given.is_valid(raise_exception=True)
-        share, is_new = operations.share_record(self.entity, record, given.grant, request.user)
-        return Response(shown(share), 201 if is_new else 200)
-
-    @extend_schema(responses={204: None}, parameters=[SHARE_ID])
-    @action(methods=["delete"], detail=True, url_path="shares/(?P<share_id>[^/.]+)")
-    def remove_share(self, request: Request, pk: str, share_id: str) -> Response:
-        """Share the record no longer."""
-        record = operations.locked(self.entity, record_id(pk), request.user)
-        found = Share.objects.filter(
-            pk=record_id(share_id), entity=self.entity.name, object_id=record.pk
-        ).first()
-        if found is None:
-            raise NotVisibleError("Not found.")
-        found.delete()
-        return Response(status=204)
+    def thing_to_share(self, request: Request, pk: str) -> Any:
+        return operations.locked(self.entity, record_id(pk), request.user)
 
     @extend_schema(
         request=BulkGrantSerializer, responses={200: BulkResultSerializer, 207: BulkResultSerializer}
