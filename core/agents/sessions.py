@@ -12,6 +12,7 @@ from core.agents.models import AgentGrant, AgentSession
 from core.conf import conf
 
 USE_NOTED_EVERY = timedelta(minutes=10)
+UNUSED = timedelta(days=1)
 
 
 def grant_of_key(key: ApiKey) -> AgentGrant:
@@ -24,6 +25,8 @@ def grant_of_key(key: ApiKey) -> AgentGrant:
 
 
 def begin(grant: AgentGrant) -> AgentSession:
+    """A new session; those that were begun and never used are forgotten after a day."""
+    grant.sessions.filter(calls=0, started_at__lt=timezone.now() - UNUSED).delete()
     session = AgentSession(grant=grant, started_at=timezone.now())
     session.last_used_at = session.started_at
     session.save(force_insert=True)

@@ -88,6 +88,14 @@ def test_sessions_are_their_grants(rep, make_user, make_key):
     assert AgentSession.objects.get().calls == 2
 
 
+def test_sessions_that_were_begun_in_vain_are_forgotten(rep, make_key):
+    key = make_key(rep)
+    message(key, "initialize", BEGIN)
+    AgentSession.objects.update(started_at="2020-01-01T00:00Z")
+    message(key, "initialize", BEGIN)
+    assert AgentSession.objects.count() == 1
+
+
 def test_clients_without_sessions_go_on_in_their_last_one(rep, make_key):
     key = make_key(rep)
     for _ in range(2):

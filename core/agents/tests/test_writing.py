@@ -191,3 +191,21 @@ def test_a_revoked_grant_is_refused_at_once(posted, make_key, rep, api):
     assert client.post(f"/api/v1/agents/grants/{grant['id']}/revoke/").json()["revoked_at"]
     with pytest.raises(AssertionError, match="revoked"):
         posted(key, ("list_users", {}))
+
+
+def test_workflows_are_started_by_who_may_and_do_what_they_do_themselves(
+    posted, make_key, make_workflow, settle, rep, admin_user
+):
+    lead = LeadFactory(owner=admin_user)
+    workflow = make_workflow([("add_tag", {"tag": "called"})], trigger="manual", model="lead")
+    start = ("run_workflow", {"id": workflow.pk, "values": {"lead_id": lead.pk}})
+    [refused] = posted(make_key(rep, *WRITE), start)
+    assert refused.is_error
+    rehearsed = (start[0], start[1] | {"dry_run": True})
+    listed, shown, started = posted(make_key(admin_user, *WRITE), ("list_workflows", {}), rehearsed, start)
+    assert [one["id"] for one in listed.structured_content["results"]] == [workflow.pk]
+    assert (shown.structured_content["dry_run"], started.structured_content["dry_run"]) == (True, False)
+    [run] = settle()
+    assert (run.status, run.object_id) == ("completed", lead.pk)
+    change = Change.objects.filter(entity="lead", kind="updated").get()
+    assert (change.source, change.agent, change.agent_session_id) == ("workflow", "", None)
