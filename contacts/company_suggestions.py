@@ -11,12 +11,17 @@ from contacts.entity import COMPANY
 from contacts.models import Company, CompanySuggestion
 from core.access import scopes
 from core.entities import Entity, entity_of, writing
+from core.entities.blanking import seen_by
 from core.errors import InvalidError
+
+# What a suggestion is made of: of the person, and of the company.
+ADDRESS, DOMAIN = "email", "domain"
 
 
 @dataclass(frozen=True)
 class SuggestedCompanies:
-    """The companies suggested for a person that the user sees, and whether there are others."""
+    """The companies suggested for a person that the user sees, and whether there are others: not told to whom
+    the domains of companies are hidden from."""
 
     companies: list[Company]
     hidden: bool
@@ -39,12 +44,23 @@ def has_suggestion(entity: Entity, user: Any) -> Q:
 
 
 def suggestions_of(record: Any, user: Any) -> SuggestedCompanies:
-    """What is suggested for a person: nothing where they have a company."""
-    if record.company_id is not None or record.archived_at is not None:
+    """What is suggested for a person: nothing where they have a company, nor to whom their address is hidden
+    from."""
+    if record.company_id is not None or record.archived_at is not None or not _told(record, user):
         return SuggestedCompanies([], hidden=False)
     found = list(_open(entity_of(record)).filter(object_id=record.pk).values_list("company_id", flat=True))
-    companies = list(_seen(user).filter(pk__in=found).order_by("pk")) if found else []
-    return SuggestedCompanies(companies, hidden=len(companies) < len(found))
+    companies = list(seen_by(user, _seen(user)).filter(pk__in=found).order_by("pk")) if found else []
+    return SuggestedCompanies(companies, hidden=shows_domain(user) and len(companies) < len(found))
+
+
+def shows_domain(user: Any) -> bool:
+    """Whether the user may see the domains of companies."""
+    return DOMAIN not in COMPANY.for_user(user).hidden
+
+
+def _told(record: Any, user: Any) -> bool:
+    """Whether the user may see the address that companies are suggested by."""
+    return ADDRESS not in entity_of(record).for_user(user).hidden
 
 
 def accept(record: Any, company: int, user: Any) -> Any:
@@ -61,9 +77,8 @@ def dismiss(record: Any, company: int, user: Any) -> None:
 
 def take_back(record: Any, company: int, user: Any) -> None:
     """Suggest a dismissed company again. Raises InvalidError where it was not dismissed."""
-    if not _seen(user).filter(pk=company).exists() or not _mark(
-        record, company, {"dismissed_at": None, "dismissed_by": None}
-    ):
+    reached = _told(record, user) and _seen(user).filter(pk=company).exists()
+    if not reached or not _mark(record, company, {"dismissed_at": None, "dismissed_by": None}):
         raise InvalidError.of("company", "This company was not dismissed.", "does_not_exist")
 
 

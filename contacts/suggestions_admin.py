@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from contacts.company_matching import matched_by_domain
 from contacts.company_suggestions import SuggestedCompanies, accept, dismiss, suggestions_of
+from contacts.models import Company
 from core.admin import verbs
 from core.admin.home import Panel, PanelLine
 from core.duplicates.admin import MergeableAdmin
@@ -39,12 +40,16 @@ def _url(record: Any) -> str:
     return reverse(f"admin:{meta.app_label}_{meta.model_name}_company", args=[record.pk])
 
 
+def _with_domain(company: Company) -> str:
+    return f"{company.name} ({company.domain})" if company.domain else company.name
+
+
 class CompanyForm(verbs.VerbForm):
     """Which of the suggested companies it is, or none of them."""
 
     def __init__(self, request: HttpRequest, found: SuggestedCompanies) -> None:
         super().__init__(request)
-        named = [(str(company.pk), f"{company.name} ({company.domain})") for company in found.companies]
+        named = [(str(company.pk), _with_domain(company)) for company in found.companies]
         self.fields["company"] = forms.ChoiceField(
             label=_("Company"),
             choices=[*named, (NONE, _("None of these"))],
@@ -66,13 +71,14 @@ class CompanySuggestionsAdmin(MergeableAdmin):
         return self.excused(request, lambda: self._company(request, object_id), self.page_of(object_id))
 
     def _company(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        record = writing.locked(self.entity, self.seen(request, str(object_id)).pk, request.user)
+        seen = self.seen(request, str(object_id))
+        record = writing.locked(self.entity, seen.pk, request.user)
         found = suggestions_of(record, request.user)
         if not found.companies:
             raise ConflictError(_("No company is suggested."))
         form = CompanyForm(request, found)
         if not form.is_valid():
-            return verbs.page(self, request, _("Company of %(name)s") % {"name": record}, form, [], {})
+            return verbs.page(self, request, _("Company of %(name)s") % {"name": seen}, form, [], {})
         self._choose(request, record, found, form.cleaned_data["company"])
         return HttpResponseRedirect(self.page_of(object_id))
 

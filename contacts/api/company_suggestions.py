@@ -19,11 +19,19 @@ from core.entities.field_types import BIGINT_MAX, Boolean
 
 
 class SuggestedCompanySerializer(serializers.Serializer):
-    """A company with the domain of the person's e-mail address."""
+    """A company with the domain of the person's e-mail address; without `domain` where that is hidden."""
 
     id = serializers.IntegerField()
     name = serializers.CharField()
     domain = serializers.CharField()
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(instance)
+        return shown if company_suggestions.shows_domain(self.context["user"]) else _without_domain(shown)
+
+
+def _without_domain(shown: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in shown.items() if name != company_suggestions.DOMAIN}
 
 
 class CompanySuggestionsSerializer(serializers.Serializer):
@@ -51,6 +59,7 @@ class CompanySuggestionFilterSet(EntityFilterSet):
     has_company_suggestion = TypedFilter(
         Boolean(),
         method="filter_has_company_suggestion",
+        reads=(company_suggestions.ADDRESS,),
         help_text="Without a company, and one is suggested that one sees.",
     )
 
@@ -72,7 +81,7 @@ class CompanySuggestionsViewSet(MergeableViewSet):
     def company_suggestions(self, request: Request, pk: str) -> Response:
         """The companies that have the domain of the person's e-mail address."""
         found = company_suggestions.suggestions_of(self.get_object(), request.user)
-        return Response(CompanySuggestionsSerializer(found).data)
+        return Response(CompanySuggestionsSerializer(found, context={"user": request.user}).data)
 
     @extend_schema(request=AcceptedCompanySerializer, responses=AcceptedCompanySerializer)
     @action(methods=["post"], detail=True, url_path="company_suggestions/accept")

@@ -10,6 +10,7 @@ from contacts.tasks import match_all_companies, match_companies
 from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
+from core.customization.tests.factories import FieldRightFactory
 from core.entities import entities
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -368,3 +369,51 @@ def test_the_page_of_a_record_offers_the_company(client, make_user, app, plural,
     dismissed = CompanySuggestion.objects.exclude(dismissed_at=None).count()
     assert dismissed == (0 if answer == "company" else 1)
     assert "Suggested company" not in client.get(f"{page}/change/").content.decode()
+
+
+# -- rights on fields -------------------------------------------------------------------------------
+
+
+@each_kind
+def test_who_does_not_see_the_address_is_suggested_nothing(admin, api, rep, plural):
+    acme = CompanyFactory(domain="acme.example", owner=rep)
+    person = PEOPLE[plural](email="ada@acme.example", owner=rep)
+    matched()
+    assert suggested(api(rep), plural, person) == ([acme.pk], False)
+    right = FieldRightFactory(entity=person.entity_name, field="email")
+    limited = api(type(rep).objects.get(pk=rep.pk))
+    assert suggested(limited, plural, person) == ([], False)
+    for what in ("accept/", "dismiss/"):
+        assert limited.post(url(plural, person, what), {"company": acme.pk}).status_code == 400
+    answer = limited.get(f"/api/v1/{plural}/", {"has_company_suggestion": "true"})
+    assert answer.status_code == 400, answer.json()
+    person.refresh_from_db()
+    assert (person.company, CompanySuggestion.objects.get().dismissed_at) == (None, None)
+    admin.post(url(plural, person, "dismiss/"), {"company": acme.pk})
+    back = {"company": acme.pk, "dismissed": False}
+    assert limited.post(url(plural, person, "dismiss/"), back).status_code == 400
+    right.delete()
+    unlimited = api(type(rep).objects.get(pk=rep.pk))
+    assert unlimited.post(url(plural, person, "dismiss/"), back).status_code == 200
+
+
+def test_a_hidden_domain_is_not_told_by_suggestions(api, make_user, client):
+    rep = make_user("rep", is_staff=True)
+    acme = CompanyFactory(name="Acme", domain="acme.example", owner=rep)
+    CompanyFactory(domain="acme.example")
+    person = ContactFactory(first_name="Ada", email="ada@acme.example", owner=rep)
+    matched()
+    assert api(rep).get(url("contacts", person)).json() == {
+        "results": [{"id": acme.pk, "name": "Acme", "domain": "acme.example"}],
+        "hidden": True,
+    }
+    FieldRightFactory(entity="company", field="domain")
+    limited = api(type(rep).objects.get(pk=rep.pk))
+    assert limited.get(url("contacts", person)).json() == {
+        "results": [{"id": acme.pk, "name": "Acme"}],
+        "hidden": False,
+    }
+    client.force_login(rep)
+    page = client.get(f"/admin/contacts/contact/{person.pk}/company/").content.decode()
+    assert "Acme" in page
+    assert "(acme.example)" not in page
