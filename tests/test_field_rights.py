@@ -17,7 +17,7 @@ from core.accounts.origin import Origin
 from core.activities.tests.factories import CommentFactory
 from core.changes import audit_context
 from core.changes.models import Change
-from core.customization.tests.factories import CustomFieldFactory, FieldRightFactory
+from core.customization.tests.factories import CustomFieldFactory, FieldRightFactory, SavedViewFactory
 from core.entities import entities
 from core.errors import InvalidError, ValueRefusedError
 from core.notifications import preferences
@@ -342,3 +342,18 @@ def test_an_import_says_which_columns_may_only_be_read(rep, found, locked):
     assert upload(client, FILE).json()["created"] == 1
     eve = type(found["lead"]).objects.get(first_name="Eve")
     assert (eve.job_title, eve.custom_fields) == ("", {})
+
+
+def test_words_with_typing_errors_are_not_ranked_by_what_is_hidden(rep, found):
+    FieldRightFactory(field="company_name")
+    by_name = FACTORIES["lead"](owner=rep, last_name="Engelhardt")
+    by_hidden = FACTORIES["lead"](owner=rep, last_name="Engelhurt", company_name="Engelhart")
+    hits = signed_in(rep).get("/api/v1/search/", {"q": "Engelhart"}).json()["results"]
+    assert [hit["id"] for hit in hits] == [by_name.pk, by_hidden.pk]
+
+
+def test_a_saved_view_of_hidden_columns_alone_shows_the_ids(rep, found):
+    view = SavedViewFactory(owner=rep, fields=[OWN["lead"]])
+    FieldRightFactory(field=OWN["lead"])
+    answer = signed_in(rep).get("/api/v1/leads/", {"view": view.pk})
+    assert answer.json()["results"] == [{"id": found["lead"].pk}]

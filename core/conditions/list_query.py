@@ -71,12 +71,13 @@ def orders_of(asked: EntityFilterSet, allowed: Collection[str] | None = None) ->
 
 
 def sparse_fields(params: Params, asked: EntityFilterSet) -> list[str]:
-    """The fields asked for, or those of a saved view that who asks may see; none stands for all."""
+    """The fields asked for, or those of a saved view that who asks may see, the id where that is none of
+    them; none stands for all."""
     view = asked.saved_view
     hidden = asked.entity.hidden
-    return names_in(params, "fields") or [
-        name for name in (view.fields if view else ()) if name not in hidden
-    ]
+    named = view.fields if view else []
+    shown = [name for name in named if name not in hidden]
+    return names_in(params, "fields") or shown or (["id"] if named else [])
 
 
 def names_in(params: Params, key: str) -> list[str]:

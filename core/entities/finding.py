@@ -69,9 +69,14 @@ def check_search(text: str) -> list[str]:
 def in_search_text(entity: Entity, made: Callable[[Any], Q]) -> Q:
     """A condition on the search text, which its index answers; where columns of it are hidden, it holds for
     what is left without them as well: a hit in what one may not see is none."""
+    found, shown = made(F("search_text")), shown_search_text(entity)
+    return found if isinstance(shown, F) else found & made(shown)
+
+
+def shown_search_text(entity: Entity) -> Any:
+    """The search text without the columns that are hidden; the stored one where none is."""
     hidden = entity.hidden_paths & words_of(entity.model) if entity.hidden_paths else frozenset()
-    found = made(F("search_text"))
-    return found & made(search_text_without(entity.model, hidden)) if hidden else found
+    return search_text_without(entity.model, hidden) if hidden else F("search_text")
 
 
 def _conditions(

@@ -13,7 +13,7 @@ from operator import or_
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import BooleanField, CharField, F, FloatField, Func, Q, QuerySet, Value
+from django.db.models import BooleanField, CharField, FloatField, Func, Q, QuerySet, Value
 from django.db.models.lookups import Contains, Regex
 
 from core.entities.entity import Entity
@@ -25,6 +25,7 @@ from core.entities.finding import (
     phone_digits,
     quoted,
     search,
+    shown_search_text,
 )
 from core.models.folding import Fold, fold
 
@@ -107,7 +108,8 @@ def _similar(entities: Sequence[Entity], user: Any, terms: Sequence[str], most: 
         return []
 
     def matching(entity: Entity, rows: QuerySet) -> QuerySet:
-        likeness = sum((WordSimilarity(Value(word), F("search_text")) for word in words), Value(0.0))
+        text = shown_search_text(entity)
+        likeness = sum((WordSimilarity(Value(word), text) for word in words), Value(0.0))
         for word in words:
             rows = rows.filter(in_search_text(entity, partial(_is_like, word)))
         return rows.annotate(likeness=likeness)
