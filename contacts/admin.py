@@ -4,12 +4,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, BooleanRadioFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from contacts import related, suggestions_admin
 from contacts.models import Company, Contact
 from contacts.suggestions_admin import CompanySuggestionsAdmin
 from core.admin import columns, formats, record_page
+from core.admin.filters import RecordSelectFilter
 from core.admin.navigation import SELL, Menu
 from core.admin.record_page import Fact
 from core.admin.records import ADDRESS
@@ -34,7 +35,7 @@ class CompanyAdmin(MergeableAdmin):
         "shown_created_at",
     )
     shown_revenue = columns.amount("annual_revenue", _("revenue"))
-    list_filter = (("parent", AutocompleteSelectFilter),)
+    list_filter = (("parent", RecordSelectFilter),)
     autocomplete_fields = (*MergeableAdmin.autocomplete_fields, "parent")
     sections = (
         (
@@ -77,7 +78,7 @@ class ContactAdmin(CompanySuggestionsAdmin):
         "shown_created_at",
     )
     shown_contacted = columns.moment("last_contacted_at", _("contacted"))
-    list_filter = (("company", AutocompleteSelectFilter), ("do_not_contact", BooleanRadioFilter))
+    list_filter = (("company", RecordSelectFilter), ("do_not_contact", BooleanRadioFilter))
     list_select_related = (*CompanySuggestionsAdmin.list_select_related, "company")
     autocomplete_fields = (*CompanySuggestionsAdmin.autocomplete_fields, "company")
     sections = (

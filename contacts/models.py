@@ -7,6 +7,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from contacts.querysets import CompanyQuerySet, ContactQuerySet
+from core.entities.reading import title
 from core.models.fields import Address, email, prose, text, texts, url
 from core.models.folding import Fold, MailDomain, PhoneKeys, phone_key_indexes
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
@@ -47,7 +48,7 @@ class Company(Address, Record):
         triggers = [*record_triggers("company"), rounds_amount("annual_revenue")]
 
     def __str__(self) -> str:
-        return self.name
+        return title(self)
 
 
 def mail_domain_index(name: str) -> models.Index:
@@ -114,7 +115,7 @@ class Contact(Address, Record):
         triggers = record_triggers("contact")
 
     def __str__(self) -> str:
-        return f"{self.first_name} {self.last_name}".strip() or self.email or self.company_name or self.phone
+        return title(self)
 
 
 class CompanySuggestion(models.Model):

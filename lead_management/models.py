@@ -7,6 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from contacts.models import mail_domain_index
+from core.entities.reading import title
 from core.models.fields import Address, choice, email, prose, text, url
 from core.models.folding import Fold, phone_key_indexes
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
@@ -145,4 +146,4 @@ class Lead(Address, Record):
         ]
 
     def __str__(self) -> str:
-        return f"{self.first_name} {self.last_name}".strip() or self.email or self.company_name or self.phone
+        return title(self)

@@ -12,19 +12,19 @@ from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
+from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from contacts.models import Contact
 from core.admin import columns, formats, record_page
 from core.admin import home as home_page
 from core.admin.captured import CapturedAdmin, CapturedInline
-from core.admin.filters import ConditionFilter
+from core.admin.filters import ConditionFilter, RecordSelectFilter
 from core.admin.forms import RecordForm
 from core.admin.navigation import DATA, SELL, Menu
 from core.admin.record_page import Fact
 from core.admin.records import RecordAdmin
-from core.entities.blanking import seen_by
+from core.entities.blanking import any_shown_to, with_related_shown
 from core.errors import ConflictError
 from opportunities import home, related
 from opportunities.board import OpportunityBoard
@@ -73,8 +73,10 @@ class OpportunityForm(RecordForm):
 
 class OpportunityContactForm(forms.ModelForm):
     def clean_contact(self) -> Contact:
-        """Of the archived only those who are a contact of the deal already."""
+        """Of the archived, and of those that one does not see, only who is a contact of the deal already."""
         contact = self.cleaned_data["contact"]
+        if contact.is_unseen and "contact" in self.changed_data:
+            raise ValidationError(_("There is no such contact."), code="does_not_exist")
         if contact.archived_at is not None and "contact" in self.changed_data:
             raise ValidationError(_("This contact is archived."), code="does_not_exist")
         return contact
@@ -98,8 +100,12 @@ class OpportunityContactInline(CapturedInline):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "contact":
-            kwargs["queryset"] = seen_by(request.user, Contact.objects.all())
+            kwargs["queryset"] = any_shown_to(request.user, Contact.objects.all())
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        rows = super().get_queryset(request).select_related("contact")
+        return with_related_shown(request.user, rows)
 
 
 STATUS_TONES = {"open": "info", "won": "good", "lost": "bad"}
@@ -130,7 +136,7 @@ class OpportunityAdmin(OpportunityBoard):
         "status",
         ClosingFilter,
         "pipeline",
-        ("company", AutocompleteSelectFilter),
+        ("company", RecordSelectFilter),
         "forecast_category",
         ("expected_close_date", RangeDateFilter),
     )

@@ -11,6 +11,7 @@ from django.utils import timezone
 from core.access import OwnPolicy
 from core.accounts.models import check_time_zone
 from core.activities.models import FurtherRecord
+from core.entities.reading import title
 from core.models.capture import captured_part
 from core.models.fields import choice, prose, text
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
@@ -157,7 +158,7 @@ class Task(Record):
         ]
 
     def __str__(self) -> str:
-        return self.title
+        return title(self)
 
 
 class TaskRecord(FurtherRecord):

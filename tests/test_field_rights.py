@@ -14,7 +14,8 @@ from rest_framework.test import APIClient
 
 from core.accounts import sessions
 from core.accounts.origin import Origin
-from core.activities.tests.factories import CommentFactory
+from core.activities.models import ActivityRecord
+from core.activities.tests.factories import ActivityFactory, CommentFactory
 from core.changes import audit_context
 from core.changes.models import Change
 from core.customization.tests.factories import CustomFieldFactory, FieldRightFactory, SavedViewFactory
@@ -28,7 +29,9 @@ from core.webhooks.models import WebhookDelivery, WebhookSubscription
 from core.workflows import templating
 from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.run_context import RunContext
+from opportunities.models import OpportunityContact
 from tasks.calendar import calendar
+from tasks.models import TaskRecord
 from tests.records import FACTORIES, record
 from tests.test_routes import WORDS, rows
 
@@ -125,15 +128,36 @@ def addresses(found):
     yield f"/api/v1/leads/{found['lead'].pk}/history/?field=custom_fields"
     yield "/api/v1/search/?q=ada"
     yield "/api/v1/export/leads/?fields=id,factors"
+    yield "/api/v1/export/tasks/?fields=id,records"
+    yield "/api/v1/export/opportunities/?fields=id,contacts"
 
 
 def bytes_of(response):
     return b"".join(response.streaming_content) if response.streaming else response.content
 
 
-def showing(client, found):
-    """The addresses whose answers hold the canary."""
-    return {at for at in addresses(found) if CANARY.lower().encode() in bytes_of(client.get(at)).lower()}
+def showing(client, found, word=CANARY):
+    """The addresses whose answers hold the canary, or another word."""
+    return {at for at in addresses(found) if word.lower().encode() in bytes_of(client.get(at)).lower()}
+
+
+def pages_showing(client, found, word=CANARY):
+    """The pages of the admin site that hold it, by their names or the entity's and what they are of it."""
+    pages = {"index": reverse("admin:index")}
+    for name, one in found.items():
+        admin = f"admin:{one._meta.app_label}_{one._meta.model_name}"
+        for page in ("change", "history"):
+            pages[f"{name} {page}"] = reverse(f"{admin}_{page}", args=[one.pk])
+        pages[f"{name} list"] = reverse(f"{admin}_changelist")
+        if name in ("lead", "opportunity", "task"):
+            pages[f"{name} board"] = reverse(f"{admin}_board")
+    held = set()
+    for name, page in pages.items():
+        response = client.get(page)
+        assert response.status_code == 200, page
+        if word in response.content.decode():
+            held.add(name)
+    return held
 
 
 def test_no_answer_of_any_route_holds_what_is_hidden(rep, admin, found, hidden):
@@ -182,25 +206,10 @@ def test_nor_does_the_search_of_the_admin_site(client, rep, boss, found, hidden)
 
 
 def test_no_page_of_the_admin_site_holds_what_is_hidden(client, rep, boss, found, hidden):
-    def shown_to(user):
-        client.force_login(user)
-        pages = []
-        for one in found.values():
-            meta = type(one)._meta
-            name = f"admin:{meta.app_label}_{meta.model_name}"
-            pages += [reverse(f"{name}_{page}", args=[one.pk]) for page in ("change", "history")]
-            pages.append(reverse(f"{name}_changelist"))
-        pages.append(reverse("admin:index"))
-        held = set()
-        for page in pages:
-            response = client.get(page)
-            assert response.status_code == 200, page
-            if CANARY in response.content.decode():
-                held.add(page)
-        return held
-
-    assert shown_to(rep) == set()
-    assert len(shown_to(boss)) >= 2 * len(found)
+    client.force_login(rep)
+    assert pages_showing(client, found) == set()
+    client.force_login(boss)
+    assert len(pages_showing(client, found)) >= 2 * len(found)
 
 
 def test_what_is_saved_in_the_admin_site_keeps_what_is_hidden(client, rep, found, hidden):
@@ -342,6 +351,105 @@ def test_an_import_says_which_columns_may_only_be_read(rep, found, locked):
     assert upload(client, FILE).json()["created"] == 1
     eve = type(found["lead"]).objects.get(first_name="Eve")
     assert (eve.job_title, eve.custom_fields) == ("", {})
+
+
+ADDRESS = "hush@quiet.example"
+
+
+@pytest.fixture
+def nameless(rep, admin_user, settings):
+    """A record of each entity; the lead and the contact are called by their address alone, which is hidden
+    from reps, and stand as first and further records of a task, an activity and a deal."""
+    settings.RATE_LIMIT_ENABLED = False
+    with audit_context(admin_user, source="api"):
+        person = {"first_name": "", "last_name": "", "email": ADDRESS}
+        own = {"lead": person, "contact": person}
+        made = {
+            name: make(owner=rep, assigned_to=rep, **own.get(name, {})) for name, make in FACTORIES.items()
+        }
+        _refer(made, rep)
+    for name in ("lead", "contact"):
+        FieldRightFactory(entity=name, field="email")
+    return made
+
+
+def _refer(made, author):
+    """To the lead and the contact, in every way that there is."""
+    lead, contact, deal, task = (made[name] for name in ("lead", "contact", "opportunity", "task"))
+    type(task).objects.filter(pk=task.pk).update(contact=contact, due_date=timezone.now())
+    TaskRecord.objects.create(task=task, entity="lead", object_id=lead.pk)
+    activity = ActivityFactory(record=deal, author=author)
+    for one in (lead, contact):
+        ActivityRecord.objects.create(activity=activity, entity=one.entity_name, object_id=one.pk)
+    type(deal).objects.filter(pk=deal.pk).update(contact=contact)
+    OpportunityContact.objects.update_or_create(
+        opportunity=deal, contact=contact, defaults={"role": "decision_maker"}
+    )
+    type(lead).objects.filter(pk=lead.pk).update(
+        status="converted", converted_at=timezone.now(), converted_contact=contact
+    )
+
+
+def test_no_answer_calls_a_record_by_a_hidden_address(rep, admin, nameless):
+    assert showing(signed_in(rep), nameless, ADDRESS) == set()
+    shown = showing(admin, nameless, ADDRESS)
+    deal, task = nameless["opportunity"], nameless["task"]
+    assert {
+        f"/api/v1/tasks/{task.pk}/",
+        f"/api/v1/opportunities/{deal.pk}/timeline/",
+        f"/api/v1/opportunities/{deal.pk}/contacts/",
+        "/api/v1/export/tasks/?fields=id,records",
+        "/api/v1/export/opportunities/?fields=id,contacts",
+        "/api/v1/tasks/",
+        "/api/v1/activities/",
+    } <= shown
+    client = signed_in(rep)
+    further = client.get(f"/api/v1/tasks/{task.pk}/").json()["records"]
+    assert [one["name"] for one in further] == [f"lead {nameless['lead'].pk}"]
+    assert client.get("/api/v1/search/", {"q": ADDRESS}).json()["results"] == []
+    expanded = client.get("/api/v1/tasks/", {"expand": "contact"}).json()["results"]
+    assert [one["contact"]["name"] for one in expanded] == [f"contact {nameless['contact'].pk}"]
+
+
+def test_no_page_of_the_admin_site_calls_a_record_by_a_hidden_address(client, rep, boss, nameless):
+    client.force_login(boss)
+    assert {
+        *("lead change", "lead list", "lead board", "contact change", "contact list"),
+        *("task change", "task list", "task board", "opportunity change"),
+    } <= pages_showing(client, nameless, ADDRESS)
+    client.force_login(rep)
+    assert pages_showing(client, nameless, ADDRESS) == set()
+    called = f"contact {nameless['contact'].pk}"
+    assert {
+        "index",
+        "contact list",
+        "lead change",
+        "task change",
+        "task list",
+        "task board",
+        "opportunity change",
+    } <= pages_showing(client, nameless, called)
+
+
+def test_the_admin_site_calls_what_one_does_not_see_by_its_id(client, rep, boss, nameless):
+    foreign = FACTORIES["contact"](first_name="Zebulon", owner=boss)
+    company = FACTORIES["company"](name="Zebulon Works", owner=boss)
+    for name in ("task", "opportunity"):
+        rows = type(nameless[name]).objects.filter(pk=nameless[name].pk)
+        rows.update(contact=foreign, company=None if name == "task" else company)
+    client.force_login(boss)
+    assert {"task list", "task board", "task change", "opportunity board", "opportunity change"} <= (
+        pages_showing(client, nameless, "Zebulon")
+    )
+    client.force_login(rep)
+    assert pages_showing(client, nameless, "Zebulon") == set()
+    assert {"task list", "task board", "task change"} <= pages_showing(
+        client, nameless, f"contact {foreign.pk}"
+    )
+    chosen = reverse("admin:opportunities_opportunity_changelist")
+    answer = client.get(chosen, {"company__id__exact": company.pk})
+    assert "Zebulon" not in answer.content.decode()
+    assert f"company {company.pk}" in answer.content.decode()
 
 
 def test_words_with_typing_errors_are_not_ranked_by_what_is_hidden(rep, found):

@@ -40,7 +40,7 @@ def seen_refs(refs: Iterable[Ref], user: Any) -> dict[Ref, str]:
 
 
 def _names(name: str, ids: Iterable[int], user: Any) -> Iterator[tuple[int, str]]:
-    entity = entities[name]
+    entity = entities[name].for_user(user)
     rows = referable(name, user).filter(pk__in=ids).order_by()
     for row in rows.values(*dict.fromkeys(("id", *entity.display_columns))):
         yield row["id"], title_of(entity, row)

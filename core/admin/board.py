@@ -148,7 +148,7 @@ class BoardAdmin(RecordAdmin):
             "search": request.GET.get("q", ""),
             "kept": [(name, text) for name, text in request.GET.items() if name != "q"],
             "list_url": f"{self._list_url()}?{request.GET.urlencode()}",
-            "chips": chips(request.board_list),  # type: ignore[attr-defined]
+            "chips": chips(request.board_list, request.user),  # type: ignore[attr-defined]
             "columns": self._drawn(request, rows),
             "may_move": self.has_change_permission(request),
         }

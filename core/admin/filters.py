@@ -1,5 +1,6 @@
 """Filters that lists of records have."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -7,9 +8,10 @@ from django.contrib.admin import SimpleListFilter
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import TextFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, TextFilter
 
 from core.admin.home import mine
+from core.entities.blanking import any_shown_to
 from core.entities.zones import day_start
 
 
@@ -32,6 +34,16 @@ class ConditionFilter(SimpleListFilter):
 
     def condition(self, request: HttpRequest, chosen: str) -> Q:
         raise NotImplementedError
+
+
+class RecordSelectFilter(AutocompleteSelectFilter):
+    """One record out of many, which is called as whoever looks at the list may see it."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            field = choice["form"].fields[self.lookup_kwarg]
+            field.queryset = any_shown_to(self.request.user, field.queryset.all())
+            yield choice
 
 
 class CreatedFilter(ConditionFilter):

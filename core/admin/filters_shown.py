@@ -9,6 +9,9 @@ from django.db.models import ForeignKey
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from core.entities.blanking import any_shown_to
+from core.models.record import Record
+
 UNNAMED = (*IGNORED_PARAMS, SEARCH_VAR)
 
 
@@ -22,9 +25,9 @@ class Chip:
     removes: bool = True
 
 
-def chips(changelist: Any) -> list[Chip]:
+def chips(changelist: Any, user: Any) -> list[Chip]:
     """The search, every filter that is in force, also by default, and what an address narrows by besides."""
-    return [*_search(changelist), *_filters(changelist), *_others(changelist)]
+    return [*_search(changelist), *_filters(changelist, user), *_others(changelist)]
 
 
 def _search(changelist: Any) -> Iterator[Chip]:
@@ -33,23 +36,24 @@ def _search(changelist: Any) -> Iterator[Chip]:
         yield Chip(_("Search"), changelist.query, url)
 
 
-def _filters(changelist: Any) -> Iterator[Chip]:
+def _filters(changelist: Any, user: Any) -> Iterator[Chip]:
     for spec in changelist.filter_specs:
         names = [name for name in spec.expected_parameters() if changelist.params.get(name)]
         title = capfirst(str(spec.title))
         if names:
             url = changelist.get_query_string(remove=names)
-            yield Chip(title, _in_words(spec, changelist, names), url)
+            yield Chip(title, _in_words(spec, changelist, names, user), url)
         elif default := getattr(spec, "default_text", ""):
             yield Chip(title, str(default), changelist.get_query_string(spec.without_default), removes=False)
 
 
-def _in_words(spec: Any, changelist: Any, names: list[str]) -> str:
+def _in_words(spec: Any, changelist: Any, names: list[str], user: Any) -> str:
     values = [str(changelist.params[name]) for name in names]
     field = getattr(spec, "field", None)
     if isinstance(field, ForeignKey):
         ids = [value for value in values if value.isdigit()]
         found = field.remote_field.model._default_manager.filter(pk__in=ids)
+        found = any_shown_to(user, found) if issubclass(found.model, Record) else found
         return ", ".join(str(row) for row in found) or ", ".join(values)
     choices = getattr(spec, "lookup_choices", None) or getattr(field, "flatchoices", None) or ()
     labels = {str(key): str(label) for key, label, *_rest in choices}

@@ -93,8 +93,8 @@ def phone(number: str, label: Any = "") -> Fact:
 
 
 def link(label: Any, found: Any) -> Fact:
-    """A fact that leads to the page of another record."""
-    return Fact(label, str(found), page_url(type(found), found.pk))
+    """A fact that leads to the page of another record, where one sees that."""
+    return Fact(label, str(found), "" if found.is_unseen else page_url(type(found), found.pk))
 
 
 def panels(record: Any, user: Any) -> list[Panel]:

@@ -31,7 +31,7 @@ from core.changes.history import of_record, presented
 from core.conf import conf
 from core.entities import Entity, entity_of, writing
 from core.entities.assignment import shares
-from core.entities.blanking import blanked, blanking
+from core.entities.blanking import any_shown_to, blanked, show_related, shown_to
 from core.entities.bulk import Bulk
 from core.entities.custom import definitions
 from core.entities.dependents import dependents
@@ -39,6 +39,7 @@ from core.entities.duplicate_rules import warnings_of_rules
 from core.entities.duplicates import possible_duplicates
 from core.entities.finding import search
 from core.errors import ConflictError, DomainError, InvalidError
+from core.models.record import Record
 
 # Of entities that have one (core.models.fields.ADDRESS).
 ADDRESS = ("address", ("city", "state"), ("postal_code", "country"))
@@ -111,7 +112,14 @@ class RecordAdmin(CapturedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         """What one sees, without the values hidden from one's role."""
-        return blanking(super().get_queryset(request), self.entity_for(request))
+        return shown_to(request.user, super().get_queryset(request))
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """What is chosen is called as whoever looks at it may see it."""
+        target = db_field.remote_field.model
+        if issubclass(target, Record):
+            kwargs["queryset"] = any_shown_to(request.user, target._default_manager.all())
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_list_display(self, request: HttpRequest) -> Any:
         hidden = self.entity_for(request).hidden
@@ -132,7 +140,7 @@ class RecordAdmin(CapturedAdmin):
         response = super().changelist_view(request, extra_context)
         shown = getattr(response, "context_data", None) or {}
         if "cl" in shown:
-            shown["chips"] = chips(shown["cl"])
+            shown["chips"] = chips(shown["cl"], request.user)
         return response
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
@@ -262,12 +270,14 @@ class RecordAdmin(CapturedAdmin):
             return queryset.none(), False
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Locked while it is being changed, so that what was checked is what is stored."""
+        """Locked while it is being changed, so that what was checked is what is stored; what it refers to as
+        whoever asks may see it."""
         found = super().get_object(request, object_id, from_field)
         if found is not None and request.method == "POST":
             self.model._default_manager.select_for_update().filter(pk=found.pk).first()
             found.refresh_from_db()
             blanked(found, self.entity_for(request))
+        show_related([found] if found is not None else [], request.user, fetch=True)
         return found
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -289,7 +299,7 @@ class RecordAdmin(CapturedAdmin):
             writing.save_clean(self.entity, record, form.values, request.user)
         else:
             self._warn_of_duplicates(request, form)
-            record = writing.create_clean(self.entity, form.values, request.user)
+            record = writing.create_clean(self.entity_for(request), form.values, request.user)
             for warning in warnings_of_rules(record):
                 self.message_user(request, warning["message"], messages.WARNING)
         obj.pk, obj._state.adding = record.pk, False

@@ -28,6 +28,7 @@ from core.duplicates.models import AT_MOST, Merge
 from core.duplicates.possible import PossibleDuplicate, possible_duplicates_of
 from core.duplicates.unmerging import undo
 from core.entities import Entity, duplicate_rules, entities, entity_of
+from core.entities.blanking import seen_by
 from core.entities.models import DuplicateRule
 from core.errors import ConflictError
 
@@ -73,7 +74,9 @@ class MergeForm(verbs.VerbForm):
     def __init__(self, request: HttpRequest, entity: Entity, records: Sequence[Any]) -> None:
         super().__init__(request)
         self.records = records
-        named = [(record.pk, f"{record} ({record.pk})") for record in records]
+        seen = seen_by(request.user, entity.model.objects.filter(pk__in=[record.pk for record in records]))
+        names = {record.pk: str(record) for record in seen}
+        named = [(record.pk, f"{names[record.pk]} ({record.pk})") for record in records]
         self.fields["survivor"] = _radio(_("Record that stays"), named, records[0].pk)
         for choice in choices(entity, records, request.user):
             self.fields[CHOICE + choice.name] = _radio(choice.label, choice.options, choice.chosen)

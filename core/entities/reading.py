@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from core.access import scopes
 from core.entities import custom, field_types
 from core.entities.columns import Column
-from core.entities.entity import Entity, entities
+from core.entities.entity import Entity, entities, entity_of
 from core.entities.json_sql import rows_as_json, rows_as_text
 from core.entities.references import target_model
 from core.errors import InvalidError
@@ -121,6 +121,12 @@ def title_of(entity: Entity, values: dict[str, Any]) -> str:
     name = " ".join(str(values[column]) for column in entity.display_fields if values.get(column))
     others = (str(values[column]) for column in entity.display_fallback if values.get(column))
     return name or next(others, f"{entity.name} {values.get('id')}")
+
+
+def title(record: Any) -> str:
+    """How an instance is called: by what is on it, which is not all where its reader may not see all."""
+    entity = entity_of(record)
+    return title_of(entity, {name: getattr(record, name) for name in ("id", *entity.display_columns)})
 
 
 def nested_refs(target: str, ids: set[int], user: Any) -> dict[int, Row]:

@@ -63,6 +63,8 @@ class Record(models.Model):
     policy: ClassVar[OwnershipPolicy] = OwnershipPolicy()
     # What the rules about duplicates found when this instance was created (core.entities.duplicate_rules).
     duplicates_found: ClassVar[Sequence[Any]] = ()
+    # Whether its reader does not see it: this instance has the id alone (core.entities.blanking).
+    is_unseen: ClassVar[bool] = False
 
     owner = to_user()
     assigned_to = to_user()

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from core.entities.reading import title
 from core.lead_scoring.models import PendingRecord, RecordScore
 from core.models.fields import choice, prose, text
 from core.models.folding import Fold
@@ -97,7 +98,7 @@ class Opportunity(Record):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return title(self)
 
 
 class OpportunityScore(RecordScore):
