@@ -96,6 +96,7 @@ CONTACT = register(
             },
         ),
         always_shown=("do_not_contact", "last_contacted_at"),
+        coupled=(("email", "additional_emails"), ("phone", "additional_phones")),
         figures={
             "with_email": "email",
             "with_phone": "phone",

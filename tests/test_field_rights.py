@@ -452,6 +452,21 @@ def test_the_admin_site_calls_what_one_does_not_see_by_its_id(client, rep, boss,
     assert f"company {company.pk}" in answer.content.decode()
 
 
+def test_a_right_on_one_of_two_fields_that_a_rule_moves_values_between_is_one_on_both(rep, nameless):
+    contact = nameless["contact"]
+    client, url = signed_in(rep), f"/api/v1/contacts/{contact.pk}/"
+    assert not {"email", "additional_emails"} & set(client.get(url).json())
+    refused = client.patch(url, {"additional_emails": [ADDRESS]})
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "unknown_field")
+    FieldRightFactory(entity="contact", field="additional_phones", access="read_only")
+    client = signed_in(rep)
+    for values in ({"phone": "+49 30 1234567"}, {"additional_phones": ["+49 30 1234567"]}):
+        refused = client.patch(url, values)
+        assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [(*values, "read_only")]
+    contact.refresh_from_db()
+    assert (contact.email, contact.additional_emails, contact.phone) == (ADDRESS, [], "")
+
+
 def test_words_with_typing_errors_are_not_ranked_by_what_is_hidden(rep, found):
     FieldRightFactory(field="company_name")
     by_name = FACTORIES["lead"](owner=rep, last_name="Engelhardt")

@@ -48,7 +48,7 @@ def refuse_out_of_reach(entity: Entity, names: Iterable[str]) -> None:
     not write: of what somebody gives along with a verb that writes by itself otherwise."""
     issues = []
     for name in names:
-        locked = name in entity.rights.read_only_in(entity.name)
+        locked = name in entity.read_only
         if locked or name in entity.hidden:
             code, message = ("read_only", MAY_NOT_CHANGE) if locked else ("unknown_field", "Unknown field.")
             issues.append(FieldIssue(name, code, message))

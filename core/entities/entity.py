@@ -74,6 +74,8 @@ class Entity:
     create_by_name: bool = False
     # Columns that figures, boards, scores and verbs are made of: no role's rights hide them.
     always_shown: tuple[str, ...] = ()
+    # Fields of which a rule moves values from one to another: a right on one of them is one on all.
+    coupled: tuple[tuple[str, ...], ...] = ()
     # Figures of `statistics` → the column whose values they tell of; without it they are left out.
     figures: Mapping[str, str] = field(default_factory=dict)
     # A record as one would send it, for the documentation.
@@ -122,8 +124,20 @@ class Entity:
     @cached_property
     def hidden(self) -> frozenset[str]:
         """The names of the fields hidden here: own ones, those made of them, `custom_fields.<key>`."""
-        named = self.rights.hidden_in(self.name)
+        named = self._with_coupled(self.rights.hidden_in(self.name))
         return named and named | _made_of(entities[self.name].columns, named)
+
+    @cached_property
+    def read_only(self) -> frozenset[str]:
+        """The names of the fields that may be read alone here."""
+        return self._with_coupled(self.rights.read_only_in(self.name)) - self.hidden
+
+    def coupled_with(self, name: str) -> tuple[str, ...]:
+        """The fields on which a right is one on this field: itself, and what it is coupled with."""
+        return next((names for names in self.coupled if name in names), (name,))
+
+    def _with_coupled(self, names: frozenset[str]) -> frozenset[str]:
+        return frozenset(other for name in names for other in self.coupled_with(name))
 
     @cached_property
     def hidden_keys(self) -> frozenset[str]:
@@ -133,7 +147,7 @@ class Entity:
     @cached_property
     def locked_keys(self) -> frozenset[str]:
         """The keys of the custom fields that may be read alone."""
-        return _keys(self.rights.read_only_in(self.name))
+        return _keys(self.read_only)
 
     @cached_property
     def hidden_paths(self) -> frozenset[str]:
@@ -165,7 +179,7 @@ def _limited(name: str, rights: FieldRights) -> Entity:
 
 def _as_seen(column: Column, entity: Entity) -> Column:
     """A column with the rights of whom the entity was limited for."""
-    if column.writable and column.name in entity.rights.read_only_in(entity.name):
+    if column.writable and column.name in entity.read_only:
         column = replace(column, writable=False, locked=True)
     if column.name == CUSTOM_VALUES and entity.hidden_keys:
         column = replace(column, without=tuple(sorted(entity.hidden_keys)))

@@ -126,9 +126,10 @@ WORDS_SQL = (
 
 def hides(entity: Any, field: str, user: str) -> str:
     """The SQL condition that a field is hidden from a user (an alias of the users' table)."""
+    fields = ", ".join(f"'{name}'" for name in entity.coupled_with(field))
     return (
         f"(NOT {user}.is_superuser AND EXISTS (SELECT 1 FROM core_fieldright f WHERE f.role = {user}.role"  # noqa: S608
-        f" AND f.entity = '{entity.name}' AND f.field = '{field}' AND f.access = '{HIDDEN}'))"
+        f" AND f.entity = '{entity.name}' AND f.field IN ({fields}) AND f.access = '{HIDDEN}'))"
     )
 
 
