@@ -480,3 +480,12 @@ def test_a_saved_view_of_hidden_columns_alone_shows_the_ids(rep, found):
     FieldRightFactory(field=OWN["lead"])
     answer = signed_in(rep).get("/api/v1/leads/", {"view": view.pk})
     assert answer.json()["results"] == [{"id": found["lead"].pk}]
+
+
+def test_an_import_finds_nobody_by_an_address_that_is_hidden(rep):
+    known = record("contact", "Ann", email="ann@rivers.example", owner=rep)
+    FieldRightFactory(role="rep", entity="contact", field="email")
+    text = "Name,contact.email\nFirst,ann@rivers.example\nSecond,nobody@rivers.example\n"
+    answer = upload(signed_in(rep), text, "opportunities").json()
+    assert (answer["created"], answer["warned"]) == (2, 2)
+    assert not entities["opportunity"].model.objects.filter(contact=known).exists()

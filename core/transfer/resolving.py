@@ -4,7 +4,7 @@ A user is named by username, full name or, by whoever may know it, e-mail addres
 id, e-mail, domain or name. None or several are a fault of the row; hidden and missing look alike.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -62,6 +62,8 @@ class Resolver:
         """name → ids of what is called so; names that nothing is called are left out."""
         if not names:
             return {}
+        if part in self._hidden(kind):
+            return {}
         rows = referable(kind, self.user).order_by()
         if kind == "user" and part == "email":
             rows = self._with_known_address(rows)
@@ -83,6 +85,11 @@ class Resolver:
             for name in asked[shown]:
                 hits.setdefault(name, []).append(pk)
         return hits
+
+    def _hidden(self, kind: str) -> Collection[str]:
+        """Fields that a role's rights hide: by these nothing is found."""
+        entity = entities.get(kind)
+        return entity.for_user(self.user).hidden if entity else ()
 
     def _with_known_address(self, rows: QuerySet) -> QuerySet:
         """Whose e-mail address the importer may know: for others known and unknown addresses look alike."""
