@@ -91,7 +91,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     action_permissions: Mapping[str, str] = {
         "bulk_update": Permission.CHANGE,
         "assign": Permission.CHANGE,
-        "restore": Permission.CHANGE,
+        "restore": Permission.DELETE,
         # A record that is there must be the user's to change as well.
         "upsert": Permission.ADD,
         "partial_upsert": Permission.ADD,
@@ -206,8 +206,8 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def restore(self, request: Request, pk: str) -> Response:
-        """Bring an archived record back."""
-        record = writing.locked(self.entity, record_id(pk), request.user, archived=True)
+        """Bring an archived record back; for whoever may archive it."""
+        record = writing.locked(self.entity, record_id(pk), request.user, Permission.DELETE, archived=True)
         preconditions.check(request, record)
         writing.restore(record)
         return self.shown(request, record.pk)

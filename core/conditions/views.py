@@ -3,18 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
+from core.access import Permission
 from core.conditions.grammar import parse
 from core.conditions.models import SavedView
 from core.entities.custom import schema
 from core.entities.entity import Entity, entities
 from core.entities.finding import check_search, ordering
 from core.entities.reading import pick
-from core.errors import FieldIssue, InvalidError
+from core.errors import FieldIssue, ForbiddenError, InvalidError
 
 
 def check_view(wanted: SavedView, user: Any, before: SavedView | None = None) -> None:
     """Refuse a view whose entity, conditions, search, ordering or fields are wrong, or name what is hidden
-    from who writes it. Raises InvalidError."""
+    from who writes it. Raises InvalidError; ForbiddenError where it is not theirs to share with everyone."""
     entity = _entity(wanted, before).for_user(user)
     issues: list[FieldIssue] = []
     for name in ("conditions", "search", "ordering", "fields"):
@@ -26,6 +27,14 @@ def check_view(wanted: SavedView, user: Any, before: SavedView | None = None) ->
             issues += error.issues
     if issues:
         raise InvalidError(issues)
+    if before is not None and wanted.is_shared != before.is_shared:
+        _check_may_share(before, user)
+
+
+def _check_may_share(view: SavedView, user: Any) -> None:
+    """Whoever has a view shared with them may change it and not share it with everyone."""
+    if not SavedView.objects.visible_to(user, Permission.SHARE).filter(pk=view.pk).exists():
+        raise ForbiddenError("You may change this view but not share it.")
 
 
 def _entity(wanted: SavedView, before: SavedView | None) -> Entity:

@@ -61,6 +61,9 @@ def _locked(entity: Entity, merge: Merge, user: Any) -> tuple[Any, list[Any]]:
     allowed = entity.visible_to(user, Permission.CHANGE).filter(pk__in=found)
     if len(found) != allowed.count():
         raise ForbiddenError("You may not change all records of this merge.")
+    merged = [row for pk, row in found.items() if pk != merge.object_id]
+    if not all(entity.model.policy.owns(user, writing.values_of(row)) for row in merged):
+        raise ForbiddenError("What is only shared with you is not yours to take out of a merge.")
     further = survivor_of(entity, merge.object_id)
     if further is not None:
         message = f"Its survivor was merged into {further}: undo that merge first."

@@ -105,7 +105,7 @@ class Bulk:
 
     def restore(self) -> BulkResult:
         """Bring archived records back."""
-        rows = self._locked(Permission.CHANGE, archived=True)
+        rows = self._locked(Permission.DELETE, archived=True)
         self._write({pk: {"archived_at": None} for pk in self._free(rows)})
         return self.result
 

@@ -39,6 +39,10 @@ class ShareAdmin(CapturedAdmin):
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def save_model(self, request: HttpRequest, obj: Share, form: Any, change: bool) -> None:
+        Grant(obj.user, obj.team, obj.access, obj.expires_at).check(request.user)
+        super().save_model(request, obj, form, change)
+
     @admin.display(description=gettext_lazy("what"), ordering="object_id")
     def what(self, share: Share) -> str:
         return f"{share.entity.replace('_', ' ')} {share.object_id}"

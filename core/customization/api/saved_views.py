@@ -10,7 +10,6 @@ from core.api.parameters import PAGES, flag
 from core.api.resources import ResourceViewSet, StrictSerializer
 from core.conditions.models import SavedView
 from core.conditions.views import check_view
-from core.errors import ForbiddenError
 from core.sharing.api.viewsets import SHARING, SharesMixin
 
 
@@ -27,14 +26,6 @@ class SavedViewSerializer(StrictSerializer):
 
     def check(self, wanted: SavedView) -> None:
         check_view(wanted, self.context["request"].user, self.instance)
-        if self.instance is not None and wanted.is_shared != self.instance.is_shared:
-            self._check_may_share(self.instance)
-
-    def _check_may_share(self, view: SavedView) -> None:
-        """Whoever has a view shared with them may change it and not share it with everyone."""
-        user = self.context["request"].user
-        if not SavedView.objects.visible_to(user, Permission.SHARE).filter(pk=view.pk).exists():
-            raise ForbiddenError("You may change this view but not share it.")
 
 
 class SavedViewViewSet(SharesMixin, ResourceViewSet):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from core.admin.tests.forms import filled_in
+from core.customization.tests.factories import SavedViewFactory
 from core.sharing.models import Share
 from core.sharing.tests.factories import ShareFactory
 from lead_management.tests.factories import LeadFactory
@@ -49,3 +51,29 @@ def test_one_takes_back_what_one_may_share_and_sees_no_other_share(browser, peop
     assert (f"/admin/core/share/{own.pk}/" in page, f"/admin/core/share/{other.pk}/" in page) == (True, False)
     assert browser.post(f"/admin/core/share/{own.pk}/delete/", {"post": "yes"}).status_code == 302
     assert list(Share.objects.all()) == [other]
+
+
+def test_a_share_is_not_changed_to_one_that_has_ended(browser, people):
+    own = ShareFactory(record=LeadFactory(owner=people["owner"]), user=people["rep"])
+    past = {"access": "write", "expires_at_0": "2020-01-01", "expires_at_1": "00:00:00"}
+    page = browser.post(f"/admin/core/share/{own.pk}/change/", past)
+    assert "This is past." in page.content.decode()
+    own.refresh_from_db()
+    assert (own.access, own.expires_at) == ("read", None)
+
+
+def test_a_view_that_one_may_change_is_not_ones_to_share_with_everyone(client, people):
+    people["rep"].is_staff = True
+    people["rep"].save()
+    client.force_login(people["rep"])
+    view = SavedViewFactory(name="Hot", owner=people["owner"])
+    ShareFactory(record=view, user=people["rep"], access="write")
+    url = f"/admin/core/savedview/{view.pk}/change/"
+    given = filled_in(client.get(url)) | {"name": "Hotter"}
+    page = client.post(url, given | {"is_shared": "on"})
+    assert "You may change this view but not share it." in page.content.decode()
+    view.refresh_from_db()
+    assert (view.name, view.is_shared) == ("Hot", False)
+    assert client.post(url, given).status_code == 302
+    view.refresh_from_db()
+    assert view.name == "Hotter"

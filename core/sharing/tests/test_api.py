@@ -216,6 +216,15 @@ def test_what_is_shared_is_not_given_away(api, people, lead):
     assert client.patch(url, {"owner": people["owner"].pk, "city": "Oslo"}).status_code == 200
 
 
+def test_what_is_shared_is_archived_and_restored_by_those_alone_who_own_it(api, people, lead):
+    api(people["owner"]).post(shares(lead), {"user": people["rep"].pk, "access": "write"})
+    assert api(people["owner"]).delete(f"/api/v1/leads/{lead.pk}/").status_code == 204
+    assert api(people["rep"]).post(f"/api/v1/leads/{lead.pk}/restore/").status_code == 403
+    lead.refresh_from_db()
+    assert lead.archived_at is not None
+    assert api(people["owner"]).post(f"/api/v1/leads/{lead.pk}/restore/").status_code == 200
+
+
 def test_bulk_changes_what_may_be_changed_and_says_what_may_not(api, people, lead):
     read = LeadFactory(owner=people["owner"])
     ShareFactory(record=lead, user=people["rep"], access="write")
@@ -318,6 +327,18 @@ def test_a_merge_moves_shares_and_undoing_it_moves_them_back(api, people, lead, 
     assert admin.post(f"/api/v1/merges/{made['id']}/undo/").status_code == 200
     assert of(lead) == [(people["rep"].pk, None, "read")]
     assert of(other) == [(people["rep"].pk, None, "write"), (None, people["inside"].pk, "write")]
+
+
+def test_a_merge_is_not_undone_by_those_whom_its_records_are_only_shared_with(api, people, lead):
+    other = LeadFactory(owner=people["owner"])
+    for one in (lead, other):
+        ShareFactory(record=one, user=people["rep"], access="write")
+    owner = api(people["owner"])
+    made = owner.post("/api/v1/leads/merge/", {"survivor": lead.pk, "merged": [other.pk]}).json()
+    assert api(people["rep"]).post(f"/api/v1/merges/{made['id']}/undo/").status_code == 403
+    other.refresh_from_db()
+    assert other.archived_at is not None
+    assert owner.post(f"/api/v1/merges/{made['id']}/undo/").status_code == 200
 
 
 def test_what_is_deleted_for_good_is_shared_no_more(people, lead, admin):
