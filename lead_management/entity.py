@@ -33,9 +33,8 @@ LEAD = register(
             *columns(Lead, "first_name", "last_name", "email"),
             column(Lead, "phone", field_type=Phone()),
             column(Lead, "mobile", field_type=Phone()),
-            *columns(
-                Lead, "company", "company_name", "company_size", "industry", "job_title", "website", *ADDRESS
-            ),
+            *columns(Lead, "company", "company_name", "company_size", "industry", "job_title"),
+            *columns(Lead, "website", *ADDRESS),
             column(Lead, "lead_source", aliases=("source",)),
             *columns(Lead, "status", "priority", "lost_reason", "estimated_value"),
             currency_column(Lead),
