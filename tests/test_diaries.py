@@ -51,6 +51,10 @@ class Person:
         """What a PATCH is answered with."""
         return self._asked("PATCH", path, expected, json=body)
 
+    def delete(self, path: str, expected: int = 204) -> Any:
+        """What a DELETE is answered with."""
+        return self._asked("DELETE", path, expected)
+
     def soon(self, path: str, wanted: Callable[[Any], bool], **parameters: Any) -> Any:
         """The first result of a list that is wanted, as soon as there is one."""
         deadline = time.monotonic() + SOON_S
@@ -133,7 +137,15 @@ def test_two_days_of_a_seller(person):
     kinds = {one["kind"] for one in seller.get(f"{lead}/timeline/")["results"]}
     assert {"activity", "comment", "task"} <= kinds
 
-    # The colleague may not see it, and makes the same lead: told so without a name.
+    # The colleague stands in for an afternoon: reads it while it is shared, and gives it away to nobody.
+    share = seller.post(f"{lead}/shares/", {"user": "rep2", "access": "write"}, 201)
+    assert [one["code"] for one in colleague.get(f"{lead}/access/")["asked"]["reasons"]] == ["shared"]
+    colleague.soon("/v1/notifications/", lambda one: one["object_id"] == caller["id"], type="share")
+    colleague.patch(f"{lead}/", {"notes": "Called back: wants samples"})
+    colleague.patch(f"{lead}/", {"owner": colleague.id}, 403)
+    seller.delete(f"{lead}/shares/{share['id']}/")
+
+    # The colleague may not see it any more, and makes the same lead: told so without a name.
     assert colleague.get(f"{lead}/", 404)["type"] == "/problems/not-found"
     twin = colleague.post("/v1/leads/", {"last_name": "Ferrante", "email": "ADA@ferrante.example"}, 201)
     assert "Ada" not in str(twin["possible_duplicates"])
@@ -307,9 +319,19 @@ def test_two_days_of_sales_operations(person):
     lost = ops.patch(f"/v1/opportunities/{deals[1]}/", {"stage": "gone", "lost_reason": "price"})
     assert lost["lost_reason"] == "Price"
 
+    # Viewers need not know what deals are about to be done: hidden from them, by every door.
+    right = {"role": "viewer", "entity": "opportunity", "field": "next_step", "access": "hidden"}
+    ops.post("/v1/field_rights/", right, 201)
+    viewer = person("viewer")
+    assert "next_step" not in viewer.get("/v1/opportunities/", page_size=1)["results"][0]
+    viewer.get("/v1/opportunities/", 400, next_step__contains="call")
+
     # What would be left of a company that is archived, and who is on the way out hands over.
     company = ops.post("/v1/companies/", {"name": "Brown Ltd", "domain": "brown.example"}, 201)
-    ops.patch(f"/v1/contacts/{twins[0]}/", {"company": company["id"]})
+    suggested = ops.soon(
+        f"/v1/contacts/{twins[0]}/company_suggestions/", lambda one: one["id"] == company["id"]
+    )
+    ops.post(f"/v1/contacts/{twins[0]}/company_suggestions/accept/", {"company": suggested["id"]})
     [hanging] = ops.get(f"/v1/companies/{company['id']}/dependents/")["results"]
     assert hanging == {"type": "contact", "field": "company", "count": 1, "hidden": 0}
     successor = person("rep4")
