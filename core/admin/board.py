@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, ORDER_VAR, PAGE_VAR
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -27,6 +29,8 @@ CARDS = 25
 COUNTED = 1_000
 # Parameters of the board itself; all others are the list's.
 COLUMN, AFTER = "column", "after"
+# Parameters of a list that a board has no use for: its page, its order, and that it was refused.
+OF_PAGES = (PAGE_VAR, ALL_VAR, ORDER_VAR, ERROR_FLAG)
 
 
 @dataclass(frozen=True)
@@ -134,12 +138,17 @@ class BoardAdmin(RecordAdmin):
         """GET: the board, or with `column` and `after` further cards of one column. POST: move a card."""
         given = request.GET.copy()
         key, after = given.pop(COLUMN, [""])[-1], given.pop(AFTER, [""])[-1]
+        for name in OF_PAGES:
+            given.pop(name, None)
         request.GET = self.narrowed(request, given)  # type: ignore[assignment]
+        try:
+            rows = self._rows(request)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(self.board_url())
         if request.method == "POST":
-            return self._moved(request)
+            return self._moved(request, rows)
         if key:
-            return self._more(request, key, after)
-        rows = self._rows(request)
+            return self._more(request, rows, key, after)
         context = {
             **self.admin_site.each_context(request),
             "title": self.opts.verbose_name_plural.capitalize(),
@@ -203,8 +212,7 @@ class BoardAdmin(RecordAdmin):
             [badge for badge in self.card_badges(request, record) if badge],
         )
 
-    def _more(self, request: HttpRequest, key: str, after: str) -> HttpResponse:
-        rows = self._rows(request)
+    def _more(self, request: HttpRequest, rows: QuerySet, key: str, after: str) -> HttpResponse:
         column = next((one for one in self.board_columns(request) if one.key == key), None)
         if column is None or not (after.isdecimal() and len(after) < 7):
             return JsonResponse({"message": _("There is no such column.")}, status=404)
@@ -212,14 +220,14 @@ class BoardAdmin(RecordAdmin):
         html = render_to_string("admin/core/board_cards.html", {"cards": cards}, request)
         return JsonResponse({"html": html, "more": more})
 
-    def _moved(self, request: HttpRequest) -> HttpResponse:
+    def _moved(self, request: HttpRequest, rows: QuerySet) -> HttpResponse:
         """Move a card; the answer is the board as it is then, and what there is to say."""
         try:
             self.acting(request, lambda: self._move(request))
             message, status = "", 200
         except DomainError as error:
             message, status = str(error), 409
-        context = {"columns": self._drawn(request, self._rows(request)), "may_move": True}
+        context = {"columns": self._drawn(request, rows), "may_move": self.has_change_permission(request)}
         html = render_to_string("admin/core/board_columns.html", context, request)
         return JsonResponse({"html": html, "message": message}, status=status)
 

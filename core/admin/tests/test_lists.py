@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.admin.filters_shown import chips
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -126,3 +127,24 @@ def make_rows(robin):
             made[url]()
 
     return make
+
+
+def test_a_record_that_one_does_not_see_is_a_number_in_filters_and_forms(browser, robin, nora):
+    hidden, seen = (
+        CompanyFactory(name="Secret Works", owner=nora),
+        CompanyFactory(name="Open Works", owner=robin),
+    )
+    client = browser(robin)
+    for url, parameter in (
+        ("/admin/contacts/contact/", "company__id__exact"),
+        ("/admin/opportunities/opportunity/board/", "company__id__exact"),
+        ("/admin/contacts/contact/add/", "company"),
+        ("/admin/opportunities/opportunity/add/", "company"),
+    ):
+        page = client.get(url, {parameter: hidden.pk}).content.decode()
+        assert "Secret Works" not in page, url
+        assert "Open Works" in client.get(url, {parameter: seen.pk}).content.decode(), url
+    contact = ContactFactory(first_name="Ann", company=hidden, owner=robin)
+    page = client.get(f"/admin/contacts/contact/{contact.pk}/change/").content.decode()
+    assert "Secret Works" not in page
+    assert f">company {hidden.pk}</option>" in page
