@@ -1,5 +1,6 @@
 """Leads in the admin site."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -71,6 +72,14 @@ class FollowUpFilter(ConditionFilter):
 
     def condition(self, request: HttpRequest, chosen: str) -> Q:
         return follow_up_due(request.user) if chosen == "due" else OPEN & Q(next_follow_up_at=None)
+
+
+def _in_words(reason: Mapping[str, Any]) -> str:
+    """A reason of a score, with a choice by its label."""
+    fields = {field.name: field for field in Lead._meta.concrete_fields}
+    field = fields.get(reason["factor"])
+    label = dict(field.flatchoices).get(reason["value"]) if field else None
+    return f"{reason['label']}: {label} {reason['points']:+d}" if label else str(reason["text"])
 
 
 STATUS_TONES = {
@@ -156,7 +165,7 @@ class LeadAdmin(LeadBoard, CompanySuggestionsAdmin):
         plain = super().summary(request, lead)
         most = max((abs(one["points"]) for one in found["factors"]), default=0) or 1
         reasons = [
-            Reason(one["text"], one["points"], round(100 * abs(one["points"]) / most))
+            Reason(_in_words(one), one["points"], round(100 * abs(one["points"]) / most))
             for one in found["factors"]
         ]
         detail = _("from %(base)s, %(chance)s likely to convert") % {

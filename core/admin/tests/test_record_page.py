@@ -51,7 +51,7 @@ def test_what_matters_stands_on_top(browser, robin, lead):
 def test_the_reasons_of_a_score_are_signed_and_add_up(browser, robin):
     lead = LeadFactory(first_name="Ada", lead_source="referral", owner=robin)
     summary = around(browser(robin), page(lead))["summary"]
-    assert "Source: referral +20" in [reason.text for reason in summary.reasons]
+    assert "Source: Referral +20" in [reason.text for reason in summary.reasons]
     assert {reason.share for reason in summary.reasons} <= set(range(1, 101))
     assert summary.score_detail.startswith("from 50, ")
 
