@@ -13,7 +13,8 @@ from lead_management.models import Lead, LeadStatus
 from lead_management.querysets import CLOSED, HOT
 
 TONES = {LeadStatus.CONVERTED: "good", LeadStatus.LOST: "bad"}
-BY_SCORE = ("-lead_score", "-id")
+# As the index of states has them: a column of a million leads is drawn as fast as one of ten.
+NEWEST_FIRST = ("-id",)
 
 
 class LeadBoard(BoardAdmin):
@@ -25,7 +26,7 @@ class LeadBoard(BoardAdmin):
                 status.value,
                 status.label,
                 Q(status=status),
-                BY_SCORE,
+                NEWEST_FIRST,
                 None if status == LeadStatus.CONVERTED else {"status": status.value},
                 "lost_reason" if status == LeadStatus.LOST else "",
                 tone=TONES.get(status, "neutral"),

@@ -1,6 +1,7 @@
 """The board of deals in the admin site: the stages of one pipeline, with what they come to by currency."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
@@ -11,11 +12,14 @@ from django.utils.translation import gettext as _
 from core.admin import formats
 from core.admin.board import BoardAdmin, BoardColumn, Choice, ColumnFigures
 from opportunities.models import LostReason, Opportunity, Pipeline, Stage
+from opportunities.querysets import OPEN
 
 # The filter of the list that names a pipeline.
 PIPELINE = "pipeline__id__exact"
 OPEN_FIRST = (F("expected_close_date").asc(nulls_last=True), "id")
-NEWEST_FIRST = (F("actual_close_date").desc(nulls_last=True), "-id")
+NEWEST_FIRST = ("-actual_close_date", "-id")
+# Of closed deals the board shows those of so many days; the list has all.
+CLOSED_DAYS = 90
 TONES = {"open": "neutral", "won": "good", "lost": "bad"}
 
 
@@ -48,8 +52,11 @@ class OpportunityBoard(BoardAdmin):
         return [_column(stage, list(reasons) if stage.is_lost else []) for stage in stages.values()]
 
     def figures(self, rows: Any, columns: Sequence[BoardColumn]) -> Mapping[str, ColumnFigures]:
-        found = rows.by_stage()
-        return {column.key: _figures(found.get(column.key, [])) for column in columns}
+        found = rows.filter(OPEN | closed_lately()).by_stage()
+        return {
+            column.key: _figures(found.get(column.key, []), closed=column.tone != TONES["open"])
+            for column in columns
+        }
 
     def card_rows(self, rows: QuerySet) -> QuerySet:
         return rows.select_related("company", "owner", "assigned_to")
@@ -89,20 +96,27 @@ def pipeline_of(asked: str) -> Pipeline:
     return known or Pipeline.objects.get(is_default=True)
 
 
+def closed_lately() -> Q:
+    """Closed within the last CLOSED_DAYS days."""
+    return ~OPEN & Q(actual_close_date__gte=timezone.localdate() - timedelta(days=CLOSED_DAYS))
+
+
 def _column(stage: Stage, reasons: Sequence[str]) -> BoardColumn:
-    order = OPEN_FIRST if stage.outcome == "open" else NEWEST_FIRST
     asks = "lost_reason" if stage.is_lost else ""
-    values = {"stage": stage.key}
+    is_open = stage.outcome == "open"
+    rows = Q(stage=stage.key) & (Q() if is_open else closed_lately())
+    order = OPEN_FIRST if is_open else NEWEST_FIRST
     return BoardColumn(
-        stage.key, stage.name, Q(stage=stage.key), order, values, asks, reasons, TONES[stage.outcome]
+        stage.key, stage.name, rows, order, {"stage": stage.key}, asks, reasons, TONES[stage.outcome]
     )
 
 
-def _figures(rows: Sequence[Mapping[str, Any]]) -> ColumnFigures:
-    """Totals of a stage, and weighted ones where they differ."""
+def _figures(rows: Sequence[Mapping[str, Any]], *, closed: bool) -> ColumnFigures:
+    """Totals of a stage, and weighted ones where they differ; of a closed one, of how many days."""
     total = {row["currency"]: row["total_value"] for row in rows if row["count"]}
     weighted = {row["currency"]: row["total_weighted_value"] for row in rows if row["count"]}
     details = [formats.totals(total)] if total else []
-    if any(weighted.values()) and weighted != total:
+    details += [_("last %(days)s days") % {"days": CLOSED_DAYS}] if closed else []
+    if not closed and any(weighted.values()) and weighted != total:
         details.append(_("%(total)s weighted") % {"total": formats.totals(weighted)})
     return ColumnFigures(f"{sum(row['deals'] for row in rows):,}", details)

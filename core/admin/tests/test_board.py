@@ -184,3 +184,24 @@ def test_a_moved_task_is_due_at_the_end_of_that_day_where_its_reader_is(browser,
 def test_the_list_leads_to_the_board_of_what_it_shows(browser, robin):
     page = browser(robin).get("/admin/lead_management/lead/", {"status__exact": "new"})
     assert f"{LEADS}?status__exact=new" in page.content.decode()
+
+
+@pytest.mark.parametrize("given", [{"p": "5"}, {"p": "x"}, {"all": ""}, {"o": "-1"}, {"e": "1"}])
+def test_a_page_of_the_list_is_no_matter_for_the_board(browser, robin, given):
+    OpportunityFactory(name="Ours", owner=robin)
+    assert columns(browser(robin).get(DEALS, given))["prospecting"] == ("1", ["Ours"])
+
+
+def test_what_narrows_by_nonsense_leads_to_the_whole_board(browser, robin):
+    answer = browser(robin).get(DEALS, {"owner__id__exact": "x"})
+    assert (answer.status_code, answer.url) == (302, DEALS)
+
+
+def test_deals_that_were_closed_long_ago_are_in_the_list_alone(browser, robin):
+    about = {"owner": robin, "stage": "closed_won", "amount": 100, "currency": "USD"}
+    OpportunityFactory(name="Lately", actual_close_date=timezone.localdate() - timedelta(days=89), **about)
+    OpportunityFactory(name="Long ago", actual_close_date=timezone.localdate() - timedelta(days=91), **about)
+    answer = browser(robin).get(DEALS)
+    assert columns(answer)["closed_won"] == ("1", ["Lately"])
+    [won] = [one for one in answer.context["columns"] if one.column.key == "closed_won"]
+    assert list(won.figures.details) == ["$100", "last 90 days"]
