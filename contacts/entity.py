@@ -11,7 +11,7 @@ from contacts.rules import (
 )
 from core.entities import column, columns
 from core.entities.amounts import currency_column, fits_currency
-from core.entities.comparisons import NAME_AND_COMPANY, SamePhone, SameText, SameValue
+from core.entities.comparisons import NAME_AND_COMPANY, SAME_ADDRESS, SamePhone, SameText, SameValue
 from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Email, Phone, TextList
 from core.entities.merging import Merging, TakenTogether, any_of, latest
@@ -44,6 +44,7 @@ COMPANY = register(
             SameValue("domain", "domain", ("domain",), weight=0.6),
             SameValue("email", "e-mail address", ("email",), always=False, weight=0.9),
             SamePhone("phone", "phone number", ("phone",), always=False),
+            SAME_ADDRESS,
         ),
         merging=Merging(
             together=(
@@ -82,6 +83,7 @@ CONTACT = register(
             SameValue("email", "e-mail address", ("email", "additional_emails"), weight=0.9),
             SamePhone("phone", "phone number", ("phone", "mobile", "additional_phones")),
             NAME_AND_COMPANY,
+            SAME_ADDRESS,
         ),
         merging=Merging(
             combined={"do_not_contact": any_of, "last_contacted_at": latest},

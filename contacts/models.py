@@ -9,7 +9,7 @@ from django.db import models
 from contacts.querysets import CompanyQuerySet, ContactQuerySet
 from core.entities.reading import title
 from core.models.fields import Address, email, prose, text, texts, url
-from core.models.folding import Fold, MailDomain, PhoneKeys, phone_key_indexes
+from core.models.folding import Fold, MailDomain, PhoneKeys, address_index, phone_key_indexes
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 
@@ -43,6 +43,7 @@ class Company(Address, Record):
             models.Index(fields=["email"], name="company_email", condition=~models.Q(email="")),
             models.Index(Fold("name"), "id", name="company_name"),
             *phone_key_indexes("company", "phone"),
+            address_index("company_street"),
         ]
         constraints = record_constraints("company")
         triggers = [*record_triggers("company"), rounds_amount("annual_revenue")]
@@ -104,6 +105,7 @@ class Contact(Address, Record):
             models.Index(fields=["company", "-id"], name="contact_company"),
             models.Index(fields=["email"], name="contact_email", condition=~models.Q(email="")),
             mail_domain_index("contact_mail_domain"),
+            address_index("contact_street"),
             models.Index(fields=["phone"], name="contact_phone", condition=~models.Q(phone="")),
             models.Index(fields=["mobile"], name="contact_mobile", condition=~models.Q(mobile="")),
             GinIndex(fields=["additional_emails"], name="contact_emails"),

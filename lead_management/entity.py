@@ -6,7 +6,7 @@ from django.db.models.functions import ExtractDay, Now
 from contacts.rules import company_named
 from core.entities import column, columns, derived
 from core.entities.amounts import currency_column, fits_currency
-from core.entities.comparisons import NAME_AND_COMPANY, SamePhone, SameValue
+from core.entities.comparisons import NAME_AND_COMPANY, SAME_ADDRESS, SamePhone, SameValue
 from core.entities.entity import Entity, id_column, record_columns, register
 from core.entities.field_types import Boolean, Integer, Phone
 from core.entities.merging import Merging, TakenTogether, any_of, latest, total
@@ -61,6 +61,7 @@ LEAD = register(
             SameValue("email", "e-mail address", ("email",), weight=0.9),
             SamePhone("phone", "phone number", ("phone", "mobile")),
             NAME_AND_COMPANY,
+            SAME_ADDRESS,
         ),
         merging=Merging(
             combined={

@@ -9,7 +9,7 @@ from django.db import models
 from contacts.models import mail_domain_index
 from core.entities.reading import title
 from core.models.fields import Address, choice, email, prose, text, url
-from core.models.folding import Fold, phone_key_indexes
+from core.models.folding import Fold, address_index, phone_key_indexes
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 from lead_management.querysets import LeadQuerySet
@@ -116,6 +116,7 @@ class Lead(Address, Record):
             ),
             models.Index(fields=["email"], name="lead_email", condition=~models.Q(email="")),
             mail_domain_index("lead_mail_domain"),
+            address_index("lead_street"),
             models.Index(fields=["phone"], name="lead_phone", condition=~models.Q(phone="")),
             models.Index(fields=["mobile"], name="lead_mobile", condition=~models.Q(mobile="")),
             *phone_key_indexes("lead", "phone", "mobile"),

@@ -122,6 +122,18 @@ class SameText(RecordComparison):
         yield " AND ".join([near, *(f"similarity({a}, {b}) >= {float(threshold)}" for a, b in alike)])
 
 
+class SameAddress(SameText):
+    """Street and postal code are the same; the street (`columns[0]`) has an index (core.models.folding)."""
+
+    may_be_fuzzy: ClassVar[bool] = False
+
+    def conditions(self, model: Any, threshold: float | None) -> Iterator[str]:
+        for condition in super().conditions(model, None):
+            yield f"{condition} AND r.{self.columns[0]} <> ''"
+
+
+# As entities with core.models.fields.Address name the columns. Many may live or work at one address.
+SAME_ADDRESS = SameAddress("address", "address", ("address", "postal_code"), always=False, weight=0.5)
 # Of a person, as their entities name the columns.
 NAME_AND_COMPANY = SameText(
     "name_company",

@@ -95,6 +95,11 @@ def phone_key_indexes(table: str, *columns: str) -> list[models.Index]:
     ]
 
 
+def address_index(name: str) -> models.Index:
+    """The index that finds records by their street, without regard to case and accents."""
+    return models.Index(Fold("address"), "id", name=name, condition=~models.Q(address=""))
+
+
 CharField.register_lookup(FoldLookup)
 TextField.register_lookup(FoldLookup)
 

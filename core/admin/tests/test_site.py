@@ -17,6 +17,7 @@ from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 from opportunities.models import OpportunityContact, Pipeline, Stage
 from opportunities.tests.factories import OpportunityFactory
+from tasks.models import TaskRecord
 
 pytestmark = pytest.mark.django_db
 OURS = ("contacts", "opportunities", "lead_management", "tasks")
@@ -28,7 +29,14 @@ def addresses():
 
 
 # Shown on the page of their record, or on none: what waits to be scored or looked at.
-OF_A_RECORD = (RecordScore, PendingRecord, OpportunityContact, CompanySuggestion, CompanyCheck)
+OF_A_RECORD = (
+    RecordScore,
+    PendingRecord,
+    OpportunityContact,
+    CompanySuggestion,
+    CompanyCheck,
+    TaskRecord,
+)
 
 
 def test_every_model_of_the_entity_apps_has_a_page():

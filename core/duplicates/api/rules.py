@@ -11,9 +11,9 @@ from core.entities.models import DuplicateRule
 class DuplicateRuleSerializer(StrictSerializer):
     """What makes a new record of `entity` a possible duplicate.
 
-    `compare` names what is compared: `email`, `phone`, `name_company`, `name`, `domain`, as the entity has
-    it, or `custom_fields.<key>`. `across` is another entity whose records are compared as well, in both
-    directions."""
+    `compare` names what is compared: `email`, `phone`, `name_company`, `name`, `domain`, `address`, as the
+    entity has it, or `custom_fields.<key>`. `across` is another entity whose records are compared as well, in
+    both directions."""
 
     # Which takes no NaN.
     threshold = Float(min_value=0.3, max_value=1, required=False)

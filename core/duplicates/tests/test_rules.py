@@ -172,6 +172,23 @@ def test_a_rule_warns_and_the_record_is_created(api, rep):
     assert Lead.objects.count() == 2
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"address": "12 RUE DE L'EGLISE", "postal_code": "75001"}, 409),
+        ({"address": "12 Rue de l'Église", "postal_code": "69001"}, 201),
+        ({"address": "12 Rue de l'Église"}, 201),
+        ({"postal_code": "75001"}, 201),
+    ],
+)
+@pytest.mark.parametrize("across", ["", "contact", "company"])
+def test_addresses_are_the_same_by_street_and_postal_code(admin, across, sent, status):
+    DuplicateRuleFactory(compare="address", across=across, on_create="refuse")
+    make = {"": LeadFactory, "contact": ContactFactory, "company": CompanyFactory}[across]
+    make(address="12 Rue de l'Église", postal_code="75001", city="Paris")
+    assert admin.post(LEADS, {"last_name": "Blanc", **sent}).status_code == status
+
+
 def test_a_rule_that_allows_only_names_and_one_that_rests_does_nothing(api, rep):
     rule = DuplicateRuleFactory(on_create="allow", compare="name_company")
     known = LeadFactory(first_name="Ada", last_name="Byron", company_name="Acme", owner=rep)
@@ -427,6 +444,7 @@ def test_looking_for_duplicates_reads_no_whole_table(name, django_assert_num_que
     values = {
         "first_name": "Ada", "last_name": "Byron", "company_name": "Acme", "name": "Acme",
         "email": "a@x.example", "phone": "+14155552671", "domain": "x.example",
+        "address": "1 High Street", "postal_code": "12345",
     }  # fmt: skip
     questions = [Question(c, c, entity.model) for c in entity.duplicates]
     questions += [Question(c, c, entity.model, 0.6) for c in entity.duplicates if c.may_be_fuzzy]
@@ -458,6 +476,7 @@ FILLED = {
     "first_name": "'First ' || n", "last_name": "'Last ' || n", "company_name": "'Company ' || n",
     "name": "'Company ' || n", "email": "'p' || n || '@x.example'", "domain": "'d' || n || '.example'",
     "phone": "'+1415' || lpad(n::text, 7, '0')", "custom_fields": "jsonb_build_object('tax', 'T' || n)",
+    "address": "n || ' High Street'", "postal_code": "'12345'",
 }  # fmt: skip
 
 
