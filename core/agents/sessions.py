@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -13,6 +13,8 @@ from core.conf import conf
 
 USE_NOTED_EVERY = timedelta(minutes=10)
 UNUSED = timedelta(days=1)
+# However busy it is, so that what is undone at once is bounded.
+LONGEST = timedelta(days=1)
 
 
 def grant_of_key(key: ApiKey) -> AgentGrant:
@@ -34,20 +36,27 @@ def begin(grant: AgentGrant) -> AgentSession:
 
 
 def find(grant: AgentGrant, token: str) -> AgentSession | None:
-    """The open session of the grant that its client names; None where there is none, or it is another's."""
+    """The session of the grant that its client names, while it goes on; None where there is none, or it is
+    another's."""
     try:
         named = UUID(hex=token)
     except ValueError:
         return None
-    session = grant.sessions.filter(token=named, ended_at=None).first()
+    session = _going_on(grant).filter(token=named).first()
     return _used(grant, session) if session else None
 
 
 def present(grant: AgentGrant) -> AgentSession:
     """The session of a client that names none: its last one, unless that was left alone for some time."""
-    since = timezone.now() - timedelta(minutes=conf.AGENT_SESSION_MINUTES)
-    session = grant.sessions.filter(ended_at=None, last_used_at__gt=since).order_by("-last_used_at").first()
+    session = _going_on(grant).order_by("-last_used_at").first()
     return _used(grant, session or begin(grant))
+
+
+def _going_on(grant: AgentGrant) -> QuerySet[AgentSession]:
+    """Those that have not ended, by themselves or by being left alone."""
+    now = timezone.now()
+    used_after = now - timedelta(minutes=conf.AGENT_SESSION_MINUTES)
+    return grant.sessions.filter(ended_at=None, last_used_at__gt=used_after, started_at__gt=now - LONGEST)
 
 
 def end(session: AgentSession) -> None:

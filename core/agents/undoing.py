@@ -1,57 +1,89 @@
 """Taking back what one session changed, field by field, as undoing an import does.
 
 Read from the change table. A field that is still as the session left it gets the value it had before; one
-that somebody changed since stays. What the session created is archived, or deleted where there is no archive,
-unless somebody changed it since. All that stays is named with the reason.
+that somebody changed since stays, and so does one that the role of whoever undoes may not see or not change.
+What the session created is archived, or deleted where there is no archive, unless somebody changed it since.
+All that stays is named with the reason.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from core.access import Permission
+from core.access import Permission, scopes
 from core.activities.models import Activity, Comment
 from core.agents import undo_queries
 from core.agents.models import AgentSession
 from core.changes import audit_context
 from core.changes.models import Change
 from core.conf import conf
-from core.entities import entities, writing
+from core.entities import Entity, entities, writing
+from core.entities.reading import resource_named
 from core.errors import ConflictError
 from core.models import capture
 from core.models.engagement import COLUMNS
 
 ARCHIVED = "archived_at"
 CUSTOM = "custom_fields"
+# Before the key of a custom field, among the names of what a session changed.
+CUSTOM_KEY = f"{CUSTOM}."
 # Counters that triggers lower by themselves when what they count is deleted.
 COUNTED = frozenset(COLUMNS) - {"last_contacted_at"}
 ATTACHED = {"activity": Activity, "comment": Comment}
+NOT_TAKEN_BACK = "This kind of change is not taken back."
+Values = dict[str, Any]
 
 
 @dataclass
 class Effect:
-    """What a session did to one row: whether it created or deleted it, and each field as it was before the
-    session and as the session left it."""
+    """What a session did to one row: whether it created or deleted it, and each field (custom ones one by
+    one) as it was before the session and as the session left it."""
 
     entity: str
     pk: int
     created: bool = False
     deleted: bool = False
     last: int = 0
-    old: dict[str, Any] = field(default_factory=dict)
-    new: dict[str, Any] = field(default_factory=dict)
+    old: Values = field(default_factory=dict)
+    new: Values = field(default_factory=dict)
 
     def add(self, change: Change) -> None:
+        """A field that somebody else changed between two changes of the session was theirs by then: what they
+        made of it is what it was before."""
         self.created |= change.kind == Change.Kind.CREATED
         self.deleted |= change.kind == Change.Kind.DELETED
         self.last = change.pk
-        for name, (old, new) in change.changes.items():
-            self.old.setdefault(name, old)
+        for name, old, new in _field_by_field(change):
+            if name not in self.old or self.new[name] != old:
+                self.old[name] = old
             self.new[name] = new
+
+    @property
+    def resource(self) -> str:
+        """What scopes call it."""
+        attached = ATTACHED.get(self.entity)
+        return str(attached._meta.verbose_name_plural) if attached else resource_named(self.entity)
+
+    @property
+    def action(self) -> Permission:
+        """What taking it back is for who asks for it."""
+        return Permission.DELETE if self.created or ARCHIVED in self.old else Permission.CHANGE
+
+
+def _field_by_field(change: Change) -> Iterator[tuple[str, Any, Any]]:
+    for name, (old, new) in change.changes.items():
+        if name != CUSTOM:
+            yield name, old, new
+            continue
+        before, after = old or {}, new or {}
+        for key in {*before, *after}:
+            if before.get(key) != after.get(key):
+                yield f"{CUSTOM_KEY}{key}", before.get(key), after.get(key)
 
 
 @dataclass
@@ -69,16 +101,22 @@ class Undone:
 
 def undo(session_id: int, user: Any) -> AgentSession:
     """Take back what `user` may change of what the session did, in the caller's transaction. The session
-    ends: a call that is under way is waited for, and none comes after. Raises ConflictError."""
+    ends: a call that is under way is waited for, and none comes after. Raises ConflictError, and
+    ScopeMissingError where a key speaks for the user that may not write all of it."""
     session = AgentSession.objects.select_for_update(of=("self",)).select_related("grant").get(pk=session_id)
     if session.undone_at is not None:
         raise ConflictError("This session is undone already.", code="undone")
-    if session.last_used_at < timezone.now() - timedelta(days=conf.AGENT_UNDO_DAYS):
+    if session.last_used_at < _earliest():
         raise ConflictError(f"Sessions can be undone for {conf.AGENT_UNDO_DAYS} days.", code="too_late")
-    found = Undone()
+    wanted, found = effects(session), Undone()
+    scopes.require(user, *sorted({effect.resource for effect in wanted}), writing=True)
     with audit_context(user, automation=False):
-        for effect in effects(session):
+        for effect in wanted:
             SessionUndo(session, user, found).take_back(effect)
+    for part in _parts_that_stay(session, wanted):
+        found.keep(part, "not_undone", NOT_TAKEN_BACK)
+    for late in _grouped(_changes(session).filter(at__lt=_earliest())):
+        found.keep(late, "not_undone", f"Changed more than {conf.AGENT_UNDO_DAYS} days ago.")
     session.ended_at = session.ended_at or timezone.now()
     session.undone_at, session.undone_by = timezone.now(), user
     session.undone = vars(found)
@@ -86,15 +124,37 @@ def undo(session_id: int, user: Any) -> AgentSession:
     return session
 
 
+def _earliest() -> datetime:
+    """What was changed before then stays."""
+    return timezone.now() - timedelta(days=conf.AGENT_UNDO_DAYS)
+
+
 def effects(session: AgentSession) -> list[Effect]:
-    """What the session did to each row: what it created comes last, for others refer to it until then. Parts
-    of a record go and come with it."""
+    """What the session did to each row, as far as there is time to take it back: what it created comes last,
+    for others refer to it until then."""
+    found = _grouped(_changes(session).filter(at__gte=_earliest()).exclude(entity__in=list(capture.PARTS)))
+    return sorted(found, key=lambda effect: (effect.created, effect.entity, effect.pk))
+
+
+def _parts_that_stay(session: AgentSession, wanted: Iterable[Effect]) -> Iterator[Effect]:
+    """Changes of parts of records. Those of a record that the session created go with it."""
+    created = {(effect.resource, effect.pk) for effect in wanted if effect.created}
+    rows = _changes(session).filter(at__gte=_earliest(), entity__in=list(capture.PARTS))
+    for part in _grouped(rows):
+        if (capture.PARTS[part.entity][0], part.pk) not in created:
+            yield part
+
+
+def _changes(session: AgentSession) -> QuerySet[Change]:
+    return Change.objects.filter(agent_session_id=session.pk).order_by("id")
+
+
+def _grouped(changes: QuerySet[Change]) -> list[Effect]:
     found: dict[tuple[str, int], Effect] = {}
-    rows = Change.objects.filter(agent_session_id=session.pk).order_by("id")
-    for change in rows.exclude(entity__in=list(capture.PARTS)):
+    for change in changes:
         key = change.entity, change.object_id
         found.setdefault(key, Effect(*key)).add(change)
-    return sorted(found.values(), key=lambda effect: (effect.created, effect.entity, effect.pk))
+    return list(found.values())
 
 
 def model_of(entity: str) -> Any:
@@ -111,20 +171,20 @@ class SessionUndo:
     def take_back(self, effect: Effect) -> None:
         model = model_of(effect.entity)
         if model is None or effect.deleted:
-            self.found.keep(effect, "not_undone", "This kind of change is not taken back.")
+            self.found.keep(effect, "not_undone", NOT_TAKEN_BACK)
             return
         row = model._default_manager.select_for_update(of=("self",)).filter(pk=effect.pk).first()
         if row is None:
             return  # deleted since: nothing is left to take back
-        if not self._is_permitted(model, effect.pk):
+        if not self._is_permitted(model, effect):
             self.found.keep(effect, "permission_denied", "No longer yours to change.")
         elif effect.created:
             self._remove(effect, row)
         else:
             self._restore(effect, row)
 
-    def _is_permitted(self, model: Any, pk: int) -> bool:
-        rows = model._default_manager.filter(model.policy.scope(self.user, Permission.CHANGE), pk=pk)
+    def _is_permitted(self, model: Any, effect: Effect) -> bool:
+        rows = model._default_manager.filter(model.policy.scope(self.user, effect.action), pk=effect.pk)
         return rows.exists()
 
     def _remove(self, effect: Effect, row: Any) -> None:
@@ -138,51 +198,85 @@ class SessionUndo:
             self.found.removed += 1
 
     def _restore(self, effect: Effect, row: Any) -> None:
+        known = entities[effect.entity].for_user(self.user) if effect.entity in entities else None
         present = undo_queries.present(_table(row), effect.pk)
         wanted, taken = _as_before(effect, present)
-        if wanted:
-            try:
-                with transaction.atomic():
-                    undo_queries.write(_table(row), effect.pk, wanted)
-                self.found.restored += 1
-            except IntegrityError:
-                self.found.keep(
-                    effect, "refused", "Its old values are taken by now, or refer to what is gone."
-                )
-                return
-        if taken:
-            self.found.keep(effect, "changed_since", "Changed by others since.", taken)
+        denied = self._denied(known, row, wanted) if known else set()
+        written = {name: value for name, value in wanted.items() if name not in denied}
+        if written and not self._written(effect, row, present, written):
+            return
+        hidden = _hidden(known) if known else frozenset()
+        if denied:
+            shown = _public(effect.entity, denied - hidden)
+            self.found.keep(effect, "permission_denied", "Not yours to change.", shown)
+        if taken - hidden:
+            shown = _public(effect.entity, taken - hidden)
+            self.found.keep(effect, "changed_since", "Changed by others since.", shown)
+
+    def _denied(self, known: Entity, row: Any, wanted: Values) -> set[str]:
+        """Those of the fields that are not the user's to change: hidden, read-only, or to whom the record
+        belongs where it is only shared with them."""
+        locked = {column.path for column in known.columns if column.locked}
+        locked |= {f"{CUSTOM_KEY}{key}" for key in known.locked_keys}
+        given = {column.path for column in known.user_columns if column.path in wanted}
+        if not row.policy.gives_away(
+            self.user, writing.values_of(row), {name: wanted[name] for name in given}
+        ):
+            given = set()
+        return wanted.keys() & (locked | _hidden(known) | given)
+
+    def _written(self, effect: Effect, row: Any, present: Values, wanted: Values) -> bool:
+        """Whether the row has these values now; else it is named among those that stay."""
+        columns = {name: value for name, value in wanted.items() if not name.startswith(CUSTOM_KEY)}
+        if len(columns) < len(wanted):
+            columns[CUSTOM] = _custom_values(present[CUSTOM] or {}, wanted)
+        try:
+            with transaction.atomic():
+                undo_queries.write(_table(row), effect.pk, columns)
+        except IntegrityError:
+            self.found.keep(effect, "refused", "Its old values are taken by now, or refer to what is gone.")
+            return False
+        self.found.restored += 1
+        return True
 
 
-def _as_before(effect: Effect, present: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The columns to write, each as it was before the session, and the names of those that somebody changed
-    since. Custom fields are looked at one by one."""
-    wanted: dict[str, Any] = {}
-    taken: list[str] = []
+def _as_before(effect: Effect, present: Values) -> tuple[Values, set[str]]:
+    """The fields to write, each as it was before the session, and the names of those that somebody changed
+    since."""
+    wanted: Values = {}
+    taken: set[str] = set()
     for name in effect.old.keys() - COUNTED:
-        old, new, now = effect.old[name], effect.new[name], present.get(name)
-        if name == CUSTOM:
-            wanted[name], changed = _custom_as_before(old or {}, new or {}, now or {})
-            taken += changed
-        elif now == new:
-            wanted[name] = old
-        elif now != old:
-            taken.append(name)
-    return {name: value for name, value in wanted.items() if value != present.get(name)}, taken
-
-
-def _custom_as_before(
-    old: dict[str, Any], new: dict[str, Any], now: dict[str, Any]
-) -> tuple[dict[str, Any], list[str]]:
-    made, taken = dict(now), []
-    for key in {*old, *new}:
-        if old.get(key) == new.get(key):
+        old, now = effect.old[name], _present_value(present, name)
+        if now == old:
             continue
-        if now.get(key) == new.get(key):
-            made[key] = old.get(key)
-        elif now.get(key) != old.get(key):
-            taken.append(f"{CUSTOM}.{key}")
-    return {key: value for key, value in made.items() if value is not None or key in old}, taken
+        if now == effect.new[name]:
+            wanted[name] = old
+        else:
+            taken.add(name)
+    return wanted, taken
+
+
+def _present_value(present: Values, name: str) -> Any:
+    if name.startswith(CUSTOM_KEY):
+        return (present[CUSTOM] or {}).get(name.removeprefix(CUSTOM_KEY))
+    return present.get(name)
+
+
+def _custom_values(present: Values, wanted: Values) -> Values:
+    """All custom fields, with those that are taken back as they were; what was empty is gone."""
+    given = {name.removeprefix(CUSTOM_KEY): wanted[name] for name in wanted if name.startswith(CUSTOM_KEY)}
+    kept = {key: value for key, value in present.items() if key not in given}
+    return kept | {key: value for key, value in given.items() if value is not None}
+
+
+def _hidden(known: Entity) -> frozenset[str]:
+    return known.hidden_paths | {f"{CUSTOM_KEY}{key}" for key in known.hidden_keys}
+
+
+def _public(entity: str, names: Iterable[str]) -> list[str]:
+    """Fields as the API calls them."""
+    public = entities[entity].public_names if entity in entities else {}
+    return [public.get(name, name) for name in names]
 
 
 def _derived(model: Any) -> list[str]:

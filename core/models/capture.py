@@ -98,7 +98,7 @@ def captured(entity: str, *, untracked: Iterable[str] = (), archivable: bool = F
 def captured_part(entity: str, record: str, *, shows: Iterable[str], untracked: Iterable[str] = ()) -> list:
     """As `captured`, for rows that are a part of a record: each change is recorded under the record's id (in
     the column `record`), with all values of the row, so that it says by itself what came and went. `shows`:
-    the resources that such a change is about, as scopes name them."""
+    the resources that such a change is about, as scopes name them, that of the record before all."""
     PARTS[entity] = tuple(shows)
     names = "{" + ",".join(("id", record, *untracked)) + "}"
     parts = (_PART_CREATED, _PART_UPDATED, _PART_DELETED)

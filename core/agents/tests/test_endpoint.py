@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from core.accounts import sessions
@@ -86,6 +88,18 @@ def test_sessions_are_their_grants(rep, make_user, make_key):
     assert send(key, "", "delete", **{"Mcp-Session-Id": token}).status_code == 204
     assert send(key, listing, **{"Mcp-Session-Id": token}).status_code == 404
     assert AgentSession.objects.get().calls == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "ago"), [("last_used_at", timedelta(minutes=31)), ("started_at", timedelta(hours=25))]
+)
+def test_named_sessions_end_when_left_alone_and_after_a_day(rep, make_key, name, ago):
+    key = make_key(rep)
+    token = message(key, "initialize", BEGIN)["Mcp-Session-Id"]
+    listing = '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}'
+    assert send(key, listing, **{"Mcp-Session-Id": token}).status_code == 200
+    AgentSession.objects.update(**{name: timezone.now() - ago})
+    assert send(key, listing, **{"Mcp-Session-Id": token}).status_code == 404
 
 
 def test_sessions_that_were_begun_in_vain_are_forgotten(rep, make_key):

@@ -1,11 +1,15 @@
 """Writing as an AI client: rights, source, budget, dry run, and taking it back."""
 
 import pytest
+from rest_framework.test import APIClient
 
+from core.accounts.models import User
 from core.activities.models import Activity
 from core.agents.models import AgentGrant, AgentSession, AgentUsage
 from core.agents.tests.conftest import message
 from core.changes.models import Change
+from core.customization.tests.factories import CustomFieldFactory, FieldRightFactory
+from core.sharing.tests.factories import ShareFactory
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 from opportunities.tests.factories import default_pipeline
@@ -149,8 +153,6 @@ def test_a_conversion_is_taken_back(posted, make_key, rep, api):
 
 
 def test_custom_fields_are_taken_back_one_by_one(posted, make_key, rep, api):
-    from core.customization.tests.factories import CustomFieldFactory
-
     for key in ("a", "b"):
         CustomFieldFactory(entity="lead", key=key, type="text", label=key)
     lead = LeadFactory(owner=rep, custom_fields={"a": "1", "b": "1"})
@@ -162,6 +164,133 @@ def test_custom_fields_are_taken_back_one_by_one(posted, make_key, rep, api):
     assert [one["fields"] for one in body["undone"]["kept"]] == [["custom_fields.b"]]
     lead.refresh_from_db()
     assert lead.custom_fields == {"a": "1", "b": "3"}
+
+
+def test_a_key_undoes_only_what_it_may_write(posted, make_key, rep):
+    lead = LeadFactory(owner=rep, city="Rome")
+    posted(
+        make_key(rep, *WRITE),
+        ("update_lead", {"id": lead.pk, "values": {"city": "Oslo"}}),
+        ("log_activity", {"values": {"lead": lead.pk, "type": "call", "subject": "Hello"}}),
+    )
+    found = AgentSession.objects.get()
+
+    def by_key(*scopes):
+        return undo(APIClient(headers={"Authorization": f"Bearer {make_key(rep, *scopes)}"}), found)
+
+    refused = by_key("agents:write", "leads:write")
+    assert (refused.status_code, refused.json()["detail"].partition(". ")[2]) == (
+        403,
+        "It takes activities:write.",
+    )
+    lead.refresh_from_db()
+    assert (lead.city, Activity.objects.count()) == ("Oslo", 1)
+    assert by_key("agents:write", "leads:write", "activities:write").status_code == 200
+    lead.refresh_from_db()
+    assert (lead.city, Activity.objects.count()) == ("Rome", 0)
+
+
+def test_what_people_changed_in_between_comes_back(posted, make_key, rep, api):
+    for key in ("a", "b"):
+        CustomFieldFactory(entity="lead", key=key, type="text", label=key)
+    lead = LeadFactory(owner=rep, city="A", custom_fields={"a": "A", "b": "A"})
+    key, client = make_key(rep, *WRITE), api(rep)
+    for city, custom, write in (
+        (
+            "B",
+            {"a": "B", "b": "B"},
+            lambda values: posted(key, ("update_lead", {"id": lead.pk, "values": values})),
+        ),
+        ("C", {"a": "C"}, lambda values: client.patch(f"/api/v1/leads/{lead.pk}/", values)),
+        ("D", {"a": "D"}, lambda values: posted(key, ("update_lead", {"id": lead.pk, "values": values}))),
+    ):
+        write({"city": city, "custom_fields": custom})
+    assert undo(client, AgentSession.objects.get()).json()["undone"]["kept"] == []
+    lead.refresh_from_db()
+    assert (lead.city, lead.custom_fields) == ("C", {"a": "C", "b": "A"})
+
+
+def test_parts_of_records_that_stay_are_named(posted, make_key, rep, api):
+    task, lead = TaskFactory(owner=rep), LeadFactory(owner=rep)
+    records = [{"entity": "lead", "id": lead.pk}]
+    logged = {"lead": LeadFactory(owner=rep).pk, "type": "call", "subject": "Hello", "records": records}
+    results = posted(
+        make_key(rep, *WRITE),
+        ("update_task", {"id": task.pk, "values": {"records": records}}),
+        ("log_activity", {"values": logged}),
+    )
+    assert not any(result.is_error for result in results)
+    assert Change.objects.filter(entity="activity_record", source="agent").exists()
+    kept = undo(api(rep), AgentSession.objects.get()).json()["undone"]["kept"]
+    why = {"reason": "not_undone", "message": "This kind of change is not taken back."}
+    assert kept == [{"entity": "task_record", "id": task.pk, "fields": [], **why}]
+
+
+def test_fields_that_a_role_may_not_change_stay(posted, make_key, rep, api):
+    for key in ("a", "b"):
+        CustomFieldFactory(entity="lead", key=key, type="text", label=key)
+    before = {"city": "Rome", "job_title": "Chief", "notes": "Old", "custom_fields": {"a": "1", "b": "1"}}
+    after = {"city": "Oslo", "job_title": "Boss", "notes": "New", "custom_fields": {"a": "2", "b": "2"}}
+    lead = LeadFactory(owner=rep, **before)
+    posted(make_key(rep, *WRITE), ("update_lead", {"id": lead.pk, "values": after}))
+    for field, access in (
+        ("job_title", "read_only"), ("notes", "hidden"), ("custom_fields.a", "read_only"),
+        ("custom_fields.b", "hidden"),
+    ):  # fmt: skip
+        FieldRightFactory(field=field, access=access)
+    body = undo(api(User.objects.get(pk=rep.pk)), AgentSession.objects.get()).json()
+    why = {"reason": "permission_denied", "message": "Not yours to change."}
+    fields = ["custom_fields.a", "job_title"]
+    assert body["undone"]["kept"] == [{"entity": "lead", "id": lead.pk, "fields": fields, **why}]
+    lead.refresh_from_db()
+    assert (lead.city, lead.job_title, lead.notes) == ("Rome", "Boss", "New")
+    assert lead.custom_fields == {"a": "2", "b": "2"}
+
+
+def test_whom_a_shared_record_belongs_to_stays(posted, make_key, make_user, rep, api):
+    other, third = make_user("rep"), make_user("rep")
+    lead = LeadFactory(owner=rep, assigned_to=third, city="Rome")
+    values = {"assigned_to": other.pk, "city": "Oslo"}
+    [made] = posted(make_key(rep, *WRITE), ("update_lead", {"id": lead.pk, "values": values}))
+    assert not made.is_error
+    Lead.objects.filter(pk=lead.pk).update(owner=other)
+    ShareFactory(record=lead, user=rep, access="write")
+    body = undo(api(rep), AgentSession.objects.get()).json()
+    why = {"reason": "permission_denied", "message": "Not yours to change."}
+    assert body["undone"]["kept"] == [{"entity": "lead", "id": lead.pk, "fields": ["assigned_to"], **why}]
+    lead.refresh_from_db()
+    assert (lead.city, lead.assigned_to_id) == ("Rome", other.pk)
+
+
+def test_what_was_made_is_archived_only_by_who_may_delete(posted, make_key, make_user, rep, api):
+    [made] = posted(make_key(rep, *WRITE), ("create_lead", {"values": {"first_name": "Ada"}}))
+    lead = Lead.objects.get(pk=made.structured_content["result"]["id"])
+    lead.owner = make_user("rep")
+    lead.save()
+    ShareFactory(record=lead, user=rep, access="write")
+    body = undo(api(rep), AgentSession.objects.get()).json()
+    assert [one["reason"] for one in body["undone"]["kept"]] == ["permission_denied"]
+    lead.refresh_from_db()
+    assert lead.archived_at is None
+
+
+def test_changes_past_their_time_stay_though_their_session_went_on(posted, make_key, rep, api):
+    lead, other = LeadFactory(owner=rep, city="Oslo"), LeadFactory(owner=rep, city="Rome")
+    posted(make_key(rep, *WRITE), ("update_lead", {"id": other.pk, "values": {"city": "Oslo"}}))
+    found = AgentSession.objects.get()
+    Change.objects.create(
+        entity="lead",
+        object_id=lead.pk,
+        kind="updated",
+        changes={"city": ["Rome", "Oslo"]},
+        source="agent",
+        agent_session_id=found.pk,
+        at="2020-01-01T00:00Z",
+    )
+    body = undo(api(rep), found).json()
+    why = {"reason": "not_undone", "message": "Changed more than 30 days ago."}
+    assert body["undone"]["kept"] == [{"entity": "lead", "id": lead.pk, "fields": [], **why}]
+    assert [Lead.objects.get(pk=row.pk).city for row in (lead, other)] == ["Oslo", "Rome"]
 
 
 @pytest.mark.django_db(transaction=True)
