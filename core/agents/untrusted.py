@@ -10,6 +10,9 @@ NOTICE = (
 _SHOWN_AS_THEY_ARE = frozenset("\n\t\r\ufe0f")
 # Control and format characters (zero width, direction, tags), surrogates, private ones, separators of lines.
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+_MONGOLIAN = (0x180B, 0x180C, 0x180D, 0x180F)
+# Letters, marks and symbols that nothing is drawn of: fillers, joiners, the empty Braille pattern.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 
 def visible(value: Any) -> Any:
@@ -33,9 +36,9 @@ def _visible_text(text: str) -> str:
 def _is_hidden(sign: str) -> bool:
     if sign in _SHOWN_AS_THEY_ARE:
         return False
-    return unicodedata.category(sign) in _HIDDEN or _is_selector(ord(sign))
+    return unicodedata.category(sign) in _HIDDEN or sign in _BLANK or _is_selector(ord(sign))
 
 
 def _is_selector(code: int) -> bool:
     """Whether it is a variation selector, by which bytes can be written behind any visible character."""
-    return 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
+    return code in _MONGOLIAN or 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
