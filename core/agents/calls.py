@@ -6,7 +6,6 @@ budget, its dry run.
 """
 
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
-from django.urls import resolve
+from django.urls import Resolver404, resolve
 
 from core.access import scopes
 from core.accounts.models import User
@@ -31,8 +30,6 @@ from core.changes.history import presented
 from core.changes.models import Change
 from core.entities import entities
 from core.errors import ConflictError
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,18 +111,23 @@ def _read(caller: Caller, request: ApiRequest) -> ApiAnswer:
 def _rows_of(document: Any) -> int:
     """How many rows an answer shows: those of its page; of figures, the groups of the longest list of them;
     else the one that it is."""
+    if not document:
+        return 0
     if "results" in document:
         return len(document["results"])
     return max([1, *(len(value) for value in document.values() if isinstance(value, list))])
 
 
 def _write(caller: Caller, request: ApiRequest) -> ApiAnswer:
-    """What was written is counted before it is committed, with whatever followed from it."""
+    """What was written is counted before it is committed, with whatever followed from it, and what the answer
+    shows is counted as read. A call that changes no row itself (it starts a workflow, or gives the values
+    that are there) counts as one."""
     with _writing(caller, request):
         answer = _dispatch(caller, request)
-        written = _changes(request).values("entity", "object_id").distinct().count()
-        if written:
-            budget.spend_writes(caller.grant, written)
+        if not answer.failed:
+            written = _changes(request).values("entity", "object_id").distinct().count()
+            budget.spend_writes(caller.grant, max(1, written))
+            budget.spend_reads(caller.grant, _rows_of(answer.document))
     return answer
 
 
@@ -168,7 +170,10 @@ def _changes(request: ApiRequest) -> QuerySet[Change]:
 
 def _dispatch(caller: Caller, request: ApiRequest) -> ApiAnswer:
     """What the view at the address answers."""
-    view, args, kwargs = resolve(request.path)
+    try:
+        view, args, kwargs = resolve(request.path)
+    except Resolver404:
+        return ApiAnswer(404, {"type": "/not-found", "detail": "Not found."})
     response = view(_http_request(caller, request), *args, **kwargs)
     response.render()
     return ApiAnswer(response.status_code, orjson.loads(response.content) if response.content else None)

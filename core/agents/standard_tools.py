@@ -1,6 +1,7 @@
 """The tools that are about every entity, activities, comments, reports, people and workflows."""
 
 from core.agents.tools import Tool, of_entities, register
+from core.entities import entities
 from core.reports.api.views import REPORTS
 
 LIST = ("search", "conditions", "ordering", "fields", "archived", "page_size", "cursor")
@@ -95,6 +96,8 @@ register(
         " is not taken back with this session.",
         "POST",
         "/api/v1/workflows/{id}/execute/",
+        # One record a call: what a run changes is not counted in the budget.
+        left_out=lambda: ("filter", *(f"{entity.name}_ids" for entity in entities)),
     )
 )
 register(

@@ -6,7 +6,7 @@ verbs of its own entities. There is none that deletes.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -38,7 +38,8 @@ class Tool:
 
     `path` has its parameters in braces. `{choice}` in it is what `choices` gives for the value of
     the argument `argument`. `query` names the query parameters that are offered, `fixed` those that are
-    always sent. `paged` tools read page by page.
+    always sent. `paged` tools read page by page. `left_out` names fields of the body that are not offered,
+    and refused.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Tool:
     query: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     paged: bool = False
+    left_out: Callable[[], Collection[str]] = tuple
 
     @property
     def writes(self) -> bool:
@@ -86,10 +88,19 @@ class Tool:
         properties |= dict.fromkeys(self._ids(), ID)
         properties |= {name: schema for name in self.query if (schema := self._asked(name, described))}
         if described and (body := described[0].body()):
-            properties[VALUES] = body
+            properties[VALUES] = self._offered(body)
             required.append(VALUES)
         properties |= self._added(described)
         return object_of(properties, tuple(required)) | {"additionalProperties": False}
+
+    def _offered(self, body: Schema) -> Schema:
+        shown = {k: v for k, v in body.get("properties", {}).items() if k not in self.left_out()}
+        return body | {"properties": shown} if "properties" in body else body
+
+    def refused_values(self, given: Mapping[str, Any]) -> list[str]:
+        """The fields among `values` that this tool does not take."""
+        values = given.get(VALUES)
+        return sorted(values.keys() & set(self.left_out())) if isinstance(values, dict) else []
 
     def _ids(self) -> list[str]:
         return [name for name in _PARAMETER.findall(self.path) if name != CHOICE]

@@ -128,6 +128,40 @@ def test_answers_that_are_too_large_say_what_to_ask(posted, rep, make_key, monke
     assert found.content[0].text.startswith("too_large: ")
 
 
+def test_the_size_of_an_answer_is_one_of_bytes_and_holds_for_resources(rep, make_key, monkeypatch):
+    lead = LeadFactory(owner=rep)
+    key = make_key(rep)
+    monkeypatch.setattr(protocol, "MAX_ANSWER", 400)
+    assert protocol._result({"x": "日" * 100}).is_error is False
+    assert protocol._result({"x": "日" * 200}).is_error is True
+    answer = message(key, "resources/read", {"uri": f"crm://leads/{lead.pk}"}).json()
+    assert answer["error"]["message"].startswith("too_large: ")
+
+
+def test_what_goes_wrong_inside_is_logged_and_not_shown(rep, make_key, monkeypatch, caplog):
+    def broken(*args, **kwargs):
+        raise RuntimeError("secret of the house")
+
+    monkeypatch.setattr(protocol, "call", broken)
+    answer = message(make_key(rep), "tools/call", {"name": "list_users", "arguments": {}})
+    assert answer.json()["error"] == {"code": -32603, "message": protocol.INTERNAL}
+    assert "secret of the house" in caplog.text
+
+
+def test_whole_numbers_are_whole_and_addresses_of_nothing_a_404(posted, rep, make_key):
+    lead = LeadFactory(owner=rep)
+    found, paged, *nothing = posted(
+        make_key(rep),
+        ("get_record", {"entity": "lead", "id": float(lead.pk), "fields": "id"}),
+        ("list_records", {"entity": "lead", "page_size": 1.0, "fields": "id"}),
+        ("get_record", {"entity": "lead", "id": 1e300}),
+        ("get_record", {"entity": "lead", "id": 10**30}),
+    )
+    assert found.structured_content["result"] == {"id": lead.pk}
+    assert paged.structured_content["results"] == [{"id": lead.pk}]
+    assert [one.content[0].text for one in nothing] == ["not_found: Not found."] * 2
+
+
 @pytest.mark.django_db(transaction=True)
 def test_calls_at_once_cannot_spend_a_row_twice(rep, make_key, at_once):
     message(make_key(rep), "tools/list", {})

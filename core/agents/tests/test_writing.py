@@ -97,7 +97,20 @@ def test_budgets_hold_and_say_when_they_renew(posted, make_key, rep):
     assert too_much.content[0].text.startswith("budget_spent: This grant may have 1 rows written per hour")
     assert Lead.objects.count() == 4
     usage = AgentUsage.objects.get()
-    assert (usage.rows_read, usage.rows_written) == (3, 1)
+    assert (usage.rows_read, usage.rows_written) == (4, 1)
+
+
+def test_a_write_that_changes_nothing_costs_what_it_shows(posted, make_key, rep):
+    lead = LeadFactory(owner=rep, city="Rome")
+    same = ("update_lead", {"id": lead.pk, "values": {"city": "Rome"}})
+    key = make_key(rep, *WRITE)
+    [shown] = posted(key, same)
+    assert not shown.is_error
+    usage = AgentUsage.objects.get()
+    assert (usage.rows_read, usage.rows_written) == (1, 1)
+    AgentGrant.objects.update(reads_per_hour=1)
+    [refused] = posted(key, same)
+    assert refused.content[0].text.startswith("budget_spent: ")
 
 
 def undo(client, found):
@@ -331,7 +344,12 @@ def test_workflows_are_started_by_who_may_and_do_what_they_do_themselves(
     [refused] = posted(make_key(rep, *WRITE), start)
     assert refused.is_error
     rehearsed = (start[0], start[1] | {"dry_run": True})
-    listed, shown, started = posted(make_key(admin_user, *WRITE), ("list_workflows", {}), rehearsed, start)
+    key = make_key(admin_user, *WRITE)
+    for several in ({"lead_ids": [lead.pk]}, {"filter": {"field": "city", "op": "eq", "value": ""}}):
+        [refused] = posted(key, (start[0], {"id": workflow.pk, "values": several}))
+        assert refused.content[0].text == f"values.{next(iter(several))}: Not offered here."
+    listed, shown, started = posted(key, ("list_workflows", {}), rehearsed, start)
+    assert AgentUsage.objects.get(grant__user=admin_user).rows_written == 1
     assert [one["id"] for one in listed.structured_content["results"]] == [workflow.pk]
     assert (shown.structured_content["dry_run"], started.structured_content["dry_run"]) == (True, False)
     [run] = settle()
