@@ -30,6 +30,7 @@ from core.conf import conf
 
 View = Callable[..., HttpResponse]
 REGISTRATIONS, TOKEN_REQUESTS = "20/hour", "120/minute"
+UNREADABLE = "The query is not written as application/x-www-form-urlencoded."
 NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 # The page that asks runs nothing, loads its style alone, and is framed by nobody.
 PAGE_POLICY = (
@@ -167,6 +168,8 @@ def _server() -> Any:
 def _of_library(request: HttpRequest, name: str) -> HttpResponse:
     from oauthlib.oauth2 import OAuth2Error
 
+    if not _is_readable(request):
+        return _refused(400, "invalid_request", UNREADABLE)
     body = request.POST.urlencode()
     try:
         headers, text, status = getattr(_server(), name)(_uri(request), "POST", body, {})
@@ -175,6 +178,17 @@ def _of_library(request: HttpRequest, name: str) -> HttpResponse:
     headers = {key: value for key, value in headers.items() if not key.startswith("Access-Control")}
     content_type = headers.pop("Content-Type", "application/json")
     return HttpResponse(text or "", status=status, content_type=content_type, headers=NOT_KEPT | headers)
+
+
+def _is_readable(request: HttpRequest) -> bool:
+    """Whether the address is one that oauthlib reads: it takes no characters that should be escaped."""
+    from oauthlib.common import urldecode
+
+    try:
+        urldecode(request.META.get("QUERY_STRING", ""))
+    except ValueError:
+        return False
+    return True
 
 
 def _uri(request: HttpRequest) -> str:
@@ -187,23 +201,42 @@ def _uri(request: HttpRequest) -> str:
 @_open
 @require_http_methods(["GET", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
-    """The page that asks who is signed in, and where the answer leads back to the client."""
-    from oauthlib.oauth2 import FatalClientError, OAuth2Error
+    """The page that asks who is signed in, and where the answer leads back to the client. Nobody is sent
+    anywhere else before they have signed in and answered (RFC 9700, 4.11.2)."""
+    from oauthlib.oauth2 import OAuth2Error
 
-    server = _server()
-    try:
-        scopes, asked = server.validate_authorization_request(_uri(request), "GET")
-    except FatalClientError as error:
-        return _page(request, "agents/refused.html", {"reason": error.description or error.error}, status=400)
-    except OAuth2Error as error:
-        return _back(error.in_uri(error.redirect_uri))
+    if not _is_readable(request):
+        return _wrong(request, UNREADABLE)
     if not request.user.is_authenticated:
         return HttpResponseRedirect(
             f"{reverse('oauth-login')}?{urlencode({'next': request.get_full_path()})}"
         )
+    server = _server()
+    try:
+        scopes, asked = server.validate_authorization_request(_uri(request), "GET")
+    except OAuth2Error as error:
+        return _wrong(request, error.description or error.error, _address_of(error))
     if request.method == "POST":
         return _decided(request, server, scopes, asked)
     return _asked(request, scopes, asked)
+
+
+def _address_of(error: Any) -> str:
+    """Where an error would be taken to, with it; "" where no address can be trusted."""
+    from oauthlib.oauth2 import FatalClientError
+
+    return "" if isinstance(error, FatalClientError) else _answered(error.in_uri(error.redirect_uri))
+
+
+def _wrong(request: HttpRequest, reason: str, back: str = "") -> HttpResponse:
+    """The page that says so; it leads back to the client only by a click."""
+    shown = {"reason": reason, "back": back, "host": _host(back)}
+    return _page(request, "agents/refused.html", shown, status=400)
+
+
+def _host(uri: str) -> str:
+    target = urlsplit(uri)
+    return target.netloc or f"{target.scheme}:"
 
 
 def _asked(request: HttpRequest, scopes: list[str], asked: Mapping[str, Any]) -> HttpResponse:
@@ -211,10 +244,9 @@ def _asked(request: HttpRequest, scopes: list[str], asked: Mapping[str, Any]) ->
     target = urlsplit(asked["redirect_uri"])
     shown = {
         "client": client,
-        "host": target.netloc or f"{target.scheme}:",
+        "host": _host(asked["redirect_uri"]),
         "is_here": target.hostname in clients.LOOPBACK,
         "scopes": [in_words(scope) for scope in scopes],
-        "reading": [in_words(scope) for scope in _reading(scopes)],
         "writes": any(scope.endswith(WRITE) for scope in scopes),
         "reads_per_hour": conf.AGENT_READS_PER_HOUR,
         "writes_per_hour": conf.AGENT_WRITES_PER_HOUR,
@@ -244,9 +276,13 @@ def _reading(scopes: list[str]) -> list[str]:
 def _back(uri: str) -> HttpResponse:
     """To the client, with who answers (RFC 9207)."""
     response = HttpResponse(status=302)
-    response["Location"] = _with_query(uri, {"iss": public_url()})
+    response["Location"] = _answered(uri)
     response["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def _answered(uri: str) -> str:
+    return _with_query(uri, {"iss": public_url()})
 
 
 def _with_query(uri: str, added: Mapping[str, str]) -> str:
@@ -276,6 +312,11 @@ class SignIn(LoginView):
     form_class = SignInForm
     template_name = "agents/login.html"
     extra_context = {"site": settings.SITE_NAME}
+
+    def get_default_redirect_url(self) -> str:
+        """Who came here by themselves: the admin site is for staff alone."""
+        user: Any = self.request.user
+        return reverse("admin:index" if user.is_staff else "docs")
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if not settings.MCP_ENABLED:

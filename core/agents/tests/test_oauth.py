@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 from django.test import Client
+from django.utils.html import escape
 
 from core.agents.models import AgentClient, AgentCode, AgentGrant, AgentToken
 from core.agents.tests.conftest import message
@@ -338,11 +339,34 @@ def test_nobody_is_sent_to_an_address_that_is_not_the_clients(browser, client_id
         ({"resource": "http://127.0.0.1:8000/api"}, "invalid_target"),
     ],
 )
-def test_a_wrong_request_goes_back_with_its_error(browser, client_id, changed, error):
-    answer = browser.get(authorize_url(client_id, **changed))
-    assert answer.status_code == 302
-    assert answer["Location"].startswith(f"{BACK}?")
-    assert parse_qs(urlsplit(answer["Location"]).query)["error"] == [error]
+def test_a_wrong_request_goes_back_with_its_error_by_a_click(browser, client_id, changed, error):
+    url = authorize_url(client_id, **changed)
+    signed_out = Client().get(url)
+    assert (signed_out.status_code, urlsplit(signed_out["Location"]).path) == (302, "/oauth/login")
+    answer = browser.get(url)
+    assert (answer.status_code, "Location" in answer) == (400, False)
+    leads_to = answer.context["back"]
+    assert leads_to.startswith(f"{BACK}?")
+    assert f'href="{escape(leads_to)}"' in answer.content.decode()
+    assert parse_qs(urlsplit(leads_to).query)["error"] == [error]
+
+
+@pytest.mark.parametrize("query", ["x=[", "state=a|b", "state=%zz"])
+def test_an_address_that_cannot_be_read_is_a_400(browser, query):
+    for client in (browser, Client()):
+        assert client.get(f"/oauth/authorize?{query}").status_code == 400
+    for path in ("token", "revoke"):
+        answer = post_form(f"/oauth/{path}?{query}", token="x")
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(("is_staff", "path"), [(True, "/admin/"), (False, "/api/docs")])
+def test_who_signs_in_by_themselves_is_led_somewhere(rep, is_staff, path):
+    rep.is_staff = is_staff
+    rep.set_password(PASSWORD)
+    rep.save()
+    done = Client().post("/oauth/login", {"username": rep.username, "password": PASSWORD})
+    assert (done.status_code, done["Location"].rstrip("/")) == (302, path.rstrip("/"))
 
 
 def test_a_loopback_address_is_taken_with_any_port(browser):
