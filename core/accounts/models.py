@@ -112,7 +112,7 @@ class CrmUserManager(UserManager.from_queryset(VisibleQuerySet)):  # type: ignor
 
 # What must hold however a password is changed or a user deactivated. The one session that goes on through
 # its own user's change of password is named in crm.kept_session (core.accounts.sessions). What they consented
-# to for AI clients ends as well; keys do not end with a password.
+# to for AI clients ends as well, with codes that were not exchanged yet; keys do not end with a password.
 _END_SESSIONS = """
 UPDATE core_session SET ended_at = clock_timestamp(),
     ended_because = CASE WHEN NEW.is_active THEN 'password_changed' ELSE 'deactivated' END
@@ -120,6 +120,9 @@ WHERE user_id = NEW.id AND ended_at IS NULL
   AND (NOT NEW.is_active OR coalesce(current_setting('crm.kept_session', true), '') NOT IN ('all', id::text));
 UPDATE core_agentgrant SET revoked_at = clock_timestamp()
 WHERE user_id = NEW.id AND revoked_at IS NULL AND api_key_id IS NULL
+  AND (NOT NEW.is_active OR coalesce(current_setting('crm.kept_session', true), '') <> 'all');
+UPDATE core_agentcode SET expires_at = clock_timestamp()
+WHERE user_id = NEW.id AND grant_id IS NULL
   AND (NOT NEW.is_active OR coalesce(current_setting('crm.kept_session', true), '') <> 'all');
 RETURN NULL;
 """

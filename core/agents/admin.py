@@ -47,7 +47,16 @@ class AgentGrantAdmin(CapturedAdmin):
         ("dry_run", "expires_at"),
         ("created_at", "last_used_at", "revoked_at"),
     )  # fmt: skip
-    readonly_fields = ("name", "user", "api_key", "held", "created_at", "last_used_at", "revoked_at")
+    readonly_fields = (
+        "name",
+        "user",
+        "api_key",
+        "held",
+        "expires_at",
+        "created_at",
+        "last_used_at",
+        "revoked_at",
+    )
     actions = ("revoke",)
 
     def may(self, request: HttpRequest, action: str, obj: Any = None) -> bool:

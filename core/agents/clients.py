@@ -2,18 +2,20 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from core.agents.models import AgentClient
+from core.agents.models import AgentClient, AgentGrant
 from core.errors import DomainError
 
 LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
 MOST_URIS, LENGTH = 10, 500
-# Registered clients at a time; those that nobody consented to are forgotten after some days.
+# Registered clients at a time; those without a grant that holds are forgotten after some days, or sooner
+# where there is no room.
 MOST_CLIENTS, UNUSED = 5_000, timedelta(days=7)
 SUPPORTED = {
     "grant_types": {"authorization_code", "refresh_token"},
@@ -44,7 +46,9 @@ def register(given: Any) -> AgentClient:
 
 def is_registered(uri: str, registered: Iterable[str]) -> bool:
     """Whether the address is one of those, letter for letter; on loopback with any port (RFC 8252)."""
-    return uri in registered or (_is_loopback(uri) and _portless(uri) in map(_portless, registered))
+    return uri in registered or (
+        _is_loopback(uri) and _is_safe(uri) and _portless(uri) in map(_portless, registered)
+    )
 
 
 def _redirect_uris(given: Any) -> list[str]:
@@ -101,8 +105,20 @@ def _name(given: Any) -> str:
 
 
 def _make_room() -> None:
-    """Forget clients that nobody consented to. Raises ClientRefusedError where there are too many."""
+    """Forget clients that had no grant for some days, and where that is not enough, the oldest of those that
+    have none now. Their sessions stay. Raises ClientRefusedError where all of them are used."""
     old = timezone.now() - UNUSED
-    AgentClient.objects.filter(last_used_at=None, grants=None, created_at__lt=old).delete()
+    _without_grants_at(old).filter(created_at__lt=old).delete()
+    over = AgentClient.objects.count() - MOST_CLIENTS + 1
+    if over <= 0:
+        return
+    unused = _without_grants_at(timezone.now()).order_by("created_at", "pk")[:over]
+    AgentClient.objects.filter(pk__in=list(unused.values_list("pk", flat=True))).delete()
     if AgentClient.objects.count() >= MOST_CLIENTS:
-        raise ClientRefusedError("Too many clients are registered; try again in some days.")
+        raise ClientRefusedError("Too many clients are in use.")
+
+
+def _without_grants_at(moment: datetime) -> QuerySet[AgentClient]:
+    """Clients that had no grant any more by then."""
+    held = Q(revoked_at=None) | Q(revoked_at__gt=moment), Q(expires_at=None) | Q(expires_at__gt=moment)
+    return AgentClient.objects.filter(~Exists(AgentGrant.objects.filter(*held, client=OuterRef("pk"))))

@@ -116,7 +116,7 @@ class Consents(RequestValidator):
         if found.grant is not None:  # it was used: whoever has its tokens may have stolen them
             sessions.revoke(found.grant)
             return False
-        if found.expires_at <= timezone.now() or not found.user.is_active:
+        if found.expires_at <= timezone.now() or not sessions.may_consent(found.user):
             return False
         request.kept_code, request.user, request.scopes = found, found.user, found.terms["scopes"]
         return True
@@ -157,7 +157,7 @@ class Consents(RequestValidator):
         if found.used_at is not None:
             sessions.revoke(found.grant)
             return False
-        if found.expires_at <= timezone.now() or not found.grant.is_live:
+        if found.expires_at <= timezone.now() or not sessions.lets_in(found.grant):
             return False
         request.kept_token, request.user = found, found.grant.user
         return True
@@ -215,7 +215,7 @@ class ConsentServer(AuthorizationEndpoint, TokenEndpoint, RevocationEndpoint):
         consents = Consents()
         bearer = BearerToken(consents, _new_token, int(ACCESS_LIFETIME.total_seconds()), _new_token)
         code = _S256CodeGrant(consents, pre_auth=[_check_authorization], pre_token=[_check_target])
-        refresh = RefreshTokenGrant(consents, pre_token=[_check_target])
+        refresh = RefreshTokenGrant(consents, pre_token=[_check_target], post_token=[_keep_scopes])
         AuthorizationEndpoint.__init__(self, "code", bearer, {"code": code})
         grants = {"authorization_code": code, "refresh_token": refresh}
         TokenEndpoint.__init__(self, "authorization_code", bearer, grants)
@@ -231,6 +231,12 @@ def _check_target(request: Any) -> dict[str, Any]:
     asked = getattr(request, "resource", None)
     if asked is not None and asked.rstrip("/") != resource_url():
         raise InvalidTargetError(request=request)
+    return {}
+
+
+def _keep_scopes(request: Any) -> dict[str, Any]:
+    """New tokens have the scopes of their grant, also where fewer were asked for, and the answer says so."""
+    request.scopes = request.kept_token.grant.scopes
     return {}
 
 

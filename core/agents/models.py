@@ -58,7 +58,8 @@ class AgentGrant(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="agent_grants")
     name = models.CharField(max_length=120)
-    client = models.ForeignKey(AgentClient, models.CASCADE, null=True, blank=True, related_name="grants")
+    # None of a key's, and once the client is forgotten.
+    client = models.ForeignKey(AgentClient, models.SET_NULL, null=True, blank=True, related_name="grants")
     api_key = models.OneToOneField(ApiKey, models.CASCADE, null=True, blank=True, related_name="agent_grant")
     # Of a grant by consent; a key has its own.
     scopes = ArrayField(models.CharField(max_length=60), default=list, blank=True)

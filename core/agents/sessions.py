@@ -7,7 +7,8 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core.accounts.models import ApiKey
+from core.accounts import second_factor
+from core.accounts.models import ApiKey, User
 from core.agents.models import AgentGrant, AgentSession
 from core.conf import conf
 
@@ -15,6 +16,18 @@ USE_NOTED_EVERY = timedelta(minutes=10)
 UNUSED = timedelta(days=1)
 # However busy it is, so that what is undone at once is bounded.
 LONGEST = timedelta(days=1)
+
+
+def lets_in(grant: AgentGrant) -> bool:
+    """Whether the grant may be used now: it is live, and given by consent its user has proven to be one as
+    their role demands. A key is what it is without a second factor, at the API as here."""
+    return grant.is_live and (grant.api_key_id is not None or may_consent(grant.user))
+
+
+def may_consent(user: User) -> bool:
+    """Whether what the user consents to counts: they are active, and have the second factor that their role
+    needs."""
+    return user.is_active and (not second_factor.is_required(user) or second_factor.is_on(user))
 
 
 def grant_of_key(key: ApiKey) -> AgentGrant:

@@ -24,7 +24,7 @@ class GrantAuthentication(BaseAuthentication):
         if text is None:
             return None
         grant = self._grant(text)
-        if grant is None or not grant.is_live:
+        if grant is None or not sessions.lets_in(grant):
             count_refused(request)
             raise AuthenticationFailed("This credential is not valid here, expired or revoked.", "not_valid")
         return grant.user, grant

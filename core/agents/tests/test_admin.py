@@ -1,8 +1,11 @@
 """Grants and sessions in the admin site."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from core.accounts.tests.factories import UserFactory
 from core.admin.verbs import SENT
@@ -25,6 +28,8 @@ def test_administrators_set_budgets_revoke_and_undo(browser, posted, make_key, r
     lead = LeadFactory(owner=rep, city="Rome")
     key = make_key(rep, "write", "agents:write")
     posted(key, ("update_lead", {"id": lead.pk, "values": {"city": "Oslo"}}))
+    ends = timezone.now() + timedelta(days=1)
+    AgentGrant.objects.update(expires_at=ends)
     grant, session = AgentGrant.objects.get(), AgentSession.objects.get()
 
     page = reverse("admin:core_agentgrant_change", args=[grant.pk])
@@ -33,12 +38,13 @@ def test_administrators_set_budgets_revoke_and_undo(browser, posted, make_key, r
         "reads_per_hour": 7,
         "writes_per_hour": 3,
         "dry_run": "on",
-        "expires_at_0": "",
-        "expires_at_1": "",
+        "expires_at_0": "2099-01-01",
+        "expires_at_1": "00:00:00",
     }
     assert browser.post(page, body).status_code == 302
     grant.refresh_from_db()
     assert (grant.reads_per_hour, grant.writes_per_hour, grant.dry_run) == (7, 3, True)
+    assert grant.expires_at == ends
     assert Change.objects.filter(entity="agent_grant", source="admin", kind="updated").count() == 1
 
     shown = browser.get(reverse("admin:core_agentsession_change", args=[session.pk])).content.decode()

@@ -4,14 +4,18 @@ import asyncio
 import base64
 import hashlib
 import re
+from datetime import timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
 from django.test import Client
+from django.utils import timezone
 from django.utils.html import escape
 
-from core.agents.models import AgentClient, AgentCode, AgentGrant, AgentToken
+from core.accounts.models import SecondFactor
+from core.agents import clients
+from core.agents.models import AgentClient, AgentCode, AgentGrant, AgentSession, AgentToken
 from core.agents.tests.conftest import message
 from core.changes.models import Change
 
@@ -371,8 +375,18 @@ def test_who_signs_in_by_themselves_is_led_somewhere(rep, is_staff, path):
 
 def test_a_loopback_address_is_taken_with_any_port(browser):
     made = register(redirect_uris=["http://127.0.0.1/cb"]).json()["client_id"]
-    for uri, status in [("http://127.0.0.1:5555/cb", 200), ("http://127.0.0.1:5555/other", 400)]:
+    for uri, status in [
+        ("http://127.0.0.1:5555/cb", 200),
+        ("http://127.0.0.1:5555/other", 400),
+    ]:
         assert browser.get(authorize_url(made, redirect_uri=uri)).status_code == status
+
+
+def test_a_loopback_address_has_nobody_before_its_host():
+    registered = ["http://localhost/cb"]
+    assert clients.is_registered("http://localhost:1/cb", registered)
+    for before in ("www.google.com", "a:b", ""):
+        assert not clients.is_registered(f"http://{before}@localhost:1/cb", registered)
 
 
 # ---- Codes and tokens ----
@@ -420,6 +434,59 @@ def test_a_refresh_token_works_once_and_ends_everything_when_it_comes_back(token
     assert refresh(client_id, first).json()["error"] == "invalid_grant"
     assert listing(second["access_token"]) == 401
     assert refresh(client_id, second["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_a_refresh_says_which_scopes_its_tokens_have(tokens, client_id):
+    given = {"client_id": client_id, "refresh_token": tokens["refresh_token"], "scope": "read"}
+    made = post_form("/oauth/token", grant_type="refresh_token", **given).json()
+    assert made["scope"].split() == AgentGrant.objects.get().held_scopes == ["read", "write"]
+
+
+def test_a_role_that_needs_a_second_factor_is_refused_without_one(tokens, browser, client_id, rep, settings):
+    code = decide(browser, authorize_url(client_id))["code"]
+    settings.SECOND_FACTOR_ROLES = ["rep"]
+    assert listing(tokens["access_token"]) == 401
+    assert refresh(client_id, tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert exchange(client_id, code).json()["error"] == "invalid_grant"
+    SecondFactor.objects.create(user=rep, secret="x", confirmed_at="2020-01-01T00:00Z")
+    assert listing(tokens["access_token"]) == 200
+
+
+@pytest.mark.parametrize("what", ["password", "deactivated and activated"])
+def test_a_code_ends_as_its_user_does(browser, client_id, rep, what):
+    code = decide(browser, authorize_url(client_id))["code"]
+    if what == "password":
+        rep.set_password(PASSWORD)
+        rep.save()
+    else:
+        for is_active in (False, True):
+            rep.is_active = is_active
+            rep.save()
+    assert exchange(client_id, code).json()["error"] == "invalid_grant"
+    assert AgentGrant.objects.count() == 0
+
+
+def test_clients_without_a_grant_make_room(tokens, client_id, monkeypatch):
+    monkeypatch.setattr(clients, "MOST_CLIENTS", 3)
+    second, third = (register().json()["client_id"] for _ in range(2))
+    assert register().status_code == 201
+    left = set(map(str, AgentClient.objects.values_list("client_id", flat=True)))
+    assert (len(left), client_id in left, second in left, third in left) == (3, True, False, True)
+    monkeypatch.setattr(clients, "MOST_CLIENTS", 1)
+    refused = register()
+    assert (refused.status_code, AgentClient.objects.count()) == (400, 1)
+
+
+def test_clients_whose_grants_have_ended_are_forgotten_and_their_sessions_kept(tokens, client_id):
+    listing(tokens["access_token"])
+    AgentClient.objects.update(created_at="2020-01-01T00:00Z")
+    AgentGrant.objects.update(revoked_at=timezone.now() - timedelta(days=6))
+    register()
+    assert AgentClient.objects.filter(client_id=client_id).exists()
+    AgentGrant.objects.update(revoked_at=timezone.now() - timedelta(days=8))
+    register()
+    assert not AgentClient.objects.filter(client_id=client_id).exists()
+    assert AgentSession.objects.get().grant.client is None
 
 
 def test_tokens_hold_for_one_audience_alone(tokens, api, rep, settings):
