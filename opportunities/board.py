@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.admin import formats
-from core.admin.board import BoardAdmin, BoardColumn, Choice, ColumnFigures
+from core.admin.board import BoardAdmin, BoardChoice, BoardColumn, ColumnFigures
 from opportunities.models import LostReason, Opportunity, Pipeline, Stage
 from opportunities.querysets import OPEN
 
@@ -33,13 +33,13 @@ class OpportunityBoard(BoardAdmin):
         request.stages = {stage.key: stage for stage in pipeline.stages.all()}  # type: ignore[attr-defined]
         return given
 
-    def board_choices(self, request: HttpRequest) -> Sequence[Choice]:
+    def board_choices(self, request: HttpRequest) -> Sequence[BoardChoice]:
         given, chosen = request.GET.copy(), request.GET[PIPELINE]
         found = list(Pipeline.objects.filter(Q(is_active=True) | Q(pk=chosen)))
         choices = []
         for pipeline in found if len(found) > 1 else ():
             given[PIPELINE] = str(pipeline.pk)
-            choices.append(Choice(pipeline.name, given.urlencode(), str(pipeline.pk) == chosen))
+            choices.append(BoardChoice(pipeline.name, given.urlencode(), str(pipeline.pk) == chosen))
         return choices
 
     def board_columns(self, request: HttpRequest) -> Sequence[BoardColumn]:

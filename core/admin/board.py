@@ -81,7 +81,7 @@ class DrawnColumn:
 
 
 @dataclass(frozen=True)
-class Choice:
+class BoardChoice:
     """One of several boards of a page, such as a pipeline."""
 
     title: str
@@ -106,7 +106,7 @@ class BoardAdmin(RecordAdmin):
     def card_badges(self, request: HttpRequest, record: Any) -> Sequence[Any]:
         return ()
 
-    def board_choices(self, request: HttpRequest) -> Sequence[Choice]:
+    def board_choices(self, request: HttpRequest) -> Sequence[BoardChoice]:
         """The boards of the page, where there are several."""
         return ()
 
