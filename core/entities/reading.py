@@ -113,7 +113,9 @@ def converter(column: Column) -> Callable[[Any], Any] | None:
 def resource_named(target: str) -> str:
     """What references point at, as scopes and addresses name it: `lead` is of `leads`."""
     entity = entities.get(target)
-    return entity.plural if entity else f"{target}s"
+    if entity is not None:
+        return entity.plural
+    return f"{target[:-1]}ies" if target.endswith("y") else f"{target}s"
 
 
 def title_of(entity: Entity, values: dict[str, Any]) -> str:

@@ -123,6 +123,7 @@ def test_what_is_expanded_takes_reading_it(admin_user, key_of, lead):
 def test_the_change_feed_shows_what_is_covered(admin_user, key_of, lead):
     with audit_context(admin_user, source="api"):
         writing.create_from_input(entities["task"], {"title": "Call"}, admin_user)
+        ActivityFactory(record=lead)
 
     def seen(*held):
         results = key_of(admin_user, *held).get("/api/v1/changes/").json()["results"]
@@ -131,6 +132,7 @@ def test_the_change_feed_shows_what_is_covered(admin_user, key_of, lead):
     assert seen("changes:read") == set()
     assert seen("changes:read", "tasks:read") == {"task"}
     assert seen("changes:read", "leads:read", "tasks:read") == {"lead", "task"}
+    assert seen("changes:read", "activities:read") == {"activity"}
     assert seen("read") >= {"lead", "task", "user"}
 
 
