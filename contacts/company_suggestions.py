@@ -46,7 +46,7 @@ def has_suggestion(entity: Entity, user: Any) -> Q:
 def suggestions_of(record: Any, user: Any) -> SuggestedCompanies:
     """What is suggested for a person: nothing where they have a company, nor to whom their address is hidden
     from."""
-    if record.company_id is not None or record.archived_at is not None or not _told(record, user):
+    if record.company_id is not None or record.archived_at is not None or not _shown_to(record, user):
         return SuggestedCompanies([], hidden=False)
     found = list(_open(entity_of(record)).filter(object_id=record.pk).values_list("company_id", flat=True))
     companies = list(seen_by(user, _seen(user)).filter(pk__in=found).order_by("pk")) if found else []
@@ -58,7 +58,7 @@ def shows_domain(user: Any) -> bool:
     return DOMAIN not in COMPANY.for_user(user).hidden
 
 
-def _told(record: Any, user: Any) -> bool:
+def _shown_to(record: Any, user: Any) -> bool:
     """Whether the user may see the address that companies are suggested by."""
     return ADDRESS not in entity_of(record).for_user(user).hidden
 
@@ -77,7 +77,7 @@ def dismiss(record: Any, company: int, user: Any) -> None:
 
 def take_back(record: Any, company: int, user: Any) -> None:
     """Suggest a dismissed company again. Raises InvalidError where it was not dismissed."""
-    reached = _told(record, user) and _seen(user).filter(pk=company).exists()
+    reached = _shown_to(record, user) and _seen(user).filter(pk=company).exists()
     if not reached or not _mark(record, company, {"dismissed_at": None, "dismissed_by": None}):
         raise InvalidError.of("company", "This company was not dismissed.", "does_not_exist")
 

@@ -397,7 +397,7 @@ def test_who_does_not_see_the_address_is_suggested_nothing(admin, api, rep, plur
     assert unlimited.post(url(plural, person, "dismiss/"), back).status_code == 200
 
 
-def test_a_hidden_domain_is_not_told_by_suggestions(api, make_user, client):
+def test_a_hidden_domain_is_not_shown_by_suggestions(api, make_user, client):
     rep = make_user("rep", is_staff=True)
     acme = CompanyFactory(name="Acme", domain="acme.example", owner=rep)
     CompanyFactory(domain="acme.example")

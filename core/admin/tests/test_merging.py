@@ -153,7 +153,7 @@ def test_rules_are_written_under_data(browser, boss, robin):
         "on_create": "warn",
     }
     bad = client.post(url, filled_in(client.get(url), **rule | {"compare": "name_company"}))
-    assert "Not one of: name, domain, email, phone." in bad.content.decode()
+    assert "Not one of: name, domain, email, phone, address." in bad.content.decode()
     assert not DuplicateRule.objects.exists()
     assert client.post(url, filled_in(client.get(url), **rule)).status_code == 302
     made = DuplicateRule.objects.get()

@@ -280,15 +280,16 @@ def test_history_and_feed_leave_hidden_values_out(someone, lead, hidden, admin_u
 
 
 def test_a_new_record_is_not_compared_by_what_is_hidden(someone):
-    twin = ContactFactory(owner=someone, additional_emails=["ada@example.com", "ada@example.org"])
+    twins = [LeadFactory(owner=someone, mobile=number) for number in ("+14155552671", "+14155552672")]
 
-    def twins_of(email):
-        made = someone.client.post("/api/v1/contacts/", {"first_name": "Ada", "email": email})
+    def twins_of(phone):
+        made = someone.client.post(LEADS, {"first_name": "Ada", "phone": phone})
         return [one["id"] for one in made.json()["possible_duplicates"]]
 
-    assert twins_of("ada@example.com") == [twin.pk]
+    assert twins_of("+14155552671") == [twins[0].pk]
+    FieldRightFactory(field="mobile")
+    assert twins_of("+14155552672") == []
     FieldRightFactory(entity="contact", field="additional_emails")
-    assert twins_of("ada@example.org") == []
     assert errors(someone.client.get("/api/v1/contacts/", {"any_email": "ada@example.com"})) == [
         ("any_email", "unknown")
     ]
