@@ -105,5 +105,5 @@ def test_a_leads_page_shows_the_points_of_the_model(client, make_user, learned):
     page = client.get(f"/admin/lead_management/lead/{lead.pk}/change/").content.decode()
     shown = re.search(r"from 50, (.*?)</ul>", page, re.DOTALL)[1]
     points = [int(part) for part in re.findall(r" ([+-]\d+)</span>", shown)]
-    assert "<span>Source: referral +" in shown
+    assert "<span>Source: Referral +" in shown
     assert 50 + sum(points) == lead.lead_score

@@ -263,7 +263,7 @@ def test_a_leads_page_says_why(client, make_user):
     client.force_login(make_user("admin", is_staff=True))
     page = client.get(f"/admin/lead_management/lead/{lead.pk}/change/").content.decode()
     assert "from 50, " in page
-    assert "<span>Source: referral +20</span>" in page
+    assert "<span>Source: Referral +20</span>" in page
 
 
 # -- at the same time ------------------------------------------------------------------------------

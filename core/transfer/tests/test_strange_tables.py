@@ -50,7 +50,7 @@ def test_a_contact_column_that_holds_names_is(planned, count):
     assert targets(made) == {"job": "job_title", "contact": "full_name"}
 
 
-ANY_OF = "first_name or last_name or email or phone or mobile or company_name"
+ANY_OF = "first_name or last_name or email or phone or mobile or company_name or company"
 
 
 def test_a_file_none_of_whose_rows_could_be_imported_is_refused_at_once(admin, settings):
