@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from core.entities.field_types.text import checked_texts
-from core.errors import FieldIssue, InvalidError, refused_as
+from core.errors import FieldIssue, InvalidError
 from core.lead_scoring.features import FeatureSpec, Frame, Kind, level
 from core.lead_scoring.inputs import short
 
@@ -141,8 +140,6 @@ def parse_rules(raw: Any, specs: Mapping[str, FeatureSpec] | None = None) -> Rul
     """
     if not isinstance(raw, Mapping) or set(raw) - {"base", "rules"} or not isinstance(raw.get("rules"), list):
         raise InvalidError.of("rules", 'Expected {"base": 50, "rules": [...]}.', "not_an_object")
-    with refused_as("rules"):
-        checked_texts(raw)
     issues: list[FieldIssue] = []
     base = raw.get("base", 50)
     if not _is_whole(base) or not 0 <= base <= 100:

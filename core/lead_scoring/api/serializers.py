@@ -11,6 +11,8 @@ from core.api.bulk import IdsField
 from core.api.strict import StrictFieldsMixin
 from core.conditions import parse
 from core.entities.field_types import Reference
+from core.entities.field_types.text import checked_texts
+from core.errors import refused_as
 from core.lead_scoring.default_entity import DEFAULT_ENTITY
 from core.lead_scoring.features import Kind
 from core.lead_scoring.rules import MAX_POINTS, TESTS, RuleSet, parse_rules
@@ -256,6 +258,8 @@ class RuleSetSerializer(serializers.Serializer):
         shown = {name for name, field in self.fields.items() if field.read_only}
         if isinstance(data, Mapping):
             data = {name: value for name, value in data.items() if name not in shown}
+        with refused_as("rules"):
+            checked_texts(data)
         return parse_rules(data, {key: feature.spec for key, feature in target_of().all_features().items()})
 
     def run_validation(self, data: Any = None) -> RuleSet:

@@ -136,6 +136,7 @@ def test_who_gets_a_share_hears_of_changes_and_who_lost_it_does_not(server, rep)
     def shared():
         ShareFactory(record=lead, user=rep)
         dispatch()
+        planning.plan()
 
     def taken_back():
         Share.objects.all().delete()
