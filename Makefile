@@ -8,16 +8,17 @@ DEV_STAMP := .venv/installed-dev-$(shell cat requirements.txt requirements-dev.t
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz lint mutants schema clients seed clean
+.PHONY: help run test fuzz lint mutants schema clients docs seed clean
 
 help:  ## Say what there is
 	@echo "make run    start the CRM: PostgreSQL, Valkey, web, worker, beat (Ctrl-C stops all)"
 	@echo "make test   run the whole test suite (WORKERS=3 processes)"
 	@echo "make fuzz   send every operation its boundary cases and FUZZ_EXAMPLES=20 others (an hour)"
 	@echo "make mutants break each listed guard in turn and see its test fail (an hour; ARGS='--only webhook')"
-	@echo "make lint   check style, types, layers, migrations, deployment settings, API schema"
+	@echo "make lint   check style, types, layers, migrations, deployment settings, API schema, documentation"
 	@echo "make schema write docs/openapi.yaml and docs/postman.json from the code"
 	@echo "make clients make the Python and TypeScript clients from docs/openapi.yaml, in clients/"
+	@echo "make docs   build the documentation as a site, in site/"
 	@echo "make seed   add demo data: make seed ARGS='--leads 1000'"
 	@echo "make clean  stop the servers; remove their data, .venv and caches"
 
@@ -28,7 +29,8 @@ test: $(DEV_STAMP)
 	$(PY) -m pytest -n $(WORKERS) --maxschedchunk 8 --reruns 1 -rfER $(ARGS)
 
 lint: $(DEV_STAMP)
-	@if [ -n "$$(command -v npm)" ] && [ ! -d clients/node_modules ]; then \
+	@if [ -n "$$(command -v npm)" ] && { [ ! -d clients/node_modules ] || \
+			[ clients/package-lock.json -nt clients/node_modules/.package-lock.json ]; }; then \
 		timeout 300 npm ci --prefix clients || { rm -rf clients/node_modules; \
 			echo "The document's linters cannot be installed here: they are skipped."; }; fi
 	$(PY) -m backend.development.lint
@@ -49,12 +51,16 @@ clients: $(DEV_STAMP)
 	@if [ -n "$$(command -v npm)" ]; then npm ci --prefix clients && npm run --prefix clients types; \
 		else echo "skipped the TypeScript types: there is no Node"; fi
 
+docs: $(DEV_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+	@echo "The pages are in site/: open site/index.html, or serve them with $(PY) -m http.server -d site"
+
 seed: $(RUN_STAMP)
 	$(PY) manage.py seed_demo $(ARGS)
 
 clean:
 	@if [ -x $(PY) ]; then $(PY) manage.py services remove || true; fi
-	rm -rf .data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .venv
+	rm -rf .data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .venv site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):

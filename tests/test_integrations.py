@@ -142,6 +142,30 @@ def test_the_typescript_client_does_what_its_guide_says(address, tmp_path):
     assert "contact" in run(program, tmp_path, CRM_URL=address)
 
 
+@needs_node
+@pytest.mark.skipif(
+    not (NODE_MODULES / "ra-core").is_dir(), reason="`npm ci --prefix clients` brings React-admin"
+)
+def test_the_data_provider_of_react_admin_does_what_its_guide_says(address, tmp_path):
+    prepare_typescript(tmp_path, "react-admin")
+    # As a bundler for browsers does it: Node itself would take the CommonJS file of the package.
+    bundle = "--bundle --platform=node --format=esm --main-fields=module,main --outfile=react-admin.mjs"
+    run([str(NODE_MODULES / ".bin" / "esbuild"), "react-admin.ts", *bundle.split()], tmp_path)
+    output = run(["node", "react-admin.mjs"], tmp_path, CRM_URL=address)
+    calls = ("update", "getList", "filter", "getMany", "getManyReference", "delete", "errors")
+    assert output.splitlines() == [f"{call} works" for call in calls]
+
+
+@needs_curl
+def test_the_tutorial_ends_with_a_won_deal(address, crm, tmp_path):
+    output = run([*BASH, printed("../tutorial", "bash")], tmp_path, CRM_URL=address).splitlines()
+    assert output[0] == "admin"
+    assert "closed_won: 100 %" in output
+    assert any(line.endswith("was converted") for line in output)
+    [deal] = crm.get("/api/v1/opportunities/", params={"name": "One analytical engine"}).json()["results"]
+    assert (deal["stage"], deal["status"], deal["amount"]) == ("closed_won", "won", "12000.00")
+
+
 @needs_curl
 def test_curl_does_what_its_guide_says(address, tmp_path):
     output = run([*BASH, printed("curl", "bash")], tmp_path, CRM_URL=address)

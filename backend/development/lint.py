@@ -3,6 +3,7 @@
 One line per check; the output of those that failed follows at the end.
 """
 
+import importlib.util
 import os
 import secrets
 import subprocess
@@ -93,6 +94,7 @@ def checks(data: str) -> list[Check]:
             [*manage, "check", "--deploy", "--fail-level=WARNING"],
             production(data),
         ),
+        *site_builds(data),
     ]
     if (BASE_DIR / SCHEMA).exists():
         found.append(
@@ -101,6 +103,14 @@ def checks(data: str) -> list[Check]:
         found.append(Check("Postman collection", [*python, "backend.development.postman", "--check"]))
         found += document_linters()
     return found
+
+
+def site_builds(folder: str) -> list[Check]:
+    """The documentation as a site, where MkDocs is installed or must be: a link to nothing is a failure."""
+    if not (importlib.util.find_spec("mkdocs") or os.environ.get("CI")):
+        return []
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", f"--site-dir={folder}/site"]
+    return [Check("documentation (mkdocs)", build, {"NO_MKDOCS_2_WARNING": "1"})]
 
 
 def document_linters() -> list[Check]:
@@ -188,6 +198,8 @@ def main(arguments: list[str]) -> int:
         return RED if differences else GREEN
     with tempfile.TemporaryDirectory(prefix="crm-lint-") as data:
         code = report(checks(data))
+        if not site_builds(data):
+            _print("skipped the documentation's site: MkDocs comes by requirements-dev.txt")
     if not (BASE_DIR / SCHEMA).exists():
         _print(f"skipped API schema: {SCHEMA} is not there yet (`make schema` writes it)")
     elif not document_linters():
