@@ -81,7 +81,7 @@ class Document:
             return [f"{kind} is not in the document, which has {', '.join(content) or 'no content'}"]
         if kind not in ("application/json", "application/problem+json"):
             return []
-        schema = _anchored(content[kind].get("schema", {}))
+        schema = anchored(content[kind].get("schema", {}))
         validator = Draft202012Validator(schema, registry=self.registry)
         found = sorted(validator.iter_errors(json.loads(exchange.body)), key=lambda e: list(map(str, e.path)))
         return [f"{'/'.join(map(str, error.path))}: {error.message[:300]}" for error in found]
@@ -92,13 +92,13 @@ class Document:
         return response
 
 
-def _anchored(schema: Any) -> Any:
+def anchored(schema: Any) -> Any:
     """The schema with its references pointing into the document."""
     if isinstance(schema, list):
-        return [_anchored(one) for one in schema]
+        return [anchored(one) for one in schema]
     if not isinstance(schema, Mapping):
         return schema
     return {
-        key: f"urn:crm{value}" if key == "$ref" and value.startswith("#") else _anchored(value)
+        key: f"urn:crm{value}" if key == "$ref" and value.startswith("#") else anchored(value)
         for key, value in schema.items()
     }

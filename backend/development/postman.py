@@ -116,7 +116,7 @@ def _parameters(operation: Json, where: str) -> list[Json]:
 def _body(document: Json, operation: Json) -> Json | None:
     content = operation.get("requestBody", {}).get("content", {})
     if JSON in content:
-        example = content[JSON].get("example") or _sample(document, content[JSON].get("schema", {}))
+        example = _example(document, content[JSON]) or _sample(document, content[JSON].get("schema", {}))
         raw = json.dumps(_signing_in(operation, example), indent=2, ensure_ascii=False)
         return {"mode": "raw", "raw": raw, "options": {"raw": {"language": "json"}}}
     if FORM in content:
@@ -125,6 +125,14 @@ def _body(document: Json, operation: Json) -> Json | None:
         fields = schema.get("properties", {}).items()
         return {"mode": "formdata", "formdata": [_form_field(n, s, n in required) for n, s in fields]}
     return None
+
+
+def _example(document: Json, media: Json) -> Any:
+    """The first example of a body, kept under `components` or written where it is."""
+    for one in media.get("examples", {}).values():
+        pointed = one.get("$ref", "").rpartition("/")[2]
+        return document["components"]["examples"][pointed]["value"] if pointed else one["value"]
+    return media.get("example")
 
 
 def _signing_in(operation: Json, example: Any) -> Any:

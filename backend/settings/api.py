@@ -82,10 +82,15 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "REDOC_UI_SETTINGS": {"hideDownloadButton": False},
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "PREPROCESSING_HOOKS": ["core.api.schema.hooks.without_second_spellings"],
-    "POSTPROCESSING_HOOKS": ["core.api.schema.hooks.add_problems", "core.api.schema.hooks.drop_unused"],
+    "POSTPROCESSING_HOOKS": [
+        "core.api.schema.hooks.add_problems",
+        "core.api.schema.hooks.drop_unused",
+        "backend.api_examples.add_examples",
+    ],
 }
 RATE_LIMIT_ENABLED = env.flag("RATE_LIMIT_ENABLED", True)
 DEFAULT_RATE_LIMIT = env.rate("DEFAULT_RATE_LIMIT", "1200/minute")

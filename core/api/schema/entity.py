@@ -13,7 +13,6 @@ from core.api.schema.lists import PAGE_PARAMETERS
 from core.api.schema.parts import (
     FLAG,
     ID,
-    JSON,
     MOMENT,
     TEXT,
     Schema,
@@ -112,12 +111,6 @@ class EntitySchema(CrmSchema):
 
     def get_tags(self) -> list[str]:
         return [self.entity.plural]
-
-    def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
-        operation = super().get_operation(*args, **kwargs)
-        if operation and self.view.action == "create" and self.entity.example:
-            operation["requestBody"]["content"][JSON]["example"] = self.entity.example
-        return operation
 
     def get_request_serializer(self) -> Any:
         if self.view.action in ("bulk_create", "bulk_upsert"):

@@ -58,8 +58,9 @@ def test_second_spellings_are_left_out(document):
 @pytest.mark.django_db
 def test_a_documented_example_is_accepted(admin, document):
     body = document["paths"]["/api/v1/leads/"]["post"]["requestBody"]
-    example = body["content"]["application/json"]["example"]
-    assert admin.post("/api/v1/leads/", example).status_code == 201
+    [example] = body["content"]["application/json"]["examples"].values()
+    stored = document["components"]["examples"][example["$ref"].rpartition("/")[2]]
+    assert admin.post("/api/v1/leads/", stored["value"]).status_code == 201
 
 
 @pytest.mark.django_db
