@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from core.accounts.api import password_page
+from core.admin import pages
 from core.notifications.api import push_page
 
 SIGN_IN = [
@@ -25,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Where the API's pages send people to sign in and out.
     path("pages/", include((SIGN_IN, "rest_framework"))),
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}crm/icon.svg")),
+    path("admin/", include(pages.urls())),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("", RedirectView.as_view(pattern_name="docs"), name="root"),

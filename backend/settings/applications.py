@@ -79,8 +79,9 @@ UNFOLD = {  # the admin site
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("crm/icon.svg")}
     ],
     "STYLES": [lambda request: static("crm/admin.css")],
+    "SCRIPTS": [lambda request: static("crm/palette.js")],
     "SHOW_VIEW_ON_SITE": False,
-    "SIDEBAR": {"navigation": "core.admin.navigation.navigation"},
+    "SIDEBAR": {"navigation": "core.admin.navigation.navigation", "show_search": True},
     "DASHBOARD_CALLBACK": "core.admin.home.context",
 }
 DEMO_LEADS = env.integer("CRM_DEMO_LEADS", 600, minimum=0)

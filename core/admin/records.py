@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 
 from core.access import Permission
-from core.admin import columns, custom_inputs, formats, record_page, verbs
+from core.admin import columns, custom_inputs, formats, recent, record_page, verbs
 from core.admin.captured import CapturedAdmin
 from core.admin.change_words import ChangeWords
 from core.admin.filters import ArchivedListFilter, AssignmentFilter, CreatedFilter, TagFilter
@@ -206,6 +206,7 @@ class RecordAdmin(CapturedAdmin):
         may_log = record.archived_at is None and record_page.may_log(request.user)
         names = log_forms.keys() if may_log else []
         return {
+            recent.remember(request, self.entity.name, shown["original"].pk)
             "summary": self.summary(request, record),
             "panels": record_page.panels(record, request.user),
             "timeline": record_page.items(record, request.user),

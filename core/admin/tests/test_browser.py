@@ -105,6 +105,25 @@ def test_a_deal_is_moved_on_the_board_with_the_mouse_and_with_the_keyboard(site,
     assert problems == []
 
 
+def test_the_palette_opens_a_record_by_the_keyboard_alone(site, make_user, problems):
+    rep = make_user("rep", is_staff=True)
+    LeadFactory(first_name="Ada", last_name="Byron", owner=rep)
+    with chromium() as browser:
+        page = open_page(browser, site, problems, viewport={"width": 1360, "height": 850})
+        sign_in(page, rep)
+        page.keyboard.press("Control+k")
+        page.get_by_role("option", name="Home").wait_for()
+        page.keyboard.type("byron")
+        page.get_by_role("option", name="Ada Byron", selected=True).wait_for()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/change/")
+        page.keyboard.press("Control+k")
+        page.get_by_role("group", name="Recent records").get_by_text("Ada Byron").wait_for()
+        page.keyboard.press("Escape")
+        assert page.locator("#palette").is_hidden()
+    assert problems == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_of_the_site_has_an_error(site, make_user, problems, scheme):
     boss = make_user("admin", is_staff=True)
