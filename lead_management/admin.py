@@ -1,7 +1,7 @@
 """Leads in the admin site."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -53,6 +53,15 @@ class ConvertForm(verbs.VerbForm):
         )
 
 
+# What saved views hold for these filters.
+OPEN_ONES = [{"field": "status", "op": "not_in", "value": list(CLOSED)}]
+IS_SCORED_HOT = {"field": "lead_score", "op": "gt", "value": HOT}
+NOT_CONTACTED = [
+    {"field": "last_contacted_at", "op": "is_empty"},
+    {"field": "last_contacted_at", "op": "before", "value": {"days": -LEFT_ALONE_DAYS}},
+]
+
+
 class HotFilter(ConditionFilter):
     title = _("hot")
     parameter_name = "hot"
@@ -60,6 +69,11 @@ class HotFilter(ConditionFilter):
         ("true", format_lazy(_("Open, score above {score}"), score=HOT)),
         ("left_alone", format_lazy(_("Hot, not contacted for {days} days"), days=LEFT_ALONE_DAYS)),
     )
+
+    kept: ClassVar = {
+        "true": {"all": [*OPEN_ONES, IS_SCORED_HOT]},
+        "left_alone": {"all": [*OPEN_ONES, IS_SCORED_HOT, {"any": NOT_CONTACTED}]},
+    }
 
     def condition(self, request: HttpRequest, chosen: str) -> Q:
         return IS_HOT if chosen == "true" else IS_HOT & left_alone()
@@ -69,6 +83,10 @@ class FollowUpFilter(ConditionFilter):
     title = _("follow-up")
     parameter_name = "follow_up"
     options = (("due", _("Due by the end of today")), ("none", _("Open, none planned")))
+    kept: ClassVar = {
+        "due": {"all": [*OPEN_ONES, {"field": "next_follow_up_at", "op": "lt", "value": "tomorrow"}]},
+        "none": {"all": [*OPEN_ONES, {"field": "next_follow_up_at", "op": "is_empty"}]},
+    }
 
     def condition(self, request: HttpRequest, chosen: str) -> Q:
         return follow_up_due(request.user) if chosen == "due" else OPEN & Q(next_follow_up_at=None)

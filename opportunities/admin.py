@@ -1,6 +1,6 @@
 """Opportunities and pipelines in the admin site."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -39,6 +39,11 @@ record_page.related.register("opportunities", related.build)
 home_page.parts.register("opportunities", home_page.Builder(30, home.build))
 
 
+# What saved views hold for this filter.
+OPEN_ONES = [{"field": "status", "value": "open"}]
+CLOSES_SOON = {"weeks": CLOSING_WEEKS}
+
+
 class ClosingFilter(ConditionFilter):
     title = _("closing")
     parameter_name = "closing"
@@ -47,6 +52,11 @@ class ClosingFilter(ConditionFilter):
         ("late", _("Late")),
         ("won_this_month", _("Won this month")),
     )
+
+    kept: ClassVar = {
+        "soon": {"all": [*OPEN_ONES, {"field": "expected_close_date", "op": "lte", "value": CLOSES_SOON}]},
+        "late": {"all": [*OPEN_ONES, {"field": "expected_close_date", "op": "lt", "value": "today"}]},
+    }
 
     def condition(self, request: HttpRequest, chosen: str) -> Q:
         today = timezone.localdate()

@@ -1,7 +1,7 @@
 """Tasks in the admin site."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
@@ -33,6 +33,11 @@ record_page.icons.register("task", "task_alt")
 home_page.parts.register("tasks", home_page.Builder(10, home.build))
 
 
+# What saved views hold for this filter.
+OPEN_ONES = [{"field": "status", "op": "in", "value": ["pending", "in_progress"]}]
+STILL_AHEAD = {"field": "due_date", "op": "gte", "value": "now"}
+
+
 class DueFilter(ConditionFilter):
     title = _("due")
     parameter_name = "due"
@@ -43,6 +48,14 @@ class DueFilter(ConditionFilter):
         ("now", _("Overdue or due today")),
         ("open", _("Open")),
     )
+
+    kept: ClassVar = {
+        "overdue": {"all": [*OPEN_ONES, {"field": "due_date", "op": "lt", "value": "now"}]},
+        "today": {"all": [*OPEN_ONES, {"field": "due_date", "value": "today"}]},
+        "later_today": {"all": [*OPEN_ONES, {"field": "due_date", "value": "today"}, STILL_AHEAD]},
+        "now": {"all": [*OPEN_ONES, {"field": "due_date", "op": "lt", "value": "tomorrow"}]},
+        "open": {"all": OPEN_ONES},
+    }
 
     def condition(self, request: HttpRequest, chosen: str) -> Q:
         today = due_today(request.user)

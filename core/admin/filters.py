@@ -1,6 +1,6 @@
 """Filters that lists of records have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -21,9 +21,15 @@ def since(user: Any, days: int) -> datetime:
 
 
 class ConditionFilter(SimpleListFilter):
-    """Choices of a list that are conditions: a subclass gives `options` as (value, title) and `condition`."""
+    """Choices of a list that are conditions: a subclass gives `options` as (value, title) and `condition`,
+    and in `kept` what a saved view holds for a choice; without that none can be made of it."""
 
     options: tuple[tuple[str, Any], ...] = ()
+    kept: ClassVar[Mapping[str, Any]] = {}
+
+    def as_condition(self, user: Any) -> Any:
+        """The choice in the condition language; None where that cannot say it."""
+        return self.kept.get(str(self.value()))
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return list(self.options)
@@ -57,6 +63,13 @@ class CreatedFilter(ConditionFilter):
         ("30d", _("Last 30 days")),
         ("90d", _("Last 90 days")),
     )
+    kept: ClassVar = {
+        "0d": {"field": "created_at", "op": "gte", "value": "today"},
+        **{
+            f"{days}d": {"field": "created_at", "op": "within_last", "value": {"days": days}}
+            for days in (7, 30, 90)
+        },
+    }
 
     def condition(self, request: HttpRequest, chosen: str) -> Q:
         return Q(created_at__gte=since(request.user, int(chosen.removesuffix("d"))))
@@ -82,6 +95,10 @@ class ArchivedListFilter(SimpleListFilter):
         }
         yield from list(super().choices(changelist))[1:]
 
+    def as_condition(self, user: Any) -> Any:
+        """A list is without what was archived, whatever its view."""
+        return None
+
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if self.value() == "any":
             return queryset
@@ -104,6 +121,13 @@ class AssignmentFilter(ConditionFilter):
             return mine(request.user)
         return Q(assigned_to=request.user.pk if chosen == "me" else None)
 
+    def as_condition(self, user: Any) -> Any:
+        """Of whoever saves the view."""
+        nobody = {"field": "assigned_to", "op": "is_empty", "value": True}
+        me = {"field": "assigned_to", "value": user.pk}
+        owned = {"all": [nobody, {"field": "owner", "value": user.pk}]}
+        return {"mine": {"any": [me, owned]}, "me": me, "nobody": nobody}[str(self.value())]
+
 
 class TagFilter(TextFilter):
     """With this tag; the index of tags answers."""
@@ -114,3 +138,6 @@ class TagFilter(TextFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         text = (self.value() or "").replace("\x00", "").strip()
         return queryset.filter(tags__contains=[text]) if text else queryset
+
+    def as_condition(self, user: Any) -> Any:
+        return {"field": "tags", "op": "has_any", "value": [self.value()]}

@@ -27,6 +27,7 @@ from core.admin.forms import OVERRIDES, SEEN, RecordForm
 from core.admin.navigation import SELL, Menu
 from core.admin.paginator import CappedPaginator
 from core.admin.record_page import Fact, Summary, log_forms
+from core.admin.saved_views import SavedViewFilter, SavedViewsMixin
 from core.changes.history import of_record, presented
 from core.conf import conf
 from core.entities import Entity, entity_of, writing
@@ -64,7 +65,7 @@ def _without(section: Any, hidden: frozenset[str]) -> Any:
     return title, {**options, "fields": tuple(lines)}
 
 
-class RecordAdmin(CapturedAdmin):
+class RecordAdmin(SavedViewsMixin, CapturedAdmin):
     """Base of the entities' pages.
 
     A subclass names its own `sections` (fieldsets) and `derived` (read-only fields), `list_display` and
@@ -141,11 +142,16 @@ class RecordAdmin(CapturedAdmin):
         shown = getattr(response, "context_data", None) or {}
         if "cl" in shown:
             shown["chips"] = chips(shown["cl"], request.user)
+            shown |= self.view_context(request, shown["cl"])
         return response
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         hidden = self.entity_for(request).hidden
-        return [one for one in (*self.list_filter, *self.common_filters) if _field_of(one) not in hidden]
+        return [
+            one
+            for one in (SavedViewFilter, *self.list_filter, *self.common_filters)
+            if _field_of(one) not in hidden
+        ]
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.log_view)
@@ -200,13 +206,13 @@ class RecordAdmin(CapturedAdmin):
         shown = getattr(response, "context_data", None) or {}
         if shown.get("original") is not None:
             shown["record_page"] = self._around(request, shown["original"])
+            recent.remember(request, self.entity.name, shown["original"].pk)
         return response
 
     def _around(self, request: HttpRequest, record: Any) -> dict[str, Any]:
         may_log = record.archived_at is None and record_page.may_log(request.user)
         names = log_forms.keys() if may_log else []
         return {
-            recent.remember(request, self.entity.name, shown["original"].pk)
             "summary": self.summary(request, record),
             "panels": record_page.panels(record, request.user),
             "timeline": record_page.items(record, request.user),

@@ -1,0 +1,167 @@
+"""Saved views as tabs of a list: made of what it is narrowed by, used, shared and deleted."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from core.conditions.models import SavedView
+from core.customization.tests.factories import SavedViewFactory
+from core.entities.field_rights import FieldRight
+from lead_management.tests.factories import LeadFactory
+from opportunities.tests.factories import OpportunityFactory
+from tasks.tests.factories import TaskFactory
+
+pytestmark = pytest.mark.django_db
+LEADS = "/admin/lead_management/lead/"
+DEALS = "/admin/opportunities/opportunity/"
+TASKS = "/admin/tasks/task/"
+SENT = {"verb_sent": "1"}
+
+
+def save(client, url, filters, name="Mine", **more):
+    """Save what the list shows with these filters."""
+    query = "&".join(f"{key}={value}" for key, value in filters.items())
+    return client.post(f"{url}views/add/?{query}", {"name": name, **SENT, **more})
+
+
+def names(answer):
+    return sorted(str(row) for row in answer.context["cl"].result_list)
+
+
+def tabs(answer):
+    return [(str(tab.title), tab.chosen) for tab in answer.context["view_tabs"]]
+
+
+def test_a_view_of_the_present_filters_is_a_tab_that_shows_the_same_rows(browser, robin):
+    LeadFactory(first_name="Ada", status="new", lead_score=90, tags=["vip"], owner=robin)
+    LeadFactory(first_name="Bob", status="new", lead_score=90, owner=robin)
+    LeadFactory(first_name="Cyd", status="contacted", lead_score=90, tags=["vip"], owner=robin)
+    client = browser(robin)
+    filters = {"status__exact": "new", "hot": "true", "tag": "vip", "q": "ada", "o": "-4"}
+    assert names(client.get(LEADS, filters)) == ["Ada"]
+    answer = save(client, LEADS, filters, "Hot and new")
+    view = SavedView.objects.get()
+    assert answer.headers["location"] == f"{LEADS}?view={view.pk}"
+    assert (view.owner, view.is_shared, view.search, view.ordering) == (robin, False, "ada", "-lead_score")
+    shown = client.get(LEADS, {"view": view.pk})
+    assert names(shown) == ["Ada"]
+    assert tabs(shown) == [("All", False), ("Hot and new", True)]
+    assert ("View", "Hot and new") in [(str(chip.title), chip.text) for chip in shown.context["chips"]]
+    assert "Status is New" in shown.content.decode()
+    assert tabs(client.get(LEADS)) == [("All", True), ("Hot and new", False)]
+
+
+@pytest.mark.parametrize(
+    ("url", "filters"),
+    [
+        (LEADS, {"status__exact": "new"}),
+        (LEADS, {"lead_score_from": "50", "lead_score_to": "95"}),
+        (LEADS, {"hot": "left_alone"}),
+        (LEADS, {"follow_up": "due"}),
+        (LEADS, {"follow_up": "none"}),
+        (LEADS, {"assignment": "mine"}),
+        (LEADS, {"assignment": "nobody"}),
+        (LEADS, {"created": "7d"}),
+        (LEADS, {"created": "0d"}),
+        (DEALS, {"closing": "soon"}),
+        (DEALS, {"closing": "late"}),
+        (DEALS, {"status__exact": "open"}),
+        (TASKS, {"due": "overdue"}),
+        (TASKS, {"due": "today"}),
+        (TASKS, {"due": "later_today"}),
+        (TASKS, {"due": "now"}),
+        (TASKS, {"due": "open"}),
+    ],
+)
+def test_every_filter_is_kept_as_it_narrows(browser, boss, robin, url, filters):
+    now = timezone.now()
+    LeadFactory(status="new", lead_score=90, owner=boss, created_at=now)
+    LeadFactory(status="lost", lead_score=95, owner=robin, assigned_to=boss, next_follow_up_at=now)
+    LeadFactory(status="contacted", lead_score=60, owner=robin, next_follow_up_at=now, last_contacted_at=now)
+    old = LeadFactory(status="nurturing", lead_score=80, last_contacted_at=now - timedelta(days=9))
+    type(old).objects.filter(pk=old.pk).update(created_at=now - timedelta(days=20))
+    for days in (-3, 0, 5, 40):
+        day = timezone.localdate() + timedelta(days=days)
+        OpportunityFactory(expected_close_date=day, owner=boss)
+        TaskFactory(due_date=now + timedelta(days=days, minutes=1), owner=boss)
+    OpportunityFactory(expected_close_date=timezone.localdate(), stage="closed_won", owner=boss)
+    TaskFactory(due_date=None, owner=boss)
+    TaskFactory(due_date=now, status="completed", owner=boss)
+    client = browser(boss)
+    wanted = {row.pk for row in client.get(url, filters).context["cl"].result_list}
+    assert save(client, url, filters).status_code == 302
+    found = client.get(url, {"view": SavedView.objects.get().pk}).context["cl"]
+    assert {row.pk for row in found.result_list} == wanted
+    assert wanted
+
+
+def test_what_a_view_cannot_hold_is_said_before_it_is_saved(browser, robin):
+    page = browser(robin).get(f"{DEALS}views/add/?closing=won_this_month&archived=true")
+    assert "Not kept, for a view cannot hold it: Closing" in page.content.decode()
+    assert SavedView.objects.count() == 0
+
+
+def test_a_view_chooses_columns_and_none_that_is_hidden(browser, robin):
+    LeadFactory(first_name="Ada", city="Turin", email="ada@engine.example", owner=robin)
+    client = browser(robin)
+    save(client, LEADS, {}, fields_shown=["city", "email", "owner"])
+    view = SavedView.objects.get()
+    assert view.fields == ["city", "email", "owner"]
+    page = client.get(LEADS, {"view": view.pk}).content.decode()
+    assert "Turin" in page
+    assert "ada@engine.example" in page
+    FieldRight.objects.create(role="rep", entity="lead", field="email", access="hidden")
+    page = client.get(LEADS, {"view": view.pk}).content.decode()
+    assert "Turin" in page
+    assert "ada@engine.example" not in page
+
+
+def test_a_view_is_private_until_it_is_shared_and_shows_everyone_their_own_rows(browser, robin, nora):
+    LeadFactory(first_name="Robins", owner=robin)
+    LeadFactory(first_name="Noras", owner=nora)
+    client, other = browser(robin), browser(nora)
+    save(client, LEADS, {"status__exact": "new"}, "Private")
+    save(client, LEADS, {"status__exact": "new"}, "Everyone's", is_shared="on")
+    private, shared = SavedView.objects.order_by("id")
+    assert tabs(other.get(LEADS)) == [("All", True), ("Everyone's", False)]
+    assert names(other.get(LEADS, {"view": shared.pk})) == ["Noras"]
+    assert other.get(LEADS, {"view": private.pk}).headers["location"].endswith("?e=1")
+    assert other.post(f"{LEADS}views/{shared.pk}/delete/", SENT).status_code == 404
+    assert other.post(f"{LEADS}views/{private.pk}/delete/", SENT).status_code == 404
+    assert SavedView.objects.count() == 2
+
+
+def test_its_owner_deletes_a_view_after_being_asked(browser, robin):
+    view = SavedViewFactory(owner=robin, entity="lead", name="Old")
+    client = browser(robin)
+    url = f"{LEADS}views/{view.pk}/delete/"
+    assert url in client.get(LEADS, {"view": view.pk}).content.decode()
+    assert client.get(url).status_code == 200
+    assert SavedView.objects.count() == 1
+    assert client.post(url, SENT).headers["location"] == LEADS
+    assert SavedView.objects.count() == 0
+
+
+def test_a_name_that_one_has_already_is_refused_beside_it(browser, robin):
+    SavedViewFactory(owner=robin, entity="lead", name="Mine")
+    answer = save(browser(robin), LEADS, {})
+    assert answer.context["form"].errors == {"name": ["You have a view of this name already."]}
+    assert SavedView.objects.count() == 1
+
+
+def test_a_view_whose_conditions_no_longer_hold_shows_nothing_and_says_why(browser, robin):
+    LeadFactory(owner=robin)
+    view = SavedViewFactory(owner=robin, entity="lead", conditions={"custom_fields.gone": "x"})
+    answer = browser(robin).get(LEADS, {"view": view.pk})
+    assert names(answer) == []
+    assert "The view cannot be used" in answer.content.decode()
+
+
+def test_the_board_shows_what_the_view_does(browser, robin):
+    LeadFactory(first_name="Ada", city="Turin", owner=robin)
+    LeadFactory(first_name="Bob", owner=robin)
+    view = SavedViewFactory(owner=robin, entity="lead", conditions={"city": "Turin"})
+    answer = browser(robin).get(f"{LEADS}board/", {"view": view.pk})
+    cards = [card.title for drawn in answer.context["columns"] for card in drawn.cards]
+    assert cards == ["Ada"]
