@@ -12,7 +12,7 @@ from django.db import transaction
 
 from core.changes.history import shown_changes
 from core.duplicates.combining import columns_of
-from core.duplicates.groups import pairs_among
+from core.duplicates.groups import hidden_reasons, pairs_among
 from core.duplicates.merging import MergeRequest, merge
 from core.duplicates.models import Merge
 from core.duplicates.reasons import FoundPairs, Pair, pairs_of, reasons_of
@@ -41,7 +41,7 @@ def merge_groups(
     """Merge each group into the first of its records, where all of them are exactly the same as they are
     stored now; one that is refused keeps no other from it. With `dry_run` nothing stays done."""
     locked = writing.locked_many(entity, [pk for ids in groups for pk in ids], user)
-    same = _exact_pairs(entity, locked)
+    same = _exact_pairs(entity, locked, user)
     return [
         # What was not the user's to change was not compared: merging says why, unless it is theirs by now.
         _merged(entity, ids, user, same if locked.keys() >= set(ids) else (), dry_run)
@@ -49,10 +49,13 @@ def merge_groups(
     ]
 
 
-def _exact_pairs(entity: Entity, records: Mapping[int, Any]) -> set[Pair]:
-    """The pairs of these that are exactly the same in something, and that nobody dismissed."""
+def _exact_pairs(entity: Entity, records: Mapping[int, Any], user: Any) -> set[Pair]:
+    """The pairs of these that are exactly the same in something that the user sees, and that nobody
+    dismissed."""
     rows = [writing.values_of(record) for record in records.values()]
-    found: FoundPairs = pairs_of([r for r in reasons_of(entity) if r.question.threshold is None], rows)
+    hidden = hidden_reasons(entity, user)
+    exact = [r for r in reasons_of(entity) if r.question.threshold is None and r.name not in hidden]
+    found: FoundPairs = pairs_of(exact, rows) if exact else FoundPairs()
     dismissed = pairs_among(entity, records).exclude(dismissed_at=None).values_list("low_id", "high_id")
     return found.pairs.keys() - set(dismissed)
 

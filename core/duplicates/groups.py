@@ -8,14 +8,14 @@ from itertools import combinations
 from typing import Any
 
 from django.db import connection
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Case, Exists, F, FloatField, Max, OuterRef, Q, QuerySet, Value, When, Window
+from django.db.models.functions import Round, RowNumber
 from django.utils import timezone
 
 from core.access import Permission
 from core.changes.expressions import EqualsAny
 from core.duplicates.models import AT_MOST, DuplicateCheck, DuplicatePair
-from core.duplicates.reasons import FUZZY, is_exact
+from core.duplicates.reasons import FUZZY, is_exact, reasons_of
 from core.entities import Entity, entity_of
 from core.entities.custom import PREFIX
 from core.entities.duplicates import names_of
@@ -100,38 +100,64 @@ class GroupQuery:
 
 def visible_groups(entity: Entity, user: Any, asked: GroupQuery) -> QuerySet:
     """The groups of which the user sees two that may be the same, the surest first, as rows of `group_id`."""
-    pairs = _seen_pairs(entity, user).filter(score__gte=asked.min_score).exclude(group_id=None)
-    if asked.reason in _hidden_reasons(entity.for_user(user)):
+    hidden = hidden_reasons(entity, user)
+    pairs = _seen_pairs(entity, user).filter(seen_score__gte=asked.min_score).exclude(group_id=None)
+    if asked.reason in hidden:
         pairs = pairs.none()
     if asked.reason:
         pairs = pairs.filter(reasons__contains=[asked.reason])
+    of_group = DuplicatePair.objects.filter(
+        entity=entity.name, dismissed_at=None, group_id=OuterRef("group_id")
+    )
     if asked.exact is False:
-        pairs = pairs.filter(exact=False)
+        # What is exact by what one does not see is not for oneself.
+        by_hidden = Exists(of_group.filter(reasons__overlap=sorted(hidden))) if hidden else Q(pk__in=[])
+        pairs = pairs.filter(Q(exact=False) | by_hidden)
     elif asked.exact:
         # What one sees of a group may be exact where all of it is not.
-        others = DuplicatePair.objects.filter(
-            entity=entity.name, dismissed_at=None, group_id=OuterRef("group_id")
-        ).exclude(pk__in=_seen_pairs(entity, user).values("pk"))
+        others = of_group.exclude(pk__in=_seen_pairs(entity, user).values("pk"))
         pairs = pairs.filter(Q(exact=True) | Exists(others))
-    return pairs.order_by().values("group_id").annotate(surest=Max("score")).order_by("-surest", "group_id")
+    groups = pairs.order_by().values("group_id").annotate(surest=Max("seen_score"))
+    return groups.order_by("-surest", "group_id")
 
 
 def _seen_pairs(entity: Entity, user: Any) -> QuerySet:
-    """The pairs of which the user sees both records, and something in which they agree."""
+    """The pairs of which the user sees both records, and something in which they agree: with `seen_score`,
+    how sure that makes it."""
     seen = _living(entity.visible_to(user)).order_by().values("pk")
     pairs = DuplicatePair.objects.filter(
         entity=entity.name, dismissed_at=None, low_id__in=seen, high_id__in=seen
     )
-    hidden = _hidden_reasons(entity.for_user(user))
-    return pairs.exclude(reasons__contained_by=sorted(hidden)) if hidden else pairs
+    hidden = hidden_reasons(entity, user)
+    if not hidden:
+        return pairs.annotate(seen_score=F("score"))
+    seen_pairs = pairs.exclude(reasons__contained_by=sorted(hidden))
+    return seen_pairs.annotate(
+        seen_score=Case(
+            When(reasons__overlap=sorted(hidden), then=_score_without(entity, hidden)), default=F("score")
+        )
+    )
 
 
-def _hidden_reasons(entity: Entity) -> set[str]:
-    """The names of the reasons that tell of fields hidden from whom the entity is limited for."""
-    whole = entity_of(entity.model).duplicates
-    names = {one.name for one in whole if not entity.hidden.isdisjoint(one.columns)}
-    names |= {PREFIX + key for key in entity.hidden_keys}
+def hidden_reasons(entity: Entity, user: Any) -> set[str]:
+    """The names of the reasons that tell of fields hidden from the user."""
+    limited, whole = entity.for_user(user), entity_of(entity.model).duplicates
+    names = {one.name for one in whole if not limited.hidden.isdisjoint(one.columns)}
+    names |= {PREFIX + key for key in limited.hidden_keys}
     return {*names, *(name + FUZZY for name in names)}
+
+
+def _score_without(entity: Entity, hidden: Collection[str]) -> Any:
+    """The score of a pair (reasons.score_of) without these reasons, in SQL."""
+    weights: dict[str, float] = {}
+    for reason in reasons_of(entity_of(entity.model)):
+        if reason.name not in hidden:
+            weights[reason.name] = max(reason.weight, weights.get(reason.name, 0))
+    doubt: Any = Value(1.0)
+    for name, weight in weights.items():
+        held = When(reasons__contains=[name], then=Value(1 - weight))
+        doubt *= Case(held, default=Value(1.0), output_field=FloatField())
+    return Round(Value(1.0) - doubt, 3)
 
 
 def _living(rows: QuerySet) -> QuerySet:
@@ -155,16 +181,17 @@ def shown(
     """Groups as `user` sees them, in a fixed number of statements: what one does not see is as if it were not
     there, so that what only a hidden record connects is several groups."""
     wanted = [group["group_id"] for group in groups]
-    place = Window(RowNumber(), partition_by=F("group_id"), order_by=[F("score").desc(), F("id")])
+    place = Window(RowNumber(), partition_by=F("group_id"), order_by=[F("seen_score").desc(), F("id")])
     found = _seen_pairs(entity, user).filter(group_id__in=wanted).annotate(place=place)
     pairs: dict[int, list[DuplicatePair]] = defaultdict(list)
     for pair in found.filter(place__lte=SHOWN_PAIRS):
         pairs[pair.group_id or 0].append(pair)
     ids = {pk for some in pairs.values() for pair in some for pk in (pair.low_id, pair.high_id)}
     names = names_of(entity, ids, user)
-    hidden = _hidden_reasons(entity.for_user(user))
+    hidden = hidden_reasons(entity, user)
     for some in pairs.values():
         for pair in some:
+            pair.score = pair.seen_score  # type: ignore[attr-defined]  # an annotation
             pair.reasons = [reason for reason in pair.reasons if reason not in hidden]
     made = (part for group in wanted for part in _parts(pairs[group], names))
     return [group for group in made if asked.fits(group)]

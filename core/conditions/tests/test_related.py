@@ -14,7 +14,7 @@ from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.access.scopes import limit_to
 from core.accounts.tests.factories import TeamFactory
 from core.conditions import parse, record_q
-from core.customization.tests.factories import CustomFieldFactory, SavedViewFactory
+from core.customization.tests.factories import CustomFieldFactory, FieldRightFactory, SavedViewFactory
 from core.entities.entity import entities
 from core.entities.references import columns_of_target
 from core.errors import InvalidError
@@ -354,6 +354,29 @@ def test_the_vocabulary_lists_what_can_be_asked_through_references(admin):
     [company] = [one for one in found if one["name"] == "company"]
     assert "company.industry" in company["conditions"]
     assert {"lead", "contact", "opportunity", "task"} == set(company["models"])
+
+
+def test_the_vocabulary_names_nothing_that_is_hidden_from_who_asks(admin, api, make_user):
+    CustomFieldFactory(entity="company", key="tier", label="Tier", type="text")
+    fields = {"company.industry", "company.custom_fields.tier", "lead.city"}
+    for name in fields:
+        entity, _, field = name.partition(".")
+        FieldRightFactory(role="manager", entity=entity, field=field)
+    manager = api(make_user("manager"))
+
+    def listed(client):
+        found = client.get("/api/v1/workflows/vocabulary/").json()["references"]
+        return {name for one in found for name in one["conditions"]}
+
+    everything, shown = listed(admin), listed(manager)
+    assert fields <= everything
+    assert not fields & shown
+    # The same fields behind other references, and no other ones.
+    assert {name.partition(".")[2] for name in everything - shown} == {
+        "industry",
+        "custom_fields.tier",
+        "city",
+    }
 
 
 # -- who uses what

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.changes.dispatch import dispatch
+from core.customization.tests.factories import FieldRightFactory
 from core.duplicates import bulk_merging, finding
 from core.duplicates import groups as grouping
 from core.duplicates.finding import find_once
@@ -286,6 +287,17 @@ def stored_pairs():
     )
 
 
+def as_a_comparison_of_all_gives():
+    """The pairs found change by change, which are those that a comparison of all records gives."""
+    found()
+    one_by_one = stored_pairs()
+    DuplicatePair.objects.all().delete()
+    compare_all_duplicates()
+    find_duplicates()
+    assert stored_pairs() == one_by_one
+    return one_by_one
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_change_by_change_around_what_is_too_many(seed):
     """Two addresses that about twenty of forty have."""
@@ -308,12 +320,7 @@ def test_change_by_change_around_what_is_too_many(seed):
             some.update(archived_at=timezone.now() if step == "archive" else None)
         if dice.random() < 0.4:
             found()
-    found()
-    one_by_one = stored_pairs()
-    DuplicatePair.objects.all().delete()
-    compare_all_duplicates()
-    find_duplicates()
-    assert stored_pairs() == one_by_one
+    as_a_comparison_of_all_gives()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -334,13 +341,7 @@ def test_change_by_change_gives_what_a_comparison_of_all_gives(seed):
             one.update(**new) if new else one.delete()
         if dice.random() < 0.3:
             found()
-    found()
-    one_by_one = stored_pairs()
-    DuplicatePair.objects.all().delete()
-    compare_all_duplicates()
-    find_duplicates()
-    assert stored_pairs() == one_by_one
-    assert one_by_one
+    assert as_a_comparison_of_all_gives()
 
 
 def test_statements_do_not_grow_with_the_records(admin, django_assert_max_num_queries):
@@ -378,6 +379,30 @@ def test_what_one_does_not_see_is_as_if_it_were_not_there(api, rep, make_user, a
     Lead.objects.filter(pk__in=(own[0].pk, linked[0].pk)).update(owner=make_user("rep"))
     # Two that only a hidden one connects are not shown together.
     assert groups(api(rep)) == []
+
+
+def test_what_is_hidden_counts_in_no_score_and_makes_nothing_exact(api, rep, admin):
+    both = [LeadFactory(email="a@x.example", phone=NUMBER, owner=rep).pk for _ in range(2)]
+    hidden = [LeadFactory(email="b@x.example", owner=rep).pk for _ in range(2)]
+    # The first two agree in the address alone, and both with the third in a number.
+    chain = [LeadFactory(email="c@x.example", owner=rep, phone="+14155550001").pk]
+    chain += [LeadFactory(email="c@x.example", owner=rep, phone="+14155550002").pk]
+    chain += [LeadFactory(owner=rep, phone="+14155550001", mobile="+14155550002").pk]
+    found()
+    assert groups(api(rep)) == [
+        (both, ["email", "phone"], 0.98), (hidden, ["email"], 0.9), (chain, ["email", "phone"], 0.9),
+    ]  # fmt: skip
+    assert [group[0] for group in groups(api(rep), exact="false")] == []
+    FieldRightFactory(field="email")
+    limited = api(type(rep).objects.get(pk=rep.pk))
+    seen = [(both, ["phone"], 0.8), (chain, ["phone"], 0.8)]
+    assert groups(limited) == seen
+    assert groups(limited, min_score=0.81) == groups(limited, reason="email") == []
+    assert groups(limited, exact="true") == seen[:1]
+    assert groups(limited, exact="false") == seen[1:]
+    merged = limited.post(f"{URL}merge/", {"groups": [hidden, both], "dry_run": True}).json()["results"]
+    assert [one.get("code") for one in merged] == ["not_exact", None]
+    assert groups(admin)[0] == (both, ["email", "phone"], 0.98)
 
 
 def test_a_group_that_is_gone_meanwhile_is_not_shown(admin_user):

@@ -198,12 +198,15 @@ class WorkflowViewSet(ResourceViewSet):
         """The triggers and actions there are, with their parameters, and what conditions can ask one
         reference away."""
         described = [_described(t, t.settings) for t in triggers]
-        return Response({"triggers": described, "actions": _actions(), "references": _references()})
+        return Response(
+            {"triggers": described, "actions": _actions(), "references": _references(request.user)}
+        )
 
 
-def _references() -> list[dict[str, Any]]:
+def _references(user: Any) -> list[dict[str, Any]]:
+    """What conditions can ask one reference away, without what is hidden from the user."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for entity in entities:
+    for entity in (entity.for_user(user) for entity in entities):
         for column in related.references(entity.by_name):
             new = {"name": column.name, "models": [], "conditions": related.known_related(column)}
             found.setdefault((column.name, related.target_of(column)), new)["models"].append(entity.name)
