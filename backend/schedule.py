@@ -37,6 +37,7 @@ SCHEDULE = {
     "forget-idempotency-keys": every("forget_idempotency_keys", DAY / 24),
     "forget-notifications": every("forget_notifications", DAY),
     "forget-merges": every("forget_merges", DAY),
+    "forget-shares": every("forget_shares", DAY),
     "find-duplicates": every("find_duplicates", 30 * SECONDS, expires_s=30),
     "compare-all-duplicates": every(
         "compare_all_duplicates", crontab(day_of_week="sunday", hour=2, minute=30)

@@ -38,6 +38,8 @@ DEFAULTS: dict[str, Any] = {
     "IMPORT_UNDO_DAYS": 30,
     # How long a merge of records can be undone; after that what it would take is forgotten.
     "MERGE_UNDO_DAYS": 30,
+    # How long a share that has expired is kept; it gives nothing any more.
+    "SHARE_DAYS": 1,
     # What happens with a company that has the domain of a person's e-mail address: "suggest" (people decide),
     # "link" (by itself, where only one has it) or "off"; and further domains of free mail, which say nothing.
     "COMPANY_BY_DOMAIN": "suggest",

@@ -1,5 +1,6 @@
 """What is shared with whom."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -41,8 +42,9 @@ class ShareQuerySet(VisibleQuerySet):
         """Those that have not expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
 
-    def expired(self) -> "ShareQuerySet":
-        return self.filter(expires_at__lte=Now())
+    def expired(self, ago: timedelta = timedelta(0)) -> "ShareQuerySet":
+        """Those that expired so long ago, or longer."""
+        return self.filter(expires_at__lte=Now() - ago)
 
 
 class Share(models.Model):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -13,11 +13,15 @@ from django.utils import timezone
 from core.access import Permission
 from core.accounts.models import Team, User
 from core.changes import ChangeBatch, consumers
+from core.conf import conf
 from core.entities import Entity, entities
 from core.entities.bulk import Bulk, BulkResult
 from core.errors import ForbiddenError, InvalidError, NotVisibleError
+from core.jobs import Turn
 from core.sharing.models import Share
 
+# Expired shares that are deleted at once.
+BATCH = 2_000
 OWNS_IT = "It is theirs: they own it or it is assigned to them."
 
 
@@ -127,6 +131,17 @@ class ShareBulk(Bulk):
         shares = Share.objects.filter(entity=self.entity.name, object_id__in=self.result.done)
         shares.filter(**grant.grantee).delete()
         return self.result
+
+
+def forget_old(turn: Turn | None = None) -> int:
+    """Delete what expired longer ago than `SHARE_DAYS`, until the `turn` is over; returns how many."""
+    old, total = Share.objects.expired(timedelta(days=conf.SHARE_DAYS)), 0
+    while not (turn and turn.is_over):
+        some = list(old.order_by("pk").values_list("pk", flat=True)[:BATCH])
+        if not some:
+            break
+        total += old.filter(pk__in=some).delete()[0]
+    return total
 
 
 _FORGOTTEN = """

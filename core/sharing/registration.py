@@ -2,5 +2,6 @@
 
 from core.sharing import (
     operations,  # noqa: F401  (a consumer of changes)
+    tasks,  # noqa: F401  (Celery tasks)
     timeline,  # noqa: F401  (a source of timelines)
 )

@@ -11,6 +11,7 @@ from core.access import TEAM_REACH, Permission
 from core.accounts.models import User
 from core.accounts.tests.factories import TeamFactory
 from core.sharing.models import Share
+from core.sharing.tasks import forget_shares
 from core.sharing.tests.factories import ShareFactory
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -158,3 +159,20 @@ def test_whom_nothing_is_shared_with_is_asked_as_before_there_were_shares(people
     rep.may_have_shares = False
     assert "core_share" not in str(Lead.objects.visible_to(rep).query)
     assert len(Lead.objects.visible_to(rep).parts) == 2
+
+
+def test_what_has_expired_is_deleted_a_day_later(people, settings):
+    lead = LeadFactory(owner=people["owner"])
+    ago = {name: timezone.now() - timedelta(hours=hours) for name, hours in (("rep", 25), ("below", 23))}
+    for name, moment in ago.items():
+        ShareFactory(record=lead, user=people[name], expires_at=moment)
+    kept = [ShareFactory(record=lead, user=people[name]) for name in ("viewer", "manager")]
+    kept[0].expires_at = TOMORROW
+    kept[0].save()
+    assert forget_shares() == 1
+    assert list(Share.objects.order_by("pk").values_list("user", flat=True)) == [
+        people[name].pk for name in ("below", "viewer", "manager")
+    ]
+    settings.CRM = {**settings.CRM, "SHARE_DAYS": 0}
+    assert (forget_shares(), forget_shares()) == (1, 0)
+    assert list(Share.objects.order_by("pk")) == kept
