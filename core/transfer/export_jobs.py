@@ -21,13 +21,14 @@ from core.second_connection import SecondConnection, second_connection
 from core.transfer.exporting import export_of, stream
 from core.transfer.jobs import TICK_EVERY, CancelledError
 from core.transfer.models import ExportJob
+from core.transfer.withheld import hidden_words
 
 log = logging.getLogger(__name__)
 RUN_JOB = "core.tasks.run_export"
 Status = ExportJob.Status
 MAX_ATTEMPTS = 3
 CANCELLED = "The export was cancelled; nothing of it was kept."
-ENDED = ["status", "message", "rows", "size", "stored_as", "expires_at", "finished_at"]
+ENDED = ["status", "message", "rows", "size", "stored_as", "expires_at", "hidden", "finished_at"]
 
 _TAKE = """
 UPDATE core_exportjob SET status = 'running', attempt = attempt + 1, started_at = coalesce(started_at, now())
@@ -81,7 +82,7 @@ def _write(job: ExportJob, tick: Callable[[int], None]) -> None:
     """The file, complete under its name or not there at all."""
     export = export_of(entities[job.entity], job.params, job.user)
     name = f"exports/{job.pk}"
-    job.size = 0
+    job.size, job.hidden = 0, hidden_words(job.user)
     with tempfile.TemporaryFile() as file:
         with closing(stream(export, reading_database(), tick)) as blocks:
             for block in blocks:

@@ -144,6 +144,8 @@ class ExportJob(Job):
     rows = models.IntegerField(default=0, db_default=0)
     size = models.BigIntegerField(default=0, db_default=0)
     expires_at = models.DateTimeField(null=True)
+    # The fields that were hidden from its user while it was written, as "entity field".
+    hidden = ArrayField(models.TextField(), default=list, db_default=[])
 
     class Meta(Job.Meta):
         abstract = False

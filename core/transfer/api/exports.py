@@ -25,6 +25,7 @@ from core.transfer.api.serializers import ExportJobSerializer, ExportRequestSeri
 from core.transfer.api.streaming import streamed
 from core.transfer.exporting import FORMATS, export_of, stream
 from core.transfer.models import ExportJob
+from core.transfer.withheld import check_file
 
 # An answer that is a file, by its content type.
 FILES = {
@@ -99,11 +100,13 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
     @extend_schema(responses=FILES)
     @action(methods=["get"], detail=True)
     def download(self, request: Request, pk: str) -> Any:
-        """The file, for whoever asked for it and until it expires."""
+        """The file, for whoever asked for it and until it expires; a 409 (`hidden-since`) where a field was
+        hidden from their role after it was made."""
         job = self.get_object()
         scopes.require(request.user, entities[job.entity].plural)
         if not job.stored_as or job.expires_at is None or job.expires_at < timezone.now():
             raise NotVisibleError("There is no file (any more).")
+        check_file(job, request.user)
         file = default_storage.open(job.stored_as)
         return FileResponse(
             file, as_attachment=True, filename=job.file_name, content_type=FORMATS[job.format]

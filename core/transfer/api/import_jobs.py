@@ -31,11 +31,13 @@ from core.transfer.api.import_serializers import (
     ImportJobSerializer,
     KeptRecordSerializer,
     import_detail,
+    report_of,
 )
 from core.transfer.api.streaming import streamed
 from core.transfer.csv_injection import escape, unescape
 from core.transfer.models import ImportIssue, ImportJob
 from core.transfer.report import messages_of
+from core.transfer.withheld import ShownReport
 
 KINDS = ImportIssue.Kind.values
 IN_FILE = (ImportIssue.Kind.ERROR, ImportIssue.Kind.WARNING)
@@ -65,7 +67,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
     @extend_schema(responses=IMPORT_OR_UNDO)
     def retrieve(self, request: Request, pk: str) -> Response:
         """Progress, figures and the first faulty rows."""
-        return Response(import_detail(self.get_covered()))
+        return Response(import_detail(self.get_covered(), request.user))
 
     def etag(self, row: ImportJob) -> str:
         return preconditions.tag_of([row.pk, row.status, row.cancel_requested])
@@ -85,7 +87,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
         page = self.paginate_queryset(self._issues(job))
         is_undo = job.kind == ImportJob.Kind.UNDO
         serializer_class = KeptRecordSerializer if is_undo else ImportIssueSerializer
-        shown = serializer_class(page, many=True, context={"headers": job.headers}).data
+        shown = serializer_class(page, many=True, context=report_of(job, request.user)).data
         return self.get_paginated_response(shown)
 
     def _issues(self, job: ImportJob) -> QuerySet[ImportIssue]:
@@ -107,7 +109,10 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
             raise NotVisibleError("An undo has no file.")
         rows = self._issues(job)
         return streamed(
-            request, error_lines(job, rows), "text/csv; charset=utf-8", f"import_{job.pk}_errors.csv"
+            request,
+            error_lines(job, rows, request.user),
+            "text/csv; charset=utf-8",
+            f"import_{job.pk}_errors.csv",
         )
 
     @extend_schema(request=None, responses=IMPORT_OR_UNDO)
@@ -120,7 +125,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
             raise ConflictError("This import has ended already; undo it instead.", code="ended")
         job.cancel_requested = True
         job.save(update_fields=["cancel_requested"])
-        return Response(import_detail(job))
+        return Response(import_detail(job, request.user))
 
     @extend_schema(request=None, responses={200: IMPORT_OR_UNDO, 202: IMPORT_OR_UNDO})
     @action(methods=["post"], detail=True)
@@ -130,23 +135,26 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
         job = undoing.begin_undo(self.get_covered(writing=True), request.user, request_id_of(request))
         if job.rows <= conf.IMPORT_ROWS_AT_ONCE and try_lock(IMPORTING, job.entity):
             undoing.perform_undo(job)
-            return Response(import_detail(job))
+            return Response(import_detail(job, request.user))
         undoing.postpone(job)
-        body = import_detail(job)
+        body = import_detail(job, request.user)
         return Response(body, 202, headers={"Location": body["url"], "Retry-After": "1"})
 
 
-def error_lines(job: ImportJob, rows: QuerySet[ImportIssue]) -> Iterator[bytes]:
-    """The error file, in blocks. Of a row that came in `_error` begins with "Imported"."""
+def error_lines(job: ImportJob, rows: QuerySet[ImportIssue], user: Any) -> Iterator[bytes]:
+    """The error file, in blocks, as `user` sees it. Of a row that came in `_error` begins with "Imported"."""
+    report = ShownReport(job, user)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*map(escape, job.headers), "_row", "_error"])
     width = len(job.headers)
     for issue in rows.filter(kind__in=IN_FILE).iterator(1_000):
         # What the file had escaped is not escaped twice: sent again it means the same.
-        cells = [escape(unescape(cell)) for cell in [*issue.cells, *[""] * width][:width]]
+        cells = [escape(unescape(cell)) for cell in [*report.cells(issue), *[""] * width][:width]]
         came_in = ["Imported"] if issue.kind == ImportIssue.Kind.WARNING else []
-        writer.writerow([*cells, issue.row, escape("; ".join([*came_in, *messages_of(issue.errors)]))])
+        writer.writerow(
+            [*cells, issue.row, escape("; ".join([*came_in, *messages_of(report.errors(issue))]))]
+        )
         if out.tell() > 1 << 16:
             yield out.getvalue().encode()
             out.seek(0)

@@ -1,6 +1,6 @@
 """Imports, their rows with faults and their previews as JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
@@ -11,6 +11,7 @@ from core.transfer.api.serializers import ImportSettingsSerializer
 from core.transfer.models import ImportIssue, ImportJob
 from core.transfer.report import OUTCOMES, messages_of
 from core.transfer.undoing import undone_by
+from core.transfer.withheld import ShownReport
 
 # Faulty rows shown with a job; all of them are in its error file and its `issues`.
 SHOWN = 500
@@ -39,10 +40,10 @@ class FaultSerializer(serializers.Serializer):
 
 
 class ImportIssueSerializer(serializers.ModelSerializer):
-    """A row that did not go in or has warnings, with its cells by header (`context["headers"]`)."""
+    """A row that did not go in or has warnings, with its cells by header (`report_of`)."""
 
     error = serializers.SerializerMethodField()
-    errors = FaultSerializer(many=True)  # type: ignore[assignment]  # a field; DRF takes it off
+    errors = serializers.SerializerMethodField()  # type: ignore[assignment]  # a field; DRF takes it off
     record = serializers.IntegerField(source="object_id", allow_null=True)
     data = serializers.SerializerMethodField()  # type: ignore[assignment]  # a field; DRF takes it off
 
@@ -51,11 +52,18 @@ class ImportIssueSerializer(serializers.ModelSerializer):
         fields = ["row", "line", "kind", "error", "errors", "record", "data"]
 
     def get_error(self, issue: ImportIssue) -> str:
-        return "; ".join(messages_of(issue.errors))
+        return "; ".join(messages_of(self.get_errors(issue)))
+
+    @extend_schema_field(FaultSerializer(many=True))
+    def get_errors(self, issue: ImportIssue) -> list[dict[str, Any]]:
+        return self.context["report"].errors(issue)
 
     def get_data(self, issue: ImportIssue) -> dict[str, str]:
         headers = self.context["headers"]
-        return {header: _short(cell) for header, cell in zip(headers, issue.cells, strict=False)}
+        return {
+            header: _short(cell)
+            for header, cell in zip(headers, self.context["report"].cells(issue), strict=False)
+        }
 
 
 def _short(cell: str) -> str:
@@ -120,7 +128,8 @@ class ImportJobSerializer(serializers.ModelSerializer):
     progress = serializers.SerializerMethodField(help_text="From 0 to 1.")
     rows_per_second = serializers.SerializerMethodField()
     file = ImportedFileSerializer(source="*")
-    warnings = WarningSerializer(many=True)
+    message = serializers.SerializerMethodField()
+    warnings = serializers.SerializerMethodField()
     dry_run = serializers.SerializerMethodField()
     settings = serializers.SerializerMethodField()
     columns = serializers.SerializerMethodField()
@@ -161,8 +170,20 @@ class ImportJobSerializer(serializers.ModelSerializer):
         return job.settings.get("options", {})
 
     @extend_schema_field(MappedColumnSerializer(many=True))
-    def get_columns(self, job: ImportJob) -> list[dict[str, Any]]:
-        return job.settings.get("columns", [])
+    def get_columns(self, job: ImportJob) -> list[Mapping[str, Any]]:
+        return self._report(job).columns()
+
+    def get_message(self, job: ImportJob) -> str:
+        return self._report(job).message(job.message)
+
+    @extend_schema_field(WarningSerializer(many=True))
+    def get_warnings(self, job: ImportJob) -> list[dict[str, Any]]:
+        return self._report(job).warnings(job.warnings)
+
+    def _report(self, job: ImportJob) -> ShownReport:
+        return ShownReport(
+            job, self.context["request"].user if "request" in self.context else self.context["user"]
+        )
 
 
 class ImportDetailSerializer(ImportJobSerializer):
@@ -195,7 +216,7 @@ class ImportDetailSerializer(ImportJobSerializer):
 
     @extend_schema_field(ImportIssueSerializer(many=True))
     def get_error_details(self, job: ImportJob) -> list[dict[str, Any]]:
-        return _issues(job, self.faulty)
+        return self._issues(job, self.faulty)
 
     def get_error_details_truncated(self, job: ImportJob) -> bool:
         return self.has_more
@@ -203,15 +224,14 @@ class ImportDetailSerializer(ImportJobSerializer):
     @extend_schema_field(ImportIssueSerializer(many=True))
     def get_warning_details(self, job: ImportJob) -> list[dict[str, Any]]:
         rows = job.issues.filter(kind=Kind.WARNING).order_by("id")[:SHOWN] if job.warned else ()
-        return _issues(job, rows)
+        return self._issues(job, rows)
+
+    def _issues(self, job: ImportJob, rows: Iterable[ImportIssue]) -> list[dict[str, Any]]:
+        serializer: Any = ImportIssueSerializer(rows, many=True, context=report_of(job, self.context["user"]))
+        return serializer.data
 
     def get_errors_url(self, job: ImportJob) -> str:
         return f"{address_of(job.pk)}errors.csv"
-
-
-def _issues(job: ImportJob, rows: Iterable[ImportIssue]) -> list[dict[str, Any]]:
-    serializer: Any = ImportIssueSerializer(rows, many=True, context={"headers": job.headers})
-    return serializer.data
 
 
 class UndoDetailSerializer(ImportJobSerializer):
@@ -237,10 +257,15 @@ IMPORT_OR_UNDO = PolymorphicProxySerializer(
 )
 
 
-def import_detail(job: ImportJob) -> dict[str, Any]:
-    """An import, or the undoing of one, with its first rows."""
+def import_detail(job: ImportJob, user: Any) -> dict[str, Any]:
+    """An import, or the undoing of one, with its first rows, as `user` sees it."""
     is_undo = job.kind == ImportJob.Kind.UNDO
-    return (UndoDetailSerializer if is_undo else ImportDetailSerializer)(job).data
+    return (UndoDetailSerializer if is_undo else ImportDetailSerializer)(job, context={"user": user}).data
+
+
+def report_of(job: ImportJob, user: Any) -> dict[str, Any]:
+    """What serializers of its rows are given as context."""
+    return {"headers": job.headers, "report": ShownReport(job, user)}
 
 
 class PreviewColumnSerializer(MappedColumnSerializer):

@@ -64,10 +64,10 @@ class ImportViewSet(CrmViewSet):
         job = jobs.begin(made, file, name, request.user, request_id_of(request))
         if made.table.shape.rows > conf.IMPORT_ROWS_AT_ONCE or not try_lock(IMPORTING, made.entity.name):
             jobs.postpone(job, file)
-            body = import_detail(job)
+            body = import_detail(job, request.user)
             return Response(body, 202, headers={"Location": body["url"], "Retry-After": "1"})
         jobs.run_now(job, made)
-        return Response(import_detail(job))
+        return Response(import_detail(job, request.user))
 
     def _plan(self, request: Request, resource_type: str) -> tuple[Plan, Any, str]:
         entity = entity_named(resource_type)
