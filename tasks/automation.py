@@ -7,15 +7,19 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
+from core.activities import further_records
+from core.activities.further_records import Ref
 from core.entities import Entity, entities, writing
 from core.entities.field_types import Boolean, Choice, Integer, Text
+from core.errors import FieldIssue, InvalidError
 from core.webhooks import events
+from core.workflows import templating
 from core.workflows.actions import Action, Step, StepResult, register
-from core.workflows.params import Param
+from core.workflows.params import Param, Scope
 from core.workflows.schedule import add_business_days
 from core.workflows.triggers import ChangeTrigger, DateTrigger
 from core.workflows.triggers import register as register_trigger
-from tasks.models import RELATED_RECORDS, Priority, TaskStatus, TaskType
+from tasks.models import RELATED_RECORDS, Priority, TaskRecord, TaskStatus, TaskType
 from tasks.querysets import OPEN
 
 # The hour of the assignee's day by which a task that is due "in two days" is due.
@@ -56,8 +60,19 @@ class CreateTask(Action):
         Param("priority", Choice(choices=tuple(Priority.values))),
         Param("task_type", Choice(choices=tuple(TaskType.values))),
         Param("assigned_to", Integer(min_value=1, max_value=2**63 - 1), help_text="A user's id."),
+        Param("records", Text(max_length=1_000), help_text='Further records: "contact 5, opportunity 7".'),
     )
     help_text = "Create a task."
+
+    def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
+        text = given.get("records")
+        if not text or templating.names_are_read(text):
+            return []
+        try:
+            further_records.check(further_records.refs_in(text), scope.principal, RELATED_RECORDS)
+        except InvalidError as error:
+            return [FieldIssue(f"{path}.records", issue.code, issue.message) for issue in error.issues]
+        return []
 
     def writes(self, entity: Entity | None, given: Mapping[str, Any]) -> tuple[str, ...]:
         return ("tasks",)
@@ -78,7 +93,16 @@ class CreateTask(Action):
         task = writing.create_from_input(
             entities["task"], fields, step.user, step.subject.batch.cache.lookups
         )
+        further = self._further(step, values)
+        further_records.replace(TaskRecord, task, further, step.user)
         return StepResult({"model": "task", "id": task.pk, "due_date": fields["due_date"]})
+
+    def _further(self, step: Step, values: Mapping[str, Any]) -> list[Ref]:
+        """The further records, those left out whose id a template found nothing for."""
+        parts = [part.strip() for part in values.get("records", "").split(",")]
+        refs = further_records.refs_in(",".join(part for part in parts if part not in RELATED_RECORDS))
+        further_records.check(refs, step.user, RELATED_RECORDS)
+        return refs
 
     def _about(self, step: Step) -> dict[str, Any]:
         return {step.run.entity: step.run.object_id} if step.run.entity in RELATED_RECORDS else {}

@@ -12,7 +12,7 @@ from core.access import OwnPolicy
 from core.accounts.models import check_time_zone
 from core.activities.models import FurtherRecord
 from core.entities.reading import title
-from core.models.capture import captured_part
+from core.models.capture import captured_part, raises_version_of
 from core.models.fields import choice, prose, text
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
 from tasks.querysets import TaskQuerySet
@@ -173,7 +173,10 @@ class TaskRecord(FurtherRecord):
         constraints = [
             models.UniqueConstraint(fields=["task", "entity", "object_id"], name="task_record_once")
         ]
-        triggers = captured_part("task_record", "task_id", shows=("tasks",), untracked=("created_at",))
+        triggers = [
+            *captured_part("task_record", "task_id", shows=("tasks",), untracked=("created_at",)),
+            *raises_version_of("tasks_task", "task_id"),
+        ]
 
     @classmethod
     def first_of(cls, holder: Any) -> set[tuple[str, int]]:

@@ -191,3 +191,31 @@ def versioned(derived: Iterable[str] = ()) -> pgtrigger.Trigger:
         condition=pgtrigger.AnyChange(exclude=exclude),
         func="NEW.version := OLD.version + 1; NEW.updated_at := clock_timestamp(); RETURN NEW;",
     )
+
+
+def raises_version_of(table: str, holder: str) -> list[pgtrigger.Trigger]:
+    """Triggers of a table of parts: one that comes, changes or goes raises the `version` of the record that
+    the column `holder` names, in `table`, once for each statement."""
+    parts = [
+        ("created", pgtrigger.Insert, pgtrigger.Referencing(new="new_rows"), ("new_rows",)),
+        (
+            "updated",
+            pgtrigger.Update,
+            pgtrigger.Referencing(old="old_rows", new="new_rows"),
+            ("old_rows", "new_rows"),
+        ),
+        ("deleted", pgtrigger.Delete, pgtrigger.Referencing(old="old_rows"), ("old_rows",)),
+    ]
+    return [
+        pgtrigger.Trigger(
+            name=f"raise_version_{name}",
+            level=pgtrigger.Statement,
+            when=pgtrigger.After,
+            operation=operation,
+            referencing=tables,
+            func=f"UPDATE {table} SET version = version + 1 WHERE id IN ("  # noqa: S608 (constants)
+            + " UNION ".join(f"SELECT {holder} FROM {rows}" for rows in those)  # noqa: S608 (constants)
+            + "); RETURN NULL;",
+        )
+        for name, operation, tables, those in parts
+    ]

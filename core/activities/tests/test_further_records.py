@@ -55,6 +55,40 @@ def on_timeline(client, record, kind):
 PLURAL = {"lead": "leads", "contact": "contacts", "company": "companies", "opportunity": "opportunities"}
 
 
+@each
+def test_another_record_alone_makes_another_entity_tag(admin, kind):
+    lead, contact = LeadFactory(), ContactFactory()
+    url = address(kind, made(admin, kind, lead))
+
+    def tag():
+        return admin.get(url).headers["ETag"]
+
+    before = tag()
+    changed = admin.patch(url, {"records": [ref(contact)]}, headers={"If-Match": before})
+    assert (changed.status_code, changed.headers["ETag"]) == (200, tag())
+    assert tag() != before
+    stale = admin.patch(url, {"records": []}, headers={"If-Match": before})
+    assert (stale.status_code, ids(admin.get(url).json()["records"])) == (412, [("contact", contact.pk)])
+    before = tag()
+    assert admin.patch(url, {"records": [ref(contact)]}).status_code == 200
+    assert tag() == before
+    assert admin.patch(url, {"records": []}, headers={"If-Match": before}).status_code == 200
+    assert tag() != before
+
+
+def test_the_version_of_a_task_rises_however_its_further_records_change(django_assert_num_queries):
+    tasks = [TaskFactory() for _ in range(2)]
+    rows = [TaskRecord(task=task, entity="lead", object_id=pk) for task in tasks for pk in (1, 2)]
+    with django_assert_num_queries(1):
+        TaskRecord.objects.bulk_create(rows)
+    assert list(Task.objects.order_by("pk").values_list("version", flat=True)) == [2, 2]
+    TaskRecord.objects.filter(task=tasks[0], object_id=2).update(task=tasks[1], object_id=3)
+    TaskRecord.objects.filter(task=tasks[1]).delete()
+    assert list(Task.objects.order_by("pk").values_list("version", flat=True)) == [3, 4]
+    assert Task.objects.earliest("pk").updated_at > tasks[0].updated_at
+    assert Change.objects.filter(entity="task", kind="updated").count() == 0
+
+
 # -- writing and reading ----------------------------------------------------------------------------
 
 
