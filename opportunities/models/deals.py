@@ -81,6 +81,12 @@ class Opportunity(Record):
             *record_indexes("opportunity"),
             models.Index(fields=["pipeline", "stage", "-id"], name="opportunity_stage"),
             models.Index(fields=["status", "expected_close_date"], name="opportunity_closing"),
+            # What was closed lately, the newest first, as the board shows it.
+            models.Index(
+                fields=["pipeline", "-actual_close_date", "-id"],
+                name="opportunity_closed",
+                condition=models.Q(archived_at=None, actual_close_date__isnull=False),
+            ),
             models.Index(Fold("name"), "id", name="opportunity_name"),
             models.Index(fields=["company", "-id"], name="opportunity_company"),
             models.Index(fields=["contact", "-id"], name="opportunity_contact"),

@@ -205,3 +205,23 @@ def test_deals_that_were_closed_long_ago_are_in_the_list_alone(browser, robin):
     assert columns(answer)["closed_won"] == ("1", ["Lately"])
     [won] = [one for one in answer.context["columns"] if one.column.key == "closed_won"]
     assert list(won.figures.details) == ["$100", "last 90 days"]
+
+
+def test_closed_deals_are_read_along_their_index(browser, robin):
+    deal = OpportunityFactory(owner=robin)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO opportunities_opportunity (name, pipeline_id, stage, owner_id, actual_close_date)"
+            " SELECT 'Deal', %s, 'closed_won', %s, current_date - n / 2 FROM generate_series(1, 3000) n",
+            [deal.pipeline_id, robin.pk],
+        )
+        cursor.execute("ANALYZE opportunities_opportunity")
+    with CaptureQueriesContext(connection) as captured:
+        answer = browser(robin).get(DEALS)
+    # Two a day, of today one alone.
+    assert columns(answer)["closed_won"][0] == "181"
+    [cards] = {q["sql"] for q in captured if "\"stage\" = 'closed_won'" in q["sql"]}
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {cards}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "opportunity_closed" in plan, plan
