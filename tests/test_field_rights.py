@@ -470,7 +470,7 @@ def test_a_right_on_one_of_two_fields_that_a_rule_moves_values_between_is_one_on
 def test_words_with_typing_errors_are_not_ranked_by_what_is_hidden(rep, found):
     FieldRightFactory(field="company_name")
     by_name = FACTORIES["lead"](owner=rep, last_name="Engelhardt")
-    by_hidden = FACTORIES["lead"](owner=rep, last_name="Engelhurt", company_name="Engelhart")
+    by_hidden = FACTORIES["lead"](owner=rep, last_name="Engelhrt", company_name="Engelhart")
     hits = signed_in(rep).get("/api/v1/search/", {"q": "Engelhart"}).json()["results"]
     assert [hit["id"] for hit in hits] == [by_name.pk, by_hidden.pk]
 

@@ -2,20 +2,22 @@
 
 Each stage is one statement over all entities, of which each gives no more rows than the page reaches to, in
 its list's order; the entities take turns. A later stage is asked only where the earlier ones leave the page
-short of hits, the last one only where they found nothing at all.
+short of hits, typing errors only where they found nothing at all: one word with one slip, then words that
+share trigrams, each within a limit of rows and of time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import chain, zip_longest
-from operator import or_
+from operator import and_, or_
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import BooleanField, CharField, FloatField, Func, Q, QuerySet, Value
 from django.db.models.lookups import Contains, Regex
 
+from core.api.problems import is_timeout
 from core.entities.entity import Entity
 from core.entities.finding import (
     check_search,
@@ -28,11 +30,19 @@ from core.entities.finding import (
     shown_search_text,
 )
 from core.models.folding import Fold, fold
+from core.search.slips import MOST_PATTERNS, IsLikePattern, moved, replaced
 
 # Beyond this many hits nobody reads; a list's own search goes on.
 MOST = 1_000
 # How much of a word's trigrams the words of a record have to share, from 0 to 1.
 SIMILARITY = 0.5
+# Of each entity so many records that are alike are ranked, and so long they are looked for, in milliseconds.
+CANDIDATES = 100
+SIMILAR_MS = 1_000
+_LIMITS = """
+SELECT set_config('pg_trgm.word_similarity_threshold', %s, true), set_config('statement_timeout', %s, true),
+       set_config('cpu_operator_cost', '0.025', true)
+"""
 # A shorter number is a part of many.
 WHOLE_NUMBER = 7
 Matching = Callable[[Entity, Any], QuerySet]
@@ -60,19 +70,30 @@ def find(entities: Sequence[Entity], user: Any, text: str, most: int) -> list[Hi
     return found[:most] or _similar(entities, user, terms, most)
 
 
-def _hits(
-    entities: Sequence[Entity], user: Any, match: str, matching: Matching, most: int, order: str = "-pk"
-) -> list[Hit]:
+def _hits(entities: Sequence[Entity], user: Any, match: str, matching: Matching, most: int) -> list[Hit]:
     """What is found by one statement; each entity in its order, and they take turns."""
+    return _in_turn(entities, match, _rows(entities, user, matching, most, "-pk"))
+
+
+def _rows(
+    entities: Sequence[Entity], user: Any, matching: Matching, most: int, order: str | None, *more: str
+) -> list[Any]:
+    """The entity's name, the id and `more` of what is found, `most` of each entity, by one statement."""
     branches = []
     for entity in entities:
         rows = matching(entity, entity.visible_to(user).filter(archived_at=None))
         named = rows.annotate(found_in=Value(entity.name, output_field=CharField()))
-        branches.append(named.order_by(order).values_list("found_in", "pk")[:most])
+        ordered = named.order_by(order) if order else named.order_by()
+        branches.append(ordered.values_list("found_in", "pk", *more)[:most])
     if not branches:
         return []
+    return list(branches[0].union(*branches[1:], all=True) if branches[1:] else branches[0])
+
+
+def _in_turn(entities: Sequence[Entity], match: str, rows: Iterable[tuple[str, int]]) -> list[Hit]:
+    """Hits of rows, whose order stays within each entity; the entities take turns."""
     found: dict[str, list[int]] = {}
-    for name, pk in branches[0].union(*branches[1:], all=True) if branches[1:] else branches[0]:
+    for name, pk in rows:
         found.setdefault(name, []).append(pk)
     named_entities = {entity.name: entity for entity in entities}
     turns = ([Hit(named_entities[name], pk, match) for pk in pks] for name, pks in found.items())
@@ -102,25 +123,66 @@ def _standing(entity: Entity, text: str, before: str = "(^|[ {,])") -> Q:
 
 
 def _similar(entities: Sequence[Entity], user: Any, terms: Sequence[str], most: int) -> list[Hit]:
-    """Records that have a word like each of the terms; a term of one or two letters is like too many."""
+    """Records that have a word like each of the terms: all of them but for one slip or, where there are none,
+    as many of their trigrams. A term of one or two letters is like too many."""
     words = [fold(term) for term in terms if not is_short(term)]
     if not words:
         return []
+    for slips in (moved, replaced):
+        made = {word: slips(word) for word in words}
+        if 0 < sum(map(len, made.values())) <= MOST_PATTERNS:
+            found = _alike(entities, user, words, partial(_with_one_slip, made), most)
+            if found:
+                return found
+    return _alike(entities, user, words, partial(_with_trigrams, words), most)
+
+
+def _alike(
+    entities: Sequence[Entity], user: Any, words: Sequence[str], condition: Callable[[Any], Q], most: int
+) -> list[Hit]:
+    """What is found within SIMILAR_MS by a condition on the search text, the likest first; nothing where that
+    takes longer. Of very many that are alike some are looked at."""
 
     def matching(entity: Entity, rows: QuerySet) -> QuerySet:
         text = shown_search_text(entity)
-        likeness = sum((WordSimilarity(Value(word), text) for word in words), Value(0.0))
-        for word in words:
-            rows = rows.filter(in_search_text(entity, partial(_is_like, word)))
-        return rows.annotate(likeness=likeness)
+        rows = rows.filter(in_search_text(entity, condition))
+        return rows.annotate(likeness=sum((WordSimilarity(Value(word), text) for word in words), Value(0.0)))
 
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [str(SIMILARITY)])
-        return _hits(entities, user, "similar", matching, most, "-likeness")[:most]
+    try:
+        with transaction.atomic():
+            _set_limits()
+            found = _rows(entities, user, matching, CANDIDATES, None, "likeness")
+            # It wrote nothing; so the settings are those of before.
+            transaction.set_rollback(True)
+    except OperationalError as error:
+        if not is_timeout(error):
+            raise
+        return []
+    likest = sorted(found, key=lambda row: (-row[2], -row[1]))
+    return _in_turn(entities, "similar", [(name, pk) for name, pk, _ in likest])[:most]
 
 
-def _is_like(word: str, text: Any) -> Q:
-    return Q(IsLike(Value(word), text))
+def _set_limits() -> None:
+    """For this transaction: how alike is alike, how long that may take, and that comparing texts costs ten
+    times what the planner takes for it, so that it asks the index."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LIMITS, [str(SIMILARITY), str(SIMILAR_MS)])
+
+
+def _with_one_slip(patterns: Mapping[str, Sequence[str]], text: Any) -> Q:
+    """Whether a text holds all words, one of them as one of its patterns."""
+    found = Q(pk__in=[])
+    for word, slips in patterns.items():
+        others = (Q(Contains(text, Value(other))) for other in patterns if other != word)
+        found |= reduce(
+            and_, others, reduce(or_, (Q(IsLikePattern(text, one)) for one in slips), Q(pk__in=[]))
+        )
+    return found
+
+
+def _with_trigrams(words: Sequence[str], text: Any) -> Q:
+    """Whether a text has something like each of the words."""
+    return reduce(and_, (Q(IsLike(Value(word), text)) for word in words))
 
 
 class WordSimilarity(Func):
