@@ -11,7 +11,14 @@ from core.entities.reading import title
 from core.models.fields import Address, choice, email, prose, text, url
 from core.models.folding import Fold, address_index, phone_key_indexes
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
-from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
+from core.models.record import (
+    Record,
+    ordered_index,
+    record_constraints,
+    record_indexes,
+    record_triggers,
+    search_text,
+)
 from lead_management.querysets import LeadQuerySet
 
 # Written by the system from other tables or by scoring: they leave a lead's version as it is.
@@ -108,6 +115,7 @@ class Lead(Address, Record):
             models.Index(fields=["status", "-id"], name="lead_status"),
             models.Index(fields=["-lead_score", "-id"], name="lead_score_order"),
             models.Index(Fold("last_name"), "id", name="lead_last_name"),
+            ordered_index("lead_estimated_value", "estimated_value"),
             *(
                 models.Index(
                     fields=[name], name=f"lead_{name}", condition=models.Q(**{f"{name}__isnull": False})

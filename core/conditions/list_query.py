@@ -64,6 +64,11 @@ def search_texts(asked: EntityFilterSet) -> list[str]:
     return [text for text in (joined(asked.data, "search"), view and view.search) if text]
 
 
+def is_narrowed(asked: EntityFilterSet) -> bool:
+    """Whether filters, those of a saved view or a search leave a part of the rows."""
+    return bool(asked.form.fields or search_texts(asked))
+
+
 def orders_of(asked: EntityFilterSet, allowed: Collection[str] | None = None) -> list[Order]:
     """The ordering asked for, a saved view's, or the entity's own. Raises InvalidError."""
     view = asked.saved_view

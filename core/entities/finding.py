@@ -10,7 +10,9 @@ from itertools import groupby
 from operator import and_, or_
 from typing import Any
 
-from django.db.models import F, Q, QuerySet, Value
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.fields.array import ArrayContains  # type: ignore[attr-defined]  # no stub
+from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.expressions import OrderBy
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.lookups import Contains, Regex
@@ -20,7 +22,7 @@ from core.entities.columns import Column
 from core.entities.entity import Entity
 from core.entities.reading import pick
 from core.errors import InvalidError
-from core.models.folding import Fold, digits, fold, words_of
+from core.models.folding import Fold, WordStarts, digits, fold, words_of
 from core.models.record import HAS_CUSTOM_FIELDS, custom_text, search_text_without
 
 MAX_SEARCH = 200
@@ -30,6 +32,8 @@ TRIGRAM = 3
 # What stands before the beginning of a word: blanks and punctuation, those of ASCII alone. With any other
 # character in the class, PostgreSQL takes no trigrams from the expression.
 _WORD_START = r"[\t\n -/:-@\[-`{-~]"
+_PUNCTUATION = re.compile(_WORD_START)
+_TEXTS = ArrayField(TextField())
 # Words of these scripts follow each other without blanks.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
@@ -44,8 +48,9 @@ def search(entity: Entity, rows: QuerySet, text: str, fields: Collection[str] = 
     """Rows that hold every word of `text` in `fields` (else the entity's `search_fields`), whatever its case,
     accents or width.
 
-    A trigram index answers. Words of one or two letters are looked for where words begin. Phone numbers are
-    found however they are written: their digits are compared. Raises InvalidError for over-long input.
+    A trigram index answers. Words of one or two letters are looked for where words begin, by an index of
+    these beginnings. Phone numbers are found however they are written: their digits are compared. Raises
+    InvalidError for over-long input.
     """
     terms = check_search(text)
     names = [name for name in fields or entity.search_fields if name not in entity.hidden_paths]
@@ -125,7 +130,7 @@ def number_in(column: Column, value: str) -> str:
 def _holds(entity: Entity, name: str, term: str, custom_keys: Sequence[str]) -> Q:
     """Whether a column, or one of the custom fields of these keys, holds the term."""
     if name == "search_text":
-        return in_search_text(entity, lambda text: _within(text, term, _WORD_START))
+        return in_search_text(entity, lambda text: _in_words(text, term))
     if name != "custom_fields":
         return _within(Fold(F(name)), term, f"^|{_WORD_START}")
     if not custom_keys:
@@ -143,6 +148,13 @@ def _within(folded: Any, term: str, word_start: str) -> Q:
         return Q(Regex(folded, f"({word_start}){quoted(fold(term))}"))
     # PostgreSQL folds the term as it did the column.
     return Q(Contains(folded, Fold(Value(term))))
+
+
+def _in_words(text: Any, term: str) -> Q:
+    """That a search text holds the term or, of few letters, a word that begins with it."""
+    if is_short(term) and not _PUNCTUATION.search(fold(term)):
+        return Q(ArrayContains(WordStarts(text), Value([fold(term)], _TEXTS)))
+    return _within(text, term, _WORD_START)
 
 
 def is_short(term: str) -> bool:

@@ -87,6 +87,15 @@ class MailDomain(Func):
     output_field = TextField()
 
 
+class WordStarts(Func):
+    """The first letter of each word of a folded text, and the first two, in SQL: what a search of so few
+    letters asks for. Blanks and the punctuation of ASCII stand between words."""
+
+    function = "crm_word_starts"
+    arity = 1
+    output_field = ArrayField(TextField())
+
+
 def phone_key_indexes(table: str, *columns: str) -> list[models.Index]:
     """Indexes that find the rows with a phone number, however it is written."""
     return [

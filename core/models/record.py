@@ -15,7 +15,7 @@ from django.utils import timezone
 from core.access import OwnershipPolicy, VisibleQuerySet
 from core.models.capture import captured, versioned
 from core.models.fields import text, texts
-from core.models.folding import Digits, Fold
+from core.models.folding import Digits, Fold, WordStarts
 
 # Written by the system beside every change; not changes themselves.
 UNTRACKED = ("version", "updated_at", "search_text")
@@ -168,6 +168,7 @@ def record_indexes(name: str) -> list[models.Index]:
         models.Index(fields=["assigned_to", "-id"], name=f"{name}_by_assignee", include=["archived_at"]),
         GinIndex(fields=["tags"], name=f"{name}_tags"),
         GinIndex(OpClass("search_text", name="gin_trgm_ops"), name=f"{name}_search"),
+        GinIndex(WordStarts("search_text"), name=f"{name}_word_starts"),
         GinIndex(OpClass("custom_fields", name="jsonb_path_ops"), name=f"{name}_custom"),
         GinIndex(
             OpClass(custom_text(), name="gin_trgm_ops"),
@@ -175,6 +176,12 @@ def record_indexes(name: str) -> list[models.Index]:
             condition=HAS_CUSTOM_FIELDS,
         ),
     ]
+
+
+def ordered_index(name: str, column: str) -> models.Index:
+    """The index for ordering and comparing by a column that may be empty, where those with a value are
+    read."""
+    return models.Index(fields=[column, "id"], name=name, condition=models.Q(**{f"{column}__isnull": False}))
 
 
 def record_constraints(name: str) -> list[models.BaseConstraint]:

@@ -10,7 +10,14 @@ from core.lead_scoring.models import PendingRecord, RecordScore
 from core.models.fields import choice, prose, text
 from core.models.folding import Fold
 from core.models.money import DEFAULT_CURRENCY, amount_field, rounds_amount
-from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
+from core.models.record import (
+    Record,
+    ordered_index,
+    record_constraints,
+    record_indexes,
+    record_triggers,
+    search_text,
+)
 from opportunities import triggers
 from opportunities.models.pipelines import PERCENT, Pipeline
 from opportunities.querysets import OpportunityQuerySet
@@ -88,6 +95,7 @@ class Opportunity(Record):
                 condition=models.Q(archived_at=None, actual_close_date__isnull=False),
             ),
             models.Index(Fold("name"), "id", name="opportunity_name"),
+            ordered_index("opportunity_by_amount", "amount"),
             models.Index(fields=["company", "-id"], name="opportunity_company"),
             models.Index(fields=["contact", "-id"], name="opportunity_contact"),
         ]

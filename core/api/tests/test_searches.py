@@ -1,10 +1,13 @@
 """Searches that look into custom fields as well: what they find, and that an index answers them."""
 
+import re
+
 import pytest
 from django.db import connection
 
 from core.customization.tests.factories import CustomFieldFactory
-from core.entities.finding import search
+from core.entities.finding import _PUNCTUATION, _WORD_START, search
+from core.models.folding import fold
 from lead_management.entity import LEAD
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -88,3 +91,43 @@ def test_both_indexes_answer_a_search_together(many, words):
     assert "Bitmap Index Scan on lead_search" in plan, plan
     assert [row.first_name for row in rows] == ["Lead 20000"]
     assert not search(LEAD, Lead.objects.order_by(), in_silent).exists()
+
+
+@pytest.mark.parametrize("text", ["mo", "M", "ém", "4"])
+def test_one_or_two_letters_are_found_where_words_begin_by_an_index(text):
+    LeadFactory(first_name="Ada", company_name="(Mo'ore)", job_title="Émile-42")
+    LeadFactory(first_name="Bob", company_name="Elmo", job_title="x_Mo")
+    Lead.objects.bulk_create(Lead(first_name=f"Other {n}") for n in range(100, 300))
+    with connection.cursor() as cursor:
+        # A table this small is read as a whole; whether the index answers the question is what is asked.
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
+    rows = search(LEAD, Lead.objects.order_by("pk"), text, ["search_text"])
+    assert "Bitmap Index Scan on lead_word_starts" in rows.explain()
+    names = {"mo": ["Ada", "Bob"], "M": ["Ada", "Bob"], "ém": ["Ada"], "4": ["Ada"]}[text]
+    assert [row.first_name for row in rows] == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ada Byron",
+        "o'neil",
+        "a.b@c-d.example",
+        "x_y{z}",
+        "Łódź straße",
+        "tab\there\nnew",
+        "日本語",
+        "«mo»",
+        "",
+    ],
+)
+def test_the_beginnings_of_words_are_those_that_the_expression_finds(text):
+    folded = f" {fold(text)} "
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT crm_word_starts(crm_fold(%s))", [f" {text} "])
+        [starts] = cursor.fetchone()
+    letters = {c for c in folded if not c.isspace()}
+    for term in letters | {a + b for a in letters for b in letters}:
+        if not _PUNCTUATION.search(term):
+            expected = re.search(_WORD_START + re.escape(term), folded) is not None
+            assert (term in starts) is expected, term

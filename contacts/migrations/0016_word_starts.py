@@ -1,0 +1,28 @@
+import core.models.folding
+import django.contrib.postgres.indexes
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    # The tables may be large: writing goes on while the indexes are built.
+    atomic = False
+
+    dependencies = [
+        ('core', '0045_word_starts'),
+        ('contacts', '0015_addresses_indexed'),
+    ]
+
+    operations = [
+        AddIndexConcurrently(
+            model_name='company',
+            index=django.contrib.postgres.indexes.GinIndex(core.models.folding.WordStarts('search_text'), name='company_word_starts'),
+        ),
+        AddIndexConcurrently(
+            model_name='contact',
+            index=django.contrib.postgres.indexes.GinIndex(core.models.folding.WordStarts('search_text'), name='contact_word_starts'),
+        ),
+        # How often each beginning occurs is known by the index of the expression, once it is analyzed.
+        migrations.RunSQL('ANALYZE contacts_company', migrations.RunSQL.noop),
+        migrations.RunSQL('ANALYZE contacts_contact', migrations.RunSQL.noop),
+    ]

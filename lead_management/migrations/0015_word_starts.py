@@ -1,0 +1,27 @@
+import core.models.folding
+import django.contrib.postgres.indexes
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    # The tables may be large: writing goes on while the indexes are built.
+    atomic = False
+
+    dependencies = [
+        ('core', '0045_word_starts'),
+        ('lead_management', '0014_addresses_indexed'),
+    ]
+
+    operations = [
+        AddIndexConcurrently(
+            model_name='lead',
+            index=django.contrib.postgres.indexes.GinIndex(core.models.folding.WordStarts('search_text'), name='lead_word_starts'),
+        ),
+        AddIndexConcurrently(
+            model_name='lead',
+            index=models.Index(condition=models.Q(('estimated_value__isnull', False)), fields=['estimated_value', 'id'], name='lead_estimated_value'),
+        ),
+        # How often each beginning occurs is known by the index of the expression, once it is analyzed.
+        migrations.RunSQL('ANALYZE lead_management_lead', migrations.RunSQL.noop),
+    ]

@@ -1,0 +1,27 @@
+import core.models.folding
+import django.contrib.postgres.indexes
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    # The tables may be large: writing goes on while the indexes are built.
+    atomic = False
+
+    dependencies = [
+        ('core', '0045_word_starts'),
+        ('opportunities', '0015_count_further_activities'),
+    ]
+
+    operations = [
+        AddIndexConcurrently(
+            model_name='opportunity',
+            index=django.contrib.postgres.indexes.GinIndex(core.models.folding.WordStarts('search_text'), name='opportunity_word_starts'),
+        ),
+        AddIndexConcurrently(
+            model_name='opportunity',
+            index=models.Index(condition=models.Q(('amount__isnull', False)), fields=['amount', 'id'], name='opportunity_by_amount'),
+        ),
+        # How often each beginning occurs is known by the index of the expression, once it is analyzed.
+        migrations.RunSQL('ANALYZE opportunities_opportunity', migrations.RunSQL.noop),
+    ]
