@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Avg, Count, Q
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from core.entities.zones import day_start
@@ -32,24 +32,23 @@ def follow_up_due(user: Any) -> Q:
 
 class LeadQuerySet(RecordQuerySet):
     def statistics(self) -> dict[str, Any]:
-        """Totals and breakdowns of these leads: one query and one per breakdown.
-
-        `conversion_rate` is the share of converted ones, 0 to 1.
-        """
-        totals = self.aggregate(
-            total=Count("pk"),
-            average_score=Avg("lead_score"),
+        """Totals and breakdowns of these leads, by one query. `conversion_rate` is the share of converted
+        ones, 0 to 1."""
+        found = self.breakdown(
+            "status",
+            "lead_source",
+            "priority",
+            score=Sum("lead_score"),
             hot=Count("pk", filter=IS_HOT),
-            converted=Count("pk", filter=Q(status="converted")),
         )
-        total = totals["total"]
+        total, converted = found.total(), found.total(status="converted")
         return {
             "total": total,
-            "average_score": round(totals["average_score"] or 0, 2),
-            "hot": totals["hot"],
-            "converted": totals["converted"],
-            "conversion_rate": round(totals["converted"] / total, 4) if total else 0,
-            "by_status": self.counts("status"),
-            "by_source": self.counts("lead_source"),
-            "by_priority": self.counts("priority"),
+            "average_score": round(found.total("score") / total, 2) if total else 0,
+            "hot": found.total("hot"),
+            "converted": converted,
+            "conversion_rate": round(converted / total, 4) if total else 0,
+            "by_status": found.counts("status"),
+            "by_source": found.counts("lead_source"),
+            "by_priority": found.counts("priority"),
         }

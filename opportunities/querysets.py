@@ -77,7 +77,8 @@ class OpportunityQuerySet(RecordQuerySet):
     def statistics(self, today: date | None = None, in_currency: str = "") -> dict[str, Any]:
         """Counts, win rate (won of closed ones, 0 to 1), breakdowns and totals by currency; with
         `in_currency` also a total in that one, by the rates of `today`."""
-        counts = self.counts("status")
+        found = self.breakdown("status", "stage")
+        counts = found.counts("status")
         closed = counts["won"] + counts["lost"]
         return {
             "total": sum(counts.values()),
@@ -85,7 +86,7 @@ class OpportunityQuerySet(RecordQuerySet):
             "win_rate": round(counts["won"] / closed, 4) if closed else 0,
             **self._amounts(today, in_currency),
             "by_status": counts,
-            "by_stage": self.counts("stage"),
+            "by_stage": found.counts("stage"),
         }
 
     def _amounts(self, today: date | None, in_currency: str) -> dict[str, Any]:
