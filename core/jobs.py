@@ -15,6 +15,7 @@ from typing import Any
 
 from celery import current_app
 from django.db import transaction
+from django.db.models import QuerySet
 from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,21 @@ class Turn:
         """Have task `name` called again if the turn ended before there was nothing left to do."""
         if time.monotonic() >= self.until:
             enqueue(name)
+
+
+# Rows deleted by one statement.
+DELETED_AT_ONCE = 2_000
+
+
+def delete(rows: QuerySet, turn: Turn) -> int:
+    """Delete the rows, the oldest first and some at a time, until the `turn` is over; returns how many, with
+    what goes with them."""
+    total = 0
+    while not turn.is_over and (
+        ids := list(rows.order_by("pk").values_list("pk", flat=True)[:DELETED_AT_ONCE])
+    ):
+        total += rows.model._base_manager.filter(pk__in=ids).delete()[0]
+    return total
 
 
 ENDLESS_S = float("inf")

@@ -16,10 +16,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from core import jobs
 from core.accounts import session_sql
 from core.accounts.models import Session, User
 from core.accounts.origin import Origin
 from core.accounts.tokens import AccessToken, RefreshToken, TokenRefusedError, read_refresh
+from core.jobs import Turn
 
 log = logging.getLogger(__name__)
 ALL = "all"
@@ -144,7 +146,7 @@ def sessions_kept(which: str) -> Iterator[None]:
         session_sql.keep("")
 
 
-def forget_old() -> int:
-    """Delete sessions that ended or ran out long ago; returns how many."""
+def forget_old(turn: Turn) -> int:
+    """Delete sessions that ended or ran out long ago, until the turn is over; returns how many."""
     limit = timezone.now() - settings.JWT_SESSION_LIFETIME
-    return Session.objects.filter(expires_at__lt=limit).delete()[0]
+    return jobs.delete(Session.objects.filter(expires_at__lt=limit), turn)

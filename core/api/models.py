@@ -6,7 +6,9 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from core import jobs
 from core.conf import conf
+from core.jobs import Turn
 
 
 class IdempotencyKey(models.Model):
@@ -31,7 +33,7 @@ class IdempotencyKey(models.Model):
         return f"{self.route} {self.key}"
 
 
-def forget_old() -> int:
-    """Delete keys past their time; returns how many."""
+def forget_old(turn: Turn) -> int:
+    """Delete keys past their time, until the turn is over; returns how many."""
     limit = timezone.now() - timedelta(hours=conf.IDEMPOTENCY_HOURS)
-    return IdempotencyKey.objects.filter(created_at__lt=limit).delete()[0]
+    return jobs.delete(IdempotencyKey.objects.filter(created_at__lt=limit), turn)

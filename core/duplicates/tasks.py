@@ -9,7 +9,10 @@ from core.jobs import Turn
 @shared_task(name="core.tasks.forget_merges")
 def forget_merges() -> int:
     """Forget what it would take to undo the merges whose time is over."""
-    return unmerging.forget_old()
+    turn = Turn()
+    forgotten = unmerging.forget_old(turn)
+    turn.go_on("core.tasks.forget_merges")
+    return forgotten
 
 
 @shared_task(name="core.tasks.find_duplicates")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from core.access import Permission
@@ -30,6 +31,10 @@ from core.entities.aliases import survivor_of
 from core.entities.cleaning import taken, unique_values
 from core.entities.models import RecordAlias
 from core.errors import ConflictError, ForbiddenError
+from core.jobs import Turn
+
+# Merges forgotten by one transaction, with all that each moved.
+FORGET = 100
 
 
 def undo_until(merge: Merge) -> Any:
@@ -147,9 +152,14 @@ class _Undoing:
             writing.save_clean(self.entity, found, state, self.user)
 
 
-def forget_old() -> int:
-    """Forget what it would take to undo the merges whose time is over; returns how many."""
+def forget_old(turn: Turn) -> int:
+    """Forget what it would take to undo the merges whose time is over, some at a time until the turn is over;
+    returns how many."""
     before = timezone.now() - timedelta(days=conf.MERGE_UNDO_DAYS)
     old = Merge.objects.filter(merged_at__lt=before).exclude(after={})
-    MergeMove.objects.filter(merge__in=old).delete()
-    return old.update(before={}, after={}, sources={})
+    total = 0
+    while not turn.is_over and (ids := list(old.order_by("pk").values_list("pk", flat=True)[:FORGET])):
+        with transaction.atomic():
+            MergeMove.objects.filter(merge__in=ids).delete()
+            total += Merge.objects.filter(pk__in=ids).update(before={}, after={}, sources={})
+    return total

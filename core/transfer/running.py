@@ -13,6 +13,7 @@ from core import jobs
 from core.conf import conf
 from core.entities.locks import IMPORTING, TRANSFER_JOB, try_lock
 from core.errors import DomainError
+from core.jobs import Turn
 from core.second_connection import SecondConnection, second_connection
 from core.transfer.jobs import (
     RUN_JOB,
@@ -115,10 +116,11 @@ def fail(job_id: int, error: Any) -> None:
             _close(job, Status.FAILED, "Something went wrong on our side; nothing of it was kept.")
 
 
-def forget_old() -> int:
-    """Delete the reported rows of imports that can no longer be undone: they hold personal data."""
+def forget_old(turn: Turn) -> int:
+    """Delete the reported rows of imports that can no longer be undone, until the turn is over: they hold
+    personal data."""
     limit = timezone.now() - timedelta(days=conf.IMPORT_UNDO_DAYS)
-    return ImportIssue.objects.filter(job__created_at__lt=limit).delete()[0]
+    return jobs.delete(ImportIssue.objects.filter(job__created_at__lt=limit), turn)
 
 
 def sweep() -> int:

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.db import OperationalError
 
+from core.jobs import Turn
 from core.transfer import export_jobs
 from core.transfer import running as importing
 
@@ -44,4 +45,7 @@ def sweep_transfers() -> int:
 @shared_task(name="core.tasks.forget_import_rows")
 def forget_import_rows() -> int:
     """Delete the faulty rows of imports that are past undoing."""
-    return importing.forget_old()
+    turn = Turn()
+    deleted = importing.forget_old(turn)
+    turn.go_on("core.tasks.forget_import_rows")
+    return deleted
