@@ -24,6 +24,7 @@ from core.admin.change_words import ChangeWords
 from core.admin.filters import ArchivedListFilter, AssignmentFilter, CreatedFilter, TagFilter
 from core.admin.filters_shown import chips
 from core.admin.forms import OVERRIDES, SEEN, RecordForm
+from core.admin.list_links import links_of
 from core.admin.navigation import SELL, Menu
 from core.admin.paginator import CappedPaginator
 from core.admin.record_page import Fact, Summary, log_forms
@@ -143,6 +144,7 @@ class RecordAdmin(SavedViewsMixin, CapturedAdmin):
         if "cl" in shown:
             shown["chips"] = chips(shown["cl"], request.user)
             shown |= self.view_context(request, shown["cl"])
+            shown["list_links"] = links_of(request, self.model)
         return response
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:

@@ -266,6 +266,16 @@ class SavedViewsMixin:
         """The field of a column of the list."""
         return str(self._column_of(name).partition("__")[0])
 
+    def fields_shown(self: Any, request: HttpRequest) -> list[str]:
+        """The fields that the list has columns of now."""
+        entity = self.entity_for(request)
+        view = view_asked(request, entity)
+        if view is not None and view.fields:
+            return list(view.fields)
+        known = schema(entity)
+        named = [self._field_shown(name) for name in self.get_list_display(request)]
+        return [*entity.display_fields, *(name for name in named if name in known)]
+
     def _stored(self, request: HttpRequest, made: SavedView, form: SaveViewForm) -> bool:
         """Whether the view was stored; else the form says why not."""
         given = form.cleaned_data

@@ -1,0 +1,158 @@
+"""The import wizard of the admin site, the page of an import, and the dialog that exports a list."""
+
+import pytest
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from core.accounts.tests.factories import UserFactory
+from core.entities.field_rights import FieldRight
+from core.transfer import drafts
+from core.transfer.models import ImportJob
+from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
+
+pytestmark = pytest.mark.django_db
+NEW, MAP = "/admin/core/importjob/new/", "/admin/core/importjob/map/"
+FILE = "First;Mail;Town\nAda;ada@engine.example;Turin\nBob;nonsense;Oslo\n"
+SENT = {"verb_sent": "1"}
+
+
+@pytest.fixture
+def rep(client):
+    made = UserFactory(role="rep", is_staff=True)
+    client.force_login(made)
+    return made
+
+
+@pytest.fixture
+def uploaded(client, rep):
+    """The wizard's second step, for a file of two leads of which one has no valid address."""
+    file = SimpleUploadedFile("leads.csv", FILE.encode(), "text/csv")
+    answer = client.post(NEW, {"entity": "lead", "file": file})
+    assert answer.headers["location"] == MAP
+    yield client.get(MAP)
+    for name in default_storage.listdir(drafts.FOLDER)[1]:
+        default_storage.delete(f"{drafts.FOLDER}/{name}")
+
+
+def sent(**more):
+    """The form of the second step, every column mapped."""
+    columns = {"header": ["First", "Mail", "Town"], "column-0": "first_name", "column-1": "email"}
+    return {**columns, "column-2": "city", **more}
+
+
+def job_of(client, answer):
+    return client.get(answer.headers["location"]).context["job"]
+
+
+def test_a_file_is_shown_as_it_is_read_with_where_its_columns_go_and_why(uploaded):
+    shown = uploaded.context
+    assert [(one["header"], one["field"], one["samples"]) for one in shown["columns"]][1] == (
+        "Mail", "email", ["ada@engine.example", "nonsense"]
+    )  # fmt: skip
+    assert [one["why"] for one in shown["columns"]] != []
+    assert {name: found for name, _label, _chosen, found in shown["readings"]}["delimiter"] == ";"
+    assert shown["preview"]["rows"] == 2
+    assert Lead.objects.count() == 0
+
+
+def test_a_rehearsal_gives_the_figures_and_writes_nothing(client, uploaded):
+    job = job_of(client, client.post(MAP, sent(do="rehearse")))
+    assert (job.read, job.created, job.failed, job.status) == (2, 1, 1, "finished")
+    assert Lead.objects.count() == 0
+    assert client.get(MAP).status_code == 200, "the file waits for the import"
+
+
+def test_an_import_has_an_error_file_and_is_undone(client, rep, uploaded):
+    job = job_of(client, client.post(MAP, sent(do="import")))
+    assert (job.user, job.created, job.failed) == (rep, 1, 1)
+    assert list(Lead.objects.values_list("first_name", "city")) == [("Ada", "Turin")]
+    assert client.get(MAP).headers["location"] == NEW, "the file is gone"
+    page = f"/admin/core/importjob/{job.pk}/"
+    errors = b"".join(client.get(f"{page}errors.csv").streaming_content).decode()
+    assert errors.splitlines()[1].startswith("Bob,nonsense,Oslo,3,")
+    assert client.get(f"{page}undo/").status_code == 200
+    assert Lead.objects.count() == 1
+    undone = job_of(client, client.post(f"{page}undo/", SENT))
+    assert (undone.kind, undone.removed) == ("undo", 1)
+    assert Lead.objects.count() == 0
+
+
+def test_columns_go_where_one_says_and_other_settings_count(client, uploaded):
+    job = job_of(client, client.post(MAP, sent(do="import", **{"column-2": ""}, skip_errors="false")))
+    assert [column["field"] for column in job.settings["columns"]] == ["first_name", "email", None]
+    assert job.settings["options"]["skip_errors"] is False
+
+
+def test_what_cannot_be_imported_is_said_and_nothing_begins(client, uploaded):
+    answer = client.post(MAP, {"header": ["First", "Mail", "Town"], "do": "import"})
+    assert "The mapping names no field" in answer.content.decode()
+    assert ImportJob.objects.count() == 0
+
+
+def test_fields_that_are_hidden_are_not_offered(client, uploaded):
+    FieldRight.objects.create(role="rep", entity="lead", field="email", access="hidden")
+    offered = {name for name, _label in client.get(MAP).context["columns"][0]["options"]}
+    assert "email" not in offered
+    assert "city" in offered
+
+
+def test_imports_are_everyones_own_and_administrators_look_at_all(client, uploaded):
+    job = job_of(client, client.post(MAP, sent(do="import")))
+    page = f"/admin/core/importjob/{job.pk}/"
+    client.force_login(UserFactory(role="rep", is_staff=True))
+    assert client.get(f"{page}errors.csv").status_code == 404
+    assert client.get(f"{page}progress/").status_code == 404
+    assert client.post(f"{page}undo/", SENT).status_code in (302, 403, 404)
+    assert job.pk not in [row.pk for row in client.get("/admin/core/importjob/").context["cl"].result_list]
+    client.force_login(UserFactory(role="admin", is_staff=True))
+    assert client.get(f"{page}change/").status_code == 200
+    assert client.post(f"{page}undo/", SENT).status_code in (302, 403, 404), "an administrator looks"
+    assert Lead.objects.count() == 1
+
+
+def test_a_viewer_imports_nothing(client):
+    client.force_login(UserFactory(role="viewer", is_staff=True))
+    file = SimpleUploadedFile("leads.csv", FILE.encode(), "text/csv")
+    assert client.post(NEW, {"entity": "lead", "file": file}).headers["location"] == "/admin/core/importjob/"
+    assert ImportJob.objects.count() == 0
+
+
+def test_the_figures_are_asked_for_while_it_runs_and_then_the_page(client, rep):
+    job = ImportJob.objects.create(user=rep, entity="lead", status="running", rows=10, read=4)
+    page = f"/admin/core/importjob/{job.pk}/progress/"
+    answer = client.get(page)
+    assert 'hx-trigger="every 1s"' in answer.content.decode()
+    assert 'value="40"' in answer.content.decode()
+    assert "HX-Refresh" not in answer.headers
+    ImportJob.objects.update(status="finished")
+    assert client.get(page).headers["HX-Refresh"] == "true"
+
+
+def test_a_running_import_is_cancelled(client, rep):
+    job = ImportJob.objects.create(user=rep, entity="lead", status="running")
+    client.post(f"/admin/core/importjob/{job.pk}/cancel/", SENT)
+    job.refresh_from_db()
+    assert job.cancel_requested is True
+
+
+def test_a_list_is_exported_as_it_is_narrowed(client, rep):
+    LeadFactory(first_name="Ada", status="new", city="Turin", owner=rep)
+    LeadFactory(first_name="Bob", status="contacted", owner=rep)
+    LeadFactory(first_name="Cyd", status="new")
+    page = client.get("/admin/lead_management/lead/", {"status__exact": "new"})
+    [link] = [one for one in page.context["list_links"] if one.icon == "download"]
+    dialog = client.get(link.url)
+    assert dialog.context["count"] == 1
+    given = dict(dialog.context["hidden"]) | {"format": "csv", "fields": ["first_name", "city"]}
+    answer = client.get(dialog.context["action"], given)
+    assert b"".join(answer.streaming_content).decode().lstrip("\ufeff").splitlines() == [
+        "first_name,city",
+        "Ada,Turin",
+    ]
+
+
+def test_what_a_file_cannot_be_narrowed_by_is_said(client, rep):
+    address = "/admin/export/?of=opportunity&closing=won_this_month"
+    assert client.get(address).context["left_out"] == ["Closing"]
+    assert client.get("/admin/export/?of=nothing").status_code == 404
