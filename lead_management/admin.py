@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanWidget
 
 from contacts.suggestions_admin import CompanySuggestionsAdmin
 from core.access import Permission
-from core.admin import columns, formats, record_page, verbs
+from core.admin import calendar, columns, formats, record_page, verbs
 from core.admin import home as home_page
 from core.admin.filters import ConditionFilter
 from core.admin.navigation import SELL, Menu
@@ -32,6 +32,9 @@ from lead_management.operations import ConversionOptions, convert, lock_for_conv
 from lead_management.querysets import CLOSED, HOT, IS_HOT, LEFT_ALONE_DAYS, OPEN, follow_up_due, left_alone
 
 record_page.related.register("leads", related.build)
+calendar.sources.register(
+    "lead", calendar.CalendarSource(_("Follow-up"), "person_search", "next_follow_up_at", OPEN)
+)
 home_page.parts.register("leads", home_page.Builder(20, home.build))
 
 

@@ -13,7 +13,7 @@ from unfold.decorators import action
 from core.access import Permission
 from core.activities import further_records
 from core.activities.admin import RecordsTextField
-from core.admin import columns, record_page, verbs
+from core.admin import calendar, columns, record_page, verbs
 from core.admin import home as home_page
 from core.admin.filters import ConditionFilter
 from core.admin.home import page_url
@@ -29,6 +29,7 @@ from tasks.operations import complete
 from tasks.querysets import OPEN, due_today, overdue
 
 record_page.related.register("tasks", related.build)
+calendar.sources.register("task", calendar.CalendarSource(_("Task"), "task_alt", "due_date", OPEN))
 record_page.icons.register("task", "task_alt")
 home_page.parts.register("tasks", home_page.Builder(10, home.build))
 

@@ -49,6 +49,10 @@ class TaskBoard(BoardAdmin):
         about = next((found for name in RELATED_RECORDS if (found := getattr(record, name))), None)
         return str(about) if about else "", person.get_full_name() if person else ""
 
+    def card_barred(self, record: Task) -> Sequence[str]:
+        """What recurs does so from a day on."""
+        return ("none",) if record.recurrence else ()
+
     def card_badges(self, request: HttpRequest, record: Task) -> Sequence[Any]:
         found = [formats.badge(formats.when(record.due_date))] if record.due_date else []
         if record.priority in PRIORITIES:

@@ -70,6 +70,8 @@ class Card:
     may_move: bool
     lines: Sequence[Any] = ()
     badges: Sequence[Any] = ()
+    # Keys of columns that it is not moved to.
+    barred: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,10 @@ class BoardAdmin(RecordAdmin):
         return ()
 
     def card_badges(self, request: HttpRequest, record: Any) -> Sequence[Any]:
+        return ()
+
+    def card_barred(self, record: Any) -> Sequence[str]:
+        """Keys of the columns that a record is not offered."""
         return ()
 
     def board_choices(self, request: HttpRequest) -> Sequence[BoardChoice]:
@@ -210,6 +216,7 @@ class BoardAdmin(RecordAdmin):
             may_move,
             [line for line in self.card_lines(request, record) if line],
             [badge for badge in self.card_badges(request, record) if badge],
+            self.card_barred(record),
         )
 
     def _more(self, request: HttpRequest, rows: QuerySet, key: str, after: str) -> HttpResponse:

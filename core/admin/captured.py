@@ -147,7 +147,8 @@ class CapturedAdmin(PolicyMixin, ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         view = super().changelist_view
-        title = {"title": capfirst(self.opts.verbose_name_plural)}
+        name = getattr(self, "menu_title", "") or self.opts.verbose_name_plural
+        title = {"title": capfirst(str(name))}
         return self.excused(request, lambda: view(request, title | (extra_context or {})))
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:

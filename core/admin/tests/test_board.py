@@ -225,3 +225,11 @@ def test_closed_deals_are_read_along_their_index(browser, robin):
         cursor.execute(f"EXPLAIN {cards}")
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "opportunity_closed" in plan, plan
+
+
+def test_a_task_that_recurs_is_not_offered_the_column_without_a_day(browser, robin):
+    due = timezone.now() + timedelta(days=3)
+    TaskFactory(title="Weekly", due_date=due, recurrence="FREQ=WEEKLY", owner=robin)
+    TaskFactory(title="Once", due_date=due, owner=robin)
+    drawn = [card for column in browser(robin).get(TASKS).context["columns"] for card in column.cards]
+    assert {card.title: card.barred for card in drawn} == {"Weekly": ("none",), "Once": ()}

@@ -1,4 +1,4 @@
-// Moves the cards of a board: dragged with the mouse, or with Shift and an arrow key. The server answers with
+// Moves the cards of a board, or of a calendar, whose columns are days: dragged with the mouse, or with Shift and an arrow key. The server answers with
 // the board as it is after the move, whatever became of it.
 "use strict";
 
@@ -11,7 +11,10 @@
 
     const cardOf = (element) => element.closest?.(".crm-card");
     const columnOf = (element) => element.closest?.(".crm-column");
-    const targets = () => [...columns.querySelectorAll(".crm-column[data-target]")];
+    const targets = (card) => {
+        const barred = (card?.dataset.barred ?? "").split(" ");
+        return [...columns.querySelectorAll(".crm-column[data-target]")].filter((one) => !barred.includes(one.dataset.column));
+    };
 
     function say(text) {
         document.getElementById("board-message").textContent = text;
@@ -56,10 +59,11 @@
         columns.querySelector(`.crm-card[data-id="${id}"]`)?.focus();
     }
 
-    function beside(column, step) {
+    function beside(card, column, step) {
         const every = [...columns.querySelectorAll(".crm-column")];
+        if (Math.abs(step) > 1) return every[every.indexOf(column) + step];
         const ahead = step > 0 ? every.slice(every.indexOf(column) + 1) : every.slice(0, every.indexOf(column)).reverse();
-        return ahead.find((one) => targets().includes(one));
+        return ahead.find((one) => targets(card).includes(one));
     }
 
     async function more(button) {
@@ -93,13 +97,13 @@
     });
     columns.addEventListener("dragover", (event) => {
         const over = columnOf(event.target);
-        if (!dragged || !targets().includes(over)) return;
+        if (!dragged || !targets(dragged).includes(over)) return;
         event.preventDefault();
         targets().forEach((column) => column.classList.toggle("crm-over", column === over));
     });
     columns.addEventListener("drop", (event) => {
         const column = columnOf(event.target);
-        if (!dragged || !targets().includes(column)) return;
+        if (!dragged || !targets(dragged).includes(column)) return;
         event.preventDefault();
         if (column !== columnOf(dragged)) move(dragged, column);
     });
@@ -107,10 +111,12 @@
         const card = cardOf(event.target);
         if (!card || card !== event.target) return;
         if (event.key === "Enter") card.querySelector("a").click();
-        const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+        // Where columns stand in rows, as the days of a calendar do, up and down lead to the row beside.
+        const row = Number(columns.dataset.perRow) || 0;
+        const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row }[event.key];
         if (!event.shiftKey || !step || !card.draggable) return;
         event.preventDefault();
-        const column = beside(columnOf(card), step);
+        const column = beside(card, columnOf(card), step);
         if (column) move(card, column);
     });
 })();
