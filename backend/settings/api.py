@@ -81,8 +81,23 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # JavaScript, because a plugin is code (core/static/crm/swagger.js).
+    "SWAGGER_UI_SETTINGS": "{deepLinking: true, plugins: [readable]}",
     "REDOC_DIST": "SIDECAR",
-    "REDOC_UI_SETTINGS": {"hideDownloadButton": False},
+    "REDOC_UI_SETTINGS": {
+        "theme": {
+            "colors": {
+                "primary": {"main": "#1f5fa8"},
+                "http": {
+                    "get": "#1c66b5",
+                    "post": "#1e7d4f",
+                    "put": "#a35c00",
+                    "patch": "#0b7a63",
+                    "delete": "#c62828",
+                },
+            }
+        }
+    },
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "PREPROCESSING_HOOKS": ["core.api.schema.hooks.without_second_spellings"],

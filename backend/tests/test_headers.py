@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.test import Client
 
@@ -26,6 +28,31 @@ def test_a_page_lives_on_what_this_server_sends(client, path):
     assert policy["frame-ancestors"] == "'none'"
     assert not any("http" in sources for sources in policy.values())
     assert b"https://fonts" not in response.content
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/api/docs/", "/api/redoc/", "/password/", "/push/"])
+def test_a_page_of_ours_runs_and_styles_what_carries_its_nonce_alone(client, path):
+    response = client.get(path)
+    policy = dict(part.split(" ", 1) for part in response["Content-Security-Policy"].split("; "))
+    [nonce] = set(re.findall(r'nonce="([^"]+)"', response.content.decode()))
+    assert policy["script-src"] == policy["style-src"] == f"'self' 'nonce-{nonce}'"
+    assert "unsafe" not in response["Content-Security-Policy"]
+    again = client.get(path)["Content-Security-Policy"]
+    assert again.count("'nonce-") == 2
+    assert nonce not in again
+
+
+@pytest.mark.django_db
+def test_the_admin_site_alone_may_evaluate(client, admin_user):
+    assert (
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval';"
+        in client.get("/admin/login/")["Content-Security-Policy"]
+    )
+    client.force_login(admin_user)
+    browsed = client.get("/api/v1/leads/", headers={"Accept": "text/html"})
+    assert browsed["Content-Type"].startswith("text/html")
+    assert "script-src 'self'; style-src 'self' 'unsafe-inline';" in browsed["Content-Security-Policy"]
 
 
 def test_strict_transport_is_asked_for_once_https_is(settings):

@@ -1,0 +1,100 @@
+"""Swagger UI and ReDoc in a real browser, under the policy of pages, and what axe finds in them."""
+
+import json
+import os
+import re
+
+import pytest
+import yaml
+
+from backend.env import BASE_DIR
+from backend.routing import make_application
+from backend.testing.web import serving
+from core.notifications.tests.browsing import chromium
+from tests.document import DOCUMENT
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+AXE = BASE_DIR / "clients" / "node_modules" / "axe-core" / "axe.min.js"
+# The pages are the same for few operations, and there are hundreds.
+SHOWN = ("/api/auth/login/", "/api/v1/search/")
+REFERENCE = re.compile(r"#/components/(\w+)/(\w+)")
+RUN_AXE = """() => axe.run(document, {resultTypes: ["violations"]}).then(found => found.violations
+    .filter(one => ["serious", "critical"].includes(one.impact))
+    .map(one => `${one.id}: ${one.nodes.map(node => node.html.slice(0, 120)).join(" | ")}`))"""
+
+
+@pytest.fixture(autouse=True)
+def queries_beside_a_loop(monkeypatch):
+    """Playwright's own event loop runs in this thread, which Django takes for a view's."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+
+@pytest.fixture(scope="module")
+def small():
+    """The document with a few of its operations."""
+    document = yaml.load(DOCUMENT.read_text(), Loader=yaml.CSafeLoader)
+    document["paths"] = {path: document["paths"][path] for path in SHOWN}
+    used = {tag for methods in document["paths"].values() for one in methods.values() for tag in one["tags"]}
+    document["tags"] = [tag for tag in document["tags"] if tag["name"] in used]
+    kept, document["components"] = document["components"], {}
+    missing = REFERENCE.findall(json.dumps(document))
+    while missing:
+        kind, name = missing.pop()
+        part = document["components"].setdefault(kind, {})
+        if name not in part:
+            part[name] = kept[kind][name]
+            missing += REFERENCE.findall(json.dumps(part[name]))
+    return document | {"components": document["components"] | {"securitySchemes": kept["securitySchemes"]}}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def opened(browser, small, queries_beside_a_loop):
+    """Open a page; what its console complains of is in the list beside it."""
+    contexts, problems = [], []
+
+    def open_page(address, path):
+        contexts.append(browser.new_context(base_url=f"http://{address}"))
+        page = contexts[-1].new_page()
+        page.on("console", lambda one: problems.append(one.text) if one.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.route("**/api/schema*", lambda route: route.fulfill(json=small))
+        page.goto(path)
+        return page
+
+    with serving(make_application()) as address:
+        yield lambda path: open_page(address, path), problems
+        for context in contexts:
+            context.close()
+
+
+def accessibility_faults(page):
+    if not AXE.is_file():
+        assert not os.environ.get("CI"), "`npm ci --prefix clients` brings axe-core"
+        return []
+    page.evaluate(AXE.read_text())
+    return page.evaluate(RUN_AXE)
+
+
+def test_swagger_ui_shows_an_operation_its_example_and_no_error(opened):
+    open_page, problems = opened
+    page = open_page("/api/docs/")
+    page.locator("#operations-auth-auth_login .opblock-summary-control").dispatch_event("click")
+    page.get_by_text("Sign in with name, or e-mail address, and password").first.wait_for()
+    page.get_by_text("Bearer").first.wait_for()
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert (accessibility_faults(page), problems) == ([], [])
+
+
+def test_redoc_shows_an_operation_its_example_and_no_error(opened):
+    open_page, problems = opened
+    page = open_page("/api/redoc/")
+    page.get_by_text("Records of all entities that one sees").first.wait_for()
+    page.get_by_text("One analytical engine").first.wait_for(state="attached")
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert (accessibility_faults(page), problems) == ([], [])
