@@ -342,7 +342,7 @@ class WeightSerializer(WeightLossSerializer):
     )
 
 
-class BlockMoneySerializer(serializers.Serializer):
+class BlockForecastSerializer(serializers.Serializer):
     won = serializers.FloatField()
     stage = serializers.FloatField()
     model = serializers.FloatField()
@@ -353,7 +353,7 @@ class BlockSerializer(serializers.Serializer):
     won = serializers.IntegerField()
     stage = WeightLossSerializer()
     model = WeightLossSerializer()
-    money = serializers.DictField(child=BlockMoneySerializer(), help_text="By currency.")
+    money = serializers.DictField(child=BlockForecastSerializer(), help_text="By currency.")
 
 
 class ForecastBacktestSerializer(serializers.Serializer):
