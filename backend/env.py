@@ -97,6 +97,15 @@ class Env:
         """Texts separated by commas; empty items are dropped."""
         return self._read(name, default, "texts separated by commas", _parse_list)
 
+    def pairs(
+        self, name: str, default: dict[str, str] | None = None, values: Iterable[str] | None = None
+    ) -> dict[str, str]:
+        """`name=value` separated by commas, in their order; a name stands once. `values` are all known."""
+        known = list(values or ())
+        form = "pairs like name=value separated by commas"
+        form += f", each value one of {', '.join(known)}" if known else ""
+        return self._read(name, default, form, lambda text: _parse_pairs(text, known))
+
     def integers(
         self,
         name: str,
@@ -209,6 +218,14 @@ def _parse_pattern(text: str, known: list[str]) -> str:
     except (KeyError, IndexError, AttributeError) as error:
         raise ValueError(str(error)) from error
     return text
+
+
+def _parse_pairs(text: str, known: list[str]) -> dict[str, str]:
+    pairs = [[part.strip() for part in pair.split("=", 1)] for pair in _parse_list(text)]
+    whole = all(len(pair) == 2 and all(pair) for pair in pairs)
+    if not whole or len(dict(pairs)) < len(pairs):
+        raise ValueError(text)
+    return {name: _one_of(value, known) if known else value for name, value in pairs}
 
 
 def _one_of(text: str, known: list[str]) -> str:

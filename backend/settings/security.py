@@ -21,6 +21,26 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # Roles that may do nothing without a second factor.
 SECOND_FACTOR_ROLES = env.words("SECOND_FACTOR_ROLES", [])
+_ROLES = ["admin", "manager", "rep", "viewer"]
+# Signing in at an identity provider (OpenID Connect); none without an issuer.
+OIDC_ISSUER = env.url("OIDC_ISSUER", ["https"] if PRODUCTION else ["https", "http"], "")
+OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID") if OIDC_ISSUER else ""
+OIDC_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET", "")
+OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
+OIDC_SCOPES = env.text("OIDC_SCOPES", "openid profile email")
+# Where an app of yours takes up a sign-in that began in it.
+OIDC_APP_URL = env.url("OIDC_APP_URL", ["https", "http"], "")
+OIDC_CREATES_USERS = env.flag("OIDC_CREATES_USERS", True)
+OIDC_TRUSTS_EMAIL = env.flag("OIDC_TRUSTS_EMAIL", False)
+OIDC_SECOND_FACTOR = env.flag("OIDC_SECOND_FACTOR", False)
+# Groups of the provider and what they stand for here; the first that somebody is in counts.
+OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
+OIDC_ROLES = env.pairs("OIDC_ROLES", {}, _ROLES)
+OIDC_TEAMS = env.pairs("OIDC_TEAMS", {})
+OIDC_DEFAULT_ROLE = env.choice("OIDC_DEFAULT_ROLE", _ROLES, "rep")
+# Who signs in by password: everyone, or superusers alone, who are let in when the provider is away.
+PASSWORD_SIGN_IN = env.choice("PASSWORD_SIGN_IN", ["everyone", "superusers"], "everyone")
+AUTHENTICATION_BACKENDS = ["core.accounts.password_sign_in.PasswordBackend"]
 # A key of their own: what signs cookies and cursors signs no tokens.
 JWT_SIGNING_KEY = env.text(
     "JWT_SIGNING_KEY", hmac.new(SECRET_KEY.encode(), b"crm.jwt", hashlib.sha512).hexdigest()

@@ -22,6 +22,7 @@ READERS = {
     "rate": "rate",
     "time_zone": "time zone",
     "pattern": "pattern",
+    "pairs": "pairs",
 }
 # Read to be handed on, not to be set for the CRM.
 OF_THE_SHELL = {"PATH"}

@@ -20,6 +20,7 @@ def read(reader, text, *args, **kwargs):
         ("integer", "-12", -12),
         ("number", "0.25", 0.25),
         ("words", " a, ,b ,", ["a", "b"]),
+        ("pairs", "b=2, a = x=y ,", {"b": "2", "a": "x=y"}),
         ("integers", "443, 8443,", [443, 8443]),
         ("duration", "90", timedelta(seconds=90)),
         ("duration", "250ms", timedelta(milliseconds=250)),
@@ -40,6 +41,8 @@ def test_a_reader_turns_text_into_its_type(reader, text, value):
     [
         ("flag", "maybe", "one of 1, true, yes, on, 0, false, no, off"),
         ("integer", "1.5", "a whole number"),
+        ("pairs", "a=1,b", "pairs like name=value separated by commas"),
+        ("pairs", "a=1,a=2", "pairs like name=value separated by commas"),
         ("integers", "443,https", "whole numbers, separated by commas"),
         ("number", "nan", "a number"),
         ("number", "inf", "a number"),

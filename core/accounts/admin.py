@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -17,7 +18,7 @@ from unfold.widgets import UnfoldAdminSelectMultipleWidget
 from core.access import Permission
 from core.accounts.admin_login import LoginForm
 from core.accounts.hand_over import hand_over, release_user
-from core.accounts.models import ApiKey, Session, Team, User
+from core.accounts.models import ApiKey, ExternalIdentity, Session, Team, User
 from core.admin import verbs
 from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm
 from core.admin.navigation import PEOPLE, Menu
@@ -231,3 +232,21 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         theirs = ApiKey.objects.filter(pk__in=queryset.values("pk"), user__in=_in_reach(request))
         live = theirs.filter(revoked_at=None)
         self.message_user(request, f"{live.update(revoked_at=timezone.now())} revoked.")
+
+
+@admin.register(ExternalIdentity)
+class ExternalIdentityAdmin(CapturedAdmin):
+    """By what the identity provider names people. Made by their first sign-in, or here where the provider
+    vouches for no e-mail addresses."""
+
+    menu = Menu(PEOPLE, "badge", 55)
+    list_display = ("subject", "issuer", "user", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("=subject", "=user__username")
+    ordering = ("-id",)
+    fields = ("user", ("issuer", "subject"), ("created_at", "last_used_at"))
+    readonly_fields = ("created_at", "last_used_at")
+    autocomplete_fields = ("user",)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"issuer": settings.OIDC_ISSUER} | super().get_changeform_initial_data(request)

@@ -1,10 +1,13 @@
 """Signing in to the admin site: the same limits on guessing as at the API."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -14,6 +17,7 @@ from core.accounts.attempts import Attempt, TooManyAttemptsError
 from core.accounts.models import User
 from core.accounts.origin import origin_of
 from core.accounts.sessions import ALL, sessions_kept
+from core.accounts.single_sign_on import provider
 
 
 class LoginForm(AuthenticationForm):
@@ -31,6 +35,17 @@ class LoginForm(AuthenticationForm):
         # It stands outside of the form's own element (templates/admin/login.html).
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "one-time-code", "form": "login-form"}),
     )
+
+    @property
+    def single_sign_on(self) -> str:
+        """Where to sign in at the identity provider, and come back from to where one was going."""
+        if not provider.is_configured():
+            return ""
+        return f"{reverse('sso-login')}?{urlencode({'next': self.request.GET.get('next', '')})}"
+
+    @property
+    def single_sign_on_name(self) -> str:
+        return settings.OIDC_NAME
 
     def clean(self) -> dict[str, Any]:
         attempt = Attempt.by(self.cleaned_data.get("username", ""), origin_of(self.request))

@@ -17,7 +17,15 @@ from django.db.models import Q, Value
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
-from core.access import PeoplePolicy, Permission, ReadAllPolicy, Role, VisibleManager, VisibleQuerySet
+from core.access import (
+    AdminPolicy,
+    PeoplePolicy,
+    Permission,
+    ReadAllPolicy,
+    Role,
+    VisibleManager,
+    VisibleQuerySet,
+)
 from core.accounts.team_sql import subtree_ids
 from core.entities.usage import PRINCIPAL, UsageTarget
 from core.models.capture import captured
@@ -316,6 +324,29 @@ class ApiKey(models.Model):
     def is_live(self) -> bool:
         """Neither revoked nor past its time, and its user is active."""
         return self.revoked_at is None and not _past(self.expires_at) and self.user.is_active
+
+
+class ExternalIdentity(models.Model):
+    """By what an identity provider names a user: its `sub`, which stays when names change."""
+
+    policy = AdminPolicy()
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="external_identities")
+    issuer = models.CharField(max_length=500)
+    subject = models.CharField(max_length=255)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = VisibleManager()
+
+    class Meta:
+        verbose_name_plural = "external identities"
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="external_identity_unique")]
+        triggers = captured("external_identity", untracked=("created_at", "last_used_at"))
+
+    def __str__(self) -> str:
+        return f"{self.subject} at {self.issuer}"
 
 
 class PasswordMail(models.Model):

@@ -52,6 +52,21 @@ class LoginBody(StrictBody):
     )
 
 
+class SingleSignOnBody(StrictBody):
+    code = serializers.CharField(max_length=100, help_text="What the app was sent back with.")
+    code_verifier = serializers.CharField(
+        min_length=43, max_length=128, help_text="Of the `code_challenge` that the sign-in began with (S256)."
+    )
+
+
+class SingleSignOnAnswer(serializers.Serializer):
+    """Whether an identity provider is configured, and where a browser goes to sign in there."""
+
+    enabled = serializers.BooleanField()
+    name = serializers.CharField(allow_blank=True)
+    login_url = serializers.CharField(allow_blank=True)
+
+
 class RefreshBody(StrictBody):
     refresh = serializers.CharField(max_length=2000)
 

@@ -12,6 +12,7 @@ LIST = "{basename}-list"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^login/?$", views.LoginView.as_view(), name="auth-login"),
+    re_path(r"^single_sign_on/?$", views.SingleSignOnView.as_view(), name="auth-single-sign-on"),
     re_path(r"^refresh/?$", views.RefreshView.as_view(), name="auth-refresh"),
     re_path(r"^logout/?$", views.LogoutView.as_view(), name="auth-logout"),
     re_path(r"^me/?$", views.MeView.as_view(), name="auth-me"),

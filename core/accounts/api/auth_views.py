@@ -7,6 +7,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, Throttled, ValidationError
@@ -36,6 +37,8 @@ from core.accounts.api.auth_serializers import (
     SecondFactorCodeBody,
     SecondFactorProofBody,
     SessionSerializer,
+    SingleSignOnAnswer,
+    SingleSignOnBody,
     TokensAnswer,
     check_password,
 )
@@ -52,6 +55,8 @@ from core.accounts.origin import origin_of
 from core.accounts.password_mails import LinkRefusedError
 from core.accounts.second_factor import CodeRefusedError
 from core.accounts.sessions import Issued
+from core.accounts.single_sign_on import codes
+from core.accounts.single_sign_on import provider as single_sign_on
 from core.accounts.tokens import CrmToken, TokenRefusedError, read_access, read_refresh
 from core.api import preconditions
 from core.api.pagination import PageNumberPagination
@@ -120,6 +125,27 @@ class LoginView(_OpenView):
         proven = second_proof(user, body.get("code", ""), attempt)
         attempt.succeeded()
         issued = sessions.begin(user, origin, second_factor=proven)
+        return Response(tokens(issued) | {"user": MeSerializer(user).data})
+
+
+class SingleSignOnView(_OpenView):
+    @extend_schema(operation_id="auth_single_sign_on", responses=SingleSignOnAnswer)
+    def get(self, request: Request) -> Response:
+        """Whether one can sign in at an identity provider, and where."""
+        there = single_sign_on.is_configured()
+        name, url = (settings.OIDC_NAME, reverse("sso-login")) if there else ("", "")
+        return Response({"enabled": there, "name": name, "login_url": url})
+
+    @extend_schema(operation_id="auth_single_sign_on_tokens", request=SingleSignOnBody, responses=LoginAnswer)
+    def post(self, request: Request) -> Response:
+        """Exchange the code that an app was sent back with for tokens, once."""
+        body = self.checked(SingleSignOnBody)
+        found = codes.redeem(body["code"], body["code_verifier"])
+        if found is None:
+            count_refused(request)
+            raise AuthenticationFailed("The code is not valid or has expired.", "code_refused")
+        user, proven = found
+        issued = sessions.begin(user, origin_of(request._request), second_factor=proven)
         return Response(tokens(issued) | {"user": MeSerializer(user).data})
 
 
