@@ -28,7 +28,7 @@ from core.admin.list_links import links_of
 from core.admin.navigation import SELL, Menu
 from core.admin.paginator import CappedPaginator
 from core.admin.record_page import Fact, Summary, log_forms
-from core.admin.saved_views import SavedViewFilter, SavedViewsMixin
+from core.admin.saved_views import SavedViewsMixin, ViewListFilter
 from core.changes.history import of_record, presented
 from core.conf import conf
 from core.entities import Entity, entity_of, writing
@@ -151,7 +151,7 @@ class RecordAdmin(SavedViewsMixin, CapturedAdmin):
         hidden = self.entity_for(request).hidden
         return [
             one
-            for one in (SavedViewFilter, *self.list_filter, *self.common_filters)
+            for one in (ViewListFilter, *self.list_filter, *self.common_filters)
             if _field_of(one) not in hidden
         ]
 

@@ -75,7 +75,7 @@ def view_asked(request: HttpRequest, entity: Entity) -> SavedView | None:
     return request.saved_view  # type: ignore[attr-defined]
 
 
-class SavedViewFilter(ListFilter):
+class ViewListFilter(ListFilter):
     """What the view in the address narrows by; it is chosen by its tab."""
 
     title: Any = gettext_lazy("view")

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('core', '0045_word_starts'),
+        ('core', '0043_word_starts'),
         ('lead_management', '0014_addresses_indexed'),
     ]
 

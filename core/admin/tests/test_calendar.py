@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core.changes.models import Change
+from core.customization.tests.factories import FieldRightFactory
 from core.entities.field_rights import FieldRight
 from lead_management.tests.factories import LeadFactory
 from tasks.tests.factories import TaskFactory
@@ -106,7 +107,7 @@ def test_nobody_moves_what_they_may_not_change(browser, robin, nora, staff):
 
 def test_a_day_that_is_hidden_from_a_role_is_in_no_calendar(browser, robin):
     lead = LeadFactory(first_name="Ada", next_follow_up_at=at(14), owner=robin)
-    FieldRight.objects.create(role="rep", entity="lead", field="next_follow_up_at", access="read_only")
+    FieldRightFactory(role="rep", entity="lead", field="next_follow_up_at", access="read_only")
     client = browser(robin)
     [item] = [item for one in client.get(CALENDAR, MAY).context["days"] for item in one.items]
     assert item.may_move is False

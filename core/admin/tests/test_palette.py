@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from core.entities.field_rights import FieldRight
+from core.customization.tests.factories import FieldRightFactory
 from lead_management.tests.factories import LeadFactory
 from opportunities.tests.factories import OpportunityFactory
 from tasks.tests.factories import TaskFactory
@@ -37,7 +37,7 @@ def test_records_are_found_of_every_entity_that_one_sees(browser, robin, nora):
 def test_what_is_hidden_from_a_role_finds_nothing(browser, robin):
     LeadFactory(first_name="Ada", email="ada@engine.example", owner=robin)
     assert entries(browser(robin), "engine.example")["Records"] == ["Ada"]
-    FieldRight.objects.create(role="rep", entity="lead", field="email", access="hidden")
+    FieldRightFactory(role="rep", entity="lead", field="email", access="hidden")
     assert entries(browser(robin), "engine.example")["Records"] == []
 
 

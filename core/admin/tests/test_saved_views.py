@@ -6,8 +6,7 @@ import pytest
 from django.utils import timezone
 
 from core.conditions.models import SavedView
-from core.customization.tests.factories import SavedViewFactory
-from core.entities.field_rights import FieldRight
+from core.customization.tests.factories import FieldRightFactory, SavedViewFactory
 from lead_management.tests.factories import LeadFactory
 from opportunities.tests.factories import OpportunityFactory
 from tasks.tests.factories import TaskFactory
@@ -111,7 +110,7 @@ def test_a_view_chooses_columns_and_none_that_is_hidden(browser, robin):
     page = client.get(LEADS, {"view": view.pk}).content.decode()
     assert "Turin" in page
     assert "ada@engine.example" in page
-    FieldRight.objects.create(role="rep", entity="lead", field="email", access="hidden")
+    FieldRightFactory(role="rep", entity="lead", field="email", access="hidden")
     page = client.get(LEADS, {"view": view.pk}).content.decode()
     assert "Turin" in page
     assert "ada@engine.example" not in page

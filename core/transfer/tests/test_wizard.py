@@ -5,7 +5,7 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core.accounts.tests.factories import UserFactory
-from core.entities.field_rights import FieldRight
+from core.customization.tests.factories import FieldRightFactory
 from core.transfer import drafts
 from core.transfer.models import ImportJob
 from lead_management.models import Lead
@@ -91,7 +91,7 @@ def test_what_cannot_be_imported_is_said_and_nothing_begins(client, uploaded):
 
 
 def test_fields_that_are_hidden_are_not_offered(client, uploaded):
-    FieldRight.objects.create(role="rep", entity="lead", field="email", access="hidden")
+    FieldRightFactory(role="rep", entity="lead", field="email", access="hidden")
     offered = {name for name, _label in client.get(MAP).context["columns"][0]["options"]}
     assert "email" not in offered
     assert "city" in offered

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('core', '0041_ends_of_consent'),
+        ('core', '0043_word_starts'),
     ]
 
     operations = [

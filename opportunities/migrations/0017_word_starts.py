@@ -9,8 +9,8 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('core', '0045_word_starts'),
-        ('opportunities', '0015_count_further_activities'),
+        ('core', '0043_word_starts'),
+        ('opportunities', '0016_closed_deals_by_date'),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """The beginnings of the words of a folded text; the entities have an index of it each."""
 
     dependencies = [
-        ('core', '0041_ends_of_consent'),
+        ('core', '0042_exports_without_hidden_fields'),
     ]
 
     operations = [

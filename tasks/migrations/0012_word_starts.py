@@ -9,8 +9,8 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('core', '0045_word_starts'),
-        ('tasks', '0010_several_records'),
+        ('core', '0043_word_starts'),
+        ('tasks', '0011_records_raise_the_version'),
     ]
 
     operations = [
