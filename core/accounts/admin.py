@@ -246,7 +246,17 @@ class ExternalIdentityAdmin(CapturedAdmin):
     ordering = ("-id",)
     fields = ("user", ("issuer", "subject"), ("created_at", "last_used_at"))
     readonly_fields = ("created_at", "last_used_at")
-    autocomplete_fields = ("user",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj else self.readonly_fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """Those of people whom one may change: an administrator connects nobody to a superuser."""
+        return super().get_queryset(request).filter(user__in=_in_reach(request))
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        queryset = _in_reach(request).filter(is_active=True).order_by("username")
+        return super().formfield_for_foreignkey(db_field, request, **options | {"queryset": queryset})
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"issuer": settings.OIDC_ISSUER} | super().get_changeform_initial_data(request)

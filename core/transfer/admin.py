@@ -138,7 +138,7 @@ class ImportJobAdmin(OwnJobsAdmin):
         headers = {"Content-Disposition": f'attachment; filename="import_{job.pk}_errors.csv"'}
         rows = job.issues.order_by("id")
         return StreamingHttpResponse(
-            error_lines(job, rows), content_type="text/csv; charset=utf-8", headers=headers
+            error_lines(job, rows, request.user), content_type="text/csv; charset=utf-8", headers=headers
         )
 
     def _job(self, request: HttpRequest, pk: Any) -> ImportJob:

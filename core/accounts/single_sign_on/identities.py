@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Value
+from django.db.models import Q, Value
 from django.db.models.functions import Lower, Now
 
 from core.accounts.models import ExternalIdentity, Team, User
@@ -67,17 +67,27 @@ def _known(claims: Mapping[str, Any]) -> User | None:
 
 
 def _by_email(claims: Mapping[str, Any]) -> User | None:
-    """Whoever has the address, from now on known by the identity, if the provider vouches for the address."""
+    """Whoever has the address, from now on known by the identity, if the provider vouches for the address.
+
+    Superusers are connected by hand alone; so is whoever has an identity there already, for the address may
+    have passed on to somebody else. Raises NotAdmittedError.
+    """
     email = _text(claims, "email", 254)
     lowered = User.objects.alias(lowered=Lower("email"))  # what the index is over
     user = lowered.filter(lowered=Lower(Value(email))).first() if email else None
     if user is None:
         return None
-    if not (settings.OIDC_TRUSTS_EMAIL or claims.get("email_verified") is True):
+    if not _is_vouched_for(claims):
         raise NotAdmittedError(
             "Someone has this e-mail address here, and the identity provider does not vouch for it."
             " An administrator can connect the two.",
             code="email_not_verified",
+        )
+    if user.is_superuser or user.external_identities.filter(issuer=settings.OIDC_ISSUER).exists():
+        raise NotAdmittedError(
+            "The account with this e-mail address is not connected by the address alone."
+            " An administrator can connect the two.",
+            code="connected_by_hand",
         )
     _connect(user, claims)
     return user
@@ -86,7 +96,9 @@ def _by_email(claims: Mapping[str, Any]) -> User | None:
 def _new(claims: Mapping[str, Any], role: str | None) -> User:
     if not settings.OIDC_CREATES_USERS:
         raise NotAdmittedError("You have no account here. Ask an administrator for one.", code="no_account")
-    user = User(username=_free_name(claims), email=_text(claims, "email", 254), is_staff=True)
+    # An address that nobody vouches for would wait here for its owner, and connect them to a stranger.
+    email = _text(claims, "email", 254) if _is_vouched_for(claims) else ""
+    user = User(username=_free_name(claims), email=email, is_staff=True)
     user.role = role or settings.OIDC_DEFAULT_ROLE
     for claim, field in NAMES.items():
         setattr(user, field, _text(claims, claim, 150))
@@ -105,12 +117,21 @@ def _new(claims: Mapping[str, Any], role: str | None) -> User:
     return user
 
 
+def _is_vouched_for(claims: Mapping[str, Any]) -> bool:
+    return settings.OIDC_TRUSTS_EMAIL or claims.get("email_verified") is True
+
+
 def _free_name(claims: Mapping[str, Any]) -> str:
-    """The name that they have at the provider, or the address where somebody else has that name here."""
+    """The name that they have at the provider, or the address where somebody else signs in by that name here,
+    as a user name or an e-mail address."""
     names = [_text(claims, "preferred_username", 150), _text(claims, "email", 150)]
-    taken = User.objects.alias(lowered=Lower("username"))
-    free = (name for name in names if name and not taken.filter(lowered=Lower(Value(name))).exists())
-    return next(free, "")
+    taken = User.objects.alias(name=Lower("username"), address=Lower("email"))
+    return next((name for name in names if name and not taken.filter(_is_called(name)).exists()), "")
+
+
+def _is_called(name: str) -> Q:
+    lowered = Lower(Value(name))
+    return Q(name=lowered) | Q(address=lowered)
 
 
 def _connect(user: User, claims: Mapping[str, Any]) -> None:

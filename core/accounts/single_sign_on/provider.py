@@ -66,7 +66,10 @@ def claims(request: AuthenticationRequest, redirect_uri: str, code: str) -> Mapp
 
 
 def _expected() -> dict[str, Any]:
-    return {"iss": {"essential": True, "value": settings.OIDC_ISSUER}}
+    return {
+        "iss": {"essential": True, "value": settings.OIDC_ISSUER},
+        "aud": {"essential": True, "value": settings.OIDC_CLIENT_ID},
+    }
 
 
 def _client() -> Any:

@@ -94,6 +94,34 @@ def test_who_has_the_address_here_is_connected_only_if_the_provider_vouches_for_
     assert (ExternalIdentity.objects.get().user, User.objects.get().role) == (there, "manager")
 
 
+def test_an_address_connects_neither_superusers_nor_a_second_identity(provider):
+    root = User.objects.create_superuser("root", "ada@example.org", PASSWORD)
+    stranger = known_there(provider, "s-super", **ADA)
+    assert "not connected by the address alone" in signed_in(Client(), stranger).content.decode()
+    User.objects.filter(pk=root.pk).update(is_superuser=False)
+    assert signed_in(Client(), stranger).status_code == 302
+    successor = known_there(provider, "s-successor", **ADA)
+    assert signed_in(Client(), successor).status_code == 403, "the mailbox has passed on, the account has not"
+    assert ExternalIdentity.objects.get().subject == "s-super"
+    assert Session.objects.count() == 1
+
+
+def test_an_address_that_nobody_vouches_for_is_not_kept_for_its_owner_to_be_caught_by(provider):
+    early = known_there(provider, "s-early", **ADA | {"email": "boss@example.org", "email_verified": False})
+    assert signed_in(Client(), early).status_code == 302
+    assert User.objects.get().email == ""
+    claims = ADA | {"preferred_username": "boss", "email": "boss@example.org"}
+    signed_in(Client(), known_there(provider, "s-boss", **claims))
+    assert ExternalIdentity.objects.get(subject="s-boss").user.username == "boss"
+
+
+def test_a_user_name_that_is_somebodys_address_is_not_taken(provider, make_user):
+    make_user(username="ceo", email="ceo@corp.example")
+    person = known_there(provider, "s-shadow", **ADA | {"preferred_username": "CEO@corp.example"})
+    signed_in(Client(), person)
+    assert set(User.objects.values_list("username", flat=True)) == {"ceo", "ada@example.org"}
+
+
 def test_groups_give_role_and_team_at_each_sign_in(provider, settings):
     settings.OIDC_ROLES = {"crm-admins": "admin", "crm-managers": "manager", "crm-reps": "rep"}
     settings.OIDC_TEAMS = {"north": "Team North"}
@@ -135,7 +163,7 @@ def test_the_last_administrator_stays_one_and_superusers_keep_their_role(provide
         ({"preferred_username": "x" * 151, "email": "y" * 150 + "@example.org"}, {}, "username"),
     ],
 )
-def test_who_gets_no_account_is_told_why_and_nothing_is_made(
+def test_who_gets_no_account_learns_why_and_nothing_is_made(
     provider, make_user, settings, claims, changes, said
 ):
     make_user(username="Taken")
@@ -288,5 +316,9 @@ def test_administrators_connect_people_by_hand(provider, make_user):
     assert browser.post("/admin/core/externalidentity/add/", body).status_code == 302
     signed_in(Client(), known_there(provider, "s-hand", email="else@example.org"))
     assert Session.objects.filter(user=ada, kind="admin").count() == 1
+    root = User.objects.create_superuser("root", "root@crm.example", PASSWORD)
+    body = {"user": root.pk, "issuer": provider, "subject": "s-root"}
+    assert browser.post("/admin/core/externalidentity/add/", body).status_code == 200, "refused"
+    assert ExternalIdentity.objects.count() == 1
     browser.force_login(ada)
     assert browser.get("/admin/core/externalidentity/").status_code == 403
