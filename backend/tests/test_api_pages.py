@@ -47,19 +47,26 @@ def small():
     return document | {"components": document["components"] | {"securitySchemes": kept["securitySchemes"]}}
 
 
-@pytest.fixture(scope="module")
-def browser():
+@pytest.fixture
+def site(transactional_db):
+    with serving(make_application()) as address:
+        yield f"http://{address}"
+
+
+@pytest.fixture
+def browser(site):
+    """Closed before the server ends and the tables are emptied: its loop makes connections of its own."""
     with chromium() as found:
         yield found
 
 
 @pytest.fixture
-def opened(browser, small, queries_beside_a_loop):
+def opened(site, browser, small, queries_beside_a_loop):
     """Open a page; what its console complains of is in the list beside it."""
     contexts, problems = [], []
 
-    def open_page(address, path):
-        contexts.append(browser.new_context(base_url=f"http://{address}"))
+    def open_page(path):
+        contexts.append(browser.new_context(base_url=site))
         page = contexts[-1].new_page()
         page.on("console", lambda one: problems.append(one.text) if one.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -67,10 +74,9 @@ def opened(browser, small, queries_beside_a_loop):
         page.goto(path)
         return page
 
-    with serving(make_application()) as address:
-        yield lambda path: open_page(address, path), problems
-        for context in contexts:
-            context.close()
+    yield open_page, problems
+    for context in contexts:
+        context.close()
 
 
 def accessibility_faults(page):
