@@ -29,7 +29,8 @@ JSON = BodyLimit(MIB)
 BULK = BodyLimit(10 * MIB, items=20_000)
 
 _SIGN_IN = re.compile(r"/(?:api/auth|admin/login|oauth)(?:/|\Z)")
-_UPLOAD = re.compile(r"/api/v\d+/import/")
+# Of the API, and of the wizard in the admin site.
+_UPLOAD = re.compile(r"/api/v\d+/import/|/admin/core/importjob/new/\Z")
 _BULK = re.compile(r"/api/v\d+/[^/]+/(?:bulk[_-][a-z_-]+|assign)/?\Z")
 _API = re.compile(r"/(?:api|mcp)(?:/|\Z)")
 

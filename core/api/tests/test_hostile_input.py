@@ -5,6 +5,7 @@ from contextlib import suppress
 import orjson
 import pytest
 from django.apps import apps
+from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from core.changes.models import Change
@@ -110,6 +111,14 @@ def test_another_content_type_is_415(raw, content_type):
 def test_a_body_larger_than_the_limit_is_413(raw, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
     refused(raw("POST", LEADS, orjson.dumps({"first_name": "x" * 1_000})), 413)
+
+
+def test_a_file_of_the_import_wizard_may_be_as_large_as_one_of_the_api(client, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
+    file = SimpleUploadedFile("leads.csv", b"x" * 2_000)
+    answer = client.post("/admin/core/importjob/new/", {"file": file})
+    assert answer.headers["location"].startswith("/admin/login/"), "it came through and asks who one is"
+    assert client.post("/admin/core/importjob/map/", {"header": "x" * 2_000}).status_code == 413
 
 
 @pytest.mark.usefixtures("nothing_written")
