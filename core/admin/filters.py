@@ -28,8 +28,9 @@ class ConditionFilter(SimpleListFilter):
     kept: ClassVar[Mapping[str, Any]] = {}
 
     def as_condition(self, user: Any) -> Any:
-        """The choice in the condition language; None where that cannot say it."""
-        return self.kept.get(str(self.value()))
+        """The choice in the condition language; None where that cannot say it. What is no choice asks for
+        nothing."""
+        return self.kept.get(str(self.value())) if self.value() in dict(self.options) else {}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return list(self.options)
@@ -126,7 +127,7 @@ class AssignmentFilter(ConditionFilter):
         nobody = {"field": "assigned_to", "op": "is_empty", "value": True}
         me = {"field": "assigned_to", "value": user.pk}
         owned = {"all": [nobody, {"field": "owner", "value": user.pk}]}
-        return {"mine": {"any": [me, owned]}, "me": me, "nobody": nobody}[str(self.value())]
+        return {"mine": {"any": [me, owned]}, "me": me, "nobody": nobody}.get(str(self.value()), {})
 
 
 class TagFilter(TextFilter):
@@ -136,8 +137,10 @@ class TagFilter(TextFilter):
     parameter_name = "tag"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        text = (self.value() or "").replace("\x00", "").strip()
-        return queryset.filter(tags__contains=[text]) if text else queryset
+        return queryset.filter(tags__contains=[self._text()]) if self._text() else queryset
 
     def as_condition(self, user: Any) -> Any:
-        return {"field": "tags", "op": "has_any", "value": [self.value()]}
+        return {"field": "tags", "op": "has_any", "value": [self._text()]} if self._text() else {}
+
+    def _text(self) -> str:
+        return (self.value() or "").replace("\x00", "").strip()

@@ -10,6 +10,7 @@ from django.contrib.admin import ListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR, SEARCH_VAR
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
@@ -35,7 +36,7 @@ from core.conditions.words import ConditionWords, value_in_words
 from core.entities import Column, Entity, entity_of
 from core.entities.custom import schema
 from core.entities.field_types import Reference
-from core.entities.finding import ordering, search
+from core.entities.finding import check_search, ordering, search
 from core.errors import DomainError, InvalidError
 
 PARAMETER = "view"
@@ -236,7 +237,8 @@ class SavedViewsMixin:
             return HttpResponseRedirect(self._view_url("changelist"))
         kept = kept_of(changelist, entity, request.user)
         view = view_asked(request, entity)
-        searched = changelist.params.get(SEARCH_VAR) or changelist.query or (view.search if view else "")
+        searched, lost = _searches(view, changelist.params.get(SEARCH_VAR) or changelist.query)
+        kept.left_out += lost
         user: Any = request.user
         made = SavedView(
             owner=user,
@@ -288,9 +290,18 @@ class SavedViewsMixin:
         except ValidationError:
             form.add_error("name", _("You have a view of this name already."))
         else:
-            made.save()
-            return True
+            return self._saved(made, form)
         return False
+
+    def _saved(self, made: SavedView, form: SaveViewForm) -> bool:
+        """Where another request took the name since it was looked at, the form says so too."""
+        try:
+            with transaction.atomic():
+                made.save()
+        except IntegrityError:
+            form.add_error("name", _("You have a view of this name already."))
+            return False
+        return True
 
     def delete_saved_view(self: Any, request: HttpRequest, view_id: int) -> HttpResponse:
         """Asks first; a view is deleted here by its owner alone."""
@@ -308,6 +319,20 @@ class SavedViewsMixin:
             return HttpResponseRedirect(self._view_url("changelist"))
 
         return self.excused(request, delete)
+
+
+def _searches(view: SavedView | None, text: str) -> tuple[str, list[str]]:
+    """The words of the view and of the search in it, and a title for those of the view where both are too
+    many."""
+    words = view.search if view else ""
+    if not (words and text) or words == text:
+        return text or words, []
+    both = f"{words} {text}"
+    try:
+        check_search(both)
+    except InvalidError:
+        return text, [_("Search “%(text)s”") % {"text": words}]
+    return both, []
 
 
 def _title(column: Column) -> str:

@@ -1,6 +1,6 @@
 """What a list of the admin site is narrowed by, as a condition that a saved view keeps."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,10 +41,12 @@ class Kept:
         return {"all": self.conditions} if self.conditions else {}
 
 
-def kept_of(changelist: Any, entity: Entity, user: Any) -> Kept:
-    """Every filter of the list that was chosen, and what its address narrows by besides."""
+def kept_of(changelist: Any, entity: Entity, user: Any, besides: str = "") -> Kept:
+    """Every filter of the list that was chosen, and what its address narrows by besides; without the filter
+    of the parameter `besides`."""
     found = Kept()
-    for title, raw in [*_of_filters(changelist, entity, user), *_of_others(changelist, entity)]:
+    specs = [spec for spec in changelist.filter_specs if besides not in spec.expected_parameters()]
+    for title, raw in [*_of_filters(changelist, specs, entity, user), *_of_others(changelist, entity)]:
         if raw is None or _refused(entity, raw):
             found.left_out.append(title)
         elif raw:
@@ -59,7 +61,7 @@ def ordering_of(changelist: Any, entity: Entity) -> str:
     names = []
     for part in str(changelist.params[ORDER_VAR]).split("."):
         _none, descending, place = part.rpartition("-")
-        if place.isdecimal() and int(place) < len(changelist.list_display):
+        if place.isdecimal() and len(place) < 4 and int(place) < len(changelist.list_display):
             name = changelist.get_ordering_field(changelist.list_display[int(place)])
             names.append(f"{descending}{name}" if isinstance(name, str) else "")
     text = ",".join(name for name in names if name)
@@ -83,8 +85,10 @@ def parsed(entity: Entity, raw: Any) -> Condition:
     return parse(entity, raw, name="view")
 
 
-def _of_filters(changelist: Any, entity: Entity, user: Any) -> Iterator[tuple[str, Any]]:
-    for spec in changelist.filter_specs:
+def _of_filters(
+    changelist: Any, specs: Iterable[Any], entity: Entity, user: Any
+) -> Iterator[tuple[str, Any]]:
+    for spec in specs:
         given = {
             name: str(text) for name in spec.expected_parameters() if (text := changelist.params.get(name))
         }
@@ -106,17 +110,14 @@ def _of_others(changelist: Any, entity: Entity) -> Iterator[tuple[str, Any]]:
 
 
 def _of_field(entity: Entity, given: Mapping[str, str]) -> Iterator[Any]:
-    """Of each parameter its condition, or None; both parts of a moment make one."""
+    """Of each parameter its condition, or None; both parts of a moment make one, and one alone asks for
+    nothing, as in the list."""
     for name, text in given.items():
         stem, _sep, part = name.rpartition("_")
-        if part == "1" and f"{stem}_0" in given:
-            continue
-        is_moment = part == "0" and stem.endswith(tuple(ENDS))
-        yield (
-            _of_moment(entity, stem, f"{text} {given.get(f'{stem}_1', '')}")
-            if is_moment
-            else _of_one(entity, name, text)
-        )
+        if not (part in ("0", "1") and stem.endswith(tuple(ENDS))):
+            yield _of_one(entity, name, text)
+        elif part == "0" and f"{stem}_1" in given:
+            yield _of_moment(entity, stem, f"{text} {given[f'{stem}_1']}")
 
 
 def _of_one(entity: Entity, name: str, text: str) -> Any:
@@ -135,18 +136,24 @@ def _of_one(entity: Entity, name: str, text: str) -> Any:
 
 
 def _day(text: str) -> str:
-    """A day as it is written in the reader's language, as the API takes it."""
-    found = parse_date(text)
+    """A day as it is written in the reader's language, as the API takes it; any other text as it is."""
+    try:
+        found = parse_date(text)
+    except ValueError:
+        return text
     return found.isoformat() if found else text
 
 
 def _of_moment(entity: Entity, stem: str, text: str) -> Any:
     end = "_from" if stem.endswith("_from") else "_to"
     known = _column(entity, stem.removesuffix(end))
-    moment = parse_datetime(text.strip())
-    if known is None or moment is None:
+    try:
+        moment = parse_datetime(text.strip())
+        if known is None or moment is None:
+            return None
+        aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    except (ValueError, OverflowError):
         return None
-    aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
     return {"field": known, "op": ENDS[end], "value": aware.isoformat()}
 
 

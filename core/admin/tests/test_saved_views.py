@@ -164,3 +164,78 @@ def test_the_board_shows_what_the_view_does(browser, robin):
     answer = browser(robin).get(f"{LEADS}board/", {"view": view.pk})
     cards = [card.title for drawn in answer.context["columns"] for card in drawn.cards]
     assert cards == ["Ada"]
+
+
+GARBAGE = [
+    "assignment=x",
+    "created=x",
+    "hot=x",
+    "archived=x",
+    "tag=%20",
+    "tag=%00",
+    "created_at_from_0=2026-02-31&created_at_from_1=10:00",
+    "created_at_from_0=x&created_at_from_1=x",
+    "lead_score_from=2026-02-31",
+    "lead_score_from=x&lead_score_to=%00",
+    "o=" + "9" * 5_000,
+    "o=-" + "9" * 5_000,
+    "o=1.x.-.%C2%B2.99",
+]
+
+
+@pytest.mark.parametrize("query", GARBAGE)
+@pytest.mark.parametrize("page", ["views/add/", "export"])
+def test_garbage_in_the_address_of_a_list_breaks_no_page_of_it(browser, robin, page, query):
+    address = f"/admin/export/?of=lead&{query}" if page == "export" else f"{LEADS}{page}?{query}"
+    assert browser(robin).get(address).status_code in (200, 302)
+    assert SavedView.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"created_at_from_0": "2026-01-31"},
+        {"created_at_from_0": "2026-01-31", "created_at_from_1": ""},
+        {"created_at_to_0": "", "created_at_to_1": "10:00"},
+        {"assignment": "x"},
+        {"tag": "%20"},
+    ],
+)
+def test_what_asks_a_list_for_nothing_asks_a_view_for_nothing(browser, robin, filters):
+    LeadFactory(first_name="Ada", owner=robin)
+    client = browser(robin)
+    query = "&".join(f"{key}={value}" for key, value in filters.items())
+    assert names(client.get(f"{LEADS}?{query}")) == ["Ada"]
+    assert "Not kept" not in client.get(f"{LEADS}views/add/?{query}").content.decode()
+    save(client, LEADS, filters)
+    assert SavedView.objects.get().conditions == {}
+
+
+def test_a_search_in_a_view_is_kept_beside_its_own(browser, robin):
+    LeadFactory(first_name="Ada", city="Turin", owner=robin)
+    LeadFactory(first_name="Ada", city="Oslo", owner=robin)
+    LeadFactory(first_name="Bob", city="Turin", owner=robin)
+    view = SavedViewFactory(owner=robin, entity="lead", name="Adas", search="ada")
+    client = browser(robin)
+    shown = client.get(LEADS, {"view": view.pk, "q": "turin"}).context["cl"].result_list
+    save(client, LEADS, {"view": view.pk, "q": "turin"})
+    made = SavedView.objects.get(name="Mine")
+    assert made.search == "ada turin"
+    found = client.get(LEADS, {"view": made.pk}).context["cl"].result_list
+    assert [row.pk for row in found] == [row.pk for row in shown]
+    assert len(found) == 1
+
+
+def test_a_search_that_finds_no_room_beside_another_is_named(browser, robin):
+    words = " ".join("abcdefgh")
+    view = SavedViewFactory(owner=robin, entity="lead", search=words)
+    page = browser(robin).get(f"{LEADS}views/add/?view={view.pk}&q=u+v+w")
+    assert f"Not kept, for a view cannot hold it: Search “{words}”" in page.content.decode()
+
+
+def test_a_name_that_another_request_took_meanwhile_is_refused_beside_it(browser, robin, monkeypatch):
+    SavedViewFactory(owner=robin, entity="lead", name="Mine")
+    monkeypatch.setattr(SavedView, "validate_constraints", lambda self, **options: None)
+    answer = save(browser(robin), LEADS, {})
+    assert answer.context["form"].errors == {"name": ["You have a view of this name already."]}
+    assert SavedView.objects.count() == 1
