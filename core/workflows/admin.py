@@ -33,7 +33,7 @@ from core.errors import DomainError, InvalidError
 from core.workflows import definition, home, operations, preview
 from core.workflows.api.serializers import StepSerializer
 from core.workflows.models import Workflow, WorkflowExecution
-from core.workflows.sentences import compared, sentences
+from core.workflows.sentences import compared, plain_words, sentences
 
 home_page.parts.register("workflows", home_page.Builder(50, home.build))
 
@@ -252,6 +252,8 @@ class WorkflowAdmin(OperatedAdmin):
         found = preview.dry_run(workflow, opened, pk, workflow.run_as, {}, name)
         for one in found["conditions"]:
             one["words"] = _in_words(workflow.entity or name, one["condition"], user)
+        for one in found["actions"]:
+            one["place"], one["shown"] = _place(one["path"]), _in_order(one.get("would"))
         return found | {"record": _record(name, pk, user)}
 
 
@@ -346,7 +348,7 @@ class WorkflowExecutionAdmin(OperatedAdmin):
                 _shown_run(one) | {"workflow": one.workflow.name} for one in after.order_by("id")[:RUNS]
             ],
             "cause_url": page_url(WorkflowExecution, run.cause_id) if run.cause_id else "",
-            "payload": sorted(run.trigger_data.items()),
+            "payload": _in_order(run.trigger_data),
         }
 
     def has_retry_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
@@ -392,6 +394,20 @@ class WorkflowExecutionAdmin(OperatedAdmin):
         self.message_user(request, ngettext("%(n)s run goes on.", "%(n)s runs go on.", count) % {"n": count})
 
 
+def _in_order(given: Any) -> list[tuple[str, str]]:
+    """Names and values of an object as people read them."""
+    return (
+        [(name, plain_words(value)) for name, value in sorted(given.items())]
+        if isinstance(given, dict)
+        else []
+    )
+
+
+def _place(path: str) -> str:
+    """Where a step stands, counted from 1: "2.then.1"."""
+    return ".".join(str(int(part) + 1) if part.isdecimal() else part for part in path.split("."))
+
+
 def _shown_step(step: Any) -> dict[str, Any]:
     """A step as the API shows it, with what a page adds."""
     shown = StepSerializer(step).data
@@ -399,8 +415,8 @@ def _shown_step(step: Any) -> dict[str, Any]:
         **shown,
         "label": step.type.replace("_", " ").capitalize(),
         "badge": formats.badge(step.get_status_display(), RUN_TONES.get(step.status, "neutral")),
-        "given": sorted(shown["input"].items()) if isinstance(shown["input"], dict) else [],
-        "made": sorted(shown["output"].items()) if isinstance(shown["output"], dict) else [],
+        "given": _in_order(shown["input"]),
+        "made": _in_order(shown["output"]),
         "when": formats.when(step.finished_at or step.started_at),
         "next": formats.when(step.next_at) if step.next_at else "",
     }

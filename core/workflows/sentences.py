@@ -84,7 +84,7 @@ class _Definition:
         ]
 
     def _when(self) -> str:
-        text = self.trigger.help_text if self.trigger else self.name
+        text = (self.trigger.when or self.trigger.help_text) if self.trigger else self.name
         text = text[:1].lower() + text[1:].rstrip(".")
         if self.entity is None:
             return text
@@ -159,13 +159,18 @@ def _label(column: Any, name: str) -> str:
 
 
 def _short(value: Any) -> str:
+    return Truncator(plain_words(value)).chars(LONGEST)
+
+
+def plain_words(value: Any) -> str:
+    """A value of JSON as people read it."""
     if isinstance(value, Mapping):
-        text = ", ".join(f"{key}: {_short(one)}" for key, one in value.items())
-    elif isinstance(value, list):
-        text = ", ".join(map(_short, value))
-    else:
-        text = {True: _("yes"), False: _("no")}[value] if isinstance(value, bool) else str(value)
-    return Truncator(text).chars(LONGEST)
+        return ", ".join(f"{key}: {plain_words(one)}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plain_words, value))
+    if value is None:
+        return "–"  # noqa: RUF001
+    return (_("yes") if value else _("no")) if isinstance(value, bool) else str(value)
 
 
 def _offset(value: Any) -> str:

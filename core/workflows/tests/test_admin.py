@@ -85,7 +85,9 @@ def test_a_workflow_is_tried_on_a_record_and_writes_nothing(client, boss, make_w
     shown = client.post(page(workflow, "try"), sent).context["result"]
     assert shown["would_run"] is False
     assert [(one["words"], one["met"]) for one in shown["conditions"]] == [("City is Oslo", False)]
-    assert [one["type"] for one in shown["actions"]] == ["add_tag"]
+    assert [(one["type"], one["place"], one["shown"]) for one in shown["actions"]] == [
+        ("add_tag", "1", [("tag", "x")])
+    ]
     lead.refresh_from_db()
     assert lead.tags == []
     answer = client.post(page(workflow, "try"), sent | {"record": lead.pk + 1_000})
@@ -118,3 +120,15 @@ def test_managers_operate_what_acts_as_their_own_people_and_reps_nothing(client,
     assert client.post(page(theirs, "pause"), SENT).status_code in (302, 403, 404)
     assert client.get("/admin/core/workflow/").status_code == 403
     assert dict(Workflow.objects.values_list("pk", "status")) == {own.pk: "paused", theirs.pk: "active"}
+
+
+def test_a_run_shows_values_as_people_read_them(client, boss, make_workflow):
+    workflow = make_workflow([("add_tag", {"tag": "x"})])
+    run = WorkflowExecution.objects.create(
+        workflow=workflow,
+        version=workflow.versions.get(),
+        event_key="x",
+        trigger_data={"urgent": True, "note": None, "lines": [{"name": "A", "paid": False}]},
+    )
+    shown = client.get(page(run))
+    assert shown.context["payload"] == [("lines", "name: A, paid: no"), ("note", "–"), ("urgent", "yes")]  # noqa: RUF001

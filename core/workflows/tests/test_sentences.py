@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.workflows.sentences import compared, sentences
+from core.workflows.sentences import compared, plain_words, sentences
 
 pytestmark = pytest.mark.django_db
 
@@ -71,3 +71,21 @@ def test_versions_are_compared_line_by_line():
         ("removed", ("Tag: a",)),
         ("added", ("Tag: b",)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "text"),
+    [
+        ("manual", "somebody starts it, by hand or over the API"),
+        ("inbound_webhook", "a signed request comes to its own address"),
+        ("schedule", "it is time by its schedule"),
+        ("import_finished", "an import ended"),
+    ],
+)
+def test_every_trigger_goes_on_after_when(trigger, text):
+    assert lines_of(trigger, {})[0][2] == text
+
+
+def test_values_are_written_as_people_read_them():
+    given = {"sent": True, "to": ["a", None], "failed": False, "figures": {"n": 3}}
+    assert plain_words(given) == "sent: yes, to: a, –, failed: no, figures: n: 3"  # noqa: RUF001

@@ -28,6 +28,8 @@ class Trigger:
     needs_entity: bool = True
     has_record: bool = True
     help_text: str = ""
+    # What follows "When" in a sentence; the help where that does.
+    when: str = ""
 
     # Whether a change of a record starts it, so that conditions may look at the change.
     on_changes = False

@@ -134,9 +134,17 @@ register(
         ),
         needs_entity=False,
         help_text="At the ticks of a cron expression; for every matching record if a model is named.",
+        when="it is time by its schedule",
     )
 )
-register(Trigger("manual", needs_entity=False, help_text="Only when executed by hand or by the API."))
+register(
+    Trigger(
+        "manual",
+        needs_entity=False,
+        help_text="Only when executed by hand or by the API.",
+        when="somebody starts it, by hand or over the API",
+    )
+)
 register(
     InboundTrigger(
         "inbound_webhook",
@@ -145,6 +153,7 @@ register(
             Param("match", template=True, help_text='Finds the record: {"email": "{{payload.email}}"}.'),
         ),
         help_text="A signed request to the workflow's own address.",
+        when="a signed request comes to its own address",
     )
 )
 register(
@@ -161,5 +170,6 @@ register(
             ),
         ),
         help_text="An import (of the model, if one is named) ended; `payload` holds its figures.",
+        when="an import ended",
     )
 )
