@@ -8,6 +8,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const results = document.getElementById("palette-results");
     let asked = null;
     let waiting = 0;
+    // The text that the results belong to.
+    let found = null;
 
     const options = () => [...results.querySelectorAll('[role="option"]')];
     const chosen = () => results.querySelector('[aria-selected="true"]');
@@ -25,7 +27,8 @@ document.addEventListener("DOMContentLoaded", () => {
     async function look() {
         asked?.abort();
         asked = new AbortController();
-        const address = `${dialog.dataset.url}?${new URLSearchParams({ q: input.value })}`;
+        const text = input.value;
+        const address = `${dialog.dataset.url}?${new URLSearchParams({ q: text })}`;
         try {
             const response = await fetch(address, { signal: asked.signal });
             if (!response.ok || response.redirected) throw new Error(response.statusText);
@@ -34,7 +37,21 @@ document.addEventListener("DOMContentLoaded", () => {
             if (error.name === "AbortError") return;
             results.textContent = dialog.dataset.failed;
         }
+        found = text;
         choose(options()[0]);
+    }
+
+    // What was found for an older text is not what is meant: the results of this one are waited for.
+    async function enter(inNewTab) {
+        const text = input.value;
+        if (found !== text) {
+            clearTimeout(waiting);
+            await look();
+        }
+        const option = chosen();
+        if (!option || !dialog.open || found !== text || input.value !== text) return;
+        if (inNewTab) window.open(option.href, "_blank", "noopener");
+        else location.assign(option.href);
     }
 
     function open() {
@@ -59,6 +76,8 @@ document.addEventListener("DOMContentLoaded", () => {
         waiting = setTimeout(look, 150);
     });
     input.addEventListener("keydown", (event) => {
+        // Arrows and Enter belong to the input method while it composes a word.
+        if (event.isComposing) return;
         const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
         if (step) {
             event.preventDefault();
@@ -66,9 +85,7 @@ document.addEventListener("DOMContentLoaded", () => {
             choose(every[(every.indexOf(chosen()) + step + every.length) % every.length]);
         } else if (event.key === "Enter") {
             event.preventDefault();
-            const found = chosen();
-            if (found && (event.ctrlKey || event.metaKey)) window.open(found.href, "_blank", "noopener");
-            else if (found) location.assign(found.href);
+            enter(event.ctrlKey || event.metaKey);
         }
     });
     results.addEventListener("mousemove", (event) => {
