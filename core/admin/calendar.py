@@ -120,17 +120,14 @@ def calendar_view(request: HttpRequest) -> HttpResponse:
     span = span_of(request.GET.get("view", MONTH), request.GET.get("day", ""))
     if request.method == "POST":
         return _moved(request, span)
-    everyone = request.GET.get("who") == "all"
-    kept = {"view": span.view} | ({"who": "all"} if everyone else {})
+    kept = {"view": span.view} | ({"who": "all"} if _everyone(request) else {})
     context = {
         **admin.site.each_context(request),
         "title": _("Calendar"),
         "content_title": _("Calendar"),
         "span": span,
-        "week": span.view == WEEK,
-        "days": days(request, span),
+        **drawn(request, span),
         "weekdays": [format_date(day, "EEE", locale=locale()) for day in span.days[:7]],
-        "everyone": everyone,
         "before": urlencode(kept | {"day": span.before}),
         "after": urlencode(kept | {"day": span.after}),
         "today": urlencode(kept),
@@ -148,16 +145,40 @@ def _in_week(span: Span) -> date:
     return today if today in span.days else span.first
 
 
-def days(request: HttpRequest, span: Span) -> list[CalendarDay]:
-    """The days of the page, by one statement for each kind and one for what may be moved of it."""
+def _everyone(request: HttpRequest) -> bool:
+    return request.GET.get("who") == "all"
+
+
+def drawn(request: HttpRequest, span: Span) -> dict[str, Any]:
+    """What the days of the page are drawn of, by one statement for each kind and one for what may be moved of
+    it; and of which kind not all was read, from which day on."""
     found: dict[date, list[tuple[Any, CalendarItem]]] = {}
+    cut = []
     for name, entity, source in _sources(request.user):
-        for moment, item in _items(request, span, name, entity, source):
+        records = _records(request, span, entity, source)
+        if len(records) > READ:
+            moment = getattr(records.pop(), source.moment)
+            cut.append((source.title, _day_of(moment)))
+        for moment, item in _items(request, name, entity, source, records):
             found.setdefault(timezone.localtime(moment).date(), []).append((moment, item))
     shown = READ if span.view == WEEK else SHOWN
-    return [
-        _drawn(day, span, sorted(found.get(day, ()), key=lambda pair: pair[0]), shown) for day in span.days
-    ]
+    return {
+        "days": [
+            _drawn(day, span, sorted(found.get(day, ()), key=lambda pair: pair[0]), shown)
+            for day in span.days
+        ],
+        "cut": [
+            _("%(kind)s: from %(day)s on not all are shown, for there are more than %(n)s.")
+            % {"kind": title, "day": day, "n": formats.number_format(READ, force_grouping=True)}
+            for title, day in cut
+        ],
+        "week": span.view == WEEK,
+        "everyone": _everyone(request),
+    }
+
+
+def _day_of(moment: datetime) -> str:
+    return format_date(timezone.localtime(moment).date(), "long", locale=locale())
 
 
 def _drawn(day: date, span: Span, found: Sequence[tuple[Any, CalendarItem]], shown: int) -> CalendarDay:
@@ -177,16 +198,21 @@ def _sources(user: Any) -> list[tuple[str, Entity, CalendarSource]]:
     return [one for one in found if one[2].moment not in one[1].hidden]
 
 
-def _items(
-    request: HttpRequest, span: Span, name: str, entity: Entity, source: CalendarSource
-) -> Iterator[tuple[Any, CalendarItem]]:
+def _records(request: HttpRequest, span: Span, entity: Entity, source: CalendarSource) -> list[Any]:
+    """Those of one kind in their order, one more than are shown."""
     page: Any = admin.site._registry[entity.model]
     start, end = _midnight(span.days[0]), _midnight(span.days[-1] + timedelta(days=1))
     between = {f"{source.moment}__gte": start, f"{source.moment}__lt": end}
     rows = page.get_queryset(request).filter(source.rows, archived_at=None, **between)
-    if request.GET.get("who") != "all":
+    if not _everyone(request):
         rows = rows.filter(mine(request.user))
-    records = list(rows.order_by(source.moment, "pk")[:READ])
+    return list(rows.order_by(source.moment, "pk")[: READ + 1])
+
+
+def _items(
+    request: HttpRequest, name: str, entity: Entity, source: CalendarSource, records: Sequence[Any]
+) -> Iterator[tuple[Any, CalendarItem]]:
+    page: Any = admin.site._registry[entity.model]
     movable = _movable(request, page, entity, source, records)
     for record in records:
         moment = getattr(record, source.moment)
@@ -232,9 +258,7 @@ def _moved(request: HttpRequest, span: Span) -> HttpResponse:
         message, status = "", 200
     except DomainError as error:
         message, status = str(error), 409
-    html = render_to_string(
-        "admin/core/calendar_days.html", {"days": days(request, span), "week": span.view == WEEK}, request
-    )
+    html = render_to_string("admin/core/calendar_days.html", drawn(request, span), request)
     return JsonResponse({"html": html, "message": message}, status=status)
 
 

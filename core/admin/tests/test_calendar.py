@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from core.admin import calendar
 from core.changes.models import Change
 from core.customization.tests.factories import FieldRightFactory
 from core.entities.field_rights import FieldRight
@@ -130,3 +131,41 @@ def test_statements_do_not_grow_with_what_stands_in_it(browser, robin):
     for day in range(1, 9):
         TaskFactory(due_date=at(day), owner=robin)
     assert count() == few
+
+
+def test_where_more_is_due_than_is_read_the_page_says_from_which_day_on(browser, robin, monkeypatch):
+    monkeypatch.setattr(calendar, "READ", 2)
+    task = TaskFactory(due_date=at(13), owner=robin)
+    TaskFactory(due_date=at(14), owner=robin)
+    client = browser(robin)
+    assert client.get(CALENDAR, MAY).context["cut"] == []
+    last = TaskFactory(title="Beyond", due_date=at(20), owner=robin)
+    page = client.get(CALENDAR, MAY)
+    [text] = page.context["cut"]
+    assert "from May 20, 2031 on not all are shown, for there are more than 2." in text
+    assert text in page.content.decode()
+    assert str(last) not in [item.title for one in page.context["days"] for item in one.items]
+    answer = client.post(
+        f"{CALENDAR}?view=month&day=2031-05-14",
+        {"id": f"task-{task.pk}", "version": task.version, "to": "2031-05-12"},
+    )
+    assert text in answer.json()["html"], "the answer to a move says so as well"
+
+
+def test_more_of_a_day_is_shown_of_everyone_where_the_month_was(browser, robin):
+    for _ in range(calendar.SHOWN + 1):
+        TaskFactory(due_date=at(14), owner=robin)
+    client = browser(robin)
+    assert 'href="?view=week&amp;day=2031-05-14"' in client.get(CALENDAR, MAY).content.decode()
+    page = client.get(CALENDAR, MAY | {"who": "all"}).content.decode()
+    assert 'href="?view=week&amp;day=2031-05-14&amp;who=all"' in page
+
+
+def test_what_is_late_is_said_in_words(browser, robin):
+    past = at(14).replace(year=2021)
+    TaskFactory(title="Call", due_date=past, owner=robin)
+    TaskFactory(title="Later", due_date=at(14), owner=robin)
+    client = browser(robin)
+    page = client.get(CALENDAR, {"day": "2021-05-14"}).content.decode()
+    assert 'Call<span class="sr-only">, late</span></a>' in page
+    assert "Later</a>" in client.get(CALENDAR, MAY).content.decode()
