@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import action
@@ -27,6 +28,7 @@ from core.admin.list_links import ListLink, list_links
 from core.admin.navigation import DATA, Menu
 from core.admin.pages import pages
 from core.admin.read_only import ADMINISTRATORS, ReadOnlyAdmin
+from core.admin.saved_views import PARAMETER
 from core.admin.view_conditions import kept_of, ordering_of
 from core.conf import conf
 from core.entities import Entity, entities, entity_of
@@ -299,9 +301,11 @@ def export_page(request: HttpRequest) -> HttpResponse:
     except IncorrectLookupParameters:
         return HttpResponseRedirect(reverse(_list_route(entity)))
     known = entity.for_user(request.user)
-    kept = kept_of(changelist, known, request.user)
+    # The API adds the view's own filters, search and order to what is sent beside it.
+    kept = kept_of(changelist, known, request.user, besides=PARAMETER)
     archived = changelist.params.get("archived", "")
     hidden = {
+        PARAMETER: given.get(PARAMETER, ""),
         "conditions": orjson.dumps(kept.condition).decode() if kept.conditions else "",
         "search": changelist.query,
         "ordering": ordering_of(changelist, known),
@@ -321,6 +325,10 @@ def export_page(request: HttpRequest) -> HttpResponse:
             if name != "custom_fields"
         ],
         "count": changelist.result_count,
+        "more_than": number_format(changelist.result_count, force_grouping=True)
+        if changelist.paginator.is_capped
+        else "",
+        "of_view": bool(given.get(PARAMETER)),
         "left_out": [title for title in kept.left_out if not (archived and title == _("Archived"))],
         "back": f"{reverse(_list_route(entity))}?{given.urlencode()}",
     }

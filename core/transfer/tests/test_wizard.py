@@ -5,7 +5,7 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core.accounts.tests.factories import UserFactory
-from core.customization.tests.factories import FieldRightFactory
+from core.customization.tests.factories import FieldRightFactory, SavedViewFactory
 from core.transfer import drafts
 from core.transfer.models import ImportJob
 from lead_management.models import Lead
@@ -15,6 +15,8 @@ pytestmark = pytest.mark.django_db
 NEW, MAP = "/admin/core/importjob/new/", "/admin/core/importjob/map/"
 FILE = "First;Mail;Town\nAda;ada@engine.example;Turin\nBob;nonsense;Oslo\n"
 SENT = {"verb_sent": "1"}
+# By which the API knows a page from a program.
+BROWSER = {"accept": "text/html"}
 
 
 @pytest.fixture
@@ -145,12 +147,37 @@ def test_a_list_is_exported_as_it_is_narrowed(client, rep):
     dialog = client.get(link.url)
     assert dialog.context["count"] == 1
     given = dict(dialog.context["hidden"]) | {"format": "csv", "fields": ["first_name", "city"]}
-    answer = client.get(dialog.context["action"], given, headers={"accept": "text/html"})
-    assert answer.status_code == 200, answer.content
+    answer = client.get(dialog.context["action"], given, headers=BROWSER)
     assert b"".join(answer.streaming_content).decode().lstrip("\ufeff").splitlines() == [
         "first_name,city",
         "Ada,Turin",
     ]
+
+
+def test_a_view_is_exported_with_its_own_search_and_order(client, rep):
+    for first, city in (("Ada", "Turin"), ("Adam", "Turin"), ("Ada", "Oslo"), ("Bob", "Turin")):
+        LeadFactory(first_name=first, last_name="X", city=city, owner=rep)
+    view = SavedViewFactory(
+        owner=rep, entity="lead", conditions={"city": "Turin"}, search="ada", ordering="-first_name"
+    )
+    dialog = client.get("/admin/export/", {"of": "lead", "view": view.pk, "q": "x"})
+    hidden = dict(dialog.context["hidden"])
+    assert hidden == {"view": str(view.pk), "search": "x"}
+    assert "none chosen: those of the view" in dialog.content.decode()
+    given = hidden | {"format": "csv", "fields": ["first_name", "city"]}
+    answer = client.get(dialog.context["action"], given, headers=BROWSER)
+    assert b"".join(answer.streaming_content).decode().lstrip("\ufeff").splitlines() == [
+        "first_name,city",
+        "Adam,Turin",
+        "Ada,Turin",
+    ]
+
+
+def test_a_list_that_is_counted_up_to_a_limit_has_more_than_that(client, rep, settings):
+    LeadFactory.create_batch(3, owner=rep)
+    assert "3 records, as the list shows them" in client.get("/admin/export/?of=lead").content.decode()
+    settings.CRM = {**settings.CRM, "COUNT_LIMIT": 2}
+    assert "More than 2 records" in client.get("/admin/export/?of=lead").content.decode()
 
 
 def test_what_a_file_cannot_be_narrowed_by_is_said(client, rep):
