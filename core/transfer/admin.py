@@ -34,7 +34,7 @@ from core.conf import conf
 from core.entities import Entity, entities, entity_of
 from core.entities.custom import schema
 from core.entities.locks import IMPORTING, try_lock
-from core.errors import ConflictError, NotVisibleError
+from core.errors import ConflictError, DomainError
 from core.transfer import home, undoing, wizard
 from core.transfer.api.import_jobs import error_lines
 from core.transfer.exporting import FORMATS
@@ -109,7 +109,7 @@ class ImportJobAdmin(OwnJobsAdmin):
         """The second step of the wizard. What it begins has a transaction of its own."""
         try:
             return wizard.map_view(self, request)
-        except NotVisibleError as error:
+        except DomainError as error:
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(reverse("admin:core_import_upload"))
 

@@ -2,7 +2,7 @@
 session that uploaded them, and gone after a day."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, BinaryIO
@@ -13,7 +13,8 @@ from django.core.files.storage import default_storage
 from django.http import HttpRequest
 from django.utils import timezone
 
-from core.errors import NotVisibleError
+from core.entities.locks import IMPORT_DRAFT, try_lock
+from core.errors import ConflictError, NotVisibleError
 
 FOLDER = "import_drafts"
 KEPT_FOR = timedelta(days=1)
@@ -29,11 +30,16 @@ class Draft:
     stored_as: str
     settings: dict[str, Any]
 
+    @property
+    def token(self) -> str:
+        """What a page names the file by that it shows: another tab may have replaced it."""
+        return self.stored_as.rpartition("/")[2]
+
 
 def keep(request: HttpRequest, entity: str, name: str, file: BinaryIO) -> Draft:
     """Store a file; a session has one at a time."""
     discard(request)
-    _forget_old_ones()
+    forget_old()
     stored_as = default_storage.save(f"{FOLDER}/{uuid4().hex}", File(file))
     return _remember(request, Draft(entity, name, stored_as, {}))
 
@@ -47,15 +53,33 @@ def draft_of(request: HttpRequest) -> Draft:
     """The session's file. Raises NotVisibleError where there is none (any more)."""
     given = request.session.get(_KEY)
     draft = Draft(**given) if given else None
-    if draft is None or not default_storage.exists(draft.stored_as):
-        raise NotVisibleError("There is no uploaded file any more: choose it again.")
+    if draft is None or not _is_kept(draft.stored_as):
+        raise _gone_error()
     return draft
+
+
+def claim(draft: Draft) -> None:
+    """Have the file alone until the transaction ends, so that of two imports of it at once one is made.
+    Raises ConflictError where another has it, NotVisibleError where another is done with it."""
+    if not try_lock(IMPORT_DRAFT, draft.stored_as):
+        raise ConflictError("This file is being imported at this moment: look under Imports.")
+    if not _is_kept(draft.stored_as):
+        raise _gone_error()
 
 
 @contextmanager
 def opened(draft: Draft) -> Iterator[Any]:
-    with default_storage.open(draft.stored_as) as file:
+    """Raises NotVisibleError for a file that is gone."""
+    try:
+        file = default_storage.open(draft.stored_as)
+    except FileNotFoundError as error:
+        raise _gone_error() from error
+    with file:
         yield file
+
+
+def _gone_error() -> NotVisibleError:
+    return NotVisibleError("There is no uploaded file any more: choose it again.")
 
 
 def discard(request: HttpRequest) -> None:
@@ -70,12 +94,24 @@ def _remember(request: HttpRequest, draft: Draft) -> Draft:
     return draft
 
 
-def _forget_old_ones() -> None:
+def forget_old() -> None:
     """Delete what sessions left behind that never came back."""
     if not default_storage.exists(FOLDER):
         return
-    limit = timezone.now() - KEPT_FOR
     for name in default_storage.listdir(FOLDER)[1]:
         path = f"{FOLDER}/{name}"
-        if default_storage.get_modified_time(path) < limit:
-            default_storage.delete(path)
+        # Another may delete it first.
+        with suppress(FileNotFoundError):
+            if _is_old(path):
+                default_storage.delete(path)
+
+
+def _is_kept(path: str) -> bool:
+    try:
+        return default_storage.exists(path) and not _is_old(path)
+    except FileNotFoundError:
+        return False
+
+
+def _is_old(path: str) -> bool:
+    return default_storage.get_modified_time(path) < timezone.now() - KEPT_FOR

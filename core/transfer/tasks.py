@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import OperationalError
 
 from core.jobs import Turn
-from core.transfer import export_jobs
+from core.transfer import drafts, export_jobs
 from core.transfer import running as importing
 
 # Hours, not the minutes of other tasks. The message is gone once it is taken: what restarts a job whose
@@ -38,7 +38,9 @@ def run_export(job_id: int) -> str:
 
 @shared_task(name="core.tasks.sweep_transfers")
 def sweep_transfers() -> int:
-    """Enqueue again imports and exports that nobody works on; delete exports that expired."""
+    """Enqueue again imports and exports that nobody works on; delete exports that expired, and uploads that
+    nobody came back to."""
+    drafts.forget_old()
     return importing.sweep() + export_jobs.sweep()
 
 

@@ -18,7 +18,7 @@ from core.admin.home import page_url
 from core.conf import conf
 from core.entities import entities
 from core.entities.locks import IMPORTING, try_lock
-from core.errors import DomainError, ForbiddenError
+from core.errors import ConflictError, DomainError, ForbiddenError, NotVisibleError
 from core.transfer import drafts, jobs
 from core.transfer.drafts import Draft
 from core.transfer.import_fields import ImportFields
@@ -28,7 +28,8 @@ from core.transfer.planning import Plan, check_importable, plan
 from core.transfer.previewing import preview
 from core.transfer.reading import open_table
 
-COLUMN = "column-"
+# Inputs of the columns, and the setting that holds where each goes, by its place in the file.
+COLUMN, PLACES = "column-", "places"
 YES_NO = (("true", gettext_lazy("Yes")), ("false", gettext_lazy("No")))
 # What each setting of the second step is called, and what may be chosen.
 CHOICES: dict[str, tuple[Any, tuple[tuple[str, Any], ...]]] = {
@@ -65,6 +66,8 @@ READING = {
     "decimal_separator": gettext_lazy("Decimal separator"),
     "phone_region": gettext_lazy("Country of phone numbers"),
 }
+# Those that say which columns there are: by another one the columns are others, and go elsewhere.
+LAYOUT = ("encoding", "delimiter", "sheet", "header_row")
 # Why a column goes where it does, in words; other reasons are words already.
 REASONS = {
     "given": gettext_lazy("chosen by you"),
@@ -137,12 +140,34 @@ def map_view(admin: Any, request: HttpRequest) -> HttpResponse:
     refused = ""
     if request.method == "POST":
         try:
-            draft = drafts.change(request, draft, _settings(request, draft))
+            _check_meant(request, draft)
+            before, draft = draft, drafts.change(request, draft, _settings(request, draft))
             if request.POST.get("do") in ("rehearse", "import"):
+                _check_layout(before.settings, draft.settings)
                 return _begun(admin, request, draft, rehearse=request.POST["do"] == "rehearse")
+        except NotVisibleError:
+            raise
         except DomainError as error:
             refused = str(error)
     return _page(admin, request, draft, refused)
+
+
+def _check_meant(request: HttpRequest, draft: Draft) -> None:
+    """Raises ConflictError for a page that shows another file than the session's."""
+    if request.POST.get("draft") != draft.token:
+        raise ConflictError(
+            _("Another file was chosen meanwhile, in another tab. This is that file; nothing was imported.")
+        )
+
+
+def _check_layout(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises ConflictError where the columns are no longer those that were looked at."""
+    if not _same_layout(before, now):
+        raise ConflictError(_("The file is read differently now: look where its columns go."))
+
+
+def _same_layout(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return all(before.get(name, "") == now.get(name, "") for name in LAYOUT)
 
 
 def _page(admin: Any, request: HttpRequest, draft: Draft, refused: str) -> HttpResponse:
@@ -172,8 +197,13 @@ def _page(admin: Any, request: HttpRequest, draft: Draft, refused: str) -> HttpR
 
 def _plan(request: HttpRequest, draft: Draft, file: Any, **over: Any) -> Plan:
     """Raises DomainError for a file or settings by which nothing can be read."""
-    options = parse({**draft.settings, **over})
-    return plan(entities[draft.entity], open_table(file, options.reading), options, request.user)
+    given = {**draft.settings, **over}
+    places = given.pop(PLACES, None)
+    table = open_table(file, parse(given).reading)
+    if places is not None:
+        headers = enumerate(table.shape.headers)
+        given["mapping"] = {header: places.get(str(place), "") for place, header in headers}
+    return plan(entities[draft.entity], table, parse(given), request.user)
 
 
 def _begun(admin: Any, request: HttpRequest, draft: Draft, *, rehearse: bool) -> HttpResponse:
@@ -181,6 +211,7 @@ def _begun(admin: Any, request: HttpRequest, draft: Draft, *, rehearse: bool) ->
     request_id = getattr(request, "request_id", "")
 
     def work() -> HttpResponse:
+        drafts.claim(draft)
         with drafts.opened(draft) as file:
             made = _plan(request, draft, file, dry_run=rehearse)
             check_importable(made)
@@ -190,24 +221,23 @@ def _begun(admin: Any, request: HttpRequest, draft: Draft, *, rehearse: bool) ->
                 jobs.postpone(job, file)
             else:
                 jobs.run_now(job, made)
+        if not rehearse:
+            # While it is claimed: who waits for it must not find it.
+            drafts.discard(request)
         return HttpResponseRedirect(page_url(ImportJob, job.pk))
 
-    answer = admin.acting(request, work)
-    if not rehearse:
-        drafts.discard(request)
-    return answer
+    return admin.acting(request, work)
 
 
 def _settings(request: HttpRequest, draft: Draft) -> dict[str, Any]:
     """What the form of the second step was sent with. Columns are named by their place, for the headers are
-    the file's."""
+    the file's; where they go is asked anew of a file that is read differently."""
     sent = request.POST
     found: dict[str, Any] = {name: sent[name].strip() for name in READING if sent.get(name, "").strip()}
     found |= {name: sent[name] for name, (_label, known) in CHOICES.items() if sent.get(name) in dict(known)}
-    if sent.get("do") != "reread":
-        headers = sent.getlist("header")
-        places = {place: sent.get(f"{COLUMN}{place}", "") for place in range(len(headers))}
-        found["mapping"] = {header: places[place] for place, header in enumerate(headers)}
+    places = {name.removeprefix(COLUMN): sent[name] for name in sent if name.startswith(COLUMN)}
+    if places and _same_layout(draft.settings, found):
+        found[PLACES] = places
     return found
 
 

@@ -1,13 +1,19 @@
 """The import wizard of the admin site, the page of an import, and the dialog that exports a list."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core.accounts.tests.factories import UserFactory
 from core.customization.tests.factories import FieldRightFactory, SavedViewFactory
+from core.entities import locks
+from core.second_connection import second_connection
 from core.transfer import drafts
 from core.transfer.models import ImportJob
+from core.transfer.tasks import sweep_transfers
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 
@@ -37,10 +43,10 @@ def uploaded(client, rep):
         default_storage.delete(f"{drafts.FOLDER}/{name}")
 
 
-def sent(**more):
+def sent(shown, **more):
     """The form of the second step, every column mapped."""
-    columns = {"header": ["First", "Mail", "Town"], "column-0": "first_name", "column-1": "email"}
-    return {**columns, "column-2": "city", **more}
+    columns = {"column-0": "first_name", "column-1": "email", "column-2": "city"}
+    return {"draft": shown.context["draft"].token, **columns, **more}
 
 
 def job_of(client, answer):
@@ -59,14 +65,14 @@ def test_a_file_is_shown_as_it_is_read_with_where_its_columns_go_and_why(uploade
 
 
 def test_a_rehearsal_gives_the_figures_and_writes_nothing(client, uploaded):
-    job = job_of(client, client.post(MAP, sent(do="rehearse")))
+    job = job_of(client, client.post(MAP, sent(uploaded, do="rehearse")))
     assert (job.read, job.created, job.failed, job.status) == (2, 1, 1, "finished")
     assert Lead.objects.count() == 0
     assert client.get(MAP).status_code == 200, "the file waits for the import"
 
 
 def test_an_import_has_an_error_file_and_is_undone(client, rep, uploaded):
-    job = job_of(client, client.post(MAP, sent(do="import")))
+    job = job_of(client, client.post(MAP, sent(uploaded, do="import")))
     assert (job.user, job.created, job.failed) == (rep, 1, 1)
     assert list(Lead.objects.values_list("first_name", "city")) == [("Ada", "Turin")]
     assert client.get(MAP).headers["location"] == NEW, "the file is gone"
@@ -81,14 +87,97 @@ def test_an_import_has_an_error_file_and_is_undone(client, rep, uploaded):
 
 
 def test_columns_go_where_one_says_and_other_settings_count(client, uploaded):
-    job = job_of(client, client.post(MAP, sent(do="import", **{"column-2": ""}, skip_errors="false")))
+    job = job_of(
+        client, client.post(MAP, sent(uploaded, do="import", **{"column-2": ""}, skip_errors="false"))
+    )
     assert [column["field"] for column in job.settings["columns"]] == ["first_name", "email", None]
     assert job.settings["options"]["skip_errors"] is False
 
 
 def test_what_cannot_be_imported_is_said_and_nothing_begins(client, uploaded):
-    answer = client.post(MAP, {"header": ["First", "Mail", "Town"], "do": "import"})
+    nothing = {"column-0": "", "column-1": "", "column-2": ""}
+    answer = client.post(MAP, sent(uploaded, do="import", **nothing))
     assert "The mapping names no field" in answer.content.decode()
+    assert ImportJob.objects.count() == 0
+
+
+def test_a_page_of_another_file_than_the_sessions_imports_nothing(client, uploaded):
+    other = SimpleUploadedFile("others.csv", b"First\nCyd\n", "text/csv")
+    client.post(NEW, {"entity": "lead", "file": other})
+    answer = client.post(MAP, sent(uploaded, do="import"))
+    assert "Another file was chosen meanwhile" in answer.content.decode()
+    assert answer.context["draft"].name == "others.csv"
+    assert ImportJob.objects.count() == 0
+    job_of(
+        client,
+        client.post(MAP, {"draft": answer.context["draft"].token, "column-0": "first_name", "do": "import"}),
+    )
+    assert list(Lead.objects.values_list("first_name", flat=True)) == ["Cyd"]
+
+
+def test_of_two_imports_of_a_file_at_once_one_is_made(client, uploaded):
+    held = f"{drafts.FOLDER}/{uploaded.context['draft'].token}"
+    with second_connection() as other:
+        other.rows("SELECT pg_advisory_lock(%s, %s)", [locks.IMPORT_DRAFT, locks._number(held)])
+        answer = client.post(MAP, sent(uploaded, do="import"))
+        assert "This file is being imported at this moment" in answer.content.decode()
+        assert ImportJob.objects.count() == 0
+        other.rows("SELECT pg_advisory_unlock_all()", [])
+    client.post(MAP, sent(uploaded, do="import"))
+    assert client.post(MAP, sent(uploaded, do="import")).headers["location"] == NEW
+    assert (ImportJob.objects.count(), Lead.objects.count()) == (1, 1)
+
+
+def test_a_page_is_sent_once_and_enter_looks_again(uploaded):
+    page = uploaded.content.decode()
+    assert "crm/once.js" in page
+    assert (
+        re.search(r'<form method="post" data-once>.*?<button [^>]*value="(\w+)"', page, re.DOTALL)[1]
+        == "look"
+    )
+
+
+@pytest.mark.parametrize("do", ["look", "reread", ""])
+def test_where_columns_go_stays_while_the_file_is_read_the_same(client, uploaded, do):
+    given = sent(uploaded, do=do, date_format="DMY", **{"column-1": "", "column-2": "company"})
+    shown = client.post(MAP, given).context
+    assert [one["field"] for one in shown["columns"]] == ["first_name", None, "company"]
+
+
+@pytest.mark.parametrize("do", ["rehearse", "import"])
+def test_a_file_that_is_read_differently_is_looked_at_before_it_is_imported(client, uploaded, do):
+    answer = client.post(MAP, sent(uploaded, do=do, delimiter=","))
+    assert "The file is read differently now" in answer.content.decode()
+    assert [one["header"] for one in answer.context["columns"]] == ["First;Mail;Town"]
+    assert ImportJob.objects.count() == 0
+
+
+def test_a_wide_file_is_sent_in_one_input_for_each_column(client, rep):
+    names = ";".join(f"Word {place}" for place in range(900))
+    file = SimpleUploadedFile("wide.csv", f"First;{names}\nAda{';x' * 900}\n".encode(), "text/csv")
+    client.post(NEW, {"entity": "lead", "file": file})
+    shown = client.get(MAP)
+    given = {one["name"]: "" for one in shown.context["columns"]} | {"column-0": "first_name"}
+    assert shown.content.decode().count('name="header"') == 0
+    job = job_of(client, client.post(MAP, {"draft": shown.context["draft"].token, "do": "import", **given}))
+    assert (job.created, len(job.settings["columns"])) == (1, 901)
+
+
+def test_an_upload_that_is_left_behind_is_gone_after_a_day(client, uploaded, monkeypatch):
+    sweep_transfers()
+    assert client.get(MAP).status_code == 200
+    monkeypatch.setattr(drafts, "KEPT_FOR", timedelta(seconds=-1))
+    assert client.get(MAP).headers["location"] == NEW
+    assert len(default_storage.listdir(drafts.FOLDER)[1]) == 1
+    sweep_transfers()
+    assert default_storage.listdir(drafts.FOLDER)[1] == []
+
+
+def test_who_may_import_no_more_is_told_so(client, rep, uploaded):
+    rep.role = "viewer"
+    rep.save()
+    answer = client.post(MAP, sent(uploaded, do="import"), follow=True)
+    assert "Your role imports nothing." in answer.content.decode()
     assert ImportJob.objects.count() == 0
 
 
@@ -100,7 +189,7 @@ def test_fields_that_are_hidden_are_not_offered(client, uploaded):
 
 
 def test_imports_are_everyones_own_and_administrators_look_at_all(client, uploaded):
-    job = job_of(client, client.post(MAP, sent(do="import")))
+    job = job_of(client, client.post(MAP, sent(uploaded, do="import")))
     page = f"/admin/core/importjob/{job.pk}/"
     client.force_login(UserFactory(role="rep", is_staff=True))
     assert client.get(f"{page}errors.csv").status_code == 404
