@@ -1,4 +1,5 @@
 import core.models.folding
+import core.models.planner
 import django.contrib.postgres.indexes
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations
@@ -22,7 +23,6 @@ class Migration(migrations.Migration):
             model_name='contact',
             index=django.contrib.postgres.indexes.GinIndex(core.models.folding.WordStarts('search_text'), name='contact_word_starts'),
         ),
-        # How often each beginning occurs is known by the index of the expression, once it is analyzed.
-        migrations.RunSQL('ANALYZE contacts_company', migrations.RunSQL.noop),
-        migrations.RunSQL('ANALYZE contacts_contact', migrations.RunSQL.noop),
+        core.models.planner.analyzed('contacts_company'),
+        core.models.planner.analyzed('contacts_contact'),
     ]

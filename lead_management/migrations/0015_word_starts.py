@@ -1,4 +1,5 @@
 import core.models.folding
+import core.models.planner
 import django.contrib.postgres.indexes
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
@@ -22,6 +23,5 @@ class Migration(migrations.Migration):
             model_name='lead',
             index=models.Index(condition=models.Q(('estimated_value__isnull', False)), fields=['estimated_value', 'id'], name='lead_estimated_value'),
         ),
-        # How often each beginning occurs is known by the index of the expression, once it is analyzed.
-        migrations.RunSQL('ANALYZE lead_management_lead', migrations.RunSQL.noop),
+        core.models.planner.analyzed('lead_management_lead'),
     ]

@@ -1,4 +1,5 @@
 import core.models.folding
+import core.models.planner
 import django.contrib.postgres.indexes
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
@@ -22,6 +23,5 @@ class Migration(migrations.Migration):
             model_name='opportunity',
             index=models.Index(condition=models.Q(('amount__isnull', False)), fields=['amount', 'id'], name='opportunity_by_amount'),
         ),
-        # How often each beginning occurs is known by the index of the expression, once it is analyzed.
-        migrations.RunSQL('ANALYZE opportunities_opportunity', migrations.RunSQL.noop),
+        core.models.planner.analyzed('opportunities_opportunity'),
     ]

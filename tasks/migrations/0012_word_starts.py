@@ -1,4 +1,5 @@
 import core.models.folding
+import core.models.planner
 import django.contrib.postgres.indexes
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations
@@ -18,6 +19,5 @@ class Migration(migrations.Migration):
             model_name='task',
             index=django.contrib.postgres.indexes.GinIndex(core.models.folding.WordStarts('search_text'), name='task_word_starts'),
         ),
-        # How often each beginning occurs is known by the index of the expression, once it is analyzed.
-        migrations.RunSQL('ANALYZE tasks_task', migrations.RunSQL.noop),
+        core.models.planner.analyzed('tasks_task'),
     ]
