@@ -120,13 +120,22 @@ def value_in_words(field_type: Any, value: Any) -> str:
     if isinstance(value, WholeDay):
         return _day(value)
     if isinstance(value, datetime):
-        return formats.date_format(timezone.localtime(value), "DATETIME_FORMAT")
+        return formats.date_format(_local(value), "DATETIME_FORMAT")
     if isinstance(value, date):
         return formats.date_format(value, "DATE_FORMAT")
     if isinstance(value, str) and (name := field_type.named({value}).get(value)):
         return str(name)
     is_choice = isinstance(field_type, field_types.Choice)
     return capfirst(str(value).replace("_", " ")) if is_choice else str(value)
+
+
+def _local(moment: datetime) -> datetime:
+    """Where the reader is; the last hours that there are, in which a zone may have no time of its own, as they
+    stand."""
+    try:
+        return timezone.localtime(moment)
+    except OverflowError:
+        return moment
 
 
 def length(span: timedelta) -> str:

@@ -1,6 +1,7 @@
 """Conditions in words."""
 
 import pytest
+from django.utils import timezone
 
 from core.accounts.tests.factories import UserFactory
 from core.conditions import parse
@@ -52,6 +53,13 @@ def words(raw, user=None, changes=False):
 )
 def test_a_condition_reads_as_a_sentence(raw, expected):
     assert words(raw) == expected
+
+
+def test_the_last_moment_there_is_reads_as_it_stands_where_no_zone_has_a_later_one():
+    last = {"field": "created_at", "op": "lte", "value": "9999-12-31T23:59:59+00:00"}
+    with timezone.override("Europe/Berlin"):
+        [said] = words(last)
+    assert said.startswith("Created at is at the latest Dec. 31, 9999")
 
 
 def test_what_is_referred_to_is_called_by_name_where_one_sees_it():
