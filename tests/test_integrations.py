@@ -191,7 +191,7 @@ def test_the_incremental_load_takes_over_what_changed_and_nothing_twice(address,
     until(lambda: loaded() == 0)  # what other guides have begun in the background is over
     rows = stored()
     assert len(rows) == crm.get("/api/v1/leads/").json()["count"]
-    crm.patch(f"/api/v1/leads/{rows[0][0]}/", json={"city": "Turin"})
+    crm.patch(f"/api/v1/leads/{rows[0][0]}/", json={"city": f"City {uuid4()}"})
     crm.delete(f"/api/v1/leads/{rows[1][0]}/")
     assert loaded() == 2
     assert stored() == [rows[0], *rows[2:]]
@@ -209,7 +209,7 @@ def test_polling_finds_each_state_once_while_others_write(address, crm, tmp_path
             lead = crm.post("/api/v1/leads/", json={"first_name": f"Poll {number}"}).json()
             yield lead
             if number % 3 == 0:
-                yield crm.patch(f"/api/v1/leads/{lead['id']}/", json={"city": "Turin"}).json()
+                yield crm.patch(f"/api/v1/leads/{lead['id']}/", json={"city": f"City {uuid4()}"}).json()
 
     with ThreadPoolExecutor(1) as pool:
         written = pool.submit(lambda: list(write()))

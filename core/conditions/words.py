@@ -130,8 +130,7 @@ def value_in_words(field_type: Any, value: Any) -> str:
 
 
 def _local(moment: datetime) -> datetime:
-    """Where the reader is; the last hours that there are, in which a zone may have no time of its own, as they
-    stand."""
+    """In the reader's zone, or as it stands in the last hours of 9999, which end sooner there."""
     try:
         return timezone.localtime(moment)
     except OverflowError:
