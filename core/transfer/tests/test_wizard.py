@@ -173,7 +173,7 @@ def test_an_upload_that_is_left_behind_is_gone_after_a_day(client, uploaded, mon
     assert default_storage.listdir(drafts.FOLDER)[1] == []
 
 
-def test_who_may_import_no_more_is_told_so(client, rep, uploaded):
+def test_who_may_import_no_more_learns_it(client, rep, uploaded):
     rep.role = "viewer"
     rep.save()
     answer = client.post(MAP, sent(uploaded, do="import"), follow=True)
