@@ -58,7 +58,7 @@ def test_a_report_keeps_no_cells_of_a_field_that_was_hidden_since(client):
     FieldRightFactory()
     [fault] = client().get(f"{url}issues/").json()["results"]
     assert fault["data"] == {"First name": "Ada", "Phone": "", "Town": "Rome", "Note": "own"}
-    assert (fault["row"], fault["error"]) == (1, "Something is wrong with a field that is hidden from you.")
+    assert (fault["row"], fault["error"]) == (2, "Something is wrong with a field that is hidden from you.")
     lines = client().get(f"{url}errors.csv").getvalue().decode().splitlines()
     [row] = csv.DictReader(lines)
     assert [row[name] for name in ("First name", "Phone", "Town")] == ["Ada", "", "Rome"]
