@@ -18,6 +18,8 @@ CREDENTIALS = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bcrm_[\w-]{16,}|\bwhsec_[\w+/=-]{8,}|(?<=://)[^\s/:@]*:[^\s/@]+(?=@)"
     r"|(?<=/calendar/)[\w-]{16,}"
     r"|(?<=[?&]ticket=)[^\s&\"']+|(?<=[?&]token=)[^\s&\"']+|(?<=[?&]code=)[^\s&\"']+"
+    # What PostgreSQL says of the values that it refused.
+    r"|(?<=DETAIL:)[^\n]+|(?<=CONTEXT:)[^\n]+"
     r"|(?<=[?&]secret=)[^\s&\"']+|(?<=[?&]password=)[^\s&\"']+|(?<=[?&]api_key=)[^\s&\"']+"
 )
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")

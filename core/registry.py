@@ -49,3 +49,7 @@ class Registry(Generic[T]):
 
     def keys(self) -> list[str]:
         return sorted(self._items)
+
+    def items(self) -> list[tuple[str, T]]:
+        """Keys with what is registered under them, in order of the keys."""
+        return sorted(self._items.items(), key=lambda item: item[0])

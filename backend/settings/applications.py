@@ -31,6 +31,7 @@ MIDDLEWARE = [
     "core.api.request_ids.RequestIdMiddleware",
     "backend.headers.PolicyHeaders",
     "core.api.deprecation.DeprecationMiddleware",
+    "backend.metrics.MetricsMiddleware",
     "backend.health.HealthMiddleware",
     "backend.request_limits.RequestLimitsMiddleware",
     "django.middleware.security.SecurityMiddleware",

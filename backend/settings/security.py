@@ -65,6 +65,10 @@ CSRF_COOKIE_SECURE = _https
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
 X_FRAME_OPTIONS = "DENY"
 
+# Who reads /metrics; without it nobody. And the folder that processes of one machine count in.
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+METRICS_FOLDER = env.text("PROMETHEUS_MULTIPROC_DIR", "")
+
 CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS", [])
 CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-match", "if-none-match", "x-request-id"]

@@ -3,16 +3,20 @@
 from typing import Any
 
 import numpy as np
+from django.core.cache import cache
 from django.utils import timezone
 
 from core.lead_scoring import notices
 from core.lead_scoring.drift import calibration_drift, input_drift, score_drift, warnings
 from core.lead_scoring.engine import current
 from core.lead_scoring.models import ScoringModel
-from core.lead_scoring.scoring_target import ScoringTarget, target_of
+from core.lead_scoring.scoring_target import ScoringTarget, scoring_targets, target_of
 
 RECENT = 2_000
 TYPE = "scoring_drift"
+# How long the number of warnings of the last check is kept: longer than from check to check.
+KEPT_S = 3 * 24 * 3600
+_KEY = "scoring_warnings:"
 
 
 def report(target: ScoringTarget | None = None) -> dict[str, Any]:
@@ -56,9 +60,16 @@ def watch(target: ScoringTarget | None = None) -> list[str]:
     """Tell administrators what has drifted, once a month and model at most; returns the warnings."""
     about = target or target_of()
     found = report(about)
+    cache.set(f"{_KEY}{about.definition.name}", len(found["warnings"]), KEPT_S)
     if found["warnings"]:
         key = f"{found['model_version']}:{timezone.now():%Y-%m}"
         notices.send(
             TYPE, key, f"Scores of {about.definition.plural} may no longer hold", "\n".join(found["warnings"])
         )
     return found["warnings"]
+
+
+def last_warnings() -> dict[str, int]:
+    """Entity → how many warnings its last check gave; those that were not checked lately are left out."""
+    keys = {f"{_KEY}{name}": name for name, _ in scoring_targets.items()}
+    return {keys[key]: count for key, count in cache.get_many(keys).items()}

@@ -34,6 +34,12 @@ def test_records_are_found_of_every_entity_that_one_sees(browser, robin, nora):
     assert "no-store" in answer["Cache-Control"]
 
 
+def test_every_page_has_the_palette_and_the_search_of_its_side_bar(browser, robin):
+    page = browser(robin).get("/admin/").content.decode()
+    assert "/static/crm/palette.js" in page
+    assert "data-palette aria-keyshortcuts" in page
+
+
 def test_what_is_hidden_from_a_role_finds_nothing(browser, robin):
     LeadFactory(first_name="Ada", email="ada@engine.example", owner=robin)
     assert entries(browser(robin), "engine.example")["Records"] == ["Ada"]
