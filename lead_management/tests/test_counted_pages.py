@@ -62,7 +62,7 @@ def most_read(sql):
         [[[plan]]] = cursor.fetchall()
 
     def nodes(node):
-        # A bitmap of an index counts entries of rows that other tests have rolled back, its heap scan does not.
+        # A bitmap of an index counts entries of rows that other tests rolled back, its heap scan does not.
         if node["Node Type"] != "Bitmap Index Scan":
             yield node["Actual Rows"] * node["Actual Loops"]
         for below in node.get("Plans", []):
