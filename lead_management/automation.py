@@ -69,7 +69,11 @@ class ConvertLead(RecordAction):
     params = (
         Param("create_opportunity", Boolean(), help_text="True by default."),
         Param("opportunity_name", Text(max_length=200)),
-        Param("custom_fields", help_text="Custom field → value, of what is made; values are templates."),
+        Param(
+            "custom_fields",
+            help_text="Custom field → value, of what is made; values are templates.",
+            refers_to="texts_by_name",
+        ),
     )
     help_text = "Convert the lead."
 

@@ -34,6 +34,14 @@ class StageKey(Text):
         rows = Stage.objects.filter(key__in=values).order_by("pipeline__is_default", "-id")
         return dict(rows.values_list("key", "name"))
 
+    def options(self) -> list[tuple[str, str]]:
+        """In the order of the default pipeline, those of other pipelines behind it."""
+        rows = Stage.objects.order_by("-pipeline__is_default", "pipeline_id", "position", "id")
+        found: dict[str, str] = {}
+        for key, name in rows.values_list("key", "name"):
+            found.setdefault(key, name)
+        return list(found.items())
+
 
 OPPORTUNITY = register(
     Entity(

@@ -59,7 +59,12 @@ class CreateTask(Action):
         Param("business_days", Boolean(), help_text="Count working days only."),
         Param("priority", Choice(choices=tuple(Priority.values))),
         Param("task_type", Choice(choices=tuple(TaskType.values))),
-        Param("assigned_to", Integer(min_value=1, max_value=2**63 - 1), help_text="A user's id."),
+        Param(
+            "assigned_to",
+            Integer(min_value=1, max_value=2**63 - 1),
+            help_text="A user's id.",
+            refers_to="user",
+        ),
         Param("records", Text(max_length=1_000), help_text='Further records: "contact 5, opportunity 7".'),
     )
     help_text = "Create a task."

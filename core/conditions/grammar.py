@@ -136,7 +136,7 @@ class _Parser:
         unknown = set(raw) - {"field", "op", "value"}
         if unknown:
             return self._fault(path, "invalid", f"Unknown keys: {', '.join(sorted(map(str, unknown)))}.")
-        op = self._operator(column, raw["op"] if "op" in raw else _equality(column, raw.get("value")), path)
+        op = self._operator(column, raw["op"] if "op" in raw else equality(column, raw.get("value")), path)
         if op is None:
             return None
         try:
@@ -186,7 +186,7 @@ def _is_related(column: Column) -> bool:
     return isinstance(column, RelatedColumn)
 
 
-def _equality(column: Column, value: Any) -> str:
+def equality(column: Column, value: Any) -> str:
     """The operator that is meant where none is named."""
     if "has_any" in column.field_type.operators:
         return "has_any"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.entities.field_types import FieldType, Text
+from core.entities.field_types import Choice, FieldType, Text
 from core.errors import FieldIssue, InvalidError, ValueRefusedError, unknown
 from core.workflows import templating
 from core.workflows.templating import TEXT, Names
@@ -14,7 +14,7 @@ from core.workflows.templating import TEXT, Names
 class Param:
     """One named value. A text with `{{ … }}` in it is a template if `template`; `escaping` says for
     what its output is made safe. `kind` checks what is written out at once, and what was rendered when the
-    step runs."""
+    step runs. `refers_to` names what the value is one of, or for which (REFERRED)."""
 
     name: str
     kind: FieldType | None = None
@@ -22,6 +22,26 @@ class Param:
     template: bool = True
     escaping: str = TEXT
     help_text: str = ""
+    refers_to: str = ""
+
+    @property
+    def type_name(self) -> str:
+        """Of what kind its value is; "any" where that is for the action to check."""
+        return self.kind.type_name if self.kind is not None else "any"
+
+    @property
+    def choices(self) -> list[str]:
+        """The values of a closed set; none where it is open."""
+        return [value for value, _ in self.kind.options()] if isinstance(self.kind, Choice) else []
+
+
+# What values may refer to: ids of users and teams; the key or id of an e-mail template; the name of a model;
+# the name of a field of the record, one that may be written, or a date; the value of the field that is named
+# beside it; values by the names of fields, of texts by name.
+REFERRED = (
+    "user", "team", "email_template", "model", "field", "writable_field", "date_field", "value_of_field",
+    "values_by_field", "texts_by_name",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,10 @@ class FieldType(serializers.Field):
         """What values are called that are keys of something with a name; the others are left out."""
         return {}
 
+    def options(self) -> list[tuple[str, str]]:
+        """The values there are, each with its name; none where anything may stand."""
+        return []
+
     def json_schema(self) -> dict[str, Any]:
         """JSON schema of one value, as the API shows it."""
         return {}

@@ -29,6 +29,9 @@ class Choice(FieldType, serializers.ChoiceField):
             raise refuse("invalid_choice", f"Not one of: {', '.join(c for c in self.choices if c)}.")
         return found or ""
 
+    def options(self) -> list[tuple[str, str]]:
+        return [(value, value.replace("_", " ").capitalize()) for value in self.choices if value]
+
     def json_schema(self) -> dict[str, Any]:
         return {"type": "string", "enum": list(self.choices)}
 
@@ -46,6 +49,9 @@ class MultiChoice(FieldType, serializers.MultipleChoiceField):
     def to_internal_value(self, data: Any) -> list[str]:
         values = [self.one.to_internal_value(item) for item in _items(data)]
         return list(dict.fromkeys(value for value in values if value))
+
+    def options(self) -> list[tuple[str, str]]:
+        return [(value, value) for value in self.one.choices if value]
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": "array", "items": self.one.json_schema()}

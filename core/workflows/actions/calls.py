@@ -29,7 +29,7 @@ class Webhook(Action):
     params = (
         Param("url", required=True, escaping=URL, help_text="Templates only behind the host."),
         Param("method", Choice(choices=METHODS), template=False),
-        Param("headers", help_text="Header → value."),
+        Param("headers", help_text="Header → value.", refers_to="texts_by_name"),
         Param("body", help_text="A JSON value whose texts are templates; without one the record itself."),
         Param("secret", Text(max_length=300), template=False),
     )

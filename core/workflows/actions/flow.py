@@ -26,7 +26,13 @@ class Wait(Action):
     params = (
         *(Param(unit, AMOUNT, help_text=f"That many {unit}.") for unit in UNITS),
         Param("until", DateTime(), help_text="A moment, as ISO 8601."),
-        Param("until_field", Text(max_length=120), template=False, help_text="A date of the record."),
+        Param(
+            "until_field",
+            Text(max_length=120),
+            template=False,
+            help_text="A date of the record.",
+            refers_to="date_field",
+        ),
         Param(
             "business_hours", WorkingHoursField(), template=False, help_text="Go on only in working hours."
         ),

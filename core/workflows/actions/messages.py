@@ -39,7 +39,11 @@ class SendEmail(Action):
     name = "send_email"
     params = (
         Param(
-            "template_id", Text(max_length=80), template=False, help_text="Key or id of an e-mail template."
+            "template_id",
+            Text(max_length=80),
+            template=False,
+            help_text="Key or id of an e-mail template.",
+            refers_to="email_template",
         ),
         Param("subject", Text(max_length=998), escaping=HEADER),
         Param("body", LONG, help_text="Plain text."),
@@ -156,7 +160,7 @@ class SendNotification(Action):
     params = (
         Param("message", Text(max_length=5_000, trim_whitespace=False), required=True),
         Param("title", Text(max_length=300)),
-        Param("user_id", UserIds(), help_text="One user or several."),
+        Param("user_id", UserIds(), help_text="One user or several.", refers_to="user"),
         Param("to", Choice(choices=("assignee", "owner", "principal", "admins")), template=False),
     )
     help_text = "Notify users."

@@ -76,8 +76,10 @@ class UpdateField(RecordAction):
 
     name = "update_field"
     params = (
-        Param("field", Text(max_length=120), required=True, template=False),
-        Param("value", help_text="The new value; null or empty clears the field."),
+        Param("field", Text(max_length=120), required=True, template=False, refers_to="writable_field"),
+        Param(
+            "value", help_text="The new value; null or empty clears the field.", refers_to="value_of_field"
+        ),
     )
     help_text = "Set a field of the record."
 
@@ -104,9 +106,11 @@ class AssignRecord(RecordAction):
 
     name = "assign_record"
     params = (
-        Param("user_id", BIG, help_text="The user."),
-        Param("users", UserIds(), help_text="Several users to choose from."),
-        Param("team_id", BIG, help_text="Or the active members of a team, viewers left out."),
+        Param("user_id", BIG, help_text="The user.", refers_to="user"),
+        Param("users", UserIds(), help_text="Several users to choose from.", refers_to="user"),
+        Param(
+            "team_id", BIG, help_text="Or the active members of a team, viewers left out.", refers_to="team"
+        ),
         Param("method", Choice(choices=METHODS), template=False, help_text="How to choose; round_robin."),
     )
     help_text = "Assign the record."
@@ -168,8 +172,13 @@ class CreateRecord(Action):
 
     name = "create_record"
     params = (
-        Param("model", Text(max_length=40), required=True, template=False),
-        Param("fields", required=True, help_text="Field → value; values are templates."),
+        Param("model", Text(max_length=40), required=True, template=False, refers_to="model"),
+        Param(
+            "fields",
+            required=True,
+            help_text="Field → value; values are templates.",
+            refers_to="values_by_field",
+        ),
     )
     help_text = "Create a record."
 

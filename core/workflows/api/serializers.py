@@ -19,6 +19,7 @@ from core.workflows.actions.messages import PARTS
 from core.workflows.backtest import MAX_DAYS
 from core.workflows.inbound import hook_url
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
+from core.workflows.params import REFERRED
 from core.workflows.run_context import names_for
 
 
@@ -308,6 +309,16 @@ class ParameterSerializer(serializers.Serializer):
 
     name = serializers.CharField()
     required = serializers.BooleanField()  # type: ignore[assignment]  # a field; DRF takes it off
+    type = serializers.CharField(
+        help_text="Of its value: `text`, `integer`, `choice`, …; `any` where that depends."
+    )
+    choices = serializers.ListField(
+        child=serializers.CharField(), help_text="The values of a closed set; none where it is open."
+    )
+    refers_to = serializers.CharField(
+        allow_blank=True,
+        help_text=f"What the value is one of, or for which: {', '.join(REFERRED)}; else empty.",
+    )
     template = serializers.BooleanField(help_text="Whether it may hold a template.")
     help = serializers.CharField()
 

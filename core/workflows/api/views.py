@@ -219,6 +219,15 @@ def _actions() -> list[dict[str, Any]]:
 
 def _described(item: Any, params: Any) -> dict[str, Any]:
     shown = [
-        {"name": p.name, "required": p.required, "template": p.template, "help": p.help_text} for p in params
+        {
+            "name": p.name,
+            "type": p.type_name,
+            "choices": p.choices,
+            "refers_to": p.refers_to,
+            "required": p.required,
+            "template": p.template,
+            "help": p.help_text,
+        }
+        for p in params
     ]
     return {"name": item.name, "models": list(item.entities), "help": item.help_text, "params": shown}

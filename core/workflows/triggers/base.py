@@ -111,10 +111,10 @@ def changed(field: str) -> Callable[[Entity, Settings], Q]:
 
 
 FROM_TO = (
-    Param("from", template=False, help_text="Only from this value."),
-    Param("to", template=False, help_text="Only to this value."),
+    Param("from", template=False, help_text="Only from this value.", refers_to="value_of_field"),
+    Param("to", template=False, help_text="Only to this value.", refers_to="value_of_field"),
 )
-FIELD = Param("field", Text(max_length=120), required=True, template=False)
+FIELD = Param("field", Text(max_length=120), required=True, template=False, refers_to="field")
 
 register(ChangeTrigger("record_created", kinds=("created",), help_text="A record was created."))
 register(

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from core.workflows.params import Param
 from core.workflows.schedule import CATCH_UP, Schedule
 from core.workflows.triggers.base import FIELD, Settings, Trigger, register
 
+DATE = replace(FIELD, refers_to="date_field")
 OFFSET = Param(
     "offset",
     Duration(signed=True),
@@ -122,7 +123,7 @@ def _fields_named(match: Any) -> Iterator[str]:
 WORDS = {"all", "any", "not", "field"}
 
 register(
-    DateTrigger("date_reached", settings=(FIELD, OFFSET, AT), help_text="A date of the record is reached.")
+    DateTrigger("date_reached", settings=(DATE, OFFSET, AT), help_text="A date of the record is reached.")
 )
 register(
     ScheduleTrigger(
@@ -150,7 +151,12 @@ register(
         "inbound_webhook",
         needs_entity=False,
         settings=(
-            Param("match", template=True, help_text='Finds the record: {"email": "{{payload.email}}"}.'),
+            Param(
+                "match",
+                template=True,
+                help_text='Finds the record: {"email": "{{payload.email}}"}.',
+                refers_to="texts_by_name",
+            ),
         ),
         help_text="A signed request to the workflow's own address.",
         when="a signed request comes to its own address",
