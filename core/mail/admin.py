@@ -1,19 +1,11 @@
-"""E-mail templates and sent mail in the admin site, to look at."""
+"""Sent mail in the admin site, to look at. Templates are in core.workflows.email_templates_admin."""
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.navigation import AUTOMATE, Menu
 from core.admin.read_only import ReadOnlyAdmin
-from core.mail.models import EmailMessage, EmailTemplate
-
-
-@admin.register(EmailTemplate)
-class EmailTemplateAdmin(ReadOnlyAdmin):
-    menu = Menu(AUTOMATE, "drafts", 30)
-    list_display = ("key", "name", "entity", "updated_at")
-    search_fields = ("key", "name")
-    ordering = ("name", "id")
+from core.mail.models import EmailMessage
 
 
 @admin.register(EmailMessage)

@@ -1,39 +1,46 @@
 """Automation in the admin site: workflows in sentences, paused, resumed and tried; runs with their steps.
 
-Workflows are written over the API, which checks them whole. Who sees and operates what is as there: those who
-write automation, each what acts as somebody that they reach. Secrets are under their mask.
-"""
+Workflows are written in a form (core.workflows.builder) or over the API, which checks both. Who sees and
+operates what is as there: those who write automation, each what acts as somebody that they reach. Secrets are
+under their mask."""
 
-from collections.abc import Callable
 from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
 
 from core.access import Permission
 from core.admin import columns, formats, verbs
 from core.admin import home as home_page
-from core.admin.captured import CapturedAdmin
 from core.admin.filters import ConditionFilter
 from core.admin.home import page_url
 from core.admin.navigation import AUTOMATE, Menu
-from core.conditions import parse
-from core.conditions.words import ConditionWords
-from core.entities import entities
-from core.entities.reading import nested_refs
-from core.errors import DomainError, InvalidError
-from core.workflows import definition, home, operations, preview
-from core.workflows.api.serializers import StepSerializer
+from core.admin.operated import OperatedAdmin
+from core.errors import DomainError
+from core.workflows import definition, email_templates_admin, home, operations  # noqa: F401
+from core.workflows.api.serializers import StepSerializer, shown_to
+from core.workflows.builder.view import Builder
 from core.workflows.models import Workflow, WorkflowExecution
-from core.workflows.sentences import compared, plain_words, sentences
+from core.workflows.readers import Reader
+from core.workflows.sentences import compared, sentences
+from core.workflows.triggers import triggers
+from core.workflows.trying import (
+    PERIODS,
+    TryForm,
+    asked_days,
+    in_order,
+    looked_back,
+    opened_of,
+    record_shown,
+    tried,
+)
 
 home_page.parts.register("workflows", home_page.Builder(50, home.build))
 
@@ -52,74 +59,6 @@ RUN_TONES = {
 }
 # Versions that are compared on one page, and runs that a workflow's page names.
 VERSIONS, RUNS = 25, 8
-
-
-class OperatedAdmin(CapturedAdmin):
-    """Base of pages that show and have buttons: nothing is written in their forms. Rows and who presses a
-    button are the policy's."""
-
-    list_filter_submit = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_operate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self.may(request, Permission.CHANGE, object_id)
-
-    def asked(self, request: HttpRequest, pk: str, title: str, work: Callable[[Any], str]) -> HttpResponse:
-        """Ask first; once the answer is sent, do `work` on the row and say what it says."""
-        back = page_url(self.model, pk)
-        return self.excused(request, lambda: self._asked(request, pk, title, work), back)
-
-    def _asked(self, request: HttpRequest, pk: str, title: str, work: Callable[[Any], str]) -> HttpResponse:
-        found = self.row(request, pk)
-        form = verbs.VerbForm(request)
-        if not form.is_valid():
-            return verbs.page(self, request, title % {"name": found}, form, [], {})
-        self.message_user(request, work(found), messages.SUCCESS)
-        return HttpResponseRedirect(page_url(self.model, found.pk))
-
-    def row(self, request: HttpRequest, pk: str) -> Any:
-        """The row in an address. Raises Http404 unless the user may operate it."""
-        found = self.get_object(request, pk)
-        if found is None or not self.has_operate_permission(request, found.pk):
-            raise Http404
-        return found
-
-
-class TryForm(verbs.VerbForm):
-    """The record that a workflow is tried on."""
-
-    entity = forms.ChoiceField(label=gettext_lazy("Kind of record"), widget=UnfoldAdminSelectWidget)
-    record = forms.IntegerField(
-        label=gettext_lazy("Its number"),
-        min_value=1,
-        max_value=2**63 - 1,
-        required=False,
-        widget=UnfoldAdminIntegerFieldWidget,
-        help_text=gettext_lazy("The id in the address of its page. Nothing is written or sent."),
-    )
-
-    def __init__(self, request: HttpRequest, entity: str, **options: Any) -> None:
-        super().__init__(request, **options)
-        names = [one for one in entities if not entity or one.name == entity]
-        self.fields["entity"].choices = [  # type: ignore[attr-defined]
-            (one.name, str(one.model._meta.verbose_name).capitalize()) for one in names
-        ]
-        self.request = request
-
-    def clean(self) -> dict[str, Any]:
-        given = super().clean() or {}
-        entity, pk = entities.get(given.get("entity", "")), given.get("record")
-        if entity and pk and not entity.visible_to(self.request.user).filter(pk=pk).exists():
-            self.add_error("record", _("There is no such record that you see."))
-        return given
 
 
 @admin.register(Workflow)
@@ -146,7 +85,23 @@ class WorkflowAdmin(OperatedAdmin):
         ("updated_at", "archived_at"),
     )  # fmt: skip
     change_form_before_template = "admin/core/workflow.html"
-    actions_detail = ("pause", "resume", "try_on_record", "versions")
+    actions_detail = ("edit", "pause", "resume", "try_on_record", "look_back", "versions")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may(request, Permission.ADD)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """The form of a new workflow."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return Builder(self, request, None).answer()
+
+    def has_edit_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may_in(request, object_id, Q(archived_at=None))
+
+    @action(description=gettext_lazy("Edit"), permissions=["edit"], url_path="edit", icon="edit")
+    def edit(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return Builder(self, request, self.row(request, object_id)).answer()
 
     def changeform_view(
         self,
@@ -159,26 +114,22 @@ class WorkflowAdmin(OperatedAdmin):
         response = super().changeform_view(request, object_id, form_url, extra_context)
         shown = getattr(response, "context_data", None) or {}
         if workflow := shown.get("original"):
+            reader = Reader(request.user)
             runs = WorkflowExecution.objects.visible_to(request.user).filter(workflow=workflow)
             shown |= {
                 "sentences": sentences(definition.definition_of(workflow), request.user),
                 "badge": self.shown_status(workflow),
-                "runs": [_shown_run(run) for run in runs.order_by("-id")[:RUNS]],
+                "runs": _shown_runs(runs.order_by("-id")[:RUNS], reader),
                 "runs_url": home_page.list_url(WorkflowExecution, workflow__id__exact=workflow.pk),
                 "held": runs.filter(status="held").count(),
             }
         return response
 
     def has_pause_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self._is(request, object_id, Q(status="active"))
+        return self.may_in(request, object_id, Q(status="active"))
 
     def has_resume_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self._is(request, object_id, ~Q(status="active") & Q(archived_at=None))
-
-    def _is(self, request: HttpRequest, object_id: Any, state: Q) -> bool:
-        """Whether the user operates the workflow, and it is in a state where the button means something."""
-        rows = Workflow.objects.visible_to(request.user, Permission.CHANGE).filter(state)
-        return object_id is None or (str(object_id).isdecimal() and rows.filter(pk=object_id).exists())
+        return self.may_in(request, object_id, ~Q(status="active") & Q(archived_at=None))
 
     @action(description=gettext_lazy("Pause"), permissions=["pause"], url_path="pause", icon="pause")
     def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -228,7 +179,9 @@ class WorkflowAdmin(OperatedAdmin):
         result, error = None, ""
         if form.is_valid():
             try:
-                result = self._tried(workflow, form.cleaned_data, request.user)
+                given = form.cleaned_data
+                subject = given["entity"], given["record"], request.user
+                result = tried(workflow, opened_of(workflow), *subject)
             except DomainError as refused:
                 error = str(refused)
         context = {
@@ -243,46 +196,53 @@ class WorkflowAdmin(OperatedAdmin):
         }
         return TemplateResponse(request, "admin/core/workflow_try.html", context)
 
-    def _tried(self, workflow: Workflow, given: dict[str, Any], user: Any) -> dict[str, Any]:
-        """Raises DomainError for a definition that no longer holds."""
-        made = definition.definition_of(workflow)
-        opened = made | {"actions": definition.unsealed(made["actions"])}
-        definition.check(opened, workflow.run_as, workflow.run_as)
-        name, pk = given["entity"], given["record"]
-        found = preview.dry_run(workflow, opened, pk, workflow.run_as, {}, name)
-        for one in found["conditions"]:
-            one["words"] = _in_words(workflow.entity or name, one["condition"], user)
-        for one in found["actions"]:
-            one["place"], one["shown"] = _place(one["path"]), _in_order(one.get("would"))
-        return found | {"record": _record(name, pk, user)}
+    def has_look_back_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Where a change starts it."""
+        kinds = [one.name for one in triggers if one.on_changes]
+        return self.may_in(request, object_id, Q(trigger_type__in=kinds))
+
+    @action(
+        description=gettext_lazy("Back-test"),
+        permissions=["look_back"],
+        url_path="backtest",
+        icon="bar_chart",
+    )
+    def look_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """How often it would have run over past changes, drawn by day. Nothing is written or sent."""
+        workflow = self.row(request, object_id)
+        days = asked_days(request.GET)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Back-test of %(name)s") % {"name": workflow},
+            "opts": self.opts,
+            "original": workflow,
+            "days": days,
+            "periods": PERIODS,
+        }
+        try:
+            context["past"] = looked_back(workflow, opened_of(workflow), days, request.user)
+        except DomainError as refused:
+            context["error"] = str(refused)
+        return TemplateResponse(request, "admin/core/workflow_past.html", context)
 
 
-def _in_words(entity: str, raw: Any, user: Any) -> str:
-    try:
-        condition = parse(entities[entity], raw, changes=True)
-    except InvalidError:
-        return str(raw)
-    return str(_(" and ")).join(ConditionWords(user, [condition]).parts(condition))
+def _shown_runs(rows: QuerySet[WorkflowExecution], reader: Reader) -> list[dict[str, Any]]:
+    """Runs as other pages name them; why one failed is told of records that the reader sees whole."""
+    runs = list(rows.select_related("workflow"))
+    reader.look_up(runs)
+    return [_shown_run(run, reader) for run in runs]
 
 
-def _record(entity: str, pk: int | None, user: Any) -> dict[str, str] | None:
-    """What a run is about, where the user sees it."""
-    if not pk or entity not in entities:
-        return None
-    found = nested_refs(entity, {pk}, user).get(pk)
-    if found is None:
-        return {"title": f"{entity} {pk}", "url": ""}
-    return {"title": found["name"], "url": page_url(entities[entity].model, pk)}
-
-
-def _shown_run(run: WorkflowExecution) -> dict[str, Any]:
+def _shown_run(run: WorkflowExecution, reader: Reader) -> dict[str, Any]:
     label = run.get_status_display()
+    is_whole = reader.sees_record(run.entity, run.object_id) and not reader.hidden(run.entity)
     return {
+        "workflow": run.workflow.name,
         "url": page_url(WorkflowExecution, run.pk),
         "title": _("Run %(id)s") % {"id": run.pk},
         "badge": formats.badge(label, RUN_TONES.get(run.status, "neutral")),
         "when": formats.when(run.created_at),
-        "error": run.error,
+        "error": run.error if is_whole else "",
     }
 
 
@@ -336,30 +296,32 @@ class WorkflowExecutionAdmin(OperatedAdmin):
         return response
 
     def _around(self, run: WorkflowExecution, user: Any) -> dict[str, Any]:
+        """As the API shows the run to this user, with what a page adds."""
+        rows = list(run.steps.order_by("position"))
+        data = {"steps": StepSerializer(rows, many=True).data, "error": run.error}
+        reader = Reader(user)
+        found = shown_to(reader, run, data)
         seen = WorkflowExecution.objects.visible_to(user)
-        after = seen.filter(Q(cause_id=run.pk) | Q(retry_of_id=run.pk)).select_related("workflow")
+        after = seen.filter(Q(cause_id=run.pk) | Q(retry_of_id=run.pk))
         return {
             "badge": formats.badge(run.get_status_display(), RUN_TONES.get(run.status, "neutral")),
             "workflow": run.workflow,
             "workflow_url": page_url(Workflow, run.workflow_id),
-            "record": _record(run.entity, run.object_id, user),
-            "steps": [_shown_step(step) for step in run.steps.order_by("position")],
-            "after": [
-                _shown_run(one) | {"workflow": one.workflow.name} for one in after.order_by("id")[:RUNS]
-            ],
+            "record": record_shown(run.entity, run.object_id, user),
+            "error": found["error"],
+            "withheld": found["withheld"],
+            "steps": [_shown_step(*pair) for pair in zip(rows, found["steps"], strict=True)],
+            "after": _shown_runs(after.order_by("id")[:RUNS], reader),
             "cause_url": page_url(WorkflowExecution, run.cause_id) if run.cause_id else "",
-            "payload": _in_order(run.trigger_data),
+            "payload": in_order(found["trigger_data"]),
         }
 
     def has_retry_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self._in(request, object_id, WorkflowExecution.RETRYABLE)
+        return self.may_in(request, object_id, Q(status__in=WorkflowExecution.RETRYABLE))
 
     def has_cancel_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self._in(request, object_id, (*WorkflowExecution.LIVE, WorkflowExecution.Status.HELD))
-
-    def _in(self, request: HttpRequest, object_id: Any, states: Any) -> bool:
-        rows = WorkflowExecution.objects.visible_to(request.user, Permission.CHANGE).filter(status__in=states)
-        return object_id is None or (str(object_id).isdecimal() and rows.filter(pk=object_id).exists())
+        states = (*WorkflowExecution.LIVE, WorkflowExecution.Status.HELD)
+        return self.may_in(request, object_id, Q(status__in=states))
 
     @action(description=gettext_lazy("Retry"), permissions=["retry"], url_path="retry", icon="replay")
     def retry(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -394,29 +356,14 @@ class WorkflowExecutionAdmin(OperatedAdmin):
         self.message_user(request, ngettext("%(n)s run goes on.", "%(n)s runs go on.", count) % {"n": count})
 
 
-def _in_order(given: Any) -> list[tuple[str, str]]:
-    """Names and values of an object as people read them."""
-    return (
-        [(name, plain_words(value)) for name, value in sorted(given.items())]
-        if isinstance(given, dict)
-        else []
-    )
-
-
-def _place(path: str) -> str:
-    """Where a step stands, counted from 1: "2.then.1"."""
-    return ".".join(str(int(part) + 1) if part.isdecimal() else part for part in path.split("."))
-
-
-def _shown_step(step: Any) -> dict[str, Any]:
+def _shown_step(step: Any, shown: dict[str, Any]) -> dict[str, Any]:
     """A step as the API shows it, with what a page adds."""
-    shown = StepSerializer(step).data
     return {
         **shown,
         "label": step.type.replace("_", " ").capitalize(),
         "badge": formats.badge(step.get_status_display(), RUN_TONES.get(step.status, "neutral")),
-        "given": _in_order(shown["input"]),
-        "made": _in_order(shown["output"]),
+        "given": in_order(shown["input"]),
+        "made": in_order(shown["output"]),
         "when": formats.when(step.finished_at or step.started_at),
         "next": formats.when(step.next_at) if step.next_at else "",
     }

@@ -15,10 +15,11 @@ from core.conditions import change_q, parse, record_q
 from core.conditions.grammar import ChangedPredicate, fields_of
 from core.entities import Entity
 from core.entities.zones import record_zone, zone_among
-from core.errors import ConflictError
+from core.errors import ConflictError, ForbiddenError
 from core.workflows import definition
 from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.preview import previewed, read_only
+from core.workflows.readers import Reader
 from core.workflows.run_context import RunContext
 from core.workflows.triggers import ChangeTrigger
 
@@ -34,21 +35,24 @@ def backtest(
     user: User | None,
     days: int = 7,
     *,
+    reader: Reader,
     examples: int = EXAMPLES,
 ) -> dict[str, Any]:
     """Over the last `days` of changes: how many would have started a run, by day, on which records, and what
     the actions would have been for some. Conditions see each record as the change left
-    it; days are those of the user's zone.
+    it; days are those of the user's zone. Counted are records that `reader` sees.
 
-    Raises ConflictError for a trigger that no change starts.
-    """
+    Raises ConflictError for a trigger that no change starts, ForbiddenError where the conditions look at what
+    the reader may not see."""
     compiled = definition.compile_definition(given)
     if not isinstance(compiled.trigger, ChangeTrigger) or compiled.entity is None:
         raise ConflictError("Only workflows that a change starts can be tried on past changes.")
+    if not reader.sees_condition(compiled.entity.name, None, compiled.conditions):
+        raise ForbiddenError("The conditions look at fields that are hidden from you.")
     with read_only():
         changes = _candidates(compiled.trigger, compiled.entity, compiled.settings, days)
-        kept = _met(compiled.entity, compiled.conditions, changes[:MAX_CHANGES], user)
-        shown = [_example(workflow, compiled, change, user) for change in kept[:examples]]
+        kept = _met(compiled.entity, compiled.conditions, changes[:MAX_CHANGES], user, reader)
+        shown = [_example(workflow, compiled, change, user, reader) for change in kept[:examples]]
         zone = zone_among(None, "", user)
     by_day = Counter(change.at.astimezone(zone).date().isoformat() for change in kept)
     return {
@@ -70,9 +74,13 @@ def _candidates(
     return list(rows.order_by("-id")[: MAX_CHANGES + 1])
 
 
-def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User | None) -> list[Change]:
-    """Those whose record, as the change left it, met the conditions and was visible."""
-    wanted = entity.model.policy.scope(user) if user is not None else Q()
+def _met(
+    entity: Entity, conditions: Any, changes: Sequence[Change], user: User | None, reader: Reader
+) -> list[Change]:
+    """Those whose record, as the change left it, met the conditions and was visible to both."""
+    policy = entity.model.policy
+    wanted = policy.scope(user) if user is not None else Q()
+    wanted &= Q() if reader.sees_all else policy.scope(reader.user)
     if conditions:
         condition = parse(entity.for_user(user), conditions, changes=True)
         if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(condition)):
@@ -87,9 +95,11 @@ def _met(entity: Entity, conditions: Any, changes: Sequence[Change], user: User 
     return [change for change in changes if change.pk in found]
 
 
-def _example(workflow: Workflow, compiled: Any, change: Change, user: User | None) -> dict[str, Any]:
+def _example(
+    workflow: Workflow, compiled: Any, change: Change, user: User | None, reader: Reader
+) -> dict[str, Any]:
     run = WorkflowExecution(
         workflow=workflow, entity=change.entity, object_id=change.object_id, change_id=change.pk, version_id=0
     )
-    actions = previewed(compiled, RunContext(run, user, compiled.trigger.name))
+    actions = previewed(compiled, RunContext(run, user, compiled.trigger.name), reader)
     return {"change_id": change.pk, "object_id": change.object_id, "at": change.at, "actions": actions}

@@ -17,6 +17,7 @@ from core.workflows.actions import Step
 from core.workflows.actions.base import params_json
 from core.workflows.definition import Compiled, Instruction
 from core.workflows.models import Workflow, WorkflowExecution
+from core.workflows.readers import Reader
 from core.workflows.run_context import RunContext
 from core.workflows.triggers import ChangeTrigger
 
@@ -38,9 +39,12 @@ def dry_run(
     user: User | None,
     payload: Any = None,
     entity: str = "",
+    *,
+    reader: Reader,
 ) -> dict[str, Any]:
-    """What `given` (a definition) would do with a record now, as `user`. Nothing is written or sent. `entity`
-    is the record's, where the definition names no model."""
+    """What `given` (a definition) would do with a record now, as `user`, without what `reader` may not see of
+    it. Nothing is written or sent. `entity` is the record's, where the definition names no model. `would_run`
+    is None where a condition that is withheld decides it."""
     compiled = definition.compile_definition(given)
     name = compiled.entity.name if compiled.entity else entity
     run = WorkflowExecution(
@@ -48,16 +52,29 @@ def dry_run(
     )
     with read_only():
         subject = RunContext(run, user, compiled.trigger.name, schedule_zone=compiled.schedule_zone)
-        conditions = conditions_of(compiled, subject)
-        steps = previewed(compiled, subject)
-    return {"would_run": all(c["met"] for c in conditions), "conditions": conditions, "actions": steps}
+        conditions = conditions_of(compiled, subject, reader)
+        steps = previewed(compiled, subject, reader)
+    return {"would_run": _would_run(conditions), "conditions": conditions, "actions": steps}
 
 
-def conditions_of(compiled: Compiled, subject: RunContext) -> list[dict[str, Any]]:
-    """Each part of the top level, and whether the record meets it. Parts about a change are taken as met."""
-    if not compiled.conditions or compiled.entity is None:
+def _would_run(conditions: list[dict[str, Any]]) -> bool | None:
+    """False where one is known not to be met, else None where one is withheld."""
+    answers = [one["met"] for one in conditions]
+    return False if False in answers else None if None in answers else True
+
+
+def conditions_of(compiled: Compiled, subject: RunContext, reader: Reader) -> list[dict[str, Any]]:
+    """Each part of the top level, and whether the record meets it. Parts about a change are taken as met; of
+    those that the reader may not know it of it is None."""
+    entity = compiled.entity
+    if not compiled.conditions or entity is None:
         return []
-    return [_evaluated(compiled.entity, part, subject) for part in _parts(compiled.conditions)]
+    return [
+        _evaluated(entity, part, subject)
+        if reader.sees_condition(entity.name, subject.pk, part)
+        else {"condition": part, "met": None, "withheld": True}
+        for part in _parts(compiled.conditions)
+    ]
 
 
 def _parts(conditions: Any) -> list[Any]:
@@ -82,13 +99,18 @@ def _evaluated(entity: Entity, part: Any, subject: RunContext) -> dict[str, Any]
     }
 
 
-def previewed(compiled: Compiled, subject: RunContext) -> list[dict[str, Any]]:
-    """The steps on the way through the program, each rendered; the way ends where a step would fail."""
-    shown, position = [], 0
+def previewed(compiled: Compiled, subject: RunContext, reader: Reader) -> list[dict[str, Any]]:
+    """The steps on the way through the program, each rendered; the way ends where a step would fail, and at a
+    branch whose condition is withheld."""
+    shown, position, end = [], 0, len(compiled.program)
     changes = isinstance(compiled.trigger, ChangeTrigger)
-    while position < len(compiled.program):
+    while position < end:
         instruction = compiled.program[position]
-        entry, position = _previewed(instruction, subject, changes, len(compiled.program))
+        entry, position = _previewed(instruction, subject, changes, end)
+        kind, entity = instruction.action.name, subject.run.entity
+        if not reader.sees_step(entity, subject.pk, kind, instruction.given, entry.get("would")):
+            entry = {"path": instruction.path, "type": kind, "withheld": True}
+            position = end if kind == definition.BRANCH else position
         shown.append(entry)
     return shown
 

@@ -1,5 +1,6 @@
 """Runs of workflows over HTTP."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,6 +17,7 @@ from core.workflows import definition, operations
 from core.workflows.api.filters import ExecutionFilterSet
 from core.workflows.api.serializers import BulkRetrySerializer, ExecutionSerializer, RetriedSerializer
 from core.workflows.models import WorkflowExecution, WorkflowVersion
+from core.workflows.readers import Reader
 
 
 class ExecutionViewSet(ReadOnlyResourceViewSet):
@@ -29,6 +31,12 @@ class ExecutionViewSet(ReadOnlyResourceViewSet):
 
     def get_queryset(self) -> QuerySet:
         return readable_with_key(super().get_queryset(), self.request.user)
+
+    def _shown(self, rows: Sequence[WorkflowExecution]) -> Any:
+        reader = Reader(self.request.user)
+        reader.look_up(rows)
+        context = {**self.get_serializer_context(), "reader": reader}
+        return ExecutionSerializer(rows, many=True, context=context).data
 
     @extend_schema(request=None, responses={200: ExecutionSerializer})
     @action(methods=["post"], detail=True)

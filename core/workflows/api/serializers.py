@@ -20,6 +20,7 @@ from core.workflows.backtest import MAX_DAYS
 from core.workflows.inbound import hook_url
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
 from core.workflows.params import REFERRED
+from core.workflows.readers import Reader
 from core.workflows.run_context import names_for
 
 
@@ -85,16 +86,23 @@ class VersionSerializer(serializers.ModelSerializer):
 
 
 class StepSerializer(serializers.ModelSerializer):
+    withheld = serializers.BooleanField(
+        default=False,
+        read_only=True,
+        help_text="Whether output and error are left out: they tell what the reader may not see.",
+    )
+
     class Meta:
         model = WorkflowStep
         fields = [
             "position", "path", "type", "status", "attempts", "input", "output", "error_code", "error",
-            "started_at", "finished_at", "next_at",
+            "withheld", "started_at", "finished_at", "next_at",
         ]  # fmt: skip
 
 
 class ExecutionSerializer(serializers.ModelSerializer):
-    """A run with its steps. `due_at` of one that waits is when it goes on."""
+    """A run with its steps, without what its reader (`context["request"].user`) may not see of them. `due_at`
+    of one that waits is when it goes on."""
 
     steps = StepSerializer(many=True, read_only=True)
     version = serializers.IntegerField(source="version.number", read_only=True)
@@ -102,14 +110,43 @@ class ExecutionSerializer(serializers.ModelSerializer):
     cause = serializers.IntegerField(source="cause_id", read_only=True, allow_null=True)
     run_as = serializers.IntegerField(source="run_as_id", read_only=True, allow_null=True)
     requested_by = serializers.IntegerField(source="requested_by_id", read_only=True, allow_null=True)
+    withheld = serializers.BooleanField(
+        default=False,
+        read_only=True,
+        help_text="Whether trigger_data or the error are left out, or anything of a step.",
+    )
 
     class Meta:
         model = WorkflowExecution
         fields = [
             "id", "workflow", "version", "status", "entity", "object_id", "event_key", "change_id", "cause",
             "depth", "trigger_data", "run_as", "requested_by", "retry_of", "attempt", "error_code", "error",
-            "due_at", "created_at", "started_at", "finished_at", "steps",
+            "withheld", "due_at", "created_at", "started_at", "finished_at", "steps",
         ]  # fmt: skip
+
+    def to_representation(self, run: WorkflowExecution) -> dict[str, Any]:
+        return shown_to(self._reader, run, super().to_representation(run))
+
+    @property
+    def _reader(self) -> Reader:
+        """The one that has looked up the records of a list's runs, or one for this run."""
+        found: Reader | None = self.context.get("reader")
+        return found or Reader(self.context["request"].user)
+
+
+def shown_to(reader: Reader, run: WorkflowExecution, shown: dict[str, Any]) -> dict[str, Any]:
+    """A run as JSON, without what its reader may not see."""
+    steps = [_step_shown_to(reader, run, step) for step in shown["steps"]]
+    payload, is_step = reader.payload(run), any(step["withheld"] for step in steps)
+    is_withheld = is_step or payload != run.trigger_data or not reader.sees_record(run.entity, run.object_id)
+    error = "" if is_withheld else shown["error"]
+    return shown | {"steps": steps, "trigger_data": payload, "error": error, "withheld": is_withheld}
+
+
+def _step_shown_to(reader: Reader, run: WorkflowExecution, step: dict[str, Any]) -> dict[str, Any]:
+    if reader.sees_step(run.entity, run.object_id, step["type"], step["input"], step["output"]):
+        return step
+    return step | {"output": {}, "error": "", "withheld": True}
 
 
 class EmailTemplateSerializer(StrictSerializer):
@@ -285,9 +322,12 @@ class BacktestSerializer(StrictFieldsMixin, serializers.Serializer):
 
 
 class DryRunSerializer(serializers.Serializer):
-    """Which conditions hold, and what each action would do."""
+    """Which conditions hold, and what each action would do. What its reader may not see is `withheld` there:
+    of a condition whether it is met, of an action what it would do."""
 
-    would_run = serializers.BooleanField()
+    would_run = serializers.BooleanField(
+        allow_null=True, help_text="Null where that depends on what the reader may not see."
+    )
     conditions = serializers.ListField(child=serializers.DictField())
     actions = serializers.ListField(child=serializers.DictField())
 

@@ -35,6 +35,8 @@ from core.workflows.api.serializers import (
 )
 from core.workflows.matching import RUN_JOB
 from core.workflows.models import Workflow
+from core.workflows.readers import Reader
+from core.workflows.saving import take_up
 from core.workflows.triggers import triggers
 
 
@@ -68,19 +70,10 @@ class WorkflowViewSet(ResourceViewSet):
         return response
 
     def perform_create(self, serializer: Any) -> None:
-        workflow = self.saved(serializer, created_by=self.request.user)
-        self._after(workflow)
+        self._secret = take_up(self.saved(serializer, created_by=self.request.user))
 
     def perform_update(self, serializer: Any) -> None:
-        self._after(self.saved(serializer))
-
-    def _after(self, workflow: Workflow) -> None:
-        """What the database numbered, and an address where the trigger needs one."""
-        if workflow.trigger_type == inbound.TRIGGER and not workflow.hook_key:
-            self._secret = inbound.new_secret(workflow)
-        workflow.refresh_from_db(fields=["version", "entity"])
-        if workflow.is_active:
-            operations.release_held_runs(workflow)
+        self._secret = take_up(self.saved(serializer))
 
     def perform_destroy(self, instance: Workflow) -> None:
         """Archived: its history stays, its runs are held."""
@@ -182,7 +175,8 @@ class WorkflowViewSet(ResourceViewSet):
         workflow = self._asked(pk)
         given = validated_body(request, RecordDataSerializer, model=workflow.entity)
         subject = given.get("object_id"), workflow.run_as, given["data"], given["entity"]
-        return Response(preview.dry_run(workflow, self._definition(workflow), *subject))
+        reader = Reader(request.user)
+        return Response(preview.dry_run(workflow, self._definition(workflow), *subject, reader=reader))
 
     @extend_schema(request=BacktestSerializer, responses=BacktestResultSerializer)
     @action(methods=["post"], detail=True)
@@ -190,7 +184,8 @@ class WorkflowViewSet(ResourceViewSet):
         """How often it would have run over the last days of real changes, on which records, doing what."""
         workflow = self._asked(pk)
         days = validated_body(request, BacktestSerializer).get("days", 7)
-        return Response(backtest.backtest(workflow, self._definition(workflow), workflow.run_as, days))
+        given, reader = self._definition(workflow), Reader(request.user)
+        return Response(backtest.backtest(workflow, given, workflow.run_as, days, reader=reader))
 
     @extend_schema(responses=VocabularySerializer, filters=False)
     @action(methods=["get"], detail=False)
