@@ -1,10 +1,11 @@
 """The import wizard of the admin site: a file is chosen, looked at, mapped, rehearsed and imported, by the
 same plan, preview and jobs as over the API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -30,6 +31,8 @@ from core.transfer.reading import open_table
 
 # Inputs of the columns, and the setting that holds where each goes, by its place in the file.
 COLUMN, PLACES = "column-", "places"
+# What the second step sends besides these, at most.
+OTHER_INPUTS = 40
 YES_NO = (("true", gettext_lazy("Yes")), ("false", gettext_lazy("No")))
 # What each setting of the second step is called, and what may be chosen.
 CHOICES: dict[str, tuple[Any, tuple[tuple[str, Any], ...]]] = {
@@ -182,6 +185,7 @@ def _page(admin: Any, request: HttpRequest, draft: Draft, refused: str) -> HttpR
     try:
         with drafts.opened(draft) as file:
             shown = preview(_plan(request, draft, file))
+            _check_width(shown["columns"])
     except DomainError as error:
         context["refused"] = refused or str(error)
         context["readings"] = _readings(draft.settings, {})
@@ -193,6 +197,16 @@ def _page(admin: Any, request: HttpRequest, draft: Draft, refused: str) -> HttpR
         "choices": _chosen(draft.settings),
     }
     return TemplateResponse(request, "admin/core/import_map.html", context)
+
+
+def _check_width(columns: Sequence[Any]) -> None:
+    """Raises ConflictError for more columns than a form is taken with, for each of them is an input."""
+    most = (settings.DATA_UPLOAD_MAX_NUMBER_FIELDS or len(columns) + OTHER_INPUTS) - OTHER_INPUTS
+    if len(columns) > most:
+        raise ConflictError(
+            _("The file has %(n)s columns; up to %(most)s are mapped here. Import it over the API.")
+            % {"n": len(columns), "most": most}
+        )
 
 
 def _plan(request: HttpRequest, draft: Draft, file: Any, **over: Any) -> Plan:

@@ -71,6 +71,17 @@ def test_a_rehearsal_gives_the_figures_and_writes_nothing(client, uploaded):
     assert client.get(MAP).status_code == 200, "the file waits for the import"
 
 
+def test_a_file_of_more_columns_than_a_form_has_inputs_is_refused_in_words(client, rep, settings):
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 42
+    file = SimpleUploadedFile("leads.csv", b"First;Mail;Town\nAda;ada@engine.example;Turin\n", "text/csv")
+    client.post(NEW, {"entity": "lead", "file": file})
+    shown = client.get(MAP).context
+    assert shown["refused"] == "The file has 3 columns; up to 2 are mapped here. Import it over the API."
+    assert "columns" not in shown
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 43
+    assert len(client.get(MAP).context["columns"]) == 3
+
+
 def test_an_import_has_an_error_file_and_is_undone(client, rep, uploaded):
     job = job_of(client, client.post(MAP, sent(uploaded, do="import")))
     assert (job.user, job.created, job.failed) == (rep, 1, 1)
