@@ -19,6 +19,7 @@ from core.access import Permission
 from core.admin import calendar, columns, formats, record_page, verbs
 from core.admin import home as home_page
 from core.admin.filters import ConditionFilter
+from core.admin.inline_edit import edited
 from core.admin.navigation import SELL, Menu
 from core.admin.record_page import Fact, Reason, Summary
 from core.admin.records import ADDRESS
@@ -129,7 +130,7 @@ class LeadAdmin(LeadBoard, CompanySuggestionsAdmin):
         "shown_assigned_to",
         "shown_created_at",
     )
-    shown_status = columns.choice_badge("status", STATUS_TONES)
+    shown_status = edited(columns.choice_badge("status", STATUS_TONES), "status")
     shown_priority = columns.choice_badge("priority", PRIORITY_TONES, silent=("low", "medium"))
     shown_value = columns.amount("estimated_value", _("value"))
     shown_follow_up = columns.deadline(

@@ -21,6 +21,7 @@ from core.admin import home as home_page
 from core.admin.captured import CapturedAdmin, CapturedInline
 from core.admin.filters import ConditionFilter, RecordSelectFilter
 from core.admin.forms import RecordForm
+from core.admin.inline_edit import edited
 from core.admin.navigation import DATA, SELL, Menu
 from core.admin.record_page import Fact
 from core.admin.records import RecordAdmin
@@ -133,12 +134,13 @@ class OpportunityAdmin(OpportunityBoard):
         "win_probability",
         "weighted",
         "shown_close",
-        "next_step",
+        "shown_next_step",
         "shown_assigned_to",
         "shown_owner",
         "shown_created_at",
     )
     shown_amount = columns.amount("amount")
+    shown_next_step = edited(columns.plain("next_step", _("next step")), "next_step")
     shown_close = columns.deadline(
         "expected_close_date", _("expected close"), still=lambda deal: deal.status == "open"
     )
@@ -195,9 +197,11 @@ class OpportunityAdmin(OpportunityBoard):
         return found
 
     @admin.display(description=_("stage"), ordering="stage")
-    def shown_stage(self, deal: Any) -> Any:
+    def stage_badge(self, deal: Any) -> Any:
         """The stage by its name, coloured by what became of the deal."""
         return formats.badge(deal.stage_name or deal.stage, STATUS_TONES[deal.status])
+
+    shown_stage = edited(stage_badge, "stage")
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Whoever is taken from the deal is its primary contact no longer."""
@@ -207,7 +211,7 @@ class OpportunityAdmin(OpportunityBoard):
             remove(row, request.user)
 
     def badges(self, deal: Any) -> list[Any]:
-        return [self.shown_stage(deal), *super().badges(deal)]
+        return [self.stage_badge(deal), *super().badges(deal)]
 
     def facts(self, deal: Any) -> list[Fact]:
         found = [Fact(_("Amount"), formats.money(deal.amount, deal.currency) or "-")]

@@ -7,7 +7,6 @@ from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import action
 
 from core.access import Permission
@@ -15,8 +14,9 @@ from core.activities import further_records
 from core.activities.admin import RecordsTextField
 from core.admin import calendar, columns, record_page, verbs
 from core.admin import home as home_page
-from core.admin.filters import ConditionFilter
+from core.admin.filters import ConditionFilter, MomentRangeFilter
 from core.admin.home import page_url
+from core.admin.inline_edit import edited
 from core.admin.navigation import SELL, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.admin.record_page import Fact, Summary
@@ -89,14 +89,16 @@ class TaskAdmin(TaskBoard):
         "shown_assigned_to",
         "shown_owner",
     )
-    shown_status = columns.choice_badge("status", {"completed": "good", "in_progress": "info"})
+    shown_status = edited(
+        columns.choice_badge("status", {"completed": "good", "in_progress": "info"}), "status"
+    )
     shown_priority = columns.choice_badge(
         "priority", {"high": "warn", "urgent": "bad"}, silent=("low", "medium")
     )
     shown_due = columns.deadline(
         "due_date", _("due"), still=lambda task: task.status in ("pending", "in_progress")
     )
-    list_filter = (DueFilter, "status", "priority", "task_type", ("due_date", RangeDateTimeFilter))
+    list_filter = (DueFilter, "status", "priority", "task_type", ("due_date", MomentRangeFilter))
     list_select_related = (*RecordAdmin.list_select_related, *RELATED_RECORDS)
     autocomplete_fields = (*RecordAdmin.autocomplete_fields, *RELATED_RECORDS)
     derived = ("completed_at", "series")

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 from django.contrib.admin import SimpleListFilter
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, TextFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter, TextFilter
+from unfold.utils import parse_datetime_str
 
 from core.admin.home import mine
 from core.entities.blanking import any_shown_to
@@ -51,6 +53,28 @@ class RecordSelectFilter(AutocompleteSelectFilter):
             field = choice["form"].fields[self.lookup_kwarg]
             field.queryset = any_shown_to(self.request.user, field.queryset.all())
             yield choice
+
+
+class MomentRangeFilter(RangeDateTimeFilter):
+    """From one moment to another, both as the reader's clock shows them."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet | None:
+        bounds = {"_from": "gte", "_to": "lte"}
+        given = {lookup: self._moment(end) for end, lookup in bounds.items()}
+        return queryset.filter(
+            **{f"{self.parameter_name}__{lookup}": moment for lookup, moment in given.items() if moment}
+        )
+
+    def _moment(self, end: str) -> datetime | None:
+        """Of both its inputs; None where one of them is empty, or no date or time."""
+        texts = [self.used_parameters.get(f"{self.parameter_name}{end}_{part}") for part in (0, 1)]
+        if not all(texts):
+            return None
+        try:
+            moment = parse_datetime_str(" ".join(map(str, texts)))
+            return moment and (timezone.make_aware(moment) if timezone.is_naive(moment) else moment)
+        except (ValueError, OverflowError):
+            return None
 
 
 class CreatedFilter(ConditionFilter):

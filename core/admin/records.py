@@ -15,15 +15,22 @@ from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from core.access import Permission
 from core.admin import columns, custom_inputs, formats, recent, record_page, verbs
 from core.admin.captured import CapturedAdmin
 from core.admin.change_words import ChangeWords
-from core.admin.filters import ArchivedListFilter, AssignmentFilter, CreatedFilter, TagFilter
+from core.admin.filters import (
+    ArchivedListFilter,
+    AssignmentFilter,
+    CreatedFilter,
+    MomentRangeFilter,
+    TagFilter,
+)
 from core.admin.filters_shown import chips
 from core.admin.forms import OVERRIDES, SEEN, RecordForm
+from core.admin.inline_edit import InlineEditMixin, edited
 from core.admin.list_links import links_of
 from core.admin.navigation import SELL, Menu
 from core.admin.paginator import CappedPaginator
@@ -66,7 +73,7 @@ def _without(section: Any, hidden: frozenset[str]) -> Any:
     return title, {**options, "fields": tuple(lines)}
 
 
-class RecordAdmin(SavedViewsMixin, CapturedAdmin):
+class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
     """Base of the entities' pages.
 
     A subclass names its own `sections` (fieldsets) and `derived` (read-only fields), `list_display` and
@@ -88,8 +95,8 @@ class RecordAdmin(SavedViewsMixin, CapturedAdmin):
     list_before_template = "admin/core/filters_shown.html"
     list_fullwidth = True
     empty_value_display = ""
-    shown_owner = columns.person("owner")
-    shown_assigned_to = columns.person("assigned_to")
+    shown_owner = edited(columns.person("owner"), "owner")
+    shown_assigned_to = edited(columns.person("assigned_to"), "assigned_to")
     shown_created_at = columns.moment("created_at")
     list_select_related: Any = ("owner", "assigned_to")
     autocomplete_fields: tuple[str, ...] = ("owner", "assigned_to")
@@ -100,7 +107,7 @@ class RecordAdmin(SavedViewsMixin, CapturedAdmin):
         ("assigned_to", AutocompleteSelectFilter),
         TagFilter,
         CreatedFilter,
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", MomentRangeFilter),
     )
     actions: Any = ("assign", "archive", "restore")
 
@@ -142,6 +149,7 @@ class RecordAdmin(SavedViewsMixin, CapturedAdmin):
         response = super().changelist_view(request, extra_context)
         shown = getattr(response, "context_data", None) or {}
         if "cl" in shown:
+            self.mark_editable(request, shown["cl"])
             shown["chips"] = chips(shown["cl"], request.user)
             shown |= self.view_context(request, shown["cl"])
             shown["list_links"] = links_of(request, self.model)

@@ -83,7 +83,7 @@ def test_a_long_list_is_counted_up_to_the_limit(browser, robin, settings, django
     settings.CRM = {**settings.CRM, "COUNT_LIMIT": 5}
     Lead.objects.bulk_create(Lead(first_name=str(i), owner=robin) for i in range(8))
     client = browser(robin)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         page = client.get(LEADS)
     assert (page.context["cl"].result_count, page.context["cl"].paginator.is_capped) == (5, True)
     assert "5+" in page.content.decode()
