@@ -15,7 +15,6 @@ from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any, BinaryIO
 
-import xlsxwriter
 from django.db import DatabaseError, connections
 from django.db.models import QuerySet
 
@@ -234,6 +233,8 @@ def _xlsx(export: Export, using: str, counted: Callable[[int], None]) -> Generat
 
 def _write_book(export: Export, using: str, counted: Callable[[int], None], file: BinaryIO) -> None:
     """Text as text, so that no formula runs; numbers as numbers; further sheets beyond Excel's last row."""
+    import xlsxwriter  # heavy, and used by those exports alone
+
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     cells = {f"_c{i}": _sheet_cell(column) for i, column in enumerate(export.columns)}
     found = _read(export.rows(using).annotate(**cells).values_list(*cells))

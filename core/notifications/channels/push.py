@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives import serialization
 from django.conf import settings
 from django.utils import timezone
 from py_vapid import Vapid02, b64urlencode
-from pywebpush import WebPusher, WebPushException
 
 from core.notifications.channels import (
     CircuitOpenError,
@@ -96,12 +95,20 @@ def payload(message: Message) -> bytes:
     return orjson.dumps(shown)
 
 
-def _send_to(device: PushSubscription, body: bytes, message: Message) -> None:
+def _encrypted(device: PushSubscription, body: bytes) -> bytes:
+    """The body for this browser. Raises GoneError where nothing can be encrypted for its keys."""
+    # It loads aiohttp, which no process needs that sends no push.
+    from pywebpush import WebPusher, WebPushException
+
     keys = {"p256dh": device.p256dh, "auth": device.auth}
     try:
-        encoded = WebPusher({"endpoint": device.endpoint, "keys": keys}).encode(body, "aes128gcm")
+        return bytes(WebPusher({"endpoint": device.endpoint, "keys": keys}).encode(body, "aes128gcm")["body"])
     except (ValueError, WebPushException) as error:
         raise GoneError("Nothing can be encrypted for these keys.") from error
+
+
+def _send_to(device: PushSubscription, body: bytes, message: Message) -> None:
+    encrypted = _encrypted(device, body)
     found = types.get(message.notification.type)
     headers = {
         "Content-Encoding": "aes128gcm",
@@ -116,7 +123,7 @@ def _send_to(device: PushSubscription, body: bytes, message: Message) -> None:
     if service in message.open_circuits:
         raise CircuitOpenError
     try:
-        reply = client.send(client.Request(device.endpoint, headers=headers, body=bytes(encoded["body"])))
+        reply = client.send(client.Request(device.endpoint, headers=headers, body=encrypted))
     except AddressRefusedError as error:
         raise GoneError(str(error)) from error
     except client.UnreachableError as error:
