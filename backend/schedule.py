@@ -42,6 +42,7 @@ SCHEDULE = {
     "compare-all-duplicates": every(
         "compare_all_duplicates", crontab(day_of_week="sunday", hour=2, minute=30)
     ),
+    "fold-record-counts": every("fold_record_counts", 30 * SECONDS, expires_s=30),
     "match-companies": every("match_companies", 30 * SECONDS, expires_s=30),
     "match-all-companies": every("match_all_companies", crontab(day_of_week="sunday", hour=1, minute=45)),
     "forget-import-rows": every("forget_import_rows", DAY),

@@ -19,7 +19,7 @@ from core.models.record import (
     record_triggers,
     search_text,
 )
-from lead_management.querysets import LeadQuerySet
+from lead_management.querysets import COUNTED_BY, LeadQuerySet
 
 # Written by the system from other tables or by scoring: they leave a lead's version as it is.
 DERIVED = ("lead_score", "conversion_probability", "scored_at", "engagement_count")
@@ -142,7 +142,7 @@ class Lead(Address, Record):
             ),
         ]
         triggers = [
-            *record_triggers("lead", derived=DERIVED, untracked=("scored_at",)),
+            *record_triggers("lead", derived=DERIVED, untracked=("scored_at",), counted_by=COUNTED_BY),
             rounds_amount("estimated_value"),
             pgtrigger.Trigger(
                 name="clear_lost_reason",

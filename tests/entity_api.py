@@ -93,8 +93,8 @@ class EntityAPITests:
     beside: ClassVar[frozenset[str]] = frozenset()
     # SQL statements of each request of REQUESTS: those of an entity that adds none of its own.
     statements: ClassVar[dict[str, int]] = {
-        "list": 3,
-        "list, expanded": 5,
+        "list": 2,
+        "list, expanded": 4,
         "list, by cursor": 2,
         "search": 4,
         "statistics": 1,

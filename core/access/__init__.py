@@ -2,6 +2,7 @@
 
 from core.access.attached import AttachedPolicy
 from core.access.policies import (
+    NOTHING,
     TEAM_REACH,
     AdminPolicy,
     AutomationPolicy,
@@ -18,6 +19,7 @@ from core.access.roles import Permission, Role, can_change_records, role_allows,
 from core.access.shares import shared_with
 
 __all__ = [
+    "NOTHING",
     "TEAM_REACH",
     "AdminPolicy",
     "AttachedPolicy",

@@ -118,6 +118,20 @@ class OwnershipPolicy(Policy):
         shared = shared_with(self.entity, user, action) if self.entity else None
         return [*self._owned(user), *([Q(shared)] if shared is not None else [])]
 
+    def by_people(self, user: Any) -> Q:
+        """The rows of `scope` that are the user's by owner or assignee. It reads nothing else, so that counts
+        kept by these are asked by it too."""
+        if not role_allows(user, Permission.VIEW):
+            return NOTHING
+        return EVERYTHING if role_of(user) == Role.ADMIN else reduce(or_, self._owned(user))
+
+    def by_share(self, user: Any) -> Q:
+        """The other rows of `scope`: those that are only shared with the user."""
+        if not role_allows(user, Permission.VIEW) or role_of(user) == Role.ADMIN or not self.entity:
+            return NOTHING
+        shared = shared_with(self.entity, user, Permission.VIEW)
+        return NOTHING if shared is None else Q(shared) & ~reduce(or_, self._owned(user))
+
     def _owned(self, user: Any) -> list[Q]:
         reached = self._reached(user)
         if len(reached) == 1:

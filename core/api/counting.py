@@ -38,10 +38,10 @@ def count(rows: QuerySet, seen: int) -> Count:
 
 
 def ids_and_count(
-    rows: Any, orders: Sequence[Order], start: int, size: int, *, narrowed: bool
+    rows: Any, orders: Sequence[Order], start: int, size: int, number: Statement | None = None
 ) -> tuple[list[int], Count]:
-    """The ids on a page and one more if there are more, and the number of all rows of a list. `narrowed`:
-    whether filters or a search leave a part of what the user sees.
+    """The ids on a page and one more if there are more, and the number of all rows of a list. `number`: an
+    expression of that number, where it is kept; None where filters or a search leave a part of the rows.
 
     One statement, for a page is so quick that every further one shows, and so does each time that the ORM
     makes SQL of conditions. The last page shows the number itself.
@@ -49,8 +49,10 @@ def ids_and_count(
     select = _select(rows)
     if select is None:
         return [], Count(start)
+    if number is not None:
+        return _known(rows, select, orders, start, size, number)
     expected = estimate(rows.db, *select)
-    if narrowed and expected <= conf.COUNT_LIMIT * FOUND_WHOLE:
+    if expected <= conf.COUNT_LIMIT * FOUND_WHOLE:
         ids, found = _sorted(rows, orders, start, start + size + 1)
         if found <= conf.COUNT_LIMIT * FOUND_WHOLE:
             return ids, Count(found)
@@ -77,6 +79,16 @@ def _sorted(rows: QuerySet, orders: Sequence[Order], start: int, stop: int) -> t
         [*params, stop - start, start],
     )
     return ids, number
+
+
+def _known(
+    rows: Any, whole: Statement, orders: Sequence[Order], start: int, size: int, number: Statement
+) -> tuple[list[int], Count]:
+    """The ids on a page, read along the order of the list, and the number of rows as it is kept."""
+    array, params = _place(rows, orders, _selects(rows, whole), start, start + size + 1)
+    sql, more = number
+    ids, counted = _row(rows.db, f"SELECT {array}, {sql}", [*params, *more])
+    return ids, Count(counted)
 
 
 def _walked(

@@ -11,7 +11,7 @@ from core.api.cursor_pagination import page_of_ids
 from core.api.pagination import PageNumberPagination, make_page, place_of
 from core.api.schema.lists import PAGE_PARAMETERS
 from core.api.schema.parts import TEXT, parameter
-from core.conditions.list_query import is_narrowed
+from core.entities import record_counts
 from core.errors import InvalidError
 
 
@@ -29,8 +29,8 @@ class EntityPagination(PageNumberPagination):
             self.page = page_of_ids(request, queryset, view.orders)
             return self.page.results
         size, start = place_of(request)
-        narrowed = is_narrowed(view.filterset)
-        found, counted = ids_and_count(queryset, view.orders, start, size, narrowed=narrowed)
+        kept = record_counts.number(queryset.model, request.user) if view.is_whole else None
+        found, counted = ids_and_count(queryset, view.orders, start, size, kept)
         self.page = make_page(request, found, start, size, counted)
         return self.page.results
 

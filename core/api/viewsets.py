@@ -43,7 +43,7 @@ from core.api.upserts import (
 )
 from core.changes.history import of_record, presented
 from core.conditions.filters import EntityFilterSet
-from core.conditions.list_query import names_in, sparse_fields
+from core.conditions.list_query import is_narrowed, names_in, sparse_fields
 from core.conf import reading_database
 from core.entities import Entity, aliases, grouping, writing
 from core.entities.cleaning import warnings_of
@@ -145,6 +145,13 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     def filtered_rows(self) -> Any:
         """The rows that the list's filters name, for statistics: from the replica where there is one."""
         return self.filter_queryset(self.get_queryset()).order_by().using(reading_database())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the list has every row that the user sees: no filter, no search, and nothing that a
+        subclass leaves out. Of such a list the number of rows is kept."""
+        narrowed = is_narrowed(self.filterset) or self.get_queryset().query.where
+        return not narrowed and self.filter_backends == EntityViewSet.filter_backends
 
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))

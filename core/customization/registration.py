@@ -1,7 +1,10 @@
 """What customization registers at start-up."""
 
 from core.api import routes
-from core.customization import usage  # noqa: F401  (a source of references)
+from core.customization import (
+    tasks,  # noqa: F401  (Celery tasks)
+    usage,  # noqa: F401  (a source of references)
+)
 from core.customization.api.custom_fields import CustomFieldViewSet
 from core.customization.api.field_rights import FieldRightViewSet
 from core.customization.api.saved_views import SavedViewViewSet

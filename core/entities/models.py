@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.entities.field_rights import FieldRight  # noqa: F401  (a model)
+from core.entities.record_counts import RecordCount  # noqa: F401  (a model)
 from core.entities.usage import UsageTarget
 from core.models.capture import captured
 from core.models.fields import choice, text

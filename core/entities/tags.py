@@ -6,10 +6,11 @@ Call what changes records inside `core.changes.audit_context`.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db.models import Count, F, Func, QuerySet, TextField
+from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
 from core.access import Permission
+from core.entities import record_counts
 from core.entities.entity import Entity
 from core.entities.usage import UsageTarget
 from core.models.folding import fold
@@ -29,11 +30,10 @@ ARRAY(SELECT t FROM unnest(tags) WITH ORDINALITY AS u(t, n) WHERE t <> ALL(%s::t
 def in_use(entity: Entity, user: Any, search: str = "") -> list[dict[str, Any]]:
     """`{entity, tag, count}` of every tag on records that `user` sees, the commonest first; `search` is text
     in the tag, whatever its case, accents and width."""
-    rows = entity.visible_to(user).filter(archived_at=None).exclude(tags=[]).order_by()
-    each = rows.annotate(tag=Func(F("tags"), function="unnest", output_field=TextField()))
-    counted = each.values("tag").annotate(count=Count("pk")).order_by("-count", "tag")
     wanted = fold(search)
-    return [{"entity": entity.name, **row} for row in counted if wanted in fold(row["tag"])]
+    found = [(tag, count) for tag, count in record_counts.tags(entity, user).items() if wanted in fold(tag)]
+    found.sort(key=lambda one: (-one[1], one[0]))
+    return [{"entity": entity.name, "tag": tag, "count": count} for tag, count in found]
 
 
 def target_of(entity: Entity, tag: str) -> UsageTarget:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from core.access import OwnershipPolicy, VisibleQuerySet
 from core.models.capture import captured, versioned
+from core.models.counted import CountedBy, counts_kept
 from core.models.fields import text, texts
 from core.models.folding import Digits, Fold, WordStarts
 
@@ -218,13 +219,18 @@ def record_constraints(name: str) -> list[models.BaseConstraint]:
 
 
 def record_triggers(
-    entity: str, *, derived: tuple[str, ...] = (), untracked: tuple[str, ...] = ()
+    entity: str,
+    *,
+    derived: tuple[str, ...] = (),
+    untracked: tuple[str, ...] = (),
+    counted_by: CountedBy = CountedBy(),  # noqa: B008 (it is never changed)
 ) -> list[Any]:
-    """Change capture and version raising for an entity's table.
+    """Change capture, version raising and kept counts for an entity's table.
 
     `derived` fields change without raising the version, `untracked` ones without a change row.
     """
     return [
         *captured(entity, untracked=(*UNTRACKED, *untracked), archivable=True),
         versioned(derived),
+        *counts_kept(entity, counted_by),
     ]

@@ -1,5 +1,7 @@
 """Leads over HTTP."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
@@ -10,6 +12,8 @@ from contacts.api.company_suggestions import CompanySuggestionsViewSet
 from core.access import Permission, scopes
 from core.api import preconditions
 from core.api.parameters import GROUPED
+from core.conf import reading_database
+from core.entities import record_counts
 from lead_management.api.filters import LeadFilterSet
 from lead_management.api.serializers import (
     ConversionResultSerializer,
@@ -20,6 +24,7 @@ from lead_management.api.serializers import (
 )
 from lead_management.models import Lead
 from lead_management.operations import CONVERSION_WRITES, ConversionOptions, convert, lock_for_conversion
+from lead_management.querysets import COUNTED_BY, figures_of
 
 
 class LeadViewSet(CompanySuggestionsViewSet):
@@ -45,6 +50,14 @@ class LeadViewSet(CompanySuggestionsViewSet):
         preconditions.check(request, lead)
         given = {name: value for name, value in options.validated_data.items() if value is not None}
         return Response(convert(self.entity, lead, request.user, ConversionOptions(**given)))
+
+    def get_statistics(self) -> dict[str, Any]:
+        """Of all leads that one sees by the counts that are kept; of those that filters name by counting."""
+        rows = self.filtered_rows()
+        if not self.is_whole:
+            return rows.statistics()
+        fields = (record_counts.ALL, *COUNTED_BY.columns)
+        return figures_of(record_counts.counts(self.entity, self.request.user, fields, reading_database()))
 
     @extend_schema(responses=LeadStatisticsSerializer)
     @action(methods=["get"], detail=False)

@@ -12,4 +12,4 @@ class TestLeadAPI(EntityAPITests):
     searched = "company_name"
     ordered = ("estimated_value", "9.00", "10.00")
     filtered = ("status", "qualified", "contacted")
-    statements = EntityAPITests.statements | {"create": 13}
+    statements = EntityAPITests.statements | {"create": 13, "statistics": 2}

@@ -1,0 +1,70 @@
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    """Counts what there was before the triggers: in a transaction of its own, so that writing goes on."""
+
+    dependencies = [
+        ('contacts', '0017_kept_counts'),
+    ]
+
+    operations = [
+        migrations.RunSQL(
+            """
+            INSERT INTO core_recordcount (entity, owner_id, assigned_to_id, field, value, figure, amount)
+            SELECT 'company', wrong.* FROM (
+            SELECT owner_id, assigned_to_id, field, value, figure, sum(amount)::bigint AS amount FROM (
+
+            WITH given AS (SELECT 1 AS sign, owner_id, assigned_to_id, tags FROM contacts_company WHERE archived_at IS NULL), moved AS (
+                SELECT owner_id, assigned_to_id, sum(sign) AS number FROM given r
+                GROUP BY owner_id, assigned_to_id HAVING sum(sign) <> 0
+            )
+            SELECT coalesce(owner_id, 0) AS owner_id, coalesce(assigned_to_id, 0) AS assigned_to_id, field, value, figure,
+                   sum(amount)::bigint AS amount
+            FROM (
+                SELECT m.owner_id, m.assigned_to_id, p.field, p.value, p.figure, p.amount
+                FROM moved m CROSS JOIN LATERAL (VALUES ('', '', 'number', m.number)) AS p (field, value, figure, amount)
+                UNION ALL
+                SELECT r.owner_id, r.assigned_to_id, 'tags', t, 'number', r.sign
+                FROM given r CROSS JOIN LATERAL unnest(r.tags) t
+            ) AS counted
+            GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount) <> 0
+
+                UNION ALL
+                SELECT owner_id, assigned_to_id, field, value, figure, -amount FROM core_recordcount WHERE entity = 'company'
+            ) AS compared
+            GROUP BY owner_id, assigned_to_id, field, value, figure HAVING sum(amount) <> 0
+            ) AS wrong;
+            """,
+            migrations.RunSQL.noop,
+        ),
+        migrations.RunSQL(
+            """
+            INSERT INTO core_recordcount (entity, owner_id, assigned_to_id, field, value, figure, amount)
+            SELECT 'contact', wrong.* FROM (
+            SELECT owner_id, assigned_to_id, field, value, figure, sum(amount)::bigint AS amount FROM (
+
+            WITH given AS (SELECT 1 AS sign, owner_id, assigned_to_id, tags FROM contacts_contact WHERE archived_at IS NULL), moved AS (
+                SELECT owner_id, assigned_to_id, sum(sign) AS number FROM given r
+                GROUP BY owner_id, assigned_to_id HAVING sum(sign) <> 0
+            )
+            SELECT coalesce(owner_id, 0) AS owner_id, coalesce(assigned_to_id, 0) AS assigned_to_id, field, value, figure,
+                   sum(amount)::bigint AS amount
+            FROM (
+                SELECT m.owner_id, m.assigned_to_id, p.field, p.value, p.figure, p.amount
+                FROM moved m CROSS JOIN LATERAL (VALUES ('', '', 'number', m.number)) AS p (field, value, figure, amount)
+                UNION ALL
+                SELECT r.owner_id, r.assigned_to_id, 'tags', t, 'number', r.sign
+                FROM given r CROSS JOIN LATERAL unnest(r.tags) t
+            ) AS counted
+            GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount) <> 0
+
+                UNION ALL
+                SELECT owner_id, assigned_to_id, field, value, figure, -amount FROM core_recordcount WHERE entity = 'contact'
+            ) AS compared
+            GROUP BY owner_id, assigned_to_id, field, value, figure HAVING sum(amount) <> 0
+            ) AS wrong;
+            """,
+            migrations.RunSQL.noop,
+        ),
+    ]

@@ -1,0 +1,41 @@
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    """Counts what there was before the triggers: in a transaction of its own, so that writing goes on."""
+
+    dependencies = [
+        ('lead_management', '0016_kept_counts'),
+    ]
+
+    operations = [
+        migrations.RunSQL(
+            """
+            INSERT INTO core_recordcount (entity, owner_id, assigned_to_id, field, value, figure, amount)
+            SELECT 'lead', wrong.* FROM (
+            SELECT owner_id, assigned_to_id, field, value, figure, sum(amount)::bigint AS amount FROM (
+
+            WITH given AS (SELECT 1 AS sign, owner_id, assigned_to_id, tags, status, lead_source, priority, lead_score FROM lead_management_lead WHERE archived_at IS NULL), moved AS (
+                SELECT owner_id, assigned_to_id, status, lead_source, priority, sum(sign) AS number, sum(r.sign * (r.lead_score)) AS score, sum(r.sign * ((r.lead_score > 70 AND r.status NOT IN ('converted', 'unqualified', 'lost'))::int)) AS hot FROM given r
+                GROUP BY owner_id, assigned_to_id, status, lead_source, priority HAVING sum(sign) <> 0 OR sum(r.sign * (r.lead_score)) <> 0 OR sum(r.sign * ((r.lead_score > 70 AND r.status NOT IN ('converted', 'unqualified', 'lost'))::int)) <> 0
+            )
+            SELECT coalesce(owner_id, 0) AS owner_id, coalesce(assigned_to_id, 0) AS assigned_to_id, field, value, figure,
+                   sum(amount)::bigint AS amount
+            FROM (
+                SELECT m.owner_id, m.assigned_to_id, p.field, p.value, p.figure, p.amount
+                FROM moved m CROSS JOIN LATERAL (VALUES ('', '', 'number', m.number), ('', '', 'score', m.score), ('', '', 'hot', m.hot), ('status', m.status, 'number', m.number), ('lead_source', m.lead_source, 'number', m.number), ('priority', m.priority, 'number', m.number)) AS p (field, value, figure, amount)
+                UNION ALL
+                SELECT r.owner_id, r.assigned_to_id, 'tags', t, 'number', r.sign
+                FROM given r CROSS JOIN LATERAL unnest(r.tags) t
+            ) AS counted
+            GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount) <> 0
+
+                UNION ALL
+                SELECT owner_id, assigned_to_id, field, value, figure, -amount FROM core_recordcount WHERE entity = 'lead'
+            ) AS compared
+            GROUP BY owner_id, assigned_to_id, field, value, figure HAVING sum(amount) <> 0
+            ) AS wrong;
+            """,
+            migrations.RunSQL.noop,
+        ),
+    ]
