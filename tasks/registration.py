@@ -9,7 +9,7 @@ from core.entities.relation_transfer import relation_movers
 from core.notifications.reminders import remind
 from core.notifications.watching import watch
 from core.sharing.demo import add_shares
-from core.transfer import computed_columns
+from core.transfer import computed_columns, linked_columns
 from core.transfer.headers import alias_files_for_records, headers_of, load
 from core.transfer.import_rules import import_rules
 from tasks import (
@@ -22,6 +22,7 @@ from tasks.api.views import TaskViewSet
 from tasks.demo import add_tasks
 from tasks.demo_automation import add_workflows
 from tasks.imported import completed_when_it_was
+from tasks.linked import FURTHER_RECORDS
 from tasks.operations import move_tasks
 from tasks.records import in_words
 from tasks.timeline import TASKS
@@ -30,6 +31,7 @@ STILL_OPEN = "r.status IN ('pending', 'in_progress')"
 
 relation_movers.register("tasks", move_tasks)
 computed_columns.register("task", "records", in_words)
+linked_columns.register(FURTHER_RECORDS)
 timeline.register(TASKS)
 remind("task", "reminder_at", "Reminder: ", condition=STILL_OPEN)
 remind("task", "due_date", "Overdue: ", type="overdue", condition=STILL_OPEN, many="tasks are overdue")

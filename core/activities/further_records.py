@@ -5,6 +5,7 @@ the others by that: each reader is shown those that they see themselves, and a w
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
@@ -62,19 +63,51 @@ def check(refs: Sequence[Ref], user: Any, kinds: Iterable[str]) -> None:
         raise InvalidError(issues)
 
 
+TOO_MANY = f"At most {AT_MOST} records."
+
+
 def replace(model: type[FurtherRecord], holder: Any, refs: Iterable[Ref], user: Any) -> None:
     """Make these, checked already, the further records of a locked activity or task; those that the user does
     not see, and archived ones, stay. Raises InvalidError where there are too many."""
-    rows = {(row.entity, row.object_id): row for row in model.of(holder)}
-    wanted = [ref for ref in dict.fromkeys(refs) if ref not in model.first_of(holder)]
-    dropped = [rows[ref].pk for ref in seen_refs(rows, user) if ref not in wanted]
-    added = [ref for ref in wanted if ref not in rows]
-    if len(rows) - len(dropped) + len(added) > AT_MOST:
-        raise InvalidError.of("records", f"At most {AT_MOST} records.", "max_length")
-    model._base_manager.filter(pk__in=dropped).delete()
-    model._base_manager.bulk_create(
-        model(entity=name, object_id=pk, **{model.holder: holder}) for name, pk in added
-    )
+    if replace_many(model, {holder: refs}, user).too_many:
+        raise InvalidError.of("records", TOO_MANY, "max_length")
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The ids of the holders whose further records were others before, and of those that were left as they
+    are because there would be too many."""
+
+    changed: frozenset[int]
+    too_many: frozenset[int]
+
+
+def replace_many(model: type[FurtherRecord], wanted: Mapping[Any, Iterable[Ref]], user: Any) -> Replaced:
+    """The same of many holders, by a few statements for all."""
+    rows: dict[int, dict[Ref, int]] = {holder.pk: {} for holder in wanted}
+    found = model._base_manager.filter(**{f"{model.holder}__in": list(rows)}).order_by()
+    for holder_id, pk, *ref in found.values_list(f"{model.holder}_id", "pk", "entity", "object_id"):
+        rows[holder_id][tuple(ref)] = pk
+    seen = seen_refs((ref for refs in rows.values() for ref in refs), user)
+    dropped: list[int] = []
+    added: list[FurtherRecord] = []
+    changed, too_many = set(), set()
+    for holder, refs in wanted.items():
+        there, first = rows[holder.pk], model.first_of(holder)
+        kept = [ref for ref in dict.fromkeys(refs) if ref not in first]
+        gone = [pk for ref, pk in there.items() if ref in seen and ref not in kept]
+        new = [ref for ref in kept if ref not in there]
+        if len(there) - len(gone) + len(new) > AT_MOST:
+            too_many.add(holder.pk)
+            continue
+        dropped += gone
+        added += [model(entity=name, object_id=pk, **{model.holder: holder}) for name, pk in new]
+        if new or any(there[ref] in gone for ref in there.keys() - first):
+            changed.add(holder.pk)
+    if dropped:
+        model._base_manager.filter(pk__in=dropped).delete()
+    model._base_manager.bulk_create(added)
+    return Replaced(frozenset(changed), frozenset(too_many))
 
 
 def shown(model: type[FurtherRecord], ids: Sequence[int], user: Any) -> dict[int, list[dict[str, Any]]]:

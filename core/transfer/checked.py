@@ -7,6 +7,7 @@ from typing import Any
 from core.entities import field_types
 from core.entities.regions import COUNTRY_FIELD
 from core.transfer.import_fields import ImportField
+from core.transfer.linked_columns import Links
 from core.transfer.values import CellReader, Values
 
 LEFT_EMPTY = "left_empty"
@@ -63,6 +64,8 @@ class Checked:
     # Row → what is read anew by the record it is about, where the file does not say: cells with numbers that
     # have no country code, and the currencies that the sign of an amount may stand for.
     local: dict[int, list[LocalCell]] = field(default_factory=dict)
+    # Row → name of a linked column → what its cells name.
+    links: dict[int, dict[str, Links]] = field(default_factory=dict)
     signs: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     def fault(self, row: int, fault: Fault) -> None:

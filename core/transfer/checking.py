@@ -16,6 +16,7 @@ from core.transfer.checked import Checked, Fault, LocalCell, join, left_empty
 from core.transfer.csv_injection import unescape
 from core.transfer.headers import lookup_word, normalised
 from core.transfer.import_fields import OPT_IN, ImportField
+from core.transfer.linking import add
 from core.transfer.names import split_name
 from core.transfer.phones import PhoneRegions
 from core.transfer.planning import Plan
@@ -40,6 +41,8 @@ class Checker:
         self.plan, self.targets, self.options = made, made.targets, made.options
         self.is_lenient = made.options.on_bad_value == "warn"
         self.resolver = Resolver(made.user, create_missing=made.options.create_missing)
+        # Linked records are not made by their names.
+        self.existing = Resolver(made.user)
         self.headers = [m.header for m in made.mapped]
         # (column of the file, field) → what it names that is nothing here → in how many rows.
         self.unknown: dict[tuple[str, str], Counter[str]] = {}
@@ -109,6 +112,8 @@ class Checker:
     def _read(self, source: Source, cells: list[str], rows: Sequence[Values]) -> list[Any]:
         if source.target.is_reference:
             return self._resolved(source.target, cells)
+        if source.target.linked is not None:
+            return source.target.linked.read(cells, self.existing)
         if source.reader is None:
             return [BLANK if is_blank_text(cell) else self._names(cell) for cell in cells]
         return self._read_cells(source.reader, cells, rows)
@@ -235,7 +240,7 @@ class Checker:
         column = source.column
         is_custom = column is not None and column.custom
         rows = checked.custom if is_custom else checked.given
-        path = column.path if column is not None else ""
+        path = source.path
         joins = isinstance(source.field_type, field_types.TextList) and (
             len(source.positions) > 1 or not is_custom
         )
@@ -246,6 +251,8 @@ class Checker:
                 continue
             if value.__class__ is Refusal:
                 self._refused(source, place, row, cells[row], value, checked)
+            elif source.target.linked is not None:
+                add(checked.links.setdefault(row, {}), {path: value})
             elif column is None:
                 _add_names(rows[row], value)
             elif joins:
@@ -278,14 +285,14 @@ class Checker:
         warning."""
         header, column = source.headers[place], source.column
         fault = Fault(header, source.target.name, refusal.code, cell[:200], refusal.message)
-        if source.decides or not self.is_lenient or column is None:
+        if source.decides or not self.is_lenient:
             checked.fault(row, fault)
             return
         if source.target.is_reference:
             self._unknown_reference(source.target, header, row, cell, fault, checked)
             return
-        checked.unreadable.setdefault(row, set()).add(column.path)
-        if OTHER in getattr(column.field_type, "folded", ()):
+        checked.unreadable.setdefault(row, set()).add(source.path)
+        if column is not None and OTHER in getattr(column.field_type, "folded", ()):
             rows = checked.custom if column.custom else checked.given
             rows[row].setdefault(column.path, column.field_type.to_internal_value(OTHER))
         checked.warn(row, left_empty(fault))

@@ -1,6 +1,6 @@
 """One chunk of an import: which record each row is about, what becomes of it, and the write."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,12 @@ from core.entities.models import DuplicateRule
 from core.entities.writing import NOT_THEIRS
 from core.errors import InvalidError
 from core.models.uniqueness import TAKEN, violated_fields
-from core.transfer.checked import Checked, Fault
+from core.transfer.checked import Checked, Fault, left_empty
 from core.transfer.checking import Checker
 from core.transfer.composing import Composer, differs
 from core.transfer.import_fields import ID
+from core.transfer.linked_columns import LinkedColumn, Links
+from core.transfer.linking import Linking, add
 from core.transfer.lookups import permitted_ids, rows_with_keys
 from core.transfer.matching import Key, Matcher, may_be_same, rows_with_custom_values
 from core.transfer.planning import Plan
@@ -26,6 +28,10 @@ from core.transfer.reading import Chunk
 from core.transfer.report import CAME_IN, Kind, Report, ReportRow
 from core.transfer.values import Values
 from core.transfer.writing import Pending, Writer
+
+OUT_OF_REACH = "This would put the record out of your own reach."
+# Why records that were just written are refused: field, code and message.
+Refused = dict[Pending, tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class ImportRun:
     headers: Mapping[str, str]
     # By what new records are compared with those that are there.
     rules: Sequence[DuplicateRule]
+    # Those of the entity's linked columns that the file has.
+    linked: Sequence[LinkedColumn]
 
 
 class ChunkRun:
@@ -61,6 +69,9 @@ class ChunkRun:
 
     def run(self) -> None:
         self.checked: Checked = self.parent.checker.check(self.chunk)
+        self.linking = Linking(
+            self.parent.linked, self.parent.plan.user, self.checked, clear_blank=self.options.clear_blank
+        )
         self._match()
         for row in range(len(self.chunk)):
             if row not in self.checked.faults:
@@ -128,7 +139,7 @@ class ChunkRun:
             self._fault(row, "duplicate_in_file", f"The same record as row {number}.")
         else:
             raised = self.parent.composer.raised(self.checked.given[row], twin.now)
-            self._add(twin, dict.fromkeys(raised, True))
+            self._add(twin, dict.fromkeys(raised, True), {})
             self._skip(row, "duplicate_in_file", f"The same record as row {number}.")
 
     def _place_matched(self, row: int, record: dict[str, Any]) -> None:
@@ -138,13 +149,13 @@ class ChunkRun:
             # Met before by another key: one record is written once.
             self._merge(row, self.by_record[pk])
         elif self.options.duplicates == "update":
-            self._update(row, record)
+            self._update(row, record, self.linking.of(row, is_new=False))
         elif self.options.duplicates == "error":
             self._fault(row, "duplicate", f"Record {pk} has these values already.", [record])
         elif raised := self.parent.composer.raised(self.checked.given[row], record):
             # Whoever opts out is taken at their word, even where records that exist are left alone.
             self.checked.given[row], self.checked.custom[row] = dict.fromkeys(raised, True), {}
-            self._update(row, record)
+            self._update(row, record, {})
         else:
             self._skip(row, "duplicate", f"Record {pk} has these values already.", pk)
 
@@ -157,14 +168,15 @@ class ChunkRun:
         except InvalidError as error:
             values = self._without_refused_values(row, error, compose)
         if values is not None:
-            self._add_pending(row, Pending(values, None, [row]))
+            self._add_pending(row, Pending(values, None, [row], links=self.linking.of(row, is_new=True)))
             self.outcomes[row] = "created"
 
-    def _update(self, row: int, before: dict[str, Any]) -> None:
+    def _update(self, row: int, before: dict[str, Any], links: dict[str, Links]) -> None:
         changed = self._changed(row, before)
         if changed is None:
             return
-        self._add_pending(row, Pending(changed, before, [row], before["id"]), write=bool(changed))
+        pending = Pending(changed, before, [row], before["id"], links)
+        self._add_pending(row, pending, write=bool(changed or links))
         self.outcomes[row] = "updated" if changed else "unchanged"
 
     def _merge(self, row: int, twin: Pending) -> None:
@@ -172,7 +184,7 @@ class ChunkRun:
         changed = self._changed(row, self.parent.composer.empty_record | twin.now)
         if changed is None:
             return
-        self._add(twin, changed)
+        self._add(twin, changed, self.linking.of(row, is_new=twin.before is None))
         twin.rows.append(row)
         self._index_keys(row, twin)
         self.outcomes[row] = "updated" if changed else "unchanged"
@@ -209,11 +221,12 @@ class ChunkRun:
             self.checked.warn(row, warning)
         return found
 
-    def _add(self, pending: Pending, changes: Values) -> None:
+    def _add(self, pending: Pending, changes: Values, links: Mapping[str, Links]) -> None:
         """More to write for a record; one that was met before, unchanged until now, is written after all."""
-        if changes and not pending.values:
+        if (changes or links) and not (pending.values or pending.links):
             self.pending.append(pending)
         pending.values |= changes
+        add(pending.links, links)
 
     def _add_pending(self, row: int, pending: Pending, *, write: bool = True) -> None:
         if write:
@@ -236,9 +249,10 @@ class ChunkRun:
         for pending in [p for p in self.pending if p.before is not None and len(p.rows) > 1]:
             before: Values = pending.before or {}
             if not any(differs(before[name], value) for name, value in pending.values.items()):
-                self.pending.remove(pending)
+                pending.values = {}
                 for row in pending.rows:
                     self.outcomes[row] = "unchanged"
+        self.pending = [p for p in self.pending if p.values or p.links]
 
     def _refuse_taken_values(self) -> None:
         """Values of unique fields that another record has."""
@@ -282,24 +296,16 @@ class ChunkRun:
         try:
             with transaction.atomic():
                 self.parent.writer.create([p for p in pendings if p.before is None])
-                self.parent.writer.update([p for p in pendings if p.before is not None])
-                lost = self._out_of_reach(pendings)
-                if lost:
-                    raise _OutOfReachError
-                refused = self._apply_rules([p for p in pendings if p.before is None])
+                self.parent.writer.update([p for p in pendings if p.before is not None and p.values])
+                linked, refused = self.linking.write(pendings)
+                refused = self._out_of_reach(pendings) or refused or self._refused_by_rules(pendings)
                 if refused:
-                    raise _PossibleDuplicatesError
-        except _PossibleDuplicatesError:
+                    raise _RefusedError
+        except _RefusedError:
             self.parent.writer.taken_back()
-            for pending, (field, message) in refused.items():
-                self._fail(pending, field, CODE, message)
-            self._write([p for p in pendings if p not in refused])
-        except _OutOfReachError:
-            self.parent.writer.taken_back()
-            for pending in lost:
-                message = "This would put the record out of your own reach."
-                self._fail(pending, "", "permission_denied", message)
-            self._write([p for p in pendings if p not in lost])
+            for pending, (field, code, message) in refused.items():
+                self._fail_written(pending, field, code, message)
+            self._write([p for p in pendings if not self._has_failed(p)])
         except (IntegrityError, DataError) as error:
             self.parent.writer.taken_back()
             if len(pendings) == 1:
@@ -308,6 +314,23 @@ class ChunkRun:
             half = len(pendings) // 2
             self._write(pendings[:half])
             self._write(pendings[half:])
+        else:
+            self._count_linked(linked)
+
+    def _count_linked(self, linked: Iterable[Pending]) -> None:
+        """Rows whose links alone are others than they were change their record too."""
+        for pending in linked:
+            for row in self.linking.asking(pending) if pending.before is not None else ():
+                self.outcomes[row] = "updated"
+
+    def _fail_written(self, pending: Pending, field: str, code: str, message: str) -> None:
+        """Refuse what was written, or leave its links out where that is enough."""
+        if field not in pending.links or not self.parent.checker.is_lenient:
+            self._fail(pending, field, code, message)
+            return
+        del pending.links[field]
+        fault = Fault(self.parent.headers.get(field, ""), field, code, "", message)
+        self.checked.warn(pending.rows[0], left_empty(fault))
 
     def _refused(self, pending: Pending, error: Exception) -> None:
         """The database refused a record; a unique constraint is named by its fields, as in the API."""
@@ -317,30 +340,30 @@ class ChunkRun:
         for name in names or [""]:
             self._fail(pending, name, code, message)
 
-    def _out_of_reach(self, pendings: list[Pending]) -> list[Pending]:
+    def _out_of_reach(self, pendings: list[Pending]) -> Refused:
         """Records the importer would not be able to change once they are written."""
         entity, user = self.parent.plan.entity, self.parent.plan.user
         if user is None:
-            return []
+            return {}
         seen = permitted_ids(entity, user, Permission.CHANGE, [p.pk for p in pendings])
-        return [p for p in pendings if p.pk not in seen]
+        return {p: ("", "permission_denied", OUT_OF_REACH) for p in pendings if p.pk not in seen}
 
-    def _apply_rules(self, created: list[Pending]) -> dict[Pending, tuple[str, str]]:
-        """Those of the records just written that a rule about duplicates refuses, with field and message, by
-        one statement for all; the first of several rows that are the same stays. Where none is refused, the
-        rows get their warnings."""
+    def _refused_by_rules(self, pendings: Iterable[Pending]) -> Refused:
+        """Those of the records just made that a rule about duplicates refuses, by one statement for all; the
+        first of several rows that are the same stays. Where none is refused, the rows get their warnings."""
+        created = [p for p in pendings if p.before is None]
         if not self.parent.rules or not created:
             return {}
         plan = self.parent.plan
         asked = ComparedRecords([p.values for p in created], [p.pk for p in created])
         found = findings(plan.entity, self.parent.rules, asked, plan.user)
         written = {(plan.entity.name, p.pk): p for p in created}
-        refused: dict[Pending, tuple[str, str]] = {}
+        refused: Refused = {}
         for pending, some in zip(created, found, strict=True):
             for finding in some:
                 message = self._refusal(finding, written, refused)
                 if message and pending not in refused:
-                    refused[pending] = finding.field, message
+                    refused[pending] = finding.field, CODE, message
         if not refused:
             self._warn_of_duplicates(created, found)
         return refused
@@ -421,12 +444,9 @@ class ChunkRun:
         self.parent.report.count(self.outcomes)
 
 
-class _OutOfReachError(Exception):
-    """Some of the rows just written are not the importer's to change."""
-
-
-class _PossibleDuplicatesError(Exception):
-    """Some of the rows just written are refused by a rule about duplicates."""
+class _RefusedError(Exception):
+    """Some of the rows just written are refused: the importer would lose them, a rule about duplicates or the
+    number of their links is against it."""
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Columns of exports that a function computes, such as the reasons of a score.
 
-They are exported when they are named and never imported. The database writes a placeholder with the record's
+They are exported when they are named, and imported where a linked column has their name
+(core.transfer.linked_columns). The database writes a placeholder with the record's
 id, and the texts take its place a block of rows at a time, so that every format still streams.
 """
 

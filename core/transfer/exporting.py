@@ -319,6 +319,7 @@ _WRITERS: dict[str, Callable[[Export, str, Callable[[int], None]], Generator[byt
 
 
 def header_of(entity: Entity) -> list[str]:
-    """The headers of an import template: every column that can be written, custom fields too."""
+    """The headers of an import template: every column that can be written, custom fields too. Linked records
+    are left out: an export has them only where they are named, and has every header of a template."""
     known = schema(entity, names=[PREFIX])
     return [c.name for c in known.values() if c.writable and c.name != "custom_fields"]

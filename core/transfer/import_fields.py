@@ -7,6 +7,7 @@ from functools import cached_property
 from core.entities import Column, Entity, field_types
 from core.entities.custom import PREFIX, schema
 from core.transfer.headers import Headers, headers_of, normalised
+from core.transfer.linked_columns import LinkedColumn, linked_columns_of
 
 FULL_NAME = "full_name"
 ID = "id"
@@ -20,11 +21,13 @@ REFERENCE_PARTS = ("id", "external_id", "email", "username", "name", "domain")
 
 @dataclass(frozen=True)
 class ImportField:
-    """A field to import into. `part` is what a reference is named by ("" finds out)."""
+    """A field to import into. `part` is what a reference is named by ("" finds out). Without a column it is a
+    whole name, or names `linked` records."""
 
     name: str
     column: Column | None
     part: str = ""
+    linked: LinkedColumn | None = None
 
     @property
     def refers_to(self) -> str:
@@ -73,8 +76,7 @@ class ImportFields:
             if column.custom:
                 found.setdefault(column.path, found[column.name])
             if isinstance(column.field_type, field_types.Reference):
-                for part in REFERENCE_PARTS:
-                    found[f"{column.name}.{part}"] = ImportField(f"{column.name}.{part}", column, part)
+                found |= _by_part(column)
         if self._has_names:
             found[FULL_NAME] = ImportField(FULL_NAME, None)
         opt_out = self.headers.opt_out
@@ -83,6 +85,8 @@ class ImportFields:
         for name in self.headers.derived:
             if name in self.columns:
                 found[name] = ImportField(name, self.columns[name])
+        for linked in linked_columns_of(self.entity):
+            found[linked.name] = ImportField(linked.name, None, linked=linked)
         found[ID] = ImportField(ID, self.entity.by_name[ID])
         return found
 
@@ -93,6 +97,8 @@ class ImportFields:
         for column in (*self.writable, *self.locked.values()):
             for header in (column.label or column.name, column.name):
                 found.setdefault(normalised(header), column.name)
+        for linked in linked_columns_of(self.entity):
+            found.setdefault(normalised(linked.label), linked.name)
         return found
 
     @cached_property
@@ -115,3 +121,9 @@ class ImportFields:
     def known(self) -> str:
         """The names one may map to, for error messages."""
         return ", ".join(sorted(n for n in self.by_name if "." not in n or n.startswith(PREFIX)))
+
+
+def _by_part(column: Column) -> dict[str, ImportField]:
+    """A reference by what it may be named by."""
+    names = {part: f"{column.name}.{part}" for part in REFERENCE_PARTS}
+    return {name: ImportField(name, column, part) for part, name in names.items()}

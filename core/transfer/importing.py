@@ -44,6 +44,7 @@ class Import:
             by_id=[column.name for column in columns] == [ID],
             headers={m.target.name: m.header for m in reversed(made.mapped) if m.target},
             rules=rules_of(made.entity),
+            linked=[s.target.linked for s in self.checker.sources.in_order if s.target.linked is not None],
         )
 
     def run(self) -> Report:

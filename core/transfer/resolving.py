@@ -40,12 +40,14 @@ class Resolver:
 
     def read(self, target: ImportField, cells: Sequence[str]) -> list[Any]:
         """Ids, BLANK or Refusal, cell by cell."""
-        kind = target.refers_to
-        known = self.known.setdefault((kind, target.part), {"": BLANK})
-        names = [trimmed(unescape(cell)) for cell in cells]
+        return self.find(target.refers_to, target.part, [trimmed(unescape(cell)) for cell in cells])
+
+    def find(self, kind: str, part: str, names: Sequence[str]) -> list[Any]:
+        """The same of names of one kind; `part` says what of it they are, "" finds out."""
+        known = self.known.setdefault((kind, part), {"": BLANK})
         missing = {name for name in names if name not in known}
         if missing:
-            known |= self._look_up(kind, target.part, missing)
+            known |= self._look_up(kind, part, missing)
         return [known[name] for name in names]
 
     def _look_up(self, kind: str, part: str, names: set[str]) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class Source:
         return self.target.column
 
     @property
+    def path(self) -> str:
+        """Where a value is stored in its row: the table's column, or the name of a linked one."""
+        return self.column.path if self.column is not None else self.target.name
+
+    @property
     def field_type(self) -> field_types.FieldType | None:
         return self.column.field_type if self.column is not None else None
 
@@ -94,7 +99,9 @@ class Sources:
             source.headers.append(item.header)
         for source in grouped.values():
             source.reader = self._reader(source, sample)
-            source.decides = source.column is None or self.decides(source.column)
+            source.decides = source.target.linked is None and (
+                source.column is None or self.decides(source.column)
+            )
         return sorted(grouped.values(), key=_turn)
 
     def _reader(self, source: Source, sample: Chunk) -> CellReader | None:

@@ -7,8 +7,8 @@ from django.db import connection
 
 _LIST = """
 CREATE TEMP TABLE crm_undo ON COMMIT DROP AS
-SELECT object_id AS id, bool_or(kind = 'created') AS created, max(id) AS last
-FROM core_change WHERE import_id = %s AND entity = %s
+SELECT object_id AS id, bool_or(kind = 'created' AND entity = %s) AS created, max(id) AS last
+FROM core_change WHERE import_id = %s AND entity = ANY(%s)
 AND (%s::bigint IS NULL
      OR object_id IN (SELECT object_id FROM core_importissue WHERE job_id = %s AND kind = 'kept'))
 GROUP BY object_id;
@@ -43,36 +43,37 @@ ORDER BY wanted.id, e.key, c.id
 """
 
 
-def _rows(statement: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+def rows(statement: str, params: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """What a statement returns."""
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         return cursor.fetchall()
 
 
-def list_records(import_id: int, entity: str, undone_before: int | None) -> None:
-    """List the records of an entity that an import wrote in a temporary table; only those that the undo
-    `undone_before` left as they were, where there was one."""
+def list_records(import_id: int, entity: str, parts: Sequence[str], undone_before: int | None) -> None:
+    """List the records of an entity that an import wrote, or wrote `parts` of, in a temporary table; only
+    those that the undo `undone_before` left as they were, where there was one."""
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS pg_temp.crm_undo")
-        cursor.execute(_LIST, [import_id, entity, undone_before, undone_before])
+        cursor.execute(_LIST, [entity, import_id, [entity, *parts], undone_before, undone_before])
 
 
 def next_batch(behind: int, size: int) -> list[tuple[int, bool, int]]:
     """(id, whether it was created, the import's last change of it) of the listed records behind an id."""
-    return _rows(_BATCH, [behind, size])
+    return rows(_BATCH, [behind, size])
 
 
 def lock(table: str, ids: Collection[int]) -> set[int]:
     """Lock those that still exist; returns their ids."""
     statement = f"SELECT id FROM {table} WHERE id = ANY(%s) ORDER BY id FOR UPDATE"  # noqa: S608
-    return {pk for (pk,) in _rows(statement, [list(ids)])}
+    return {pk for (pk,) in rows(statement, [list(ids)])}
 
 
 def changed_since(last: Mapping[int, int], entity: str, import_id: int, derived: Sequence[str]) -> set[int]:
     """The ids of those that somebody changed after the import's `last` change of them. Changes of `derived`
     columns alone do not count."""
     params = [list(last), list(last.values()), entity, import_id, list(derived)]
-    return {pk for (pk,) in _rows(_CHANGED_SINCE, params)}
+    return {pk for (pk,) in rows(_CHANGED_SINCE, params)}
 
 
 def delete(table: str, ids: Sequence[int]) -> int:
@@ -85,19 +86,17 @@ def delete(table: str, ids: Sequence[int]) -> int:
 def changed_columns(ids: Sequence[int], entity: str, import_id: int) -> list[str]:
     """The columns that the import changed in any of the records."""
     statement = f"SELECT DISTINCT key FROM ({_FIRST_OLD}) f"  # noqa: S608
-    return [key for (key,) in _rows(statement, [list(ids), entity, import_id])]
+    return [key for (key,) in rows(statement, [list(ids), entity, import_id])]
 
 
-def restore(table: str, keys: Sequence[str], ids: Sequence[int], entity: str, import_id: int) -> int:
-    """Give the columns `keys` the values they had before the import; returns how many records."""
+def restore(table: str, keys: Sequence[str], ids: Sequence[int], entity: str, import_id: int) -> set[int]:
+    """Give the columns `keys` the values they had before the import; returns the ids of those records."""
     columns = [connection.ops.quote_name(key) for key in keys]
     names, values = ", ".join(columns), ", ".join(f"r.{column}" for column in columns)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {table} t SET ({names}) ="  # noqa: S608
-            f" (SELECT {values} FROM jsonb_populate_record(t, o.old) r)"
-            f" FROM (SELECT object_id, jsonb_object_agg(key, old) AS old FROM ({_FIRST_OLD}) f"
-            f" GROUP BY object_id) o WHERE t.id = o.object_id",
-            [list(ids), entity, import_id],
-        )
-        return cursor.rowcount
+    statement = (
+        f"UPDATE {table} t SET ({names}) ="  # noqa: S608
+        f" (SELECT {values} FROM jsonb_populate_record(t, o.old) r)"
+        f" FROM (SELECT object_id, jsonb_object_agg(key, old) AS old FROM ({_FIRST_OLD}) f"
+        f" GROUP BY object_id) o WHERE t.id = o.object_id RETURNING t.id"
+    )
+    return {pk for (pk,) in rows(statement, [list(ids), entity, import_id])}

@@ -24,10 +24,12 @@ from core.entities.locks import IMPORTING, lock
 from core.errors import ConflictError
 from core.transfer import undo_queries
 from core.transfer.jobs import RUN_JOB, ProgressTicker
+from core.transfer.linked_columns import linked_columns_of
 from core.transfer.lookups import permitted_ids
 from core.transfer.matching import prefer_indexes
 from core.transfer.models import ImportJob
 from core.transfer.report import Kind, Report, ReportRow
+from core.transfer.undo_links import LinkUndo
 
 BATCH = 10_000
 Status = ImportJob.Status
@@ -95,8 +97,13 @@ def _touched(undo: ImportJob) -> list[Entity]:
     names = (
         Change.objects.filter(import_id=undo.undoes_id).order_by().values_list("entity", flat=True).distinct()
     )
-    found = [entities[first]] if first in set(names) else []
+    found = [entities[first]] if {first, *_parts_of(entities[first])} & set(names) else []
     return found + [entities[name] for name in sorted(names) if name != first and name in entities]
+
+
+def _parts_of(entity: Entity) -> list[str]:
+    """The names of the changes of an entity's links."""
+    return [column.table.part for column in linked_columns_of(entity)]
 
 
 class EntityUndo:
@@ -104,16 +111,17 @@ class EntityUndo:
 
     def __init__(self, undo: ImportJob, entity: Entity, report: Report, tick: ProgressTicker | None) -> None:
         self.undo, self.entity, self.report, self.tick = undo, entity, report, tick
-        # An undo always has one.
-        self.import_id: Any = undo.undoes_id
+        self.import_id: int = undo.undoes_id  # type: ignore[assignment]  # an undo always has one
         self.table = connection.ops.quote_name(entity.model._meta.db_table)
         self.fields = {f.column: f for f in entity.model._meta.concrete_fields if not f.generated}
         # What the system derives by itself is no change by anyone.
         writable = {c.path for c in entity.columns if c.writable}
         self.derived = [c for c, f in self.fields.items() if f.attname not in writable]
+        self.links = [LinkUndo(column.table, self.import_id) for column in linked_columns_of(entity)]
 
     def run(self) -> None:
-        undo_queries.list_records(self.import_id, self.entity.name, self._undone_before())
+        parts = _parts_of(self.entity)
+        undo_queries.list_records(self.import_id, self.entity.name, parts, self._undone_before())
         last = 0
         while batch := undo_queries.next_batch(last, BATCH):
             last = batch[-1][0]
@@ -148,18 +156,23 @@ class EntityUndo:
 
     def _changed_since(self, ids: set[int]) -> set[int]:
         last = {pk: self.last[pk] for pk in sorted(ids)}
-        return undo_queries.changed_since(last, self.entity.name, self.import_id, self.derived)
+        found = undo_queries.changed_since(last, self.entity.name, self.import_id, self.derived)
+        return found.union(*(links.changed_since(last) for links in self.links))
 
     def _permitted(self, ids: set[int]) -> set[int]:
         return permitted_ids(self.entity, self.undo.user, Permission.DELETE, ids)
 
     def _referred_to(self, ids: set[int]) -> dict[int, str]:
-        """Record → what refers to it, over all foreign keys to its table."""
+        """Record → what refers to it, over all foreign keys to its table; without the links that the import
+        made itself."""
         found: dict[int, str] = {}
+        made = {links.table.model: links.made(ids) for links in self.links}
         for relation in self.entity.model._meta.related_objects:
             if isinstance(relation.field, ForeignKey):
                 name = relation.field.attname
                 rows = relation.related_model._base_manager.filter(EqualsAny(F(name), ids))
+                if own := made.get(relation.related_model):
+                    rows = rows.exclude(EqualsAny(F("pk"), own))
                 word = relation.related_model._meta.verbose_name
                 found |= dict.fromkeys(rows.order_by().values_list(name, flat=True).distinct(), str(word))
         attached: tuple[Any, ...] = (Activity, Comment, *FurtherRecord.__subclasses__())
@@ -171,6 +184,8 @@ class EntityUndo:
 
     def _remove(self, ids: Sequence[int]) -> None:
         if ids:
+            for links in self.links:
+                links.restore(ids)
             self.report.counts["removed"] += undo_queries.delete(self.table, ids)
 
     def _restore(self, ids: Sequence[int]) -> None:
@@ -189,11 +204,13 @@ class EntityUndo:
             self._restore(ids[half:])
 
     def _write_back(self, ids: Sequence[int]) -> None:
-        """Every field the import changed gets back the value it had before."""
+        """Every field the import changed gets back the value it had before, and every record its links."""
         where = self.entity.name, self.import_id
+        restored = {pk for links in self.links for pk in links.restore(ids)}
         keys = [key for key in undo_queries.changed_columns(ids, *where) if key in self.fields]
         if keys:
-            self.report.counts["restored"] += undo_queries.restore(self.table, keys, ids, *where)
+            restored |= undo_queries.restore(self.table, keys, ids, *where)
+        self.report.counts["restored"] += len(restored)
 
     def _report_kept(self, ids: set[int], code: str, message: str) -> None:
         for pk in sorted(ids):

@@ -276,7 +276,9 @@ def _fields(request: HttpRequest, draft: Draft) -> list[tuple[str, str]]:
     targets = ImportFields(entities[draft.entity].for_user(request.user))
     found = []
     for name, target in targets.by_name.items():
-        if target.column is None or name in (target.column.name, target.column.path):
+        if target.linked is not None:
+            found.append((name, target.linked.label))
+        elif target.column is None or name in (target.column.name, target.column.path):
             label = target.column.label if target.column and target.column.label else name
             found.append((name, capfirst(label.replace("_", " "))))
         elif target.part in ("name", "email", "domain", "id"):

@@ -12,6 +12,7 @@ from django.db import connection, models
 from psycopg.types.json import Jsonb
 
 from core.entities import Entity
+from core.transfer.linked_columns import Links
 from core.transfer.values import Values
 
 STAGE = "crm_import_stage"
@@ -20,12 +21,14 @@ STAGE = "crm_import_stage"
 @dataclass(eq=False)
 class Pending:
     """A record about to be written. `values` holds what is to be stored by table column, `before` the stored
-    record where there is one; `rows` are the places in the chunk of the rows that made it."""
+    record where there is one; `rows` are the places in the chunk of the rows that made it, `links` what its
+    linked columns name."""
 
     values: Values
     before: Values | None
     rows: list[int] = field(default_factory=list)
     pk: int = 0
+    links: dict[str, Links] = field(default_factory=dict)
 
     @property
     def now(self) -> Values:

@@ -1,0 +1,144 @@
+"""Records named in one cell: "contact 12 Ada Byron; opportunity 5", as exports write them, "contact 5,
+opportunity 7", or by what a reference may be named by: "contact:ada@x.example"."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.access import scopes
+from core.activities.further_records import Ref, seen_refs
+from core.entities import entities
+from core.entities.field_types import trimmed
+from core.models.folding import fold
+from core.transfer.csv_injection import unescape
+from core.transfer.resolving import ID_DIGITS, Resolver
+from core.transfer.values import BLANK, Refusal, is_blank_text
+
+EDGES = " \t\r\n;,"
+
+
+@dataclass(frozen=True)
+class _Mention:
+    """A record as a cell names it; `pk` is 0 where it is named by something else than its id."""
+
+    kind: str
+    pk: int
+    name: str
+
+    @property
+    def ref(self) -> Ref:
+        return self.kind, self.pk
+
+
+class Mentions:
+    """Reads how records of some kinds are named; `alone` is the kind of what is named without its own."""
+
+    def __init__(self, kinds: Collection[str], *, alone: str = "") -> None:
+        self.kinds, self.alone = sorted(kinds), alone
+        words = "|".join(self.kinds)
+        self._between = re.compile(rf"[;,\n]\s*(?=(?:{words})(?:\s+[0-9]|\s*:))", re.IGNORECASE)
+        self._by_id = re.compile(
+            rf"({words})\s+([0-9]{{1,{ID_DIGITS}}})(?:\s+(.+))?", re.IGNORECASE | re.DOTALL
+        )
+        self._by_name = re.compile(rf"({words})\s*:\s*(.+)", re.IGNORECASE | re.DOTALL)
+
+    def parts(self, cell: str) -> list[str]:
+        """What a cell names, one by one. Commas within names separate nothing, nor do semicolons where each
+        name has its kind before it."""
+        pieces = self._between.split(unescape(cell))
+        if self.alone:
+            pieces = [piece for some in pieces for piece in re.split("[;\n]", some)]
+        return [part for part in (piece.strip(EDGES) for piece in pieces) if part]
+
+    def find(self, parts: Iterable[str], resolver: Resolver) -> dict[str, Ref | Refusal]:
+        """The record that each part names, or why none: a statement or few for each kind."""
+        mentions = {part: self._mention(part) for part in dict.fromkeys(parts)}
+        wanted = [m for m in mentions.values() if m is not None]
+        titles = seen_refs((m.ref for m in wanted if m.pk), resolver.user)
+        named = _by_name([m for m in wanted if m.name and not _is_so_called(m, titles)], resolver)
+        return {
+            part: self._unreadable(part) if m is None else _found(m, titles, named)
+            for part, m in mentions.items()
+        }
+
+    def _mention(self, part: str) -> _Mention | None:
+        if found := self._by_id.fullmatch(part):
+            return _Mention(found[1].lower(), int(found[2]), trimmed(found[3] or ""))
+        if found := self._by_name.fullmatch(part):
+            return _Mention(found[1].lower(), 0, trimmed(found[2]))
+        return _Mention(self.alone, 0, trimmed(part)) if self.alone else None
+
+    def _unreadable(self, part: str) -> Refusal:
+        kinds = ", ".join(self.kinds)
+        message = f'{part[:80]!r} names no record: expected "contact 5; company 7", of: {kinds}.'
+        return Refusal("invalid", message)
+
+
+def read_refs(cells: Sequence[str], resolver: Resolver, mentions: Mentions, at_most: int) -> list[Any]:
+    """The records that cells name, as Links; BLANK or Refusal, cell by cell."""
+
+    def read(wanted: list[str]) -> dict[str, Any]:
+        parts = {cell: mentions.parts(cell) for cell in wanted}
+        found = mentions.find((part for some in parts.values() for part in some), resolver)
+        return {cell: as_links([found[part] for part in some], at_most) for cell, some in parts.items()}
+
+    return read_cells(cells, read)
+
+
+def as_links(found: Iterable[Any], at_most: int) -> Any:
+    """What was found as Links, each once; the first Refusal among them, or one of too many."""
+    links = tuple(dict.fromkeys(found))
+    refusal = next((one for one in links if isinstance(one, Refusal)), None)
+    if refusal is None and len(links) > at_most:
+        return Refusal("max_length", f"At most {at_most} records.")
+    return refusal or links
+
+
+def read_cells(cells: Sequence[str], read: Callable[[list[str]], dict[str, Any]]) -> list[Any]:
+    """Cells that are not blank, each once, by `read`; BLANK for the others."""
+    wanted = [cell for cell in dict.fromkeys(cells) if not is_blank_text(cell)]
+    known = read(wanted) if wanted else {}
+    return [known.get(cell, BLANK) for cell in cells]
+
+
+def _is_so_called(mention: _Mention, titles: Mapping[Ref, str]) -> bool:
+    """Whether the record with the id that is named beside a name has that name."""
+    return bool(mention.pk) and fold(trimmed(titles.get(mention.ref, ""))) == fold(mention.name)
+
+
+def _by_name(mentions: Sequence[_Mention], resolver: Resolver) -> dict[tuple[str, str, str], Any]:
+    """(kind, part, name) → the id of what is called so, or why none."""
+    asked: dict[tuple[str, str], list[str]] = {}
+    for mention in mentions:
+        asked.setdefault(_key(mention)[:2], []).append(mention.name)
+    found: dict[tuple[str, str, str], Any] = {}
+    for (kind, part), names in asked.items():
+        if scopes.covers(resolver.user, entities[kind].plural):
+            ids = resolver.find(kind, part, names)
+            found |= {(kind, part, name): pk for name, pk in zip(names, ids, strict=True)}
+    return found
+
+
+def _key(mention: _Mention) -> tuple[str, str, str]:
+    """An id with another name may be another system's: then the name decides, and nothing else."""
+    return mention.kind, "name" if mention.pk else "", mention.name
+
+
+def _found(
+    mention: _Mention, titles: Mapping[Ref, str], named: Mapping[tuple[str, str, str], Any]
+) -> Ref | Refusal:
+    if mention.pk and (not mention.name or _is_so_called(mention, titles)):
+        return mention.ref if mention.ref in titles else _missing(mention)
+    found = named.get(_key(mention), BLANK)
+    if isinstance(found, int):
+        return mention.kind, found
+    if mention.pk and mention.ref in titles:
+        message = f"{mention.kind} {mention.pk} is not called {mention.name[:80]!r}; name it by its id alone."
+        return Refusal("does_not_exist", message)
+    return found if isinstance(found, Refusal) else _missing(mention)
+
+
+def _missing(mention: _Mention) -> Refusal:
+    named = f"{mention.kind} {mention.pk or mention.name[:80]}"
+    return Refusal("does_not_exist", f"There is no {named} that you may see.")
