@@ -106,8 +106,8 @@ def of_others(pks: Iterable[int]) -> Q:
 
 
 def in_words(deals: Sequence[int], user: Any, using: str) -> dict[int, str]:
-    """By deal: "Ada Lovelace (decision maker); Charles Babbage; 1 more", the primary one first; those that
-    the user does not see are counted."""
+    """By deal: "contact 12 Ada Lovelace (decision maker); contact 5 Charles Babbage; 1 more", the primary one
+    first; those that the user does not see are counted."""
     roles: dict[int, dict[int, str]] = {}
     primary = Opportunity.objects.using(using).filter(pk__in=deals).exclude(contact=None).order_by()
     for deal, contact in primary.values_list("pk", "contact"):
@@ -119,7 +119,7 @@ def in_words(deals: Sequence[int], user: Any, using: str) -> dict[int, str]:
     live = Contact.objects.using(using).unarchived().filter(pk__in=wanted).order_by()
     names: dict[int, str] = dict.fromkeys(live.values_list("pk", flat=True), "")
     if scopes.covers(user, "contacts"):
-        names |= {contact.pk: str(contact) for contact in seen_by(user, live)}
+        names |= {contact.pk: f"contact {contact.pk} {contact}" for contact in seen_by(user, live)}
     return {deal: _listed(found, names) for deal, found in roles.items()}
 
 

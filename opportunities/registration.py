@@ -9,7 +9,7 @@ from core.entities.dependents import FurtherReference, further_references
 from core.lead_scoring.demo import scores_of
 from core.notifications.types import EMAIL, IN_APP
 from core.notifications.watching import announce, watch
-from core.transfer import computed_columns
+from core.transfer import computed_columns, linked_columns
 from core.transfer.headers import alias_files_for_records, headers_of, load
 from core.transfer.import_rules import import_rules
 from opportunities import (
@@ -26,13 +26,15 @@ from opportunities.imported import (
     in_the_stage_it_names,
     in_the_stage_of_its_status,
 )
-from opportunities.timeline import CONTACTS
+from opportunities.linked import CONTACTS
+from opportunities.timeline import CONTACTS as CONTACTS_TIMELINE
 
-timeline.register(CONTACTS)
+timeline.register(CONTACTS_TIMELINE)
 further_references.register(
     "opportunity.contacts", FurtherReference("opportunity", "contacts", target="contact", condition=of_others)
 )
 computed_columns.register("opportunity", "contacts", in_words)
+linked_columns.register(CONTACTS)
 watch("opportunity", "stage")
 announce(
     "opportunity",

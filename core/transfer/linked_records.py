@@ -67,7 +67,8 @@ class Mentions:
             return _Mention(found[1].lower(), int(found[2]), trimmed(found[3] or ""))
         if found := self._by_name.fullmatch(part):
             return _Mention(found[1].lower(), 0, trimmed(found[2]))
-        return _Mention(self.alone, 0, trimmed(part)) if self.alone else None
+        # A number alone may be a count of records.
+        return _Mention(self.alone, 0, trimmed(part)) if self.alone and not part.isdigit() else None
 
     def _unreadable(self, part: str) -> Refusal:
         kinds = ", ".join(self.kinds)
