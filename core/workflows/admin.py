@@ -26,9 +26,9 @@ from core.admin.operated import OperatedAdmin
 from core.errors import DomainError
 from core.workflows import definition, email_templates_admin, home, operations  # noqa: F401
 from core.workflows.api.serializers import StepSerializer, shown_to
-from core.workflows.builder.view import Builder
+from core.workflows.builder.view import WorkflowForm
 from core.workflows.models import Workflow, WorkflowExecution
-from core.workflows.readers import Reader
+from core.workflows.readers import RunReader
 from core.workflows.sentences import compared, sentences
 from core.workflows.triggers import triggers
 from core.workflows.trying import (
@@ -94,14 +94,14 @@ class WorkflowAdmin(OperatedAdmin):
         """The form of a new workflow."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        return Builder(self, request, None).answer()
+        return WorkflowForm(self, request, None).answer()
 
     def has_edit_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.may_in(request, object_id, Q(archived_at=None))
 
     @action(description=gettext_lazy("Edit"), permissions=["edit"], url_path="edit", icon="edit")
     def edit(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return Builder(self, request, self.row(request, object_id)).answer()
+        return WorkflowForm(self, request, self.row(request, object_id)).answer()
 
     def changeform_view(
         self,
@@ -114,7 +114,7 @@ class WorkflowAdmin(OperatedAdmin):
         response = super().changeform_view(request, object_id, form_url, extra_context)
         shown = getattr(response, "context_data", None) or {}
         if workflow := shown.get("original"):
-            reader = Reader(request.user)
+            reader = RunReader(request.user)
             runs = WorkflowExecution.objects.visible_to(request.user).filter(workflow=workflow)
             shown |= {
                 "sentences": sentences(definition.definition_of(workflow), request.user),
@@ -226,14 +226,14 @@ class WorkflowAdmin(OperatedAdmin):
         return TemplateResponse(request, "admin/core/workflow_past.html", context)
 
 
-def _shown_runs(rows: QuerySet[WorkflowExecution], reader: Reader) -> list[dict[str, Any]]:
+def _shown_runs(rows: QuerySet[WorkflowExecution], reader: RunReader) -> list[dict[str, Any]]:
     """Runs as other pages name them; why one failed is told of records that the reader sees whole."""
     runs = list(rows.select_related("workflow"))
     reader.look_up(runs)
     return [_shown_run(run, reader) for run in runs]
 
 
-def _shown_run(run: WorkflowExecution, reader: Reader) -> dict[str, Any]:
+def _shown_run(run: WorkflowExecution, reader: RunReader) -> dict[str, Any]:
     label = run.get_status_display()
     is_whole = reader.sees_record(run.entity, run.object_id) and not reader.hidden(run.entity)
     return {
@@ -299,7 +299,7 @@ class WorkflowExecutionAdmin(OperatedAdmin):
         """As the API shows the run to this user, with what a page adds."""
         rows = list(run.steps.order_by("position"))
         data = {"steps": StepSerializer(rows, many=True).data, "error": run.error}
-        reader = Reader(user)
+        reader = RunReader(user)
         found = shown_to(reader, run, data)
         seen = WorkflowExecution.objects.visible_to(user)
         after = seen.filter(Q(cause_id=run.pk) | Q(retry_of_id=run.pk))

@@ -19,7 +19,7 @@ from core.errors import ConflictError, ForbiddenError
 from core.workflows import definition
 from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.preview import previewed, read_only
-from core.workflows.readers import Reader
+from core.workflows.readers import RunReader
 from core.workflows.run_context import RunContext
 from core.workflows.triggers import ChangeTrigger
 
@@ -35,7 +35,7 @@ def backtest(
     user: User | None,
     days: int = 7,
     *,
-    reader: Reader,
+    reader: RunReader,
     examples: int = EXAMPLES,
 ) -> dict[str, Any]:
     """Over the last `days` of changes: how many would have started a run, by day, on which records, and what
@@ -75,7 +75,7 @@ def _candidates(
 
 
 def _met(
-    entity: Entity, conditions: Any, changes: Sequence[Change], user: User | None, reader: Reader
+    entity: Entity, conditions: Any, changes: Sequence[Change], user: User | None, reader: RunReader
 ) -> list[Change]:
     """Those whose record, as the change left it, met the conditions and was visible to both."""
     policy = entity.model.policy
@@ -96,7 +96,7 @@ def _met(
 
 
 def _example(
-    workflow: Workflow, compiled: Any, change: Change, user: User | None, reader: Reader
+    workflow: Workflow, compiled: Any, change: Change, user: User | None, reader: RunReader
 ) -> dict[str, Any]:
     run = WorkflowExecution(
         workflow=workflow, entity=change.entity, object_id=change.object_id, change_id=change.pk, version_id=0

@@ -17,7 +17,7 @@ from core.workflows.actions import Step
 from core.workflows.actions.base import params_json
 from core.workflows.definition import Compiled, Instruction
 from core.workflows.models import Workflow, WorkflowExecution
-from core.workflows.readers import Reader
+from core.workflows.readers import RunReader
 from core.workflows.run_context import RunContext
 from core.workflows.triggers import ChangeTrigger
 
@@ -40,7 +40,7 @@ def dry_run(
     payload: Any = None,
     entity: str = "",
     *,
-    reader: Reader,
+    reader: RunReader,
 ) -> dict[str, Any]:
     """What `given` (a definition) would do with a record now, as `user`, without what `reader` may not see of
     it. Nothing is written or sent. `entity` is the record's, where the definition names no model. `would_run`
@@ -63,7 +63,7 @@ def _would_run(conditions: list[dict[str, Any]]) -> bool | None:
     return False if False in answers else None if None in answers else True
 
 
-def conditions_of(compiled: Compiled, subject: RunContext, reader: Reader) -> list[dict[str, Any]]:
+def conditions_of(compiled: Compiled, subject: RunContext, reader: RunReader) -> list[dict[str, Any]]:
     """Each part of the top level, and whether the record meets it. Parts about a change are taken as met; of
     those that the reader may not know it of it is None."""
     entity = compiled.entity
@@ -99,7 +99,7 @@ def _evaluated(entity: Entity, part: Any, subject: RunContext) -> dict[str, Any]
     }
 
 
-def previewed(compiled: Compiled, subject: RunContext, reader: Reader) -> list[dict[str, Any]]:
+def previewed(compiled: Compiled, subject: RunContext, reader: RunReader) -> list[dict[str, Any]]:
     """The steps on the way through the program, each rendered; the way ends where a step would fail, and at a
     branch whose condition is withheld."""
     shown, position, end = [], 0, len(compiled.program)

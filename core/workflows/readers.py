@@ -22,7 +22,7 @@ from core.workflows.templating import paths_read
 ALWAYS_READ = frozenset(("id", "owner", "assigned_to", "archived_at"))
 
 
-class Reader:
+class RunReader:
     """A user who looks at what workflows did with records, or would do. The system (None) and administrators
     see all."""
 

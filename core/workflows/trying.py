@@ -24,7 +24,7 @@ from core.errors import InvalidError
 from core.workflows import backtest, preview
 from core.workflows.definition import check, definition_of, unsealed
 from core.workflows.models import Workflow
-from core.workflows.readers import Reader
+from core.workflows.readers import RunReader
 from core.workflows.sentences import plain_words
 
 # Days that are looked back, where nothing else is asked for, and those that are offered.
@@ -65,7 +65,7 @@ def tried(
     workflow: Workflow, opened: Mapping[str, Any], name: str, pk: int | None, user: Any
 ) -> dict[str, Any]:
     """What a definition that was checked would do with a record, for the template `workflow_tried.html`."""
-    found = preview.dry_run(workflow, opened, pk, workflow.run_as, {}, name, reader=Reader(user))
+    found = preview.dry_run(workflow, opened, pk, workflow.run_as, {}, name, reader=RunReader(user))
     model = (opened.get("trigger_conditions") or {}).get("model")
     for one in found["conditions"]:
         one["words"] = _in_words(model or name, one["condition"], user)
@@ -130,7 +130,7 @@ class Day:
 def looked_back(workflow: Workflow, opened: Mapping[str, Any], days: int, user: Any) -> dict[str, Any]:
     """How often a definition that was checked would have run, for `workflow_backtest.html`. Raises
     ConflictError for a trigger that no change starts, ForbiddenError."""
-    found = backtest.backtest(workflow, opened, workflow.run_as, days, reader=Reader(user))
+    found = backtest.backtest(workflow, opened, workflow.run_as, days, reader=RunReader(user))
     name = opened["trigger_conditions"]["model"]
     named = nested_refs(name, {one["object_id"] for one in found["examples"]}, user)
     for one in found["examples"]:

@@ -17,7 +17,7 @@ from core.workflows import definition, operations
 from core.workflows.api.filters import ExecutionFilterSet
 from core.workflows.api.serializers import BulkRetrySerializer, ExecutionSerializer, RetriedSerializer
 from core.workflows.models import WorkflowExecution, WorkflowVersion
-from core.workflows.readers import Reader
+from core.workflows.readers import RunReader
 
 
 class ExecutionViewSet(ReadOnlyResourceViewSet):
@@ -33,7 +33,7 @@ class ExecutionViewSet(ReadOnlyResourceViewSet):
         return readable_with_key(super().get_queryset(), self.request.user)
 
     def _shown(self, rows: Sequence[WorkflowExecution]) -> Any:
-        reader = Reader(self.request.user)
+        reader = RunReader(self.request.user)
         reader.look_up(rows)
         context = {**self.get_serializer_context(), "reader": reader}
         return ExecutionSerializer(rows, many=True, context=context).data

@@ -20,7 +20,7 @@ from core.workflows.backtest import MAX_DAYS
 from core.workflows.inbound import hook_url
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion
 from core.workflows.params import REFERRED
-from core.workflows.readers import Reader
+from core.workflows.readers import RunReader
 from core.workflows.run_context import names_for
 
 
@@ -128,13 +128,13 @@ class ExecutionSerializer(serializers.ModelSerializer):
         return shown_to(self._reader, run, super().to_representation(run))
 
     @property
-    def _reader(self) -> Reader:
+    def _reader(self) -> RunReader:
         """The one that has looked up the records of a list's runs, or one for this run."""
-        found: Reader | None = self.context.get("reader")
-        return found or Reader(self.context["request"].user)
+        found: RunReader | None = self.context.get("reader")
+        return found or RunReader(self.context["request"].user)
 
 
-def shown_to(reader: Reader, run: WorkflowExecution, shown: dict[str, Any]) -> dict[str, Any]:
+def shown_to(reader: RunReader, run: WorkflowExecution, shown: dict[str, Any]) -> dict[str, Any]:
     """A run as JSON, without what its reader may not see."""
     steps = [_step_shown_to(reader, run, step) for step in shown["steps"]]
     payload, is_step = reader.payload(run), any(step["withheld"] for step in steps)
@@ -143,7 +143,7 @@ def shown_to(reader: Reader, run: WorkflowExecution, shown: dict[str, Any]) -> d
     return shown | {"steps": steps, "trigger_data": payload, "error": error, "withheld": is_withheld}
 
 
-def _step_shown_to(reader: Reader, run: WorkflowExecution, step: dict[str, Any]) -> dict[str, Any]:
+def _step_shown_to(reader: RunReader, run: WorkflowExecution, step: dict[str, Any]) -> dict[str, Any]:
     if reader.sees_step(run.entity, run.object_id, step["type"], step["input"], step["output"]):
         return step
     return step | {"output": {}, "error": "", "withheld": True}

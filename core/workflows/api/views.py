@@ -35,7 +35,7 @@ from core.workflows.api.serializers import (
 )
 from core.workflows.matching import RUN_JOB
 from core.workflows.models import Workflow
-from core.workflows.readers import Reader
+from core.workflows.readers import RunReader
 from core.workflows.saving import take_up
 from core.workflows.triggers import triggers
 
@@ -175,7 +175,7 @@ class WorkflowViewSet(ResourceViewSet):
         workflow = self._asked(pk)
         given = validated_body(request, RecordDataSerializer, model=workflow.entity)
         subject = given.get("object_id"), workflow.run_as, given["data"], given["entity"]
-        reader = Reader(request.user)
+        reader = RunReader(request.user)
         return Response(preview.dry_run(workflow, self._definition(workflow), *subject, reader=reader))
 
     @extend_schema(request=BacktestSerializer, responses=BacktestResultSerializer)
@@ -184,7 +184,7 @@ class WorkflowViewSet(ResourceViewSet):
         """How often it would have run over the last days of real changes, on which records, doing what."""
         workflow = self._asked(pk)
         days = validated_body(request, BacktestSerializer).get("days", 7)
-        given, reader = self._definition(workflow), Reader(request.user)
+        given, reader = self._definition(workflow), RunReader(request.user)
         return Response(backtest.backtest(workflow, given, workflow.run_as, days, reader=reader))
 
     @extend_schema(responses=VocabularySerializer, filters=False)

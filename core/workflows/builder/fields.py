@@ -10,7 +10,7 @@ from core.conditions.related import FarColumns, RelatedColumn, known_related, re
 from core.entities import Column, Entity, entities, field_types
 from core.entities.custom import schema
 from core.mail.models import EmailTemplate
-from core.workflows.builder.shapes import TEXT, Pairs, Picked, Shape, shape_of_param, shape_of_type
+from core.workflows.builder.shapes import TEXT, InputShape, Pairs, Picked, shape_of_param, shape_of_type
 from core.workflows.params import Param
 
 Options = list[tuple[str, str]]
@@ -66,7 +66,7 @@ class Fields:
         is_own = not column.custom and column.expression is None and not isinstance(column, RelatedColumn)
         return found + (list(CHANGE_OPERATORS) if changes and is_own else [])
 
-    def shape(self, param: Param, beside: dict[str, Any]) -> Shape:
+    def shape(self, param: Param, beside: dict[str, Any]) -> InputShape:
         """How a parameter is entered, the others of its action standing `beside` it."""
         if param.refers_to in ("field", "writable_field", "date_field"):
             return Picked(options=tuple(self.options(param.refers_to)), templated=False)
@@ -92,7 +92,7 @@ class Fields:
         return Pairs(typed=typed, names=tuple(self.options("writable_field")))
 
 
-def shape_of_value(column: Column | None, template: bool) -> Shape:
+def shape_of_value(column: Column | None, template: bool) -> InputShape:
     """How a value of the column is entered; with `template` also as a template."""
     if column is None:
         return TEXT

@@ -18,7 +18,7 @@ from core.errors import InvalidError
 from core.workflows.actions import actions
 from core.workflows.builder.drafts import GROUPS, KEPT, Draft, Drafting, opened
 from core.workflows.builder.fields import models
-from core.workflows.builder.shapes import Picked, Shape, numbered, rows, shape_of_operand
+from core.workflows.builder.shapes import InputShape, Picked, numbered, rows, shape_of_operand
 from core.workflows.definition import BRANCH, MAX_DEPTH
 from core.workflows.models import Workflow
 from core.workflows.params import Param
@@ -31,7 +31,7 @@ Input = dict[str, Any]
 DEEPEST = MAX_DEPTH - 1
 
 
-class Page:
+class DrawnDraft:
     """Draws one draft for a user; `issues` are faults by place in the draft."""
 
     def __init__(self, draft: Draft, user: Any, issues: Iterable[tuple[str, str]] = ()) -> None:
@@ -67,18 +67,20 @@ class Page:
 
     # -- inputs
 
-    def _input(self, path: str, label: str, shape: Shape, draft: Any, **more: Any) -> Input:
+    def _input(self, path: str, label: str, shape: InputShape, draft: Any, **more: Any) -> Input:
         base = {"path": path, "id": f"id_{path}", "label": label, "errors": self._errors(path), **more}
         if isinstance(draft, dict) and KEPT in draft:
             return base | self._kept(draft)
         return (
-            base | {"widget": shape.widget} | _DRAWN.get(shape.widget, Page._text)(self, path, shape, draft)
+            base
+            | {"widget": shape.widget}
+            | _DRAWN.get(shape.widget, DrawnDraft._text)(self, path, shape, draft)
         )
 
     def _kept(self, draft: Draft) -> Input:
         return {"widget": KEPT, "json": draft[KEPT], "words": plain_words(opened(draft))}
 
-    def _text(self, path: str, shape: Shape, draft: Any) -> Input:
+    def _text(self, path: str, shape: InputShape, draft: Any) -> Input:
         return {"value": draft if isinstance(draft, str) else ""}
 
     def _pick(self, path: str, shape: Any, draft: Any) -> Input:
@@ -140,8 +142,8 @@ class Page:
 
     def _about(self) -> list[Input]:
         found = [
-            self._input("name", _("Name"), Shape(), self.draft.get("name"), required=True),
-            self._input("description", _("Description"), Shape(), self.draft.get("description")),
+            self._input("name", _("Name"), InputShape(), self.draft.get("name"), required=True),
+            self._input("description", _("Description"), InputShape(), self.draft.get("description")),
             self._plain_pick("status", _("Status"), [(one.value, str(one.label)) for one in Workflow.Status]),
         ]
         return [*found, self._acts_as()] if role_of(self.user) == Role.ADMIN else found
@@ -173,7 +175,7 @@ class Page:
         params = trigger.settings if trigger else ()
         settings = [self._of_param("settings", param, given) for param in params]
         if KEPT in given:
-            settings = [self._input("settings", _("Settings"), Shape(), given)]
+            settings = [self._input("settings", _("Settings"), InputShape(), given)]
         fit = [
             one
             for one in models()
@@ -299,7 +301,12 @@ class Page:
         ]
 
 
-_DRAWN = {"pick": Page._pick, "span": Page._span, "moment": Page._moment, "pairs": Page._pairs}
+_DRAWN = {
+    "pick": DrawnDraft._pick,
+    "span": DrawnDraft._span,
+    "moment": DrawnDraft._moment,
+    "pairs": DrawnDraft._pairs,
+}
 
 
 def _titled(param: Param) -> str:

@@ -20,7 +20,7 @@ LONG_TEXT = 300
 
 
 @dataclass(frozen=True)
-class Shape:
+class InputShape:
     """A text as it is. `widget` names the part of the template that draws it; `options` are (value,
     title)."""
 
@@ -39,7 +39,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Number(Shape):
+class NumberInput(InputShape):
     """A number; also a template that gives one. Of an `exact` one the decimal places are text."""
 
     exact: bool = False
@@ -56,7 +56,7 @@ class Number(Shape):
 
 
 @dataclass(frozen=True)
-class Lines(Shape):
+class Lines(InputShape):
     """One text or several, each on a line of its own."""
 
     widget: str = "lines"
@@ -72,7 +72,7 @@ class Lines(Shape):
 
 
 @dataclass(frozen=True)
-class Picked(Shape):
+class Picked(InputShape):
     """One of a list, or several; `text` beside it holds a template instead. `read` makes the value of what
     was picked."""
 
@@ -119,7 +119,7 @@ def whole(word: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Span(Shape):
+class SpanInput(InputShape):
     """A length of time in one unit: `{"days": 3}`; with `signed` before or after."""
 
     widget: str = "span"
@@ -146,7 +146,7 @@ class Span(Shape):
 
 
 @dataclass(frozen=True)
-class Moment(Shape):
+class Moment(InputShape):
     """A date or time that a condition compares with: one of the calendar, a day with a name, or so long from
     now."""
 
@@ -156,7 +156,7 @@ class Moment(Shape):
     def draft(self, value: Any) -> Draft:
         if isinstance(value, str):
             return {"day": value} if value in (*DAYS, "now") else {"day": "date", "at": value}
-        found = Span(units=self.units, signed=True).draft(value)
+        found = SpanInput(units=self.units, signed=True).draft(value)
         if not isinstance(found, dict):
             return None
         return {"day": "ago" if found.pop("side") == "before" else "ahead", **found}
@@ -169,11 +169,11 @@ class Moment(Shape):
         if day not in ("ago", "ahead"):
             return day
         side = {"side": "before" if day == "ago" else "after"}
-        return Span(units=self.units, signed=True).value({**given, **side})
+        return SpanInput(units=self.units, signed=True).value({**given, **side})
 
 
 @dataclass(frozen=True)
-class Pairs(Shape):
+class Pairs(InputShape):
     """Names with a value each. `typed` makes the value of the text that stands beside a name."""
 
     widget: str = "pairs"
@@ -208,11 +208,11 @@ def _text(draft: Any) -> str:
     return draft if isinstance(draft, str) else ""
 
 
-TEXT, LONG = Shape(), Shape("area")
+TEXT, LONG = InputShape(), InputShape("area")
 YES_NO = Picked(options=(("true", "yes"), ("false", "no")), read=yes_or_no)
 
 
-def shape_of_type(kind: Any, several: bool = False) -> Shape:
+def shape_of_type(kind: Any, several: bool = False) -> InputShape:
     """How a value of a field type stands in the form; with `several` a list of such values."""
     if isinstance(kind, field_types.Boolean):
         return YES_NO
@@ -224,11 +224,11 @@ def shape_of_type(kind: Any, several: bool = False) -> Shape:
     if several or isinstance(kind, field_types.TextList | TextOrList):
         return Lines(multiple=several)
     if isinstance(kind, field_types.Integer | field_types.Float | field_types.Money):
-        return Number(widget="number", exact=isinstance(kind, field_types.Money))
+        return NumberInput(widget="number", exact=isinstance(kind, field_types.Money))
     return LONG if isinstance(kind, field_types.Text) and (kind.max_length or 0) > LONG_TEXT else TEXT
 
 
-def shape_of_param(param: Param) -> Shape:
+def shape_of_param(param: Param) -> InputShape:
     """How a parameter stands in the form, where that depends on nothing else."""
     kind = param.kind
     if param.refers_to in ("user", "team"):
@@ -236,11 +236,11 @@ def shape_of_param(param: Param) -> Shape:
             target=param.refers_to, read=whole, multiple=isinstance(kind, UserIds), templated=param.template
         )
     if isinstance(kind, Duration):
-        return Span(signed=kind.signed)
+        return SpanInput(signed=kind.signed)
     if isinstance(kind, WorkingHoursField):
         return Picked(options=(("true", "yes"), ("false", "no")), read=yes_or_no, templated=False)
     if isinstance(kind, ClockTime):
-        return Shape("clock")
+        return InputShape("clock")
     if isinstance(kind, field_types.Choice | field_types.Boolean):
         found = shape_of_type(kind)
         return (
@@ -249,18 +249,18 @@ def shape_of_param(param: Param) -> Shape:
             else Picked(options=found.options, read=found.read, templated=param.template)
         )
     if isinstance(kind, field_types.Integer):
-        return Number(widget="number")
+        return NumberInput(widget="number")
     if kind is None:
         return LONG if param.name == "body" else TEXT
     return shape_of_type(kind)
 
 
-def shape_of_operand(column: Column | None, op: str) -> Shape | None:
+def shape_of_operand(column: Column | None, op: str) -> InputShape | None:
     """How the value of a condition stands in the form; None where the operator takes none."""
     if op in ("changed", "is_empty", "is_filled"):
         return None
     if op in ("within_last", "within_next"):
-        return Span(units=CONDITION_UNITS)
+        return SpanInput(units=CONDITION_UNITS)
     if column is None or op in ("contains", "starts_with", "ends_with"):
         return TEXT
     kind = column.field_type

@@ -19,7 +19,7 @@ from core.workflows import definition, inbound
 from core.workflows.api.serializers import WorkflowSerializer
 from core.workflows.builder import drafts
 from core.workflows.builder.drafts import Draft
-from core.workflows.builder.page import Page
+from core.workflows.builder.page import DrawnDraft
 from core.workflows.models import Workflow
 from core.workflows.saving import take_up
 from core.workflows.trying import TryForm, asked_days, looked_back, tried
@@ -31,7 +31,7 @@ BLANK = {"trigger_type": "record_created", "trigger_conditions": {}, "actions": 
 Issues = list[tuple[str, str]]
 
 
-class Builder:
+class WorkflowForm:
     """One request for the page of a workflow, or of a new one (None)."""
 
     def __init__(self, page: Any, request: HttpRequest, workflow: Workflow | None) -> None:
@@ -177,7 +177,7 @@ class Builder:
     # -- showing
 
     def _shown(self) -> HttpResponse:
-        page = Page(self.draft, self.request.user, self.issues)
+        page = DrawnDraft(self.draft, self.request.user, self.issues)
         row = self.workflow
         context = {
             **self.page.admin_site.each_context(self.request),

@@ -18,7 +18,7 @@ from core.workflows import preview
 from core.workflows.actions import Action, StepResult, actions
 from core.workflows.actions.base import StepRefusedError
 from core.workflows.models import WorkflowExecution, WorkflowStep
-from core.workflows.readers import Reader
+from core.workflows.readers import RunReader
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
@@ -146,7 +146,7 @@ def test_an_action_that_writes_in_a_dry_run_is_refused_by_the_database(make_work
         workflow, lead = make_workflow([("sly", {})]), make_lead()
         given = {n: getattr(workflow, n) for n in ("trigger_type", "trigger_conditions", "actions")}
         with pytest.raises(DatabaseError, match="read-only transaction"):
-            preview.dry_run(workflow, given, lead.pk, None, reader=Reader(None))
+            preview.dry_run(workflow, given, lead.pk, None, reader=RunReader(None))
     finally:
         del actions._items["sly"]
     lead.refresh_from_db()
