@@ -1,12 +1,14 @@
 """Records as they were at past moments, set-wise from the change table.
 
 What a column held at a moment is the old value of the oldest change after it, else its present value. One
-hash aggregate over the later changes finds it for every record and column: the smallest text of a change's id
-(with as many digits for each) and the old value behind it.
+aggregate over the later changes finds it for every record and column: the smallest text of a change's id
+(with as many digits for each) and the old value behind it. Each change counts in one span alone, from one
+moment to the next, so a second moment costs little; and only the columns that a report needs are looked for.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from django.db import connections
@@ -21,21 +23,20 @@ DIGITS = 19
 FEW = 5_000
 _OLDEST = (
     "min((({offset} + c.id)::text || coalesce('=' || (c.changes->'{column}'->>0), '~')) COLLATE \"C\")"
-    " FILTER (WHERE c.at >= %s AND c.changes ? '{column}') AS {name}"
+    " FILTER (WHERE {span}c.changes ? '{column}') AS {name}"
 )
 _HELD = (
-    "CASE WHEN u.{name} IS NULL THEN p.{now}"
-    " WHEN substr(u.{name}, {mark}, 1) = '=' THEN substr(u.{name}, {text}) END AS {name}"
+    "CASE WHEN {oldest} IS NULL THEN p.{now}"
+    " WHEN substr({oldest}, {mark}, 1) = '=' THEN substr({oldest}, {text}) END AS {name}"
 )
 _STATES = """
-WITH present (id, created_at, {now}) AS MATERIALIZED (
+WITH present (id, created_at, {now}) AS (
     SELECT id, created_at, {texts} FROM ({rows}) AS r (id, created_at, {now})
 ),
 undone AS (
     SELECT c.object_id, {oldest}
     FROM core_change c
-    WHERE c.entity = %s AND c.at >= %s AND c.kind NOT IN ('created', 'deleted') AND c.changes ?| %s::text[]
-          {few}
+    WHERE c.entity = %s AND c.at >= %s AND c.changes ?| %s::text[] {few}
     GROUP BY c.object_id
 ),
 states AS (
@@ -65,25 +66,28 @@ def ask(
     past: Past,
     rows: QuerySet,
     moments: Sequence[datetime],
+    names: Sequence[str],
     statement: str,
     params: Sequence[Any],
 ) -> list[tuple[Any, ...]]:
     """What `statement` finds, which goes on behind `states`: a row for each of the records made before the
-    last of the moments, with its state at each as texts (`amount_0` at the first of the moments)."""
-    columns = columns_of(reported, past)
-    made = rows.filter(created_at__lt=max(moments)).order_by()
+    last of the moments (which are in their order), with its state at each as texts (`amount_0` at the first
+    of the moments): of the columns of these names, as far as the entity has them."""
+    columns = {name: column for name, column in columns_of(reported, past).items() if name in names}
+    made = rows.filter(created_at__lt=moments[-1]).order_by()
     selected, values = _selected(made, list(columns.values()))
+    spans = _spans(moments)
     named = [(name, place) for place in range(len(moments)) for name in columns]
     head = _STATES.format(
         rows=selected,
         now=", ".join(columns),
         texts=", ".join(f"{name}::text" for name in columns),
-        oldest=", ".join(_oldest(columns[name], f"{name}_{place}") for name, place in named),
+        oldest=", ".join(_oldest(columns[name], spans[place][0], f"{name}_{place}") for name, place in named),
         few=_FEW if made[: FEW + 1].count() <= FEW else "",
-        held=", ".join(_held(name, f"{name}_{place}") for name, place in named),
+        held=", ".join(_held(name, place, len(moments)) for name, place in named),
     )
-    since = [moments[place] for _, place in named]
-    given = [*values, *since, reported.entity, min(moments), list(columns.values()), *params]
+    bounds = [bound for _, place in named for bound in spans[place][1]]
+    given = [*values, *bounds, reported.entity, moments[0], list(columns.values()), *params]
     with connections[rows.db].cursor() as cursor:
         cursor.execute(head + statement, given)
         return cursor.fetchall()
@@ -94,9 +98,22 @@ def _selected(rows: QuerySet, columns: Sequence[str]) -> tuple[str, Sequence[Any
     return found.query.get_compiler(rows.db).as_sql()
 
 
-def _oldest(column: str, name: str) -> str:
-    return _OLDEST.format(offset=OFFSET, column=column, name=name)
+def _spans(moments: Sequence[datetime]) -> list[tuple[str, list[datetime]]]:
+    """Of each moment the condition of changes until the next one, or now, with its values; no change before
+    the first moment is read at all."""
+    later = [None, *moments[1:], None]
+    asked = [[("c.at >= %s AND ", since), ("c.at < %s AND ", until)] for since, until in pairwise(later)]
+    return [
+        ("".join(text for text, at in both if at), [at for _, at in both if at is not None]) for both in asked
+    ]
 
 
-def _held(now: str, name: str) -> str:
-    return _HELD.format(now=now, name=name, mark=DIGITS + 1, text=DIGITS + 2)
+def _oldest(column: str, span: str, name: str) -> str:
+    return _OLDEST.format(offset=OFFSET, column=column, span=span, name=name)
+
+
+def _held(name: str, moment: int, spans: int) -> str:
+    """What the column held at the moment of this number."""
+    later = [f"u.{name}_{span}" for span in range(moment, spans)]
+    oldest = f"coalesce({', '.join(later)})" if len(later) > 1 else later[0]
+    return _HELD.format(oldest=oldest, now=name, name=f"{name}_{moment}", mark=DIGITS + 1, text=DIGITS + 2)

@@ -26,6 +26,11 @@ FROM states WHERE {open} GROUP BY step_0, currency_0
 """
 
 
+# The columns of a state by which amounts are open and count, and those that the steps need too.
+_COUNTED = ("status", "amount", "currency", "due", "archived", "scope")
+_STEPS_OF = (*_COUNTED, "step", "probability")
+
+
 @dataclass(frozen=True)
 class PipelineQuery:
     """Which open amounts are asked for: of one scope, and expected to close within some days."""
@@ -49,9 +54,10 @@ class PipelineQuery:
         return _OPEN.format(place=place, counts=counts), [moment, list(self.past.open_values), *bounds]
 
     def ask(
-        self, moments: Sequence[datetime], statement: str, params: Sequence[Any]
+        self, moments: Sequence[datetime], names: Sequence[str], statement: str, params: Sequence[Any]
     ) -> list[tuple[Any, ...]]:
-        return past.ask(self.reported, self.past, self.rows, moments, statement, params)
+        """What a statement finds that goes on behind the states at these moments (core.reports.past)."""
+        return past.ask(self.reported, self.past, self.rows, moments, names, statement, params)
 
 
 def as_of(asked: PipelineQuery, moment: datetime, steps: Sequence[ReportStep]) -> dict[str, Any]:
@@ -59,7 +65,7 @@ def as_of(asked: PipelineQuery, moment: datetime, steps: Sequence[ReportStep]) -
     condition, values = asked.is_open(0, moment)
     by_step: dict[str, _Open] = {}
     total = _Open()
-    for step, currency, *figures in asked.ask([moment], _AS_OF.format(open=condition), values):
+    for step, currency, *figures in asked.ask([moment], _STEPS_OF, _AS_OF.format(open=condition), values):
         by_step.setdefault(step, _Open()).add(currency, *figures)
         total.add(currency, *figures)
     labels = {step.key: step.label for step in steps}
@@ -96,8 +102,10 @@ WENT = ("won", "lost", "slipped", "moved_out", "archived")
 MOVES = (*CAME, *CHANGED, *WENT)
 # The parts of the difference that each record makes. What is open at one of the moments alone came in or went
 # out by the first reason that fits; a value that changed meanwhile is a part of its own, so that what was won
-# counts as what it was won with. What came and went between the moments is new and then gone.
+# counts as what it was won with. What came and went between the moments is new and then gone. Records of
+# which the same is true are summed up first (`alike`), so that each is looked at once.
 _WATERFALL = """,
+known AS MATERIALIZED (SELECT * FROM states),
 compared AS (
     SELECT {open_0} AS was_open, {open_1} AS is_open, {counts_1} AS counts, created_at >= %s AS is_new,
            archived_0 IS NOT NULL AS was_archived, archived_1 IS NOT NULL AS is_archived,
@@ -105,34 +113,42 @@ compared AS (
            status_1 = ANY(%s::text[]) AS is_won, coalesce(due_1::date > %s, false) AS is_late,
            {scope_left} AS left_scope, due_1::date > due_0::date AS is_postponed,
            currency_0, currency_1, amount_0::numeric AS amount_0, amount_1::numeric AS amount_1
-    FROM states
+    FROM known
 ),
 moved AS (
-    SELECT *, is_new AND counts AND NOT is_open AND (is_archived OR NOT is_of_open_status) AS has_passed
+    SELECT was_open, is_open, is_postponed, currency_0, currency_1, amount_0, amount_1,
+           is_new AND counts AND NOT is_open AND (is_archived OR NOT is_of_open_status) AS has_passed,
+           CASE WHEN is_new THEN 'new' WHEN NOT was_of_open_status THEN 'reopened'
+                WHEN was_archived THEN 'restored' ELSE 'moved_in' END AS came,
+           CASE WHEN is_archived THEN 'archived' WHEN is_won THEN 'won' WHEN NOT is_of_open_status THEN 'lost'
+                WHEN left_scope THEN 'moved_out' WHEN is_late THEN 'slipped' ELSE 'moved_out' END AS went,
+           sign(coalesce(amount_1, 0) - coalesce(amount_0, 0)) AS trend
     FROM compared
 ),
-parts (move, currency, records, amount) AS (
-    SELECT 'pipeline_start', currency_0, 1, amount_0 FROM moved WHERE was_open
-    UNION ALL SELECT 'pipeline_end', currency_1, 1, amount_1 FROM moved WHERE is_open
-    UNION ALL SELECT CASE WHEN is_new THEN 'new' WHEN NOT was_of_open_status THEN 'reopened'
-                          WHEN was_archived THEN 'restored' ELSE 'moved_in' END, currency_1, 1, amount_1
-    FROM moved WHERE NOT was_open AND (is_open OR has_passed)
-    UNION ALL SELECT CASE WHEN is_archived THEN 'archived' WHEN is_won THEN 'won'
-                          WHEN NOT is_of_open_status THEN 'lost' WHEN left_scope THEN 'moved_out'
-                          WHEN is_late THEN 'slipped' ELSE 'moved_out' END, currency_1, 1, -amount_1
-    FROM moved WHERE NOT is_open AND (was_open OR has_passed)
-    UNION ALL SELECT CASE WHEN coalesce(amount_1, 0) > coalesce(amount_0, 0) THEN 'raised' ELSE 'lowered' END,
-                     currency_1, 1, coalesce(amount_1, 0) - coalesce(amount_0, 0)
-    FROM moved
-    WHERE was_open AND currency_0 = currency_1 AND coalesce(amount_1, 0) <> coalesce(amount_0, 0)
-    UNION ALL SELECT 'currency_changed', currency_0, 0, -amount_0
-    FROM moved WHERE was_open AND currency_0 <> currency_1
-    UNION ALL SELECT 'currency_changed', currency_1, 1, amount_1
-    FROM moved WHERE was_open AND currency_0 <> currency_1
-    UNION ALL SELECT 'postponed', currency_1, 1, amount_1
-    FROM moved WHERE was_open AND is_open AND is_postponed
+alike AS (
+    SELECT was_open, is_open, has_passed, is_postponed, came, went, trend, currency_0, currency_1,
+           count(*) AS records, count(amount_0) AS amounts_0, count(amount_1) AS amounts_1,
+           coalesce(sum(amount_0), 0) AS amount_0, coalesce(sum(amount_1), 0) AS amount_1
+    FROM moved GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+),
+parts (move, currency, records, amounts, amount) AS (
+    SELECT 'pipeline_start', currency_0, records, amounts_0, amount_0 FROM alike WHERE was_open
+    UNION ALL SELECT 'pipeline_end', currency_1, records, amounts_1, amount_1 FROM alike WHERE is_open
+    UNION ALL SELECT came, currency_1, records, amounts_1, amount_1
+    FROM alike WHERE NOT was_open AND (is_open OR has_passed)
+    UNION ALL SELECT went, currency_1, records, amounts_1, -amount_1
+    FROM alike WHERE NOT is_open AND (was_open OR has_passed)
+    UNION ALL SELECT CASE WHEN trend > 0 THEN 'raised' ELSE 'lowered' END, currency_1, records, records,
+                     amount_1 - amount_0
+    FROM alike WHERE was_open AND currency_0 = currency_1 AND trend <> 0
+    UNION ALL SELECT 'currency_changed', currency_0, 0, amounts_0, -amount_0
+    FROM alike WHERE was_open AND currency_0 <> currency_1
+    UNION ALL SELECT 'currency_changed', currency_1, records, amounts_1, amount_1
+    FROM alike WHERE was_open AND currency_0 <> currency_1
+    UNION ALL SELECT 'postponed', currency_1, records, amounts_1, amount_1
+    FROM alike WHERE was_open AND is_open AND is_postponed
 )
-SELECT move, currency, sum(records), count(amount), coalesce(sum(amount), 0)
+SELECT move, currency, sum(records)::bigint, sum(amounts)::bigint, sum(amount)
 FROM parts GROUP BY move, currency
 """
 
@@ -165,7 +181,7 @@ def _parts(asked: PipelineQuery, start: datetime, end: datetime) -> Iterator[tup
         is_won,
         asked.due_until,
     ]
-    yield from asked.ask([start, end], statement, values)
+    yield from asked.ask([start, end], _COUNTED, statement, values)
 
 
 class _Part:
