@@ -174,7 +174,13 @@ class TaskRecord(FurtherRecord):
             models.UniqueConstraint(fields=["task", "entity", "object_id"], name="task_record_once")
         ]
         triggers = [
-            *captured_part("task_record", "task_id", shows=("tasks",), untracked=("created_at",)),
+            *captured_part(
+                "task_record",
+                "task_id",
+                model="tasks.TaskRecord",
+                shows=("tasks",),
+                untracked=("created_at",),
+            ),
             *raises_version_of("tasks_task", "task_id"),
         ]
 

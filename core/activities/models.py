@@ -125,7 +125,11 @@ class ActivityRecord(FurtherRecord):
             models.UniqueConstraint(fields=["activity", "entity", "object_id"], name="activity_record_once")
         ]
         triggers = captured_part(
-            "activity_record", "activity_id", shows=("activities",), untracked=("created_at",)
+            "activity_record",
+            "activity_id",
+            model="core.ActivityRecord",
+            shows=("activities",),
+            untracked=("created_at",),
         )
 
     @classmethod

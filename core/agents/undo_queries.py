@@ -27,6 +27,10 @@ def changed_since(entity: str, pk: int, session_id: int, derived: Sequence[str])
         return cursor.fetchone()[0]
 
 
+def table_of(row: Any) -> str:
+    return connection.ops.quote_name(type(row)._meta.db_table)
+
+
 def present(table: str, pk: int) -> dict[str, Any]:
     """The row as the change table writes rows."""
     with connection.cursor() as cursor:

@@ -3,30 +3,34 @@
 Read from the change table. A field that is still as the session left it gets the value it had before; one
 that somebody changed since stays, and so does one that the role of whoever undoes may not see or not change.
 What the session created is archived, or deleted where there is no archive, unless somebody changed it since.
-All that stays is named with the reason.
+Parts of records (core.agents.parts) are taken back one by one. All that stays is named with the reason.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from core.access import Permission, scopes
 from core.activities.models import Activity, Comment
-from core.agents import undo_queries
+from core.agents import parts, undo_queries
 from core.agents.models import AgentSession
+from core.agents.parts import PartEffect
 from core.changes import audit_context
 from core.changes.models import Change
 from core.conf import conf
 from core.entities import Entity, entities, writing
+from core.entities.field_types import Reference
 from core.entities.reading import resource_named
 from core.errors import ConflictError
 from core.models import capture
 from core.models.engagement import COLUMNS
+from core.workflows.engine import runs_of_session
+from core.workflows.models import WorkflowExecution
 
 ARCHIVED = "archived_at"
 CUSTOM = "custom_fields"
@@ -36,6 +40,7 @@ CUSTOM_KEY = f"{CUSTOM}."
 COUNTED = frozenset(COLUMNS) - {"last_contacted_at"}
 ATTACHED = {"activity": Activity, "comment": Comment}
 NOT_TAKEN_BACK = "This kind of change is not taken back."
+RUN_STAYS = "What a workflow did is not taken back."
 Values = dict[str, Any]
 
 
@@ -94,7 +99,9 @@ class Undone:
     restored: int = 0
     kept: list[dict[str, Any]] = field(default_factory=list)
 
-    def keep(self, effect: Effect, reason: str, message: str, fields: Iterable[str] = ()) -> None:
+    def keep(
+        self, effect: Effect | PartEffect, reason: str, message: str, fields: Iterable[str] = ()
+    ) -> None:
         named = {"entity": effect.entity, "id": effect.pk, "fields": sorted(fields)}
         self.kept.append(named | {"reason": reason, "message": message})
 
@@ -109,12 +116,14 @@ def undo(session_id: int, user: Any) -> AgentSession:
     if session.last_used_at < _earliest():
         raise ConflictError(f"Sessions can be undone for {conf.AGENT_UNDO_DAYS} days.", code="too_late")
     wanted, found = effects(session), Undone()
-    scopes.require(user, *sorted({effect.resource for effect in wanted}), writing=True)
+    changed_parts = _changed_parts(session, wanted)
+    resources = {effect.resource for effect in wanted}
+    resources |= {capture.PARTS[part.entity].shows[0] for part in changed_parts}
+    scopes.require(user, *sorted(resources), writing=True)
     with audit_context(user, automation=False):
-        for effect in wanted:
-            SessionUndo(session, user, found).take_back(effect)
-    for part in _parts_that_stay(session, wanted):
-        found.keep(part, "not_undone", NOT_TAKEN_BACK)
+        SessionUndo(session, user, found).run(wanted, changed_parts)
+    for run in _runs(session):
+        found.keep(Effect("execution", run), "not_undone", RUN_STAYS)
     for late in _grouped(_changes(session).filter(at__lt=_earliest())):
         found.keep(late, "not_undone", f"Changed more than {conf.AGENT_UNDO_DAYS} days ago.")
     session.ended_at = session.ended_at or timezone.now()
@@ -136,13 +145,25 @@ def effects(session: AgentSession) -> list[Effect]:
     return sorted(found, key=lambda effect: (effect.created, effect.entity, effect.pk))
 
 
-def _parts_that_stay(session: AgentSession, wanted: Iterable[Effect]) -> Iterator[Effect]:
-    """Changes of parts of records. Those of a record that the session created go with it."""
+def _changed_parts(session: AgentSession, wanted: Iterable[Effect]) -> list[PartEffect]:
+    """What the session did to parts of records. Those of a record that it created go with that."""
     created = {(effect.resource, effect.pk) for effect in wanted if effect.created}
     rows = _changes(session).filter(at__gte=_earliest(), entity__in=list(capture.PARTS))
-    for part in _grouped(rows):
-        if (capture.PARTS[part.entity][0], part.pk) not in created:
-            yield part
+    return [
+        part
+        for part in parts.part_effects(rows)
+        if (capture.PARTS[part.entity].shows[0], part.pk) not in created
+    ]
+
+
+def _runs(session: AgentSession) -> Iterable[int]:
+    """The workflow runs that the session started: by hand, or by what it changed."""
+    by_change = Q(pk__in=[])
+    for name in [entity.name for entity in entities]:
+        made = dict(_changes(session).filter(entity=name).values_list("id", "object_id"))
+        by_change |= Q(entity=name, object_id__in=set(made.values()), change_id__in=list(made))
+    runs = WorkflowExecution.objects.filter(by_change).values_list("pk", flat=True)
+    return sorted({*runs, *runs_of_session(session.pk, session.started_at)})
 
 
 def _changes(session: AgentSession) -> QuerySet[Change]:
@@ -167,6 +188,20 @@ class SessionUndo:
 
     def __init__(self, session: AgentSession, user: Any, found: Undone) -> None:
         self.session, self.user, self.found = session, user, found
+        # What the session changed or created, as (entity name, id).
+        self.touched: set[tuple[str, int]] = set()
+
+    def run(self, wanted: Sequence[Effect], changed_parts: Iterable[PartEffect]) -> None:
+        """Records first, then their parts, which may name what the session created; that comes last."""
+        self.touched = {(effect.entity, effect.pk) for effect in wanted}
+        for effect in wanted:
+            if not effect.created:
+                self.take_back(effect)
+        for part in changed_parts:
+            self._take_back_part(part)
+        for effect in wanted:
+            if effect.created:
+                self.take_back(effect)
 
     def take_back(self, effect: Effect) -> None:
         model = model_of(effect.entity)
@@ -176,16 +211,43 @@ class SessionUndo:
         row = model._default_manager.select_for_update(of=("self",)).filter(pk=effect.pk).first()
         if row is None:
             return  # deleted since: nothing is left to take back
-        if not self._is_permitted(model, effect):
+        if not self._is_permitted(model, effect, row):
             self.found.keep(effect, "permission_denied", "No longer yours to change.")
         elif effect.created:
             self._remove(effect, row)
         else:
             self._restore(effect, row)
 
-    def _is_permitted(self, model: Any, effect: Effect) -> bool:
+    def _is_permitted(self, model: Any, effect: Effect, row: Any) -> bool:
+        """What a conversion only moved goes back with the record that it came from, whosever it is."""
         rows = model._default_manager.filter(model.policy.scope(self.user, effect.action), pk=effect.pk)
-        return rows.exists()
+        return rows.exists() or self._is_own(_moved_from(effect, row))
+
+    def _is_own(self, record: tuple[str, int] | None) -> bool:
+        """Whether the session touched the record and it is the user's to change."""
+        if record is None or record not in self.touched or record[0] not in entities:
+            return False
+        rows = entities[record[0]].visible_to(self.user, Permission.CHANGE)
+        return rows.filter(pk=record[1]).exists()
+
+    def _take_back_part(self, part: PartEffect) -> None:
+        holders = parts.holder_of(part.entity)
+        if holders is None:
+            self.found.keep(part, "not_undone", NOT_TAKEN_BACK)
+            return
+        if not holders._base_manager.select_for_update(of=("self",)).filter(pk=part.pk).exists():
+            return  # deleted since, and its parts with it
+        there = parts.present(part)
+        if there == part.old:
+            return
+        if there != part.new:
+            self.found.keep(part, "changed_since", "Changed by others since.")
+        elif not (parts.is_reachable(part, self.user) or self._is_own(parts.record_of(part))):
+            self.found.keep(part, "permission_denied", "Not yours to change.")
+        else:
+            parts.restore(part)
+            self.found.removed += part.old is None
+            self.found.restored += part.old is not None
 
     def _remove(self, effect: Effect, row: Any) -> None:
         if undo_queries.changed_since(effect.entity, effect.pk, self.session.pk, _derived(type(row))):
@@ -199,7 +261,7 @@ class SessionUndo:
 
     def _restore(self, effect: Effect, row: Any) -> None:
         known = entities[effect.entity].for_user(self.user) if effect.entity in entities else None
-        present = undo_queries.present(_table(row), effect.pk)
+        present = undo_queries.present(undo_queries.table_of(row), effect.pk)
         wanted, taken = _as_before(effect, present)
         denied = self._denied(known, row, wanted) if known else set()
         written = {name: value for name, value in wanted.items() if name not in denied}
@@ -232,12 +294,30 @@ class SessionUndo:
             columns[CUSTOM] = _custom_values(present[CUSTOM] or {}, wanted)
         try:
             with transaction.atomic():
-                undo_queries.write(_table(row), effect.pk, columns)
+                undo_queries.write(undo_queries.table_of(row), effect.pk, columns)
+                connection.check_constraints()  # foreign keys are deferred: else the commit would fail
         except IntegrityError:
             self.found.keep(effect, "refused", "Its old values are taken by now, or refer to what is gone.")
             return False
         self.found.restored += 1
         return True
+
+
+def _moved_from(effect: Effect, row: Any) -> tuple[str, int] | None:
+    """The record that the row was about before the session, where that is all that the session changed."""
+    if effect.entity in ATTACHED:
+        if effect.old.keys() <= {"entity", "object_id"}:
+            return effect.old.get("entity", row.entity), effect.old.get("object_id", row.object_id)
+        return None
+    targets = {
+        column.path: column.field_type.target
+        for column in entities[effect.entity].columns
+        if isinstance(column.field_type, Reference)
+    }
+    if not effect.old.keys() <= targets.keys():
+        return None
+    given = [(targets[name], old) for name, old in effect.old.items() if old is not None]
+    return given[0] if len(given) == 1 else None
 
 
 def _as_before(effect: Effect, present: Values) -> tuple[Values, set[str]]:
@@ -287,7 +367,3 @@ def _derived(model: Any) -> list[str]:
     writable = {column.path for column in found.columns if column.writable}
     columns = [f for f in model._meta.concrete_fields if f.attname not in writable]
     return [f.column for f in columns if f.attname != ARCHIVED]
-
-
-def _table(row: Any) -> str:
-    return connection.ops.quote_name(type(row)._meta.db_table)

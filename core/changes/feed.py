@@ -40,11 +40,7 @@ def visible(changes: QuerySet[Change], user: Any) -> QuerySet[Change]:
 
     An API key is shown those of the resources that its scopes cover.
     """
-    covered = [
-        name
-        for name in capture.NAMES
-        if all(scopes.covers(user, shown) for shown in capture.PARTS.get(name, (resource_named(name),)))
-    ]
+    covered = [name for name in capture.NAMES if all(scopes.covers(user, shown) for shown in _shown_by(name))]
     if len(covered) < len(capture.NAMES):
         changes = changes.filter(entity__in=covered)
     if role_of(user) == Role.ADMIN:
@@ -54,6 +50,12 @@ def visible(changes: QuerySet[Change], user: Any) -> QuerySet[Change]:
         rows = entity.visible_to(user).filter(pk=OuterRef("object_id"))
         seen |= Q(entity=entity.name) & Exists(rows)
     return changes.filter(seen)
+
+
+def _shown_by(name: str) -> tuple[str, ...]:
+    """The resources that changes of this name are about."""
+    part = capture.PARTS.get(name)
+    return part.shows if part else (resource_named(name),)
 
 
 def after(changes: QuerySet[Change], cursor: str, before: int | None = None) -> QuerySet[Change]:

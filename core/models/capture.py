@@ -5,6 +5,7 @@ compared as jsonb by column name: a column added later is captured without touch
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import pgtrigger
@@ -74,8 +75,22 @@ WHERE to_jsonb(o) - '{untracked}'::text[] <> to_jsonb(n) - '{untracked}'::text[]
 _PART_DELETED = _DELETED.replace("SELECT o.id,", "SELECT o.{record},")
 # The names under which changes are recorded, filled as the models are declared.
 NAMES: list[str] = []
-# Those of parts of records → the resources that such a change is about.
-PARTS: dict[str, tuple[str, ...]] = {}
+
+
+@dataclass(frozen=True)
+class CapturedPart:
+    """Rows that are a part of a record, which the column `record` names. `shows` are the resources that a
+    change of one is about, as scopes name them, that of the record before all. The columns `untracked` are in
+    no change."""
+
+    model: str
+    record: str
+    shows: tuple[str, ...]
+    untracked: tuple[str, ...]
+
+
+# Those names that are of parts of records.
+PARTS: dict[str, CapturedPart] = {}
 _ARCHIVING = (
     "CASE WHEN o.archived_at IS NULL AND n.archived_at IS NOT NULL THEN 'archived'"
     " WHEN o.archived_at IS NOT NULL AND n.archived_at IS NULL THEN 'restored' ELSE 'updated' END"
@@ -95,12 +110,16 @@ def captured(entity: str, *, untracked: Iterable[str] = (), archivable: bool = F
     return _recording(entity, statements)
 
 
-def captured_part(entity: str, record: str, *, shows: Iterable[str], untracked: Iterable[str] = ()) -> list:
+def captured_part(
+    entity: str, record: str, *, model: str, shows: Iterable[str], untracked: Iterable[str] = ()
+) -> list:
     """As `captured`, for rows that are a part of a record: each change is recorded under the record's id (in
-    the column `record`), with all values of the row, so that it says by itself what came and went. `shows`:
-    the resources that such a change is about, as scopes name them, that of the record before all."""
-    PARTS[entity] = tuple(shows)
-    names = "{" + ",".join(("id", record, *untracked)) + "}"
+    the column `record`), with all values of the row, so that it says by itself what came and went. `model` is
+    the label of their model; `shows` are the resources that such a change is about, as scopes name them, that
+    of the record before all."""
+    left_out = ("id", record, *untracked)
+    PARTS[entity] = CapturedPart(model, record, tuple(shows), left_out)
+    names = "{" + ",".join(left_out) + "}"
     parts = (_PART_CREATED, _PART_UPDATED, _PART_DELETED)
     return _recording(entity, [rows.format(untracked=names, record=record) for rows in parts])
 

@@ -102,7 +102,9 @@ class Share(models.Model):
             ),
             models.CheckConstraint(condition=Q(access__in=("read", "write")), name="share_access_known"),
         ]
-        triggers = captured_part("share", "object_id", shows=("shares",), untracked=("created_at",))
+        triggers = captured_part(
+            "share", "object_id", model="core.Share", shows=("shares",), untracked=("created_at",)
+        )
 
     def __str__(self) -> str:
         return f"{self.entity} {self.object_id} shared with {self.user or self.team} ({self.access})"

@@ -5,13 +5,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from django.db.models.functions import Now
 
 from core import jobs
-from core.changes.context import DISPATCH_JOB
+from core.changes.context import DISPATCH_JOB, current_audit_context
 from core.entities import Entity, entities
 from core.entities.field_types import Integer
 from core.errors import ConflictError, InvalidError, refused_as
@@ -115,7 +116,7 @@ def queue_workflow(
         _refuse_without_record(workflow)
     run, _ = start(
         workflow,
-        key or f"hand:{uuid4().hex}",
+        key or f"{_by_hand()}:{uuid4().hex}",
         entity=entity,
         object_id=object_id,
         data=data,
@@ -134,13 +135,13 @@ def queue_workflow_for(
 ) -> list[int]:
     """Runs by hand for many records, by one statement; returns their ids in the order of the records."""
     data = _startable(workflow, trigger_data)
-    asking, version = uuid4().hex, present_version(workflow.pk)
+    asking, version = f"{_by_hand()}:{uuid4().hex}", present_version(workflow.pk)
     priority = WorkflowExecution.Priority.BULK if len(ids) > limits.FLOOD else Priority.BY_HAND
     runs = [
         WorkflowExecution(
             workflow=workflow,
             version=version,
-            event_key=f"hand:{asking}:{pk}",
+            event_key=f"{asking}:{pk}",
             entity=entity.name,
             object_id=pk,
             priority=priority,
@@ -150,6 +151,18 @@ def queue_workflow_for(
         for pk in ids
     ]
     return [run.pk for run in WorkflowExecution.objects.bulk_create(runs)]
+
+
+def _by_hand() -> str:
+    """What the event keys of runs by hand begin with: of an AI client's, with its session."""
+    session = current_audit_context().agent_session_id
+    return f"agent:{session}" if session else "hand"
+
+
+def runs_of_session(session_id: int, since: datetime) -> list[int]:
+    """The runs that an AI client started by hand in a session, which began then."""
+    rows = WorkflowExecution.objects.filter(created_at__gte=since)
+    return list(rows.filter(event_key__startswith=f"agent:{session_id}:").values_list("pk", flat=True))
 
 
 def _startable(workflow: Workflow, trigger_data: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -74,6 +74,7 @@ class OpportunityContact(models.Model):
             *captured_part(
                 "opportunity_contact",
                 "opportunity_id",
+                model="opportunities.OpportunityContact",
                 shows=("opportunities", "contacts"),
                 untracked=("created_at",),
             ),

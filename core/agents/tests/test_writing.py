@@ -1,10 +1,14 @@
 """Writing as an AI client: rights, source, budget, dry run, and taking it back."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
+from contacts.tests.factories import ContactFactory
 from core.accounts.models import User
 from core.activities.models import Activity
+from core.activities.tests.factories import ActivityFactory
 from core.agents.models import AgentGrant, AgentSession, AgentUsage
 from core.agents.tests.conftest import message
 from core.changes.models import Change
@@ -12,7 +16,7 @@ from core.customization.tests.factories import CustomFieldFactory, FieldRightFac
 from core.sharing.tests.factories import ShareFactory
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
-from opportunities.tests.factories import default_pipeline
+from opportunities.tests.factories import OpportunityFactory, default_pipeline
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 
@@ -223,20 +227,122 @@ def test_what_people_changed_in_between_comes_back(posted, make_key, rep, api):
     assert (lead.city, lead.custom_fields) == ("C", {"a": "C", "b": "A"})
 
 
-def test_parts_of_records_that_stay_are_named(posted, make_key, rep, api):
-    task, lead = TaskFactory(owner=rep), LeadFactory(owner=rep)
-    records = [{"entity": "lead", "id": lead.pk}]
-    logged = {"lead": LeadFactory(owner=rep).pk, "type": "call", "subject": "Hello", "records": records}
+def records_of(task):
+    return set(task.further.values_list("entity", "object_id"))
+
+
+def test_further_records_are_taken_back_unless_people_changed_them(posted, make_key, rep, api):
+    before, added, readded, dropped = (LeadFactory(owner=rep) for _ in range(4))
+    task = TaskFactory(owner=rep)
+    client, key = api(rep), make_key(rep, *WRITE)
+
+    def named(*leads):
+        return {"records": [{"entity": "lead", "id": lead.pk} for lead in leads]}
+
+    assert client.patch(f"/api/v1/tasks/{task.pk}/", named(before, readded)).status_code == 200
+    logged = {"lead": before.pk, "type": "call", "subject": "Hello", **named(added)}
     results = posted(
-        make_key(rep, *WRITE),
-        ("update_task", {"id": task.pk, "values": {"records": records}}),
+        key,
+        ("update_task", {"id": task.pk, "values": named(added, dropped)}),
         ("log_activity", {"values": logged}),
     )
     assert not any(result.is_error for result in results)
-    assert Change.objects.filter(entity="activity_record", source="agent").exists()
+    assert client.patch(f"/api/v1/tasks/{task.pk}/", named(added, readded)).status_code == 200
+    undone = undo(client, AgentSession.objects.get()).json()["undone"]
+    assert undone["kept"] == []
+    assert records_of(task) == {("lead", before.pk), ("lead", readded.pk)}
+    assert Activity.objects.count() == 0
+
+
+def test_the_contact_that_a_deal_lost_in_a_session_comes_back_with_its_role(posted, make_key, rep, api):
+    ada, charles = ContactFactory(owner=rep), ContactFactory(owner=rep)
+    deal = OpportunityFactory(owner=rep)
+    client = api(rep)
+    url = f"/api/v1/opportunities/{deal.pk}/contacts/"
+    for contact, role in ((ada, "champion"), (charles, "blocker")):
+        assert client.post(url, {"contact": contact.pk, "role": role}).status_code == 201
+    deal.refresh_from_db()
+    rows = set(deal.deal_contacts.values_list("contact", "role"))
+    [result] = posted(
+        make_key(rep, *WRITE), ("update_opportunity", {"id": deal.pk, "values": {"contact": None}})
+    )
+    assert not result.is_error
+    assert set(deal.deal_contacts.values_list("contact", "role")) == {(charles.pk, "blocker")}
+    undone = undo(client, AgentSession.objects.get()).json()["undone"]
+    assert undone["kept"] == []
+    deal.refresh_from_db()
+    assert (deal.contact_id, set(deal.deal_contacts.values_list("contact", "role"))) == (ada.pk, rows)
+
+
+def test_a_completed_task_is_open_again_and_the_next_of_its_series_is_archived(posted, make_key, rep, api):
+    client = api(rep)
+    values = {"title": "Call", "due_date": "2030-01-07T09:00:00Z", "recurrence": "FREQ=WEEKLY"}
+    pk = client.post("/api/v1/tasks/", values).json()["id"]
+    before = client.get(f"/api/v1/tasks/{pk}/").json()
+    [done] = posted(make_key(rep, *WRITE), ("complete_task", {"id": pk, "values": {}}))
+    assert not done.is_error
+    following = Task.objects.exclude(pk=pk).get()
+    assert undo(client, AgentSession.objects.get()).json()["undone"]["kept"] == []
+    after = client.get(f"/api/v1/tasks/{pk}/").json()
+    assert {name: after[name] for name in ("status", "completed_at", "due_date")} == {
+        name: before[name] for name in ("status", "completed_at", "due_date")
+    }
+    following.refresh_from_db()
+    assert following.archived_at is not None
+
+
+def test_what_a_conversion_moved_goes_back_whosever_it_is(posted, make_key, rep, make_user, api):
+    lead, other = LeadFactory(owner=rep, status="qualified", email="ada@x.example"), make_user("rep")
+    of_other = ActivityFactory(record=lead, subject="Hello", author=other)
+    task = TaskFactory(owner=other, lead=lead)
+    further = TaskFactory(owner=other)
+    further.further.create(entity="lead", object_id=lead.pk)
+    default_pipeline()
+    [converted] = posted(make_key(rep, *WRITE), ("convert_lead", {"id": lead.pk, "values": {}}))
+    assert not converted.is_error
+    of_other.refresh_from_db()
+    assert of_other.entity == "opportunity"
+    assert undo(api(rep), AgentSession.objects.get()).json()["undone"]["kept"] == []
+    of_other.refresh_from_db()
+    task.refresh_from_db()
+    assert (of_other.entity, of_other.object_id) == ("lead", lead.pk)
+    assert (task.lead_id, task.opportunity_id) == (lead.pk, None)
+    assert records_of(further) == {("lead", lead.pk)}
+
+
+def test_a_reference_to_what_was_deleted_since_stays_as_it_is(posted, make_key, rep, api):
+    before, after = LeadFactory(owner=rep), LeadFactory(owner=rep)
+    task = TaskFactory(owner=rep, lead=before)
+    posted(make_key(rep, *WRITE), ("update_task", {"id": task.pk, "values": {"lead": after.pk}}))
+    Lead.objects.filter(pk=before.pk).delete()
     kept = undo(api(rep), AgentSession.objects.get()).json()["undone"]["kept"]
-    why = {"reason": "not_undone", "message": "This kind of change is not taken back."}
-    assert kept == [{"entity": "task_record", "id": task.pk, "fields": [], **why}]
+    assert [(one["entity"], one["id"], one["reason"]) for one in kept] == [("task", task.pk, "refused")]
+    task.refresh_from_db()
+    assert task.lead_id == after.pk
+
+
+FIELDS = ("city", "job_title", "notes")
+
+
+@given(writes=st.lists(st.tuples(st.booleans(), st.sets(st.sampled_from(FIELDS), min_size=1)), max_size=5))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_undoing_leaves_each_field_as_people_left_it(posted, make_key, rep, api, writes):
+    """Changes of a session (True) and of people, mixed: what people changed last is as they left it, also
+    where the session wrote over it; what they never changed is as it was."""
+    expected = dict.fromkeys(FIELDS, "before")
+    lead = LeadFactory(owner=rep, **expected)
+    key, client = make_key(rep, *WRITE), api(rep)
+    for number, (by_agent, names) in enumerate(writes):
+        values = dict.fromkeys(names, f"value {number}")
+        if by_agent:
+            posted(key, ("update_lead", {"id": lead.pk, "values": values}))
+        else:
+            assert client.patch(f"/api/v1/leads/{lead.pk}/", values).status_code == 200
+            expected |= values
+    for found in AgentSession.objects.filter(undone_at=None):
+        assert undo(client, found).status_code == 200
+    lead.refresh_from_db()
+    assert {name: getattr(lead, name) for name in FIELDS} == expected
 
 
 def test_fields_that_a_role_may_not_change_stay(posted, make_key, rep, api):
@@ -336,7 +442,7 @@ def test_a_revoked_grant_is_refused_at_once(posted, make_key, rep, api):
 
 
 def test_workflows_are_started_by_who_may_and_do_what_they_do_themselves(
-    posted, make_key, make_workflow, settle, rep, admin_user
+    posted, make_key, make_workflow, settle, rep, admin_user, api
 ):
     lead = LeadFactory(owner=admin_user)
     workflow = make_workflow([("add_tag", {"tag": "called"})], trigger="manual", model="lead")
@@ -356,3 +462,8 @@ def test_workflows_are_started_by_who_may_and_do_what_they_do_themselves(
     assert (run.status, run.object_id) == ("completed", lead.pk)
     change = Change.objects.filter(entity="lead", kind="updated").get()
     assert (change.source, change.agent, change.agent_session_id) == ("workflow", "", None)
+    found = AgentSession.objects.get(grant__user=admin_user)
+    assert undo(api(admin_user), found).json()["undone"]["kept"] == [
+        {"entity": "execution", "id": run.pk, "fields": [], "reason": "not_undone",
+         "message": "What a workflow did is not taken back."}
+    ]  # fmt: skip
