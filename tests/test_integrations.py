@@ -176,6 +176,35 @@ def test_curl_does_what_its_guide_says(address, tmp_path):
         assert [row["first_name"] for row in rows] == ["Ada", "Grace", "Jean"]
 
 
+@needs_curl
+def test_the_first_calls_of_the_readme_import_export_and_convert(address, crm, tmp_path):
+    def converted():
+        return crm.get("/api/v1/leads/", params={"status": "converted"}).json()["count"]
+
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    before = converted()
+    printed_calls = printed("../../README", "bash").replace("http://127.0.0.1:8000", address)
+    run([*BASH, printed_calls], tmp_path)
+    assert converted() == before + 1
+    exported = list(csv.DictReader((tmp_path / "new-leads.csv").open(newline="")))
+    assert "ada@engines.example" in {row["email"] for row in exported}
+
+
+@needs_curl
+def test_the_import_in_one_request_and_the_addresses_of_mcp_answer_as_printed(address, crm, tmp_path):
+    (tmp_path / "leads.csv").write_text(
+        "first_name,last_name,email,company\nMary,Somerville,mary@x.example,Sea\n"
+    )
+    token = crm.headers["Authorization"].removeprefix("Bearer ")
+    upload = printed("../import-export", "bash").replace("http://127.0.0.1:8000", address)
+    imported = json.loads(run([*BASH, upload], tmp_path, TOKEN=token))
+    assert (imported["success"], imported["created"]) == (True, 1)
+    discovery = printed("../agents", "bash").replace("https://crm.example.com", address)
+    output = run([*BASH, discovery], tmp_path)
+    assert '"authorization_servers"' in output
+    assert '"code_challenge_methods_supported"' in output
+
+
 def test_the_incremental_load_takes_over_what_changed_and_nothing_twice(address, crm, tmp_path):
     program = prepare_python(tmp_path, "incremental-load")
     environ = {"CRM_URL": address, "CRM_API_KEY": key(crm, "leads:read", "changes:read")}
