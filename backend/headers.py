@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 
 # An answer of the API is data: nothing in it may load, run or be framed.
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -25,8 +26,8 @@ SOURCES = {
 }
 # The admin site's toolkit (Alpine.js, htmx) evaluates expressions in attributes and writes styles there.
 ADMIN_SOURCES = {"script-src": "'self' 'unsafe-inline' 'unsafe-eval'", "style-src": "'self' 'unsafe-inline'"}
-# The namespaces of its addresses: `rest_framework` are its own sign-in pages under another name.
-ADMIN_NAMESPACES = ("admin", "rest_framework")
+# Its sign-in pages under another name; all others are below its first one.
+SIGN_IN_NAMESPACE = "rest_framework"
 # DRF's pages of the API have style attributes, and no script of their own inside.
 BROWSABLE_SOURCES = {"style-src": "'self' 'unsafe-inline'"}
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
@@ -73,7 +74,8 @@ def _policy_of(request: Any, response: HttpResponseBase) -> str:
     if not response.get("Content-Type", "").startswith("text/html"):
         return DATA_POLICY
     match = request.resolver_match
-    is_admin = match is not None and not set(ADMIN_NAMESPACES).isdisjoint(match.namespaces)
+    is_below = request.path.startswith(reverse("admin:index"))
+    is_admin = match is not None and (is_below or SIGN_IN_NAMESPACE in match.namespaces)
     # Django's own pages about an error, which only a development machine shows.
     is_debug_page = settings.DEBUG and response.status_code >= 400
     if is_admin or is_debug_page:

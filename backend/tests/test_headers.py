@@ -55,6 +55,15 @@ def test_the_admin_site_alone_may_evaluate(client, admin_user):
     assert "script-src 'self'; style-src 'self' 'unsafe-inline';" in browsed["Content-Security-Policy"]
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/admin/calendar/", "/admin/export/?of=lead", "/admin/tasks/task/"])
+def test_pages_of_the_admin_site_that_belong_to_no_model_evaluate_too(client, make_user, path):
+    client.force_login(make_user("admin", is_staff=True))
+    response = client.get(path)
+    assert response.status_code == 200
+    assert "script-src 'self' 'unsafe-inline' 'unsafe-eval';" in response["Content-Security-Policy"]
+
+
 def test_strict_transport_is_asked_for_once_https_is(settings):
     assert "Strict-Transport-Security" not in Client().get("/api/docs/", secure=True)
     settings.SECURE_HSTS_SECONDS = 31536000
