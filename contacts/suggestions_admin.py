@@ -16,7 +16,6 @@ from contacts.models import Company
 from core.admin import verbs
 from core.admin.home import Panel, PanelLine
 from core.duplicates.admin import MergeableAdmin
-from core.entities import writing
 from core.errors import ConflictError
 
 NONE = "none"
@@ -71,14 +70,13 @@ class CompanySuggestionsAdmin(MergeableAdmin):
         return self.excused(request, lambda: self._company(request, object_id), self.page_of(object_id))
 
     def _company(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        seen = self.seen(request, str(object_id))
-        record = writing.locked(self.entity, seen.pk, request.user)
+        record = self.changeable(request, object_id)
         found = suggestions_of(record, request.user)
         if not found.companies:
             raise ConflictError(_("No company is suggested."))
         form = CompanyForm(request, found)
         if not form.is_valid():
-            return verbs.page(self, request, _("Company of %(name)s") % {"name": seen}, form, [], {})
+            return verbs.page(self, request, _("Company of %(name)s") % {"name": record}, form, [], {})
         self._choose(request, record, found, form.cleaned_data["company"])
         return HttpResponseRedirect(self.page_of(object_id))
 

@@ -24,12 +24,13 @@ from core.admin.navigation import SELL, Menu
 from core.admin.record_page import Fact, Reason, Summary
 from core.admin.records import ADDRESS
 from core.entities import writing
+from core.errors import DomainError
 from core.lead_scoring.answers import shown_to, stored_reasons
 from core.lead_scoring.scoring_target import target_of
 from lead_management import home, related
 from lead_management.board import LeadBoard
 from lead_management.models import Lead, LeadStatus
-from lead_management.operations import ConversionOptions, convert, lock_for_conversion
+from lead_management.operations import ConversionOptions, convert, lock_for_conversion, preview
 from lead_management.querysets import CLOSED, HOT, IS_HOT, LEFT_ALONE_DAYS, OPEN, follow_up_due, left_alone
 
 record_page.related.register("leads", related.build)
@@ -46,7 +47,8 @@ class ConvertForm(verbs.VerbForm):
 
     custom_fields = forms.JSONField(
         required=False,
-        widget=UnfoldAdminTextareaWidget,
+        initial=dict,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
         help_text='What new records need beyond what the lead has: {"contact": {"region": "EMEA"}}.',
     )
 
@@ -237,13 +239,25 @@ class LeadAdmin(LeadBoard, CompanySuggestionsAdmin):
         lead = self.seen(request, object_id)
         form = ConvertForm(request)
         if not form.is_valid():
-            return verbs.page(self, request, f"Convert {lead}", form, [], {})
+            return verbs.page(self, request, f"Convert {lead}", form, self._preview(request, lead), {})
         lock_for_conversion()
         done = convert(
             self.entity, writing.locked(self.entity, lead.pk, request.user), request.user, form.options()
         )
         self.message_user(request, _describe(done), messages.SUCCESS)
         return HttpResponseRedirect(self.page_of(lead.pk))
+
+    def _preview(self, request: HttpRequest, lead: Lead) -> list[str]:
+        """What would be found or made, in words; or why nothing would."""
+        try:
+            found = preview(self.entity, lead.pk, request.user, ConversionOptions())
+        except DomainError as error:
+            return [str(error)]
+        return [
+            (_("New %(kind)s: %(name)s") if is_new else _("The %(kind)s there is: %(name)s"))
+            % {"kind": entity.name, "name": name}
+            for entity, name, is_new in found
+        ]
 
     @admin.action(description="Convert …", permissions=["convert"])
     def convert_selected(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
@@ -252,7 +266,7 @@ class LeadAdmin(LeadBoard, CompanySuggestionsAdmin):
             ids = self.bulk(request, queryset).result.order
             hidden = verbs.selection(request, "convert_selected")
             title = ngettext("Convert %(n)s lead", "Convert %(n)s leads", len(ids)) % {"n": len(ids)}
-            return verbs.page(self, request, title, form, [], hidden)
+            return verbs.page(self, request, title, form, self.named(request, ids), hidden)
         options = form.options()
         lock_for_conversion()
         self.one_by_one(

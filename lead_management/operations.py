@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -18,7 +19,7 @@ from core.entities.custom import PREFIX, definitions
 from core.entities.duplicate_rules import lock_refusing
 from core.entities.field_rights import UNLIMITED
 from core.entities.locks import MATCHING, lock
-from core.entities.reading import title_of
+from core.entities.reading import nested_refs, title_of
 from core.entities.references import existing_ids, referable
 from core.entities.relation_transfer import move_related
 from core.errors import ConflictError, FieldIssue, InvalidError
@@ -70,6 +71,25 @@ def convert(entity: Entity, lead: Lead, user: Any, options: ConversionOptions) -
     if lead.status == LeadStatus.CONVERTED:
         raise ConflictError("The lead is converted already.", code="already_converted")
     return Conversion(entity, lead, user, options).run()
+
+
+def preview(entity: Entity, pk: int, user: Any, options: ConversionOptions) -> list[tuple[Entity, str, bool]]:
+    """What `convert` would find or make: its entity, its name and whether it is new; it is taken back.
+
+    Raises what `convert` raises.
+    """
+    with transaction.atomic():
+        lock_for_conversion()
+        done = convert(entity, writing.locked(entity, pk, user), user, options)
+        ids = [(one, done[f"{one.name}_id"]) for one in MADE if done[f"{one.name}_id"]]
+        found = [(one, _name_seen(one, pk, user), done["created"].get(one.name, False)) for one, pk in ids]
+        transaction.set_rollback(True)
+    return found
+
+
+def _name_seen(entity: Entity, pk: int, user: Any) -> str:
+    """How the record is called; "" where the user does not see it."""
+    return nested_refs(entity.name, {pk}, user).get(pk, {}).get("name", "")
 
 
 class Conversion:

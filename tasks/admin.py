@@ -21,7 +21,7 @@ from core.admin.navigation import SELL, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.admin.record_page import Fact, Summary
 from core.admin.records import RecordAdmin
-from core.entities import entities, writing
+from core.entities import entities
 from tasks import home, related
 from tasks.board import TaskBoard
 from tasks.models import RELATED_RECORDS, CalendarFeed, Task, TaskRecord
@@ -142,7 +142,7 @@ class TaskAdmin(TaskBoard):
         return self.excused(request, lambda: self._records(request, object_id), self.page_of(object_id))
 
     def _records(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        task = writing.locked(self.entity, self.seen(request, object_id).pk, request.user)
+        task = self.changeable(request, object_id)
         shown = further_records.shown(TaskRecord, [task.pk], request.user).get(task.pk, [])
         form = RecordsForm(request, initial={"records": further_records.as_text(shown)})
         if not form.is_valid():

@@ -1,6 +1,6 @@
 """Pages of records (leads, contacts, …): found by index, written by the rules of the API."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -55,6 +55,8 @@ ADDRESS = ("address", ("city", "state"), ("postal_code", "country"))
 OWNERSHIP = (_("Ownership and tags"), {"fields": (("owner", "assigned_to"), ("tags", "external_id"), SEEN)})
 KEPT = ("created_by", "created_at", "updated_at", "archived_at", "version")
 HISTORY_SHOWN = 200
+# Of the records that an action is about, so many are named before it is done.
+NAMED = 20
 
 
 def _field_of(one: Any) -> str:
@@ -366,7 +368,7 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
             hidden = verbs.selection(request, "assign")
             count = len(bulk.result.order)
             title = ngettext("Assign %(n)s record", "Assign %(n)s records", count) % {"n": count}
-            return verbs.page(self, request, title, form, [], hidden)
+            return verbs.page(self, request, title, form, self.named(request, bulk.result.order), hidden)
         users = [user.pk for user in form.cleaned_data["users"]]
         method = form.cleaned_data["method"]
         given = bulk.assign(lambda ids: shares(self.entity, ids, users, method))
@@ -398,6 +400,12 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
             raise ConflictError(f"At most {conf.BULK_LIMIT} records at once.")
         return Bulk(self.entity, request.user, ids)
 
+    def named(self, request: HttpRequest, pks: Sequence[int]) -> list[str]:
+        """What the records that an action is about are called, the first of them."""
+        rows = self.get_queryset(request).filter(pk__in=pks[:NAMED]).order_by("pk")
+        more = len(pks) - NAMED
+        return [str(row) for row in rows] + ([_("and %(n)s more") % {"n": more}] if more > 0 else [])
+
     def one_by_one(
         self, request: HttpRequest, queryset: QuerySet, done: str, work: Callable[[Any], Any]
     ) -> None:
@@ -412,6 +420,15 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
             else:
                 result.done.add(pk)
         verbs.report(self, request, done, result)
+
+    def changeable(self, request: HttpRequest, object_id: Any) -> Any:
+        """The record as whoever asks may change it, locked until what was sent is stored. Raises DomainError.
+
+        A page that asks first has no transaction of its own, and a lock needs one.
+        """
+        pk = self.seen(request, str(object_id)).pk
+        with transaction.atomic():
+            return writing.locked(self.entity, pk, request.user)
 
     def page_of(self, pk: Any) -> str:
         """The address of a record's page."""

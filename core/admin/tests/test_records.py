@@ -213,7 +213,10 @@ def test_a_lead_is_converted_on_its_page_once(browser, robin, lead):
     client = browser(robin)
     asked = client.get(url)
     lead.refresh_from_db()
-    assert lead.status == "new", "asking converts nothing"
+    text = asked.content.decode()
+    assert f"New contact: {lead}" in text
+    assert "New company: engines.example" in text
+    assert (lead.status, Opportunity.objects.count()) == ("new", 0), "asking converts nothing"
     sent = filled_in(asked)
     response = client.post(url, sent, follow=True)
     assert "Converted: new company" in said(response)[0]
