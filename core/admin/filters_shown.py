@@ -27,7 +27,7 @@ class Chip:
 
 def chips(changelist: Any, user: Any) -> list[Chip]:
     """The search, every filter that is in force, also by default, and what an address narrows by besides."""
-    return [*_search(changelist), *_filters(changelist, user), *_others(changelist)]
+    return [*_search(changelist), *_filters(changelist, user), *_others(changelist, user)]
 
 
 def _search(changelist: Any) -> Iterator[Chip]:
@@ -51,18 +51,32 @@ def _in_words(spec: Any, changelist: Any, names: list[str], user: Any) -> str:
     values = [str(changelist.params[name]) for name in names]
     field = getattr(spec, "field", None)
     if isinstance(field, ForeignKey):
-        ids = [value for value in values if value.isdigit()]
-        found = field.remote_field.model._default_manager.filter(pk__in=ids)
-        found = any_shown_to(user, found) if issubclass(found.model, Record) else found
-        return ", ".join(str(row) for row in found) or ", ".join(values)
+        return _related(field, values, user)
     choices = getattr(spec, "lookup_choices", None) or getattr(field, "flatchoices", None) or ()
     labels = {str(key): str(label) for key, label, *_rest in choices}
     return " – ".join(labels.get(value, value) for value in values)  # noqa: RUF001
 
 
-def _others(changelist: Any) -> Iterator[Chip]:
+def _related(field: Any, values: list[str], user: Any) -> str:
+    """What ids stand for, as the reader may call it."""
+    ids = [value for value in values if value.isdigit()]
+    found = field.remote_field.model._default_manager.filter(pk__in=ids)
+    found = any_shown_to(user, found) if issubclass(found.model, Record) else found
+    return ", ".join(str(row) for row in found) or ", ".join(values)
+
+
+def _others(changelist: Any, user: Any) -> Iterator[Chip]:
     known = {name for spec in changelist.filter_specs for name in spec.expected_parameters()}
     for name, value in changelist.params.items():
         if name not in known and name not in UNNAMED:
+            field = _relation(changelist.opts, name)
             title = capfirst(name.partition("__")[0].replace("_", " "))
-            yield Chip(title, str(value), changelist.get_query_string(remove=[name]))
+            text = _related(field, [str(value)], user) if field else str(value)
+            yield Chip(title, text, changelist.get_query_string(remove=[name]))
+
+
+def _relation(opts: Any, name: str) -> ForeignKey | None:
+    """The foreign key whose id a parameter like `pipeline__id__exact` names."""
+    found, _sep, lookup = name.partition("__")
+    named = {field.name: field for field in opts.fields if isinstance(field, ForeignKey)}
+    return named.get(found) if lookup in ("", "exact", "id", "id__exact", "pk") else None

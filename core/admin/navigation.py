@@ -59,7 +59,17 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         items = [item for menu, item in placed if menu.group == key]
         if items:
             groups.append({"title": title, "collapsible": key in FOLDED, "items": items})
+    _mark_active(groups, request.path)
     return groups
+
+
+def _mark_active(groups: list[dict[str, Any]], address: str) -> None:
+    """The one item whose page this is, or is below: of Goals and the reports below it the nearer one."""
+    items = [item for group in groups for item in group["items"]]
+    above = [item for item in items if address.startswith(item["link"])]
+    nearest = max(above, key=lambda item: len(item["link"]))["link"] if above else ""
+    for item in items:
+        item["active"] = item["link"] == nearest
 
 
 def _items(request: HttpRequest) -> Iterator[tuple[Menu, dict[str, Any]]]:

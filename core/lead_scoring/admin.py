@@ -8,6 +8,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
 from core.admin import home as home_page
@@ -119,6 +120,17 @@ def _metric(row: ScoringModel, name: str) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
+# What the measures of a model are called.
+METRICS = {
+    "auc": _("AUC"),
+    "pr_auc": _("AUC of precision and recall"),
+    "log_loss": _("Log loss"),
+    "brier": _("Brier score"),
+    "ece": _("Calibration error"),
+    "lift_10": _("Lift of the best tenth"),
+}
+
+
 def _shown(row: ScoringModel) -> dict[str, Any]:
     """The card as the page takes it."""
     card = row.card
@@ -126,7 +138,7 @@ def _shown(row: ScoringModel) -> dict[str, Any]:
         "row": row,
         "card": card,
         "metrics": [
-            (name, value, card.get("incumbent_metrics", {}).get(name))
+            (METRICS.get(name, name), value, card.get("incumbent_metrics", {}).get(name))
             for name, value in card.get("metrics", {}).items()
         ],
         "reliability": plots.reliability_line(card),

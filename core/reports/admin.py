@@ -1,8 +1,10 @@
 """Goals and the drawings of reports in the admin site."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from babel.numbers import format_percent
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -10,6 +12,7 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ValidationError
 
+from core.admin import formats
 from core.admin.captured import CapturedAdmin
 from core.admin.forms import OVERRIDES
 from core.admin.navigation import SELL, Link, Menu, links
@@ -82,15 +85,42 @@ def _shown(user: Any, params: Mapping[str, str]) -> dict[str, Any]:
     found = {
         "trend": trend,
         "trend_drawing": trend_drawing(trend),
+        "won": formats.totals(_amounts(trend["totals"]["by_currency"], "won_value")),
         "funnel": funnel,
+        "funnel_rows": [row | {"share": _percent(row["conversion"])} for row in funnel["rows"]],
         "funnel_drawing": funnel_drawing(funnel),
     }
     if trend["entity"] not in with_past():
         return found
     waterfall = report(WaterfallParameters, answers.waterfall_report)
     own = asked_of(ForecastParameters, {"entity": trend["entity"]}, user)
+    forecast = answers.forecast_report(Asked(own, {}, user))
     return found | {
         "waterfall": waterfall,
         "waterfall_drawings": waterfall_drawings(waterfall),
-        "forecast": answers.forecast_report(Asked(own, {}, user)),
+        "forecast": forecast,
+        "forecast_rows": [_forecast_row(row) for row in forecast["rows"]],
     }
+
+
+def _forecast_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of the forecast as people read it."""
+    sums = (_amounts(row["by_currency"], name) for name in ("won", "commit", "best_case"))
+    columns = [" · ".join(formats.by_size(amounts)) for amounts in sums]
+    return {"label": row["label"], "goals": [_goal(one) for one in row["goals"]], "columns": columns}
+
+
+def _goal(goal: Mapping[str, Any]) -> dict[str, str]:
+    """What is attained and aimed at: money, or a count."""
+    found = {name: Decimal(str(goal[name] or 0)) for name in ("attained", "target")}
+    if not goal["currency"]:
+        return {name: str(number.normalize()) for name, number in found.items()}
+    return {name: formats.short_money(amount, goal["currency"]) for name, amount in found.items()}
+
+
+def _amounts(by_currency: Mapping[str, Any], name: str) -> dict[str, Decimal]:
+    return {code: Decimal(str(sums[name])) for code, sums in by_currency.items()}
+
+
+def _percent(share: Any) -> str:
+    return "-" if share is None else str(format_percent(share, locale=formats.locale()))

@@ -49,3 +49,12 @@ def test_every_page_of_ours_has_a_place():
     groups = {page.model.__name__: getattr(getattr(page, "menu", None), "group", "") for page in pages}
     without = [name for name, group in groups.items() if group not in TITLES]
     assert without == []
+
+
+@pytest.mark.parametrize(
+    ("address", "title"),
+    [("/admin/", "Home"), ("/admin/core/goal/", "Goals"), ("/admin/core/goal/reports/", "Reports")],
+)
+def test_the_page_one_is_on_is_marked_and_no_other(browser, boss, address, title):
+    bar = browser(boss).get(address).context["sidebar_navigation"]
+    assert [str(item["title"]) for group in bar for item in group["items"] if item["active"]] == [title]
