@@ -1,26 +1,20 @@
 """Swagger UI and ReDoc in a real browser, under the policy of pages, and what axe finds in them."""
 
 import json
-import os
 import re
 
 import pytest
 import yaml
 
-from backend.env import BASE_DIR
 from backend.routing import make_application
 from backend.testing.web import serving
-from core.notifications.tests.browsing import chromium
+from core.notifications.tests.browsing import accessibility_faults, chromium
 from tests.document import DOCUMENT
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
-AXE = BASE_DIR / "clients" / "node_modules" / "axe-core" / "axe.min.js"
 # The pages are the same for few operations, and there are hundreds.
 SHOWN = ("/api/auth/login/", "/api/v1/search/")
 REFERENCE = re.compile(r"#/components/(\w+)/(\w+)")
-RUN_AXE = """() => axe.run(document, {resultTypes: ["violations"]}).then(found => found.violations
-    .filter(one => ["serious", "critical"].includes(one.impact))
-    .map(one => `${one.id}: ${one.nodes.map(node => node.html.slice(0, 120)).join(" | ")}`))"""
 
 
 @pytest.fixture(autouse=True)
@@ -77,14 +71,6 @@ def opened(site, browser, small, queries_beside_a_loop):
     yield open_page, problems
     for context in contexts:
         context.close()
-
-
-def accessibility_faults(page):
-    if not AXE.is_file():
-        assert not os.environ.get("CI"), "`npm ci --prefix clients` brings axe-core"
-        return []
-    page.evaluate(AXE.read_text())
-    return page.evaluate(RUN_AXE)
 
 
 def test_swagger_ui_shows_an_operation_its_example_and_no_error(opened):

@@ -1,5 +1,9 @@
-"""A real Chromium for tests: playwright's own, one that the system has, or one installed on the spot."""
+"""A real Chromium for tests: playwright's own, one that the system has, or one installed on the spot.
 
+axe looks for what keeps people from using a page.
+"""
+
+import os
 import shutil
 import subprocess
 import sys
@@ -8,11 +12,17 @@ from contextlib import contextmanager
 from functools import cache
 
 import pytest
-from playwright.sync_api import Browser, Error, Playwright, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
+
+from backend.env import BASE_DIR
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL = [sys.executable, "-m", "playwright", "install", "chromium-headless-shell"]
 INSTALL_S = 60
+AXE = BASE_DIR / "clients" / "node_modules" / "axe-core" / "axe.min.js"
+RUN_AXE = """rules => axe.run(document, {resultTypes: ["violations"], ...(rules && {runOnly: rules})})
+    .then(found => found.violations.filter(one => ["serious", "critical"].includes(one.impact))
+    .map(one => `${one.id}: ${one.nodes.map(node => node.html.slice(0, 120)).join(" | ")}`))"""
 
 
 @contextmanager
@@ -22,6 +32,16 @@ def chromium() -> Iterator[Browser]:
         browser = _launched(playwright)
         yield browser
         browser.close()
+
+
+def accessibility_faults(page: Page, rules: list[str] | None = None) -> list[str]:
+    """What axe calls serious or critical in the page as it is, by all of its rules or by some."""
+    if not AXE.is_file():
+        assert not os.environ.get("CI"), "`npm ci --prefix clients` brings axe-core"
+        return []
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
+    return page.evaluate(RUN_AXE, rules)
 
 
 def _launched(playwright: Playwright) -> Browser:
