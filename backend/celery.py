@@ -30,7 +30,7 @@ SCORING = (
     "run_scoring_job",
     "score_pending_leads",
 )
-TRANSFER = ("run_import", "run_export")
+TRANSFER = ("run_import", "run_export", "run_privacy_request")
 BY_QUEUE = {"automation": AUTOMATION, "delivery": DELIVERY, "scoring": SCORING, "transfer": TRANSFER}
 ROUTES = {f"core.tasks.{name}": {"queue": queue} for queue, names in BY_QUEUE.items() for name in names}
 

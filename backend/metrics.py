@@ -196,6 +196,11 @@ GAUGES = (
     ),
     StoredGauge("crm_exports", "Open exports.", _by_state("core_exportjob", "pending", "running"), "state"),
     StoredGauge(
+        "crm_privacy_request_age_seconds",
+        "Age of the oldest open request of a person.",
+        _age("created_at", "core_privacyrequest WHERE status IN ('pending', 'running')"),
+    ),
+    StoredGauge(
         "crm_sessions",
         "Sessions that are live.",
         "SELECT s.kind, (SELECT count(*) FROM core_session t WHERE t.kind = s.kind"

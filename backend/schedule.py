@@ -33,7 +33,7 @@ SCHEDULE = {
     # Every five minutes it is eight o'clock in some zone; each user's local day is marked.
     "send-digests": every("send_digests", crontab(minute="*/5"), expires_s=240),
     "sweep-automation": every("sweep_automation", 5 * SECONDS, expires_s=10),
-    "prune-automation": every("prune_automation", DAY / 4),
+    "prune": every("prune", DAY / 4),
     "forget-idempotency-keys": every("forget_idempotency_keys", DAY / 24),
     "forget-notifications": every("forget_notifications", DAY),
     "forget-merges": every("forget_merges", DAY),
@@ -45,6 +45,7 @@ SCHEDULE = {
     "fold-record-counts": every("fold_record_counts", 30 * SECONDS, expires_s=30),
     "match-companies": every("match_companies", 30 * SECONDS, expires_s=30),
     "match-all-companies": every("match_all_companies", crontab(day_of_week="sunday", hour=1, minute=45)),
+    "sweep-privacy-requests": every("sweep_privacy_requests", 30 * SECONDS, expires_s=30),
     "forget-import-rows": every("forget_import_rows", DAY),
     "send-password-mails": every("send_password_mails", 30 * SECONDS, expires_s=60),
     "forget-sessions": every("forget_sessions", DAY),

@@ -6,4 +6,4 @@ class ContactsConfig(AppConfig):
     verbose_name = "Contacts and companies"
 
     def ready(self) -> None:
-        from contacts import registration  # noqa: F401  (models must be loaded first)
+        from contacts import personal_data, registration  # noqa: F401  (models must be loaded first)

@@ -17,3 +17,5 @@ class CoreConfig(AppConfig):
     def ready(self) -> None:
         for room in FEATURES:
             import_room(room, "registration")
+        for room in (*FOUNDATION_WITH_TABLES, *FEATURES):
+            import_room(room, "personal_data")

@@ -46,6 +46,8 @@ DEFAULTS: dict[str, Any] = {
     "FREE_MAIL_DOMAINS": (),
     # Exports made in the background are kept so long.
     "EXPORT_HOURS": 24,
+    # What was asked for of a person, and the file of an export of their data, are kept so long.
+    "PRIVACY_HOURS": 7 * 24,
     # How long notifications and the record of their deliveries are kept.
     "NOTIFICATION_DAYS": 365,
     # Where messages and calendars lead to: a page of your own front end may take the admin's place.
@@ -62,7 +64,14 @@ DEFAULTS: dict[str, Any] = {
     "OUTBOUND_PLAIN_HTTP": False,
     "OUTBOUND_PORTS": (443, 80),
     "OUTBOUND_ALLOWED_HOSTS": (),
-    # How long the history of automation is kept, in days: runs, mail, webhook deliveries.
+    # How long rows are kept, in days, 0 for ever: what imports, exports and scoring did; sessions of AI
+    # clients, and of the admin site past their end; what was done in that site; the history of records, with
+    # which timelines and undoing end.
+    "JOB_DAYS": 365,
+    "AGENT_SESSION_DAYS": 365,
+    "ADMIN_SESSION_DAYS": 1,
+    "ADMIN_LOG_DAYS": 0,
+    "CHANGE_DAYS": 0,
     "RUN_DAYS": 90,
     "MAIL_DAYS": 365,
     "DELIVERY_DAYS": 30,

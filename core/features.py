@@ -25,6 +25,7 @@ FEATURES = (
     "transfer",
     "reports",
     "agents",
+    "privacy",
 )
 
 # Packages of the foundation that have tables of their own.

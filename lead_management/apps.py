@@ -6,4 +6,4 @@ class LeadManagementConfig(AppConfig):
     verbose_name = "Leads"
 
     def ready(self) -> None:
-        from lead_management import registration  # noqa: F401  (models must be loaded first)
+        from lead_management import personal_data, registration  # noqa: F401  (models must be loaded first)

@@ -6,4 +6,4 @@ class OpportunitiesConfig(AppConfig):
     verbose_name = "Opportunities"
 
     def ready(self) -> None:
-        from opportunities import registration  # noqa: F401  (models must be loaded first)
+        from opportunities import personal_data, registration  # noqa: F401  (models must be loaded first)

@@ -6,4 +6,4 @@ class TasksConfig(AppConfig):
     verbose_name = "Tasks"
 
     def ready(self) -> None:
-        from tasks import registration  # noqa: F401  (models must be loaded first)
+        from tasks import personal_data, registration  # noqa: F401  (models must be loaded first)

@@ -26,8 +26,8 @@ FOUNDATION = (
     "models",
     "access",
     "outbound",
-    "standalone_runner",
-    "jobs | conf | errors | prepared | retry | second_connection",
+    "standalone_runner | retention",
+    "jobs | conf | errors | personal_data | prepared | retry | second_connection",
     "registry | features",
 )
 PRODUCTION = (

@@ -43,6 +43,7 @@ API_TAGS = {
     "teams": "Teams, above and below each other; managers see what is below them.",
     "auth": "Signing in, sessions, API keys, passwords, the second factor.",
     "agents": "What one lets AI clients do, what they did, and taking it back.",
+    "privacy": "Exporting and erasing what is kept of a person.",
     "index": "Which lists there are.",
 }
 REST_FRAMEWORK = {

@@ -2,7 +2,8 @@
 
 `read` and `write` (which includes reading) hold for every resource, `<resource>:read` and `<resource>:write`
 for one. Users and teams are written only by a key that names them: a key that leaks makes no administrators,
-and one made for an integration lets no AI client write.
+and one made for an integration lets no AI client write. What is kept of a person is not even read without
+that name.
 
 The address says which resource a request is sent to (core.api.permissions). What it shows or does besides (an
 expanded reference, the rows of an export, the records a workflow writes) is asked for here, by the user, who
@@ -17,7 +18,9 @@ from core.errors import ForbiddenError
 
 READ, WRITE = "read", "write"
 # An AI client writes only where its key says so by name.
-NAMED_ONLY = frozenset({"users", "teams", "agents"})
+NAMED_ONLY = frozenset({"users", "teams", "agents", "privacy"})
+# Read, too, by such a key alone: a dossier of a person is made and fetched there.
+READ_BY_NAME = frozenset({"privacy"})
 FORM = re.compile(r"(?:[a-z][a-z0-9_]{0,50}:)?(?:read|write)\Z")
 MESSAGE = "The scopes of this API key do not cover this."
 
@@ -34,7 +37,8 @@ def scope_allows(scopes: Iterable[str], resource: str, *, writing: bool) -> bool
     if writing:
         general = set() if resource in NAMED_ONLY else {WRITE}
         return bool(held & (general | {f"{resource}:{WRITE}"}))
-    return bool(held & {READ, WRITE, f"{resource}:{READ}", f"{resource}:{WRITE}"})
+    general = set() if resource in READ_BY_NAME else {READ, WRITE}
+    return bool(held & (general | {f"{resource}:{READ}", f"{resource}:{WRITE}"}))
 
 
 def limit_to(user: Any, scopes: Iterable[str]) -> None:

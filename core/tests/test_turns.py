@@ -27,6 +27,7 @@ WITHOUT = {
     "send_password_mails": "one claimed batch",
     "sweep_automation": "core.workflows.work_turn has the turn",
     "sweep_transfers": "it enqueues",
+    "sweep_privacy_requests": "it enqueues",
     "sweep_scoring": "it enqueues",
     "bulk_score_leads": "it begins a job, which works in turns",
     "watch_lead_scoring": "a sample",

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, BinaryIO
 from uuid import uuid4
 
 from django.core.files.base import File
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -104,6 +106,15 @@ def forget_old() -> None:
         with suppress(FileNotFoundError):
             if _is_old(path):
                 default_storage.delete(path)
+
+
+def withdraw() -> int:
+    """Delete all of them once the transaction is committed; who comes back is asked for the file again.
+    Returns how many there were."""
+    found = default_storage.listdir(FOLDER)[1] if default_storage.exists(FOLDER) else []
+    for name in found:
+        transaction.on_commit(partial(default_storage.delete, f"{FOLDER}/{name}"), robust=True)
+    return len(found)
 
 
 def _is_kept(path: str) -> bool:

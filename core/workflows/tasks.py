@@ -10,7 +10,7 @@ from celery import current_task, shared_task
 from core import jobs
 from core.changes.dispatch import dispatch
 from core.jobs import Turn
-from core.workflows import engine, retention, work_turn
+from core.workflows import engine, work_turn
 from core.workflows.models import Workflow
 
 # Short: behind it come the runs that were started.
@@ -55,12 +55,3 @@ def sweep_automation() -> int:
     jobs.enqueue("core.tasks.send_mail")
     jobs.enqueue("core.tasks.deliver_webhooks")
     return work_turn.work_turn(jobs.shutting_down)
-
-
-@shared_task(name="core.tasks.prune_automation")
-def prune_automation() -> int:
-    """Delete the history that is past its time."""
-    turn = Turn()
-    deleted = retention.prune(turn)
-    turn.go_on("core.tasks.prune_automation")
-    return deleted

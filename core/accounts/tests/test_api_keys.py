@@ -135,6 +135,9 @@ def test_a_key_with_another_secret_is_refused(rep, bearing):
         (["write"], "users", True, False),
         (["write"], "teams", True, False),
         (["users:write"], "users", True, True),
+        (["read", "write"], "privacy", False, False),
+        (["privacy:read"], "privacy", True, False),
+        (["privacy:write"], "privacy", True, True),
         ([], "leads", False, False),
     ],
 )

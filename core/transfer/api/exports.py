@@ -107,7 +107,10 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
         if not job.stored_as or job.expires_at is None or job.expires_at < timezone.now():
             raise NotVisibleError("There is no file (any more).")
         check_file(job, request.user)
-        file = default_storage.open(job.stored_as)
+        try:
+            file = default_storage.open(job.stored_as)
+        except FileNotFoundError as error:
+            raise NotVisibleError("There is no file (any more).") from error
         return FileResponse(
             file, as_attachment=True, filename=job.file_name, content_type=FORMATS[job.format]
         )

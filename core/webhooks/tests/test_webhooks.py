@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
+from core import retention
 from core.changes.dispatch import dispatch
 from core.errors import ConflictError
 from core.notifications.models import Notification
@@ -16,7 +17,6 @@ from core.outbound import signing
 from core.tests.receiver import receiver
 from core.webhooks import operations, sending
 from core.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookSubscription
-from core.workflows import retention
 from core.workflows.models import WorkflowExecution
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory

@@ -7,12 +7,13 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from core import retention
 from core.accounts.tests.factories import TeamFactory
 from core.changes.dispatch import dispatch
 from core.changes.models import Change
 from core.errors import ConflictError
 from core.notifications.models import Notification
-from core.workflows import claiming, engine, matching, operations, retention, stepping, sweeps
+from core.workflows import claiming, engine, matching, operations, stepping, sweeps
 from core.workflows.actions import Action, StepResult, actions
 from core.workflows.actions.base import StepRefusedError, TemporaryError
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep, WorkflowVersion

@@ -1,0 +1,24 @@
+"""The change table: what it says of persons (core.personal_data)."""
+
+from core.personal_data import NUMBERS, Erasure, PersonalTable, holds_none, personal_tables
+from core.retention import RetainedTable, retained_tables
+
+holds_none(NUMBERS, "core_outbox")
+personal_tables.register(
+    "core_change",
+    PersonalTable(
+        "history of changes",
+        # Of what hung on the person's records and was deleted before.
+        linked="(t.kind = 'deleted' AND EXISTS (SELECT FROM {records}"
+        " WHERE p.entity = t.changes #>> '{{entity,0}}' AND p.id::text = t.changes #>> '{{object_id,0}}'))",
+        on_link=Erasure.EMPTY,
+        emptied={"changes": "'{}'"},
+        ignored_triggers=("core.Change:append_only",),
+    ),
+)
+personal_tables.register("core_faileddispatch", PersonalTable("changes that a consumer refused"))
+
+retained_tables.register(
+    "core_change",
+    RetainedTable("t.at < %s", "CHANGE_DAYS", ignored_triggers=("core.Change:append_only",)),
+)

@@ -1,0 +1,5 @@
+"""Rates hold no persons' data (core.personal_data)."""
+
+from core.personal_data import NUMBERS, holds_none
+
+holds_none(NUMBERS, "core_exchangerate")
