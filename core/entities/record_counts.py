@@ -41,8 +41,17 @@ class RecordCount(models.Model):
     class Meta:
         ordering = ["id"]
         indexes = [
-            models.Index(fields=["entity", "field", "owner_id"], name="count_by_owner"),
-            models.Index(fields=["entity", "field", "assigned_to_id"], name="count_by_assignee"),
+            # With the amount inside, what an administrator sees is added up without looking at the table.
+            models.Index(
+                fields=["entity", "field", "figure", "owner_id"],
+                name="count_by_owner",
+                include=["assigned_to_id", "amount"],
+            ),
+            models.Index(
+                fields=["entity", "field", "figure", "assigned_to_id"],
+                name="count_by_assignee",
+                include=["owner_id", "amount"],
+            ),
             models.Index(fields=["id"], name="count_appended", condition=Q(is_folded=False)),
         ]
 

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['id'],
-                'indexes': [models.Index(fields=['entity', 'field', 'owner_id'], name='count_by_owner'), models.Index(fields=['entity', 'field', 'assigned_to_id'], name='count_by_assignee'), models.Index(condition=models.Q(('is_folded', False)), fields=['id'], name='count_appended')],
+                'indexes': [models.Index(fields=['entity', 'field', 'figure', 'owner_id'], include=('assigned_to_id', 'amount'), name='count_by_owner'), models.Index(fields=['entity', 'field', 'figure', 'assigned_to_id'], include=('owner_id', 'amount'), name='count_by_assignee'), models.Index(condition=models.Q(('is_folded', False)), fields=['id'], name='count_appended')],
             },
         ),
     ]

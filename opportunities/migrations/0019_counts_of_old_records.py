@@ -9,6 +9,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # One at a time, with `check_record_counts --correct`: two at once would both count.
+        migrations.RunSQL('SELECT pg_advisory_xact_lock(7313, 1259367355)', migrations.RunSQL.noop),
         migrations.RunSQL(
             """
             INSERT INTO core_recordcount (entity, owner_id, assigned_to_id, field, value, figure, amount)

@@ -201,7 +201,7 @@ def test_a_key_needs_the_scope_of_what_is_named(api, rep, task, ada):
     assert linked(task) == []
 
 
-def test_a_preview_and_the_template_know_the_column(client, ada):
+def test_a_preview_knows_the_column(client, ada):
     text = f"title,records\nCall,contact {ada.pk}\nWrite,contact:nobody\n"
     body = upload(client, text, "tasks", path="preview/", on_bad_value="error").json()
     assert [column["field"] for column in body["columns"]] == ["title", "records"]

@@ -5,10 +5,12 @@ class Migration(migrations.Migration):
     """Counts what there was before the triggers: in a transaction of its own, so that writing goes on."""
 
     dependencies = [
-        ('contacts', '0017_kept_counts'),
+        ('contacts', '0018_kept_counts_of_contacts'),
     ]
 
     operations = [
+        # One at a time, with `check_record_counts --correct`: two at once would both count.
+        migrations.RunSQL('SELECT pg_advisory_xact_lock(7313, 1259367355)', migrations.RunSQL.noop),
         migrations.RunSQL(
             """
             INSERT INTO core_recordcount (entity, owner_id, assigned_to_id, field, value, figure, amount)
