@@ -1,7 +1,7 @@
 """One chunk of an import: which record each row is about, what becomes of it, and the write."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import DataError, IntegrityError, connection, transaction
@@ -20,7 +20,7 @@ from core.transfer.checking import Checker
 from core.transfer.composing import Composer, differs
 from core.transfer.import_fields import ID
 from core.transfer.linked_columns import LinkedColumn, Links
-from core.transfer.linking import Linking, add
+from core.transfer.linking import Asked, Linking, add
 from core.transfer.lookups import permitted_ids, rows_with_keys
 from core.transfer.matching import Key, Matcher, may_be_same, rows_with_custom_values
 from core.transfer.planning import Plan
@@ -54,6 +54,8 @@ class ImportRun:
     rules: Sequence[DuplicateRule]
     # Those of the entity's linked columns that the file has.
     linked: Sequence[LinkedColumn]
+    # What their cells asked for so far.
+    asked: Asked = field(default_factory=Asked)
 
 
 class ChunkRun:
@@ -70,7 +72,11 @@ class ChunkRun:
     def run(self) -> None:
         self.checked: Checked = self.parent.checker.check(self.chunk)
         self.linking = Linking(
-            self.parent.linked, self.parent.plan.user, self.checked, clear_blank=self.options.clear_blank
+            self.parent.linked,
+            self.parent.plan.user,
+            self.checked,
+            self.parent.asked,
+            clear_blank=self.options.clear_blank,
         )
         self._match()
         for row in range(len(self.chunk)):
@@ -315,6 +321,7 @@ class ChunkRun:
             self._write(pendings[:half])
             self._write(pendings[half:])
         else:
+            self.linking.remember(pendings)
             self._count_linked(linked)
 
     def _count_linked(self, linked: Iterable[Pending]) -> None:

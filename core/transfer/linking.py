@@ -1,6 +1,7 @@
 """The links that the rows of one chunk ask for, written behind the rows."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.transfer.checked import Checked
@@ -13,14 +14,27 @@ def joined(links: Links, more: Links) -> Links:
     return tuple(dict.fromkeys((*links, *more)))
 
 
+@dataclass
+class Asked:
+    """What the chunks so far asked for, by the id of the record: a later row adds to it."""
+
+    links: dict[int, dict[str, Links]] = field(default_factory=dict)
+
+
 class Linking:
-    """`columns` are those that the file has."""
+    """`columns` are those that the file has; `asked` is shared by all chunks."""
 
     def __init__(
-        self, columns: Iterable[LinkedColumn], user: Any, checked: Checked, *, clear_blank: bool
+        self,
+        columns: Iterable[LinkedColumn],
+        user: Any,
+        checked: Checked,
+        asked: Asked,
+        *,
+        clear_blank: bool,
     ) -> None:
         self.columns = {column.name: column for column in columns}
-        self.user, self.checked, self.clear_blank = user, checked, clear_blank
+        self.user, self.checked, self.asked, self.clear_blank = user, checked, asked, clear_blank
 
     def of(self, row: int, *, is_new: bool) -> dict[str, Links]:
         """The links that a row asks for; a blank cell asks for none of what is stored, where it empties."""
@@ -38,10 +52,21 @@ class Linking:
         linked = [pending for pending in pendings if pending.links]
         for name, column in self.columns.items() if linked else ():
             asked = {pending.pk: pending for pending in linked if name in pending.links}
-            done = column.write({pk: pending.links[name] for pk, pending in asked.items()}, self.user)
+            done = column.write({pk: self._all_of(pending, name) for pk, pending in asked.items()}, self.user)
             changed |= {asked[pk] for pk in done.changed}
             refused |= {asked[pk]: (name, *why) for pk, why in done.refused.items()}
         return changed, refused
+
+    def _all_of(self, pending: Pending, name: str) -> Links:
+        """What the rows of a record ask for, those in earlier chunks included."""
+        return joined(self.asked.links.get(pending.pk, {}).get(name, ()), pending.links[name])
+
+    def remember(self, written: Iterable[Pending]) -> None:
+        """Keep what was asked for, for the chunks to come."""
+        for pending in written:
+            given = {name: links for name, links in pending.links.items() if links}
+            if given:
+                add(self.asked.links.setdefault(pending.pk, {}), given)
 
     def asking(self, pending: Pending) -> list[int]:
         """Those of the rows of a record that ask for links."""

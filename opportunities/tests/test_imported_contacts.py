@@ -8,6 +8,7 @@ import pytest
 from contacts.tests.factories import ContactFactory
 from core.accounts import keys
 from core.changes.models import Change
+from core.transfer.reading.table import Table
 from core.transfer.tests.uploads import upload
 from opportunities.models import Opportunity, OpportunityContact
 from opportunities.tests.factories import OpportunityContactFactory
@@ -183,3 +184,25 @@ def test_undo_keeps_deals_whose_contacts_were_changed_since(client, deal, ada, b
     undone = client.post(f"{body['url']}undo/").json()
     assert (undone["restored"], undone["kept"]) == (0, 1)
     assert stored(deal) == (ada.pk, [(bob.pk, "champion", "")])
+
+
+# ---- Several rows about one deal ----
+
+
+@pytest.fixture
+def one_by_one(monkeypatch):
+    """Each row is a chunk of its own."""
+    monkeypatch.setattr(Table.chunks, "__defaults__", (1,))
+
+
+@pytest.mark.parametrize("clear_blank", ["false", "true"])
+def test_rows_of_one_deal_join_over_chunks(client, several, ada, bob, eve, one_by_one, clear_blank, rep):
+    zoe = ContactFactory(first_name="Zoe", owner=rep)
+    text = f"external_id,name,contacts\nD1,X,\nD1,X,contact {bob.pk}\nD1,X,contact {zoe.pk}\nD1,X,\n"
+    load(client, text, clear_blank=clear_blank)
+    assert [contact for contact, *_ in stored(several)[1]] == [ada.pk, bob.pk, eve.pk, zoe.pk]
+    if clear_blank == "false":
+        assert stored(several)[1][1] == (bob.pk, "other", "CFO (interim)")
+    load(client, f"name,external_id,contacts\nN,N1,contact {bob.pk}\nN,N1,contact {zoe.pk}\n")
+    made = Opportunity.objects.get(external_id="N1")
+    assert [contact for contact, *_ in stored(made)[1]] == [bob.pk, zoe.pk]
