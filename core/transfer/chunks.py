@@ -85,6 +85,7 @@ class ChunkRun:
         self._leave_unchanged()
         self._refuse_taken_values()
         self._refuse_giving_away()
+        self.linking.leave_unreadable(self.by_record.values())
         self._write([p for p in self.pending if not self._has_failed(p)])
         self._finish()
 

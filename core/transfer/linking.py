@@ -19,6 +19,8 @@ class Asked:
     """What the chunks so far asked for, by the id of the record: a later row adds to it."""
 
     links: dict[int, dict[str, Links]] = field(default_factory=dict)
+    # Ids of stored records and names of linked columns of which a row's cell could not be read.
+    unreadable: set[tuple[int, str]] = field(default_factory=set)
 
 
 class Linking:
@@ -51,11 +53,19 @@ class Linking:
         refused: dict[Pending, tuple[str, str, str]] = {}
         linked = [pending for pending in pendings if pending.links]
         for name, column in self.columns.items() if linked else ():
-            asked = {pending.pk: pending for pending in linked if name in pending.links}
+            asked = {p.pk: p for p in linked if name in p.links and (p.pk, name) not in self.asked.unreadable}
             done = column.write({pk: self._all_of(pending, name) for pk, pending in asked.items()}, self.user)
             changed |= {asked[pk] for pk in done.changed}
             refused |= {asked[pk]: (name, *why) for pk, why in done.refused.items()}
         return changed, refused
+
+    def leave_unreadable(self, pendings: Iterable[Pending]) -> None:
+        """The links of a stored record stay where one of its rows says something that could not be read: what
+        the others say is not all of them."""
+        for pending in pendings:
+            for row in pending.rows if pending.before is not None else ():
+                names = self.columns.keys() & self.checked.unreadable.get(row, set())
+                self.asked.unreadable |= {(pending.pk, name) for name in names}
 
     def _all_of(self, pending: Pending, name: str) -> Links:
         """What the rows of a record ask for, those in earlier chunks included."""

@@ -206,3 +206,19 @@ def test_rows_of_one_deal_join_over_chunks(client, several, ada, bob, eve, one_b
     load(client, f"name,external_id,contacts\nN,N1,contact {bob.pk}\nN,N1,contact {zoe.pk}\n")
     made = Opportunity.objects.get(external_id="N1")
     assert [contact for contact, *_ in stored(made)[1]] == [bob.pk, zoe.pk]
+
+
+@pytest.mark.parametrize("cells", [["Nobody", "contact {zoe}"], ["contact {zoe}", "Nobody"]])
+def test_contacts_stay_where_a_row_of_the_deal_could_not_be_read(client, several, rep, cells):
+    zoe = ContactFactory(first_name="Zoe", owner=rep)
+    rows = "".join(f"D1,{cell.format(zoe=zoe.pk)}\n" for cell in cells)
+    before = stored(several)
+    body = load(client, f"external_id,contacts\n{rows}")
+    assert (body["updated"], body["warned"], stored(several)) == (0, 1, before)
+
+
+def test_contacts_stay_where_a_row_in_a_chunk_before_could_not_be_read(client, several, one_by_one, rep):
+    zoe = ContactFactory(first_name="Zoe", owner=rep)
+    before = stored(several)
+    load(client, f"external_id,contacts\nD1,Nobody\nD1,contact {zoe.pk}\n")
+    assert stored(several) == before
