@@ -32,8 +32,9 @@ class LinkUndo:
         self.table, self.import_id = table, import_id
         quote = connection.ops.quote_name
         self.name, self.holder = quote(table.model._meta.db_table), quote(table.holder)
-        self.columns = [quote(name) for name in (*table.identity, *table.values)]
+        self.identity = [quote(name) for name in table.identity]
         self.values = [quote(name) for name in table.values]
+        self.columns = [*self.identity, *self.values]
 
     def changed_since(self, last: dict[int, int]) -> set[int]:
         """The ids of those whose links the import wrote, and somebody changed after its `last` change."""
@@ -51,9 +52,7 @@ class LinkUndo:
 
     def restore(self, ids: Sequence[int]) -> set[int]:
         """Give records the links they had before the import; returns the ids of those that had others."""
-        statements = [self._without_made(), self._with_removed()]
-        if self.values:
-            statements.append(self._as_they_were())
+        statements = [self._without_made(), self._as_they_were()]
         params = self._params(ids)
         return {pk for statement in statements for (pk,) in undo_queries.rows(statement, params)}
 
@@ -71,19 +70,22 @@ class LinkUndo:
             f" AND f.kind = 'created' AND to_jsonb(t) @> f.identity RETURNING t.{self.holder}"
         )
 
-    def _with_removed(self) -> str:
+    def _as_they_were(self) -> str:
+        """What was there first is there again, with its values, whatever the import did to it after that."""
         columns = ", ".join(self.columns)
         old = ", ".join(f"r.{column}" for column in self.columns)
         return (
-            f"INSERT INTO {self.name} ({self.holder}, {columns}) SELECT f.holder, {old} FROM ({_FIRST}) f"  # noqa: S608
-            f" CROSS JOIN LATERAL jsonb_populate_record(NULL::{self.name}, {_OLD}) r WHERE f.kind = 'deleted'"
-            f" ON CONFLICT DO NOTHING RETURNING {self.holder}"
+            f"INSERT INTO {self.name} AS t ({self.holder}, {columns})"  # noqa: S608
+            f" SELECT f.holder, {old} FROM ({_FIRST}) f"
+            f" CROSS JOIN LATERAL jsonb_populate_record(NULL::{self.name}, {_OLD}) r"
+            f" WHERE f.kind <> 'created' {self._where_it_is()} RETURNING t.{self.holder}"
         )
 
-    def _as_they_were(self) -> str:
-        names, old = ", ".join(self.values), ", ".join(f"r.{column}" for column in self.values)
-        return (
-            f"UPDATE {self.name} t SET ({names}) = (SELECT {old} FROM jsonb_populate_record(t, {_OLD}) r)"  # noqa: S608
-            f" FROM ({_FIRST}) f WHERE f.holder = t.{self.holder} AND f.kind = 'updated'"
-            f" AND to_jsonb(t) @> f.identity RETURNING t.{self.holder}"
-        )
+    def _where_it_is(self) -> str:
+        """What becomes of a link that is there already."""
+        if not self.values:
+            return "ON CONFLICT DO NOTHING"
+        key = ", ".join([self.holder, *self.identity])
+        is_other = " OR ".join(f"t.{name} IS DISTINCT FROM excluded.{name}" for name in self.values)
+        values = ", ".join(f"{name} = excluded.{name}" for name in self.values)
+        return f"ON CONFLICT ({key}) DO UPDATE SET {values} WHERE {is_other}"

@@ -7,6 +7,7 @@ import pytest
 
 from contacts.tests.factories import ContactFactory
 from core.accounts import keys
+from core.changes import audit_context
 from core.changes.models import Change
 from core.transfer.reading.table import Table
 from core.transfer.tests.uploads import upload
@@ -184,6 +185,19 @@ def test_undo_keeps_deals_whose_contacts_were_changed_since(client, deal, ada, b
     undone = client.post(f"{body['url']}undo/").json()
     assert (undone["restored"], undone["kept"]) == (0, 1)
     assert stored(deal) == (ada.pk, [(bob.pk, "champion", "")])
+
+
+def test_undo_brings_back_what_an_import_changed_several_times(client, several, ada, bob, rep):
+    before = stored(several)
+    zoe = ContactFactory(first_name="Zoe", owner=rep)
+    body = load(client, f"external_id,contacts\nD1,contact {zoe.pk}; contact {ada.pk} (influencer)\n")
+    rows = several.deal_contacts
+    with audit_context(rep, source="import", import_id=int(body["url"].split("/")[-2]), automation=False):
+        rows.filter(contact=ada).delete()
+        rows.create(contact=bob)
+        rows.filter(contact=zoe).update(role="champion")
+    undone = client.post(f"{body['url']}undo/").json()
+    assert (undone["restored"], undone["kept"], stored(several)) == (1, 0, before)
 
 
 # ---- Several rows about one deal ----
