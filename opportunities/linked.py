@@ -20,6 +20,8 @@ _MENTIONS = Mentions(["contact"], alone="contact")
 _MORE = re.compile(r"[0-9]+ more")
 # A contact's id, and its role in words: "" where the cell says none.
 Named = tuple[int, str]
+# Those that a cell only counts.
+OTHERS: Named = (0, "")
 
 
 def _read(cells: Sequence[str], resolver: Resolver) -> list[Any]:
@@ -28,11 +30,13 @@ def _read(cells: Sequence[str], resolver: Resolver) -> list[Any]:
 
 def _named(cells: Sequence[str], resolver: Resolver) -> dict[str, Any]:
     """The contacts that cells name: a name may end in parentheses, else they hold the role."""
-    parts = {cell: [p for p in _MENTIONS.parts(cell) if not _MORE.fullmatch(p)] for cell in cells}
+    parts = {cell: _MENTIONS.parts(cell) for cell in cells}
     ends = {part: _without_role(part) for some in parts.values() for part in some}
     found = _MENTIONS.find((text for part, (bare, _) in ends.items() for text in (part, bare)), resolver)
 
     def named(part: str) -> Named | Refusal:
+        if _MORE.fullmatch(part):
+            return OTHERS
         bare, role = ends[part]
         whole, contact = found[part], found[bare]
         if not isinstance(whole, Refusal):
@@ -55,7 +59,8 @@ def _without_role(part: str) -> tuple[str, str]:
 
 
 def _write(wanted: Mapping[int, Links], user: Any) -> Linked:
-    """The primary contact is what the deal says, and stays; of a deal without any it is the first one."""
+    """The primary contact is what the deal says, and stays; of a deal without any it is the first one. Where
+    a cell counts others, which nobody knows, the deal keeps all that it has."""
     primary = dict(Opportunity._base_manager.filter(pk__in=wanted).values_list("pk", "contact_id"))
     rows: dict[int, dict[int, OpportunityContact]] = {pk: {} for pk in wanted}
     for row in OpportunityContact._base_manager.filter(opportunity__in=wanted).order_by("pk"):
@@ -65,7 +70,8 @@ def _write(wanted: Mapping[int, Links], user: Any) -> Linked:
     written = _Written()
     refused = {}
     for pk, links in wanted.items():
-        if not written.place(pk, _roles(links), rows[pk], primary[pk], seen):
+        dropped = set() if OTHERS in links else seen
+        if not written.place(pk, _roles(links), rows[pk], primary[pk], dropped):
             refused[pk] = ("max_length", TOO_MANY)
     written.store()
     return Linked(frozenset(written.changed), refused)
@@ -74,7 +80,7 @@ def _write(wanted: Mapping[int, Links], user: Any) -> Linked:
 def _roles(links: Links) -> dict[int, str]:
     """Contact → role; of one that is named several times the first role."""
     roles: dict[int, str] = {}
-    for contact, role in links:
+    for contact, role in (one for one in links if one != OTHERS):
         roles[contact] = roles.get(contact) or role
     return roles
 
@@ -94,10 +100,11 @@ class _Written:
         roles: Mapping[int, str],
         there: Mapping[int, OpportunityContact],
         primary: int | None,
-        seen: set[int],
+        dropped: set[int],
     ) -> bool:
-        """Add a deal; False, and nothing added, where it would have too many contacts."""
-        gone = [c for c in there if c in seen and c not in roles and c != primary]
+        """Add a deal, which loses those of `dropped` that are not among `roles`; False, and nothing added,
+        where it would have too many contacts."""
+        gone = [c for c in there if c in dropped and c not in roles and c != primary]
         new = [c for c, role in roles.items() if c not in there and (c != primary or role)]
         if len({primary, *there, *new} - {None, *gone}) > AT_MOST:
             return False

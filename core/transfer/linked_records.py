@@ -88,12 +88,12 @@ def read_refs(cells: Sequence[str], resolver: Resolver, mentions: Mentions, at_m
 
 
 def as_links(found: Iterable[Any], at_most: int) -> Any:
-    """What was found as Links, each once; the first Refusal among them, or one of too many."""
+    """What was found as Links, each once, or BLANK; the first Refusal among them, or one of too many."""
     links = tuple(dict.fromkeys(found))
     refusal = next((one for one in links if isinstance(one, Refusal)), None)
     if refusal is None and len(links) > at_most:
         return Refusal("max_length", f"At most {at_most} records.")
-    return refusal or links
+    return refusal or links or BLANK
 
 
 def read_cells(cells: Sequence[str], read: Callable[[list[str]], dict[str, Any]]) -> list[Any]:

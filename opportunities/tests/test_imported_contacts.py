@@ -110,6 +110,25 @@ def test_a_cell_replaces_those_that_the_importer_sees_but_the_primary_one(
     assert stored(several) == (ada.pk, kept)
 
 
+@pytest.mark.parametrize("clear_blank", ["false", "true"])
+def test_a_cell_that_counts_others_takes_none_away(api, admin_user, several, ada, bob, eve, clear_blank):
+    boss, zoe, before = api(admin_user), ContactFactory(first_name="Zoe"), stored(several)
+    text = "external_id,contacts\nD1,3 more\n"
+    assert outcome(load(boss, text, clear_blank=clear_blank)) == {"unchanged": 1}
+    assert stored(several) == before
+    text = f"external_id,contacts\nD1,contact {zoe.pk} (champion); contact {bob.pk}; 2 more\n"
+    assert outcome(load(boss, text, clear_blank=clear_blank)) == {"updated": 1}
+    assert stored(several) == (before[0], [*before[1], (zoe.pk, "champion", "")])
+
+
+def test_a_cell_that_names_nothing_is_a_blank_one(client, several, ada, eve):
+    before = stored(several)
+    assert outcome(load(client, "external_id,contacts\nD1, ; \n")) == {"unchanged": 1}
+    assert stored(several) == before
+    assert outcome(load(client, "external_id,contacts\nD1, ; \n", clear_blank="true")) == {"updated": 1}
+    assert [contact for contact, *_ in stored(several)[1]] == [ada.pk, eve.pk]
+
+
 def test_a_role_changes_where_the_cell_says_one(client, several, ada, bob, eve):
     cell = f"contact {ada.pk} (influencer); contact {bob.pk}"
     assert outcome(load(client, f"external_id,contacts\nD1,{cell}\n")) == {"updated": 1}
