@@ -41,6 +41,8 @@ def _named(cells: Sequence[str], resolver: Resolver) -> dict[str, Any]:
         whole, contact = found[part], found[bare]
         if not isinstance(whole, Refusal):
             return whole[1], ""
+        if whole.code == "ambiguous" and contact != _MENTIONS.named_by_id(bare):
+            return whole
         if len(role) > (_ROLE_LENGTH or 0):
             return Refusal("max_length", f"A role has at most {_ROLE_LENGTH} characters.")
         return contact if isinstance(contact, Refusal) else (contact[1], role)

@@ -70,6 +70,11 @@ class Mentions:
         # A number alone may be a count of records.
         return _Mention(self.alone, 0, trimmed(part)) if self.alone and not part.isdigit() else None
 
+    def named_by_id(self, part: str) -> Ref | None:
+        """The record whose id a part says."""
+        found = self._by_id.fullmatch(part)
+        return (found[1].lower(), int(found[2])) if found else None
+
     def _unreadable(self, part: str) -> Refusal:
         kinds = ", ".join(self.kinds)
         message = f'{part[:80]!r} names no record: expected "contact 5; company 7", of: {kinds}.'

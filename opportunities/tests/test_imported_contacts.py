@@ -156,6 +156,16 @@ def test_what_cannot_be_read_is_a_fault_of_its_row(client, deal, ada, bob, eve, 
     assert (outcome(body), stored(deal)) == ({"updated": 1, "warned": 1}, (ada.pk, []))
 
 
+def test_a_name_of_several_is_not_taken_for_another_with_a_role(client, deal, ada, rep):
+    ann = ContactFactory(first_name="Ann", last_name="Lee", owner=rep)
+    ContactFactory.create_batch(2, first_name="Ann", last_name="Lee (Paris)", owner=rep)
+    body = load(client, "external_id,contacts\nD1,Ann Lee (Paris)\n", on_bad_value="error")
+    fault = body["error_details"][0]["errors"][0]
+    assert (fault["code"], stored(deal)) == ("ambiguous", (ada.pk, []))
+    load(client, f"external_id,contacts\nD1,contact {ann.pk} Ann Lee (Paris)\n", on_bad_value="error")
+    assert stored(deal) == (ada.pk, [(ann.pk, "other", "Paris")])
+
+
 def test_a_deal_has_no_more_contacts_than_over_the_api(client, several, bob, rep, monkeypatch):
     monkeypatch.setattr("opportunities.linked.AT_MOST", 3)
     before = stored(several)
