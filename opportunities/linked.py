@@ -29,9 +29,11 @@ def _read(cells: Sequence[str], resolver: Resolver) -> list[Any]:
 
 
 def _named(cells: Sequence[str], resolver: Resolver) -> dict[str, Any]:
-    """The contacts that cells name: a name may end in parentheses, else they hold the role."""
+    """The contacts that cells name: a name may end in parentheses, else they hold the role. Names and roles
+    behind an id may hold semicolons, as exports write them; where that is no contact they separate names."""
     parts = {cell: _MENTIONS.parts(cell) for cell in cells}
-    ends = {part: _without_role(part) for some in parts.values() for part in some}
+    alone = {part: _MENTIONS.parts_alone(part) for some in parts.values() for part in some}
+    ends = {text: _without_role(text) for part, some in alone.items() for text in (part, *some)}
     found = _MENTIONS.find((text for part, (bare, _) in ends.items() for text in (part, bare)), resolver)
 
     def named(part: str) -> Named | Refusal:
@@ -47,7 +49,15 @@ def _named(cells: Sequence[str], resolver: Resolver) -> dict[str, Any]:
             return Refusal("max_length", f"A role has at most {_ROLE_LENGTH} characters.")
         return contact if isinstance(contact, Refusal) else (contact[1], role)
 
-    return {cell: as_links((named(part) for part in some), AT_MOST) for cell, some in parts.items()}
+    def all_named(part: str) -> list[Named | Refusal]:
+        if _MENTIONS.named_by_id(part) and not isinstance(whole := named(part), Refusal):
+            return [whole]
+        return [named(text) for text in alone[part]]
+
+    return {
+        cell: as_links((one for part in some for one in all_named(part)), AT_MOST)
+        for cell, some in parts.items()
+    }
 
 
 def _without_role(part: str) -> tuple[str, str]:

@@ -32,24 +32,28 @@ class _Mention:
 
 
 class Mentions:
-    """Reads how records of some kinds are named; `alone` is the kind of what is named without its own."""
+    """Reads how records of some kinds are named; `alone` is the kind of what is named without its own, and of
+    what is counted at the end ("2 more")."""
 
     def __init__(self, kinds: Collection[str], *, alone: str = "") -> None:
         self.kinds, self.alone = sorted(kinds), alone
         words = "|".join(self.kinds)
-        self._between = re.compile(rf"[;,\n]\s*(?=(?:{words})(?:\s+[0-9]|\s*:))", re.IGNORECASE)
+        named = rf"[;,\n]\s*(?=(?:{words})(?:\s+[0-9]|\s*:))"
+        counted = r"|[;\n]\s*(?=[0-9]+ more[\s;]*\Z)" if alone else ""
+        self._between = re.compile(named + counted, re.IGNORECASE)
         self._by_id = re.compile(
             rf"({words})\s+([0-9]{{1,{ID_DIGITS}}})(?:\s+(.+))?", re.IGNORECASE | re.DOTALL
         )
         self._by_name = re.compile(rf"({words})\s*:\s*(.+)", re.IGNORECASE | re.DOTALL)
 
     def parts(self, cell: str) -> list[str]:
-        """What a cell names, one by one. Commas within names separate nothing, nor do semicolons where each
-        name has its kind before it."""
-        pieces = self._between.split(unescape(cell))
-        if self.alone:
-            pieces = [piece for some in pieces for piece in re.split("[;\n]", some)]
-        return [part for part in (piece.strip(EDGES) for piece in pieces) if part]
+        """What a cell names, one by one, where each name has its kind before it. Commas and semicolons within
+        names separate nothing."""
+        return _stripped(self._between.split(unescape(cell)))
+
+    def parts_alone(self, part: str) -> list[str]:
+        """What a part names where its names have no kind before them: those hold no semicolons."""
+        return _stripped(re.split("[;\n]", part))
 
     def find(self, parts: Iterable[str], resolver: Resolver) -> dict[str, Ref | Refusal]:
         """The record that each part names, or why none: a statement or few for each kind."""
@@ -79,6 +83,10 @@ class Mentions:
         kinds = ", ".join(self.kinds)
         message = f'{part[:80]!r} names no record: expected "contact 5; company 7", of: {kinds}.'
         return Refusal("invalid", message)
+
+
+def _stripped(pieces: Iterable[str]) -> list[str]:
+    return [part for part in (piece.strip(EDGES) for piece in pieces) if part]
 
 
 def read_refs(cells: Sequence[str], resolver: Resolver, mentions: Mentions, at_most: int) -> list[Any]:

@@ -88,6 +88,18 @@ def test_what_was_exported_is_imported_without_a_change(client, several, ada, bo
     assert (stored(several), Change.objects.filter(source="import").count()) == (before, 0)
 
 
+def test_names_and_roles_with_separators_in_them_come_back(client, several, ada, bob):
+    several.deal_contacts.filter(contact=bob).update(role_text="CFO; signs, 2 more to ask")
+    type(ada).objects.filter(pk=ada.pk).update(last_name="Lovelace; Byron")
+    text = exported(client, "external_id,name,contacts")
+    assert "(CFO; signs, 2 more to ask); 1 more" in text
+    assert outcome(load(client, text)) == {"unchanged": 1}
+    assert outcome(load(client, text.replace("D1", "D2"))) == {"created": 1}
+    made = Opportunity.objects.get(external_id="D2")
+    expected = [(ada.pk, "champion", ""), (bob.pk, "other", "CFO; signs, 2 more to ask")]
+    assert stored(made) == (ada.pk, expected)
+
+
 def test_an_export_brings_the_contacts_of_deals_that_are_gone_back(client, several, ada, bob):
     text = exported(client, "name,external_id,contacts")
     OpportunityContact.objects.all().delete()
