@@ -23,7 +23,7 @@ from core.agents.parts import PartEffect
 from core.changes import audit_context
 from core.changes.models import Change
 from core.conf import conf
-from core.entities import Entity, entities, writing
+from core.entities import Column, Entity, entities, writing
 from core.entities.field_types import Reference
 from core.entities.reading import resource_named
 from core.errors import ConflictError
@@ -39,9 +39,13 @@ CUSTOM_KEY = f"{CUSTOM}."
 # Counters that triggers lower by themselves when what they count is deleted.
 COUNTED = frozenset(COLUMNS) - {"last_contacted_at"}
 ATTACHED = {"activity": Activity, "comment": Comment}
+# What these are about.
+ABOUT = frozenset(("entity", "object_id"))
 NOT_TAKEN_BACK = "This kind of change is not taken back."
 RUN_STAYS = "What a workflow did is not taken back."
 Values = dict[str, Any]
+# An entity's name and an id.
+Ref = tuple[str, int]
 
 
 @dataclass
@@ -188,12 +192,12 @@ class SessionUndo:
 
     def __init__(self, session: AgentSession, user: Any, found: Undone) -> None:
         self.session, self.user, self.found = session, user, found
-        # What the session changed or created, as (entity name, id).
-        self.touched: set[tuple[str, int]] = set()
+        # What the session converted → into what.
+        self.conversions: dict[Ref, set[Ref]] = {}
 
     def run(self, wanted: Sequence[Effect], changed_parts: Iterable[PartEffect]) -> None:
         """Records first, then their parts, which may name what the session created; that comes last."""
-        self.touched = {(effect.entity, effect.pk) for effect in wanted}
+        self.conversions = _conversions(wanted)
         for effect in wanted:
             if not effect.created:
                 self.take_back(effect)
@@ -221,14 +225,24 @@ class SessionUndo:
     def _is_permitted(self, model: Any, effect: Effect, row: Any) -> bool:
         """What a conversion only moved goes back with the record that it came from, whosever it is."""
         rows = model._default_manager.filter(model.policy.scope(self.user, effect.action), pk=effect.pk)
-        return rows.exists() or self._is_own(_moved_from(effect, row))
+        return rows.exists() or self._is_moved(effect, row)
 
-    def _is_own(self, record: tuple[str, int] | None) -> bool:
-        """Whether the session touched the record and it is the user's to change."""
-        if record is None or record not in self.touched or record[0] not in entities:
+    def _is_moved(self, effect: Effect, row: Any) -> bool:
+        """Whether the session only moved the row, converting a record that is the user's to change."""
+        source, targets = _moved(effect, row)
+        if source is None or targets.isdisjoint(self.conversions.get(source, ())):
             return False
-        rows = entities[record[0]].visible_to(self.user, Permission.CHANGE)
-        return rows.filter(pk=record[1]).exists()
+        return self._may_change(source)
+
+    def _is_moved_part(self, record: Ref | None) -> bool:
+        """The same of a part: it names what was converted, or what that became."""
+        if record is None:
+            return False
+        sources = [source for source, made in self.conversions.items() if record in {source, *made}]
+        return any(map(self._may_change, sources)) and self._may_change(record)
+
+    def _may_change(self, record: Ref) -> bool:
+        return entities[record[0]].visible_to(self.user, Permission.CHANGE).filter(pk=record[1]).exists()
 
     def _take_back_part(self, part: PartEffect) -> None:
         holders = parts.holder_of(part.entity)
@@ -242,7 +256,7 @@ class SessionUndo:
             return
         if there != part.new:
             self.found.keep(part, "changed_since", "Changed by others since.")
-        elif not (parts.is_reachable(part, self.user) or self._is_own(parts.record_of(part))):
+        elif not (parts.is_reachable(part, self.user) or self._is_moved_part(parts.record_of(part))):
             self.found.keep(part, "permission_denied", "Not yours to change.")
         else:
             parts.restore(part)
@@ -303,21 +317,40 @@ class SessionUndo:
         return True
 
 
-def _moved_from(effect: Effect, row: Any) -> tuple[str, int] | None:
-    """The record that the row was about before the session, where that is all that the session changed."""
-    if effect.entity in ATTACHED:
-        if effect.old.keys() <= {"entity", "object_id"}:
-            return effect.old.get("entity", row.entity), effect.old.get("object_id", row.object_id)
-        return None
-    targets = {
-        column.path: column.field_type.target
-        for column in entities[effect.entity].columns
-        if isinstance(column.field_type, Reference)
-    }
-    if not effect.old.keys() <= targets.keys():
-        return None
-    given = [(targets[name], old) for name, old in effect.old.items() if old is not None]
-    return given[0] if len(given) == 1 else None
+def _references(entity: str) -> dict[str, Column]:
+    return {c.path: c for c in entities[entity].columns if isinstance(c.field_type, Reference)}
+
+
+def _conversions(wanted: Iterable[Effect]) -> dict[Ref, set[Ref]]:
+    """What the session converted → into what: references that nobody writes by hand name it since."""
+    found: dict[Ref, set[Ref]] = {}
+    for effect in wanted:
+        columns = _references(effect.entity) if effect.entity in entities else {}
+        for path in columns.keys() & effect.old.keys():
+            if not columns[path].writable and effect.old[path] is None and effect.new[path] is not None:
+                made = (columns[path].field_type.target, effect.new[path])
+                found.setdefault((effect.entity, effect.pk), set()).add(made)
+    return found
+
+
+def _moved(effect: Effect, row: Any) -> tuple[Ref | None, set[Ref]]:
+    """The record that the row was about before the session and those that it is about since, where that is
+    all that the session changed."""
+    is_attached = effect.entity in ATTACHED
+    columns = {} if is_attached else _references(effect.entity)
+    if not effect.old.keys() <= (ABOUT if is_attached else columns.keys()):
+        return None, set()
+    if is_attached:
+        present = {name: getattr(row, name) for name in ABOUT}
+        old, new = (
+            (side["entity"], side["object_id"]) for side in (present | effect.old, present | effect.new)
+        )
+        return old, {new}
+    before, since = (
+        {(columns[name].field_type.target, pk) for name, pk in side.items() if pk is not None}
+        for side in (effect.old, effect.new)
+    )
+    return (before.pop() if len(before) == 1 else None), since
 
 
 def _as_before(effect: Effect, present: Values) -> tuple[Values, set[str]]:

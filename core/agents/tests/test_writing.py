@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from contacts.tests.factories import ContactFactory
+from contacts.tests.factories import CompanyFactory, ContactFactory
 from core.accounts.models import User
 from core.activities.models import Activity
 from core.activities.tests.factories import ActivityFactory
@@ -308,6 +308,33 @@ def test_what_a_conversion_moved_goes_back_whosever_it_is(posted, make_key, rep,
     assert (of_other.entity, of_other.object_id) == ("lead", lead.pk)
     assert (task.lead_id, task.opportunity_id) == (lead.pk, None)
     assert records_of(further) == {("lead", lead.pk)}
+
+
+def test_what_a_session_pointed_elsewhere_is_out_of_reach_once_it_is_somebody_elses(
+    posted, make_key, rep, make_user, api
+):
+    """Only what a conversion moved goes back whosever it is: not what the session changed otherwise, although
+    it touched both of the records that are referred to."""
+    before, after, lead = CompanyFactory(owner=rep), CompanyFactory(owner=rep), LeadFactory(owner=rep)
+    deal, task = OpportunityFactory(owner=rep, company=before), TaskFactory(owner=rep)
+    task.further.create(entity="lead", object_id=lead.pk)
+    results = posted(
+        make_key(rep, *WRITE),
+        ("update_company", {"id": before.pk, "values": {"industry": "Mining"}}),
+        ("update_company", {"id": after.pk, "values": {"industry": "Mining"}}),
+        ("update_lead", {"id": lead.pk, "values": {"city": "Oslo"}}),
+        ("update_opportunity", {"id": deal.pk, "values": {"company": after.pk}}),
+        ("update_task", {"id": task.pk, "values": {"records": []}}),
+    )
+    assert not any(result.is_error for result in results)
+    other = make_user("rep")
+    for record in (deal, task):
+        type(record).objects.filter(pk=record.pk).update(owner=other, assigned_to=other)
+    kept = undo(api(rep), AgentSession.objects.get()).json()["undone"]["kept"]
+    denied = [(one["entity"], one["id"]) for one in kept if one["reason"] == "permission_denied"]
+    assert denied == [("opportunity", deal.pk), ("task_record", task.pk)]
+    deal.refresh_from_db()
+    assert (deal.company_id, records_of(task)) == (after.pk, set())
 
 
 def test_a_reference_to_what_was_deleted_since_stays_as_it_is(posted, make_key, rep, api):
