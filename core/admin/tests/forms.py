@@ -17,7 +17,9 @@ class _Fields(HTMLParser):
         name = found.get("name", "")
         if tag == "input" and name and self._counts(found, dict(attrs)):
             silent = "on" if found.get("type") in ("checkbox", "radio") else ""
-            self.values.setdefault(name, []).append(found.get("value", silent))
+            value = found.get("value", silent)
+            is_text = found.get("type", "text") == "text"
+            self.values.setdefault(name, []).append("".join(value.splitlines()) if is_text else value)
         elif tag == "select":
             self.select = name
         elif tag == "option" and self.select and "selected" in dict(attrs):
@@ -36,6 +38,9 @@ class _Fields(HTMLParser):
         if tag == "select":
             self.select = None
         elif tag == "textarea":
+            # A browser leaves out the newline behind <textarea> and ends lines with CRLF.
+            text = self.values[self.area or ""][0].removeprefix("\n")
+            self.values[self.area or ""] = [text.replace("\n", "\r\n")]
             self.area = None
 
     def handle_data(self, data: str) -> None:
@@ -47,7 +52,6 @@ def filled_in(response: Any, **changes: Any) -> dict[str, Any]:
     """The fields of the page's forms as they are, with some changed."""
     parser = _Fields()
     parser.feed(response.content.decode())
-    # A browser leaves out the newline behind <textarea>.
-    values = {name: [v.removeprefix("\n") for v in given] for name, given in parser.values.items()}
+    values: dict[str, Any] = dict(parser.values)
     values.pop("csrfmiddlewaretoken", None)
     return values | changes

@@ -10,7 +10,7 @@ from core.conditions.grammar import equality
 from core.entities import entities
 from core.workflows.actions import actions
 from core.workflows.builder.fields import Fields
-from core.workflows.builder.shapes import rows, shape_of_operand
+from core.workflows.builder.shapes import rows, shape_of_operand, with_line_feeds
 from core.workflows.definition import ARMS, BRANCH
 from core.workflows.params import Param
 from core.workflows.triggers import triggers
@@ -35,8 +35,8 @@ def sent(post: QueryDict) -> Draft:
         for part in path:
             node = node.setdefault(part, {}) if isinstance(node, dict) else None
         if isinstance(node, dict):
-            several = last.endswith("[]")
-            node[last.removesuffix("[]")] = list(filter(None, post.getlist(name))) if several else post[name]
+            several, texts = last.endswith("[]"), list(map(with_line_feeds, post.getlist(name)))
+            node[last.removesuffix("[]")] = list(filter(None, texts)) if several else texts[-1]
     return found
 
 

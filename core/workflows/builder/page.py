@@ -18,7 +18,15 @@ from core.errors import InvalidError
 from core.workflows.actions import actions
 from core.workflows.builder.drafts import GROUPS, KEPT, Draft, Drafting, opened
 from core.workflows.builder.fields import models
-from core.workflows.builder.shapes import InputShape, Picked, numbered, rows, shape_of_operand
+from core.workflows.builder.shapes import (
+    LONG,
+    InputShape,
+    Picked,
+    is_one_line,
+    numbered,
+    rows,
+    shape_of_operand,
+)
 from core.workflows.definition import BRANCH, MAX_DEPTH
 from core.workflows.models import Workflow
 from core.workflows.params import Param
@@ -81,7 +89,12 @@ class DrawnDraft:
         return {"widget": KEPT, "json": draft[KEPT], "words": plain_words(opened(draft))}
 
     def _text(self, path: str, shape: InputShape, draft: Any) -> Input:
-        return {"value": draft if isinstance(draft, str) else ""}
+        text = draft if isinstance(draft, str) else ""
+        # An input of one line would lose the others.
+        return {
+            "value": text,
+            "widget": shape.widget if is_one_line(text) or shape.widget == "lines" else LONG.widget,
+        }
 
     def _pick(self, path: str, shape: Any, draft: Any) -> Input:
         given = draft if isinstance(draft, Mapping) else {"pick": draft or ""}
@@ -121,7 +134,13 @@ class DrawnDraft:
         names = [(row.get("name", ""), row.get("value", "")) for row in rows(draft)] or [("", "")]
         return {
             "rows": [
-                (i, name, value, _options(shape.names, name) if shape.names else None)
+                (
+                    i,
+                    name,
+                    value,
+                    _options(shape.names, name) if shape.names else None,
+                    not is_one_line(str(value)),
+                )
                 for i, (name, value) in enumerate(names)
             ]
         }
@@ -143,7 +162,7 @@ class DrawnDraft:
     def _about(self) -> list[Input]:
         found = [
             self._input("name", _("Name"), InputShape(), self.draft.get("name"), required=True),
-            self._input("description", _("Description"), InputShape(), self.draft.get("description")),
+            self._input("description", _("Description"), LONG, self.draft.get("description")),
             self._plain_pick("status", _("Status"), [(one.value, str(one.label)) for one in Workflow.Status]),
         ]
         return [*found, self._acts_as()] if role_of(self.user) == Role.ADMIN else found

@@ -19,6 +19,15 @@ WHOLE, DECIMAL = re.compile(r"-?\d{1,18}\Z"), re.compile(r"-?\d{1,15}\.\d{1,9}\Z
 LONG_TEXT = 300
 
 
+def with_line_feeds(text: str) -> str:
+    """Browsers send CRLF at the end of each line, definitions hold line feeds."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def is_one_line(text: str) -> bool:
+    return len(text.splitlines()) < 2 and "\n" not in text
+
+
 @dataclass(frozen=True)
 class InputShape:
     """A text as it is. `widget` names the part of the template that draws it; `options` are (value,
@@ -31,7 +40,7 @@ class InputShape:
     multiple: bool = False
 
     def draft(self, value: Any) -> Draft:
-        return value if isinstance(value, str) else None
+        return with_line_feeds(value) if isinstance(value, str) else None
 
     def value(self, draft: Any) -> Any:
         """What the definition holds; None where nothing was given."""
@@ -63,7 +72,7 @@ class Lines(InputShape):
 
     def draft(self, value: Any) -> Draft:
         values = value if isinstance(value, list) else [value]
-        is_plain = all(isinstance(one, str) and one and "\n" not in one for one in values)
+        is_plain = all(isinstance(one, str) and one and is_one_line(one) for one in values)
         return "\n".join(values) if values and is_plain else None
 
     def value(self, draft: Any) -> Any:
@@ -82,7 +91,8 @@ class Picked(InputShape):
 
     def draft(self, value: Any) -> Draft:
         if names_are_read(value):
-            return {"text": value} if isinstance(value, str) and self.templated else None
+            is_text = isinstance(value, str) and is_one_line(value)
+            return {"text": value} if is_text and self.templated else None
         if self.multiple:
             values = value if isinstance(value, list) else [value]
             return {"pick": [_word(one) for one in values]} if all(map(self._is_word, values)) else None
@@ -155,6 +165,8 @@ class Moment(InputShape):
 
     def draft(self, value: Any) -> Draft:
         if isinstance(value, str):
+            if not is_one_line(value):
+                return None
             return {"day": value} if value in (*DAYS, "now") else {"day": "date", "at": value}
         found = SpanInput(units=self.units, signed=True).draft(value)
         if not isinstance(found, dict):
@@ -183,7 +195,9 @@ class Pairs(InputShape):
     def draft(self, value: Any) -> Draft:
         if not isinstance(value, Mapping) or not all(isinstance(one, str | int) for one in value.values()):
             return None
-        pairs = [{"name": str(name), "value": _word(one)} for name, one in value.items()]
+        if not all(is_one_line(str(name)) for name in value):
+            return None
+        pairs = [{"name": str(name), "value": with_line_feeds(_word(one))} for name, one in value.items()]
         return {str(i): pair for i, pair in enumerate(pairs)}
 
     def value(self, draft: Any) -> Any:

@@ -41,8 +41,11 @@ RICH = [
     step("assign_record", team_id=1, method="least_busy"),
     step("send_notification", message="See {{ lead.first_name }}\nnow", to="owner"),
     step("wait", days=3, business_hours={"start": "08:00", "days": [1, 2], "time_zone": "Europe/Oslo"}),
+    step("add_comment", body="One\n\nTwo\n"),
+    step("add_comment", body="One\r\nTwo"),
     step("webhook", url="https://example.com/x", headers={"X-Key": "hush"}, body={"n": ["{{ lead.city }}"]}),
     step("create_record", model="opportunity", fields={"name": "Deal of {{ lead.last_name }}", "amount": 5}),
+    step("create_record", model="task", fields={"title": "Call", "description": "One\nTwo"}),
     step(
         "branch",
         conditions={"any": [{"field": "lead_score", "op": "gte", "value": 70}, {"not": {"city": "Oslo"}}]},
@@ -127,6 +130,36 @@ def test_what_the_form_has_no_inputs_for_is_kept(admin_user, definition):
             else {}
         ),
     }
+
+
+def test_lines_stay_lines_where_something_else_of_the_step_changes(client, boss, make_workflow):
+    made = {"model": "task", "fields": {"title": "Call", "description": "One\nTwo"}}
+    workflow = make_workflow(
+        [("create_record", made), ("send_notification", {"message": "A\nB", "to": "owner"})]
+    )
+    Workflow.objects.filter(pk=workflow.pk).update(description="One\nTwo")
+    page = client.get(edit(workflow))
+    names = {
+        row["name"]: at
+        for at, row in draft_of(
+            {
+                "trigger_type": workflow.trigger_type,
+                "trigger_conditions": {"model": "lead"},
+                "actions": workflow.actions,
+            },
+            boss,
+        )["actions"]["0"]["params"]["fields"].items()
+    }
+    changes = {
+        f"actions.0.params.fields.{names['title']}.value": ["Write"],
+        "actions.1.params.to.pick": ["assignee"],
+    }
+    assert pressed(client, edit(workflow), page, "save", **changes).status_code == 302
+    workflow.refresh_from_db()
+    assert workflow.actions[0] == step(
+        "create_record", model="task", fields=made["fields"] | {"title": "Write"}
+    )
+    assert (workflow.actions[1]["params"]["message"], workflow.description) == ("A\nB", "One\nTwo")
 
 
 def test_a_workflow_is_made_by_buttons_alone(client, boss, make_user):
