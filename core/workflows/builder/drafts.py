@@ -10,7 +10,7 @@ from core.conditions.grammar import equality
 from core.entities import entities
 from core.workflows.actions import actions
 from core.workflows.builder.fields import Fields
-from core.workflows.builder.shapes import rows, shape_of_operand, with_line_feeds
+from core.workflows.builder.shapes import InputShape, rows, shape_of_operand, with_line_feeds
 from core.workflows.definition import ARMS, BRANCH
 from core.workflows.params import Param
 from core.workflows.triggers import triggers
@@ -161,11 +161,7 @@ class Drafting:
             return opened(given)
         found = {}
         for param in known:
-            one = given.get(param.name)
-            if isinstance(one, dict) and KEPT in one:
-                value = opened(one)
-            else:
-                value = self.fields.shape(param, given).value(one)
+            value = _value(self.fields.shape(param, given), given.get(param.name))
             if value is not None:
                 found[param.name] = value
         return found
@@ -190,13 +186,21 @@ class Drafting:
         draft = row.get("value")
         if op == "between":
             ends = draft if isinstance(draft, dict) else {}
-            return {"field": name, "op": op, "value": [shape.value(ends.get(end)) for end in ("low", "high")]}
-        value = shape.value(draft)
+            return {
+                "field": name,
+                "op": op,
+                "value": [_value(shape, ends.get(end)) for end in ("low", "high")],
+            }
+        value = _value(shape, draft)
         return {"field": name, "op": op, "value": "" if value is None else value}
 
 
 def _joined_by(group: Draft) -> str:
     return "any" if group.get("word") == "any" else "all"
+
+
+def _value(shape: InputShape, draft: Any) -> Any:
+    return opened(draft) if isinstance(draft, dict) and KEPT in draft else shape.value(draft)
 
 
 def kept(raw: Any) -> Draft:

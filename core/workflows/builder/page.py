@@ -6,6 +6,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
+from django.forms.renderers import get_default_renderer
+from django.utils.safestring import mark_safe
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
@@ -16,7 +18,7 @@ from core.entities import field_types
 from core.entities.references import seen, target_model
 from core.errors import InvalidError
 from core.workflows.actions import actions
-from core.workflows.builder.drafts import GROUPS, KEPT, Draft, Drafting, opened
+from core.workflows.builder.drafts import GROUPS, KEPT, Draft, Drafting, kept, opened
 from core.workflows.builder.fields import models
 from core.workflows.builder.shapes import (
     LONG,
@@ -99,7 +101,7 @@ class DrawnDraft:
     def _pick(self, path: str, shape: Any, draft: Any) -> Input:
         given = draft if isinstance(draft, Mapping) else {"pick": draft or ""}
         pick = given.get("pick") or []
-        chosen = [one for one in (pick if isinstance(pick, list) else [pick]) if one]
+        chosen = [one for one in (pick if isinstance(pick, list) else [pick]) if one and isinstance(one, str)]
         name = f"{path}.pick[]" if shape.multiple else f"{path}.pick"
         more = {
             "text": given.get("text", ""),
@@ -108,8 +110,11 @@ class DrawnDraft:
             "multiple": shape.multiple,
         }
         if shape.target and (widget := _autocomplete(shape.target, shape.multiple, self.user)):
-            picked = chosen if shape.multiple else chosen[:1] and chosen[0]
-            return more | {"html": widget.render(name, picked, {"id": f"id_{path}"})}
+            html, shown = _rendered(widget, name, chosen, f"id_{path}")
+            # What the user does not see would be dropped on saving.
+            return more | {"html": html} if shown or more["text"] else self._kept(kept(shape.value(given)))
+        if shape.target and len(chosen) > 1:
+            return self._kept(kept(shape.value(given)))
         known = dict(shape.options)
         unknown = [(one, one) for one in chosen if one not in known]
         options = [(value, _(title), value in chosen) for value, title in [*shape.options, *unknown]]
@@ -375,6 +380,17 @@ def _operator(column: Any, op: str) -> str:
     }
     dated = column is not None and isinstance(column.field_type, field_types.Date | field_types.DateTime)
     return str({**OPERATORS, **(OF_DATES if dated else {}), **own}.get(op, op))
+
+
+def _rendered(widget: Any, name: str, chosen: list[str], at: str) -> tuple[str, bool]:
+    """A select, and whether it has all that is chosen."""
+    known = [one for one in chosen if one.isdecimal()]
+    picked = known if widget.allow_multiple_selected else "".join(known[:1])
+    context = widget.get_context(name, picked, {"id": at})
+    groups = context["widget"]["optgroups"]
+    options = [option for _group, some, _index in groups for option in some if option["selected"]]
+    html = get_default_renderer().render(widget.template_name, context)
+    return mark_safe(html), {str(option["value"]) for option in options} >= set(chosen)  # noqa: S308  of a template
 
 
 def _autocomplete(target: str, multiple: bool, user: Any) -> Any:

@@ -1,10 +1,15 @@
 """Workflows are made and changed in a form that says what their definition does, and loses nothing of it."""
 
-import pytest
+from urllib.parse import urlencode
 
+import pytest
+from django.http import QueryDict
+
+from contacts.tests.factories import CompanyFactory
 from core.accounts.tests.factories import TeamFactory, UserFactory
 from core.admin.tests.forms import filled_in
 from core.mail.tests.factories import EmailTemplateFactory
+from core.workflows.builder import drafts
 from core.workflows.builder.drafts import definition_of, draft_of, placed
 from core.workflows.models import Workflow, WorkflowExecution
 from core.workflows.params import REFERRED
@@ -160,6 +165,33 @@ def test_lines_stay_lines_where_something_else_of_the_step_changes(client, boss,
         "create_record", model="task", fields=made["fields"] | {"title": "Write"}
     )
     assert (workflow.actions[1]["params"]["message"], workflow.description) == ("A\nB", "One\nTwo")
+
+
+def test_ids_that_the_editor_does_not_see_are_kept(client, make_workflow, make_user):
+    team = TeamFactory()
+    manager, stranger = UserFactory(role="manager", is_staff=True, team=team), make_user("rep")
+    seen, hidden = CompanyFactory(owner=manager), CompanyFactory(owner=stranger)
+    given = [
+        {"field": "company", "op": "in", "value": [seen.pk, hidden.pk]},
+        {"field": "company", "op": "eq", "value": hidden.pk},
+        {"field": "company", "op": "in", "value": [seen.pk]},
+    ]
+    workflow = make_workflow([("add_tag", {"tag": "x"})], conditions={"all": given}, run_as=manager)
+    client.force_login(manager)
+    page = client.get(edit(workflow))
+    nodes = page.context["built"]["conditions"]["nodes"]
+    assert [node["inputs"][0]["widget"] for node in nodes] == ["kept", "kept", "pick"]
+    page = pressed(client, edit(workflow), page, "draw")
+    draft = drafts.sent(QueryDict(urlencode(filled_in(page), doseq=True)))
+    made = definition_of(draft, manager)["trigger_conditions"]["conditions"]
+    assert made == {"all": given}
+    saved = pressed(client, edit(workflow), page, "save", **{"actions.0.params.tag": ["y"]})
+    assert saved.status_code == 302, (saved.context["faults"], saved.context["count"])
+    workflow.refresh_from_db()
+    assert (workflow.actions, workflow.trigger_conditions["conditions"]) == (
+        [step("add_tag", tag="y")],
+        {"all": given},
+    )
 
 
 def test_a_workflow_is_made_by_buttons_alone(client, boss, make_user):
