@@ -108,7 +108,8 @@ def previewed(compiled: Compiled, subject: RunContext, reader: RunReader) -> lis
         instruction = compiled.program[position]
         entry, position = _previewed(instruction, subject, changes, end)
         kind, entity = instruction.action.name, subject.run.entity
-        if not reader.sees_step(entity, subject.pk, kind, instruction.given, entry.get("would")):
+        payload = subject.run.trigger_data
+        if not reader.sees_step(entity, subject.pk, kind, instruction.given, entry.get("would"), payload):
             entry = {"path": instruction.path, "type": kind, "withheld": True}
             position = end if kind == definition.BRANCH else position
         shown.append(entry)

@@ -16,8 +16,10 @@ from core.workflows.actions import actions
 from core.workflows.actions.base import Action
 from core.workflows.definition import BRANCH
 from core.workflows.models import WorkflowExecution
-from core.workflows.templating import paths_read
+from core.workflows.templating import paths_read, segments_read
 
+# What templates call that which a run was started with.
+PAYLOAD = "payload"
 # Read for every step, whatever it shows (run_context.columns_read).
 ALWAYS_READ = frozenset(("id", "owner", "assigned_to", "archived_at"))
 
@@ -56,21 +58,34 @@ class RunReader:
         """What the run was started with, without what is named like a hidden field."""
         if not self.sees_record(run.entity, run.object_id):
             return {}
-        hidden = self.hidden(run.entity)
-        if not hidden or not isinstance(run.trigger_data, Mapping):
-            return run.trigger_data
-        return {name: value for name, value in run.trigger_data.items() if name not in hidden}
+        return _without(run.trigger_data, self._hidden_words(run.entity))
+
+    def _hidden_words(self, entity: str) -> frozenset[str]:
+        """What hidden fields are called where names say not of which record; of a run that is about none, the
+        fields of any."""
+        names = [entity] if entity in entities else [one.name for one in entities]
+        hidden = set() if self.sees_all else {word for name in names for word in self.hidden(name)}
+        return frozenset(hidden | {word.removeprefix(f"{CUSTOM_VALUES}.") for word in hidden})
 
     def sees_step(
-        self, entity: str, pk: int | None, kind: str, given: Mapping[str, Any], made: Any = None
+        self,
+        entity: str,
+        pk: int | None,
+        kind: str,
+        given: Mapping[str, Any],
+        made: Any = None,
+        payload: Any = None,
     ) -> bool:
-        """Whether what a step did, or would do, with a record may be shown; `made` is its output."""
+        """Whether what a step did, or would do, with a record may be shown; `made` is its output, `payload`
+        what its run was started with."""
         if self.sees_all:
             return True
         if not self.sees_record(entity, pk):
             return False
         if kind == BRANCH:
             return self.sees_condition(entity, pk, given.get("conditions"))
+        if _shows_payload(given, payload, self._hidden_words(entity)):
+            return False
         hidden, action = self.hidden(entity), actions.get(kind)
         if not hidden:
             return True
@@ -94,6 +109,35 @@ class RunReader:
         reference = leaf.column.reference
         rows = entity.model.objects.filter(pk=pk).values_list(reference.path, flat=True)
         return self.sees_record(target_of(reference), rows.first())
+
+
+def _without(value: Any, words: frozenset[str]) -> Any:
+    """A JSON value without what is named so, however deep it stands."""
+    if isinstance(value, Mapping):
+        return {name: _without(one, words) for name, one in value.items() if name not in words}
+    return [_without(one, words) for one in value] if isinstance(value, list) else value
+
+
+def _shows_payload(given: Mapping[str, Any], payload: Any, words: frozenset[str]) -> bool:
+    """Whether the templates of a step read something of the payload that is named so, or what holds it."""
+    paths = [path for path in segments_read(given) if path[0] == PAYLOAD]
+    if not words or not paths:
+        return False
+    # Templates have names of their own for parts of it: `{% for one in payload.people %}{{ one.phone }}`.
+    below = [part for path in segments_read(given, own=True) for part in path[1:] if isinstance(part, str)]
+    if not words.isdisjoint(below):
+        return True
+    found = [_read_at(payload, path[1:]) for path in paths]
+    return any(_without(one, words) != one for one in found)
+
+
+def _read_at(value: Any, path: tuple[Any, ...]) -> Any:
+    """What is there; where a part is no plain name of anything, all that is above."""
+    for part in path:
+        if not isinstance(value, Mapping) or not isinstance(part, str) or part not in value:
+            break
+        value = value[part]
+    return value
 
 
 def _touched(entity: Entity, action: Action, given: Mapping[str, Any]) -> frozenset[str] | None:

@@ -323,6 +323,19 @@ def names_are_read(raw: Any) -> bool:
     return is_template(raw)
 
 
+def segments_read(raw: Any, *, own: bool = False) -> list[tuple[Any, ...]]:
+    """The names that the templates in a JSON value read, part by part; with `own` also those that they give
+    themselves. A part that is no text is computed, or a place in a list."""
+    if isinstance(raw, Mapping):
+        return [path for item in raw.values() for path in segments_read(item, own=own)]
+    if isinstance(raw, list):
+        return [path for item in raw for path in segments_read(item, own=own)]
+    if not is_template(raw):
+        return []
+    template = _parsed(raw, TEXT)
+    return [tuple(path) for path in template.variable_segments()] if own else list(read_names(template))
+
+
 def paths_read(raw: Any) -> set[str]:
     """The names, written out in full, that the templates in a JSON value read."""
     if isinstance(raw, Mapping):

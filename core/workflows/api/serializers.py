@@ -144,7 +144,10 @@ def shown_to(reader: RunReader, run: WorkflowExecution, shown: dict[str, Any]) -
 
 
 def _step_shown_to(reader: RunReader, run: WorkflowExecution, step: dict[str, Any]) -> dict[str, Any]:
-    if reader.sees_step(run.entity, run.object_id, step["type"], step["input"], step["output"]):
+    seen = reader.sees_step(
+        run.entity, run.object_id, step["type"], step["input"], step["output"], run.trigger_data
+    )
+    if seen:
         return step
     return step | {"output": {}, "error": "", "withheld": True}
 

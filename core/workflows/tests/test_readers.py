@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from core.accounts.tests.factories import TeamFactory
 from core.customization.tests.factories import FieldRightFactory
 from core.workflows.models import WorkflowExecution
+from core.workflows.readers import RunReader
 from lead_management.models import Lead
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +70,41 @@ def test_a_step_that_shows_a_hidden_field_is_withheld(api, admin, manager, run):
     assert steps(seen) == [({"tags": ["x"]}, False), ({}, True), ({}, True), ({}, True)]
     listed = api(manager).get("/api/v1/executions/").json()["results"]
     assert [steps(one) for one in listed] == [steps(seen)]
+
+
+@pytest.mark.parametrize("model", ["lead", None])
+def test_what_a_hook_sent_under_the_name_of_a_hidden_field_is_withheld(api, admin, manager, run, model):
+    """Also where it stands in a document of its own, and where a template names that otherwise."""
+    payload = {"city": "Oslo", "person": {"phone": PHONE, "name": "Ada"}, "all": [{"phone": PHONE}, 1]}
+    texts = [
+        "{{ payload.city }}",
+        "{{ payload.person.name }}",
+        "{{ payload.person.phone }}",
+        '{{ payload["person"]["phone"] }}',
+        "{{ payload.person }}",
+        "{{ payload }}",
+        "{% for one in payload.all %}{{ one.phone }}{% endfor %}",
+        "{% assign one = payload.person %}{{ one.phone }}",
+        "{{ payload.all[0] }}",
+        "{{ payload[payload.city] }}",
+    ]
+    about = ("lead", run.object_id) if model else ("", None)
+
+    def shown_to(user):
+        reader = RunReader(user)
+        return [reader.sees_step(*about, "stop", {"reason": text}, {}, payload) for text in texts]
+
+    assert (shown_to(manager), shown_to(None)) == ([True, True] + [False] * 8, [True] * 10)
+    WorkflowExecution.objects.filter(pk=run.pk).update(
+        trigger_data=payload, entity=about[0], object_id=about[1]
+    )
+    url = f"/api/v1/executions/{run.pk}/"
+    assert admin.get(url).json()["trigger_data"] == payload
+    seen = api(manager).get(url).json()
+    assert (seen["trigger_data"], seen["withheld"]) == (
+        {"city": "Oslo", "person": {"name": "Ada"}, "all": [{}, 1]},
+        True,
+    )
 
 
 def test_the_page_of_a_run_withholds_the_same(client, manager, run):
