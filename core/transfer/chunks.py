@@ -20,7 +20,7 @@ from core.transfer.checking import Checker
 from core.transfer.composing import Composer, differs
 from core.transfer.import_fields import ID
 from core.transfer.linked_columns import LinkedColumn, Links
-from core.transfer.linking import Asked, Linking, add
+from core.transfer.linking import AskedLinks, Linking, add
 from core.transfer.lookups import permitted_ids, rows_with_keys
 from core.transfer.matching import Key, Matcher, may_be_same, rows_with_custom_values
 from core.transfer.planning import Plan
@@ -55,7 +55,7 @@ class ImportRun:
     # Those of the entity's linked columns that the file has.
     linked: Sequence[LinkedColumn]
     # What their cells asked for so far.
-    asked: Asked = field(default_factory=Asked)
+    asked: AskedLinks = field(default_factory=AskedLinks)
 
 
 class ChunkRun:

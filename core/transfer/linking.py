@@ -15,7 +15,7 @@ def joined(links: Links, more: Links) -> Links:
 
 
 @dataclass
-class Asked:
+class AskedLinks:
     """What the chunks so far asked for, by the id of the record: a later row adds to it."""
 
     links: dict[int, dict[str, Links]] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Linking:
         columns: Iterable[LinkedColumn],
         user: Any,
         checked: Checked,
-        asked: Asked,
+        asked: AskedLinks,
         *,
         clear_blank: bool,
     ) -> None:
