@@ -4,11 +4,13 @@ import os
 from typing import Any
 
 from celery import Celery, signals
+from django.utils import translation
 
 from backend.env import problems_as_a_sentence
 from backend.launch import ensure_services, refuse_unsafe_start
 from backend.schedule import SCHEDULE
 from core import jobs
+from core.labels import MACHINE_LANGUAGE
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
@@ -90,6 +92,12 @@ def limit_statements() -> None:
     from backend.postgresql import time_limits  # reads the settings, which must be named first
 
     time_limits.for_jobs()
+
+
+@signals.task_prerun.connect
+def work_in_english(**kwargs: Any) -> None:
+    """What tasks store is the same whatever LANGUAGE_CODE is; what they send is in its reader's language."""
+    translation.activate(MACHINE_LANGUAGE)
 
 
 @signals.worker_shutting_down.connect

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from contacts.entity import COMPANY
 from contacts.models import Company, CompanySuggestion
@@ -79,7 +80,7 @@ def take_back(record: Any, company: int, user: Any) -> None:
     """Suggest a dismissed company again. Raises InvalidError where it was not dismissed."""
     reached = _shown_to(record, user) and _seen(user).filter(pk=company).exists()
     if not reached or not _mark(record, company, {"dismissed_at": None, "dismissed_by": None}):
-        raise InvalidError.of("company", "This company was not dismissed.", "does_not_exist")
+        raise InvalidError.of("company", _("This company was not dismissed."), "does_not_exist")
 
 
 def _mark(record: Any, company: int, values: Mapping[str, Any]) -> int:
@@ -89,4 +90,4 @@ def _mark(record: Any, company: int, values: Mapping[str, Any]) -> int:
 
 def _check_suggested(record: Any, company: int, user: Any) -> None:
     if company not in [found.pk for found in suggestions_of(record, user).companies]:
-        raise InvalidError.of("company", "This company is not suggested.", "does_not_exist")
+        raise InvalidError.of("company", _("This company is not suggested."), "does_not_exist")

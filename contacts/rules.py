@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from contacts.company_sql import is_above
 from contacts.models import Company
 from core.changes import current_audit_context
@@ -16,7 +19,7 @@ Values = dict[str, Any]
 
 somebody = NeedsAny(
     ("first_name", "last_name", "email", "phone", "mobile", "company_name", "company"),
-    "A contact needs a first name, last name, e-mail address, phone number or company.",
+    gettext_lazy("A contact needs a first name, last name, e-mail address, phone number or company."),
 )
 
 
@@ -40,7 +43,7 @@ class Domain(Text):
         text = super().to_internal_value(data)
         domain = domain_of(text)
         if text and "." not in domain:
-            raise refuse("invalid", "Enter a domain such as example.com.")
+            raise refuse("invalid", _("Enter a domain such as example.com."))
         return domain
 
 
@@ -55,7 +58,7 @@ def no_parent_below_itself(values: Values, before: Mapping[str, Any] | None) -> 
     if before is None or parent is None or parent == before["parent_id"]:
         return
     if is_above(before["id"], parent):
-        raise InvalidError.of("parent", "A company cannot be below itself.", "cycle")
+        raise InvalidError.of("parent", _("A company cannot be below itself."), "cycle")
 
 
 def company_named(values: Values, before: Mapping[str, Any] | None) -> None:

@@ -1,13 +1,14 @@
 """One Django app whose tables, registrations and pages stand in its feature rooms."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy
 
 from core.features import FEATURES, FOUNDATION_WITH_TABLES, import_room
 
 
 class CoreConfig(AppConfig):
     name = "core"
-    verbose_name = "System"
+    verbose_name = gettext_lazy("System")
 
     def import_models(self) -> None:
         super().import_models()

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 
 @dataclass(frozen=True)
 class FieldIssue:
@@ -14,6 +16,10 @@ class FieldIssue:
     code: str
     message: str
 
+    def __post_init__(self) -> None:
+        # What is translated lazily is so now, in the language of whoever made the mistake.
+        object.__setattr__(self, "message", str(self.message))
+
 
 class DomainError(Exception):
     """Base of every error that is the caller's to mend; `code` is stable, the message is for people."""
@@ -21,8 +27,8 @@ class DomainError(Exception):
     code = "error"
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(str(message))
+        self.message = str(message)
         if code:
             self.code = code
 
@@ -53,7 +59,9 @@ class InvalidError(DomainError):
 
 def unknown(field: Any, known: Iterable[str], code: str = "unknown_field") -> FieldIssue:
     """What is none of `known`. It is cut: a client may have named it at any length."""
-    return FieldIssue(str(field)[:120], code, f"Unknown. Known: {', '.join(known) or 'none'}.")
+    return FieldIssue(
+        str(field)[:120], code, _("Unknown. Known: %(known)s.") % {"known": ", ".join(known) or _("none")}
+    )
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import format_lazy
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import RangeNumericFilter
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanWidget
@@ -43,13 +43,16 @@ home_page.parts.register("leads", home_page.Builder(20, home.build))
 class ConvertForm(verbs.VerbForm):
     """What should become of the lead."""
 
-    create_opportunity = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget)
+    create_opportunity = forms.BooleanField(
+        label=_("Create an opportunity"), required=False, initial=True, widget=UnfoldBooleanWidget
+    )
 
     custom_fields = forms.JSONField(
+        label=_("Custom fields"),
         required=False,
         initial=dict,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-        help_text='What new records need beyond what the lead has: {"contact": {"region": "EMEA"}}.',
+        help_text=_('What new records need beyond what the lead has: {"contact": {"region": "EMEA"}}.'),
     )
 
     def options(self) -> ConversionOptions:
@@ -229,7 +232,7 @@ class LeadAdmin(LeadBoard, CompanySuggestionsAdmin):
         )
         return str(object_id).isdigit() and open_ones.filter(pk=object_id, archived_at=None).exists()
 
-    @action(description="Convert", permissions=["convert"])
+    @action(description=_("Convert"), permissions=["convert"])
     def convert(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Asks first; converts when the answer is sent."""
         back = self.page_of(object_id)
@@ -239,7 +242,14 @@ class LeadAdmin(LeadBoard, CompanySuggestionsAdmin):
         lead = self.seen(request, object_id)
         form = ConvertForm(request)
         if not form.is_valid():
-            return verbs.page(self, request, f"Convert {lead}", form, self._preview(request, lead), {})
+            return verbs.page(
+                self,
+                request,
+                gettext("Convert %(lead)s") % {"lead": lead},
+                form,
+                self._preview(request, lead),
+                {},
+            )
         lock_for_conversion()
         done = convert(
             self.entity, writing.locked(self.entity, lead.pk, request.user), request.user, form.options()
@@ -259,7 +269,7 @@ class LeadAdmin(LeadBoard, CompanySuggestionsAdmin):
             for entity, name, is_new in found
         ]
 
-    @admin.action(description="Convert …", permissions=["convert"])
+    @admin.action(description=_("Convert …"), permissions=["convert"])
     def convert_selected(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         form = ConvertForm(request)
         if not form.is_valid():
@@ -280,4 +290,4 @@ def _describe(done: dict[str, Any]) -> str:
     parts = [
         f"{'new' if new else 'existing'} {name} {done[f'{name}_id']}" for name, new in done["created"].items()
     ]
-    return f"Converted: {', '.join(parts)}."
+    return gettext("Converted: %(names)s.") % {"names": ", ".join(parts)}

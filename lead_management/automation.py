@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from core.entities import Entity
 from core.entities.field_types import Boolean, Choice, Integer, Text
@@ -91,7 +92,7 @@ class ConvertLead(RecordAction):
             return [replace(issue, field=f"{path}.{issue.field}") for issue in error.issues]
         wanted = given.get("create_opportunity", True) not in (False, "false")
         missing = missing_for_conversion(scope.entity, custom_fields, create_opportunity=wanted)
-        message = "Every new record needs it, and leads do not bring it along."
+        message = _("Every new record needs it, and leads do not bring it along.")
         return [FieldIssue(f"{path}.{name}", "required", message) for name in missing]
 
     def run(self, step: Step) -> StepResult:

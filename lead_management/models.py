@@ -5,6 +5,7 @@ from typing import ClassVar
 import pgtrigger
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from contacts.models import mail_domain_index
 from core.entities.reading import title
@@ -26,33 +27,33 @@ DERIVED = ("lead_score", "conversion_probability", "scored_at", "engagement_coun
 
 
 class LeadStatus(models.TextChoices):
-    NEW = "new"
-    CONTACTED = "contacted"
-    NURTURING = "nurturing"
-    QUALIFIED = "qualified"
-    PROPOSAL = "proposal"
-    CONVERTED = "converted"
-    UNQUALIFIED = "unqualified"
-    LOST = "lost"
+    NEW = "new", gettext_lazy("New")
+    CONTACTED = "contacted", gettext_lazy("Contacted")
+    NURTURING = "nurturing", gettext_lazy("Nurturing")
+    QUALIFIED = "qualified", gettext_lazy("Qualified")
+    PROPOSAL = "proposal", gettext_lazy("Proposal")
+    CONVERTED = "converted", gettext_lazy("Converted")
+    UNQUALIFIED = "unqualified", gettext_lazy("Unqualified")
+    LOST = "lost", gettext_lazy("Lost")
 
 
 class LeadSource(models.TextChoices):
-    WEBSITE = "website"
-    REFERRAL = "referral"
-    SOCIAL_MEDIA = "social_media"
-    EMAIL_CAMPAIGN = "email_campaign"
-    COLD_CALL = "cold_call"
-    EVENT = "event"
-    ADVERTISEMENT = "advertisement"
-    PARTNER = "partner"
-    OTHER = "other"
+    WEBSITE = "website", gettext_lazy("Website")
+    REFERRAL = "referral", gettext_lazy("Referral")
+    SOCIAL_MEDIA = "social_media", gettext_lazy("Social Media")
+    EMAIL_CAMPAIGN = "email_campaign", gettext_lazy("Email Campaign")
+    COLD_CALL = "cold_call", gettext_lazy("Cold Call")
+    EVENT = "event", gettext_lazy("Event")
+    ADVERTISEMENT = "advertisement", gettext_lazy("Advertisement")
+    PARTNER = "partner", gettext_lazy("Partner")
+    OTHER = "other", gettext_lazy("Other")
 
 
 class Priority(models.TextChoices):
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    URGENT = "urgent"
+    LOW = "low", gettext_lazy("Low")
+    MEDIUM = "medium", gettext_lazy("Medium")
+    HIGH = "high", gettext_lazy("High")
+    URGENT = "urgent", gettext_lazy("Urgent")
 
 
 def converted_into(model: str) -> models.ForeignKey:

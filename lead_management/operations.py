@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from contacts.entity import COMPANY, CONTACT
 from contacts.mail_domains import business_domain
@@ -69,7 +70,7 @@ def convert(entity: Entity, lead: Lead, user: Any, options: ConversionOptions) -
     Raises ConflictError for a lead that is converted already and InvalidError for ids that are not there.
     """
     if lead.status == LeadStatus.CONVERTED:
-        raise ConflictError("The lead is converted already.", code="already_converted")
+        raise ConflictError(_("The lead is converted already."), code="already_converted")
     return Conversion(entity, lead, user, options).run()
 
 
@@ -201,7 +202,9 @@ class Conversion:
 
     def _named(self, target: str, pk: int) -> int:
         if not existing_ids(target, [pk], self.user):
-            raise InvalidError.of(target, f"There is no such {target}.", "does_not_exist")
+            raise InvalidError.of(
+                target, _("There is no such %(target)s.") % {"target": target}, "does_not_exist"
+            )
         self.created[target] = False
         return pk
 
@@ -250,7 +253,7 @@ def custom_fields_of(entity: Entity) -> Iterator[None]:
 def check_custom_fields(given: Any) -> None:
     """Raises InvalidError for a custom field that nothing made by a conversion defines."""
     if not isinstance(given, Mapping):
-        raise InvalidError.of("custom_fields", "Expected an object.", "not_an_object")
+        raise InvalidError.of("custom_fields", _("Expected an object."), "not_an_object")
     known = {entity.name: {d.key for d in definitions(entity)} for entity in MADE} if given else {}
     everywhere = set().union(*known.values()) if known else set()
     issues = []
@@ -258,7 +261,7 @@ def check_custom_fields(given: Any) -> None:
         wanted = {f"{key}.{inner}": inner in known[key] for inner in value} if _is_of_one(key, value) else {}
         names = wanted or {key: key in everywhere}
         issues += [
-            FieldIssue(f"{PREFIX}{name}"[:120], "unknown_field", "No such custom field is defined.")
+            FieldIssue(f"{PREFIX}{name}"[:120], "unknown_field", _("No such custom field is defined."))
             for name, is_known in names.items()
             if not is_known
         ]

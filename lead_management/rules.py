@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.entities.entity import NeedsAny
 from core.errors import InvalidError
@@ -11,7 +13,7 @@ from lead_management.models import LeadStatus
 
 somebody = NeedsAny(
     ("first_name", "last_name", "email", "phone", "mobile", "company_name", "company"),
-    "A lead needs a first name, last name, e-mail address, phone number or company.",
+    gettext_lazy("A lead needs a first name, last name, e-mail address, phone number or company."),
 )
 
 
@@ -25,7 +27,9 @@ def conversion_is_a_verb(values: dict[str, Any], before: Mapping[str, Any] | Non
     if status is None or status == before["status"]:
         return
     if LeadStatus.CONVERTED in (status, before["status"]):
-        raise InvalidError.of("status", 'Use "convert" to convert a lead; a converted one stays converted.')
+        raise InvalidError.of(
+            "status", _('Use "convert" to convert a lead; a converted one stays converted.')
+        )
 
 
 def lost_with_a_reason(values: dict[str, Any], before: Mapping[str, Any] | None) -> None:
@@ -36,4 +40,4 @@ def lost_with_a_reason(values: dict[str, Any], before: Mapping[str, Any] | None)
     if kept["status"] == LeadStatus.LOST and not kept["lost_reason"]:
         return  # it came without a reason, from another system, and may be edited all the same
     if not values.get("lost_reason", kept["lost_reason"]):
-        raise InvalidError.of("lost_reason", "A lost lead needs a reason.", "required")
+        raise InvalidError.of("lost_reason", _("A lost lead needs a reason."), "required")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from django.db.models import Count, Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from contacts.mail_domains import business_domain
 from core.changes import current_audit_context
@@ -37,13 +38,13 @@ LEADS = scoring_targets.register(
 )
 
 LEADS.plain("lead_source", "Source", Kind.CATEGORY)
-LEADS.plain("company_size", "Company size", Kind.NUMBER)
-LEADS.plain("estimated_value", "Estimated value", Kind.NUMBER)
+LEADS.plain("company_size", gettext_noop("Company size"), Kind.NUMBER)
+LEADS.plain("estimated_value", gettext_noop("Estimated value"), Kind.NUMBER)
 LEADS.plain("industry", "Industry", Kind.CATEGORY)
 LEADS.plain("country", "Country", Kind.CATEGORY)
 LEADS.plain("tags", "Tags", Kind.MULTI)
 LEADS.plain("engagement_count", "Engagements", Kind.NUMBER)
-LEADS.plain("call_attempts", "Calls tried", Kind.NUMBER)
+LEADS.plain("call_attempts", gettext_noop("Calls tried"), Kind.NUMBER)
 
 
 @LEADS.feature("email_kind", "E-mail", Kind.CATEGORY, "email")

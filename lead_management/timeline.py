@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from core.api.schema.parts import ID, nullable
 from core.changes.timeline import RecordRef, TimelineSource
@@ -28,7 +29,11 @@ def conversions(subject: RecordRef) -> QuerySet:
 
 def shown(lead: Lead, subject: RecordRef) -> dict[str, Any]:
     made = {entity: getattr(lead, column) for entity, column in BECAME.items()}
-    return {"type": "converted", "title": f"{lead} was converted", "data": {"lead": lead.pk, **made}}
+    return {
+        "type": "converted",
+        "title": _("%(lead)s was converted") % {"lead": lead},
+        "data": {"lead": lead.pk, **made},
+    }
 
 
 DATA = {"lead": ID, **dict.fromkeys(BECAME, nullable(ID))}

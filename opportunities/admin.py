@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.text import format_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -76,7 +77,7 @@ class OpportunityForm(RecordForm):
         super().__init__(*args, **kwargs)
         if "stage" in self.fields:
             rows = Stage.objects.order_by("position", "id").values_list("key", "name")
-            choices = [("", "First of the pipeline"), *dict(rows).items()]
+            choices = [("", gettext("First of the pipeline")), *dict(rows).items()]
             self.fields["stage"] = forms.ChoiceField(
                 choices=choices, required=False, widget=UnfoldAdminSelectWidget
             )
@@ -220,13 +221,16 @@ class OpportunityAdmin(OpportunityBoard):
         found += [record_page.link(_("Company"), deal.company)] if deal.company else []
         return [*found, *([record_page.link(_("Contact"), deal.contact)] if deal.contact else [])]
 
-    @admin.display(description="Why this probability")
+    @admin.display(description=_("Why this probability"))
     def why_this_probability(self, deal: Any) -> str:
         """The reasons of the win probability: points from the base, one to a line."""
         found = win_probability(deal, deal.reader)
         if found["probability"] is None:
-            return "No model scores deals yet."
-        lines = [f"From {found['base']}:", *(factor["text"] for factor in found["factors"])]
+            return gettext("No model scores deals yet.")
+        lines = [
+            gettext("From %(found)s:") % {"found": found["base"]},
+            *(factor["text"] for factor in found["factors"]),
+        ]
         return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines))
 
     @admin.display(description="weighted", ordering="weighted_amount")
@@ -284,11 +288,11 @@ class PipelineAdmin(CapturedAdmin):
         if not form.instance.stages.exists():
             Stage.objects.bulk_create(default_stages(form.instance))
 
-    @admin.action(description="Make the default", permissions=["change"])
+    @admin.action(description=_("Make the default"), permissions=["change"])
     def make_default(self, request: HttpRequest, queryset: QuerySet) -> None:
         """Make the selected pipeline the default; the one before is it no longer."""
         if queryset.count() != 1:
-            raise ConflictError("Select one pipeline.")
+            raise ConflictError(gettext("Select one pipeline."))
         set_default(queryset.get())
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from contacts.models import Contact
 from core.access import scopes
@@ -44,7 +45,7 @@ def contact_of(deal: Opportunity, pk: int, user: Any) -> OpportunityContact:
     contact = seen_by(user, Contact.objects.filter(pk=pk)).first()
     row = deal.deal_contacts.filter(contact=pk).first()
     if contact is None or (row is None and deal.contact_id != pk):
-        raise NotVisibleError("Not found.")
+        raise NotVisibleError(_("Not found."))
     return _of(deal, contact, row)
 
 
@@ -63,10 +64,12 @@ def add(found: OpportunityContact, user: Any, *, primary: bool) -> None:
     deal, contact = found.opportunity, found.contact
     there = {deal.contact_id, *deal.deal_contacts.values_list("contact", flat=True)}
     if contact.pk in there:
-        message = "It is one of the deal's contacts already."
+        message = _("It is one of the deal's contacts already.")
         raise ConflictError(message, code="unique", issues=[FieldIssue("contact", "unique", message)])
     if len(there) >= AT_MOST:
-        raise InvalidError.of("contact", f"A deal has at most {AT_MOST} contacts.", "max_length")
+        raise InvalidError.of(
+            "contact", _("A deal has at most %(at_most)s contacts.") % {"at_most": AT_MOST}, "max_length"
+        )
     found.save(force_insert=True)
     deal.refresh_from_db(fields=["contact"])
     if primary:

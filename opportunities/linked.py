@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext
+
 from core.access import scopes
 from core.entities.references import existing_ids
 from core.transfer.linked_columns import Linked, LinkedColumn, Links, LinkTable
@@ -46,7 +48,10 @@ def _named(cells: Sequence[str], resolver: Resolver) -> dict[str, Any]:
         if whole.code == "ambiguous" and contact != _MENTIONS.named_by_id(bare):
             return whole
         if len(role) > (_ROLE_LENGTH or 0):
-            return Refusal("max_length", f"A role has at most {_ROLE_LENGTH} characters.")
+            return Refusal(
+                "max_length",
+                gettext("A role has at most %(role_length)s characters.") % {"role_length": _ROLE_LENGTH},
+            )
         return contact if isinstance(contact, Refusal) else (contact[1], role)
 
     def all_named(part: str) -> list[Named | Refusal]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Case, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 
 from core.changes import current_audit_context
 from core.errors import InvalidError
@@ -27,11 +28,13 @@ def on_the_list(values: dict[str, Any], before: Mapping[str, Any] | None) -> Non
     found = by_word.get(text.casefold())
     others = any(reason.key == LostReason.OTHER for reason in listed)
     if found is not None and found.key == LostReason.OTHER:
-        raise InvalidError.of("lost_reason", "Say which other reason it is.", "required")
+        raise InvalidError.of("lost_reason", _("Say which other reason it is."), "required")
     if found is None and not others:
         known = ", ".join(reason.name for reason in listed)
         raise InvalidError.of(
-            "lost_reason", f"Not a reason of this pipeline. Known: {known}.", "invalid_choice"
+            "lost_reason",
+            _("Not a reason of this pipeline. Known: %(known)s.") % {"known": known},
+            "invalid_choice",
         )
     values["lost_reason"] = found.name if found is not None else text
 

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 from dateutil.relativedelta import relativedelta
+from django.utils.translation import gettext as _
 
 from core.changes.models import Change
 from core.currencies.conversion import GROUPED_BY, CurrencyConversion
@@ -87,14 +88,14 @@ def named_pipeline(pk: int | None) -> Pipeline:
     rows = Pipeline.objects.prefetch_related("stages")
     found = rows.filter(pk=pk).first() if pk else rows.filter(is_default=True).first()
     if found is None:
-        raise NotVisibleError("There is no such pipeline.")
+        raise NotVisibleError(_("There is no such pipeline."))
     return found
 
 
 def set_default(pipeline: Pipeline) -> None:
     """Make a stored pipeline the default one. Raises ConflictError where it is not active."""
     if not pipeline.is_active:
-        raise ConflictError("A pipeline that is not active cannot be the default.")
+        raise ConflictError(_("A pipeline that is not active cannot be the default."))
     unset_default(other_than=pipeline)
     Pipeline.objects.filter(pk=pipeline.pk).update(is_default=True)
 
@@ -118,7 +119,10 @@ def move_deals(stage: Stage, key: str) -> int:
     }
     if key not in others:
         known = ", ".join(others) or "none"
-        message = f"Expected another {stage.outcome} stage of this pipeline. Known: {known}."
+        message = _("Expected another %(outcome)s stage of this pipeline. Known: %(known)s.") % {
+            "outcome": stage.outcome,
+            "known": known,
+        }
         raise InvalidError.of("move_to", message, "invalid_choice")
     deals = Opportunity.objects.filter(pipeline=stage.pipeline_id, stage=stage.key)
     pks = list(deals.order_by("pk").select_for_update().values_list("pk", flat=True))
@@ -136,7 +140,11 @@ def forecast_figures(
     where they would go beyond the calendar."""
     first = start.replace(day=1)
     if first.year * 12 + first.month + months - 1 > MAXYEAR * 12 + 12:
-        raise InvalidError.of("start", f"So many months would go beyond the year {MAXYEAR}.", "max_value")
+        raise InvalidError.of(
+            "start",
+            _("So many months would go beyond the year %(maxyear)s.") % {"maxyear": MAXYEAR},
+            "max_value",
+        )
     series = [first + relativedelta(months=i) for i in range(months)]
     last = series[-1]
     groups = GROUPED_BY if one else ("currency",)

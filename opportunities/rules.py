@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Model
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.models import Company, Contact
 from core.changes import current_audit_context
@@ -23,13 +25,15 @@ def in_a_stage(values: Values, before: Before) -> None:
     table = stage_table()
     pipeline = values.get("pipeline_id") or (before and before["pipeline_id"]) or table.default_id
     if pipeline is None:
-        raise InvalidError.of("pipeline", "There is no default pipeline; name one.", "required")
+        raise InvalidError.of("pipeline", _("There is no default pipeline; name one."), "required")
     moved = before is not None and pipeline != before["pipeline_id"]
     kept = before["stage"] if before is not None and not moved else table.first(pipeline)
     values["pipeline_id"], values["stage"] = pipeline, values.get("stage") or kept
     if table.get(pipeline, values["stage"]) is None:
         known = ", ".join(table.stages.get(pipeline, {}))
-        raise InvalidError.of("stage", f"Not a stage of this pipeline. Known: {known}.", "invalid_choice")
+        raise InvalidError.of(
+            "stage", _("Not a stage of this pipeline. Known: %(known)s.") % {"known": known}, "invalid_choice"
+        )
 
 
 def stage_decides(values: Values, before: Before) -> None:
@@ -67,7 +71,7 @@ def lost_with_a_reason(values: Values, before: Before) -> None:
     if kept["status"] == OpportunityStatus.LOST and not kept["lost_reason"]:
         return  # it came without a reason, from another system, and may be edited all the same
     if not values.get("lost_reason", kept["lost_reason"]):
-        raise InvalidError.of("lost_reason", "A lost opportunity needs a reason.", "required")
+        raise InvalidError.of("lost_reason", _("A lost opportunity needs a reason."), "required")
 
 
 def company_named(values: Values, before: Before) -> None:
@@ -90,7 +94,7 @@ def named(values: Values, before: Before) -> None:
 
 
 something = NeedsAny(
-    ("name", "company_name"), "A deal needs a name, or a company or contact to be called by."
+    ("name", "company_name"), gettext_lazy("A deal needs a name, or a company or contact to be called by.")
 )
 
 

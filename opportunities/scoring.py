@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from core.lead_scoring.activity_counts import INBOUND, MEETINGS, activity_counts
 from core.lead_scoring.features import Kind
@@ -47,13 +48,13 @@ DEALS = scoring_targets.register(
     ),
 )
 
-DEALS.plain("probability", "Probability of the stage", Kind.NUMBER)
+DEALS.plain("probability", gettext_noop("Probability of the stage"), Kind.NUMBER)
 DEALS.plain("stage", "Stage", Kind.CATEGORY)
 DEALS.plain("amount", "Amount", Kind.NUMBER)
 DEALS.plain("currency", "Currency", Kind.CATEGORY)
 DEALS.plain("lead_source", "Source", Kind.CATEGORY)
 DEALS.plain("tags", "Tags", Kind.MULTI)
-DEALS.plain("forecast_category", "Forecast category", Kind.CATEGORY)
+DEALS.plain("forecast_category", gettext_noop("Forecast category"), Kind.CATEGORY)
 
 
 @DEALS.feature("pipeline", "Pipeline", Kind.CATEGORY, "pipeline_id")

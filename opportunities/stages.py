@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Extract, Now
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from core.changes import current_audit_context
 from opportunities.models import CERTAIN, Opportunity, Pipeline, Stage
@@ -110,9 +111,9 @@ def certain_if_closed(data: Mapping[str, Any]) -> Mapping[str, Any]:
 def check_stages(stages: Sequence[Stage]) -> str:
     """What is wrong with all stages of a pipeline together; empty where nothing is."""
     if {stage.outcome for stage in stages} != {"open", "won", "lost"}:
-        return "A pipeline needs an open, a won and a lost stage."
+        return _("A pipeline needs an open, a won and a lost stage.")
     if len({stage.key for stage in stages}) < len(stages):
-        return "Each key is there once."
+        return _("Each key is there once.")
     if min(stages, key=lambda stage: stage.position).outcome != "open":
-        return "Deals begin in the first stage, so it is an open one."
+        return _("Deals begin in the first stage, so it is an open one.")
     return ""

@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import BigIntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce, JSONObject
+from django.utils.translation import gettext as _
 
 from contacts.entity import CONTACT
 from contacts.models import Contact
@@ -15,7 +16,6 @@ from core.entities.reading import title_of
 from opportunities.entity import OPPORTUNITY
 
 ROLE = ("role", "role_text")
-DONE = {Change.Kind.CREATED: "added", Change.Kind.UPDATED: "changed", Change.Kind.DELETED: "removed"}
 
 
 def contact_changes(subject: RecordRef) -> QuerySet:
@@ -37,12 +37,26 @@ def shown(change: Any, subject: RecordRef) -> dict[str, Any]:
     contact = {"id": known["id"], "name": title_of(seen, known)} if known else None
     values = {name: change.changes.get(name, [None, None]) for name in ROLE}
     changes = {name: {"old": old, "new": new} for name, (old, new) in values.items() if old != new}
-    name = f"contact {contact['name']}" if contact else "a contact"
     return {
         "type": change.kind,
-        "title": f"{DONE[change.kind]} {name}",
+        "title": _title(change.kind, contact["name"] if contact else ""),
         "data": {"contact": contact, "changes": changes, "source": change.source},
     }
+
+
+def _title(kind: str, name: str) -> str:
+    if not name:
+        return {
+            Change.Kind.CREATED: _("added a contact"),
+            Change.Kind.UPDATED: _("changed a contact"),
+            Change.Kind.DELETED: _("removed a contact"),
+        }[Change.Kind(kind)]
+    words = {
+        Change.Kind.CREATED: _("added contact %(name)s"),
+        Change.Kind.UPDATED: _("changed contact %(name)s"),
+        Change.Kind.DELETED: _("removed contact %(name)s"),
+    }[Change.Kind(kind)]
+    return words % {"name": name}
 
 
 DATA = {

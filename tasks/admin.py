@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
@@ -119,7 +120,7 @@ class TaskAdmin(TaskBoard):
                 )
             },
         ),
-        ("About", {"fields": RELATED_RECORDS, "description": "One of these at most."}),
+        (_("About"), {"fields": RELATED_RECORDS, "description": _("One of these at most.")}),
     )
     actions = ("complete", "assign", "archive", "restore")
     actions_detail = ("records",)
@@ -157,7 +158,7 @@ class TaskAdmin(TaskBoard):
     def subject(self, task: Task) -> str:
         return next((str(record) for name in RELATED_RECORDS if (record := getattr(task, name))), "")
 
-    @admin.action(description="Complete", permissions=["change"])
+    @admin.action(description=_("Complete"), permissions=["change"])
     def complete(self, request: HttpRequest, queryset: QuerySet) -> None:
         """Of a recurring task the next one is made."""
         self.one_by_one(
@@ -177,7 +178,7 @@ class CalendarFeedAdmin(ReadOnlyAdmin):
     exclude = ("digest",)
     actions = ("end",)
 
-    @admin.action(description="Take these addresses back", permissions=["end"])
+    @admin.action(description=_("Take these addresses back"), permissions=["end"])
     def end(self, request: HttpRequest, queryset: QuerySet) -> None:
         count, _ = CalendarFeed.objects.filter(pk__in=queryset.values("pk")).delete()
-        self.message_user(request, f"{count} taken back.")
+        self.message_user(request, gettext("%(count)s taken back.") % {"count": count})

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from core.access import OwnPolicy
 from core.accounts.models import check_time_zone
@@ -22,27 +23,27 @@ RELATED_RECORDS = ("lead", "contact", "company", "opportunity")
 
 
 class TaskType(models.TextChoices):
-    CALL = "call"
-    EMAIL = "email"
-    MEETING = "meeting"
-    FOLLOW_UP = "follow_up"
-    PROPOSAL = "proposal"
-    DEMO = "demo"
-    OTHER = "other"
+    CALL = "call", gettext_lazy("Call")
+    EMAIL = "email", gettext_lazy("Email")
+    MEETING = "meeting", gettext_lazy("Meeting")
+    FOLLOW_UP = "follow_up", gettext_lazy("Follow Up")
+    PROPOSAL = "proposal", gettext_lazy("Proposal")
+    DEMO = "demo", gettext_lazy("Demo")
+    OTHER = "other", gettext_lazy("Other")
 
 
 class TaskStatus(models.TextChoices):
-    PENDING = "pending"
-    IN_PROGRESS = "in_progress"
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
+    PENDING = "pending", gettext_lazy("Pending")
+    IN_PROGRESS = "in_progress", gettext_lazy("In Progress")
+    COMPLETED = "completed", gettext_lazy("Completed")
+    CANCELLED = "cancelled", gettext_lazy("Cancelled")
 
 
 class Priority(models.TextChoices):
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    URGENT = "urgent"
+    LOW = "low", gettext_lazy("Low")
+    MEDIUM = "medium", gettext_lazy("Medium")
+    HIGH = "high", gettext_lazy("High")
+    URGENT = "urgent", gettext_lazy("Urgent")
 
 
 # Kept by the database beside the fields that people write.

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.activities import further_records
 from core.entities import Entity, writing
@@ -44,7 +45,7 @@ def update_occurrence(entity: Entity, task: Task, data: Mapping[str, Any], user:
     _check_in_series(task)
     wrong = [name for name in OF_THE_SERIES if name in data]
     if wrong:
-        message = "One occurrence has none of its own; use update_following."
+        message = _("One occurrence has none of its own; use update_following.")
         raise InvalidError([FieldIssue(name, "of_the_series", message) for name in wrong])
     values = clean(entity, data, user=user, before=writing.values_of(task), partial=True)
     changed = [name for name in COPIED if name in values and values[name] != getattr(task, name)]
@@ -87,13 +88,13 @@ def _rest_of(task: Task, start: datetime, zone: str) -> str:
 
 def _check_open(task: Task) -> None:
     if task.status in (TaskStatus.COMPLETED, TaskStatus.CANCELLED):
-        raise ConflictError(f"The task is {task.status} already.", code="not_open")
+        raise ConflictError(_("The task is %(status)s already.") % {"status": task.status}, code="not_open")
 
 
 def _check_in_series(task: Task) -> None:
     _check_open(task)
     if not task.recurrence or task.recurrence_id is None:
-        raise ConflictError("The task is of no series.", code="no_series")
+        raise ConflictError(_("The task is of no series."), code="no_series")
 
 
 def _next_of_series(entity: Entity, task: Task, user: Any) -> Task | None:

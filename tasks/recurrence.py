@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta
 from dateutil.rrule import rrule, rrulestr
+from django.utils.translation import gettext
 
 from core.errors import ValueRefusedError
 
@@ -40,9 +41,11 @@ class RecurrenceRule:
         named = {name: value for name, _, value in parts}
         unknown = [name for name in named if name not in PARTS]
         if unknown or len(named) != len(parts):
-            raise ValueRefusedError(f"Each once at most: {', '.join(PARTS)}.")
+            raise ValueRefusedError(gettext("Each once at most: %(names)s.") % {"names": ", ".join(PARTS)})
         if named.get("FREQ") not in FREQUENCIES:
-            raise ValueRefusedError(f"FREQ is one of {', '.join(FREQUENCIES)}: FREQ=WEEKLY;BYDAY=MO.")
+            raise ValueRefusedError(
+                gettext("FREQ is one of %(names)s: FREQ=WEEKLY;BYDAY=MO.") % {"names": ", ".join(FREQUENCIES)}
+            )
         kept = tuple((n, v) for n, v in named.items() if n not in ("COUNT", "UNTIL"))
         return cls(kept, _whole(named, "INTERVAL") or 1, _whole(named, "COUNT"), _until(named.get("UNTIL")))
 
@@ -61,7 +64,7 @@ class RecurrenceRule:
         try:
             return rrulestr(text, dtstart=first).replace(until=until)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError):
-            raise ValueRefusedError("Enter a rule such as FREQ=WEEKLY;BYDAY=MO.") from None
+            raise ValueRefusedError(gettext("Enter a rule such as FREQ=WEEKLY;BYDAY=MO.")) from None
 
     def _horizon(self, last: datetime) -> datetime:
         years = min(HORIZON_YEARS * self.interval, LAST_YEAR - last.year)
@@ -91,12 +94,12 @@ def checked(text: str, first: datetime | None = None) -> str:
     """
     rule = text.strip().upper().removeprefix("RRULE:").rstrip(";")
     if "\n" in rule or "DTSTART" in rule:
-        raise ValueRefusedError("One rule without DTSTART: the due date is the start.")
+        raise ValueRefusedError(gettext("One rule without DTSTART: the due date is the start."))
     start = first or datetime(2030, 1, 1, 9)  # noqa: DTZ001  (a wall-clock time)
     parsed = RecurrenceRule.parse(rule)
     late = _as_late_as_can_be(start, HORIZON_YEARS * parsed.interval)
     if parsed._endless(late, parsed._horizon(late)).after(late, inc=True) is None:
-        raise ValueRefusedError("No day fits this rule.")
+        raise ValueRefusedError(gettext("No day fits this rule."))
     return rule
 
 
@@ -119,7 +122,9 @@ def rest_of(text: str, first: datetime, occurrence: datetime, start: datetime, z
     place = ZoneInfo(zone)
     rule, began = RecurrenceRule.parse(text), wall_time(start, place)
     if rule._endless(began, rule._horizon(began)).after(began, inc=True) != began:
-        raise ValueRefusedError(f"{text} does not come on the new date: give the rule that does.")
+        raise ValueRefusedError(
+            gettext("%(text)s does not come on the new date: give the rule that does.") % {"text": text}
+        )
     if rule.count is None:
         return text
     last = wall_time(occurrence, place)
@@ -134,7 +139,7 @@ def wall_time(moment: datetime, place: ZoneInfo) -> datetime:
     try:
         return moment.astimezone(place).replace(tzinfo=None)
     except OverflowError:
-        raise ValueRefusedError("A series cannot begin at the end of the calendar.") from None
+        raise ValueRefusedError(gettext("A series cannot begin at the end of the calendar.")) from None
 
 
 def _whole(named: dict[str, str], name: str) -> int | None:
@@ -143,7 +148,9 @@ def _whole(named: dict[str, str], name: str) -> int | None:
         return None
     maximum = MAXIMUM[name]
     if not (text.isascii() and text.isdigit()) or len(text) > 9 or not 1 <= int(text) <= maximum:
-        raise ValueRefusedError(f"{name} is a whole number from 1 to {maximum}.")
+        raise ValueRefusedError(
+            gettext("%(name)s is a whole number from 1 to %(maximum)s.") % {"name": name, "maximum": maximum}
+        )
     return int(text)
 
 
@@ -157,4 +164,4 @@ def _until(text: str | None) -> datetime | None:
         except ValueError:
             continue
         return found if "T" in text else found.replace(hour=23, minute=59, second=59)
-    raise ValueRefusedError("UNTIL is a date or a moment: 20301231 or 20301231T235959Z.")
+    raise ValueRefusedError(gettext("UNTIL is a date or a moment: 20301231 or 20301231T235959Z."))

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.accounts.models import User, check_time_zone
 from core.changes import current_audit_context
@@ -35,7 +36,7 @@ def about_one(values: Values, before: Before) -> None:
     ids = {name: values.get(f"{name}_id", kept.get(f"{name}_id")) for name in RELATED_RECORDS}
     given = [name for name, pk in ids.items() if pk is not None]
     if len(given) > 1:
-        message = f"A task is about one record; these are given: {', '.join(given)}."
+        message = _("A task is about one record; these are given: %(names)s.") % {"names": ", ".join(given)}
         raise InvalidError([FieldIssue(name, "only_one", message) for name in given])
 
 
@@ -92,7 +93,7 @@ def recurring(values: Values, before: Before) -> None:
     if not rule:
         return
     if not due:
-        raise InvalidError.of("due_date", "A recurring task needs a due date.", "required")
+        raise InvalidError.of("due_date", _("A recurring task needs a due date."), "required")
     # An occurrence that is moved moves neither the series nor its start.
     start = before.get("series_start") or due if before and rule == before["recurrence"] else due
     with refused_as("due_date"):
@@ -109,7 +110,7 @@ def series_goes_on(values: Values, before: Before) -> None:
     if before is None or not done or before["status"] == TaskStatus.COMPLETED:
         return
     if values.get("recurrence", before["recurrence"]):
-        message = 'Use "complete" for a recurring task, so that the next one is made.'
+        message = _('Use "complete" for a recurring task, so that the next one is made.')
         raise InvalidError.of("status", message, "use_complete")
 
 

@@ -65,6 +65,7 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
+    "DEFAULT_GENERATOR_CLASS": "core.api.schema.generator.EnglishSchemaGenerator",
     "TITLE": "CRM API",
     "DESCRIPTION": "Leads, contacts, companies, opportunities, tasks; automation, scoring, import, export."
     "\n\nTo try it here: `POST /api/auth/login/`, then Authorize with the `access` token of the answer."

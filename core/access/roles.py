@@ -3,27 +3,28 @@
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 
 class Role(models.TextChoices):
-    ADMIN = "admin", "Administrator"
-    MANAGER = "manager", "Manager"
-    REP = "rep", "Sales rep"
-    VIEWER = "viewer", "Viewer"
+    ADMIN = "admin", gettext_lazy("Administrator")
+    MANAGER = "manager", gettext_lazy("Manager")
+    REP = "rep", gettext_lazy("Sales rep")
+    VIEWER = "viewer", gettext_lazy("Viewer")
 
 
 class Permission(models.TextChoices):
-    VIEW = "view"
-    ADD = "add"
-    CHANGE = "change"
-    DELETE = "delete"
-    HARD_DELETE = "hard_delete"
+    VIEW = "view", gettext_lazy("View")
+    ADD = "add", gettext_lazy("Add")
+    CHANGE = "change", gettext_lazy("Change")
+    DELETE = "delete", gettext_lazy("Delete")
+    HARD_DELETE = "hard_delete", gettext_lazy("Hard Delete")
     # Saying whose it is: sharing it with others, or making somebody its owner or assignee.
-    SHARE = "share"
+    SHARE = "share", gettext_lazy("Share")
     # Writing automation, e-mail templates and webhooks: its effects reach beyond one's own records.
-    AUTOMATE = "automate"
+    AUTOMATE = "automate", gettext_lazy("Automate")
     # Users, teams, pipelines, custom fields, models: what shapes the installation.
-    CONFIGURE = "configure"
+    CONFIGURE = "configure", gettext_lazy("Configure")
 
 
 _EDIT = {Permission.VIEW, Permission.ADD, Permission.CHANGE, Permission.DELETE, Permission.SHARE}

@@ -14,6 +14,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from core.errors import ForbiddenError
 
 READ, WRITE = "read", "write"
@@ -22,7 +25,7 @@ NAMED_ONLY = frozenset({"users", "teams", "agents", "privacy"})
 # Read, too, by such a key alone: a dossier of a person is made and fetched there.
 READ_BY_NAME = frozenset({"privacy"})
 FORM = re.compile(r"(?:[a-z][a-z0-9_]{0,50}:)?(?:read|write)\Z")
-MESSAGE = "The scopes of this API key do not cover this."
+MESSAGE = gettext_lazy("The scopes of this API key do not cover this.")
 
 
 class ScopeMissingError(ForbiddenError):
@@ -62,4 +65,6 @@ def require(user: Any, *resources: str, writing: bool = False) -> None:
     missing = [r for r in resources if not covers(user, r, writing=writing)]
     if missing:
         wanted = " and ".join(f"{resource}:{WRITE if writing else READ}" for resource in missing)
-        raise ScopeMissingError(f"{MESSAGE} It takes {wanted}.")
+        raise ScopeMissingError(
+            _("%(message)s It takes %(wanted)s.") % {"message": MESSAGE, "wanted": wanted}
+        )

@@ -11,9 +11,10 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.translation import ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminSelectMultipleWidget
+from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from core.access import Permission
 from core.accounts.admin_login import LoginForm
@@ -36,11 +37,22 @@ BRIEF = ("username", "first_name", "last_name", "team", "is_active")
 # Of people one may know and not change: all but the line about their password.
 LOOKED_AT = (
     (
-        "Person",
-        {"fields": ("username", "first_name", "last_name", "email", "phone", "phone_region", "time_zone")},
+        gettext_lazy("Person"),
+        {
+            "fields": (
+                "username",
+                "first_name",
+                "last_name",
+                "email",
+                "phone",
+                "phone_region",
+                "time_zone",
+                "language",
+            )
+        },
     ),
-    ("Rights", {"fields": ("role", "team", *RIGHTS)}),
-    ("Times", {"fields": ("last_login", "date_joined")}),
+    (gettext_lazy("Rights"), {"fields": ("role", "team", *RIGHTS)}),
+    (gettext_lazy("Times"), {"fields": ("last_login", "date_joined")}),
 )
 
 
@@ -51,7 +63,15 @@ def knows(request: HttpRequest, person: Any = None) -> bool:
 
 
 class PersonForm(UserChangeForm, CapturedForm):
-    pass
+    """Of languages those are offered that the site is translated into."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "language" in self.fields:
+            choices = [("", _("As the browser asks")), *settings.LANGUAGES]
+            self.fields["language"] = forms.ChoiceField(
+                choices=choices, required=False, widget=UnfoldAdminSelectWidget, label=_("Language")
+            )
 
 
 class NewPersonForm(UserCreationForm, CapturedForm):
@@ -62,6 +82,7 @@ class HandOverForm(verbs.VerbForm):
     """To whom; several take turns."""
 
     to = forms.ModelMultipleChoiceField(
+        label=gettext_lazy("To"),
         queryset=User.objects.filter(is_active=True).order_by("username"),
         widget=UnfoldAdminSelectMultipleWidget,
     )
@@ -98,13 +119,26 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
     readonly_fields = ("last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email", "phone", "phone_region", "time_zone")}),
-        ("Rights", {"fields": ("role", "team", *RIGHTS)}),
-        ("Times", {"fields": ("last_login", "date_joined")}),
+        (
+            gettext_lazy("Person"),
+            {
+                "fields": (
+                    "first_name",
+                    "last_name",
+                    "email",
+                    "phone",
+                    "phone_region",
+                    "time_zone",
+                    "language",
+                )
+            },
+        ),
+        (gettext_lazy("Rights"), {"fields": ("role", "team", *RIGHTS)}),
+        (gettext_lazy("Times"), {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = (
         (None, {"fields": ("username", "email", "usable_password", "password1", "password2")}),
-        ("Rights", {"fields": ("role", "team", "is_staff")}),
+        (gettext_lazy("Rights"), {"fields": ("role", "team", "is_staff")}),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -133,7 +167,7 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
             release_user(obj)
         super().save_model(request, obj, form, change)
 
-    @admin.action(description="Hand over to …", permissions=["change"])
+    @admin.action(description=gettext_lazy("Hand over to …"), permissions=["change"])
     def hand_over(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         """All that the selected users have, to others."""
         users = list(_in_reach(request).filter(pk__in=queryset.values("pk")).order_by("pk"))
@@ -148,7 +182,9 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
             left = hand_over(user, receivers).left
             named = "; ".join(f"{issue.field}: {issue.message}" for issue in left[: verbs.NAMED])
             level = messages.WARNING if left else messages.SUCCESS
-            self.message_user(request, f"{user} has handed over. {named}", level)
+            self.message_user(
+                request, _("%(user)s has handed over. %(named)s") % {"user": user, "named": named}, level
+            )
         return None
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -210,11 +246,11 @@ class SessionAdmin(ReadOnlyAdmin):
     exclude = ("refresh_digest",)
     actions = ("end",)
 
-    @admin.action(description="End these sessions", permissions=["end"])
+    @admin.action(description=gettext_lazy("End these sessions"), permissions=["end"])
     def end(self, request: HttpRequest, queryset: QuerySet) -> None:
         theirs = Session.objects.filter(pk__in=queryset.values("pk"), user__in=_in_reach(request))
         ended = theirs.end(Session.Ending.BY_ADMINISTRATOR)
-        self.message_user(request, f"{ended} ended.")
+        self.message_user(request, _("%(ended)s ended.") % {"ended": ended})
 
 
 @admin.register(ApiKey)
@@ -227,11 +263,13 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     exclude = ("digest",)
     actions = ("revoke",)
 
-    @admin.action(description="Revoke these keys", permissions=["end"])
+    @admin.action(description=gettext_lazy("Revoke these keys"), permissions=["end"])
     def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
         theirs = ApiKey.objects.filter(pk__in=queryset.values("pk"), user__in=_in_reach(request))
         live = theirs.filter(revoked_at=None)
-        self.message_user(request, f"{live.update(revoked_at=timezone.now())} revoked.")
+        self.message_user(
+            request, _("%(update)s revoked.") % {"update": live.update(revoked_at=timezone.now())}
+        )
 
 
 @admin.register(ExternalIdentity)

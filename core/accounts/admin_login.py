@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -29,7 +30,7 @@ class LoginForm(AuthenticationForm):
     }
 
     code = forms.CharField(
-        label="Code of your second factor, if you have one",
+        label=_("Code of your second factor, if you have one"),
         required=False,
         max_length=40,
         # It stands outside of the form's own element (templates/admin/login.html).
@@ -70,7 +71,7 @@ class LoginForm(AuthenticationForm):
         one and has none: setting one up is the API's."""
         if not second_factor.is_on(user):
             if second_factor.is_required(user):
-                message = (
+                message = gettext(
                     "Your role needs a second factor: set one up over the API (/api/auth/second_factor/)."
                 )
                 raise ValidationError(message, code="second_factor_required")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.accounts import limits
 from core.accounts.limits import Rate, rate_of
@@ -27,7 +28,7 @@ class TooManyAttemptsError(DomainError):
     code = "throttled"
 
     def __init__(self, wait_s: float) -> None:
-        super().__init__("Too many failed attempts to sign in; wait before the next one.")
+        super().__init__(_("Too many failed attempts to sign in; wait before the next one."))
         self.wait_s = wait_s
 
 

@@ -10,6 +10,7 @@ from itertools import cycle
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from core.access import role_allows
 from core.accounts import hand_over_sql
@@ -40,7 +41,7 @@ class HandOver:
 def hand_over(user: User, receivers: Sequence[User]) -> HandOver:
     """Give everything of `user` to the receivers, in turn. Raises InvalidError where there is none."""
     if not receivers:
-        raise InvalidError.of("to", "There is no active user to hand over to.", "nobody")
+        raise InvalidError.of("to", _("There is no active user to hand over to."), "nobody")
     done = HandOver()
     for entity in entities:
         done.records[entity.plural] = _reassign(entity, user, [receiver.pk for receiver in receivers])
@@ -61,12 +62,20 @@ def still_held(user: User) -> list[FieldIssue]:
     """What is the user's still: records, and what acts in their name or names them."""
     counts = {entity.plural: _open_records(entity, user).count() for entity in entities}
     records = [
-        FieldIssue(plural, "in_use", f"{count} belong or are assigned to {user}.")
+        FieldIssue(
+            plural,
+            "in_use",
+            _("%(count)s belong or are assigned to %(user)s.") % {"count": count, "user": user},
+        )
         for plural, count in counts.items()
         if count
     ]
     named = [
-        FieldIssue(f"{entity.plural}.{PREFIX}{key}", "in_use", f"{count} name {user}.")
+        FieldIssue(
+            f"{entity.plural}.{PREFIX}{key}",
+            "in_use",
+            _("%(count)s name %(user)s.") % {"count": count, "user": user},
+        )
         for entity in entities
         for key in user_fields(entity)
         if (count := _naming(entity, key, user).count())
@@ -82,7 +91,9 @@ def release_user(user: User, *, force: bool = False) -> None:
     """
     found = [] if force else still_held(user)
     if found:
-        message = f"{user} still has something: hand it over first (or, over the API, send force=true)."
+        message = _(
+            "%(user)s still has something: hand it over first (or, over the API, send force=true)."
+        ) % {"user": user}
         raise ConflictError(message, code="hand_over_needed", issues=found)
     release(user.usage_target(), force=force)
 

@@ -13,6 +13,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
 
 from core.access.shares import MAY_HAVE_SHARES
 from core.accounts.models import ApiKey, User
@@ -29,7 +30,10 @@ MAX_PER_USER = 100
 def make(user: User, name: str, scopes: list[str], expires_at: datetime | None = None) -> tuple[ApiKey, str]:
     """A new key and its text, which cannot be had again. Raises ConflictError for a user with too many."""
     if user.api_keys.filter(revoked_at=None).count() >= MAX_PER_USER:
-        raise ConflictError(f"At most {MAX_PER_USER} keys; revoke those no longer used.", code="too_many")
+        raise ConflictError(
+            _("At most %(max_per_user)s keys; revoke those no longer used.") % {"max_per_user": MAX_PER_USER},
+            code="too_many",
+        )
     prefix = secrets.token_hex(6)
     text = f"{MARK}{prefix}_{secrets.token_urlsafe(32)}"
     key = ApiKey(user=user, name=name, prefix=prefix, scopes=scopes, expires_at=expires_at)

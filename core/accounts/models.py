@@ -16,6 +16,9 @@ from django.db import connection, models
 from django.db.models import Q, Value
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.access import (
     AdminPolicy,
@@ -43,13 +46,29 @@ def time_zones() -> frozenset[str]:
 def check_time_zone(name: str) -> None:
     """Refuse what is not a zone of the IANA database (`Europe/Berlin`)."""
     if name not in time_zones():
-        raise ValidationError(f"{name!r} is not an IANA time zone such as Europe/Berlin.", code="invalid")
+        raise ValidationError(
+            _("%(name)s is not an IANA time zone such as Europe/Berlin.") % {"name": repr(name)},
+            code="invalid",
+        )
+
+
+def check_language(code: str) -> None:
+    """Refuse what the site is not translated into."""
+    known = [known for known, _name in settings.LANGUAGES]
+    if code not in known:
+        raise ValidationError(
+            _("%(code)s is not one of the languages: %(known)s.")
+            % {"code": repr(code), "known": ", ".join(known)},
+            code="invalid",
+        )
 
 
 def check_phone_region(code: str) -> None:
     """Refuse what is no region of the phone numbering plan."""
     if code not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValidationError(f"{code!r} is not a country code such as DE.", code="invalid")
+        raise ValidationError(
+            _("%(code)s is not a country code such as DE.") % {"code": repr(code)}, code="invalid"
+        )
 
 
 class Team(models.Model):
@@ -73,12 +92,16 @@ class Team(models.Model):
 
     def usage_target(self) -> UsageTarget:
         """How definitions name this team."""
-        return UsageTarget(f"Team {self}", frozenset(("team", "team_id")), frozenset((str(self.pk),)))
+        return UsageTarget(
+            format_lazy(gettext_lazy("Team {name}"), name=self),
+            frozenset(("team", "team_id")),
+            frozenset((str(self.pk),)),
+        )
 
     def clean(self) -> None:
         """A team is not below itself."""
         if self.pk and self.parent_id and self.parent_id in subtree_ids(self.pk):
-            raise _refused("parent", "A team cannot be below itself.", "cycle")
+            raise _refused("parent", _("A team cannot be below itself."), "cycle")
 
 
 def _refused(field: str, message: str, code: str) -> ValidationError:
@@ -150,6 +173,10 @@ class User(AbstractUser):
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.REP, db_default=Role.REP)
     team = models.ForeignKey(Team, models.SET_NULL, null=True, blank=True, related_name="members")
     time_zone = models.CharField(max_length=64, default="UTC", db_default="UTC", validators=[check_time_zone])
+    # What they read the site, errors and mails in; "": what their browser asks for, or LANGUAGE_CODE.
+    language = models.CharField(
+        max_length=10, blank=True, default="", db_default="", validators=[check_language]
+    )
     phone = models.CharField(max_length=20, blank=True, default="", db_default="")
     # Where the phone numbers that they write without a country code are from (ISO 3166-1 alpha-2).
     phone_region = models.CharField(
@@ -188,7 +215,7 @@ class User(AbstractUser):
         """A superuser's role is administrator, and somebody active always has it."""
         super().clean()
         if self.is_superuser and self.role != Role.ADMIN:
-            raise _refused("role", "A superuser is an administrator.", "superuser")
+            raise _refused("role", _("A superuser is an administrator."), "superuser")
         if self.pk and not (self.is_active and self.role == Role.ADMIN):
             self._leave_an_administrator()
 
@@ -200,7 +227,7 @@ class User(AbstractUser):
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LAST_ADMINISTRATOR_LOCK])
         if not present.exclude(pk=self.pk).exists():
             field = "role" if self.is_active else "is_active"
-            raise _refused(field, "This is the last active administrator.", "last_administrator")
+            raise _refused(field, _("This is the last active administrator."), "last_administrator")
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
         """In the admin site: role administrator has every permission (and needs `is_staff` to sign in)."""
@@ -211,7 +238,9 @@ class User(AbstractUser):
 
     def usage_target(self) -> UsageTarget:
         """How definitions name this user."""
-        return UsageTarget(f"User {self}", USER_FIELDS, frozenset((str(self.pk),)))
+        return UsageTarget(
+            format_lazy(gettext_lazy("User {name}"), name=self), USER_FIELDS, frozenset((str(self.pk),))
+        )
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
@@ -221,6 +250,12 @@ class User(AbstractUser):
             return zoneinfo.ZoneInfo(self.time_zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             return zoneinfo.ZoneInfo("UTC")
+
+    @property
+    def reading_language(self) -> str:
+        """What is sent to this user is written in it."""
+        known = dict(settings.LANGUAGES)
+        return self.language if self.language in known else settings.LANGUAGE_CODE
 
     def reach_ids(self) -> list[int]:
         """Ids of the users whose records a manager or viewer reaches: themselves, their team, those below.
@@ -252,17 +287,17 @@ class Session(models.Model):
     """
 
     class Ending(models.TextChoices):
-        LOGGED_OUT = "logged_out"
-        ENDED = "ended", "Ended by its user"
-        BY_ADMINISTRATOR = "by_administrator"
-        PASSWORD_CHANGED = "password_changed"  # noqa: S105
-        DEACTIVATED = "deactivated"
-        REFRESH_REUSED = "refresh_reused"
-        SECOND_FACTOR = "second_factor", "A second factor was set up or taken away"
+        LOGGED_OUT = "logged_out", gettext_lazy("Logged Out")
+        ENDED = "ended", gettext_lazy("Ended by its user")
+        BY_ADMINISTRATOR = "by_administrator", gettext_lazy("By Administrator")
+        PASSWORD_CHANGED = "password_changed", gettext_lazy("Password Changed")
+        DEACTIVATED = "deactivated", gettext_lazy("Deactivated")
+        REFRESH_REUSED = "refresh_reused", gettext_lazy("Refresh Reused")
+        SECOND_FACTOR = "second_factor", gettext_lazy("A second factor was set up or taken away")
 
     class Kind(models.TextChoices):
-        API = "api", "API"
-        ADMIN = "admin", "Admin site"
+        API = "api", gettext_lazy("API")
+        ADMIN = "admin", gettext_lazy("Admin site")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="sessions")
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.API, db_default=Kind.API)
@@ -354,8 +389,8 @@ class PasswordMail(models.Model):
     has the address. It holds no secret: the link is made when it is sent."""
 
     class Kind(models.TextChoices):
-        RESET = "reset"
-        INVITATION = "invitation"
+        RESET = "reset", gettext_lazy("Reset")
+        INVITATION = "invitation", gettext_lazy("Invitation")
 
     kind = models.CharField(max_length=10, choices=Kind.choices)
     email = models.CharField(max_length=254)

@@ -17,6 +17,8 @@ from django.core.mail import EmailMessage as Mail
 from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from core import jobs
 from core.accounts import limits, password_mail_sql
@@ -41,7 +43,7 @@ class LinkRefusedError(DomainError):
     code = "token_not_valid"
 
     def __init__(self) -> None:
-        super().__init__("This link is not valid any more; ask for a new one.")
+        super().__init__(_("This link is not valid any more; ask for a new one."))
 
 
 def count(email: str, origin: Origin) -> None:
@@ -110,7 +112,9 @@ def _send(row: PasswordMail) -> None:
     user = User.objects.filter(email__iexact=row.email, is_active=True).first() if row.email else None
     try:
         if user is not None:
-            _mail(user, row.kind).send()
+            with override(user.reading_language):
+                mail = _mail(user, row.kind)
+            mail.send()
     except OSError as error:
         log.warning("a mail for a password was not sent (attempt %s): %s", row.attempts, type(error).__name__)
         if row.attempts < TRIES:
@@ -123,16 +127,17 @@ def _mail(user: User, kind: str) -> Mail:
     site, until = settings.SITE_NAME, timezone.now() + LIVES[PasswordMail.Kind(kind)]
     good_until = f"{until:%Y-%m-%d %H:%M} UTC"
     if kind == PasswordMail.Kind.INVITATION:
-        subject = f"Your account at {site}"
-        text = (
-            f"You were given an account at {site}; your user name is {user.username}.\n\nChoose a password:"
-        )
+        subject = _("Your account at %(site)s") % {"site": site}
+        text = _(
+            "You were given an account at %(site)s; your user name is %(username)s.\n\nChoose a password:"
+        ) % {"site": site, "username": user.username}
     else:
-        subject = f"A new password for {site}"
-        text = (
-            f"Somebody, perhaps you, asked for a new password for {user.username} at {site}.\n\nChoose one:"
-        )
-    body = (
-        f"{text}\n{url}\n\nThe link works once, until {good_until}. If you do not know of this, do nothing.\n"
-    )
+        subject = _("A new password for %(site)s") % {"site": site}
+        text = _(
+            "Somebody, perhaps you, asked for a new password for %(username)s at %(site)s.\n\nChoose one:"
+        ) % {"username": user.username, "site": site}
+    body = _(
+        "%(text)s\n%(url)s\n\nThe link works once, until %(good_until)s. If you do not know of "
+        "this, do nothing.\n"
+    ) % {"text": text, "url": url, "good_until": good_until}
     return Mail(subject, body, settings.DEFAULT_FROM_EMAIL, [user.email])

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 MIN_DIFFERENT = 5
 ROWS = (
@@ -35,10 +36,12 @@ class PlainPasswordValidator(CommonPasswordValidator):
         plain = "".join(password.casefold().split())
         if len(plain) < self.min_length:
             raise ValidationError(
-                f"Blanks do not count: at least {self.min_length} other characters.", "password_blank"
+                _("Blanks do not count: at least %(min_length)s other characters.")
+                % {"min_length": self.min_length},
+                "password_blank",
             )
         if len(set(plain)) < MIN_DIFFERENT or self._is_plain(plain):
-            raise ValidationError("This password is too easily guessed.", "password_too_plain")
+            raise ValidationError(_("This password is too easily guessed."), "password_too_plain")
 
     def _is_plain(self, plain: str) -> bool:
         repeated = _REPEATED.match(plain)
@@ -46,7 +49,9 @@ class PlainPasswordValidator(CommonPasswordValidator):
         return _is_row(plain) or word in self.passwords or (repeated is not None and len(repeated[1]) < 8)
 
     def get_help_text(self) -> str:
-        return "Your password cannot be blank, one word repeated, a row of keys or a common word with digits."
+        return _(
+            "Your password cannot be blank, one word repeated, a row of keys or a common word with digits."
+        )
 
 
 def _is_row(plain: str) -> bool:

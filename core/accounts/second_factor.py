@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django_otp.oath import TOTP
 
 from core.access import role_of
@@ -33,7 +34,7 @@ class CodeRefusedError(DomainError):
     code = "second_factor_wrong"
 
     def __init__(self) -> None:
-        super().__init__("This code is not right, or was used already.")
+        super().__init__(gettext("This code is not right, or was used already."))
 
 
 def is_required(user: User) -> bool:
@@ -67,7 +68,9 @@ def begin(user: User) -> str:
     """A new secret, in base32, that counts once a code of it was confirmed. Raises ConflictError where one is
     on already."""
     if is_on(user):
-        raise ConflictError("A second factor is on already; switch it off first.", code="second_factor_on")
+        raise ConflictError(
+            gettext("A second factor is on already; switch it off first."), code="second_factor_on"
+        )
     key = secrets.token_bytes(SECRET_BYTES)
     sealed = sealing.seal(key.hex())
     SecondFactor.objects.update_or_create(user=user, defaults={"secret": sealed, "last_step": 0})

@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
 
 from core import jobs
 from core.accounts import session_sql
@@ -75,7 +76,7 @@ def renew(text: str) -> Issued:
         session = _sessions(presented).select_related("user").select_for_update(of=("self",)).first()
         issued = _renewed(session, presented, was_newest) if session and session.is_live else None
     if issued is None:
-        raise TokenRefusedError("The token is not valid or has expired.")
+        raise TokenRefusedError(_("The token is not valid or has expired."))
     return issued
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import Token
@@ -92,7 +93,7 @@ def read_access(text: str) -> AccessToken:
     try:
         token.check_exp(current_time=timezone.now())
     except TokenError as error:
-        raise TokenRefusedError("The token is not valid or has expired.") from error
+        raise TokenRefusedError(_("The token is not valid or has expired.")) from error
     return token
 
 
@@ -109,7 +110,7 @@ def read_refresh(text: str) -> RefreshToken:
 
 def _refuse_long(text: str) -> None:
     if len(text) > MAX_LENGTH:
-        raise TokenRefusedError("This is no token of ours.")
+        raise TokenRefusedError(_("This is no token of ours."))
 
 
 def _read(kind: type[TokenKind], text: str) -> TokenKind:
@@ -117,4 +118,4 @@ def _read(kind: type[TokenKind], text: str) -> TokenKind:
     try:
         return kind(text)  # type: ignore[arg-type]  # the stubs know no token by its text
     except TokenError as error:
-        raise TokenRefusedError("The token is not valid or has expired.") from error
+        raise TokenRefusedError(_("The token is not valid or has expired.")) from error

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext
 
 from core.access import scopes
 from core.activities.models import FurtherRecord
@@ -53,12 +54,14 @@ def check(refs: Sequence[Ref], user: Any, kinds: Iterable[str]) -> None:
     issues = []
     for index, ref in enumerate(refs):
         if ref[0] not in allowed:
-            message = f"Not one of: {', '.join(sorted(allowed))}."
+            message = gettext("Not one of: %(names)s.") % {"names": ", ".join(sorted(allowed))}
             issues.append(FieldIssue(f"records[{index}].entity", "invalid_choice", message))
         elif ref not in seen:
-            issues.append(FieldIssue(f"records[{index}].id", "does_not_exist", "There is no such record."))
+            issues.append(
+                FieldIssue(f"records[{index}].id", "does_not_exist", gettext("There is no such record."))
+            )
         elif ref in refs[:index]:
-            issues.append(FieldIssue(f"records[{index}].id", "given_twice", "It is named twice."))
+            issues.append(FieldIssue(f"records[{index}].id", "given_twice", gettext("It is named twice.")))
     if issues:
         raise InvalidError(issues)
 
@@ -190,7 +193,7 @@ def refs_in(text: str) -> list[Ref]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, _, number = part.lower().partition(" ")
         if not number.strip().isascii() or not number.strip().isdigit() or len(number) > 18:
-            raise InvalidError.of("records", 'Expected "contact 5, opportunity 7".')
+            raise InvalidError.of("records", gettext('Expected "contact 5, opportunity 7".'))
         found.append((name, int(number)))
     return found
 

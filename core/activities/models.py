@@ -8,6 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.access import AttachedPolicy, VisibleManager
 from core.models.capture import captured, captured_part
@@ -57,14 +59,14 @@ class Activity(models.Model):
     policy = AttachedPolicy(record_models, further=lambda: (ActivityRecord, "activity"))
 
     class Type(models.TextChoices):
-        CALL = "call"
-        EMAIL = "email"
-        MEETING = "meeting"
-        NOTE = "note"
+        CALL = "call", gettext_lazy("Call")
+        EMAIL = "email", gettext_lazy("Email")
+        MEETING = "meeting", gettext_lazy("Meeting")
+        NOTE = "note", gettext_lazy("Note")
 
     class Direction(models.TextChoices):
-        OUTBOUND = "outbound"
-        INBOUND = "inbound"
+        OUTBOUND = "outbound", gettext_lazy("Outbound")
+        INBOUND = "inbound", gettext_lazy("Inbound")
 
     entity = models.CharField(max_length=40)
     object_id = models.BigIntegerField()
@@ -109,7 +111,7 @@ class Activity(models.Model):
     def clean(self) -> None:
         """What happened is not in the future (a task would be), give or take a clock's error."""
         if self.happened_at and self.happened_at > timezone.now() + timedelta(minutes=5):
-            raise ValidationError({"happened_at": "An activity has happened already."}, code="in_future")
+            raise ValidationError({"happened_at": _("An activity has happened already.")}, code="in_future")
 
 
 class ActivityRecord(FurtherRecord):
@@ -189,10 +191,10 @@ class Follow(models.Model):
     """A user follows a record, by hand or because they own it, are assigned or wrote on it."""
 
     class Reason(models.TextChoices):
-        MANUAL = "manual"
-        OWNER = "owner"
-        ASSIGNEE = "assignee"
-        COMMENTER = "commenter"
+        MANUAL = "manual", gettext_lazy("Manual")
+        OWNER = "owner", gettext_lazy("Owner")
+        ASSIGNEE = "assignee", gettext_lazy("Assignee")
+        COMMENTER = "commenter", gettext_lazy("Commenter")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     entity = models.CharField(max_length=40)

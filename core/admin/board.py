@@ -15,9 +15,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from core import labels
 from core.admin.filters_shown import chips
 from core.admin.records import RecordAdmin
 from core.entities import writing
@@ -49,6 +51,10 @@ class BoardColumn:
     asks: str = ""
     choices: Sequence[str] = ()
     tone: str = "neutral"
+
+    @property
+    def asks_title(self) -> str:
+        return labels.titled(self.asks)
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ class BoardAdmin(RecordAdmin):
             return self._more(request, rows, key, after)
         context = {
             **self.admin_site.each_context(request),
-            "title": self.opts.verbose_name_plural.capitalize(),
+            "title": capfirst(self.opts.verbose_name_plural),
             "opts": self.opts,
             "boards": self.board_choices(request),
             "search": request.GET.get("q", ""),

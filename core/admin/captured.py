@@ -10,13 +10,14 @@ from django.db import IntegrityError, models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
 from core.access import Permission
 from core.changes import audit_context
 from core.entities.columns import column
-from core.entities.usage import REMEDY, check_renaming, release_row
+from core.entities.usage import REMEDY, REMEDY_WITHOUT_FORCE, check_renaming, release_row
 from core.errors import ConflictError, DomainError, InvalidError
 from core.models.folding import Fold
 
@@ -196,14 +197,18 @@ class CapturedInline(PolicyMixin, TabularInline):
 def in_words(error: ConflictError) -> ConflictError:
     """A refusal whose message names the issues that the API lists one by one."""
     named = "; ".join(f"{issue.field}: {issue.message}" for issue in error.issues[:NAMED])
-    message = error.message.removesuffix(f": {REMEDY}").removesuffix(": change these first.")
+    message = error.message
+    for remedy in (REMEDY, REMEDY_WITHOUT_FORCE):
+        message = message.removesuffix(f": {_(remedy)}")
     return ConflictError(f"{message}. {named}" if named else message, code=error.code, issues=error.issues)
 
 
 def _all_the_same(request: HttpRequest) -> str:
     return format_html(
-        'Change these first, or <a href="{}?force=true" class="underline">delete it all the same</a>:'
-        " what uses it is paused then, and its owners are notified.",
+        _(
+            'Change these first, or <a href="{}?force=true" class="underline">delete it all the same</a>:'
+            " what uses it is paused then, and its owners are notified."
+        ),
         request.path,
     )
 
@@ -215,4 +220,4 @@ def _refusing_what_is_in_use(delete: Callable[[], None]) -> None:
     except IntegrityError as error:
         if getattr(error.__cause__, "sqlstate", "") != FOREIGN_KEY_VIOLATION:
             raise
-        raise ConflictError("Others still refer to this.", code="protected") from error
+        raise ConflictError(_("Others still refer to this."), code="protected") from error

@@ -7,9 +7,9 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.utils import formats, timezone
 from django.utils.dateparse import parse_date, parse_datetime
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from core import labels
 from core.entities import Entity, entities
 from core.entities.blanking import seen_by
 from core.entities.columns import Column
@@ -72,7 +72,7 @@ class ChangeWords:
     def _label(self, name: str) -> str:
         column = self.columns.get(name)
         label = column.label if column and column.label else name.removeprefix(PREFIX)
-        return capfirst(label.replace("_", " "))
+        return labels.titled(label)
 
     def _text(self, name: str, value: Any) -> str:
         if value is None or value in ("", [], {}):
@@ -123,4 +123,4 @@ def _in_words(column: Column | None, value: Any) -> str:
         return formats.date_format(timezone.localtime(moment), "DATETIME_FORMAT")
     if isinstance(field_type, Date) and (day := parse_date(str(value))):
         return formats.date_format(day, "DATE_FORMAT")
-    return str(value).replace("_", " ").capitalize() if isinstance(field_type, Choice) else str(value)
+    return labels.titled(str(value)) if isinstance(field_type, Choice) else str(value)

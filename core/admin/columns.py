@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import formats
+from core.labels import lazy_label
 
 Column = Callable[..., Any]
 
@@ -18,7 +19,7 @@ def choice_badge(
 ) -> Column:
     """The label of a choice as a badge; values in `silent` go without saying and are left out."""
 
-    @admin.display(description=title or name.replace("_", " "), ordering=name)
+    @admin.display(description=title or lazy_label(name.replace("_", " ")), ordering=name)
     def shown(page: Any, record: Any) -> Any:
         value = getattr(record, name)
         label = getattr(record, f"get_{name}_display")()
@@ -40,7 +41,7 @@ def plain(name: str, title: Any) -> Column:
 def amount(name: str, title: Any = None, *, currency: str = "currency") -> Column:
     """Money with its currency."""
 
-    @admin.display(description=title or name.replace("_", " "), ordering=name)
+    @admin.display(description=title or lazy_label(name.replace("_", " ")), ordering=name)
     def shown(page: Any, record: Any) -> Any:
         return formats.money(getattr(record, name), getattr(record, currency))
 
@@ -50,7 +51,7 @@ def amount(name: str, title: Any = None, *, currency: str = "currency") -> Colum
 def moment(name: str, title: Any = None) -> Column:
     """How long ago or ahead, with the exact time as its title."""
 
-    @admin.display(description=title or name.removesuffix("_at").replace("_", " "), ordering=name)
+    @admin.display(description=title or lazy_label(name.removesuffix("_at").replace("_", " ")), ordering=name)
     def shown(page: Any, record: Any) -> Any:
         return formats.when(getattr(record, name))
 
@@ -60,7 +61,7 @@ def moment(name: str, title: Any = None) -> Column:
 def deadline(name: str, title: Any = None, *, still: Callable[[Any], bool]) -> Column:
     """As `moment`, marked where it is past and the record is `still` open."""
 
-    @admin.display(description=title or name.replace("_", " "), ordering=name)
+    @admin.display(description=title or lazy_label(name.replace("_", " ")), ordering=name)
     def shown(page: Any, record: Any) -> Any:
         found = getattr(record, name)
         if found is None:
@@ -75,7 +76,7 @@ def deadline(name: str, title: Any = None, *, still: Callable[[Any], bool]) -> C
 def person(name: str, title: Any = None) -> Column:
     """A user by full name; the list selects them along (`list_select_related`)."""
 
-    @admin.display(description=title or name.replace("_", " "), ordering=f"{name}__username")
+    @admin.display(description=title or lazy_label(name.replace("_", " ")), ordering=f"{name}__username")
     def shown(page: Any, record: Any) -> Any:
         found = getattr(record, name)
         return "" if found is None else found.get_full_name()

@@ -9,6 +9,7 @@ from django.db.models import ForeignKey
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from core import labels
 from core.entities.blanking import any_shown_to
 from core.models.record import Record
 
@@ -70,7 +71,7 @@ def _others(changelist: Any, user: Any) -> Iterator[Chip]:
     for name, value in changelist.params.items():
         if name not in known and name not in UNNAMED:
             field = _relation(changelist.opts, name)
-            title = capfirst(name.partition("__")[0].replace("_", " "))
+            title = labels.titled(name.partition("__")[0])
             text = _related(field, [str(value)], user) if field else str(value)
             yield Chip(title, text, changelist.get_query_string(remove=[name]))
 

@@ -5,6 +5,8 @@ from typing import Any
 from django import forms
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from core.admin.captured import CapturedForm
@@ -15,7 +17,9 @@ from core.entities.writing import values_of
 from core.errors import DomainError
 
 SEEN = "seen_version"
-CHANGED_MEANWHILE = "Somebody changed this record since you opened it. Open it again to see the change."
+CHANGED_MEANWHILE = gettext_noop(
+    "Somebody changed this record since you opened it. Open it again to see the change."
+)
 
 
 class LinesField(forms.Field):
@@ -27,7 +31,7 @@ class LinesField(forms.Field):
         # What a field of an array hands on and a field of text does not know.
         for name in ("base_field", "max_length"):
             options.pop(name, None)
-        super().__init__(**{"help_text": "One to a line."} | options)
+        super().__init__(**{"help_text": _("One to a line.")} | options)
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, list | tuple) else value

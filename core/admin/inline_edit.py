@@ -13,9 +13,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils.html import format_html
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from core import labels
 from core.admin.forms import CHANGED_MEANWHILE
 from core.entities import Column, writing
 from core.entities.field_types import Reference
@@ -111,7 +111,7 @@ class InlineEditMixin:
         """Raises DomainError."""
         record = writing.locked(self.entity, pk, request.user)
         if str(record.version) != request.POST.get("version"):
-            raise ConflictError(CHANGED_MEANWHILE)
+            raise ConflictError(_(CHANGED_MEANWHILE))
         known = self.entity.by_name[field]
         value = self._value(request, known, request.POST.get("value", "").strip())
         writing.update_from_input(self.entity, record, {field: value}, request.user)
@@ -190,7 +190,7 @@ class InlineEditMixin:
 
     def _title(self: Any, field: str) -> str:
         column = self.entity.by_name[field]
-        return str(capfirst((column.label or field).replace("_", " "))).lower()
+        return labels.titled(column.label or field)
 
 
 # Columns that the lists of all records may have.

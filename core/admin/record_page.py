@@ -9,6 +9,7 @@ from django import forms
 from django.utils.translation import gettext as _
 
 from core.access import Permission, role_allows
+from core.admin import formats
 from core.admin.change_words import ChangeWords, Difference
 from core.admin.home import Panel, page_url
 from core.changes import timeline
@@ -75,6 +76,7 @@ class Item:
     who: str
     title: str
     at: Any
+    ago: str
     body: str = ""
     differences: Sequence[Difference] = field(default_factory=tuple)
 
@@ -123,4 +125,12 @@ def _item(entry: dict[str, Any], words: ChangeWords) -> Item:
     who = actor["full_name"] if actor else nobody
     icon = icons.get(entry["type"]) or icons.get(entry["kind"]) or "history"
     title = _("changed") if changes else str(entry["title"])
-    return Item(icon, who, title, entry["at"], str(data.get("body") or ""), words.of(changes))
+    return Item(
+        icon,
+        who,
+        title,
+        entry["at"],
+        formats.relative(entry["at"]),
+        str(data.get("body") or ""),
+        words.of(changes),
+    )

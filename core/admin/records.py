@@ -13,8 +13,8 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from core.access import Permission
@@ -329,7 +329,9 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
         twins = possible_duplicates(self.entity_for(request), form.values, request.user)
         if twins:
             names = ", ".join(f"{twin['name']} ({twin['id']})" for twin in twins)
-            self.message_user(request, f"Possible duplicates: {names}.", messages.WARNING)
+            self.message_user(
+                request, gettext("Possible duplicates: %(names)s.") % {"names": names}, messages.WARNING
+            )
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         writing.delete(obj)
@@ -340,7 +342,7 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
         changes = of_record(self.entity, record.pk)[:HISTORY_SHOWN]
         context = {
             **self.admin_site.each_context(request),
-            "title": f"History of {record}",
+            "title": gettext("History of %(record)s") % {"record": record},
             "opts": self.opts,
             "object": record,
             "changes": self._in_words(request, changes),
@@ -360,7 +362,7 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
             raise Http404
         return record
 
-    @admin.action(description="Assign to …", permissions=["change"])
+    @admin.action(description=_("Assign to …"), permissions=["change"])
     def assign(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         bulk = self.bulk(request, queryset)
         form = verbs.AssignForm(request)
@@ -375,7 +377,7 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
         verbs.report(self, request, "assigned", given)
         return None
 
-    @admin.action(description="Archive", permissions=["archive"])
+    @admin.action(description=_("Archive"), permissions=["archive"])
     def archive(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         """Asks first where other records refer to the selected."""
         bulk = self.bulk(request, queryset)
@@ -389,7 +391,7 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
         verbs.report(self, request, "archived", bulk.archive())
         return None
 
-    @admin.action(description="Restore", permissions=["archive"])
+    @admin.action(description=_("Restore"), permissions=["archive"])
     def restore(self, request: HttpRequest, queryset: QuerySet) -> None:
         verbs.report(self, request, "restored", self.bulk(request, queryset).restore())
 
@@ -397,7 +399,9 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
         """A bulk change of the selected. Raises ConflictError for more than the limit."""
         ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: conf.BULK_LIMIT + 1])
         if len(ids) > conf.BULK_LIMIT:
-            raise ConflictError(f"At most {conf.BULK_LIMIT} records at once.")
+            raise ConflictError(
+                gettext("At most %(bulk_limit)s records at once.") % {"bulk_limit": conf.BULK_LIMIT}
+            )
         return Bulk(self.entity, request.user, ids)
 
     def named(self, request: HttpRequest, pks: Sequence[int]) -> list[str]:

@@ -14,7 +14,6 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import (
@@ -23,6 +22,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
+from core import labels
 from core.access import Permission
 from core.admin import verbs
 from core.admin.captured import NamesInOrder
@@ -336,7 +336,7 @@ def _searches(view: SavedView | None, text: str) -> tuple[str, list[str]]:
 
 
 def _title(column: Column) -> str:
-    return capfirst((column.label or column.name).replace("_", " "))
+    return labels.titled(column.label or column.name)
 
 
 def _plain(column: Column) -> Callable[[Any], str] | None:

@@ -7,11 +7,13 @@ from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext, gettext_lazy
 from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from core.entities.assignment import METHODS
 from core.entities.bulk import BulkResult
 from core.entities.references import referable
+from core.labels import lazy_title
 
 SENT = "verb_sent"
 NAMED = 3
@@ -30,12 +32,13 @@ class AssignForm(VerbForm):
     """To whom, and by which method where several are named."""
 
     users: forms.ModelMultipleChoiceField = forms.ModelMultipleChoiceField(
-        queryset=None, widget=UnfoldAdminSelectMultipleWidget
+        queryset=None, label=gettext_lazy("Users"), widget=UnfoldAdminSelectMultipleWidget
     )
     method = forms.ChoiceField(
-        choices=[(name, name.replace("_", " ").capitalize()) for name in METHODS],
+        label=gettext_lazy("Method"),
+        choices=[(name, lazy_title(name)) for name in METHODS],
         widget=UnfoldAdminSelectWidget,
-        help_text="How several users share the records.",
+        help_text=gettext_lazy("How several users share the records."),
     )
 
     def __init__(self, request: HttpRequest, **options: Any) -> None:
@@ -73,4 +76,9 @@ def report(admin: Any, request: HttpRequest, done: str, result: BulkResult) -> N
     if result.failed:
         reasons = "; ".join(f"{pk}: {message}" for pk, (_, message) in list(result.failed.items())[:NAMED])
         more = " …" if len(result.failed) > NAMED else ""
-        admin.message_user(request, f"{len(result.failed)} not {done}: {reasons}{more}", messages.WARNING)
+        admin.message_user(
+            request,
+            gettext("%(count)s not %(done)s: %(reasons)s%(more)s")
+            % {"count": len(result.failed), "done": done, "reasons": reasons, "more": more},
+            messages.WARNING,
+        )

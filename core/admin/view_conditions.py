@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.text import capfirst
 
+from core import labels
 from core.admin.filters_shown import UNNAMED
 from core.conditions import Condition, parse
 from core.entities import Entity
@@ -105,7 +106,7 @@ def _of_others(changelist: Any, entity: Entity) -> Iterator[tuple[str, Any]]:
     known = {name for spec in changelist.filter_specs for name in spec.expected_parameters()}
     for name, value in changelist.params.items():
         if name not in known and name not in UNNAMED:
-            title = capfirst(name.partition("__")[0].replace("_", " "))
+            title = labels.titled(name.partition("__")[0])
             yield from ((title, raw) for raw in _of_field(entity, {name: str(value)}))
 
 

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from core.access import OwnPolicy, Role, VisibleManager, role_of, scopes
 from core.access.policies import EVERYTHING
@@ -173,8 +174,8 @@ class AgentToken(models.Model):
     revokes the grant."""
 
     class Kind(models.TextChoices):
-        ACCESS = "access"
-        REFRESH = "refresh"
+        ACCESS = "access", gettext_lazy("Access")
+        REFRESH = "refresh", gettext_lazy("Refresh")
 
     grant = models.ForeignKey(AgentGrant, models.CASCADE, related_name="tokens")
     kind = models.CharField(max_length=10, choices=Kind.choices)

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from drf_spectacular.generators import SchemaGenerator
-
+from core.api.schema.generator import EnglishSchemaGenerator
 from core.api.schema.parts import JSON, Schema
 
 Operation = tuple[str, str]
@@ -22,7 +21,7 @@ _NOISE = ("x-spec-enum-id", "discriminator", "example", "xml", "deprecated")
 _CHOICES = re.compile(r"\A\* `")
 
 
-class _PartGenerator(SchemaGenerator):
+class _PartGenerator(EnglishSchemaGenerator):
     """The document of a few operations."""
 
     def __init__(self, wanted: frozenset[Operation]) -> None:

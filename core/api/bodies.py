@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -14,7 +15,7 @@ def body_of(request: Request) -> Mapping[str, Any]:
     """The body, which must be an object; none, and null, is an empty one. Raises InvalidError."""
     body = {} if request.data is None else request.data
     if not isinstance(body, Mapping):
-        raise InvalidError.of("", "Expected an object.", "not_an_object")
+        raise InvalidError.of("", _("Expected an object."), "not_an_object")
     return body
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -33,9 +34,9 @@ class IdsField(serializers.ListField):
 def ids_in(data: Any) -> list[int]:
     """The ids in a list. Raises ValueRefusedError."""
     if not isinstance(data, list) or not data:
-        raise refuse("not_a_list", "Expected a list of ids.")
+        raise refuse("not_a_list", _("Expected a list of ids."))
     if len(data) > conf.BULK_LIMIT:
-        raise refuse("max_length", f"At most {conf.BULK_LIMIT} ids.")
+        raise refuse("max_length", _("At most %(bulk_limit)s ids.") % {"bulk_limit": conf.BULK_LIMIT})
     return [_ID.to_internal_value(item) for item in data]
 
 
@@ -57,7 +58,7 @@ class RecordsSerializer(StrictFieldsMixin, serializers.Serializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("ids" in attrs) == ("filter" in attrs):
-            raise ValidationError({"ids": 'Give either "ids" or "filter".'}, code="required")
+            raise ValidationError({"ids": _('Give either "ids" or "filter".')}, code="required")
         return attrs
 
     def bulk(self, permission: str) -> Any:
@@ -74,14 +75,18 @@ class RecordsSerializer(StrictFieldsMixin, serializers.Serializer):
 def matching_ids(entity: Entity, user: Any, raw: Any, permission: str) -> list[int]:
     """Ids of the records a filter names; more than the limit is an error, never a part of them."""
     if not raw:
-        raise InvalidError.of("filter", "An empty filter would name every record.", "blank")
+        raise InvalidError.of("filter", _("An empty filter would name every record."), "blank")
     rows = entity.visible_to(user, permission).filter(archived_at=None)
     with in_zone_of(user):
         condition = parse(entity.for_user(user), raw, name="filter")
         found = rows.filter(record_q(condition, user=user)).order_by("pk")
     ids = list(found.values_list("pk", flat=True)[: conf.BULK_LIMIT + 1])
     if len(ids) > conf.BULK_LIMIT:
-        raise InvalidError.of("filter", f"More than {conf.BULK_LIMIT} records match.", "max_length")
+        raise InvalidError.of(
+            "filter",
+            _("More than %(bulk_limit)s records match.") % {"bulk_limit": conf.BULK_LIMIT},
+            "max_length",
+        )
     return ids
 
 
@@ -96,7 +101,7 @@ class AssigneesSerializer(StrictFieldsMixin, serializers.Serializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         given = [name for name in ("assigned_to", "users", "team") if name in attrs]
         if len(given) != 1:
-            message = 'Give one of "assigned_to", "users", "team".'
+            message = _('Give one of "assigned_to", "users", "team".')
             raise ValidationError({"assigned_to": message}, code="required")
         attrs["assignees"] = _assignees(given[0], attrs[given[0]], self.context["request"].user)
         return super().validate(attrs)
@@ -108,7 +113,7 @@ def _assignees(name: str, value: Any, user: Any) -> list[int]:
     if name == "team":
         ids = working_members(value)
     if not ids or set(ids) - existing_ids("user", ids, user):
-        message = "There is no such active user, or no team member who may change records."
+        message = _("There is no such active user, or no team member who may change records.")
         raise ValidationError({name: message}, code="does_not_exist")
     return ids
 
@@ -132,7 +137,7 @@ class BulkSerializer(RecordsSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
         if attrs["action"] == "delete" and attrs["data"]:
-            raise ValidationError({"data": "Deleting takes no data."}, code="unknown_field")
+            raise ValidationError({"data": _("Deleting takes no data.")}, code="unknown_field")
         if attrs["action"] == "assign":
             given = attrs["data"] if isinstance(attrs["data"], Mapping) else {}
             below = AssigneesSerializer(data=given, context=self.context)

@@ -11,6 +11,7 @@ from typing import Any
 from django.core import signing
 from django.db.models import BooleanField, Expression, F, Func, Q, QuerySet, Value
 from django.db.models.expressions import OrderBy
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from core.api.pagination import Page, address, fingerprint, page_size
@@ -117,9 +118,9 @@ def _keys(request: Request, length: int) -> Keys:
     try:
         mark, *keys = signing.loads(text, salt=SALT)
     except (signing.BadSignature, ValueError, TypeError):
-        raise InvalidError.of("cursor", "Not a cursor given out here.") from None
+        raise InvalidError.of("cursor", _("Not a cursor given out here.")) from None
     if mark != fingerprint(request) or len(keys) != length:
-        raise InvalidError.of("cursor", "This cursor belongs to other filters or another ordering.")
+        raise InvalidError.of("cursor", _("This cursor belongs to other filters or another ordering."))
     return keys
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from core.api.counting import ids_and_count
@@ -25,7 +26,7 @@ class EntityPagination(PageNumberPagination):
             raise TypeError("an entity's list is read from the database")
         if "cursor" in request.query_params:
             if "page" in request.query_params:
-                raise InvalidError.of("page", "A list read by cursor has no page numbers.")
+                raise InvalidError.of("page", _("A list read by cursor has no page numbers."))
             self.page = page_of_ids(request, queryset, view.orders)
             return self.page.results
         size, start = place_of(request)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import orjson
 from django.conf import settings
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -40,7 +41,9 @@ def once(
     if not key or request.method not in ("POST", "PATCH"):
         return work()
     if len(key) > MAX_LENGTH or not key.isprintable():
-        raise InvalidError.of(HEADER, f"At most {MAX_LENGTH} printable characters.")
+        raise InvalidError.of(
+            HEADER, _("At most %(max_length)s printable characters.") % {"max_length": MAX_LENGTH}
+        )
     route, mark = f"{request.method} {request.path}"[:300], fingerprint(request)
     row_id = claim(user_id, route, key, mark)
     if row_id is None:
@@ -81,6 +84,6 @@ def _keep(row_id: int, response: Response, secrets: Collection[str]) -> None:
 
 def _replay(kept: IdempotencyKey, mark: str) -> Response:
     if kept.fingerprint != mark:
-        raise KeyReusedError("This Idempotency-Key was used with another request.")
+        raise KeyReusedError(_("This Idempotency-Key was used with another request."))
     headers = {**kept.headers, "Idempotency-Replayed": "true"}
     return Response(orjson.loads(bytes(kept.body)), kept.status, headers=headers)

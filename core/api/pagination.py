@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -45,7 +46,7 @@ def _whole(request: Request, name: str, default: int) -> int:
     if text == "":
         return default
     if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) < 1:
-        raise InvalidError.of(name, "Expected a whole number from 1.")
+        raise InvalidError.of(name, _("Expected a whole number from 1."))
     return int(text)
 
 
@@ -74,7 +75,7 @@ def make_page(
 ) -> Page:
     """The page of `size` rows behind the first `start`; `found` are its rows and the next one, if any."""
     if not found and start:
-        raise NotVisibleError("There is no such page.")
+        raise NotVisibleError(_("There is no such page."))
     number = start // size + 1
     return Page(
         read(found[:size]),

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -15,7 +16,7 @@ def record_id(text: str) -> int:
     """The id in an address. What is no id is not found, like an id nobody has."""
     if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= BIGINT_MAX:
         return int(text)
-    raise NotVisibleError("Not found.")
+    raise NotVisibleError(_("Not found."))
 
 
 PAGES = frozenset(("page", "page_size"))

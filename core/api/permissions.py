@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
@@ -49,7 +50,7 @@ class PolicyPermission(SignedIn):
 class SignedInByPassword(SignedIn):
     """Not for API keys: what manages passwords, sessions and keys."""
 
-    message = "An API key cannot be used for this: sign in."
+    message = gettext_lazy("An API key cannot be used for this: sign in.")
 
     def _covers(self, request: Request) -> bool:
         return not scopes.is_limited(request.user)

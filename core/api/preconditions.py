@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from core.api.rendering import dumps
@@ -23,7 +24,7 @@ def check_tag(request: Request, present: Callable[[], str]) -> None:
     # Strong comparison: a weak tag never matches.
     tags = [tag.strip() for tag in given.split(",")]
     if present() not in tags:
-        raise StaleVersionError("This was changed since you read it.", present())
+        raise StaleVersionError(_("This was changed since you read it."), present())
 
 
 def tag_of(state: Any) -> str:

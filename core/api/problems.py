@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext, gettext_noop
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -161,17 +162,21 @@ def _of_database(exception: Exception, request: Any) -> Response | None:
     if isinstance(exception, IntegrityError):
         # Checked before; so what it refers to was changed in between.
         log.warning("refused by a constraint: %s", exception)
-        return _response(problem(409, "conflict", "Something it refers to was changed meanwhile.", request))
+        return _response(
+            problem(409, "conflict", gettext("Something it refers to was changed meanwhile."), request)
+        )
     if not isinstance(exception, OperationalError):
         return None
     if is_timeout(exception):
-        return _response(problem(503, "timeout", TOOK_TOO_LONG, request), {"Retry-After": "30"})
+        return _response(problem(503, "timeout", gettext(TOOK_TOO_LONG), request), {"Retry-After": "30"})
     log.error("database unavailable: %s", exception)
-    document = problem(503, "unavailable", "The database cannot be reached right now.", request)
+    document = problem(503, "unavailable", gettext("The database cannot be reached right now."), request)
     return _response(document, {"Retry-After": "5"})
 
 
-TOOK_TOO_LONG = "This took longer than a request may. Narrow what is asked for, or try again later."
+TOOK_TOO_LONG = gettext_noop(
+    "This took longer than a request may. Narrow what is asked for, or try again later."
+)
 QUERY_CANCELED = "57014"
 
 
@@ -182,7 +187,7 @@ def is_timeout(exception: BaseException) -> bool:
 
 def took_too_long(request: HttpRequest) -> HttpResponse:
     """A statement's time was over, outside of the API's views."""
-    made = plain(503, "timeout", TOOK_TOO_LONG, request)
+    made = plain(503, "timeout", gettext(TOOK_TOO_LONG), request)
     made["Retry-After"] = "30"
     return made
 
@@ -195,12 +200,14 @@ def plain(status: int, code: str, detail: str, request: HttpRequest) -> HttpResp
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return plain(404, "not_found", "There is nothing at this address.", request)
+    return plain(404, "not_found", gettext("There is nothing at this address."), request)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return plain(500, "server_error", "Something went wrong; the request id finds it in the log.", request)
+    return plain(
+        500, "server_error", gettext("Something went wrong; the request id finds it in the log."), request
+    )
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return plain(400, "bad_request", "The request could not be understood.", request)
+    return plain(400, "bad_request", gettext("The request could not be understood."), request)

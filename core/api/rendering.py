@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.utils.translation import gettext
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -82,10 +83,12 @@ class JSONParser(BaseParser):
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as error:
-            raise ParseError(f"Malformed JSON: {error}") from None
+            raise ParseError(gettext("Malformed JSON: %(error)s") % {"error": error}) from None
         # Cheap for nearly every body: what opens few brackets cannot nest deeply.
         if text.count(b"[") + text.count(b"{") > MAX_NESTING and is_deeper(value, MAX_NESTING):
-            raise ParseError(f"JSON may nest {MAX_NESTING} levels deep.")
+            raise ParseError(
+                gettext("JSON may nest %(max_nesting)s levels deep.") % {"max_nesting": MAX_NESTING}
+            )
         # As cheap: so many keys or items are separated by as many commas.
         if text.count(b",") >= min(limit.keys, limit.items):
             _check_width(value, limit)
@@ -107,7 +110,7 @@ def _bounded(stream: Any, limit: int) -> bytes:
     limit = min(limit, settings.DATA_UPLOAD_MAX_MEMORY_SIZE or limit)
     text = stream.read(limit + 1)
     if len(text) > limit:
-        raise RequestDataTooBig(f"At most {limit} bytes.")
+        raise RequestDataTooBig(gettext("At most %(limit)s bytes.") % {"limit": limit})
     return text
 
 
@@ -117,9 +120,9 @@ def _check_width(value: Any, limit: BodyLimit) -> None:
     while layer:
         for outer in layer:
             if isinstance(outer, dict) and len(outer) > limit.keys:
-                raise ParseError(f"A JSON object may have {limit.keys} keys.")
+                raise ParseError(gettext("A JSON object may have %(keys)s keys.") % {"keys": limit.keys})
             if isinstance(outer, list) and len(outer) > limit.items:
-                raise ParseError(f"A JSON list may have {limit.items} items.")
+                raise ParseError(gettext("A JSON list may have %(items)s items.") % {"items": limit.items})
         layer = [item for outer in layer for item in _items(outer) if isinstance(item, dict | list)]
 
 

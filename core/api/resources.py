@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError as ModelError
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
+from django.utils.translation import gettext as _
 from rest_framework import mixins, serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import SAFE_METHODS
@@ -91,9 +92,9 @@ class RowsMixin(GenericViewSet):
             rows = rows.select_for_update(of=("self",))
         found = rows.filter(pk=record_id(self.kwargs["pk"])).first()
         if found is None:
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(_("Not found."))
         if not self.model.objects.filter(self.policy.scope(self.request.user, action), pk=found.pk).exists():
-            raise ForbiddenError("You may see this but not do this with it.")
+            raise ForbiddenError(_("You may see this but not do this with it."))
         if self.request.method not in SAFE_METHODS:
             preconditions.check_tag(self.request, lambda: self.etag(found))
         return found
@@ -133,7 +134,7 @@ class SavingMixin(mixins.CreateModelMixin, mixins.UpdateModelMixin, mixins.Destr
             names = violated_fields(serializer.Meta.model, error)
             if names is None:
                 raise
-            message = "There is one like this already."
+            message = _("There is one like this already.")
             issues = [FieldIssue(name, "unique", message) for name in names]
             raise ConflictError(message, code="unique", issues=issues) from error
 
@@ -142,7 +143,7 @@ class SavingMixin(mixins.CreateModelMixin, mixins.UpdateModelMixin, mixins.Destr
         try:
             instance.delete()
         except ProtectedError as error:
-            raise ConflictError("Others still refer to this.", code="protected") from error
+            raise ConflictError(_("Others still refer to this."), code="protected") from error
 
     def refuse_if(self, wrong: bool, message: str) -> None:
         """Raise ConflictError with `message` if `wrong`."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 
@@ -18,15 +19,17 @@ class StrictFieldsMixin:
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
-            raise ValidationError({"non_field_errors": [ErrorDetail("Expected an object.", "not_an_object")]})
+            raise ValidationError(
+                {"non_field_errors": [ErrorDetail(_("Expected an object."), "not_an_object")]}
+            )
         writable = sorted(name for name, field in self.fields.items() if not field.read_only)
         wrong: dict[str, list[ErrorDetail]] = {}
         for name in data:
             if name not in self.fields:
-                message = f"Unknown field. Known: {', '.join(writable)}."
+                message = _("Unknown field. Known: %(names)s.") % {"names": ", ".join(writable)}
                 wrong[str(name)[:120]] = [ErrorDetail(message, "unknown_field")]
             elif self.fields[name].read_only and self.instance is None:
-                wrong[name] = [ErrorDetail("This field is read-only.", "read_only")]
+                wrong[name] = [ErrorDetail(_("This field is read-only."), "read_only")]
         try:
             values = super().to_internal_value(data)  # type: ignore[misc]
         except ValidationError as error:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -46,9 +47,9 @@ def external_id_of(entity: Entity, raw: Any) -> str:
 def with_external_id(entity: Entity, external_id: str, data: Any) -> dict[str, Any]:
     """The body with the id of its address; another one in it is refused. Raises InvalidError."""
     if not isinstance(data, Mapping):
-        raise InvalidError.of("", "Expected an object.", "not_an_object")
+        raise InvalidError.of("", _("Expected an object."), "not_an_object")
     if EXTERNAL_ID in data and external_id_of(entity, data[EXTERNAL_ID]) != external_id:
-        raise InvalidError.of(EXTERNAL_ID, "The address names another external id.", "mismatch")
+        raise InvalidError.of(EXTERNAL_ID, _("The address names another external id."), "mismatch")
     return {**data, EXTERNAL_ID: external_id}
 
 
@@ -66,8 +67,8 @@ def locked_by_external_id(entity: Entity, external_id: str, user: Any) -> Any | 
     try:
         return writing.locked(entity, pk, user)
     except NotVisibleError as error:
-        issues = [FieldIssue(EXTERNAL_ID, "unique", TAKEN)]
-        raise ConflictError(TAKEN, code="unique", issues=issues) from error
+        issues = [FieldIssue(EXTERNAL_ID, "unique", _(TAKEN))]
+        raise ConflictError(_(TAKEN), code="unique", issues=issues) from error
 
 
 def _survivor(entity: Entity, external_id: str) -> int | None:
@@ -116,9 +117,11 @@ class ItemsField(serializers.ListField):
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if not isinstance(data, list) or not data:
-            raise refuse("not_a_list", "Expected a list of objects.")
+            raise refuse("not_a_list", _("Expected a list of objects."))
         if len(data) > ITEMS_AT_MOST:
-            raise refuse("max_length", f"At most {ITEMS_AT_MOST:,} items.")
+            raise refuse(
+                "max_length", _("At most %(items_at_most)s items.") % {"items_at_most": f"{ITEMS_AT_MOST:,}"}
+            )
         return data
 
 
@@ -170,7 +173,7 @@ class BulkWriter:
         external_id = external_id_of(self.entity, item.get(EXTERNAL_ID)) if isinstance(item, Mapping) else ""
         data = with_external_id(self.entity, external_id, item)
         if not external_id:
-            raise InvalidError.of(EXTERNAL_ID, "This field is required.", "required")
+            raise InvalidError.of(EXTERNAL_ID, _("This field is required."), "required")
         return upsert(self.serializer_for, self.entity, self.user, data, partial=True)
 
     def _each(self, items: list[Any], write: Callable[[Any], tuple[Any, bool]]) -> dict[str, Any]:

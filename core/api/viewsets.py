@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 
 import orjson
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -139,7 +140,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         rows = cast(VisibleQuerySet, self.get_queryset())
         found = rows.visible_to(self.request.user).filter(pk=pk).first()
         if found is None:
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(_("Not found."))
         return found
 
     def filtered_rows(self) -> Any:
@@ -169,9 +170,15 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         user does not see that one."""
         rows = self.entity.visible_to(request.user).filter(pk=survivor, archived_at=None)
         if survivor is None or not rows.exists():
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(_("Not found."))
         address = request.build_absolute_uri(f"/api/v1/{self.entity.plural}/{survivor}/")
-        document = problem(301, "merged", f"It was merged into {survivor}.", request, merged_into=survivor)
+        document = problem(
+            301,
+            "merged",
+            _("It was merged into %(survivor)s.") % {"survivor": survivor},
+            request,
+            merged_into=survivor,
+        )
         return Response(document, 301, headers={"Location": address}, content_type=PROBLEM)
 
     def create(self, request: Request) -> Response:
@@ -201,7 +208,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         """Archive; with `hard=true` an administrator deletes for good."""
         hard = flag(request, "hard")
         if hard and not role_allows(request.user, Permission.HARD_DELETE):
-            raise ForbiddenError("Only administrators delete for good.")
+            raise ForbiddenError(_("Only administrators delete for good."))
         archived = hard and flag(request, "archived")
         record = writing.locked(
             self.entity, record_id(pk), request.user, Permission.DELETE, archived=archived
@@ -311,7 +318,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     def seen(self, request: Request, pk: str) -> int:
         """The id of a record the user may see, archived or not. Raises NotVisibleError."""
         if not self.entity.visible_to(request.user).filter(pk=record_id(pk)).exists():
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(_("Not found."))
         return int(pk)
 
     def shown(self, request: Request, pk: int, status: int = 200, **more: Any) -> Response:
@@ -324,7 +331,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         request = self.request
         found = rows.values_list("pk", "version").first()
         if not found:
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(_("Not found."))
         pk, version = found
         headers = {"ETag": etag_of(pk, version)}
         if status == 201:
@@ -351,7 +358,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
             if record is not None:
                 preconditions.check(request, record)
             elif "If-Match" in request.headers:
-                raise StaleVersionError("There is no record of this external id.", "")
+                raise StaleVersionError(_("There is no record of this external id."), "")
 
         key = external_id_of(self.entity, external_id)
         data = with_external_id(self.entity, key, request.data)

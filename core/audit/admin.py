@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import home as home_page
@@ -33,7 +34,7 @@ class FailedDispatchAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     actions = ("try_again",)
 
-    @admin.action(description="Try again now", permissions=["end"])
+    @admin.action(description=_("Try again now"), permissions=["end"])
     def try_again(self, request: HttpRequest, queryset: QuerySet) -> None:
         due = FailedDispatch.objects.filter(pk__in=queryset.values("pk")).update(due_at=timezone.now())
-        self.message_user(request, f"{due} will be tried again within seconds.")
+        self.message_user(request, gettext("%(due)s will be tried again within seconds.") % {"due": due})

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -80,7 +81,7 @@ def _value(name: str, text: str) -> Any:
     kind, lookup = FILTERS[name]
     with refused_as(name):
         if not text:
-            raise ValueRefusedError("A value is needed.", code="blank")
+            raise ValueRefusedError(gettext("A value is needed."), code="blank")
         return (
             [kind.to_internal_value(part) for part in text.split(",")]
             if lookup.endswith("__in")

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
+from django.utils.translation import gettext as _
 
 from core.access import Role, role_of, scopes
 from core.changes.models import Change
@@ -63,7 +64,7 @@ def after(changes: QuerySet[Change], cursor: str, before: int | None = None) -> 
     that this database was restored from: none points beyond the horizon `before`."""
     xid, pk = decode(cursor)
     if xid > (horizon() if before is None else before):
-        raise InvalidError.of("cursor", "This cursor is ahead of the feed: begin anew without one.")
+        raise InvalidError.of("cursor", _("This cursor is ahead of the feed: begin anew without one."))
     position = RawSQL("(xid, core_change.id) > (%s::text::xid8, %s)", [str(xid), pk])
     return changes.annotate(behind=position).filter(behind=True)
 
@@ -81,7 +82,7 @@ def decode(cursor: str) -> Position:
         xid, pk = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").split(".")
         position = int(xid), int(pk)
     except (ValueError, Base64Error):
-        raise InvalidError.of("cursor", "Not a cursor of this feed.") from None
+        raise InvalidError.of("cursor", _("Not a cursor of this feed.")) from None
     if not all(0 <= part < 2**63 for part in position):
-        raise InvalidError.of("cursor", "Not a cursor of this feed.")
+        raise InvalidError.of("cursor", _("Not a cursor of this feed."))
     return position

@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 
 
 class Xid8Field(models.Field):
@@ -30,21 +31,21 @@ class Change(models.Model):
     """
 
     class Kind(models.TextChoices):
-        CREATED = "created"
-        UPDATED = "updated"
-        ARCHIVED = "archived"
-        RESTORED = "restored"
-        DELETED = "deleted"
+        CREATED = "created", gettext_lazy("Created")
+        UPDATED = "updated", gettext_lazy("Updated")
+        ARCHIVED = "archived", gettext_lazy("Archived")
+        RESTORED = "restored", gettext_lazy("Restored")
+        DELETED = "deleted", gettext_lazy("Deleted")
 
     class Source(models.TextChoices):
-        API = "api"
-        ADMIN = "admin"
-        IMPORT = "import"
-        BULK = "bulk"
-        WORKFLOW = "workflow"
-        AGENT = "agent"
-        SYSTEM = "system"
-        SQL = "sql"
+        API = "api", gettext_lazy("Api")
+        ADMIN = "admin", gettext_lazy("Admin")
+        IMPORT = "import", gettext_lazy("Import")
+        BULK = "bulk", gettext_lazy("Bulk")
+        WORKFLOW = "workflow", gettext_lazy("Workflow")
+        AGENT = "agent", gettext_lazy("Agent")
+        SYSTEM = "system", gettext_lazy("System")
+        SQL = "sql", gettext_lazy("Sql")
 
     entity = models.CharField(max_length=40)
     object_id = models.BigIntegerField()

@@ -15,12 +15,14 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import F, Func, JSONField, Q, QuerySet, TextField, Value
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 
 from core.access import scopes
 from core.changes.history import actors_of, one_or_more, shown_changes
 from core.changes.models import Change
 from core.entities import Entity
 from core.entities.aliases import ids_of
+from core.labels import label
 from core.models.engagement import COLUMNS
 from core.registry import Registry
 
@@ -214,7 +216,9 @@ def _shown_change(change: Change, subject: RecordRef) -> dict[str, Any]:
 
 
 def _title(kind: str, changes: dict[str, Any]) -> str:
-    return f"updated {', '.join(sorted(changes))}".strip() if kind == Change.Kind.UPDATED else str(kind)
+    if kind != Change.Kind.UPDATED:
+        return label(kind)
+    return (_("updated %(names)s") % {"names": ", ".join(sorted(changes))}).strip()
 
 
 VALUES = {"type": "object", "properties": {"old": {}, "new": {}}, "required": ["old", "new"]}

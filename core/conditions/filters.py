@@ -23,6 +23,7 @@ from django import forms
 from django.db.models import Q, QuerySet
 from django.forms.utils import ErrorDict
 from django.http import QueryDict
+from django.utils.translation import gettext
 from django_filters.filterset import FilterSetMetaclass
 
 from core.access import Permission, shared_with
@@ -72,7 +73,7 @@ class _ParameterField(forms.Field):
             return None  # the parameter is not there
         try:
             if any(len(text) > self.max_length or "\x00" in text for text in value):
-                raise ValueRefusedError("Too long, or with null characters.", code="invalid")
+                raise ValueRefusedError(gettext("Too long, or with null characters."), code="invalid")
             return self.read(value)
         except ValueRefusedError as error:
             raise forms.ValidationError(error.message, code=error.code) from error
@@ -117,10 +118,10 @@ class TypedFilter(ParameterFilter):
     def read(self, texts: list[str]) -> Any:
         listed = isinstance(self.field_type, field_types.TextList | field_types.MultiChoice)
         if not listed and len(texts) != 1:
-            raise ValueRefusedError("Expected one value.", code="invalid")
+            raise ValueRefusedError(gettext("Expected one value."), code="invalid")
         value = self.field_type.to_internal_value(_items(texts) if listed else texts[0])
         if value in ("", []):
-            raise ValueRefusedError("A value is needed.", code="blank")
+            raise ValueRefusedError(gettext("A value is needed."), code="blank")
         return value
 
 
@@ -185,7 +186,7 @@ def _csv_items(text: str) -> list[str]:
     try:
         rows = list(csv.reader([text], strict=True, skipinitialspace=True))
     except csv.Error:
-        message = 'Quotes must be closed: "Acme, Inc.",Other.'
+        message = gettext('Quotes must be closed: "Acme, Inc.",Other.')
         raise ValueRefusedError(message, code="invalid") from None
     return rows[0] if rows else []
 
@@ -200,7 +201,9 @@ def _span(text: str) -> Any:
     """`7d`, `12h`, `30m`, `2w` as the object the condition language takes."""
     units = {unit[0]: unit for unit in UNITS}
     if not text[:-1].isascii() or not text[:-1].isdigit() or text[-1:] not in units:
-        raise ValueRefusedError("Expected a number and one of m, h, d, w, such as 7d.", code="invalid")
+        raise ValueRefusedError(
+            gettext("Expected a number and one of m, h, d, w, such as 7d."), code="invalid"
+        )
     return {units[text[-1]]: int(text[:-1])}
 
 
@@ -211,7 +214,7 @@ class ArchivedFilter(ParameterFilter):
         try:
             return None if texts == ["any"] else Boolean().to_internal_value(",".join(texts))
         except ValueRefusedError:
-            raise ValueRefusedError("Expected true, false or any.", code="invalid") from None
+            raise ValueRefusedError(gettext("Expected true, false or any."), code="invalid") from None
 
     def filter(self, qs: QuerySet, value: bool | None) -> QuerySet:
         return qs if value is None else qs.filter(archived_at__isnull=not value)
@@ -227,7 +230,7 @@ class ConditionsFilter(ParameterFilter):
             if len(texts) != 1 or (found := orjson.loads(texts[0])) is None:
                 raise ValueError
         except ValueError:
-            raise ValueRefusedError("Expected a condition as JSON.", code="invalid") from None
+            raise ValueRefusedError(gettext("Expected a condition as JSON."), code="invalid") from None
         return parse(self.parent.entity, found)
 
     def filter(self, qs: QuerySet, value: Condition) -> QuerySet:
@@ -246,7 +249,7 @@ class SavedViewFilter(ParameterFilter):
         is_id = len(texts) == 1 and text.isascii() and text.isdigit() and len(text) < 19
         found = rows.filter(pk=int(text)).first() if is_id else None
         if found is None:
-            raise ValueRefusedError("There is no such saved view.", code="invalid")
+            raise ValueRefusedError(gettext("There is no such saved view."), code="invalid")
         return found
 
     def filter(self, qs: QuerySet, value: SavedView | None) -> QuerySet:
@@ -444,13 +447,24 @@ class EntityFilterSet(ParameterFilterSet):
         if column is not None and column.filterable and not (about_related and is_reference):
             known = ", ".join(column.field_type.operators)
             return FieldIssue(
-                name[:120], "unknown_operator", f"Unknown operator {op[:40]!r}. Known: {known}."
+                name[:120],
+                "unknown_operator",
+                gettext("Unknown operator %(op)s. Known: %(known)s.") % {"op": repr(op[:40]), "known": known},
             )
         if about_related:
             operators = ", ".join(field_types.Reference.operators)
-            return FieldIssue(name[:120], "unknown", f"{about_related} Operators: {operators}.")
+            return FieldIssue(
+                name[:120],
+                "unknown",
+                gettext("%(about_related)s Operators: %(operators)s.")
+                % {"about_related": about_related, "operators": operators},
+            )
         known = ", ".join(self.known_names(columns))
-        return FieldIssue(name[:120], "unknown", f"Unknown filter. Known: {known}; each with __operator.")
+        return FieldIssue(
+            name[:120],
+            "unknown",
+            gettext("Unknown filter. Known: %(known)s; each with __operator.") % {"known": known},
+        )
 
     def known_names(self, columns: Mapping[str, Column]) -> list[str]:
         """What a list can be filtered by, without the operators."""

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.conditions.related import FarColumns, RelatedColumn, related_column, target_of, unknown_related
 from core.conditions.relative_dates import relative_or_absolute, time_span
 from core.entities import field_types
@@ -91,13 +93,15 @@ class _Parser:
 
     def node(self, raw: Any, path: str, depth: int) -> Condition | None:
         if depth > MAX_DEPTH:
-            return self._fault(path, "too_deep", f"Conditions nest at most {MAX_DEPTH} deep.")
+            return self._fault(
+                path, "too_deep", _("Conditions nest at most %(max_depth)s deep.") % {"max_depth": MAX_DEPTH}
+            )
         if depth and raw in ({}, []):
-            return self._fault(path, "blank", "An empty condition would match everything.")
+            return self._fault(path, "blank", _("An empty condition would match everything."))
         if isinstance(raw, list):
             return self._group("all", raw, path, depth)
         if not isinstance(raw, Mapping):
-            return self._fault(path, "invalid", "Expected an object or a list of conditions.")
+            return self._fault(path, "invalid", _("Expected an object or a list of conditions."))
         for word in ("all", "any", "not"):
             if word in raw:
                 return self._branch(word, raw, path, depth)
@@ -107,13 +111,13 @@ class _Parser:
 
     def _branch(self, word: str, raw: Mapping[str, Any], path: str, depth: int) -> Condition | None:
         if len(raw) > 1:
-            return self._fault(path, "invalid", f'"{word}" stands alone in its object.')
+            return self._fault(path, "invalid", _('"%(word)s" stands alone in its object.') % {"word": word})
         below = f"{path}.{word}"
         if word == "not":
             child = self.node(raw[word], below, depth + 1)
             return Negation(child) if child is not None else None
         if not isinstance(raw[word], list) or not raw[word]:
-            return self._fault(below, "invalid", "Expected a list of at least one condition.")
+            return self._fault(below, "invalid", _("Expected a list of at least one condition."))
         return self._group(word, raw[word], below, depth)
 
     def _group(self, word: str, raw: list[Any], path: str, depth: int) -> Group:
@@ -128,14 +132,20 @@ class _Parser:
     def _leaf(self, raw: Mapping[str, Any], path: str) -> Leaf | None:
         self.leaves += 1
         if self.leaves > MAX_LEAVES:
-            return self._fault(path, "too_many", f"At most {MAX_LEAVES} conditions.")
+            return self._fault(
+                path, "too_many", _("At most %(max_leaves)s conditions.") % {"max_leaves": MAX_LEAVES}
+            )
         column = self._column(raw.get("field"), path)
         return self._typed(column, raw, f"{path}.{column.name}") if column else None
 
     def _typed(self, column: Column, raw: Mapping[str, Any], path: str) -> Leaf | None:
         unknown = set(raw) - {"field", "op", "value"}
         if unknown:
-            return self._fault(path, "invalid", f"Unknown keys: {', '.join(sorted(map(str, unknown)))}.")
+            return self._fault(
+                path,
+                "invalid",
+                _("Unknown keys: %(known)s.") % {"known": ", ".join(sorted(map(str, unknown)))},
+            )
         op = self._operator(column, raw["op"] if "op" in raw else equality(column, raw.get("value")), path)
         if op is None:
             return None
@@ -153,9 +163,9 @@ class _Parser:
 
     def _unknown(self, name: str) -> str:
         known = ", ".join(sorted(n for n, c in self.columns.items() if c.filterable))
-        return (
-            unknown_related(self.columns, name, known=self.far_columns) or f"Unknown field. Known: {known}."
-        )
+        return unknown_related(self.columns, name, known=self.far_columns) or _(
+            "Unknown field. Known: %(known)s."
+        ) % {"known": known}
 
     def _named(self, name: str) -> Column | None:
         """Definitions of custom fields are read once one is spoken of."""
@@ -171,7 +181,10 @@ class _Parser:
         if op in allowed:
             return op
         return self._fault(
-            path, "unknown_operator", f"Unknown operator {str(op)[:40]!r}. Known: {', '.join(allowed)}."
+            path,
+            "unknown_operator",
+            _("Unknown operator %(op)s. Known: %(names)s.")
+            % {"op": repr(str(op)[:40]), "names": ", ".join(allowed)},
         )
 
     def _fault(self, path: str, code: str, message: str) -> Any:
@@ -200,7 +213,7 @@ def operand(column: Column, op: str, raw: Any, *, given: bool = True) -> Any:
     if op == "is_empty":
         return field_types.Boolean().to_internal_value(raw) if given else True
     if raw is None or raw in ("", []):
-        raise ValueRefusedError('A value is needed; to match empty fields use "is_empty".', code="blank")
+        raise ValueRefusedError(_('A value is needed; to match empty fields use "is_empty".'), code="blank")
     if op in LISTS or op == "between":
         return _list(column, op, raw)
     if op in SPANS:
@@ -218,11 +231,11 @@ def _list(column: Column, op: str, raw: Any) -> list[Any]:
     if op in ("has_any", "has_all", "has_none") and isinstance(raw, str):
         raw = [raw]
     if not isinstance(raw, list | tuple):
-        raise ValueRefusedError("Expected a list.", code="not_a_list")
+        raise ValueRefusedError(_("Expected a list."), code="not_a_list")
     if len(raw) > MAX_LIST:
-        raise ValueRefusedError(f"At most {MAX_LIST} values.", code="max_length")
+        raise ValueRefusedError(_("At most %(max_list)s values.") % {"max_list": MAX_LIST}, code="max_length")
     if op == "between" and len(raw) != 2:
-        raise ValueRefusedError("Expected two values, from and to.", code="invalid")
+        raise ValueRefusedError(_("Expected two values, from and to."), code="invalid")
     return [_clean(column, item) for item in raw]
 
 
@@ -235,5 +248,5 @@ def _clean(column: Column, raw: Any) -> Any:
     else:
         value = "" if raw is None else column.field_type.to_internal_value(raw)
     if value == "":
-        raise ValueRefusedError("An empty value is no value to compare with.", code="blank")
+        raise ValueRefusedError(_("An empty value is no value to compare with."), code="blank")
     return value

@@ -6,6 +6,8 @@ Such a field is asked of the record that the reference points at, where the user
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+
 from core.entities import field_types
 from core.entities.columns import Column
 from core.entities.custom import PREFIX
@@ -84,7 +86,9 @@ def unknown_related(
         return ""
     far = (known or FarColumns()).of(reference, rest)
     further, _ = split(far, rest, separator)
-    wrong = "Fields are asked for one reference away, not two." if further else "Unknown field."
+    wrong = (
+        gettext("Fields are asked for one reference away, not two.") if further else gettext("Unknown field.")
+    )
     return f"{wrong} Known: {', '.join(known_related(reference, separator))}."
 
 

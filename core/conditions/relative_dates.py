@@ -13,6 +13,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Func, Value
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.entities import field_types
 from core.errors import ValueRefusedError
@@ -122,15 +123,17 @@ def time_span(raw: Any) -> TimeSpan:
     """The span in `{"days": 7}`. Raises ValueRefusedError."""
     length = _delta(raw) if isinstance(raw, Mapping) else None
     if length is None or length <= timedelta(0):
-        raise ValueRefusedError('Expected a length such as {"days": 7}.', code="invalid")
+        raise ValueRefusedError(_('Expected a length such as {"days": 7}.'), code="invalid")
     return TimeSpan(length)
 
 
 def _delta(raw: Mapping[str, Any]) -> timedelta:
     numbers = all(isinstance(v, int) and not isinstance(v, bool) and abs(v) <= 10**6 for v in raw.values())
     if not raw or not numbers or set(raw) - set(UNITS):
-        raise ValueRefusedError(f"Expected whole numbers under {', '.join(UNITS)}.", code="invalid")
+        raise ValueRefusedError(
+            _("Expected whole numbers under %(names)s.") % {"names": ", ".join(UNITS)}, code="invalid"
+        )
     delta = timedelta(**raw)
     if abs(delta) > LIMIT:
-        raise ValueRefusedError("That is more than a hundred years away.", code="invalid")
+        raise ValueRefusedError(_("That is more than a hundred years away."), code="invalid")
     return delta

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.access import Permission
 from core.conditions.grammar import parse
 from core.conditions.models import SavedView
@@ -34,14 +36,16 @@ def check_view(wanted: SavedView, user: Any, before: SavedView | None = None) ->
 def _check_may_share(view: SavedView, user: Any) -> None:
     """Whoever has a view shared with them may change it and not share it with everyone."""
     if not SavedView.objects.visible_to(user, Permission.SHARE).filter(pk=view.pk).exists():
-        raise ForbiddenError("You may change this view but not share it.")
+        raise ForbiddenError(_("You may change this view but not share it."))
 
 
 def _entity(wanted: SavedView, before: SavedView | None) -> Entity:
     if before is not None and wanted.entity != before.entity:
-        raise InvalidError.of("entity", "A view stays with its entity.", "immutable")
+        raise InvalidError.of("entity", _("A view stays with its entity."), "immutable")
     if wanted.entity not in entities:
-        raise InvalidError.of("entity", f"Not one of: {', '.join(entities.keys())}.", "invalid_choice")
+        raise InvalidError.of(
+            "entity", _("Not one of: %(names)s.") % {"names": ", ".join(entities.keys())}, "invalid_choice"
+        )
     return entities[wanted.entity]
 
 

@@ -5,10 +5,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.utils import formats, timezone
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from core import labels
 from core.conditions.grammar import Condition, Group, Leaf, Negation, fields_of
 from core.conditions.related import RelatedColumn
 from core.conditions.relative_dates import RelativeDate, TimeSpan, WholeDay
@@ -126,7 +126,7 @@ def value_in_words(field_type: Any, value: Any) -> str:
     if isinstance(value, str) and (name := field_type.named({value}).get(value)):
         return str(name)
     is_choice = isinstance(field_type, field_types.Choice)
-    return capfirst(str(value).replace("_", " ")) if is_choice else str(value)
+    return labels.titled(str(value)) if is_choice else str(value)
 
 
 def _local(moment: datetime) -> datetime:
@@ -184,4 +184,4 @@ def _target(column: Column) -> str:
 
 def _label(column: Column) -> str:
     name = column.label or column.name.partition(".")[2] or column.name
-    return capfirst(name.replace("_", " "))
+    return labels.titled(name)

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.currencies.field_types import RateOfExchange
 from core.currencies.models import base_currency
 from core.currencies.recording import DatedRate
@@ -25,13 +27,13 @@ def read(content: bytes) -> list[DatedRate]:
     for cells in _lines(reader):
         rate = _rate(reader.line_num, cells, issues)
         if rate is not None and (rate.currency, rate.date) in found:
-            issues.append(_issue(reader.line_num, "currency", "unique", "This rate is in the file twice."))
+            issues.append(_issue(reader.line_num, "currency", "unique", _("This rate is in the file twice.")))
         elif rate is not None:
             found[rate.currency, rate.date] = rate
         if len(issues) >= MAX_ISSUES:
             break
     if issues or not found:
-        raise InvalidError(issues or [FieldIssue("file", "empty", "There is no rate in the file.")])
+        raise InvalidError(issues or [FieldIssue("file", "empty", _("There is no rate in the file."))])
     return list(found.values())
 
 
@@ -39,13 +41,15 @@ def _reader(content: bytes) -> Any:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InvalidError.of("file", "Expected text in UTF-8.") from None
+        raise InvalidError.of("file", _("Expected text in UTF-8.")) from None
     lines = text.splitlines()
     delimiter = ";" if lines and ";" in lines[0] else ","
     reader = csv.DictReader(lines, delimiter=delimiter, strict=True, restkey="")
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
     if sorted(reader.fieldnames) != sorted(COLUMNS):
-        raise InvalidError.of("file", f"Expected the columns {', '.join(COLUMNS)}.", "columns")
+        raise InvalidError.of(
+            "file", _("Expected the columns %(names)s.") % {"names": ", ".join(COLUMNS)}, "columns"
+        )
     return reader
 
 
@@ -53,22 +57,33 @@ def _lines(reader: Any) -> Iterator[dict[str, Any]]:
     try:
         yield from reader
     except csv.Error as error:
-        raise InvalidError.of("file", f"Line {reader.line_num}: {error}.") from None
+        raise InvalidError.of(
+            "file", _("Line %(line_num)s: %(error)s.") % {"line_num": reader.line_num, "error": error}
+        ) from None
 
 
 def _rate(line: int, cells: dict[str, Any], issues: list[FieldIssue]) -> DatedRate | None:
     if line > MAX_LINES + 1:
-        raise InvalidError.of("file", f"At most {MAX_LINES} rates.", "max_length")
+        raise InvalidError.of(
+            "file", _("At most %(max_lines)s rates.") % {"max_lines": MAX_LINES}, "max_length"
+        )
     before = len(issues)
     values = {name: _value(line, name, cells.get(name), issues) for name in COLUMNS}
     if values["currency"] == base_currency():
-        issues.append(_issue(line, "currency", "base_currency", f"Rates are given in {base_currency()}."))
+        issues.append(
+            _issue(
+                line,
+                "currency",
+                "base_currency",
+                _("Rates are given in %(base_currency)s.") % {"base_currency": base_currency()},
+            )
+        )
     return DatedRate(**values) if len(issues) == before else None
 
 
 def _value(line: int, name: str, cell: Any, issues: list[FieldIssue]) -> Any:
     if not isinstance(cell, str) or not cell.strip():
-        issues.append(_issue(line, name, "required", "This field is required."))
+        issues.append(_issue(line, name, "required", _("This field is required.")))
         return None
     try:
         return COLUMNS[name].to_internal_value(cell)

@@ -7,6 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.conf import conf
@@ -33,9 +35,9 @@ class ExchangeRate(models.Model):
     """
 
     class Source(models.TextChoices):
-        MANUAL = "manual"
-        IMPORT = "import"
-        FEED = "feed"
+        MANUAL = "manual", gettext_lazy("Manual")
+        IMPORT = "import", gettext_lazy("Import")
+        FEED = "feed", gettext_lazy("Feed")
 
     policy = ReadAllPolicy(write=Permission.CONFIGURE)
 
@@ -72,17 +74,17 @@ class ExchangeRate(models.Model):
         """The organisation's own currency has no rate, and a stored one stays that of its day."""
         super().clean()
         if self.currency == self.base:
-            message = f"{self.base} is what rates are given in."
+            message = _("%(base)s is what rates are given in.") % {"base": self.base}
             raise ValidationError({"currency": message}, code="base_currency")
         before = ExchangeRate.objects.filter(pk=self.pk).first() if self.pk else None
         changed = [name for name in FIXED if before and getattr(before, name) != getattr(self, name)]
         if changed:
-            message = "A rate is that of its currency and day: add another one."
+            message = _("A rate is that of its currency and day: add another one.")
             raise ValidationError(dict.fromkeys(changed, message), code="fixed")
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ConflictError where closed amounts may count by it."""
         if self.closing_rate is not None:
-            message = "Closed amounts may count by this rate; delete it with restates_closed=true."
+            message = _("Closed amounts may count by this rate; delete it with restates_closed=true.")
             raise ConflictError(message, code="restates_closed")
         return super().delete(*args, **kwargs)

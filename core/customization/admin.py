@@ -6,8 +6,10 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from core import labels
 from core.access import Role
 from core.admin.captured import CapturedAdmin, CapturedForm
 from core.admin.forms import OVERRIDES
@@ -25,7 +27,7 @@ class EntityForm(CapturedForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "entity" in self.fields:
-            names = [(entity.name, entity.name.capitalize()) for entity in entities]
+            names = [(entity.name, labels.titled(entity.name)) for entity in entities]
             self.fields["entity"] = forms.ChoiceField(choices=names, widget=UnfoldAdminSelectWidget)
 
 
@@ -106,7 +108,7 @@ class FieldRightForm(EntityForm):
         roles = [(role.value, role.label) for role in Role if role != Role.ADMIN]
         self.fields["role"] = forms.ChoiceField(choices=roles, widget=UnfoldAdminSelectWidget)
         known = "; ".join(f"{entity.name}: {', '.join(limiting.limitable(entity))}" for entity in entities)
-        self.fields["field"].help_text = f"By its name in the API. {known}."
+        self.fields["field"].help_text = _("By its name in the API. %(known)s.") % {"known": known}
 
 
 @admin.register(FieldRight)

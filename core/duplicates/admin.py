@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
 
+from core import labels
 from core.access import Permission
 from core.admin import record_page, verbs
 from core.admin.captured import CapturedAdmin, CapturedForm
@@ -59,7 +60,7 @@ def _url(entity: Entity, record: Any, twin: PossibleDuplicate) -> str:
 def _detail(entity: Entity, twin: PossibleDuplicate) -> str:
     if twin.entity.name == entity.name:
         return _("Merge: same %(what)s") % {"what": twin.agreeing}
-    return _("%(kind)s: same %(what)s") % {"kind": twin.entity.name.capitalize(), "what": twin.agreeing}
+    return _("%(kind)s: same %(what)s") % {"kind": labels.titled(twin.entity.name), "what": twin.agreeing}
 
 
 record_page.related.register("duplicates", build)
@@ -184,7 +185,7 @@ class RuleForm(CapturedForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         with_duplicates = [entity for entity in entities if entity.duplicates]
-        named = [(entity.name, entity.name.capitalize()) for entity in with_duplicates]
+        named = [(entity.name, labels.titled(entity.name)) for entity in with_duplicates]
         compared = {
             name: duplicate_rules.label_of(entity, name)
             for entity in with_duplicates

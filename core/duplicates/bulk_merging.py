@@ -9,6 +9,8 @@ from itertools import combinations
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from core.changes.history import shown_changes
 from core.duplicates.combining import columns_of
@@ -21,7 +23,9 @@ from core.errors import ConflictError, DomainError
 
 # Groups of one request, and their records.
 AT_MOST_GROUPS, AT_MOST_RECORDS = 100, 500
-NOT_EXACT = "They are not all the same by a rule that is exact, or somebody said that two of them are not."
+NOT_EXACT = gettext_noop(
+    "They are not all the same by a rule that is exact, or somebody said that two of them are not."
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def _merged(
 
     def check(_records: Sequence[Any]) -> None:
         if not all(pair in same for pair in combinations(sorted(ids), 2)):
-            raise ConflictError(NOT_EXACT, code="not_exact")
+            raise ConflictError(_(NOT_EXACT), code="not_exact")
 
     try:
         with transaction.atomic():

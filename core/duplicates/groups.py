@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Case, Exists, F, FloatField, Max, OuterRef, Q, QuerySet, Value, When, Window
 from django.db.models.functions import Round, RowNumber
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from core.access import Permission
 from core.changes.expressions import EqualsAny
@@ -260,7 +261,9 @@ def take_back(entity: Entity, ids: Collection[int], user: Any) -> int:
 def wait_for_turn(entity: Entity) -> None:
     """Take the lock FINDING_DUPLICATES. Raises ConflictError where that takes longer than one waits."""
     if not lock_within(FINDING_DUPLICATES, entity.name, WAIT_S):
-        raise ConflictError("Records are being compared just now; try again in a minute.", code="busy")
+        raise ConflictError(
+            gettext("Records are being compared just now; try again in a minute."), code="busy"
+        )
 
 
 def pairs_with(entity: Entity, ids: Collection[int]) -> QuerySet:
@@ -278,7 +281,9 @@ def _changeable(entity: Entity, ids: Collection[int], user: Any) -> set[int]:
     """The ids, all of records that the user may change."""
     wanted = set(ids)
     if _living(entity.visible_to(user)).filter(pk__in=wanted).count() < len(wanted):
-        raise InvalidError.of("ids", f"There is no such {entity.name}.", "does_not_exist")
+        raise InvalidError.of(
+            "ids", gettext("There is no such %(name)s.") % {"name": entity.name}, "does_not_exist"
+        )
     if _living(entity.visible_to(user, Permission.CHANGE)).filter(pk__in=wanted).count() < len(wanted):
-        raise ForbiddenError("You may see these records but not change all of them.")
+        raise ForbiddenError(gettext("You may see these records but not change all of them."))
     return wanted

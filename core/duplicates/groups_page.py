@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from core import labels
 from core.access import Permission, role_allows
 from core.admin import verbs
 from core.admin.home import page_url
@@ -53,7 +54,7 @@ def _page(admin: Any, request: HttpRequest, entity: Entity, others: Sequence[Ent
         **admin.admin_site.each_context(request),
         "title": _("Duplicates"),
         "entity": entity.name,
-        "entities": [other.name for other in others],
+        "entities": [(other.name, labels.titled(other.name)) for other in others],
         "exact": exact,
         "page": page,
         "here": urlencode(here),

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from core.duplicates import dismissals, relations
 from core.duplicates.combining import (
@@ -61,19 +62,23 @@ def merge(
 def _locked(entity: Entity, asked: MergeRequest, user: Any) -> list[Any]:
     """The records under lock, the survivor first; none that changed while this waited for it."""
     if len(set(asked.ids)) != len(asked.ids):
-        raise InvalidError.of("merged", "Name each record once, the survivor apart.", "given_twice")
+        raise InvalidError.of("merged", gettext("Name each record once, the survivor apart."), "given_twice")
     rows = entity.visible_to(user).filter(pk__in=asked.ids).order_by()
     seen = {row[0]: row[1:] for row in rows.values_list("pk", "version", "archived_at")}
     _refuse_gone(entity, asked, {pk for pk in seen if seen[pk][1]}, set(seen))
     found = writing.locked_many(entity, asked.ids, user)
     if any(record.version != seen[pk][0] for pk, record in found.items()):
-        raise ConflictError("One of the records was changed at the same time.", code="changed_meanwhile")
+        raise ConflictError(
+            gettext("One of the records was changed at the same time."), code="changed_meanwhile"
+        )
     if len(found) < len(seen):
         gone = set(rows.exclude(archived_at=None).values_list("pk", flat=True))
         _refuse_gone(entity, asked, gone, set(seen))
-        raise ForbiddenError("You may see these records but not change all of them.")
+        raise ForbiddenError(gettext("You may see these records but not change all of them."))
     if not all(entity.model.policy.owns(user, writing.values_of(found[pk])) for pk in asked.merged):
-        raise ForbiddenError("What is only shared with you is not yours to merge into another record.")
+        raise ForbiddenError(
+            gettext("What is only shared with you is not yours to merge into another record.")
+        )
     return [found[pk] for pk in asked.ids]
 
 
@@ -87,10 +92,10 @@ def _refuse_gone(entity: Entity, asked: MergeRequest, gone: Collection[int], see
             for pk in asked.ids
             if pk in survivors
         ]
-        raise ConflictError("Some of the records were merged already.", code="merged", issues=issues)
+        raise ConflictError(gettext("Some of the records were merged already."), code="merged", issues=issues)
     missing = [pk for pk in asked.ids if pk in gone or pk not in seen]
     if missing:
-        message = f"There is no such {entity.name}."
+        message = gettext("There is no such %(name)s.") % {"name": entity.name}
         raise InvalidError([FieldIssue(_place(asked, pk), "does_not_exist", message) for pk in missing])
 
 
@@ -135,10 +140,14 @@ class _Merging:
         issues = []
         for name, pk in self.asked.fields.items():
             if name not in known and name not in custom:
-                message = f"Cannot be chosen. Known: {', '.join((*known, *sorted(custom)))}."
+                message = gettext("Cannot be chosen. Known: %(known)s.") % {
+                    "known": ", ".join((*known, *sorted(custom)))
+                }
                 issues.append(FieldIssue(f"fields.{name}"[:120], "unknown_field", message))
             elif pk not in self.asked.ids:
-                issues.append(FieldIssue(f"fields.{name}", "invalid_choice", "Name one of the records."))
+                issues.append(
+                    FieldIssue(f"fields.{name}", "invalid_choice", gettext("Name one of the records."))
+                )
         if issues:
             raise InvalidError(issues)
 

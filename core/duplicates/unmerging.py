@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.access import Permission
 from core.conf import conf
@@ -52,9 +53,13 @@ def undo(entity: Entity, pk: int, user: Any) -> Merge:
     found = Merge.objects.filter(entity=entity.name, object_id=asked.object_id, undone_at=None, pk__gte=pk)
     merges = list(found.order_by("pk").select_for_update())
     if not merges or merges[0].pk != pk:
-        raise ConflictError("This merge is undone already.", code="undone")
+        raise ConflictError(_("This merge is undone already."), code="undone")
     if undo_until(merges[0]) < timezone.now():
-        raise ConflictError(f"Merges can be undone for {conf.MERGE_UNDO_DAYS} days.", code="too_late")
+        raise ConflictError(
+            _("Merges can be undone for %(merge_undo_days)s days.")
+            % {"merge_undo_days": conf.MERGE_UNDO_DAYS},
+            code="too_late",
+        )
     _Undoing(entity, merges, user, survivor, others).run()
     return merges[0]
 
@@ -65,17 +70,17 @@ def _locked(entity: Entity, merge: Merge, user: Any) -> tuple[Any, list[Any]]:
     found = {r.pk: r for r in rows.order_by("pk").select_for_update(of=("self",))}
     allowed = entity.visible_to(user, Permission.CHANGE).filter(pk__in=found)
     if len(found) != allowed.count():
-        raise ForbiddenError("You may not change all records of this merge.")
+        raise ForbiddenError(_("You may not change all records of this merge."))
     merged = [row for pk, row in found.items() if pk != merge.object_id]
     if not all(entity.model.policy.owns(user, writing.values_of(row)) for row in merged):
-        raise ForbiddenError("What is only shared with you is not yours to take out of a merge.")
+        raise ForbiddenError(_("What is only shared with you is not yours to take out of a merge."))
     further = survivor_of(entity, merge.object_id)
     if further is not None:
-        message = f"Its survivor was merged into {further}: undo that merge first."
+        message = _("Its survivor was merged into %(further)s: undo that merge first.") % {"further": further}
         raise ConflictError(message, code="merged")
     survivor = found.pop(merge.object_id, None)
     if survivor is None or not found:
-        raise ConflictError("The records were deleted for good.", code="deleted")
+        raise ConflictError(_("The records were deleted for good."), code="deleted")
     return survivor, list(found.values())
 
 
@@ -137,7 +142,7 @@ class _Undoing:
         """Bring the others back. Raises ConflictError where a unique value was taken meanwhile."""
         for pk, values in unique_values(self.entity, self.others).items():
             if taken(self.entity, pk, values):
-                message = f"Another record has one of the unique values of {pk} by now."
+                message = _("Another record has one of the unique values of %(pk)s by now.") % {"pk": pk}
                 raise ConflictError(message, code="unique")
         pks = [record.pk for record in self.others]
         self.entity.model.objects.filter(pk__in=pks).update(archived_at=None)

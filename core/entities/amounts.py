@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
 from core.conf import conf
 from core.entities.columns import Column, column
 from core.entities.entity import Rule
@@ -31,7 +34,11 @@ def fits_currency(field: str) -> Rule:
         fitting = rounded(amount, currency)
         if fitting != amount:
             places = decimal_places(currency)
-            message = f"{currency} has {places or 'no'} decimal places; {amount:f} has more."
+            message = _("%(currency)s has %(places)s decimal places; %(amount)s has more.") % {
+                "currency": currency,
+                "places": places or pgettext("decimal places", "no"),
+                "amount": f"{amount:f}",
+            }
             raise InvalidError.of(field, message, "max_decimal_places")
         if field in values:
             values[field] = fitting

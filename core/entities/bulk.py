@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, JSONField, TextField, Value
 from django.db.models.expressions import CombinedExpression
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.access import Permission
 from core.entities import aliases, custom
@@ -119,7 +120,7 @@ class Bulk:
         rows = [row for row in rows if row.pk not in survivors]
         for pk, values in unique_values(self.entity, rows).items():
             if values & seen or taken(self.entity, pk, values):
-                self.result.fail(pk, "unique", "Another record has one of its unique values by now.")
+                self.result.fail(pk, "unique", _("Another record has one of its unique values by now."))
                 self._stop_if_atomic()
                 continue
             seen |= values
@@ -131,7 +132,7 @@ class Bulk:
         named = reached.filter(archived_at__isnull=not archived, pk__in=self.ids)
         rows = list(named.order_by("pk").select_for_update(of=("self",)))
         for pk in set(self.ids) - {row.pk for row in rows}:
-            self.result.fail(pk, "not_found", "Not found.")
+            self.result.fail(pk, "not_found", _("Not found."))
         self._stop_if_atomic()
         return rows
 
@@ -151,7 +152,7 @@ class Bulk:
         """Whether the user may give the record to whom the values say; else it has failed."""
         if not self.entity.model.policy.gives_away(self.user, before, values):
             return True
-        self.result.fail(pk, "permission_denied", NOT_THEIRS)
+        self.result.fail(pk, "permission_denied", _(NOT_THEIRS))
         self._stop_if_atomic()
         return False
 
@@ -172,7 +173,7 @@ class Bulk:
             except _OutOfReachError as error:
                 for pk in error.pks:
                     self.result.fail(
-                        pk, "permission_denied", "This would put the record out of your own reach."
+                        pk, "permission_denied", _("This would put the record out of your own reach.")
                     )
                     del values[pk]
                 self._stop_if_atomic()
@@ -229,7 +230,7 @@ def clean_shared(
     """The values all records get, checked once, without the rules that look at each record. `place` is the
     country and the currency of the records, where these matter."""
     if not isinstance(data, Mapping) or not data:
-        raise InvalidError.of("data", "Expected the fields to set.", "required")
+        raise InvalidError.of("data", _("Expected the fields to set."), "required")
     before: Values = {MERGED: {}, "id": ids[0] if len(ids) == 1 else None} | (place or {})
     try:
         _refuse_locked(entity.for_user(user), data)
@@ -248,7 +249,7 @@ def _refuse_locked(entity: Entity, data: Mapping[str, Any]) -> None:
     keys = entity.locked_keys.intersection(given if isinstance(given, Mapping) else ())
     locked = [f"{custom.PREFIX}{key}" for key in sorted(keys)]
     if locked:
-        raise InvalidError([FieldIssue(name, "read_only", MAY_NOT_CHANGE) for name in locked])
+        raise InvalidError([FieldIssue(name, "read_only", _(MAY_NOT_CHANGE)) for name in locked])
 
 
 def _refuse_unique(entity: Entity, values: Mapping[str, Any]) -> None:
@@ -258,7 +259,7 @@ def _refuse_unique(entity: Entity, values: Mapping[str, Any]) -> None:
     if given:
         unique += [custom.PREFIX + d.key for d in custom.definitions(entity) if d.unique and d.key in given]
     if unique:
-        message = "Several records cannot have the same value of a unique field."
+        message = _("Several records cannot have the same value of a unique field.")
         raise InvalidError([FieldIssue(name, "unique", message) for name in unique])
 
 

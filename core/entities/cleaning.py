@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext, gettext_noop
+
 from core.entities import custom, field_types
 from core.entities.columns import Column
 from core.entities.entity import Entity, entity_of
@@ -17,7 +19,7 @@ from core.entities.money import CURRENCY_FIELD, contradiction, preferred, read_a
 from core.entities.regions import COUNTRY_FIELD, region_at
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 
-MAY_NOT_CHANGE = "Your role may read this field and not change it."
+MAY_NOT_CHANGE = gettext_noop("Your role may read this field and not change it.")
 # A PUT replaces a record's content and leaves who it belongs to.
 KEPT_BY_PUT = {"owner", "assigned_to"}
 
@@ -50,7 +52,9 @@ def refuse_out_of_reach(entity: Entity, names: Iterable[str]) -> None:
     for name in names:
         locked = name in entity.read_only
         if locked or name in entity.hidden:
-            code, message = ("read_only", MAY_NOT_CHANGE) if locked else ("unknown_field", "Unknown field.")
+            code, message = (
+                ("read_only", MAY_NOT_CHANGE) if locked else ("unknown_field", gettext("Unknown field."))
+            )
             issues.append(FieldIssue(name, code, message))
     if issues:
         raise InvalidError(issues)
@@ -75,7 +79,7 @@ class Cleaning:
 
     def run(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
-            raise InvalidError.of("", "Expected an object.", "not_an_object")
+            raise InvalidError.of("", gettext("Expected an object."), "not_an_object")
         given = self._known(data)
         self.region = self._region(data)
         for column, raw in sorted(given.values(), key=_currency_first):
@@ -94,17 +98,17 @@ class Cleaning:
             column = self.entity.by_input_name.get(name)
             if column is None or not (column.writable or column.locked):
                 code = "unknown_field" if column is None else "read_only"
-                word = self._known_names() if column is None else "This field is read-only."
+                word = self._known_names() if column is None else gettext("This field is read-only.")
                 self.issues.append(FieldIssue(str(name)[:120], code, word))
             elif column.name in {c.name for c, _ in known.values()}:
-                self.issues.append(FieldIssue(column.name, "given_twice", "Given under two names."))
+                self.issues.append(FieldIssue(column.name, "given_twice", gettext("Given under two names.")))
             elif column.name != "custom_fields":
                 known[name] = (column, raw)
         return known
 
     def _known_names(self) -> str:
         names = sorted(column.name for column in self.entity.columns if column.writable)
-        return f"Unknown field. Known: {', '.join(names)}."
+        return gettext("Unknown field. Known: %(names)s.") % {"names": ", ".join(names)}
 
     def _region(self, data: Mapping[str, Any]) -> str:
         """Where local phone numbers are from: the record's country, else where its writer is."""
@@ -126,7 +130,7 @@ class Cleaning:
         """Of a field that may only be read: a record may be sent back as it was read, and nothing else."""
         kept = self.before or {}
         if key not in kept or kept[key] != value:
-            self.issues.append(FieldIssue(column.name, "read_only", MAY_NOT_CHANGE))
+            self.issues.append(FieldIssue(column.name, "read_only", gettext(MAY_NOT_CHANGE)))
 
     def _amount(self, column: Column, raw: Any) -> Any:
         """An amount without the currency beside it, which becomes the record's; a sign of several currencies
@@ -152,7 +156,7 @@ class Cleaning:
             if column.name in given or not column.writable or column.name == "custom_fields":
                 continue
             if column.required:
-                self.issues.append(FieldIssue(column.name, "required", "This field is required."))
+                self.issues.append(FieldIssue(column.name, "required", gettext("This field is required.")))
             elif self.before is None or column.name not in KEPT_BY_PUT:
                 self.values[column.path] = column.empty if column.default is None else column.default
 
@@ -162,7 +166,7 @@ class Cleaning:
         given = data.get("custom_fields")
         given = {} if given is None else given
         if not isinstance(given, Mapping):
-            self.issues.append(FieldIssue("custom_fields", "not_an_object", "Expected an object."))
+            self.issues.append(FieldIssue("custom_fields", "not_an_object", gettext("Expected an object.")))
             return
         kept = dict(self.before["custom_fields"]) if self.before else {}
         if not self.partial:
@@ -186,7 +190,10 @@ class Cleaning:
 
     def _check_reference(self, column: Column, pk: int) -> None:
         if not self.lookups.may_refer(column.field_type.target, pk):
-            message = f'Invalid id "{pk}": there is no such {column.field_type.target}.'
+            message = gettext('Invalid id "%(pk)s": there is no such %(target)s.') % {
+                "pk": pk,
+                "target": column.field_type.target,
+            }
             self.issues.append(FieldIssue(column.name, "does_not_exist", message))
 
     def _check_unique(self) -> None:
@@ -196,7 +203,9 @@ class Cleaning:
             if not (column.unique and value and self._is_new(column.path, value)):
                 continue
             if _is_held(self.entity, column.path, value, self.before["id"] if self.before else None):
-                self.issues.append(FieldIssue(column.name, "unique", "Another record has this value."))
+                self.issues.append(
+                    FieldIssue(column.name, "unique", gettext("Another record has this value."))
+                )
 
     def _apply_rules(self) -> None:
         for rule in self.entity.rules:
@@ -227,12 +236,12 @@ def clean_value(column: Column, raw: Any, region: str = "") -> Any:
     """One value, null and blank ones included; `region` is where it is from. Raises ValueRefusedError."""
     if raw is None or (raw == "" and not isinstance(column.field_type, field_types.Json)):
         if column.required:
-            raise ValueRefusedError("This field may not be blank.", code="blank")
+            raise ValueRefusedError(gettext("This field may not be blank."), code="blank")
         return column.cleared
     kind = column.field_type.in_region(region) if region else column.field_type
     value = kind.to_internal_value(raw)
     if column.required and value in ("", []):
-        raise ValueRefusedError("This field may not be blank.", code="blank")
+        raise ValueRefusedError(gettext("This field may not be blank."), code="blank")
     if value == "" and column.nullable:
         return None
     return value
@@ -253,7 +262,7 @@ class CustomValues:
         for key in self.given:
             if key not in columns or key in entity.hidden_keys:
                 name = f"{custom.PREFIX}{str(key)[:60]}"
-                self._refuse(name, "unknown_field", "No such custom field is defined.")
+                self._refuse(name, "unknown_field", gettext("No such custom field is defined."))
         for key, column in columns.items():
             self._take(key, column, is_reached=key not in entity.hidden_keys)
         return self.kept
@@ -265,7 +274,7 @@ class CustomValues:
         elif column.default is not None and self._is_missed(key):
             self._set(key, column, column.default)
         elif column.required and column.writable and is_reached and self._is_missed(key):
-            self._refuse(column.name, "required", "This field is required.")
+            self._refuse(column.name, "required", gettext("This field is required."))
 
     def _is_missed(self, key: str) -> bool:
         return key not in self.kept and not self.cleaning.partial
@@ -289,14 +298,14 @@ class CustomValues:
         """Of a field that may only be read: what is sent must be what is there."""
         stored = None if value in (None, [], "") else column.field_type.to_representation(value)
         if self.kept.get(key) != stored:
-            self._refuse(column.name, "read_only", MAY_NOT_CHANGE)
+            self._refuse(column.name, "read_only", gettext(MAY_NOT_CHANGE))
 
     def _check_stored(self, key: str, column: Column, value: Any) -> None:
         """What only the database can answer: does the user exist, is the value still free."""
         if isinstance(column.field_type, field_types.Reference):
             self.cleaning._check_reference(column, value)
         if column.unique and is_taken(self.cleaning.entity, key, self.kept[key], self.cleaning.before):
-            self._refuse(column.name, "unique", "Another record has this value.")
+            self._refuse(column.name, "unique", gettext("Another record has this value."))
 
     def _refuse(self, name: str, code: str, message: str) -> None:
         self.cleaning.issues.append(FieldIssue(name, code, message))

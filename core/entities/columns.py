@@ -11,6 +11,7 @@ from django.db.models.expressions import CombinedExpression
 
 from core.entities import field_types
 from core.entities.field_types import FieldType
+from core.labels import english
 from core.models.folding import Fold
 from core.models.uniqueness import is_unique
 
@@ -91,13 +92,13 @@ def column(model: type[models.Model], name: str, **overrides: Any) -> Column:
         name=name,
         field_type=overrides.pop("field_type", None) or field_type_of(source),
         path=source.attname,
-        label=str(source.verbose_name).capitalize(),
+        label=english(source.verbose_name).capitalize(),
         required=_is_required(source),
         nullable=source.null,
         blank=source.blank,
         writable=source.editable,
         unique=is_unique(source),
-        help_text=str(source.help_text),
+        help_text=english(source.help_text),
         default=_default_of(source),
     )
     return replace(made, **overrides)

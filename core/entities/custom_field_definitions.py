@@ -8,6 +8,9 @@ from typing import Any
 from django.db.models import Count, F, JSONField, QuerySet, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.fields.json import KeyTransform
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.entities.custom import PREFIX, field_type_of
 from core.entities.entity import entities
@@ -58,18 +61,22 @@ def _identity(wanted: CustomField, before: CustomField | None) -> list[FieldIssu
     if before is None:
         known = ", ".join(entities.keys())
         unknown = wanted.entity not in entities
-        return [FieldIssue("entity", "invalid_choice", f"Not one of: {known}.")] if unknown else []
+        return (
+            [FieldIssue("entity", "invalid_choice", _("Not one of: %(known)s.") % {"known": known})]
+            if unknown
+            else []
+        )
     changed = [name for name in FIXED if getattr(wanted, name) != getattr(before, name)]
-    return [FieldIssue(name, "immutable", "This stays as it was defined.") for name in changed]
+    return [FieldIssue(name, "immutable", _("This stays as it was defined.")) for name in changed]
 
 
 def _choices(wanted: CustomField) -> list[FieldIssue]:
     """They are matched in any case, so they must differ in more than that."""
     folded = [nfc(choice).strip().casefold() for choice in wanted.choices]
     if "" in folded:
-        return [FieldIssue("choices", "blank", "A choice may not be blank.")]
+        return [FieldIssue("choices", "blank", _("A choice may not be blank."))]
     if len(set(folded)) < len(folded):
-        return [FieldIssue("choices", "unique", "Each choice may be there once, whatever its case.")]
+        return [FieldIssue("choices", "unique", _("Each choice may be there once, whatever its case."))]
     return []
 
 
@@ -77,9 +84,13 @@ def _uniqueness(wanted: CustomField) -> list[FieldIssue]:
     if not wanted.unique:
         return []
     if wanted.type in NEVER_UNIQUE:
-        return [FieldIssue("unique", "invalid", f"A field of type {wanted.type} cannot be unique.")]
+        return [
+            FieldIssue(
+                "unique", "invalid", _("A field of type %(type)s cannot be unique.") % {"type": wanted.type}
+            )
+        ]
     if wanted.default is not None:
-        return [FieldIssue("default", "invalid", "A unique field has no default; all would share it.")]
+        return [FieldIssue("default", "invalid", _("A unique field has no default; all would share it."))]
     return []
 
 
@@ -97,7 +108,9 @@ def _default(wanted: CustomField) -> list[FieldIssue]:
 
 def _check_room(wanted: CustomField) -> None:
     if CustomField.objects.filter(entity=wanted.entity).count() >= MAX_FIELDS:
-        raise ConflictError(f"There may be {MAX_FIELDS} custom fields.", code="too_many")
+        raise ConflictError(
+            _("There may be %(max_fields)s custom fields.") % {"max_fields": MAX_FIELDS}, code="too_many"
+        )
 
 
 def _with_value(definition: CustomField) -> QuerySet:
@@ -109,7 +122,7 @@ def _check_values_differ(wanted: CustomField) -> None:
     live = _with_value(wanted).filter(archived_at=None).order_by().annotate(value=value)
     shared: Any = live.values("value").annotate(n=Count("pk")).filter(n__gt=1)
     if shared.exists():
-        raise ConflictError("Several records have the same value; make them differ first.", code="unique")
+        raise ConflictError(_("Several records have the same value; make them differ first."), code="unique")
 
 
 def _check_choices_unused(wanted: CustomField, removed: set[str]) -> None:
@@ -117,6 +130,17 @@ def _check_choices_unused(wanted: CustomField, removed: set[str]) -> None:
         held: Any = [choice] if wanted.type == CustomField.Type.MULTI_CHOICE else choice
         used = _with_value(wanted).filter(custom_fields__contains={wanted.key: held}).count()
         if used:
-            raise ConflictError(f"{choice!r} is chosen in {used} records; change these first.", code="in_use")
+            raise ConflictError(
+                _("%(choice)s is chosen in %(used)s records; change these first.")
+                % {"choice": repr(choice), "used": used},
+                code="in_use",
+            )
         named = frozenset((f"{PREFIX}{wanted.key}",))
-        check_unused(UsageTarget(f"The choice {choice!r}", named, frozenset((choice,)), entity=wanted.entity))
+        check_unused(
+            UsageTarget(
+                format_lazy(gettext_lazy("The choice {choice}"), choice=repr(choice)),
+                named,
+                frozenset((choice,)),
+                entity=wanted.entity,
+            )
+        )

@@ -11,8 +11,9 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q
+from django.utils.translation import gettext
 
-from core import prepared
+from core import labels, prepared
 from core.access import scopes
 from core.entities.comparisons import (
     ComparedRecords,
@@ -54,12 +55,21 @@ class Finding:
     def message(self) -> str:
         """For people; of hidden records only that there are some."""
         if not self.named:
-            return f"{self.rule.name}: someone else has this."
+            return gettext("%(name)s: someone else has this.") % {"name": self.rule.name}
         names = ", ".join(f"{entity} {name} ({pk})" for entity, pk, name in self.named[:NAMED])
-        more = f" and {len(self.named) - NAMED} more" if len(self.named) > NAMED else ""
+        more = (
+            gettext(" and %(value)s more") % {"value": len(self.named) - NAMED}
+            if len(self.named) > NAMED
+            else ""
+        )
         hidden = len(self.named) < len(self.matches)
-        others = "; someone else has this as well" if hidden else ""
-        return f"{self.rule.name}: possible duplicate of {names}{more}{others}."
+        others = gettext("; someone else has this as well") if hidden else ""
+        return gettext("%(name)s: possible duplicate of %(names)s%(more)s%(others)s.") % {
+            "name": self.rule.name,
+            "names": names,
+            "more": more,
+            "others": others,
+        }
 
     @property
     def issue(self) -> FieldIssue:
@@ -88,14 +98,16 @@ def comparison_of(entity: Entity, name: str) -> RecordComparison | None:
 def label_of(entity: Entity, name: str) -> str:
     """What people call a comparison."""
     comparison = comparison_of(entity, name)
-    return comparison.label.capitalize() if comparison else name
+    return labels.titled(comparison.label) if comparison else name
 
 
 def check(rule: DuplicateRule) -> None:
     """Refuse a rule that cannot be. Raises InvalidError naming each field that is wrong."""
     known = [entity.name for entity in entities if entity.duplicates]
     if rule.entity not in known:
-        raise InvalidError.of("entity", f"Not one of: {', '.join(known)}.", "invalid_choice")
+        raise InvalidError.of(
+            "entity", gettext("Not one of: %(known)s.") % {"known": ", ".join(known)}, "invalid_choice"
+        )
     issues = [*_compare_issues(rule), *_across_issues(rule, known)]
     if issues:
         raise InvalidError(issues)
@@ -104,11 +116,17 @@ def check(rule: DuplicateRule) -> None:
 def _compare_issues(rule: DuplicateRule) -> Iterable[FieldIssue]:
     names = compared(entities[rule.entity])
     if rule.compare not in names:
-        yield FieldIssue("compare", "invalid_choice", f"Not one of: {', '.join(names)}.")
+        yield FieldIssue(
+            "compare", "invalid_choice", gettext("Not one of: %(names)s.") % {"names": ", ".join(names)}
+        )
         return
     comparison = comparison_of(entities[rule.entity], rule.compare)
     if rule.match == Match.FUZZY and comparison is not None and not comparison.may_be_fuzzy:
-        yield FieldIssue("match", "invalid", f"{rule.compare} can only be compared exactly.")
+        yield FieldIssue(
+            "match",
+            "invalid",
+            gettext("%(compare)s can only be compared exactly.") % {"compare": rule.compare},
+        )
 
 
 def _across_issues(rule: DuplicateRule, known: Sequence[str]) -> Iterable[FieldIssue]:
@@ -116,9 +134,15 @@ def _across_issues(rule: DuplicateRule, known: Sequence[str]) -> Iterable[FieldI
         return
     others = [name for name in known if name != rule.entity]
     if rule.across not in others:
-        yield FieldIssue("across", "invalid_choice", f"Not one of: {', '.join(others)}.")
+        yield FieldIssue(
+            "across", "invalid_choice", gettext("Not one of: %(names)s.") % {"names": ", ".join(others)}
+        )
     elif rule.compare not in compared(entities[rule.across]):
-        yield FieldIssue("across", "invalid", f"A {rule.across} has no {rule.compare}.")
+        yield FieldIssue(
+            "across",
+            "invalid",
+            gettext("A %(across)s has no %(compare)s.") % {"across": rule.across, "compare": rule.compare},
+        )
 
 
 # ---- What the rules say of new records ----

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.entities.comparisons import ComparedRecords, Question, matches
 from core.entities.entity import Entity
 from core.entities.reading import title_of
@@ -36,7 +38,9 @@ def names_of(entity: Entity, ids: set[int], user: Any) -> dict[int, str]:
 def refuse_duplicates(on_duplicate: str, found: Sequence[Mapping[str, Any]] | None) -> None:
     """Obey `on_duplicate`: "reject" raises ConflictError when there are any, "create" (default) goes on."""
     if on_duplicate not in ("", "create", "reject"):
-        raise InvalidError.of("on_duplicate", "Expected create or reject.")
+        raise InvalidError.of("on_duplicate", _("Expected create or reject."))
     if on_duplicate == "reject" and found:
         names = ", ".join(f"{twin['name']} ({twin['id']})" for twin in found)
-        raise ConflictError(f"Possible duplicates: {names}.", code="possible_duplicate")
+        raise ConflictError(
+            _("Possible duplicates: %(names)s.") % {"names": names}, code="possible_duplicate"
+        )

@@ -29,7 +29,7 @@ class NeedsAny:
     """The rule that a record has at least one of some fields: somebody to speak of."""
 
     names: tuple[str, ...]
-    message: str
+    message: Any
 
     @cached_property
     def _paths(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
 from django.db.models import F, OuterRef, QuerySet, Value
 from django.db.models.functions import Concat, Now
+from django.utils.translation import gettext_lazy
 
 from core.access import Role, RoleRightsPolicy, VisibleManager, role_of
 from core.models.capture import captured
@@ -30,8 +31,8 @@ class FieldRight(models.Model):
     """
 
     class Access(models.TextChoices):
-        HIDDEN = "hidden"
-        READ_ONLY = "read_only"
+        HIDDEN = "hidden", gettext_lazy("Hidden")
+        READ_ONLY = "read_only", gettext_lazy("Read Only")
 
     policy = RoleRightsPolicy()
 

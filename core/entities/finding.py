@@ -16,6 +16,7 @@ from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.expressions import OrderBy
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.lookups import Contains, Regex
+from django.utils.translation import gettext as _
 
 from core.entities import custom, field_types
 from core.entities.columns import Column
@@ -66,7 +67,10 @@ def check_search(text: str) -> list[str]:
     """The words of a search. Raises InvalidError."""
     terms = text.split()
     if len(text) > MAX_SEARCH or len(terms) > MAX_TERMS or "\x00" in text:
-        limits = f"At most {MAX_SEARCH} characters and {MAX_TERMS} words, without null characters."
+        limits = _("At most %(max_search)s characters and %(max_terms)s words, without null characters.") % {
+            "max_search": MAX_SEARCH,
+            "max_terms": MAX_TERMS,
+        }
         raise InvalidError.of("search", limits)
     return terms
 

@@ -23,6 +23,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Trunc
 from django.db.models.lookups import GreaterThan, LessThan
+from django.utils.translation import gettext
 
 from core.access import scopes
 from core.entities import field_types
@@ -101,9 +102,9 @@ def dimensions(entity: Entity, names: Sequence[str], user: Any) -> list[Dimensio
 def check_names(parameter: str, names: Sequence[str], most: int) -> None:
     """Raises InvalidError for too many names, and for one that is there twice."""
     if len(names) > most:
-        raise InvalidError.of(parameter, f"At most {most} names.", "too_many")
+        raise InvalidError.of(parameter, gettext("At most %(most)s names.") % {"most": most}, "too_many")
     if len(set(names)) < len(names):
-        raise InvalidError.of(parameter, "Each name once.", "duplicate")
+        raise InvalidError.of(parameter, gettext("Each name once."), "duplicate")
 
 
 def dimension(entity: Entity, name: str, user: Any) -> Dimension:
@@ -117,7 +118,9 @@ def dimension(entity: Entity, name: str, user: Any) -> Dimension:
         return _referring(name, F("owner__team_id"), TEAM, user)
     if column is None or not _is_groupable(column, unit):
         raise InvalidError.of(
-            "group_by", f"Unknown. Known: {', '.join(groupable(entity))}.", "invalid_choice"
+            "group_by",
+            gettext("Unknown. Known: %(names)s.") % {"names": ", ".join(groupable(entity))},
+            "invalid_choice",
         )
     if isinstance(column.field_type, field_types.Reference):
         return _referring(name, column.target, column.field_type.target, user)
@@ -195,7 +198,10 @@ def _metric(entity: Entity, name: str) -> Metric:
     column = _columns(entity, field).get(field)
     if function not in FUNCTIONS or column is None or not _is_measure(column):
         known = ", ".join(measurable(entity))
-        message = f"Unknown. Known: {', '.join(FUNCTIONS)}, each with an underscore and one of {known}."
+        message = gettext("Unknown. Known: %(names)s, each with an underscore and one of %(known)s.") % {
+            "names": ", ".join(FUNCTIONS),
+            "known": known,
+        }
         raise InvalidError.of("metrics", message, "invalid_choice")
     return Metric(name, column, FUNCTIONS[function])
 
@@ -221,7 +227,9 @@ def grouped(
     plain = [one for one in measured if one not in money]
     counted = _aggregated(rows, by, plain)
     if len(counted) > MOST_GROUPS:
-        message = f"More than {MOST_GROUPS} groups; filter the records or group by something else."
+        message = gettext(
+            "More than %(most_groups)s groups; filter the records or group by something else."
+        ) % {"most_groups": MOST_GROUPS}
         raise InvalidError.of("group_by", message, "too_many")
     sums = _by_currency(rows, by, money) if money else {}
     labels = [one.labels({row[_GROUPS[place]] for row in counted}) for place, one in enumerate(by)]

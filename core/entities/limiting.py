@@ -1,5 +1,7 @@
 """Which fields a role's rights may limit, and how."""
 
+from django.utils.translation import gettext as _
+
 from core.access.roles import ALLOWED, Permission, Role
 from core.entities.columns import Column
 from core.entities.custom import PREFIX, schema
@@ -38,20 +40,26 @@ def limitable(entity: Entity) -> list[str]:
 
 def _about_role(wanted: FieldRight) -> FieldIssue | None:
     if wanted.role == Role.ADMIN:
-        return FieldIssue("role", "never_limited", "Administrators are never limited.")
+        return FieldIssue("role", "never_limited", _("Administrators are never limited."))
     if wanted.role not in Role.values:
-        return FieldIssue("role", "invalid_choice", "Not one of: manager, rep, viewer.")
+        return FieldIssue("role", "invalid_choice", _("Not one of: manager, rep, viewer."))
     return None
 
 
 def _about_field(wanted: FieldRight) -> FieldIssue | None:
     entity = entities.get(wanted.entity)
     if entity is None:
-        return FieldIssue("entity", "invalid_choice", f"Not one of: {', '.join(entities.keys())}.")
+        return FieldIssue(
+            "entity", "invalid_choice", _("Not one of: %(names)s.") % {"names": ", ".join(entities.keys())}
+        )
     column = schema(entity, names=[wanted.field]).get(wanted.field)
     if column is None:
         known = ", ".join(limitable(entity))
-        return FieldIssue("field", "unknown_field", f"Unknown field. Those that can be limited: {known}.")
+        return FieldIssue(
+            "field",
+            "unknown_field",
+            _("Unknown field. Those that can be limited: %(known)s.") % {"known": known},
+        )
     message = _refusal(entity, column, wanted)
     return FieldIssue("field", "not_limitable", message) if message else None
 
@@ -59,16 +67,16 @@ def _about_field(wanted: FieldRight) -> FieldIssue | None:
 def _refusal(entity: Entity, column: Column, wanted: FieldRight) -> str:
     """Why this field cannot be limited so; "" where it can."""
     if _is_basic(column):
-        return "Records are found, shared and linked by this field: it cannot be limited."
+        return _("Records are found, shared and linked by this field: it cannot be limited.")
     if wanted.access == HIDDEN:
         if column.name in entity.display_fields:
-            return "Records are called by this field: it can be made read-only and not hidden."
+            return _("Records are called by this field: it can be made read-only and not hidden.")
         if column.name in entity.always_shown:
-            return "Figures are made of this field: it can be made read-only and not hidden."
+            return _("Figures are made of this field: it can be made read-only and not hidden.")
     elif not column.writable:
-        return "Nobody changes this field by hand: it can be hidden and not made read-only."
+        return _("Nobody changes this field by hand: it can be hidden and not made read-only.")
     if column.required and column.default is None and Permission.ADD in ALLOWED[Role(wanted.role)]:
-        return "This field is required and has no default, so that this role could create no records."
+        return _("This field is required and has no default, so that this role could create no records.")
     return ""
 
 

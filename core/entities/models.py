@@ -8,6 +8,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.entities.field_rights import FieldRight  # noqa: F401  (a model)
@@ -23,21 +26,25 @@ class CustomField(models.Model):
     policy = ReadAllPolicy(write=Permission.CONFIGURE)
 
     class Type(models.TextChoices):
-        TEXT = "text"
-        NUMBER = "number"
-        MONEY = "money"
-        DATE = "date"
-        DATETIME = "datetime"
-        BOOLEAN = "boolean"
-        CHOICE = "choice"
-        MULTI_CHOICE = "multi_choice"
-        USER = "user"
-        URL = "url"
+        TEXT = "text", gettext_lazy("Text")
+        NUMBER = "number", gettext_lazy("Number")
+        MONEY = "money", gettext_lazy("Money")
+        DATE = "date", gettext_lazy("Date")
+        DATETIME = "datetime", gettext_lazy("Datetime")
+        BOOLEAN = "boolean", gettext_lazy("Boolean")
+        CHOICE = "choice", gettext_lazy("Choice")
+        MULTI_CHOICE = "multi_choice", gettext_lazy("Multi Choice")
+        USER = "user", gettext_lazy("User")
+        URL = "url", gettext_lazy("Url")
 
     entity = models.CharField(max_length=40)
     key = models.CharField(
         max_length=60,
-        validators=[RegexValidator(r"^[a-z][a-z0-9_]*\Z", "Use lower-case letters, digits and underscores.")],
+        validators=[
+            RegexValidator(
+                r"^[a-z][a-z0-9_]*\Z", gettext_lazy("Use lower-case letters, digits and underscores.")
+            )
+        ],
     )
     label = models.CharField(max_length=120)
     type = models.CharField(max_length=12, choices=Type.choices)
@@ -65,7 +72,9 @@ class CustomField(models.Model):
     def usage_target(self) -> UsageTarget:
         """How definitions name this field."""
         return UsageTarget(
-            f"The custom field {self.key}", name=f"custom_fields.{self.key}", entity=self.entity
+            format_lazy(gettext_lazy("The custom field {key}"), key=self.key),
+            name=f"custom_fields.{self.key}",
+            entity=self.entity,
         )
 
     def clean(self) -> None:
@@ -73,7 +82,12 @@ class CustomField(models.Model):
         takes_choices = self.type in (self.Type.CHOICE, self.Type.MULTI_CHOICE)
         if takes_choices != bool(self.choices):
             word = "needs" if takes_choices else "takes no"
-            raise ValidationError({"choices": f"A field of type {self.type} {word} choices."})
+            raise ValidationError(
+                {
+                    "choices": _("A field of type %(type)s %(word)s choices.")
+                    % {"type": self.type, "word": word}
+                }
+            )
 
 
 class AssignmentTurn(models.Model):
@@ -138,13 +152,13 @@ class DuplicateRule(models.Model):
     """
 
     class Match(models.TextChoices):
-        EXACT = "exact"
-        FUZZY = "fuzzy"
+        EXACT = "exact", gettext_lazy("Exact")
+        FUZZY = "fuzzy", gettext_lazy("Fuzzy")
 
     class OnCreate(models.TextChoices):
-        ALLOW = "allow"
-        WARN = "warn"
-        REFUSE = "refuse"
+        ALLOW = "allow", gettext_lazy("Allow")
+        WARN = "warn", gettext_lazy("Warn")
+        REFUSE = "refuse", gettext_lazy("Refuse")
 
     policy = ReadAllPolicy(write=Permission.CONFIGURE)
 

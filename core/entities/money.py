@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 
 from babel.numbers import list_currencies
+from django.utils.translation import gettext as _
 
 from core.entities.field_types import Choice
 
@@ -86,5 +87,8 @@ def read_amount(text: str) -> tuple[str, tuple[str, ...]]:
 def contradiction(text: str, currency: str) -> str:
     """What is wrong with an amount whose sign does not go with the currency of its record."""
     if currency:
-        return f"{text[:40]!r} is no amount in {currency}, which this record is in."
-    return f"{text[:40]!r} may be in several currencies; name the currency."
+        return _("%(text)s is no amount in %(currency)s, which this record is in.") % {
+            "text": repr(text[:40]),
+            "currency": currency,
+        }
+    return _("%(text)s may be in several currencies; name the currency.") % {"text": repr(text[:40])}

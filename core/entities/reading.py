@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from core.access import scopes
 from core.entities import custom, field_types
@@ -97,7 +98,12 @@ def pick(columns: dict[str, Column], names: Iterable[str], parameter: str) -> li
     unknown = [name for name in names if name not in columns]
     if unknown:
         known = ", ".join(sorted(columns))
-        raise InvalidError.of(parameter, f"Unknown: {', '.join(unknown)[:200]}. Known: {known}.", "unknown")
+        raise InvalidError.of(
+            parameter,
+            _("Unknown: %(known)s. Known: %(known2)s.")
+            % {"known": ", ".join(unknown)[:200], "known2": known},
+            "unknown",
+        )
     return [columns[name] for name in names]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy
 
 from core.access import Permission
 from core.entities import record_counts
@@ -38,7 +40,12 @@ def in_use(entity: Entity, user: Any, search: str = "") -> list[dict[str, Any]]:
 
 def target_of(entity: Entity, tag: str) -> UsageTarget:
     """How definitions name a tag."""
-    return UsageTarget(f"The tag {tag}", frozenset(("tag", "tags")), frozenset((tag,)), entity=entity.name)
+    return UsageTarget(
+        format_lazy(gettext_lazy("The tag {tag}"), tag=tag),
+        frozenset(("tag", "tags")),
+        frozenset((tag,)),
+        entity=entity.name,
+    )
 
 
 def merge(entity: Entity, user: Any, tags: Sequence[str], to: str) -> int:

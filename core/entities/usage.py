@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext, gettext_noop
 
 from core.entities.entity import entities
 from core.errors import ConflictError, FieldIssue
 from core.registry import Registry
 
 MAX_NAMED = 50
-REMEDY = "change these first, or send force=true."
+REMEDY = gettext_noop("change these first, or send force=true.")
+REMEDY_WITHOUT_FORCE = gettext_noop("change these first.")
 # Where what names a field holds values of it.
 VALUES = ("value", "from", "to")
 # The name under which whom a row acts for is compared.
@@ -36,7 +38,7 @@ class UsageTarget:
     `references` are references of whose definitions are looked at, with what each points at.
     """
 
-    label: str
+    label: Any
     fields: frozenset[str] = frozenset()
     values: frozenset[str] = frozenset()
     name: str = ""
@@ -86,7 +88,11 @@ class Usage:
     def issue(self) -> FieldIssue:
         """For the answer that refuses."""
         places = f" in {', '.join(self.where[:5])}" if self.where else ""
-        return FieldIssue(f"{self.source} {self.pk}", "in_use", f"{self.name!r} uses it{places}.")
+        return FieldIssue(
+            f"{self.source} {self.pk}",
+            "in_use",
+            gettext("%(name)s uses it%(places)s.") % {"name": repr(self.name), "places": places},
+        )
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,7 @@ def check_unused(target: UsageTarget) -> None:
     """Raises ConflictError, which names who uses the target, for what nobody can be made to do without."""
     found = usages(target)
     if found:
-        raise in_use(target, found, "change these first.")
+        raise in_use(target, found, REMEDY_WITHOUT_FORCE)
 
 
 def check_renaming(before: Any, wanted: Any) -> None:
@@ -173,7 +179,11 @@ def check_renaming(before: Any, wanted: Any) -> None:
 
 def in_use(target: UsageTarget, found: Sequence[Usage], remedy: str = REMEDY) -> ConflictError:
     """The refusal that names who uses the target."""
-    message = f"{target.label} is in use by {len(found)}: {remedy}"
+    message = gettext("%(label)s is in use by %(count)s: %(remedy)s") % {
+        "label": target.label,
+        "count": len(found),
+        "remedy": gettext(remedy),
+    }
     return ConflictError(message, code="in_use", issues=[usage.issue for usage in found[:MAX_NAMED]])
 
 

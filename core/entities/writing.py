@@ -9,6 +9,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from core.access import Permission
 from core.entities import aliases
@@ -20,8 +22,8 @@ from core.entities.lookups import Lookups
 from core.errors import ConflictError, FieldIssue, ForbiddenError, NotVisibleError
 from core.models.uniqueness import TAKEN, violated_fields
 
-MERGED = "It was merged into {}: undo the merge instead."
-NOT_THEIRS = "It is shared with you: whom it belongs and is assigned to is not yours to say."
+MERGED = gettext_noop("It was merged into {}: undo the merge instead.")
+NOT_THEIRS = gettext_noop("It is shared with you: whom it belongs and is assigned to is not yours to say.")
 
 
 def values_of(record: Any) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def save_clean(entity: Entity, record: Any, values: Mapping[str, Any], user: Any
     if not changed:
         return record
     if user is not None and record.policy.gives_away(user, values_of(record), changed):
-        raise ForbiddenError(NOT_THEIRS)
+        raise ForbiddenError(_(NOT_THEIRS))
     for name, value in changed.items():
         setattr(record, name, value)
     _save(record, update_fields=list(changed))
@@ -97,8 +99,8 @@ def _save(record: Any, **options: Any) -> None:
         names = violated_fields(type(record), error)
         if names is None:
             raise
-        issues = [FieldIssue(name, "unique", TAKEN) for name in names]
-        raise ConflictError(TAKEN, code="unique", issues=issues) from error
+        issues = [FieldIssue(name, "unique", _(TAKEN)) for name in names]
+        raise ConflictError(_(TAKEN), code="unique", issues=issues) from error
 
 
 def locked(
@@ -114,8 +116,8 @@ def locked(
     if record is not None:
         return record
     if user is not None and rows.visible_to(user, Permission.VIEW).filter(pk=pk).exists():
-        raise ForbiddenError("You may see this record but not do this with it.")
-    raise NotVisibleError("Not found.")
+        raise ForbiddenError(_("You may see this record but not do this with it."))
+    raise NotVisibleError(_("Not found."))
 
 
 def locked_many(entity: Entity, pks: Iterable[int], user: Any) -> dict[int, Any]:
@@ -139,7 +141,7 @@ def _permitted(entity: Entity, user: Any) -> QuerySet:
 
 
 def _out_of_reach() -> ForbiddenError:
-    return ForbiddenError("This would put the record out of your own reach.")
+    return ForbiddenError(_("This would put the record out of your own reach."))
 
 
 def archive(record: Any) -> None:
@@ -154,9 +156,9 @@ def restore(record: Any) -> None:
     entity = entity_of(record)
     survivor = aliases.survivor_of(entity, record.pk)
     if survivor is not None:
-        raise ConflictError(MERGED.format(survivor), code="merged")
+        raise ConflictError(_(MERGED).format(survivor), code="merged")
     if taken(entity, record.pk, unique_values(entity, [record])[record.pk]):
-        raise ConflictError("Another record has one of its unique values by now.", code="unique")
+        raise ConflictError(_("Another record has one of its unique values by now."), code="unique")
     record.archived_at = None
     _save(record, update_fields=["archived_at"])
 
@@ -166,4 +168,4 @@ def delete(record: Any) -> None:
     try:
         record.delete()
     except ProtectedError as error:
-        raise ConflictError("Other records still refer to this one.", code="protected") from error
+        raise ConflictError(_("Other records still refer to this one."), code="protected") from error

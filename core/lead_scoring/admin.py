@@ -8,6 +8,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
@@ -55,19 +56,23 @@ class ScoringModelAdmin(ReadOnlyAdmin):
     )
     actions_detail = ("card", "activate_model")
 
-    @admin.display(description="Log loss")
+    @admin.display(description=_("Log loss"))
     def log_loss(self, row: ScoringModel) -> str:
         return _metric(row, "log_loss")
 
-    @admin.display(description="AUC")
+    @admin.display(description=_("AUC"))
     def auc(self, row: ScoringModel) -> str:
         return _metric(row, "auc")
 
-    @action(description="Model card", permissions=["end"])
+    @action(description=_("Model card"), permissions=["end"])
     def card(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What the model goes by and how good it is on leads it never saw."""
         row = self.get_queryset(request).get(pk=object_id)
-        context = {**self.admin_site.each_context(request), "title": f"Model {row.pk}", **_shown(row)}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Model %(pk)s") % {"pk": row.pk},
+            **_shown(row),
+        }
         return TemplateResponse(request, "admin/core/model_card.html", context)
 
     def get_urls(self) -> list[Any]:
@@ -90,10 +95,12 @@ class ScoringModelAdmin(ReadOnlyAdmin):
             feature = request.POST["feature"]
             BarredFeature.objects.get_or_create(entity=row.entity, feature=feature, defaults=values)
             jobs.start(ScoringJob.Kind.RETRAIN, entity=row.entity)
-        self.message_user(request, "The feature is left out; a new model is being trained.", messages.SUCCESS)
+        self.message_user(
+            request, gettext("The feature is left out; a new model is being trained."), messages.SUCCESS
+        )
         return HttpResponseRedirect(reverse("admin:core_scoringmodel_change", args=[object_id]))
 
-    @action(description="Activate", permissions=["end"], url_path="activate")
+    @action(description=_("Activate"), permissions=["end"], url_path="activate")
     def activate_model(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Score all leads with this model from now on, whatever the gate said."""
         back = reverse("admin:core_scoringmodel_change", args=[object_id])
@@ -102,7 +109,10 @@ class ScoringModelAdmin(ReadOnlyAdmin):
     def _activate(self, request: HttpRequest, object_id: str, back: str) -> HttpResponse:
         if request.method != "POST":
             row = self.get_queryset(request).get(pk=object_id)
-            context = {**self.admin_site.each_context(request), "title": f"Activate model {row.pk}?"}
+            context = {
+                **self.admin_site.each_context(request),
+                "title": gettext("Activate model %(pk)s?") % {"pk": row.pk},
+            }
             return TemplateResponse(
                 request, "admin/core/activate_model.html", context | {"row": row, "back": back}
             )
@@ -110,7 +120,9 @@ class ScoringModelAdmin(ReadOnlyAdmin):
         model_lifecycle.activate(row)
         jobs.start(ScoringJob.Kind.BULK, entity=row.entity)
         self.message_user(
-            request, f"Model {object_id} scores; all records are scored anew.", messages.SUCCESS
+            request,
+            gettext("Model %(object_id)s scores; all records are scored anew.") % {"object_id": object_id},
+            messages.SUCCESS,
         )
         return HttpResponseRedirect(back)
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.translation import gettext
+
 from core.access import Permission, scopes
 from core.changes import audit_context
 from core.entities import Entity
@@ -30,9 +32,9 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
     if row is None:
         seen = rows.filter(about.model.policy.scope(user, Permission.VIEW)).exists()
         raise (
-            ForbiddenError("You may see this lead but not score it.")
+            ForbiddenError(gettext("You may see this lead but not score it."))
             if seen
-            else NotVisibleError("Not found.")
+            else NotVisibleError(gettext("Not found."))
         )
     _, frame = by.reader.rows([row[: -len(known)]])
     scored = by.scorer.score(frame)
@@ -40,7 +42,7 @@ def score_one(lead: int, user: Any) -> dict[str, Any]:
         with audit_context(user, source="api"):
             still, scored, by = rescore(target, found, always=True)
         if not still:
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(gettext("Not found."))
     return {"success": True, "lead_id": lead} | shown_to(user, engine.answer(by, scored), target)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from core import jobs
 from core.changes import audit_context
@@ -140,7 +141,7 @@ def _slice(task_id: uuid.UUID, beside: SecondConnection) -> str:
         job.status, job.started_at = Status.RUNNING, job.started_at or timezone.now()
         try:
             if job.attempts > MAX_ATTEMPTS:
-                raise DomainError("The worker died several times; see the server's log.")
+                raise DomainError(gettext("The worker died several times; see the server's log."))
             with transaction.atomic():
                 _WORK[Kind(job.kind)](job)
             job.attempts = 0

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.conf import conf
 from core.errors import ConflictError
@@ -159,7 +160,9 @@ def _activate(row: ScoringModel) -> None:
     try:
         read_artefact({"artefact": row.artefact, "hash": row.hash})
     except DamagedModelError as error:
-        raise ConflictError(f"The model cannot be used: {error}.", code="damaged_model") from error
+        raise ConflictError(
+            _("The model cannot be used: %(error)s.") % {"error": error}, code="damaged_model"
+        ) from error
     # Whoever activates waits here for another who does.
     before = ScoringModel.objects.filter(entity=row.entity, status=Status.ACTIVE)
     list(before.select_for_update())
@@ -174,7 +177,7 @@ def roll_back(target: ScoringTarget | None = None) -> ScoringModel | None:
         about = target or target_of()
         active = active_model(about).select_for_update().first()
         if active is None:
-            raise ConflictError("No model is active.", code="no_active_model")
+            raise ConflictError(_("No model is active."), code="no_active_model")
         before = ScoringModel.objects.filter(entity=about.entity, status=Status.RETIRED)
         earlier = before.filter(activated_at__lt=active.activated_at)
         previous = earlier.order_by("-activated_at").first()

@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 
 from core.access import Permission, Policy, ReadAllPolicy, Role, VisibleManager, role_of
 from core.access.policies import EVERYTHING
@@ -23,9 +24,9 @@ class ScoringModel(models.Model):
     policy = ReadAllPolicy(write=Permission.CONFIGURE)
 
     class Status(models.TextChoices):
-        ACTIVE = "active"
-        RETIRED = "retired"
-        REJECTED = "rejected"
+        ACTIVE = "active", gettext_lazy("Active")
+        RETIRED = "retired", gettext_lazy("Retired")
+        REJECTED = "rejected", gettext_lazy("Rejected")
 
     # What it scores: the name of a scored entity.
     entity = models.CharField(max_length=40, default=DEFAULT_ENTITY, db_default=DEFAULT_ENTITY)
@@ -123,14 +124,14 @@ class ScoringJob(models.Model):
     policy = JobPolicy()
 
     class Kind(models.TextChoices):
-        BULK = "bulk_score"
-        RETRAIN = "retrain"
+        BULK = "bulk_score", gettext_lazy("Bulk")
+        RETRAIN = "retrain", gettext_lazy("Retrain")
 
     class Status(models.TextChoices):
-        PENDING = "pending"
-        RUNNING = "running"
-        FINISHED = "finished"
-        FAILED = "failed"
+        PENDING = "pending", gettext_lazy("Pending")
+        RUNNING = "running", gettext_lazy("Running")
+        FINISHED = "finished", gettext_lazy("Finished")
+        FAILED = "failed", gettext_lazy("Failed")
 
     entity = models.CharField(max_length=40, default=DEFAULT_ENTITY, db_default=DEFAULT_ENTITY)
     task_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.errors import FieldIssue, InvalidError
 from core.lead_scoring.features import FeatureSpec, Frame, Kind, level
@@ -139,13 +141,15 @@ def parse_rules(raw: Any, specs: Mapping[str, FeatureSpec] | None = None) -> Rul
     Raises InvalidError naming everything that is wrong.
     """
     if not isinstance(raw, Mapping) or set(raw) - {"base", "rules"} or not isinstance(raw.get("rules"), list):
-        raise InvalidError.of("rules", 'Expected {"base": 50, "rules": [...]}.', "not_an_object")
+        raise InvalidError.of("rules", _('Expected {"base": 50, "rules": [...]}.'), "not_an_object")
     issues: list[FieldIssue] = []
     base = raw.get("base", 50)
     if not _is_whole(base) or not 0 <= base <= 100:
-        issues.append(FieldIssue("base", "invalid", "Expected a whole number from 0 to 100."))
+        issues.append(FieldIssue("base", "invalid", _("Expected a whole number from 0 to 100.")))
     if len(raw["rules"]) > MAX_RULES:
-        issues.append(FieldIssue("rules", "max_length", f"At most {MAX_RULES} rules."))
+        issues.append(
+            FieldIssue("rules", "max_length", _("At most %(max_rules)s rules.") % {"max_rules": MAX_RULES})
+        )
     rules = [_rule(i, one, specs, issues) for i, one in enumerate(raw["rules"][:MAX_RULES])]
     _check_unique(rules, issues)
     if issues:
@@ -156,15 +160,15 @@ def parse_rules(raw: Any, specs: Mapping[str, FeatureSpec] | None = None) -> Rul
 def _check_unique(rules: list[Rule | None], issues: list[FieldIssue]) -> None:
     keys = [rule.key for rule in rules if rule]
     for key in {key for key in keys if keys.count(key) > 1}:
-        issues.append(FieldIssue("rules", "unique", f"The key {key!r} is used twice."))
+        issues.append(FieldIssue("rules", "unique", _("The key %(key)s is used twice.") % {"key": repr(key)}))
 
 
 def _rule(i: int, raw: Any, specs: Mapping[str, FeatureSpec] | None, issues: list[FieldIssue]) -> Rule | None:
-    def wrong(name: str, message: str) -> None:
+    def wrong(name: str, message: Any) -> None:
         issues.append(FieldIssue(f"rules[{i}].{name}".rstrip("."), "invalid", message))
 
     if not isinstance(raw, Mapping) or set(raw) - set(Rule.__dataclass_fields__):
-        wrong("", f"Expected an object with {', '.join(Rule.__dataclass_fields__)}.")
+        wrong("", _("Expected an object with %(names)s.") % {"names": ", ".join(Rule.__dataclass_fields__)})
         return None
     before = len(issues)
     feature: Any = raw.get("feature")
@@ -172,15 +176,18 @@ def _rule(i: int, raw: Any, specs: Mapping[str, FeatureSpec] | None, issues: lis
     points: Any = raw.get("points")
     if not isinstance(feature, str) or (specs is not None and feature not in specs):
         known = ", ".join(sorted(specs or ()))
-        wrong("feature", f"Unknown feature. Known: {known}.")
+        wrong("feature", _("Unknown feature. Known: %(known)s.") % {"known": known})
     if not _is_whole(points) or abs(points) > MAX_POINTS:
-        wrong("points", f"Expected a whole number from -{MAX_POINTS} to {MAX_POINTS}.")
+        wrong(
+            "points",
+            _("Expected a whole number from -%(max_points)s to %(max_points)s.") % {"max_points": MAX_POINTS},
+        )
     if test not in TESTS:
-        wrong("test", f"Expected one of: {', '.join(TESTS)}.")
+        wrong("test", _("Expected one of: %(names)s.") % {"names": ", ".join(TESTS)})
     elif (value := _operand(test, raw.get("value"))) is None:
         wrong("value", _OPERANDS[test])
     elif (spec := (specs or {}).get(str(feature))) and not _fits(test, spec.kind):
-        wrong("test", f"A {spec.kind} feature takes no {test!r}.")
+        wrong("test", _("A %(kind)s feature takes no %(test)s.") % {"kind": spec.kind, "test": repr(test)})
     if len(issues) > before:
         return None
     key = str(raw.get("key") or f"{feature}_{i}")[:80]
@@ -201,11 +208,11 @@ def _fits(test: str, kind: Kind) -> bool:
 
 
 _OPERANDS = {
-    "in": "Expected a list of texts.",
-    "filled": "Expected true or false.",
-    "is": "Expected true or false.",
-    "at_least": "Expected a number.",
-    "at_most": "Expected a number.",
+    "in": gettext_lazy("Expected a list of texts."),
+    "filled": gettext_lazy("Expected true or false."),
+    "is": gettext_lazy("Expected true or false."),
+    "at_least": gettext_lazy("Expected a number."),
+    "at_most": gettext_lazy("Expected a number."),
 }
 
 

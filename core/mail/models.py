@@ -7,6 +7,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.entities.usage import UsageTarget
@@ -21,7 +23,9 @@ class EmailTemplate(models.Model):
     key = models.CharField(
         max_length=80,
         unique=True,
-        validators=[RegexValidator(r"^[a-z][a-z0-9_-]*\Z", "Lower-case letters, digits, _ and -.")],
+        validators=[
+            RegexValidator(r"^[a-z][a-z0-9_-]*\Z", gettext_lazy("Lower-case letters, digits, _ and -."))
+        ],
     )
     name = models.CharField(max_length=200)
     entity = models.CharField(max_length=40, blank=True, default="", db_default="")
@@ -48,7 +52,9 @@ class EmailTemplate(models.Model):
     def usage_target(self) -> UsageTarget:
         """How definitions name this template."""
         return UsageTarget(
-            f"The template {self.key}", frozenset(("template_id",)), frozenset((self.key, str(self.pk)))
+            format_lazy(gettext_lazy("The template {key}"), key=self.key),
+            frozenset(("template_id",)),
+            frozenset((self.key, str(self.pk))),
         )
 
 
@@ -65,10 +71,10 @@ class EmailMessage(models.Model):
     """
 
     class Status(models.TextChoices):
-        QUEUED = "queued"
-        SENT = "sent"
-        FAILED = "failed"
-        CANCELLED = "cancelled"
+        QUEUED = "queued", gettext_lazy("Queued")
+        SENT = "sent", gettext_lazy("Sent")
+        FAILED = "failed", gettext_lazy("Failed")
+        CANCELLED = "cancelled", gettext_lazy("Cancelled")
 
     key = models.CharField(max_length=120, unique=True)
     from_email = models.CharField(max_length=320, blank=True, default="")

@@ -12,7 +12,7 @@ def text(length: int, **options: Any) -> models.CharField:
     return models.CharField(max_length=length, blank=True, default="", db_default="", **options)
 
 
-def choice(choices: Iterable[tuple[str, str]], default: str) -> models.CharField:
+def choice(choices: Iterable[tuple[str, Any]], default: str) -> models.CharField:
     """One of a closed set, never empty."""
     return models.CharField(max_length=20, choices=list(choices), default=default, db_default=default)
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 from django.db import IntegrityError, connection, models
+from django.utils.translation import gettext_noop
 
 UNIQUE_VIOLATION = "23505"
-TAKEN = "Another record already has this value."
+TAKEN = gettext_noop("Another record already has this value.")
 
 
 def is_unique(field: models.Field) -> bool:

@@ -3,20 +3,26 @@
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext, gettext_lazy
 
 from core.admin.navigation import SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.notifications.models import Delivery, Notification, PushSubscription, SuppressedAddress
+from core.notifications.wording import title_of
 
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
     menu = Menu(SYSTEM, "notifications", 20)
-    list_display = ("created_at", "recipient", "type", "title", "count", "read_at", "archived_at")
+    list_display = ("created_at", "recipient", "type", "shown_title", "count", "read_at", "archived_at")
     list_filter = ("type",)
     list_select_related = ("recipient",)
     search_fields = ("=recipient__username",)
     ordering = ("-id",)
+
+    @admin.display(description=gettext_lazy("Title"))
+    def shown_title(self, row: Notification) -> str:
+        return title_of(row)
 
 
 @admin.register(Delivery)
@@ -47,10 +53,10 @@ class SuppressedAddressAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     actions = ("enable",)
 
-    @admin.action(description="Let these addresses be tried again", permissions=["end"])
+    @admin.action(description=gettext_lazy("Let these addresses be tried again"), permissions=["end"])
     def enable(self, request: HttpRequest, queryset: QuerySet) -> None:
         count, _ = SuppressedAddress.objects.filter(pk__in=queryset.values("pk")).delete()
-        self.message_user(request, f"{count} enabled.")
+        self.message_user(request, gettext("%(count)s enabled.") % {"count": count})
 
 
 @admin.register(PushSubscription)

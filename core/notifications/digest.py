@@ -99,9 +99,7 @@ def of_records(
             shown = {
                 name: row[name] for name in details if row[name] not in (None, "") and name not in seen.hidden
             }
-            shown = {
-                name.replace("_", " "): format_value(value, period.zone) for name, value in shown.items()
-            }
+            shown = {name.replace("_", " "): _stored(value, period.zone) for name, value in shown.items()}
             return {"entity": entity, "id": row["id"], "title": title_of(seen, row), "details": shown}
 
         return parts(rows, order, tuple(columns), item)
@@ -109,15 +107,14 @@ def of_records(
     return collect
 
 
-def format_value(value: Any, zone: ZoneInfo) -> str:
-    """A value as a person reads it, moments by the reader's clock (in UTC where that has no such year)."""
+def _stored(value: Any, zone: ZoneInfo) -> str:
+    """A value as it is kept until its reader's language has it (core.notifications.wording), moments by
+    the reader's clock (in UTC where that has no such year)."""
     if isinstance(value, datetime):
         with suppress(OverflowError):
             value = value.astimezone(zone)
-        return f"{value:%a} {value.day} {value:%b %H:%M}"
-    if isinstance(value, date):
-        return f"{value:%a} {value.day} {value:%b}"
-    return str(value).replace("_", " ")
+        return value.isoformat(timespec="minutes")
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def parts(

@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core import jobs
 from core.access import OwnPolicy, VisibleManager
@@ -177,7 +179,7 @@ class NotificationPreference(models.Model):
 
     def clean(self) -> None:
         if self.quiet and self.quiet_days and self.quiet_from == self.quiet_until:
-            raise ValidationError({"quiet_until": "The hours end when they begin."}, code="invalid")
+            raise ValidationError({"quiet_until": _("The hours end when they begin.")}, code="invalid")
 
 
 class Delivery(models.Model):
@@ -188,15 +190,15 @@ class Delivery(models.Model):
     """
 
     class Channel(models.TextChoices):
-        EMAIL = "email"
-        PUSH = "push"
-        SMS = "sms"
+        EMAIL = "email", gettext_lazy("Email")
+        PUSH = "push", gettext_lazy("Push")
+        SMS = "sms", gettext_lazy("Sms")
 
     class Status(models.TextChoices):
-        QUEUED = "queued"
-        SENT = "sent"
-        FAILED = "failed"
-        SKIPPED = "skipped"
+        QUEUED = "queued", gettext_lazy("Queued")
+        SENT = "sent", gettext_lazy("Sent")
+        FAILED = "failed", gettext_lazy("Failed")
+        SKIPPED = "skipped", gettext_lazy("Skipped")
 
     notification = models.ForeignKey(Notification, models.CASCADE, related_name="deliveries")
     channel = models.CharField(max_length=5, choices=Channel.choices)

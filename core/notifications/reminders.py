@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from core import jobs
 from core.entities import entities
+from core.notifications import wording
 from core.notifications.bulk_insert import insert_one_each, insert_summary_once
 from core.notifications.models import PLAN_JOB
 from core.registry import Registry
@@ -41,6 +42,9 @@ def remind(entity: str, column: str, title: str, *, type: str = "reminder", **mo
     """Notify a record's assignee, else its owner, when the time in `column` has come."""
     ahead = type == "reminder"
     made = Reminder(entity, column, type, title, only_ahead=ahead, **more)
+    wording.add(f"{title}%(name)s")
+    if made.many:
+        wording.add(f"%(n)s {made.many}")
     reminders.register(f"{type}:{entity}.{column}", made)
 
 
@@ -87,10 +91,10 @@ def _notify(reminder: Reminder, now: datetime) -> int:
         arrived=arrived,
     )
     params = {"now": now, "since": now - LOOK_BACK, "title": reminder.title, "many": reminder.many}
-    wording = {"title": "%(title)s || name", "key": _KEY.format(object_id="object_id", moment="moment")}
-    alone = insert_one_each(entity, reminder.type, pairs, params, few=bool(reminder.many), **wording)
+    words = {"title": "%(title)s || name", "key": _KEY.format(object_id="object_id", moment="moment")}
+    alone = insert_one_each(entity, reminder.type, pairs, params, few=bool(reminder.many), **words)
     if not reminder.many:
         return alone
     return alone + insert_summary_once(
-        entity, reminder.type, pairs, params, many="{n} || ' ' || %(many)s", **wording
+        entity, reminder.type, pairs, params, many="{n} || ' ' || %(many)s", **words
     )

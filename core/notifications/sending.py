@@ -15,7 +15,7 @@ from typing import Any
 
 from django.core.mail import get_connection
 from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from core.entities import entities
 from core.entities.links import admin_url, record_url
@@ -194,7 +194,8 @@ def _send(message: Message) -> None:
     """Send it by its channel. Raises PermanentError or TransientError; an unexpected error is transient, so
     that it is retried and holds up no other."""
     try:
-        channels[message.delivery.channel](message)
+        with translation.override(message.user.reading_language):
+            channels[message.delivery.channel](message)
     except (PermanentError, TransientError, CircuitOpenError):
         raise
     except Exception as error:

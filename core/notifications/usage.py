@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from core.accounts.models import User
 from core.entities.usage import Usage, UsageTarget, listeners
+from core.labels import english
 from core.notifications.models import Notification
 
 NOUNS = {"email_template": "e-mail template", "import_mapping": "import mapping", "saved_view": "saved view"}
@@ -17,7 +18,7 @@ def notify_owners(target: UsageTarget, found: Sequence[Usage]) -> None:
         Notification(
             recipient_id=owner,
             type="in_use_deleted",
-            title=f"{target.label} was deleted, which {usage.name!r} uses"[:300],
+            title=f"{english(target.label)} was deleted, which {usage.name!r} uses"[:300],
             body=_body(usage),
         )
         for usage in found

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from core.notifications import types
+from core.notifications import types, wording
 from core.notifications.recipients import RECIPIENTS
 from core.registry import Registry
 
@@ -77,6 +77,9 @@ def announce(
     if unknown:
         raise LookupError(f"unknown recipients {sorted(unknown)}; known: {', '.join(sorted(RECIPIENTS))}")
     types.register(type, label, *channels, urgent=urgent)
+    worded = title.replace("{name}", "%(name)s").replace("{doer}", "%(doer)s")
+    for text in (f"{worded} (%(n)s times)", worded, f"%(n)s {many}"):
+        wording.add(text)
     made = Announcement(entity, type, condition, title, many, recipients, narrow)
     return announcements.register(f"{entity}:{type}", made)
 

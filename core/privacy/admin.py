@@ -33,6 +33,7 @@ class PrivacyRequestForm(verbs.VerbForm):
     """Who is meant, one address, number or record a line."""
 
     kind = forms.ChoiceField(
+        label=gettext_lazy("Kind"),
         choices=[("dry_run", gettext_lazy("Count what would be erased")), *PrivacyRequest.Kind.choices],
         widget=UnfoldAdminSelectWidget,
     )

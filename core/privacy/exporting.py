@@ -15,6 +15,7 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from core import jobs
 from core.errors import DomainError
@@ -68,7 +69,9 @@ def _one_window(request: PrivacyRequest) -> str:
         if pks:
             progress[kind].setdefault(table.name, []).extend(pks)
     if sum(map(len, [*progress["rows"].values(), *progress["mentions"].values()])) > AT_MOST:
-        raise TooManyRowsError(f"More than {AT_MOST} rows belong to this: name single records.")
+        raise TooManyRowsError(
+            gettext("More than %(at_most)s rows belong to this: name single records.") % {"at_most": AT_MOST}
+        )
     if seen < limit:
         progress["table"], progress["after"] = steps.next_table(table), None
     else:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection, models
+from django.utils.translation import gettext
 
 from core.entities import entities
 from core.errors import DomainError
@@ -134,10 +135,10 @@ def _ensure_one_person(matched: dict[tuple[str, int], str], named: dict[tuple[st
         return
     if len({*matched.values(), *named.values()}) > 1 or len(matched) > AT_MOST:
         shown = ", ".join(f"{entity}:{pk}" for entity, pk in sorted(matched)[:20])
-        message = (
-            f"{len(matched)} records have this address or number, and not one full name in common: name those"
-            f" of the person by their id ({shown})."
-        )
+        message = gettext(
+            "%(count)s records have this address or number, and not one full name in common: "
+            "name those of the person by their id (%(shown)s)."
+        ) % {"count": len(matched), "shown": shown}
         raise SeveralPersonsError(message)
 
 
@@ -167,7 +168,10 @@ def _values(asked: AskedSubject, found: DataSubject) -> None:
             phones |= {number for number in numbers if number}
             found.names |= _names(person, found)
     if len(emails) + len(phones) > AT_MOST:
-        raise SeveralPersonsError(f"More than {AT_MOST} addresses and numbers: name single records.")
+        raise SeveralPersonsError(
+            gettext("More than %(at_most)s addresses and numbers: name single records.")
+            % {"at_most": AT_MOST}
+        )
     others_emails, others_phones = _held_emails(emails, found), _held_phones(phones, found)
     found.emails, found.phones = emails - set(others_emails), phones - set(others_phones)
     held = [("email", n) for n in others_emails.values()] + [("phone", n) for n in others_phones.values()]

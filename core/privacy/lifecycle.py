@@ -9,6 +9,7 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 from core import jobs
 from core.conf import conf
@@ -27,7 +28,7 @@ FORGOTTEN = "Another erasure took whom this request named; ask again if somethin
 OTHERS_FOUND = (
     "Not the records that the dry run found, as they were then ({}): run it dry again, and look at them."
 )
-NO_FILE = "There is no file (any more)."
+NO_FILE = gettext_noop("There is no file (any more).")
 MAX_ATTEMPTS = 5
 
 
@@ -158,11 +159,11 @@ def _delete_file(name: str) -> None:
 def open_file(request: PrivacyRequest) -> File:
     """The file of an export. Raises NotVisibleError."""
     if not request.stored_as:
-        raise NotVisibleError(NO_FILE)
+        raise NotVisibleError(gettext(NO_FILE))
     try:
         return default_storage.open(request.stored_as)
     except FileNotFoundError as error:
-        raise NotVisibleError(NO_FILE) from error
+        raise NotVisibleError(gettext(NO_FILE)) from error
 
 
 def forget_others(request: PrivacyRequest) -> int:
@@ -194,7 +195,7 @@ def cancel(request: PrivacyRequest) -> None:
     """Ask for its end, between two of its steps. Raises ConflictError for one that has ended."""
     rows = PrivacyRequest.objects.filter(pk=request.pk, status__in=PrivacyRequest.OPEN)
     if not rows.update(cancel_requested=True):
-        raise ConflictError("This request has ended already.", code="ended")
+        raise ConflictError(gettext("This request has ended already."), code="ended")
     jobs.enqueue(RUN_JOB, request.pk)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 
 from core.access import AdminPolicy, VisibleManager
 
@@ -19,15 +20,15 @@ class PrivacyRequest(models.Model):
     policy = AdminPolicy()
 
     class Kind(models.TextChoices):
-        EXPORT = "export"
-        ERASE = "erase"
+        EXPORT = "export", gettext_lazy("Export")
+        ERASE = "erase", gettext_lazy("Erase")
 
     class Status(models.TextChoices):
-        PENDING = "pending"
-        RUNNING = "running"
-        FINISHED = "finished"
-        FAILED = "failed"
-        CANCELLED = "cancelled"
+        PENDING = "pending", gettext_lazy("Pending")
+        RUNNING = "running", gettext_lazy("Running")
+        FINISHED = "finished", gettext_lazy("Finished")
+        FAILED = "failed", gettext_lazy("Failed")
+        CANCELLED = "cancelled", gettext_lazy("Cancelled")
 
     OPEN = (Status.PENDING, Status.RUNNING)
 

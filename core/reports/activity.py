@@ -20,6 +20,7 @@ from django.db.models import (
     Value,
 )
 from django.db.models.functions import Cast, Concat, Extract, Least, Trunc, TruncDate
+from django.utils.translation import gettext as _
 
 from core.activities.models import Activity, ActivityRecord
 from core.errors import InvalidError
@@ -127,7 +128,9 @@ def cohorts(reported: ReportedEntity, rows: QuerySet, inside: DateRange, zone: Z
     """Of those made in each month, how many were won by the end of that month, of the next one, and so on.
     Raises InvalidError where these are too many months."""
     if _months(inside.start, inside.end) > MOST_PERIODS:
-        raise InvalidError.of("end", f"At most {MOST_PERIODS} months.", "too_many")
+        raise InvalidError.of(
+            "end", _("At most %(most_periods)s months.") % {"most_periods": MOST_PERIODS}, "too_many"
+        )
     month = Trunc(TruncDate("created_at", tzinfo=zone), "month", output_field=DateField())
     sizes = dict(
         rows.annotate(report_month=month).order_by().values_list("report_month").annotate(Count("pk"))

@@ -12,6 +12,7 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ValidationError
 
+from core import labels
 from core.admin import formats
 from core.admin.captured import CapturedAdmin
 from core.admin.forms import OVERRIDES
@@ -67,8 +68,8 @@ class GoalAdmin(CapturedAdmin):
             "title": _("Reports"),
             "params": params,
             "error": error,
-            "units": Unit.values,
-            "entities": reported_entities.keys(),
+            "units": [(unit, labels.titled(unit)) for unit in Unit.values],
+            "entities": [(name, labels.titled(name)) for name, _entity in reported_entities.items()],
         }
         return TemplateResponse(request, "admin/core/reports.html", context | shown)
 

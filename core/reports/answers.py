@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext as _
+
 from core.access import scopes
 from core.activities.models import Activity
 from core.conditions.list_query import joined, list_query
@@ -132,7 +134,7 @@ def forecast_report(asked: Asked) -> dict[str, Any]:
     scopes.require(asked.user, "goals", "users", "teams")
     forecast = asked.reported.forecast
     if forecast is None:
-        raise InvalidError.of("entity", "Nothing is expected of it.", "invalid_choice")
+        raise InvalidError.of("entity", _("Nothing is expected of it."), "invalid_choice")
     query = attainment.AttainmentQuery(
         asked.reported, forecast, asked.rows(), asked.user, asked.own["period"], asked.range
     )
@@ -167,7 +169,7 @@ def _pipeline(asked: Asked) -> pipeline.PipelineQuery:
     scope = asked.scope()
     past = reported.past
     if past is None:
-        raise InvalidError.of("entity", "Its past amounts are not known.", "invalid_choice")
+        raise InvalidError.of("entity", _("Its past amounts are not known."), "invalid_choice")
     filters = {name: texts for name, texts in asked.filters.items() if name not in reported.parameters}
     rows = asked.rows({"archived": ["any"], **filters})
     return pipeline.PipelineQuery(

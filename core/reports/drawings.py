@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext
+
+from core import labels
 from core.models.money import rounded
 
 WIDTH, HEIGHT, LABELS = 720, 220, 24
@@ -64,7 +67,7 @@ def trend_drawing(report: Mapping[str, Any]) -> Drawing:
         for i, row in enumerate(rows)
         for j, (name, colour) in enumerate(COLOURS.items())
     ]
-    return Drawing("Created, won and lost by period", bars)
+    return Drawing(gettext("Created, won and lost by period"), bars)
 
 
 def _standing(x: float, width: float, height: float, colour: str, title: str, label: str) -> Bar:
@@ -89,7 +92,7 @@ def funnel_drawing(report: Mapping[str, Any]) -> Drawing:
         )
         for i, row in enumerate(rows)
     ]
-    return Drawing("How many came how far", bars)
+    return Drawing(gettext("How many came how far"), bars)
 
 
 def waterfall_drawings(report: Mapping[str, Any]) -> list[Drawing]:
@@ -121,17 +124,22 @@ def _waterfall(report: Mapping[str, Any], currency: str) -> Drawing:
                 name,
             )
         )
-    return Drawing(f"Pipeline in {currency}", bars)
+    return Drawing(gettext("Pipeline in %(currency)s") % {"currency": currency}, bars)
 
 
 def _parts(report: Mapping[str, Any], currency: str) -> Iterable[tuple[str, Decimal, Decimal, str]]:
     """(name, from, to, colour) of each part that is not empty."""
     nothing = {"value": rounded(Decimal(0), currency)}
     level = report["pipeline_start"]["by_currency"].get(currency, nothing)["value"]
-    yield "start", Decimal(0), level, STANDING
+    yield labels.label("start"), Decimal(0), level, STANDING
     for row in report["rows"]:
         value = row["by_currency"].get(currency, nothing)["value"]
         if value:
-            yield row["move"].replace("_", " "), level, level + value, GROWING if value > 0 else SHRINKING
+            yield (
+                labels.label(row["move"].replace("_", " ")),
+                level,
+                level + value,
+                GROWING if value > 0 else SHRINKING,
+            )
             level += value
-    yield "end", Decimal(0), level, STANDING
+    yield labels.label("end"), Decimal(0), level, STANDING

@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 
 from core.access import Permission, Policy, Role, VisibleManager, role_allows, role_of
 from core.accounts.team_sql import subtree_ids
@@ -61,8 +63,8 @@ class Goal(models.Model):
         QUARTER = Unit.QUARTER.value
 
     class Metric(models.TextChoices):
-        AMOUNT = "amount"
-        COUNT = "count"
+        AMOUNT = "amount", gettext_lazy("Amount")
+        COUNT = "count", gettext_lazy("Count")
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="goals"
@@ -121,22 +123,29 @@ class Goal(models.Model):
     def _wrong(self) -> Any:
         """(field, what is wrong with it)."""
         if (self.user_id is None) == (self.team_id is None):
-            yield "user", "A goal is for a user or for a team."
+            yield "user", _("A goal is for a user or for a team.")
         if self.start is not None and self.start != first_day(self.start, self.period):
-            yield "start", f"Expected the first day of a {self.period}."
+            yield "start", _("Expected the first day of a %(period)s.") % {"period": self.period}
         if self.metric == self.Metric.COUNT and self.currency:
-            yield "currency", "A count has no currency."
+            yield "currency", _("A count has no currency.")
         if self.metric == self.Metric.AMOUNT and not self.currency:
-            yield "currency", "An amount has a currency."
+            yield "currency", _("An amount has a currency.")
         elif self.currency and self.currency not in CURRENCY.choices:
-            yield "currency", "Expected a currency of ISO 4217."
+            yield "currency", _("Expected a currency of ISO 4217.")
         if self.target is not None:
             yield from self._wrong_target(self.target)
 
     def _wrong_target(self, target: Decimal) -> Any:
         if target <= 0:
-            yield "target", "Expected more than zero."
+            yield "target", _("Expected more than zero.")
         elif self.metric == self.Metric.COUNT and target != int(target):
-            yield "target", "Expected a whole number."
+            yield "target", _("Expected a whole number.")
         elif self.currency and rounded(target, self.currency) != target:
-            yield "target", f"{self.currency} has {decimal_places(self.currency) or 'no'} decimal places."
+            yield (
+                "target",
+                _("%(currency)s has %(decimal_places)s decimal places.")
+                % {
+                    "currency": self.currency,
+                    "decimal_places": decimal_places(self.currency) or pgettext("decimal places", "no"),
+                },
+            )

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta
 from django.db.models import TextChoices
+from django.utils.translation import gettext, gettext_lazy
 
 from core.errors import InvalidError
 
@@ -17,10 +18,10 @@ MOST_PERIODS = 400
 class Unit(TextChoices):
     """How long a period is; weeks begin on Monday."""
 
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-    QUARTER = "quarter"
+    DAY = "day", gettext_lazy("Day")
+    WEEK = "week", gettext_lazy("Week")
+    MONTH = "month", gettext_lazy("Month")
+    QUARTER = "quarter", gettext_lazy("Quarter")
 
 
 STEPS = {
@@ -81,7 +82,9 @@ class PeriodSeries:
         """The first day of each."""
         found = list(self._days())
         if len(found) > MOST_PERIODS:
-            message = f"At most {MOST_PERIODS} periods; ask for fewer days or longer periods."
+            message = gettext("At most %(most_periods)s periods; ask for fewer days or longer periods.") % {
+                "most_periods": MOST_PERIODS
+            }
             raise InvalidError.of("period", message, "too_many")
         return found
 
@@ -108,4 +111,8 @@ class PeriodSeries:
 def check_years(day: date, name: str) -> None:
     """Raises InvalidError for a date near the ends of the calendar, which no period reaches beyond."""
     if not 1900 <= day.year < MAXYEAR - 100:
-        raise InvalidError.of(name, f"Expected a year from 1900 to {MAXYEAR - 101}.", "out_of_range")
+        raise InvalidError.of(
+            name,
+            gettext("Expected a year from 1900 to %(value)s.") % {"value": MAXYEAR - 101},
+            "out_of_range",
+        )

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Count, DateField, F, QuerySet, Sum
 from django.db.models.functions import Trunc, TruncDate
+from django.utils.translation import gettext
 
 from core.errors import InvalidError
 from core.reports.dimensions import Dimension
@@ -70,7 +71,9 @@ def trend(asked: TrendQuery, rows: QuerySet) -> dict[str, Any]:
 
 
 def _too_many() -> InvalidError:
-    message = f"More than {MOST_ROWS} rows; ask for longer periods or fewer groups."
+    message = gettext("More than %(most_rows)s rows; ask for longer periods or fewer groups.") % {
+        "most_rows": MOST_ROWS
+    }
     return InvalidError.of("group_by", message, "too_many")
 
 

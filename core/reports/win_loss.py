@@ -4,6 +4,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, F, QuerySet, Sum, TextChoices
+from django.utils.translation import gettext_lazy
 
 from core.reports.funnel import share
 from core.reports.periods import DateRange
@@ -17,8 +18,8 @@ MEASURES = (WON, LOST)
 class By(TextChoices):
     """What the outcomes are divided by; a won record has no reason."""
 
-    REASON = "reason"
-    SOURCE = "source"
+    REASON = "reason", gettext_lazy("Reason")
+    SOURCE = "source", gettext_lazy("Source")
 
 
 def win_loss(

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from core.admin import navigation, recent
@@ -75,7 +76,7 @@ def _named(request: HttpRequest, refs: Sequence[tuple[str, int]]) -> list[Palett
 def _record(name: str, pk: int, title: str) -> PaletteEntry:
     model: Any = entities[name].model
     menu = getattr(admin.site._registry.get(model), "menu", navigation.UNPLACED)
-    return PaletteEntry(title, str(model._meta.verbose_name).capitalize(), menu.icon, page_url(model, pk))
+    return PaletteEntry(title, str(capfirst(model._meta.verbose_name)), menu.icon, page_url(model, pk))
 
 
 def _pages(request: HttpRequest, text: str) -> Iterator[PaletteEntry]:

@@ -52,13 +52,23 @@ class ShareForm(forms.Form):
     """With whom a record is shared, to do what, until when."""
 
     user: forms.ModelChoiceField = forms.ModelChoiceField(
-        queryset=None, required=False, widget=AutocompleteSelect(Share._meta.get_field("user"), admin.site)
+        queryset=None,
+        required=False,
+        label=gettext_lazy("User"),
+        widget=AutocompleteSelect(Share._meta.get_field("user"), admin.site),
     )
     team: forms.ModelChoiceField = forms.ModelChoiceField(
-        queryset=None, required=False, widget=AutocompleteSelect(Share._meta.get_field("team"), admin.site)
+        queryset=None,
+        required=False,
+        label=gettext_lazy("Team"),
+        widget=AutocompleteSelect(Share._meta.get_field("team"), admin.site),
     )
-    access = forms.ChoiceField(choices=Share.Access.choices, widget=UnfoldAdminSelectWidget)
-    expires_at = forms.SplitDateTimeField(required=False, widget=UnfoldAdminSplitDateTimeWidget())
+    access = forms.ChoiceField(
+        label=gettext_lazy("Access"), choices=Share.Access.choices, widget=UnfoldAdminSelectWidget
+    )
+    expires_at = forms.SplitDateTimeField(
+        label=gettext_lazy("Until"), required=False, widget=UnfoldAdminSplitDateTimeWidget()
+    )
 
     def __init__(self, data: Any) -> None:
         super().__init__(data, prefix="share", auto_id="share_%s")

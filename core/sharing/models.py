@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from core.access import Permission, Policy, VisibleQuerySet, role_allows
 from core.conditions.models import SavedView
@@ -54,8 +55,8 @@ class Share(models.Model):
     policy = SharePolicy()
 
     class Access(models.TextChoices):
-        READ = "read"
-        WRITE = "write"
+        READ = "read", gettext_lazy("Read")
+        WRITE = "write", gettext_lazy("Write")
 
     entity = models.CharField(max_length=40)
     object_id = models.BigIntegerField()

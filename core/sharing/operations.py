@@ -9,6 +9,8 @@ from django.db import connection
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from core.access import Permission
 from core.accounts.models import Team, User
@@ -22,7 +24,7 @@ from core.sharing.models import Share
 
 # Expired shares that are deleted at once.
 BATCH = 2_000
-OWNS_IT = "It is theirs: they own it or it is assigned to them."
+OWNS_IT = gettext_noop("It is theirs: they own it or it is assigned to them.")
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,11 @@ class Grant:
     def check(self, by: Any) -> None:
         """Raises InvalidError for what is no grant, whatever is shared."""
         if (self.user is None) == (self.team is None):
-            raise InvalidError.of("user", 'Give either "user" or "team".', "required")
+            raise InvalidError.of("user", _('Give either "user" or "team".'), "required")
         if self.user is not None and self.user.pk == by.pk:
-            raise InvalidError.of("user", "You have it already.", "self")
+            raise InvalidError.of("user", _("You have it already."), "self")
         if self.expires_at is not None and self.expires_at <= timezone.now():
-            raise InvalidError.of("expires_at", "This is past.", "in_past")
+            raise InvalidError.of("expires_at", _("This is past."), "in_past")
 
 
 def locked(entity: Entity, pk: int, user: Any) -> Any:
@@ -59,8 +61,8 @@ def locked(entity: Entity, pk: int, user: Any) -> Any:
     if found is not None:
         return found
     if rows.visible_to(user).exists():
-        raise ForbiddenError("You may see this record but not share it.")
-    raise NotVisibleError("Not found.")
+        raise ForbiddenError(_("You may see this record but not share it."))
+    raise NotVisibleError(_("Not found."))
 
 
 def share_one(thing: Any, grant: Grant, by: Any) -> tuple[Share, bool]:
@@ -68,7 +70,7 @@ def share_one(thing: Any, grant: Grant, by: Any) -> tuple[Share, bool]:
     Raises InvalidError."""
     grant.check(by)
     if is_theirs(thing, grant):
-        raise InvalidError.of("user", OWNS_IT, "owner")
+        raise InvalidError.of("user", _(OWNS_IT), "owner")
     entity, pk = thing.entity_name, thing.pk
     before = set(Share.objects.of(entity, pk).filter(**grant.grantee).values_list("pk", flat=True))
     share_many(entity, [pk], grant, by)
@@ -118,7 +120,7 @@ class ShareBulk(Bulk):
         rows = self._locked(Permission.SHARE)
         for row in rows:
             if is_theirs(row, grant):
-                self.result.fail(row.pk, "owner", OWNS_IT)
+                self.result.fail(row.pk, "owner", _(OWNS_IT))
                 self._stop_if_atomic()
         self.result.done = {row.pk for row in rows if not is_theirs(row, grant)}
         share_many(self.entity.name, self.result.done, grant, self.user)

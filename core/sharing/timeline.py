@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import BigIntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce, JSONObject
+from django.utils.translation import gettext as _
 
 from core.accounts.models import Team, User
 from core.api.schema.parts import ID, TEXT, answer_of, nullable, of_columns
@@ -52,13 +53,16 @@ def shown(change: Any, subject: RecordRef) -> dict[str, Any]:
 
 
 def _title(change: Any, user: dict[str, Any] | None) -> str:
-    whom = (
-        user["full_name"] if user else f"team {change.with_team['name']}" if change.with_team else "somebody"
-    )
+    whom = _("somebody")
+    if user:
+        whom = user["full_name"]
+    elif change.with_team:
+        whom = _("team %(name)s") % {"name": change.with_team["name"]}
     if change.kind == Change.Kind.DELETED:
-        return f"no longer shared with {whom}"
+        return _("no longer shared with %(whom)s") % {"whom": whom}
     access = change.changes.get("access", [None, ""])[1]
-    return f"shared with {whom} to {'change' if access == 'write' else 'read'}"
+    words = _("shared with %(whom)s to change") if access == "write" else _("shared with %(whom)s to read")
+    return words % {"whom": whom}
 
 
 DATA = {

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 
+from core import labels
 from core.access import Permission
 from core.admin import columns, formats, verbs
 from core.admin import home as home_page
@@ -320,7 +321,7 @@ def export_page(request: HttpRequest) -> HttpResponse:
         "formats": list(FORMATS),
         "chosen": page.fields_shown(request),
         "fields": [
-            (name, (column.label or name).replace("_", " ").capitalize())
+            (name, labels.titled(column.label or name))
             for name, column in schema(known).items()
             if name != "custom_fields"
         ],

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext
+
 from core.entities import field_types
 from core.entities.cleaning import clean_value
 from core.entities.field_types import trimmed
@@ -86,9 +88,10 @@ class Checker:
         """All rows of a chunk."""
         checked = Checked([{} for _ in chunk.rows], [{} for _ in chunk.rows], self.rereads)
         for row, extra in chunk.ragged.items():
-            message = (
-                f"{len(self.headers) + len(extra)} cells or more where there are {len(self.headers)} headers."
-            )
+            message = gettext("%(value)s cells or more where there are %(count)s headers.") % {
+                "value": len(self.headers) + len(extra),
+                "count": len(self.headers),
+            }
             checked.fault(row, Fault("", "", TOO_MANY, extra[0][:200], message))
         for row, message in chunk.doubts.items():
             checked.warn(row, Fault("", "", "doubtful_text", "", message))
@@ -185,7 +188,9 @@ class Checker:
             first[row] = several[0]
             if more and self._keep_more(source, place, row, "\n".join(several[1:]), more, checked):
                 continue
-            message = f"Left out: {', '.join(several[1:])}; there is room for one."
+            message = gettext("Left out: %(names)s; there is room for one.") % {
+                "names": ", ".join(several[1:])
+            }
             fault = Fault(source.headers[place], source.target.name, "left_out", cells[row][:200], message)
             checked.warn(row, fault)
         return first

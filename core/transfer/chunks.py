@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import F
+from django.utils.translation import gettext
 
 from core.access import Permission
 from core.entities import Column
@@ -108,18 +109,29 @@ class ChunkRun:
         twins = next((twins for key in self.keys[row] if (twins := self._twins(row, key))), [])
         if len(twins) > 1:
             numbers = ", ".join(str(self.chunk.numbers[twin.rows[0]]) for twin in twins[:5])
-            self._fault(row, "several_matches", f"It may be the same record as each of the rows {numbers}.")
+            self._fault(
+                row,
+                "several_matches",
+                gettext("It may be the same record as each of the rows %(numbers)s.") % {"numbers": numbers},
+            )
             return
         if twins:
             self._place_repeated(row, twins[0])
             return
         matches = next((found for key in self.keys[row] if (found := self._matches(row, key))), [])
         if len(matches) > 1:
-            self._fault(row, "several_matches", f"{len(matches)} stored records match this row.", matches)
+            self._fault(
+                row,
+                "several_matches",
+                gettext("%(count)s stored records match this row.") % {"count": len(matches)},
+                matches,
+            )
         elif matches:
             self._place_matched(row, matches[0])
         elif self.parent.by_id and self.keys[row]:
-            self._fault(row, "does_not_exist", "There is no record with this id that you may change.")
+            self._fault(
+                row, "does_not_exist", gettext("There is no record with this id that you may change.")
+            )
         else:
             self._create(row)
 
@@ -143,11 +155,15 @@ class ChunkRun:
         if self.options.duplicates == "update":
             self._merge(row, twin)
         elif self.options.duplicates == "error":
-            self._fault(row, "duplicate_in_file", f"The same record as row {number}.")
+            self._fault(
+                row, "duplicate_in_file", gettext("The same record as row %(number)s.") % {"number": number}
+            )
         else:
             raised = self.parent.composer.raised(self.checked.given[row], twin.now)
             self._add(twin, dict.fromkeys(raised, True), {})
-            self._skip(row, "duplicate_in_file", f"The same record as row {number}.")
+            self._skip(
+                row, "duplicate_in_file", gettext("The same record as row %(number)s.") % {"number": number}
+            )
 
     def _place_matched(self, row: int, record: dict[str, Any]) -> None:
         """A row about a stored record."""
@@ -158,13 +174,15 @@ class ChunkRun:
         elif self.options.duplicates == "update":
             self._update(row, record, self.linking.of(row, is_new=False))
         elif self.options.duplicates == "error":
-            self._fault(row, "duplicate", f"Record {pk} has these values already.", [record])
+            self._fault(
+                row, "duplicate", gettext("Record %(pk)s has these values already.") % {"pk": pk}, [record]
+            )
         elif raised := self.parent.composer.raised(self.checked.given[row], record):
             # Whoever opts out is taken at their word, even where records that exist are left alone.
             self.checked.given[row], self.checked.custom[row] = dict.fromkeys(raised, True), {}
             self._update(row, record, {})
         else:
-            self._skip(row, "duplicate", f"Record {pk} has these values already.", pk)
+            self._skip(row, "duplicate", gettext("Record %(pk)s has these values already.") % {"pk": pk}, pk)
 
     # ---- What becomes of it ----
 
@@ -271,12 +289,12 @@ class ChunkRun:
                 if value is None or value == "":
                     continue
                 if value in seen:
-                    self._fail(pending, column.name, "unique", "An earlier row has this value.")
+                    self._fail(pending, column.name, "unique", gettext("An earlier row has this value."))
                 else:
                     seen[value] = pending
             for value, pk in self._rows_with_values(column, seen):
                 if seen[value].pk != pk:
-                    self._fail(seen[value], column.name, "unique", "Another record has this value.")
+                    self._fail(seen[value], column.name, "unique", gettext("Another record has this value."))
 
     def _refuse_giving_away(self) -> None:
         """Owners and assignees of records that are only shared with the importer."""
@@ -285,7 +303,7 @@ class ChunkRun:
             return
         for pending in [p for p in self.pending if p.before is not None]:
             if plan.entity.model.policy.gives_away(plan.user, pending.before, pending.values):
-                self._fail(pending, "owner", "permission_denied", NOT_THEIRS)
+                self._fail(pending, "owner", "permission_denied", gettext(NOT_THEIRS))
 
     def _rows_with_values(self, column: Column, values: Mapping[Any, Pending]) -> list[tuple[Any, int]]:
         """(value, id) of the living records that have one of these values."""

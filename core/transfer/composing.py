@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.entities import Column, Entity, entities
 from core.entities.cleaning import clean_value
 from core.entities.custom import custom_columns
@@ -55,7 +57,10 @@ class Composer:
         missing += [c for c in self.required_custom if c.path not in custom]
         if missing:
             raise InvalidError(
-                [FieldIssue(c.name, "required", "This field is required for a new record.") for c in missing]
+                [
+                    FieldIssue(c.name, "required", _("This field is required for a new record."))
+                    for c in missing
+                ]
             )
         values = self.defaults | given
         values["custom_fields"] = self.custom_defaults | custom
@@ -119,7 +124,11 @@ def _defaults_asked(made: Plan) -> tuple[Values, Values]:
         column = target.column if target is not None else None
         if target is None or column is None or column.name == ID:
             issues.append(
-                FieldIssue(f"default_values.{name[:80]}", "unknown_field", f"Known: {targets.known}.")
+                FieldIssue(
+                    f"default_values.{name[:80]}",
+                    "unknown_field",
+                    _("Known: %(known)s.") % {"known": targets.known},
+                )
             )
             continue
         value = _referred(target, raw, made.user) if target.is_reference else _default(column, raw, made)
@@ -136,7 +145,7 @@ def _defaults_asked(made: Plan) -> tuple[Values, Values]:
 def _referred(target: ImportField, raw: Any, user: Any) -> Any:
     """A reference by its id or, as in a cell, by what it is called: to what the importer may point at."""
     if isinstance(raw, bool) or not isinstance(raw, int | str):
-        return Refusal("incorrect_type", "Expected a name or an id.")
+        return Refusal("incorrect_type", _("Expected a name or an id."))
     if isinstance(raw, int):
         target = replace(target, part="id")
     return Resolver(user).read(target, [str(raw)])[0]

@@ -14,6 +14,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.entities.locks import IMPORT_DRAFT, try_lock
 from core.errors import ConflictError, NotVisibleError
@@ -64,7 +65,7 @@ def claim(draft: Draft) -> None:
     """Have the file alone until the transaction ends, so that of two imports of it at once one is made.
     Raises ConflictError where another has it, NotVisibleError where another is done with it."""
     if not try_lock(IMPORT_DRAFT, draft.stored_as):
-        raise ConflictError("This file is being imported at this moment: look under Imports.")
+        raise ConflictError(_("This file is being imported at this moment: look under Imports."))
     if not _is_kept(draft.stored_as):
         raise _gone_error()
 
@@ -81,7 +82,7 @@ def opened(draft: Draft) -> Iterator[Any]:
 
 
 def _gone_error() -> NotVisibleError:
-    return NotVisibleError("There is no uploaded file any more: choose it again.")
+    return NotVisibleError(_("There is no uploaded file any more: choose it again."))
 
 
 def discard(request: HttpRequest) -> None:

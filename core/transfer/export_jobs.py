@@ -11,6 +11,8 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from core import jobs
 from core.conf import conf, reading_database
@@ -27,7 +29,7 @@ log = logging.getLogger(__name__)
 RUN_JOB = "core.tasks.run_export"
 Status = ExportJob.Status
 MAX_ATTEMPTS = 3
-CANCELLED = "The export was cancelled; nothing of it was kept."
+CANCELLED = gettext_noop("The export was cancelled; nothing of it was kept.")
 ENDED = ["status", "message", "rows", "size", "stored_as", "expires_at", "hidden", "finished_at"]
 
 _TAKE = """
@@ -73,9 +75,9 @@ def run_job(job_id: int) -> str:
 
 def _refuse(job: ExportJob) -> None:
     if job.cancel_requested:
-        raise CancelledError("Cancelled before it began.")
+        raise CancelledError(_("Cancelled before it began."))
     if job.attempt > MAX_ATTEMPTS:
-        raise DomainError(f"Given up after {MAX_ATTEMPTS} attempts.")
+        raise DomainError(_("Given up after %(max_attempts)s attempts.") % {"max_attempts": MAX_ATTEMPTS})
 
 
 def _write(job: ExportJob, tick: Callable[[int], None]) -> None:
@@ -97,7 +99,7 @@ def _write(job: ExportJob, tick: Callable[[int], None]) -> None:
 def _must_be_wanted(job: ExportJob) -> None:
     """Raises CancelledError; from here to the commit a request to cancel waits and finds the end."""
     if ExportJob.objects.select_for_update(of=("self",)).get(pk=job.pk).cancel_requested:
-        raise CancelledError(CANCELLED)
+        raise CancelledError(_(CANCELLED))
 
 
 def _drop(job: ExportJob, status: str, message: str) -> None:
@@ -122,14 +124,14 @@ class _Ticker:
         self.due = now + TICK_EVERY
         found = self.connection.rows(_TICK, [rows, self.job.pk])
         if found and found[0][0]:
-            raise CancelledError(CANCELLED)
+            raise CancelledError(_(CANCELLED))
 
 
 def cancel(job: ExportJob) -> None:
     """Ask for its end, between two batches of rows. Raises ConflictError for one that has ended."""
     rows = ExportJob.objects.filter(pk=job.pk, status__in=(Status.PENDING, Status.RUNNING))
     if not rows.update(cancel_requested=True):
-        raise ConflictError("This export has ended already.", code="ended")
+        raise ConflictError(_("This export has ended already."), code="ended")
     jobs.enqueue(RUN_JOB, job.pk)
 
 

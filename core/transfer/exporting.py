@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from django.db import DatabaseError, connections
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from core.conditions.list_query import ListQuery, joined, list_query
 from core.entities import Column, Entity, field_types
@@ -67,7 +68,7 @@ def export_of(entity: Entity, params: Mapping[str, Any], user: Any) -> Export:
     """The export that a list's parameters ask for. Raises InvalidError."""
     found = list_query(entity, params, user, ignored=PARAMETERS)
     if found.expand:
-        raise InvalidError.of("expand", "Exports name references and do not expand them.", "unknown")
+        raise InvalidError.of("expand", _("Exports name references and do not expand them."), "unknown")
     return Export(
         found.entity,
         _columns(found.entity, found.fields),
@@ -91,7 +92,9 @@ def _columns(entity: Entity, names: list[str]) -> list[Column]:
 def _choice(params: Mapping[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
     text = joined(params, name) or default
     if text not in allowed:
-        raise InvalidError.of(name, f"Expected one of: {' '.join(allowed)}", "invalid_choice")
+        raise InvalidError.of(
+            name, _("Expected one of: %(names)s") % {"names": " ".join(allowed)}, "invalid_choice"
+        )
     return text
 
 
@@ -304,9 +307,9 @@ def _write_row(sheet: Any, row: int, values: tuple[Any, ...], numeric: list[bool
             # A text cell runs nothing; but what looks disarmed would be needs_escape by the import.
             text = escape(text)
         if len(text) > CELL_CHARS:
-            message = (
-                f"Row {row + 1} holds a cell of {len(text)} characters; Excel takes {CELL_CHARS}. Use CSV."
-            )
+            message = _(
+                "Row %(value)s holds a cell of %(count)s characters; Excel takes %(cell_chars)s. Use CSV."
+            ) % {"value": row + 1, "count": len(text), "cell_chars": CELL_CHARS}
             raise InvalidError.of("format", message, "cell_too_large")
         sheet.write_string(row, place, text)
 

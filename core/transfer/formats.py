@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext
+
 from core.errors import InvalidError
 
 # ---- Numbers ----
@@ -78,7 +80,7 @@ def plain_number(text: str, mark: str) -> str:
 def check_mark(text: str) -> str:
     """The decimal separator a user named. Raises InvalidError."""
     if text not in (".", ","):
-        raise InvalidError.of("decimal_separator", 'Expected "." or ",".')
+        raise InvalidError.of("decimal_separator", gettext('Expected "." or ",".'))
     return text
 
 
@@ -169,7 +171,9 @@ def check_format(text: str) -> DateFormat:
     except (ValueError, re.error):  # strptime makes a regular expression of it, which may name a group twice
         pattern = ""
     if "%" not in pattern or len(text) > 40:
-        raise InvalidError.of("date_format", "Expected DMY, MDY, YMD, or a format such as DD/MM/YYYY.")
+        raise InvalidError.of(
+            "date_format", gettext("Expected DMY, MDY, YMD, or a format such as DD/MM/YYYY.")
+        )
     return DateFormat(format=pattern, proven=True)
 
 

@@ -14,6 +14,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core import jobs
 from core.changes import audit_context
@@ -84,7 +85,10 @@ def _seen_before(entity: str, digest: str, user: Any) -> list[dict[str, Any]]:
     last = before.order_by("-id").first()
     if last is None:
         return []
-    message = f"The same file was imported before, as import {last.pk} on {last.created_at:%Y-%m-%d %H:%M}."
+    message = _("The same file was imported before, as import %(pk)s on %(created_at)s.") % {
+        "pk": last.pk,
+        "created_at": f"{last.created_at:%Y-%m-%d %H:%M}",
+    }
     return [{"code": "same_file", "message": message, "import": last.pk}]
 
 
@@ -190,7 +194,7 @@ class ProgressTicker:
         values = [figures[name] for name in ("read", *OUTCOMES)]
         found = self.connection.rows(_TICK, [*values, self.job.pk])
         if found and found[0][0]:
-            raise CancelledError("The import was cancelled; nothing of it was kept.")
+            raise CancelledError(_("The import was cancelled; nothing of it was kept."))
 
 
 def forget_file(job: ImportJob) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.access import scopes
 from core.activities.further_records import Ref, seen_refs
 from core.entities import entities
@@ -81,7 +83,10 @@ class Mentions:
 
     def _unreadable(self, part: str) -> Refusal:
         kinds = ", ".join(self.kinds)
-        message = f'{part[:80]!r} names no record: expected "contact 5; company 7", of: {kinds}.'
+        message = _('%(part)s names no record: expected "contact 5; company 7", of: %(kinds)s.') % {
+            "part": repr(part[:80]),
+            "kinds": kinds,
+        }
         return Refusal("invalid", message)
 
 
@@ -105,7 +110,7 @@ def as_links(found: Iterable[Any], at_most: int) -> Any:
     links = tuple(dict.fromkeys(found))
     refusal = next((one for one in links if isinstance(one, Refusal)), None)
     if refusal is None and len(links) > at_most:
-        return Refusal("max_length", f"At most {at_most} records.")
+        return Refusal("max_length", _("At most %(at_most)s records.") % {"at_most": at_most})
     return refusal or links or BLANK
 
 
@@ -148,11 +153,15 @@ def _found(
     if isinstance(found, int):
         return mention.kind, found
     if mention.pk and mention.ref in titles:
-        message = f"{mention.kind} {mention.pk} is not called {mention.name[:80]!r}; name it by its id alone."
+        message = _("%(kind)s %(pk)s is not called %(name)s; name it by its id alone.") % {
+            "kind": mention.kind,
+            "pk": mention.pk,
+            "name": repr(mention.name[:80]),
+        }
         return Refusal("does_not_exist", message)
     return found if isinstance(found, Refusal) else _missing(mention)
 
 
 def _missing(mention: _Mention) -> Refusal:
     named = f"{mention.kind} {mention.pk or mention.name[:80]}"
-    return Refusal("does_not_exist", f"There is no {named} that you may see.")
+    return Refusal("does_not_exist", _("There is no %(named)s that you may see.") % {"named": named})

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from django.utils.translation import gettext as _
+
 from core.errors import FieldIssue, InvalidError
 from core.transfer.computed_columns import columns_of
 from core.transfer.header_words import meant_by
@@ -23,18 +25,26 @@ def given(targets: ImportFields, headers: Sequence[str], mapping: Mapping[str, s
         if position is None:
             known = ", ".join(headers)[:500]
             issues.append(
-                FieldIssue("mapping", "unknown_column", f"No column {header[:80]!r}. There are: {known}.")
+                FieldIssue(
+                    "mapping",
+                    "unknown_column",
+                    _("No column %(header)s. There are: %(known)s.")
+                    % {"header": repr(header[:80]), "known": known},
+                )
             )
         elif name in targets.locked:
-            message = f"Your role may read {name} and not change it."
+            message = _("Your role may read %(name)s and not change it.") % {"name": name}
             issues.append(FieldIssue("mapping", "read_only", message))
         elif name and name not in targets.by_name:
-            message = f"No field {name[:80]!r} to import into. Known: {targets.known}."
+            message = _("No field %(name)s to import into. Known: %(known)s.") % {
+                "name": repr(name[:80]),
+                "known": targets.known,
+            }
             issues.append(FieldIssue("mapping", "unknown_field", message))
         else:
             wanted[position] = targets.by_name[name] if name else None
     if not issues and not any(wanted.values()):
-        issues.append(FieldIssue("mapping", "required", "The mapping names no field."))
+        issues.append(FieldIssue("mapping", "required", _("The mapping names no field.")))
     if issues:
         raise InvalidError(issues)
     return [MappedColumn(i, header, wanted.get(i), _reason(i, wanted)) for i, header in enumerate(headers)]
@@ -107,7 +117,7 @@ def _refuse_foreign_ids(headers: Sequence[str]) -> None:
     records."""
     names = set(headers)
     if names <= _ANYBODYS and names & _NAMES:
-        message = (
+        message = _(
             'Are the ids in "id" those of this CRM or of another system? Send a mapping that says so:'
             ' {"id": "id", …} or {"id": "external_id", …}.'
         )
@@ -174,7 +184,11 @@ def words_by_column(
         target = targets.by_name.get(name)
         if target is None or target.column is None:
             issues.append(
-                FieldIssue(f"value_mapping.{name[:80]}", "unknown_field", f"Known: {targets.known}.")
+                FieldIssue(
+                    f"value_mapping.{name[:80]}",
+                    "unknown_field",
+                    _("Known: %(known)s.") % {"known": targets.known},
+                )
             )
         else:
             found[target.column.name] = table

@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
+from django.utils.translation import gettext as _
 
 from core.access import Permission
 from core.changes.expressions import EqualsAny
@@ -50,9 +51,15 @@ def _matchable(targets: ImportFields, name: str, present: set[str]) -> Column:
     if column is not None and not column.custom:
         source = targets.entity.model._meta.get_field(column.name)
     if column is None or isinstance(source, ArrayField):
-        raise InvalidError.of("match_on", f"Rows cannot be matched by {name[:80]!r}.", "unknown_field")
+        raise InvalidError.of(
+            "match_on", _("Rows cannot be matched by %(name)s.") % {"name": repr(name[:80])}, "unknown_field"
+        )
     if column.name not in present:
-        raise InvalidError.of("match_on", f"No column of the file is mapped to {name!r}.", "unknown_column")
+        raise InvalidError.of(
+            "match_on",
+            _("No column of the file is mapped to %(name)s.") % {"name": repr(name)},
+            "unknown_column",
+        )
     return column
 
 

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 
 from core.access import OwnPolicy, VisibleManager
 
@@ -18,11 +19,11 @@ class Job(models.Model):
     policy = OwnPolicy()
 
     class Status(models.TextChoices):
-        PENDING = "pending"
-        RUNNING = "running"
-        FINISHED = "finished"
-        FAILED = "failed"
-        CANCELLED = "cancelled"
+        PENDING = "pending", gettext_lazy("Pending")
+        RUNNING = "running", gettext_lazy("Running")
+        FINISHED = "finished", gettext_lazy("Finished")
+        FAILED = "failed", gettext_lazy("Failed")
+        CANCELLED = "cancelled", gettext_lazy("Cancelled")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     entity = models.CharField(max_length=40)
@@ -56,8 +57,8 @@ class ImportJob(Job):
     """
 
     class Kind(models.TextChoices):
-        IMPORT = "import"
-        UNDO = "undo"
+        IMPORT = "import", gettext_lazy("Import")
+        UNDO = "undo", gettext_lazy("Undo")
 
     kind = models.CharField(max_length=6, choices=Kind.choices, default=Kind.IMPORT)
     file_name = models.CharField(max_length=255, blank=True, default="", db_default="")
@@ -111,11 +112,11 @@ class ImportIssue(models.Model):
     record that an undo left as it was."""
 
     class Kind(models.TextChoices):
-        ERROR = "error"
+        ERROR = "error", gettext_lazy("Error")
         # The row came in, without or with a doubtful value in some of its fields.
-        WARNING = "warning"
-        SKIPPED = "skipped"
-        KEPT = "kept"
+        WARNING = "warning", gettext_lazy("Warning")
+        SKIPPED = "skipped", gettext_lazy("Skipped")
+        KEPT = "kept", gettext_lazy("Kept")
 
     job = models.ForeignKey(ImportJob, models.CASCADE, related_name="issues")
     kind = models.CharField(max_length=7, choices=Kind.choices)

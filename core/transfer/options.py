@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import orjson
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -89,7 +90,10 @@ class OptionText(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         text = checked_text(data)
         if len(text) > MAX_TEXT:
-            raise refuse("max_length", f"Ensure this field has no more than {MAX_TEXT} characters.")
+            raise refuse(
+                "max_length",
+                _("Ensure this field has no more than %(max_text)s characters.") % {"max_text": MAX_TEXT},
+            )
         try:
             return self.check(text) if self.check else text
         except InvalidError as error:
@@ -104,14 +108,14 @@ def _date_format(text: str) -> str:
 
 def _time_zone(text: str) -> str:
     if text not in time_zones():
-        raise refuse("invalid", "Expected an IANA time zone such as Europe/Berlin.")
+        raise refuse("invalid", _("Expected an IANA time zone such as Europe/Berlin."))
     return text
 
 
 def _region(text: str) -> str:
     region = region_of(text)
     if not region:
-        raise refuse("invalid", "Expected a country such as DE.")
+        raise refuse("invalid", _("Expected a country such as DE."))
     return region
 
 
@@ -124,11 +128,11 @@ class ObjectField(serializers.Field):
             try:
                 data = orjson.loads(data)
             except orjson.JSONDecodeError as error:
-                raise refuse("invalid_json", f"Not JSON: {error}.") from None
+                raise refuse("invalid_json", _("Not JSON: %(error)s.") % {"error": error}) from None
         if not isinstance(data, Mapping):
-            raise refuse("not_an_object", "Expected a JSON object.")
+            raise refuse("not_an_object", _("Expected a JSON object."))
         if len(data) > MAX_WORDS:
-            raise refuse("max_length", f"At most {MAX_WORDS} keys.")
+            raise refuse("max_length", _("At most %(max_words)s keys.") % {"max_words": MAX_WORDS})
         return checked_texts({str(key): value for key, value in data.items()})
 
     def to_representation(self, value: Any) -> Any:
@@ -141,7 +145,7 @@ class MappingField(ObjectField):
     def to_internal_value(self, data: Any) -> dict[str, str]:
         found = super().to_internal_value(data)
         if not all(value is None or isinstance(value, str) for value in found.values()):
-            raise refuse("invalid", "Expected field names as text.")
+            raise refuse("invalid", _("Expected field names as text."))
         return {header: name or "" for header, name in found.items()}
 
 
@@ -154,7 +158,7 @@ class ValueMappingField(ObjectField):
         if not all(
             isinstance(ours, str | int | float) for table in tables.values() for ours in table.values()
         ):
-            raise refuse("invalid", "Expected a text for each of their words.")
+            raise refuse("invalid", _("Expected a text for each of their words."))
         return {name: {word: _text(ours) for word, ours in table.items()} for name, table in tables.items()}
 
 
@@ -169,7 +173,7 @@ class NamesField(serializers.Field):
     def to_internal_value(self, data: Any) -> tuple[str, ...]:
         parts = checked_texts(data.split(",") if isinstance(data, str) else data)
         if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
-            raise refuse("invalid", "Expected names of fields, separated by commas.")
+            raise refuse("invalid", _("Expected names of fields, separated by commas."))
         return tuple(part.strip() for part in parts if part.strip())
 
     def to_representation(self, value: Any) -> Any:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext as _
+
 from core.access import scopes
 from core.entities import Entity, entities
 from core.entities.custom import custom_columns
@@ -101,7 +103,11 @@ def missing_required(made: Plan) -> list[str]:
 def read_only_warnings(made: Plan) -> list[dict[str, str]]:
     """A warning for each column that stays out because the importer's role may not change its field."""
     return [
-        {"code": "read_only", "message": f"{m.header!r} is left out: your role may read this field alone."}
+        {
+            "code": "read_only",
+            "message": _("%(header)s is left out: your role may read this field alone.")
+            % {"header": repr(m.header)},
+        }
         for m in made.mapped
         if m.reason == READ_ONLY
     ]
@@ -119,9 +125,15 @@ def creation_warnings(made: Plan) -> list[dict[str, str]]:
             c.name for c in columns if c.required and c.default is None and c.name != entity.display_fields[0]
         ]
         if lacking:
-            message = f"A new {entity.name} needs {' and '.join(lacking)} too"
+            message = _("A new %(name)s needs %(names)s too") % {
+                "name": entity.name,
+                "names": " and ".join(lacking),
+            }
             outcome = "come in without it" if made.options.on_bad_value == "warn" else "fail"
-            message = f"{message}: rows that name none that is there {outcome}."
+            message = _("%(message)s: rows that name none that is there %(outcome)s.") % {
+                "message": message,
+                "outcome": outcome,
+            }
             found.append({"code": "create_missing", "message": message})
     return found
 
@@ -139,8 +151,12 @@ def _missing_fields_error(made: Plan, missing: Sequence[str]) -> InvalidError:
     example = missing[0].split(" ")[0]
     return InvalidError.of(
         "mapping",
-        f"No column gives {names}, which every new record needs. If one of them does ({columns}), send a"
-        f' mapping such as {{"<column>": "{example}"}}; or give it to all in default_values.',
+        _(
+            "No column gives %(names)s, which every new record needs. If one of them does "
+            '(%(columns)s), send a mapping such as {"<column>": "%(example)s"}; or give it to '
+            "all in default_values."
+        )
+        % {"names": names, "columns": columns, "example": example},
         "required",
     )
 
@@ -150,7 +166,10 @@ def _nothing_mapped_error(made: Plan) -> InvalidError:
     headers = ", ".join(made.table.shape.headers)[:300]
     return InvalidError.of(
         "mapping",
-        f"None of the columns is known here ({headers}). Send a mapping such as"
-        f' {{"{made.table.shape.headers[0][:40]}": "…"}}; fields: {made.targets.known}.',
+        _(
+            "None of the columns is known here (%(headers)s). Send a mapping such as "
+            '{"%(headers2)s": "…"}; fields: %(known)s.'
+        )
+        % {"headers": headers, "headers2": made.table.shape.headers[0][:40], "known": made.targets.known},
         "nothing_mapped",
     )

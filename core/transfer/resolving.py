@@ -12,6 +12,7 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Concat
+from django.utils.translation import gettext as _
 
 from core.entities import Column, Entity, entities
 from core.entities.cleaning import clean
@@ -109,7 +110,10 @@ class Resolver:
             if key not in self.made:
                 self.made[key] = self._make(entities[kind], name)
             return self.made[key]
-        return Refusal("does_not_exist", f"There is no {kind} {name[:80]!r} that you may see.")
+        return Refusal(
+            "does_not_exist",
+            _("There is no %(kind)s %(name)s that you may see.") % {"kind": kind, "name": repr(name[:80])},
+        )
 
     def _make(self, entity: Entity, name: str) -> Any:
         try:
@@ -119,10 +123,21 @@ class Resolver:
         except InvalidError as error:
             issue = error.issues[0]
             return Refusal(
-                issue.code, f"No {entity.name} {name[:80]!r} can be made: {issue.field}: {issue.message}"
+                issue.code,
+                _("No %(name)s %(name2)s can be made: %(field)s: %(message)s")
+                % {
+                    "name": entity.name,
+                    "name2": repr(name[:80]),
+                    "field": issue.field,
+                    "message": issue.message,
+                },
             )
         except ConflictError as error:
-            return Refusal(error.code, f"No {entity.name} {name[:80]!r} can be made: {error.message}")
+            return Refusal(
+                error.code,
+                _("No %(name)s %(name2)s can be made: %(message)s")
+                % {"name": entity.name, "name2": repr(name[:80]), "message": error.message},
+            )
         return record.pk
 
 
@@ -136,7 +151,11 @@ def _single(kind: str, name: str, ids: list[int]) -> Any:
     unique = set(ids)
     if len(unique) == 1:
         return unique.pop()
-    return Refusal("ambiguous", f"{len(unique)} records of {kind} are called {name[:80]!r}; name its id.")
+    return Refusal(
+        "ambiguous",
+        _("%(count)s records of %(kind)s are called %(name)s; name its id.")
+        % {"count": len(unique), "kind": kind, "name": repr(name[:80])},
+    )
 
 
 @dataclass(frozen=True)

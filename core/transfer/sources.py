@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.entities import Column, field_types
 from core.entities.field_types import trimmed
 from core.entities.money import CURRENCY_FIELD
@@ -139,10 +141,15 @@ class Sources:
             return formats.check_format(self._plan.options.date_format)
         found = formats.date_format_of(cells)
         if found.mixed:
-            message = f'In "{header}" some dates begin with the day and others with the month.'
+            message = _('In "%(header)s" some dates begin with the day and others with the month.') % {
+                "header": header
+            }
             self.notes.append({"code": MIXED_DATES, "message": f"{message} Send date_format to say."})
         elif formats.ambiguous(cells):
-            message = f'Day and month of "{header}" could be swapped; read as {found.order}.'
+            message = _('Day and month of "%(header)s" could be swapped; read as %(order)s.') % {
+                "header": header,
+                "order": found.order,
+            }
             self.notes.append({"code": "ambiguous_dates", "message": f"{message} Send date_format to say."})
         return found
 
@@ -156,7 +163,11 @@ class Sources:
         mark = "," if self._plan.table.shape.delimiter == ";" else "."
         doubtful = next((cell.strip() for cell in cells if "," in cell or "." in cell), "")
         if doubtful:
-            message = f'"{header}": {doubtful[:20]} is read as {formats.plain_number(doubtful[:20], mark)}.'
+            message = _('"%(header)s": %(doubtful)s is read as %(plain_number)s.') % {
+                "header": header,
+                "doubtful": doubtful[:20],
+                "plain_number": formats.plain_number(doubtful[:20], mark),
+            }
             self.notes.append({"code": "ambiguous_numbers", "message": f"{message} Send decimal_separator."})
         return mark
 

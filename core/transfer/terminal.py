@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.accounts.models import User
 from core.entities import Entity, entities
 from core.entities.entity import by_plural
@@ -18,7 +20,10 @@ def resource_named(name: str) -> Entity:
     found = by_plural(name)
     if found is None:
         known = ", ".join(sorted(entity.plural for entity in entities))
-        raise InvalidError.of("resource", f"There is no {name!r}; there are: {known}.")
+        raise InvalidError.of(
+            "resource",
+            _("There is no %(name)s; there are: %(known)s.") % {"name": repr(name), "known": known},
+        )
     return found
 
 
@@ -27,7 +32,7 @@ def user_named(name: str) -> User:
     name_of_user = User.objects.username_of(name)
     found = User.objects.filter(username__iexact=name_of_user, is_active=True).first()
     if found is None:
-        raise InvalidError.of("user", f"There is no active user {name!r}.")
+        raise InvalidError.of("user", _("There is no active user %(name)s.") % {"name": repr(name)})
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, ForeignKey
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from core import jobs
 from core.access import Permission
@@ -44,14 +45,18 @@ def begin_undo(job: ImportJob, user: Any, request_id: str = "") -> ImportJob:
     """A stored job that will undo `job`, or what the last undoing of it kept. Raises ConflictError where
     there is nothing to undo (any more)."""
     if job.kind != ImportJob.Kind.IMPORT or job.status != Status.FINISHED:
-        raise ConflictError("Only a finished import can be undone.", code="not_finished")
+        raise ConflictError(gettext("Only a finished import can be undone."), code="not_finished")
     last = undone_by(job)
     if last is not None and (last.is_open or not last.kept):
-        raise ConflictError("This import is undone already.", code="undone")
+        raise ConflictError(gettext("This import is undone already."), code="undone")
     if job.created_at < timezone.now() - timedelta(days=conf.IMPORT_UNDO_DAYS):
-        raise ConflictError(f"Imports can be undone for {conf.IMPORT_UNDO_DAYS} days.", code="too_late")
+        raise ConflictError(
+            gettext("Imports can be undone for %(import_undo_days)s days.")
+            % {"import_undo_days": conf.IMPORT_UNDO_DAYS},
+            code="too_late",
+        )
     if job.settings["options"]["dry_run"]:
-        raise ConflictError("A rehearsal changed nothing.", code="dry_run")
+        raise ConflictError(gettext("A rehearsal changed nothing."), code="dry_run")
     return ImportJob.objects.create(
         user=user,
         entity=job.entity,
@@ -139,13 +144,13 @@ class EntityUndo:
     def _batch(self, created: set[int], changed: set[int]) -> None:
         there = self._locked(created | changed)
         kept = self._changed_since(there)
-        self._report_kept(kept, "changed_since", "Changed since the import.")
+        self._report_kept(kept, "changed_since", gettext("Changed since the import."))
         hidden = there - kept - self._permitted(there - kept)
-        self._report_kept(hidden, "permission_denied", "No longer yours to change.")
+        self._report_kept(hidden, "permission_denied", gettext("No longer yours to change."))
         left = there - kept - hidden
         used = self._referred_to(left & created)
         for pk, by in used.items():
-            self._report_kept({pk}, "referred_to", f"Others refer to it ({by}).")
+            self._report_kept({pk}, "referred_to", gettext("Others refer to it (%(by)s).") % {"by": by})
         self._remove(sorted((left & created) - set(used)))
         self._restore(sorted(left & changed))
 
@@ -197,7 +202,7 @@ class EntityUndo:
                 self._write_back(ids)
         except IntegrityError:
             if len(ids) == 1:
-                self._report_kept(set(ids), "refused", "Something it referred to before is gone.")
+                self._report_kept(set(ids), "refused", gettext("Something it referred to before is gone."))
                 return
             half = len(ids) // 2
             self._restore(ids[:half])

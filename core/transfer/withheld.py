@@ -7,13 +7,16 @@ what the columns held that went into such fields.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext as _
+
 from core.entities import entities
 from core.entities.field_rights import rights_of
 from core.errors import ConflictError
 from core.transfer.models import ExportJob, ImportIssue, ImportJob
 
-FILE = "A field has been hidden from your role since this file was made; export it again."
-FAULT = "Something is wrong with a field that is hidden from you."
+FILE = gettext_noop("A field has been hidden from your role since this file was made; export it again.")
+FAULT = gettext_noop("Something is wrong with a field that is hidden from you.")
 
 
 def hidden_words(user: Any) -> list[str]:
@@ -25,7 +28,7 @@ def check_file(job: ExportJob, user: Any) -> None:
     """Refuse a file that may hold what is hidden by now: also what references and conditions name counts.
     Raises ConflictError."""
     if not set(job.hidden).issuperset(hidden_words(user)):
-        raise ConflictError(FILE, code="hidden_since")
+        raise ConflictError(_(FILE), code="hidden_since")
 
 
 class ShownReport:
@@ -55,11 +58,11 @@ class ShownReport:
 
     def message(self, text: str) -> str:
         """Why it failed: it quotes the first faulty row."""
-        return FAULT if text and self._places else text
+        return gettext(FAULT) if text and self._places else text
 
     def _is_hidden(self, fault: Mapping[str, Any]) -> bool:
         return fault.get("field") in self._hidden or fault.get("column") in self._headers
 
     def _without(self, error: dict[str, Any]) -> dict[str, Any]:
         blank = {name: "" for name in ("column", "field", "value") if name in error}
-        return error | blank | {"message": FAULT}
+        return error | blank | {"message": gettext(FAULT)}

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
+from core import labels
 from core.access import Permission
 from core.admin.home import page_url
 from core.conf import conf
@@ -277,13 +278,13 @@ def _fields(request: HttpRequest, draft: Draft) -> list[tuple[str, str]]:
     found = []
     for name, target in targets.by_name.items():
         if target.linked is not None:
-            found.append((name, target.linked.label))
+            found.append((name, labels.label(target.linked.label)))
         elif target.column is None or name in (target.column.name, target.column.path):
             label = target.column.label if target.column and target.column.label else name
-            found.append((name, capfirst(label.replace("_", " "))))
+            found.append((name, labels.titled(label)))
         elif target.part in ("name", "email", "domain", "id"):
             label = target.column.label or target.column.name
-            found.append((name, f"{capfirst(label)}: {target.part}"))
+            found.append((name, f"{labels.titled(label)}: {labels.label(target.part)}"))
     return sorted(dict(found).items(), key=lambda item: item[1])
 
 

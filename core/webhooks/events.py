@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from core.changes.models import Change
 from core.conditions import change_q, parse
@@ -42,7 +43,9 @@ def entity_of_event(name: str, user: Any) -> Entity:
     entity = entities.get(name.partition(".")[0])
     entity = entity and entity.for_user(user)
     if entity is None or not _exists(entity, name):
-        raise InvalidError.of("events", f"Unknown event {name[:80]!r}.", "unknown_event")
+        raise InvalidError.of(
+            "events", _("Unknown event %(name)s.") % {"name": repr(name[:80])}, "unknown_event"
+        )
     return entity
 
 

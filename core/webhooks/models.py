@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 
 from core.access import AutomationPolicy, VisibleManager
 from core.models.capture import captured
@@ -17,8 +18,8 @@ class WebhookSubscription(models.Model):
     policy = AutomationPolicy("owner")
 
     class Payload(models.TextChoices):
-        THIN = "thin"
-        FULL = "full"
+        THIN = "thin", gettext_lazy("Thin")
+        FULL = "full", gettext_lazy("Full")
 
     name = models.CharField(max_length=200)
     url = models.CharField(max_length=2000)
@@ -67,11 +68,11 @@ class WebhookDelivery(models.Model):
     """
 
     class Status(models.TextChoices):
-        QUEUED = "queued"
-        SENDING = "sending"
-        DELIVERED = "delivered"
-        FAILED = "failed"
-        CANCELLED = "cancelled"
+        QUEUED = "queued", gettext_lazy("Queued")
+        SENDING = "sending", gettext_lazy("Sending")
+        DELIVERED = "delivered", gettext_lazy("Delivered")
+        FAILED = "failed", gettext_lazy("Failed")
+        CANCELLED = "cancelled", gettext_lazy("Cancelled")
 
     policy = AutomationPolicy("subscription__owner")
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 import orjson
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core import jobs
 from core.errors import ConflictError
@@ -46,7 +47,7 @@ def redeliver(delivery: WebhookDelivery) -> None:
     """Send it again under the same webhook-id. Raises ConflictError while it is on its way."""
     rows = WebhookDelivery.objects.filter(pk=delivery.pk, status__in=ENDED)
     if not rows.update(status=Status.QUEUED, due_at=Now(), attempts=0, finished_at=None, error=""):
-        raise ConflictError("It is waiting or on its way already.", code="on_its_way")
+        raise ConflictError(_("It is waiting or on its way already."), code="on_its_way")
     jobs.enqueue(DELIVER_JOB)
 
 

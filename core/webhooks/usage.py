@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from core.access import Permission
 from core.entities import entities
 from core.entities.usage import UsageSource, UsageTarget, sources
+from core.labels import english
 from core.webhooks.models import WebhookSubscription
 
 
 def _pause(ids: Sequence[int], target: UsageTarget) -> None:
     for subscription in WebhookSubscription.objects.filter(pk__in=ids, is_enabled=True):
         subscription.is_enabled = False
-        subscription.disabled_reason = f"{target.label} was deleted, which it uses."[:300]
+        subscription.disabled_reason = f"{english(target.label)} was deleted, which it uses."[:300]
         subscription.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
 
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 
+from core import labels
 from core.access import Permission
 from core.admin import columns, formats, verbs
 from core.admin import home as home_page
@@ -360,7 +361,7 @@ def _shown_step(step: Any, shown: dict[str, Any]) -> dict[str, Any]:
     """A step as the API shows it, with what a page adds."""
     return {
         **shown,
-        "label": step.type.replace("_", " ").capitalize(),
+        "label": labels.titled(step.type),
         "badge": formats.badge(step.get_status_display(), RUN_TONES.get(step.status, "neutral")),
         "given": in_order(shown["input"]),
         "made": in_order(shown["output"]),

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.accounts.models import User
 from core.changes.models import Change
@@ -46,9 +47,9 @@ def backtest(
     the reader may not see."""
     compiled = definition.compile_definition(given)
     if not isinstance(compiled.trigger, ChangeTrigger) or compiled.entity is None:
-        raise ConflictError("Only workflows that a change starts can be tried on past changes.")
+        raise ConflictError(_("Only workflows that a change starts can be tried on past changes."))
     if not reader.sees_condition(compiled.entity.name, None, compiled.conditions):
-        raise ForbiddenError("The conditions look at fields that are hidden from you.")
+        raise ForbiddenError(_("The conditions look at fields that are hidden from you."))
     with read_only():
         changes = _candidates(compiled.trigger, compiled.entity, compiled.settings, days)
         kept = _met(compiled.entity, compiled.conditions, changes[:MAX_CHANGES], user, reader)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from django.utils.translation import gettext
+
 from core.access import scopes
 from core.conditions import parse, resources_behind
 from core.entities import Entity, entities
@@ -64,10 +66,14 @@ def check(definition: Mapping[str, Any], author: Any, principal: Any = None) -> 
     trigger = triggers.get(str(definition.get("trigger_type")))
     if trigger is None:
         known = ", ".join(triggers.keys())
-        raise InvalidError.of("trigger_type", f"Unknown trigger. Known: {known}.", "unknown_trigger")
+        raise InvalidError.of(
+            "trigger_type",
+            gettext("Unknown trigger. Known: %(known)s.") % {"known": known},
+            "unknown_trigger",
+        )
     given = definition.get("trigger_conditions") or {}
     if not isinstance(given, Mapping):
-        raise InvalidError.of("trigger_conditions", "Expected an object.", "not_an_object")
+        raise InvalidError.of("trigger_conditions", gettext("Expected an object."), "not_an_object")
     entity, issues = _check_model(trigger, given)
     params.merge(issues)
     entity = entity.for_user(principal) if entity and trigger.has_record else None
@@ -81,11 +87,17 @@ def _check_model(trigger: Trigger, given: Mapping[str, Any]) -> tuple[Entity | N
     entity = entities.get(name) if isinstance(name, str) else None
     if name not in (None, "") and entity is None:
         known = ", ".join(entities.keys())
-        return None, [FieldIssue(path, "unknown_model", f"Unknown model. Known: {known}.")]
+        return None, [
+            FieldIssue(path, "unknown_model", gettext("Unknown model. Known: %(known)s.") % {"known": known})
+        ]
     if entity is None and trigger.needs_entity:
-        return None, [FieldIssue(path, "required", "This trigger needs a model.")]
+        return None, [FieldIssue(path, "required", gettext("This trigger needs a model."))]
     if entity and trigger.entities and entity.name not in trigger.entities:
-        return None, [FieldIssue(path, "wrong_model", f"Only for {', '.join(trigger.entities)}.")]
+        return None, [
+            FieldIssue(
+                path, "wrong_model", gettext("Only for %(names)s.") % {"names": ", ".join(trigger.entities)}
+            )
+        ]
     return entity, []
 
 
@@ -104,7 +116,9 @@ def _check_conditions(conditions: Any, scope: Scope) -> list[FieldIssue]:
         return []
     if scope.entity is None:
         return [
-            FieldIssue(path, "no_record", "There is no record to look at: name a model, or no conditions.")
+            FieldIssue(
+                path, "no_record", gettext("There is no record to look at: name a model, or no conditions.")
+            )
         ]
     try:
         parse(scope.entity, conditions, changes=scope.changes, name=path)
@@ -144,19 +158,31 @@ def _read(program: Compiled) -> set[str]:
 def check_actions(given: Any, scope: Scope) -> list[FieldIssue]:
     """Faults of a list of actions, branches included."""
     if not isinstance(given, list) or not given:
-        return [FieldIssue("actions", "required", "At least one action is needed.")]
+        return [FieldIssue("actions", "required", gettext("At least one action is needed."))]
     if sum(1 for _ in iter_actions(given)) > MAX_ACTIONS:
-        return [FieldIssue("actions", "max_length", f"At most {MAX_ACTIONS} actions.")]
+        return [
+            FieldIssue(
+                "actions",
+                "max_length",
+                gettext("At most %(max_actions)s actions.") % {"max_actions": MAX_ACTIONS},
+            )
+        ]
     return [issue for i, item in enumerate(given) for issue in _check_action(item, scope, f"actions[{i}]", 0)]
 
 
 def _check_action(item: Any, scope: Scope, path: str, depth: int) -> list[FieldIssue]:
     if not isinstance(item, Mapping) or set(item) - {"type", "params"}:
-        return [FieldIssue(path, "invalid", "Expected an object with type and params.")]
+        return [FieldIssue(path, "invalid", gettext("Expected an object with type and params."))]
     action = actions.get(item["type"]) if isinstance(item.get("type"), str) else None
     if action is None:
         known = ", ".join(actions.keys())
-        return [FieldIssue(f"{path}.type", "unknown_action", f"Unknown action. Known: {known}.")]
+        return [
+            FieldIssue(
+                f"{path}.type",
+                "unknown_action",
+                gettext("Unknown action. Known: %(known)s.") % {"known": known},
+            )
+        ]
     given = item.get("params")
     issues = action.check({} if given is None else given, scope, f"{path}.params")
     if action.name == BRANCH and isinstance(given, Mapping):
@@ -166,14 +192,26 @@ def _check_action(item: Any, scope: Scope, path: str, depth: int) -> list[FieldI
 
 def _check_arms(given: Mapping[str, Any], scope: Scope, path: str, depth: int) -> list[FieldIssue]:
     if depth >= MAX_DEPTH:
-        return [FieldIssue(path, "too_deep", f"Branches nest at most {MAX_DEPTH} deep.")]
+        return [
+            FieldIssue(
+                path,
+                "too_deep",
+                gettext("Branches nest at most %(max_depth)s deep.") % {"max_depth": MAX_DEPTH},
+            )
+        ]
     if not given.get("then") and not given.get("else"):
-        return [FieldIssue(f"{path}.params.then", "required", "A branch needs actions under then or else.")]
+        return [
+            FieldIssue(
+                f"{path}.params.then", "required", gettext("A branch needs actions under then or else.")
+            )
+        ]
     issues = []
     for arm in ARMS:
         items = given.get(arm) or []
         if not isinstance(items, list):
-            issues.append(FieldIssue(f"{path}.params.{arm}", "not_a_list", "Expected a list of actions."))
+            issues.append(
+                FieldIssue(f"{path}.params.{arm}", "not_a_list", gettext("Expected a list of actions."))
+            )
             continue
         for i, item in enumerate(items):
             issues += _check_action(item, scope, f"{path}.params.{arm}[{i}]", depth + 1)
@@ -205,7 +243,11 @@ def sealed(given: Any, before: Any = None) -> Any:
         if secret.value == MASK:
             secret.value = _behind_mask(secret, place, old, len(old) == len(new))
         elif secret.value and sealing.is_sealed(str(secret.value)):
-            raise InvalidError.of("actions", f"The {secret.name} of {secret.kind} cannot begin like this.")
+            raise InvalidError.of(
+                "actions",
+                gettext("The %(name)s of %(kind)s cannot begin like this.")
+                % {"name": secret.name, "kind": secret.kind},
+            )
         elif secret.value and isinstance(secret.value, str | int):
             secret.value = sealing.seal(str(secret.value))
     return given
@@ -230,7 +272,10 @@ def _behind_mask(secret: "Secret", place: int, old: list["Secret"], as_many: boo
         if len(set(values)) == 1:
             return values[0]
     raise InvalidError.of(
-        "actions", f"Give the {secret.name} of {secret.kind} anew: {MASK} stands for none.", "secret"
+        "actions",
+        gettext("Give the %(name)s of %(kind)s anew: %(mask)s stands for none.")
+        % {"name": secret.name, "kind": secret.kind, "mask": MASK},
+        "secret",
     )
 
 

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import ValidationError
@@ -41,7 +42,7 @@ class EmailTemplateForm(CapturedForm):
         super().__init__(*args, **kwargs)
         if "entity" not in self.fields:
             return
-        names = [(one.name, str(one.model._meta.verbose_name).capitalize()) for one in entities]
+        names = [(one.name, str(capfirst(one.model._meta.verbose_name))) for one in entities]
         self.fields["entity"] = forms.ChoiceField(
             choices=[("", "-"), *names],
             required=False,

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 
 from core import jobs
 from core.changes.context import DISPATCH_JOB, current_audit_context
@@ -169,7 +170,10 @@ def _startable(workflow: Workflow, trigger_data: Mapping[str, Any] | None) -> di
     """The payload of a run by hand. Raises ConflictError unless the workflow is active, and InvalidError."""
     workflow.refresh_from_db(fields=["status", "archived_at", "version"])
     if not workflow.is_active:
-        raise ConflictError(f"The workflow is {workflow.status}; activate it first.", code="not_active")
+        raise ConflictError(
+            gettext("The workflow is %(status)s; activate it first.") % {"status": workflow.status},
+            code="not_active",
+        )
     data = dict(trigger_data or {})
     storable.check(data, "")
     return data
@@ -185,7 +189,11 @@ def _refuse_without_record(workflow: Workflow) -> None:
         return
     names = [workflow.entity] if workflow.entity else entities.keys()
     wanted = " or ".join(f'{{"{name}_id": …}}' for name in names)
-    raise InvalidError.of(f"{names[0]}_id", f"Name the record to run it on: {wanted}.", "required")
+    raise InvalidError.of(
+        f"{names[0]}_id",
+        gettext("Name the record to run it on: %(wanted)s.") % {"wanted": wanted},
+        "required",
+    )
 
 
 def record_named(data: Mapping[str, Any], model: str) -> tuple[str, int | None]:
@@ -194,11 +202,13 @@ def record_named(data: Mapping[str, Any], model: str) -> tuple[str, int | None]:
     if "record_id" in data and model:
         found.append((model, "record_id"))
     if len(found) > 1:
-        raise InvalidError.of(found[1][1], "Name one record only.")
+        raise InvalidError.of(found[1][1], gettext("Name one record only."))
     if not found:
         return model, None
     name, key = found[0]
     if model and name != model:
-        raise InvalidError.of(key, f"This workflow is about a {model}.", "wrong_model")
+        raise InvalidError.of(
+            key, gettext("This workflow is about a %(model)s.") % {"model": model}, "wrong_model"
+        )
     with refused_as(key):
         return name, BIG.to_internal_value(data[key])

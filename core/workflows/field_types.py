@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
+
 from core.entities.field_types import FieldType, Integer, refuse
 from core.workflows.schedule import WEEKDAYS, WorkingHours, zone
 
@@ -23,13 +25,13 @@ class Duration(FieldType):
 
     def to_internal_value(self, data: Any) -> timedelta:
         if not isinstance(data, Mapping) or not data or set(data) - set(UNITS):
-            raise refuse("invalid", f"Expected numbers under {', '.join(UNITS)}.")
+            raise refuse("invalid", _("Expected numbers under %(names)s.") % {"names": ", ".join(UNITS)})
         low = None if self.signed else 0
         length = timedelta(
             **{unit: Integer(min_value=low, max_value=10**8).to_internal_value(n) for unit, n in data.items()}
         )
         if abs(length) > LONGEST:
-            raise refuse("invalid", f"At most {LONGEST.days} days.")
+            raise refuse("invalid", _("At most %(days)s days.") % {"days": LONGEST.days})
         return length
 
 
@@ -42,7 +44,7 @@ class ClockTime(FieldType):
         try:
             found = time.fromisoformat(data)
         except (TypeError, ValueError):
-            raise refuse("invalid", "Expected a time of day as HH:MM.") from None
+            raise refuse("invalid", _("Expected a time of day as HH:MM.")) from None
         return found.replace(second=0, microsecond=0, tzinfo=None)
 
 
@@ -65,11 +67,11 @@ class WorkingHoursField(FieldType):
         if isinstance(data, bool):
             return WorkingHours() if data else None
         if not isinstance(data, Mapping) or set(data) - {"start", "end", "days", "time_zone"}:
-            raise refuse("invalid", "Expected true, or an object with start, end, days and time_zone.")
+            raise refuse("invalid", _("Expected true, or an object with start, end, days and time_zone."))
         start = ClockTime().to_internal_value(data.get("start", "09:00"))
         end = ClockTime().to_internal_value(data.get("end", "17:00"))
         if start >= end:
-            raise refuse("invalid", "Working hours end after they start.")
+            raise refuse("invalid", _("Working hours end after they start."))
         return WorkingHours(
             start, end, _days(data.get("days", WEEKDAYS)), zone(data.get("time_zone", "UTC")).key
         )
@@ -77,7 +79,7 @@ class WorkingHoursField(FieldType):
 
 def _days(raw: Any) -> tuple[int, ...]:
     if not isinstance(raw, list | tuple) or not raw or any(d not in range(1, 8) for d in raw):
-        raise refuse("invalid", "Expected weekdays from 1 (Monday) to 7.")
+        raise refuse("invalid", _("Expected weekdays from 1 (Monday) to 7."))
     return tuple(raw)
 
 
@@ -93,10 +95,10 @@ class TextOrList(FieldType):
     def to_internal_value(self, data: Any) -> list[str]:
         items = data.split(",") if isinstance(data, str) else data
         if not isinstance(items, list) or not all(isinstance(item, str | int) for item in items):
-            raise refuse("invalid", "Expected a text or a list of texts.")
+            raise refuse("invalid", _("Expected a text or a list of texts."))
         found = [str(item).strip() for item in items if str(item).strip()]
         if len(found) > self.maximum:
-            raise refuse("invalid", f"At most {self.maximum}.")
+            raise refuse("invalid", _("At most %(maximum)s.") % {"maximum": self.maximum})
         return found
 
 

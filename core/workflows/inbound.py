@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from core import jobs
 from core.conditions import parse, record_q
@@ -47,9 +48,11 @@ def receive(key: str, headers: Mapping[str, str], body: bytes) -> WorkflowExecut
     """
     workflow = Workflow.objects.select_related("run_as").filter(hook_key=key, trigger_type=TRIGGER).first()
     if workflow is None or not workflow.hook_secret or not workflow.is_active:
-        raise NotVisibleError("Not found.")
+        raise NotVisibleError(_("Not found."))
     if len(body) > MAX_BODY:
-        raise InvalidError.of("", f"A call holds at most {MAX_BODY // 1024} KiB.", "max_length")
+        raise InvalidError.of(
+            "", _("A call holds at most %(value)s KiB.") % {"value": MAX_BODY // 1024}, "max_length"
+        )
     message_id = signing.verify([sealing.unseal(workflow.hook_secret)], headers, body)
     payload = _payload(body)
     compiled = definition.compiled(present_version(workflow.pk).pk)
@@ -82,7 +85,7 @@ def _payload(body: bytes) -> dict[str, Any]:
     try:
         found = orjson.loads(body) if body else {}
     except orjson.JSONDecodeError:
-        raise InvalidError.of("", "Expected JSON.", "invalid") from None
+        raise InvalidError.of("", _("Expected JSON."), "invalid") from None
     storable.check(found, "")
     return found if isinstance(found, dict) else {"value": found}
 

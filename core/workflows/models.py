@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext_lazy
 
 from core.access import AutomationPolicy, VisibleManager
 from core.models.capture import captured
@@ -47,9 +48,9 @@ class Workflow(models.Model):
     policy = AutomationPolicy("run_as")
 
     class Status(models.TextChoices):
-        DRAFT = "draft"
-        ACTIVE = "active"
-        PAUSED = "paused"
+        DRAFT = "draft", gettext_lazy("Draft")
+        ACTIVE = "active", gettext_lazy("Active")
+        PAUSED = "paused", gettext_lazy("Paused")
 
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True, default="", db_default="")
@@ -182,15 +183,15 @@ class WorkflowExecution(models.Model):
     """
 
     class Status(models.TextChoices):
-        QUEUED = "queued"
-        RUNNING = "running"
-        WAITING = "waiting"
-        HELD = "held"
-        COMPLETED = "completed"
-        FAILED = "failed"
-        DEAD = "dead"
-        CANCELLED = "cancelled"
-        STOPPED_LIMIT = "stopped_limit"
+        QUEUED = "queued", gettext_lazy("Queued")
+        RUNNING = "running", gettext_lazy("Running")
+        WAITING = "waiting", gettext_lazy("Waiting")
+        HELD = "held", gettext_lazy("Held")
+        COMPLETED = "completed", gettext_lazy("Completed")
+        FAILED = "failed", gettext_lazy("Failed")
+        DEAD = "dead", gettext_lazy("Dead")
+        CANCELLED = "cancelled", gettext_lazy("Cancelled")
+        STOPPED_LIMIT = "stopped_limit", gettext_lazy("Stopped Limit")
 
     policy = AutomationPolicy("workflow__run_as")
 
@@ -283,13 +284,13 @@ class WorkflowStep(models.Model):
     """One step of a run, written in the transaction of its own effects."""
 
     class Status(models.TextChoices):
-        COMPLETED = "completed"
-        WAITING = "waiting"
-        RETRYING = "retrying"
-        FAILED = "failed"
-        DENIED = "denied"
-        CANCELLED = "cancelled"
-        SKIPPED = "skipped"
+        COMPLETED = "completed", gettext_lazy("Completed")
+        WAITING = "waiting", gettext_lazy("Waiting")
+        RETRYING = "retrying", gettext_lazy("Retrying")
+        FAILED = "failed", gettext_lazy("Failed")
+        DENIED = "denied", gettext_lazy("Denied")
+        CANCELLED = "cancelled", gettext_lazy("Cancelled")
+        SKIPPED = "skipped", gettext_lazy("Skipped")
 
     execution = models.ForeignKey(WorkflowExecution, models.CASCADE, related_name="steps", db_index=False)
     position = models.SmallIntegerField()

@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from core import jobs
 from core.errors import ConflictError
@@ -40,7 +41,10 @@ def retry(run: WorkflowExecution) -> None:
     """
     rows = _runs([run.pk]).filter(status__in=WorkflowExecution.RETRYABLE)
     if not rows.update(**_REQUEUED, due_at=Now(), in_line=False):
-        raise ConflictError(f"Only a failed run is retried; this one is {_status(run)}.", code="not_failed")
+        raise ConflictError(
+            gettext("Only a failed run is retried; this one is %(status)s.") % {"status": _status(run)},
+            code="not_failed",
+        )
     jobs.enqueue(RUN_JOB)
 
 
@@ -68,7 +72,10 @@ def rerun(run: WorkflowExecution, user: Any) -> WorkflowExecution:
     """A new run of the workflow's present version for the same event, linked by `retry_of`."""
     workflow = run.workflow
     if not workflow.is_active:
-        raise ConflictError(f"The workflow is {workflow.status}; activate it first.", code="not_active")
+        raise ConflictError(
+            gettext("The workflow is %(status)s; activate it first.") % {"status": workflow.status},
+            code="not_active",
+        )
     made, _ = start(
         workflow,
         f"rerun:{run.pk}:{uuid4().hex}",
@@ -88,7 +95,9 @@ def cancel(run: WorkflowExecution) -> None:
     """No step starts after this. Raises ConflictError for a run that has ended."""
     rows = _runs([run.pk]).filter(status__in=(*WorkflowExecution.LIVE, Status.HELD))
     if not rows.update(status=Status.CANCELLED, finished_at=timezone.now()):
-        raise ConflictError(f"The run is {_status(run)} already.", code="ended")
+        raise ConflictError(
+            gettext("The run is %(status)s already.") % {"status": _status(run)}, code="ended"
+        )
     steps = WorkflowStep.objects.filter(execution_id=run.pk)
     steps.filter(status__in=(WorkflowStep.Status.WAITING, WorkflowStep.Status.RETRYING)).update(
         status=WorkflowStep.Status.CANCELLED, finished_at=timezone.now()
@@ -98,7 +107,10 @@ def cancel(run: WorkflowExecution) -> None:
 def pause(workflow: Workflow) -> None:
     """Start no new runs, and hold those under way before their next step."""
     if workflow.status != Workflow.Status.ACTIVE:
-        raise ConflictError(f"Only an active workflow is paused; this one is {workflow.status}.")
+        raise ConflictError(
+            gettext("Only an active workflow is paused; this one is %(status)s.")
+            % {"status": workflow.status}
+        )
     workflow.status = Workflow.Status.PAUSED
     workflow.save(update_fields=["status", "updated_at"])
 

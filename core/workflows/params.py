@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+
 from core.entities.field_types import Choice, FieldType, Text
 from core.errors import FieldIssue, InvalidError, ValueRefusedError, unknown
 from core.workflows import templating
@@ -59,7 +61,7 @@ class Scope:
 def check(params: Iterable[Param], given: Any, scope: Scope, path: str) -> list[FieldIssue]:
     """What is wrong with the given values, each fault under its path."""
     if not isinstance(given, Mapping):
-        return [FieldIssue(path, "not_an_object", "Expected an object.")]
+        return [FieldIssue(path, "not_an_object", gettext("Expected an object."))]
     known = {param.name: param for param in params}
     issues = [unknown(f"{path}.{name}", sorted(known)) for name in given if name not in known]
     for param in known.values():
@@ -69,7 +71,7 @@ def check(params: Iterable[Param], given: Any, scope: Scope, path: str) -> list[
 
 def _check_one(param: Param, raw: Any, scope: Scope, path: str) -> list[FieldIssue]:
     if raw is None or raw == "":
-        missed = FieldIssue(path, "required", "This parameter is required.")
+        missed = FieldIssue(path, "required", gettext("This parameter is required."))
         return [missed] if param.required else []
     try:
         if param.template and templating.names_are_read(raw):
@@ -92,7 +94,7 @@ def render(params: Iterable[Param], given: Mapping[str, Any], context: Mapping[s
         try:
             values[param.name] = _rendered(param, raw, context)
             if param.required and isinstance(param.kind, Text) and values[param.name] in (None, ""):
-                raise ValueRefusedError("Nothing was found for it.", code="required")
+                raise ValueRefusedError(gettext("Nothing was found for it."), code="required")
         except ValueRefusedError as error:
             issues.append(FieldIssue(param.name, error.code, error.message))
     if issues:

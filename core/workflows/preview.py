@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from core.accounts.models import User
 from core.conditions import parse, record_q
@@ -90,7 +91,7 @@ def _parts(conditions: Any) -> list[Any]:
 def _evaluated(entity: Entity, part: Any, subject: RunContext) -> dict[str, Any]:
     parsed = parse(entity.for_user(subject.user), part, changes=True)
     if any(isinstance(leaf, ChangedPredicate) for leaf in fields_of(parsed)):
-        return {"condition": part, "met": True, "note": "about a change: taken as met"}
+        return {"condition": part, "met": True, "note": _("about a change: taken as met")}
     return {
         "condition": part,
         "met": subject.rows.filter(

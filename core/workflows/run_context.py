@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from core.accounts.models import User
 from core.changes import past_states as past
@@ -94,7 +95,9 @@ class Shown(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         if name in self.hidden:
             raise ValueRefusedError(
-                f"Unknown field {name!r}: it is hidden from whom the workflow acts as.", code="unknown_field"
+                gettext("Unknown field %(name)s: it is hidden from whom the workflow acts as.")
+                % {"name": repr(name)},
+                code="unknown_field",
             )
         raise KeyError(name)
 
@@ -192,7 +195,7 @@ class RunContext:
     def rows(self) -> Any:
         """The record as a queryset, empty where the principal does not see it."""
         if self.entity is None:
-            raise NotVisibleError("This run is about no record.")
+            raise NotVisibleError(gettext("This run is about no record."))
         return self.batch.visible.filter(pk=self.pk)
 
     @property
@@ -223,7 +226,9 @@ class RunContext:
             return without_hidden(shown, self.entity)
         if self.change is not None and self.change.kind == Change.Kind.DELETED:
             return without_hidden(dict(self.old) | {"id": self.pk}, self.entity)
-        raise NotVisibleError("The record is not there, or not visible to whom the workflow acts as.")
+        raise NotVisibleError(
+            gettext("The record is not there, or not visible to whom the workflow acts as.")
+        )
 
     @property
     def old(self) -> dict[str, Any]:
@@ -239,7 +244,9 @@ class RunContext:
         if self.entity is None or self.change is None:
             return {}
         if self.change.kind != Change.Kind.DELETED and self.batch.row(self.pk) is None:
-            raise NotVisibleError("The record is not there, or not visible to whom the workflow acts as.")
+            raise NotVisibleError(
+                gettext("The record is not there, or not visible to whom the workflow acts as.")
+            )
         states = past.states_after(self.entity, [self.change])
         names = self.entity.public_names
         new = {names[key]: value for _, state in states for key, value in state.items() if key in names}

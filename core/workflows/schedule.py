@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
+from django.utils.translation import gettext as _
 
 from core.errors import ValueRefusedError
 
@@ -22,7 +23,9 @@ WEEKDAYS = (1, 2, 3, 4, 5)
 def zone(name: str) -> ZoneInfo:
     """The zone of an IANA name. Raises ValueRefusedError."""
     if not isinstance(name, str) or name not in available_timezones():
-        raise ValueRefusedError(f"{str(name)[:60]!r} is not an IANA time zone such as Europe/Berlin.")
+        raise ValueRefusedError(
+            _("%(name)s is not an IANA time zone such as Europe/Berlin.") % {"name": repr(str(name)[:60])}
+        )
     return ZoneInfo(name)
 
 
@@ -36,11 +39,13 @@ class Schedule:
     def check(self) -> None:
         """Raises ValueRefusedError for an expression that cannot be read or never comes."""
         if len(str(self.cron).split()) != 5 or len(self.cron) > 200:
-            raise ValueRefusedError("Expected five cron fields: minute hour day month weekday.")
+            raise ValueRefusedError(_("Expected five cron fields: minute hour day month weekday."))
         try:
             self.next_after(datetime.now(UTC))
         except (CronSimError, StopIteration) as error:
-            raise ValueRefusedError(f"Not a cron expression that ever comes: {error}.") from error
+            raise ValueRefusedError(
+                _("Not a cron expression that ever comes: %(error)s.") % {"error": error}
+            ) from error
 
     def next_after(self, moment: datetime) -> datetime:
         """The first tick strictly after `moment`, in UTC."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from django.utils.text import Truncator, capfirst
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from core import labels
 from core.conditions import Condition, parse
 from core.conditions.words import ConditionWords, length, value_in_words
 from core.entities import Entity, entities
@@ -84,21 +85,21 @@ class _Definition:
         ]
 
     def _when(self) -> str:
-        text = (self.trigger.when or self.trigger.help_text) if self.trigger else self.name
+        text = labels.label(self.trigger.when or self.trigger.help_text) if self.trigger else self.name
         text = text[:1].lower() + text[1:].rstrip(".")
         if self.entity is None:
             return text
         noun = str(self.entity.model._meta.verbose_name)
         article = _("an") if noun[:1] in "aeiou" else _("a")
         text = text.replace("a record was", f"{article} {noun} was").replace("the record", f"the {noun}")
-        return text if noun in text else f"{text} ({self.entity.plural})"
+        return text if noun in text else f"{text} ({self.entity.model._meta.verbose_name_plural})"
 
     def _trigger_settings(self) -> Iterator[str]:
         known = self.trigger.settings if self.trigger else ()
         for param in known:
             value = self.settings.get(param.name)
             if value not in (None, "", {}):
-                name = capfirst(param.name.replace("_", " "))
+                name = labels.titled(param.name)
                 yield f"{name}: {self._setting(param.name, value)}"
 
     def _setting(self, name: str, value: Any) -> str:
@@ -134,7 +135,7 @@ class _Definition:
                 yield from self._branch(given, word, depth)
                 continue
             action = actions.get(item["type"])
-            text = action.help_text.rstrip(".") if action else item["type"]
+            text = labels.label(action.help_text).rstrip(".") if action else item["type"]
             yield Sentence(word, depth, text[:1].lower() + text[1:], tuple(_details(given, self.entity)))
 
     def _branch(self, given: Mapping[str, Any], word: str, depth: int) -> Iterator[Sentence]:
@@ -151,11 +152,11 @@ def _details(given: Mapping[str, Any], entity: Entity | None) -> Iterator[str]:
             continue
         column = entity.by_name.get(str(value)) if entity and name == "field" else None
         text = _label(column, str(value)) if column else _short(value)
-        yield f"{capfirst(name.replace('_', ' '))}: {text}"
+        yield f"{labels.titled(name)}: {text}"
 
 
 def _label(column: Any, name: str) -> str:
-    return str(capfirst((column.label or name).replace("_", " ")))
+    return labels.titled(column.label or name)
 
 
 def _short(value: Any) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.errors import InvalidError
 
 # What orjson and most clients take as a number; PostgreSQL keeps 1e300 as a number of 301 digits.
@@ -23,10 +25,16 @@ def check(value: Any, name: str) -> None:
     while stack:
         item, depth = stack.pop()
         if depth > MAX_NESTING:
-            raise InvalidError.of(name, f"JSON may nest {MAX_NESTING} levels deep.", "too_deep")
+            raise InvalidError.of(
+                name,
+                _("JSON may nest %(max_nesting)s levels deep.") % {"max_nesting": MAX_NESTING},
+                "too_deep",
+            )
         if isinstance(item, str) and "\x00" in item:
-            raise InvalidError.of(name, "A text cannot hold NUL characters.", "null_characters_not_allowed")
+            raise InvalidError.of(
+                name, _("A text cannot hold NUL characters."), "null_characters_not_allowed"
+            )
         if exceeds_64_bits(item):
-            raise InvalidError.of(name, "A number has at most 64 bits.", "max_value")
+            raise InvalidError.of(name, _("A number has at most 64 bits."), "max_value")
         inner = [*item.keys(), *item.values()] if isinstance(item, Mapping) else item
         stack += [(below, depth + 1) for below in inner] if isinstance(inner, list) else []

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext
 
 from core import jobs
 from core.conditions import parse, record_q
@@ -99,7 +100,7 @@ def _start(
         ticks = schedule.missed(since, now, str(compiled.settings.get("catch_up") or "one"))
         return sum(_start_tick(workflow, version, compiled, tick) for tick in ticks)
     if compiled.entity is None or not isinstance(compiled.trigger, DateTrigger):
-        raise InvalidError.of("trigger_conditions.model", "This trigger needs a model.", "required")
+        raise InvalidError.of("trigger_conditions.model", gettext("This trigger needs a model."), "required")
     return _start_dates(workflow, version, compiled, since, now)
 
 
@@ -168,7 +169,7 @@ def _start_dates(
     entity: Any = compiled.entity
     column = trigger.column(entity, compiled.settings)
     if column is None:
-        raise InvalidError.of("field", "The date field is no more.")
+        raise InvalidError.of("field", gettext("The date field is no more."))
     days, clock = trigger.offset(compiled.settings)
     shift = timedelta(days=days) + clock
     near = _near(column, since - shift, now - shift)

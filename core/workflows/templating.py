@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 import orjson
+from django.utils.translation import gettext as _
 from liquid import Environment, RenderContext
 from liquid.builtin.output import Output, OutputNode
 from liquid.exceptions import LiquidError
@@ -133,9 +134,9 @@ def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if any(isinstance(a, str | list) and len(a) > MAX_VALUE for a in args):
-            raise TemplateRefusedError("A value grew too long.")
+            raise TemplateRefusedError(_("A value grew too long."))
         if any(isinstance(a, int) and abs(a) > 10**30 for a in args):
-            raise TemplateRefusedError("A number grew too large.")
+            raise TemplateRefusedError(_("A number grew too large."))
         return function(*args, **kwargs)
 
     for name, value in vars(function).items():
@@ -163,11 +164,15 @@ def is_template(text: Any) -> bool:
 @lru_cache(maxsize=4_096)
 def _parsed(text: str, escaping: str) -> BoundTemplate:
     if len(text) > MAX_TEMPLATE:
-        raise TemplateRefusedError(f"A template has at most {MAX_TEMPLATE} characters.")
+        raise TemplateRefusedError(
+            _("A template has at most %(max_template)s characters.") % {"max_template": MAX_TEMPLATE}
+        )
     try:
         return _ENVIRONMENTS[escaping].from_string(text)
     except (LiquidError, RecursionError) as error:
-        raise TemplateRefusedError(f"Not a template: {_first_line(error)}") from error
+        raise TemplateRefusedError(
+            _("Not a template: %(first_line)s") % {"first_line": _first_line(error)}
+        ) from error
 
 
 def _first_line(error: Exception) -> str:
@@ -181,10 +186,12 @@ def check(text: str, names: Names, escaping: str = TEXT) -> None:
     try:
         analysis = template.analyze()
     except LiquidError as error:
-        raise TemplateRefusedError(f"Not a template: {_first_line(error)}") from error
+        raise TemplateRefusedError(
+            _("Not a template: %(first_line)s") % {"first_line": _first_line(error)}
+        ) from error
     unknown = set(analysis.filters) - FILTERS
     if unknown:
-        raise TemplateRefusedError(f"Unknown filter: {', '.join(sorted(unknown))}.")
+        raise TemplateRefusedError(_("Unknown filter: %(known)s.") % {"known": ", ".join(sorted(unknown))})
     for path in read_names(template):
         _check_path(path, names)
 
@@ -202,12 +209,16 @@ def _check_path(path: tuple[Any, ...], names: Names) -> None:
         if level is None:
             return
         if not isinstance(part, str | int):
-            raise TemplateRefusedError(f"Names are written out, not computed: {shown!r}.")
+            raise TemplateRefusedError(
+                _("Names are written out, not computed: %(shown)s.") % {"shown": repr(shown)}
+            )
         if part in ALWAYS and level is not names:
             return
         if part not in level:
             known = ", ".join(sorted(level)) or "nothing below it"
-            raise TemplateRefusedError(f"Unknown name {shown!r}. Known: {known}.")
+            raise TemplateRefusedError(
+                _("Unknown name %(shown)s. Known: %(known)s.") % {"shown": repr(shown), "known": known}
+            )
         level = level[part]  # type: ignore[index]  # a number is in no mapping of names
 
 
@@ -220,7 +231,9 @@ def render(text: str, context: Mapping[str, Any], escaping: str = TEXT) -> str:
     try:
         rendered = _parsed(text, escaping).render(_read(text, escaping, context))
     except (LiquidError, RecursionError, OverflowError, ArithmeticError) as error:
-        raise TemplateRefusedError(f"The template cannot be rendered: {_first_line(error)}") from error
+        raise TemplateRefusedError(
+            _("The template cannot be rendered: %(first_line)s") % {"first_line": _first_line(error)}
+        ) from error
     return _for_header(rendered) if escaping == HEADER else rendered
 
 
@@ -233,13 +246,15 @@ def _render_json(text: str, context: Mapping[str, Any]) -> str:
         template.render_with_context(rendering, buffer)
         filled = _filled(buffer.getvalue(), rendering.tag_namespace.get("json", []))
     except (LiquidError, RecursionError, OverflowError, ArithmeticError, TypeError) as error:
-        raise TemplateRefusedError(f"The template cannot be rendered: {_first_line(error)}") from error
+        raise TemplateRefusedError(
+            _("The template cannot be rendered: %(first_line)s") % {"first_line": _first_line(error)}
+        ) from error
     if len(filled) > MAX_OUTPUT:
-        raise TemplateRefusedError("What is rendered grew too long.")
+        raise TemplateRefusedError(_("What is rendered grew too long."))
     try:
         orjson.loads(filled)
     except orjson.JSONDecodeError as error:
-        raise TemplateRefusedError(f"What is rendered is no JSON: {error}.") from error
+        raise TemplateRefusedError(_("What is rendered is no JSON: %(error)s.") % {"error": error}) from error
     return filled
 
 
@@ -281,9 +296,11 @@ def _evaluated(raw: str, node: OutputNode, context: Mapping[str, Any]) -> Any:
     try:
         found = node.expression.evaluate(RenderContext(template, globals=_read(raw, TEXT, context)))
     except (LiquidError, OverflowError, ArithmeticError) as error:
-        raise TemplateRefusedError(f"The template cannot be rendered: {_first_line(error)}") from error
+        raise TemplateRefusedError(
+            _("The template cannot be rendered: %(first_line)s") % {"first_line": _first_line(error)}
+        ) from error
     if exceeds_64_bits(found):
-        raise TemplateRefusedError("A number grew too large.")
+        raise TemplateRefusedError(_("A number grew too large."))
     if isinstance(found, Undefined):
         return None
     if isinstance(found, Mapping) and not isinstance(found, dict):

@@ -10,10 +10,12 @@ from django import forms
 from django.http import HttpRequest
 from django.utils import formats as dates
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
 
+from core import labels
 from core.admin import verbs
 from core.admin.home import page_url
 from core.conditions import parse
@@ -49,7 +51,7 @@ class TryForm(verbs.VerbForm):
         super().__init__(request, **options)
         names = [one for one in entities if not entity or one.name == entity]
         self.fields["entity"].choices = [  # type: ignore[attr-defined]
-            (one.name, str(one.model._meta.verbose_name).capitalize()) for one in names
+            (one.name, str(capfirst(one.model._meta.verbose_name))) for one in names
         ]
         self.request = request
 
@@ -71,7 +73,7 @@ def tried(
         one["words"] = _in_words(model or name, one["condition"], user)
     for one in found["actions"]:
         one |= {"place": _place(one["path"]), "shown": in_order(one.get("would"))}
-        one["label"] = one["type"].replace("_", " ")
+        one["label"] = labels.titled(one["type"])
     return found | {"record": record_shown(name, pk, user)}
 
 
@@ -144,7 +146,7 @@ def _example_step(step: Mapping[str, Any]) -> tuple[str, str]:
     """What a step is, and what it would have done."""
     rendered = "; ".join(f"{name}: {value}" for name, value in in_order(step.get("would")))
     text = _("withheld") if step.get("withheld") else step.get("error") or rendered
-    return step["type"].replace("_", " "), text
+    return labels.titled(step["type"]), text
 
 
 def _bars(by_day: Mapping[str, int], days: int) -> list[Day]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -66,9 +67,9 @@ class OpportunityContactSerializer(StrictSerializer):
     def _check_change(self, attrs: dict[str, Any]) -> None:
         contact = attrs.pop("contact", self.instance.contact)
         if contact != self.instance.contact:
-            raise ValidationError({"contact": "Add the other contact instead."}, code="read_only")
+            raise ValidationError({"contact": _("Add the other contact instead.")}, code="read_only")
         if self.instance.is_primary and self.asked_primary is False:
-            message = "Make another contact the primary one instead."
+            message = _("Make another contact the primary one instead.")
             raise ValidationError({"is_primary": message}, code="required")
 
 

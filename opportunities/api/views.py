@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -119,7 +120,7 @@ class OpportunityViewSet(RecordViewSet):
         """How forecasts of closed deals would have gone by their stages and by the model: log loss, and error
         in money. Measured at the newest training; administrators."""
         if not role_allows(request.user, Permission.CONFIGURE):
-            raise ForbiddenError("Only administrators see the figures of all deals.")
+            raise ForbiddenError(_("Only administrators see the figures of all deals."))
         return Response(newest_backtest())
 
     @extend_schema(responses=StageHistorySerializer)

@@ -6,6 +6,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.models import Contact
 from core.access import Permission, Policy, VisibleManager
@@ -18,15 +20,15 @@ from opportunities.models.deals import Opportunity
 class ContactRole(models.TextChoices):
     """What a person is to a deal."""
 
-    DECISION_MAKER = "decision_maker"
-    ECONOMIC_BUYER = "economic_buyer"
-    EXECUTIVE_SPONSOR = "executive_sponsor"
-    CHAMPION = "champion"
-    INFLUENCER = "influencer"
-    EVALUATOR = "evaluator"
-    END_USER = "end_user"
-    BLOCKER = "blocker"
-    OTHER = "other"
+    DECISION_MAKER = "decision_maker", gettext_lazy("Decision Maker")
+    ECONOMIC_BUYER = "economic_buyer", gettext_lazy("Economic Buyer")
+    EXECUTIVE_SPONSOR = "executive_sponsor", gettext_lazy("Executive Sponsor")
+    CHAMPION = "champion", gettext_lazy("Champion")
+    INFLUENCER = "influencer", gettext_lazy("Influencer")
+    EVALUATOR = "evaluator", gettext_lazy("Evaluator")
+    END_USER = "end_user", gettext_lazy("End User")
+    BLOCKER = "blocker", gettext_lazy("Blocker")
+    OTHER = "other", gettext_lazy("Other")
 
 
 class OpportunityContactPolicy(Policy):
@@ -94,9 +96,9 @@ class OpportunityContact(models.Model):
         """A role that is none of the known ones has a text, the others have none."""
         super().clean()
         if self.role == ContactRole.OTHER and not self.role_text.strip():
-            raise ValidationError({"role_text": "Say which other role it is."}, code="required")
+            raise ValidationError({"role_text": _("Say which other role it is.")}, code="required")
         if self.role != ContactRole.OTHER and self.role_text:
-            raise ValidationError({"role_text": "Only of the role other."}, code="invalid")
+            raise ValidationError({"role_text": _("Only of the role other.")}, code="invalid")
 
 
 def role_in_words(role: str, role_text: str) -> str:

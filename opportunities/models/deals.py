@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from core.entities.reading import title
 from core.lead_scoring.models import PendingRecord, RecordScore
@@ -27,17 +28,17 @@ DERIVED = ("stage_changed_at", "win_score", "win_probability", "scored_at")
 
 
 class ForecastCategory(models.TextChoices):
-    PIPELINE = "pipeline"
-    BEST_CASE = "best_case"
-    COMMIT = "commit"
-    OMITTED = "omitted"
-    CLOSED = "closed"  # of a won deal; a lost one is omitted
+    PIPELINE = "pipeline", gettext_lazy("Pipeline")
+    BEST_CASE = "best_case", gettext_lazy("Best Case")
+    COMMIT = "commit", gettext_lazy("Commit")
+    OMITTED = "omitted", gettext_lazy("Omitted")
+    CLOSED = "closed", gettext_lazy("Closed")  # of a won deal; a lost one is omitted
 
 
 class OpportunityStatus(models.TextChoices):
-    OPEN = "open"
-    WON = "won"
-    LOST = "lost"
+    OPEN = "open", gettext_lazy("Open")
+    WON = "won", gettext_lazy("Won")
+    LOST = "lost", gettext_lazy("Lost")
 
 
 class Opportunity(Record):

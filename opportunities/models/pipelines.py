@@ -6,6 +6,9 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.entities.usage import UsageTarget
@@ -18,7 +21,7 @@ PERCENT = [MinValueValidator(0), MaxValueValidator(100)]
 CERTAIN = {"won": 100, "lost": 0}
 # Of a stage with deals in it.
 FIXED = ("pipeline", "key", "is_won", "is_lost")
-KEY = RegexValidator(r"^[a-z][a-z0-9_]*\Z", "Use lower-case letters, digits and underscores.")
+KEY = RegexValidator(r"^[a-z][a-z0-9_]*\Z", gettext_lazy("Use lower-case letters, digits and underscores."))
 
 
 class Pipeline(models.Model):
@@ -52,21 +55,23 @@ class Pipeline(models.Model):
         super().clean()
         was_default = self.pk is not None and Pipeline.objects.filter(pk=self.pk, is_default=True).exists()
         if was_default and not self.is_default:
-            message = "There is always a default pipeline; make another one the default instead."
+            message = _("There is always a default pipeline; make another one the default instead.")
             raise ValidationError({"is_default": message}, code="required")
         if self.is_default and not self.is_active:
-            raise ValidationError({"is_active": "The default pipeline is active."}, code="default")
+            raise ValidationError({"is_active": _("The default pipeline is active.")}, code="default")
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ConflictError for the default pipeline."""
         if self.is_default:
-            raise ConflictError("This is the default pipeline; make another one the default first.")
+            raise ConflictError(_("This is the default pipeline; make another one the default first."))
         return super().delete(*args, **kwargs)
 
     def usage_target(self) -> UsageTarget:
         """How definitions name this pipeline."""
         return UsageTarget(
-            f"Pipeline {self}", frozenset(("pipeline", "pipeline_id")), frozenset((str(self.pk),))
+            format_lazy(gettext_lazy("Pipeline {name}"), name=self),
+            frozenset(("pipeline", "pipeline_id")),
+            frozenset((str(self.pk),)),
         )
 
 
@@ -115,16 +120,21 @@ class Stage(models.Model):
         """How definitions name this stage; a key that other pipelines have as well keeps its meaning."""
         elsewhere = Stage.objects.filter(key=self.key).exclude(pk=self.pk).exists()
         values = frozenset() if elsewhere else frozenset((self.key,))
-        return UsageTarget(f"Stage {self}", frozenset(("stage", "from", "to")), values)
+        return UsageTarget(
+            format_lazy(gettext_lazy("Stage {name}"), name=self), frozenset(("stage", "from", "to")), values
+        )
 
     def clean(self) -> None:
         """A won or lost stage has a fixed probability; a stage with deals in it keeps its key and outcome."""
         super().clean()
         if self.is_won and self.is_lost:
-            raise ValidationError({"is_lost": "A stage is won or lost, not both."}, code="won_and_lost")
+            raise ValidationError({"is_lost": _("A stage is won or lost, not both.")}, code="won_and_lost")
         certain = CERTAIN.get(self.outcome, self.probability)
         if self.probability != certain:
-            message = f"A {self.outcome} stage has a probability of {certain}."
+            message = _("A %(outcome)s stage has a probability of %(certain)s.") % {
+                "outcome": self.outcome,
+                "certain": certain,
+            }
             raise ValidationError({"probability": message}, code="certain")
         before = Stage.objects.filter(pk=self.pk).first() if self.pk else None
         if before is not None:
@@ -133,19 +143,25 @@ class Stage(models.Model):
     def _check_change(self, before: "Stage") -> None:
         changed = [name for name in FIXED if getattr(before, name) != getattr(self, name)]
         if changed and before.is_in_use():
-            message = "Opportunities are in this stage; make another one and move them."
+            message = _("Opportunities are in this stage; make another one and move them.")
             raise ValidationError(dict.fromkeys(changed, message), code="in_use")
         meaning = set(changed) - {"key"}
         if meaning and before.is_last_of_its_kind():
-            message = f"This is the last {before.outcome} stage of {before.pipeline}."
+            message = _("This is the last %(outcome)s stage of %(pipeline)s.") % {
+                "outcome": before.outcome,
+                "pipeline": before.pipeline,
+            }
             raise ValidationError(dict.fromkeys(meaning, message), code="last_of_its_kind")
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ConflictError for a stage with deals in it, and for the last open, won or lost one."""
         if self.is_in_use():
-            raise ConflictError("Opportunities are in this stage; move them first (move_to=…).")
+            raise ConflictError(_("Opportunities are in this stage; move them first (move_to=…)."))
         if self.is_last_of_its_kind():
-            raise ConflictError(f"This is the last {self.outcome} stage of {self.pipeline}.")
+            raise ConflictError(
+                _("This is the last %(outcome)s stage of %(pipeline)s.")
+                % {"outcome": self.outcome, "pipeline": self.pipeline}
+            )
         return super().delete(*args, **kwargs)
 
     def is_in_use(self) -> bool:
@@ -195,7 +211,7 @@ class LostReason(models.Model):
         super().clean()
         before = LostReason.objects.filter(pk=self.pk).first() if self.pk else None
         if before is not None and before.pipeline_id != self.pipeline_id and before.is_in_use():
-            message = "Deals were lost for this reason; make another one."
+            message = _("Deals were lost for this reason; make another one.")
             raise ValidationError({"pipeline": message}, code="in_use")
 
     def is_in_use(self) -> bool:
@@ -210,10 +226,15 @@ class LostReason(models.Model):
         )
         kept = {word for other in others for word in (other.name, other.key)}
         values = frozenset((self.name, self.key)) - kept
-        return UsageTarget(f"Lost reason {self}", frozenset(("lost_reason",)), values, entity="opportunity")
+        return UsageTarget(
+            format_lazy(gettext_lazy("Lost reason {name}"), name=self),
+            frozenset(("lost_reason",)),
+            values,
+            entity="opportunity",
+        )
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ConflictError for a reason that deals were lost for."""
         if self.is_in_use():
-            raise ConflictError("Deals were lost for this reason; make it inactive instead.")
+            raise ConflictError(_("Deals were lost for this reason; make it inactive instead."))
         return super().delete(*args, **kwargs)

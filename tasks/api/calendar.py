@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiTypes, extend_schema
 from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
@@ -67,7 +68,7 @@ class CalendarViewSet(CrmViewSet):
         """The calendar; the secret in the address is what lets its reader in."""
         feed = calendar.feed_of(pk)
         if feed is None:
-            raise NotVisibleError("There is no such calendar.")
+            raise NotVisibleError(_("There is no such calendar."))
         body = calendar.calendar(feed.user)
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         headers = {"ETag": etag, "Cache-Control": "private, max-age=300", "Referrer-Policy": "no-referrer"}

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError as ModelError
 from django.utils import timezone
+from django.utils.translation import gettext
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.fields import get_error_detail
@@ -33,7 +34,7 @@ class StrictBody(serializers.Serializer):
     def to_internal_value(self, data: Any) -> Any:
         unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
         if unknown:
-            known = f"Unknown field. Known: {', '.join(sorted(self.fields))}."
+            known = gettext("Unknown field. Known: %(names)s.") % {"names": ", ".join(sorted(self.fields))}
             raise ValidationError({n: [serializers.ErrorDetail(known, "unknown_field")] for n in unknown})
         return super().to_internal_value(data)
 
@@ -127,7 +128,7 @@ class MeSerializer(StrictSerializer):
         model = User
         fields = [
             "id", "username", "email", "first_name", "last_name", "full_name", "role", "team", "phone",
-            "time_zone", "phone_region", "is_superuser", "last_login", "date_joined",
+            "time_zone", "language", "phone_region", "is_superuser", "last_login", "date_joined",
         ]  # fmt: skip
         read_only_fields = ["username", "email", "team", "is_superuser", "last_login", "date_joined"]
 
@@ -174,7 +175,10 @@ def check_scope(scope: str) -> None:
     resource = scope.partition(":")[0] if ":" in scope else ""
     if not scopes.FORM.match(scope) or (resource and resource not in known_resources()):
         known = ", ".join(sorted(known_resources()))
-        raise ValidationError(f"Expected read, write, <resource>:read or <resource>:write of: {known}.")
+        raise ValidationError(
+            gettext("Expected read, write, <resource>:read or <resource>:write of: %(known)s.")
+            % {"known": known}
+        )
 
 
 class ApiKeySerializer(StrictSerializer):
@@ -189,7 +193,7 @@ class ApiKeySerializer(StrictSerializer):
 
     def validate_expires_at(self, moment: Any) -> Any:
         if moment and moment <= timezone.now():
-            raise ValidationError("Expected a time to come.")
+            raise ValidationError(gettext("Expected a time to come."))
         return moment
 
 

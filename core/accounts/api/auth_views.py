@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, Throttled, ValidationError
@@ -67,7 +69,7 @@ from core.api.transactions import TransactionMixin
 from core.changes import audit_context
 from core.errors import ConflictError, InvalidError, NotVisibleError
 
-REFUSED = "No active user has this name and password."
+REFUSED = gettext_noop("No active user has this name and password.")
 
 
 @extend_schema(tags=["auth"])
@@ -121,7 +123,7 @@ class LoginView(_OpenView):
         attempt = admitted(Attempt.by(body["username"], origin))
         user = sessions.proven(request._request, body["username"], body["password"])
         if user is None:
-            raise AuthenticationFailed(REFUSED, "no_such_sign_in")
+            raise AuthenticationFailed(_(REFUSED), "no_such_sign_in")
         proven = second_proof(user, body.get("code", ""), attempt)
         attempt.succeeded()
         issued = sessions.begin(user, origin, second_factor=proven)
@@ -143,7 +145,7 @@ class SingleSignOnView(_OpenView):
         found = codes.redeem(body["code"], body["code_verifier"])
         if found is None:
             count_refused(request)
-            raise AuthenticationFailed("The code is not valid or has expired.", "code_refused")
+            raise AuthenticationFailed(_("The code is not valid or has expired."), "code_refused")
         user, proven = found
         issued = sessions.begin(user, origin_of(request._request), second_factor=proven)
         return Response(tokens(issued) | {"user": MeSerializer(user).data})
@@ -294,7 +296,7 @@ class SecondFactorEndView(AuthView):
     def post(self, request: Request) -> Response:
         """Switch it off, unless one's role needs it."""
         if second_factor.is_required(self.user):
-            raise ConflictError("Your role needs a second factor.", code="second_factor_required")
+            raise ConflictError(_("Your role needs a second factor."), code="second_factor_required")
         prove_both(self)
         second_factor.switch_off(self.user)
         return Response(status=204)
@@ -330,7 +332,7 @@ class SessionViewSet(AuthView, mixins.ListModelMixin, GenericViewSet):
     def destroy(self, request: Request, pk: str) -> Response:
         """End one of one's own sessions."""
         if not self.get_queryset().filter(pk=record_id(pk)).end(Session.Ending.ENDED):
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(_("Not found."))
         return Response(status=204)
 
 
@@ -361,7 +363,7 @@ class ApiKeyViewSet(AuthView, mixins.ListModelMixin, GenericViewSet):
         """Revoke an API key."""
         key = self.get_queryset().filter(pk=record_id(pk)).first()
         if key is None:
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(_("Not found."))
         keys.revoke(key)
         return Response(status=204)
 
@@ -393,7 +395,7 @@ def prove_password(view: AuthView, password: str) -> None:
     user = view.user
     attempt = admitted(Attempt(user.username, origin_of(view.request._request)))
     if not sessions.is_password(user, password):
-        raise ValidationError({"current_password": ["This is not your password."]}, "incorrect")
+        raise ValidationError({"current_password": [_("This is not your password.")]}, "incorrect")
     attempt.succeeded()
 
 
@@ -423,7 +425,7 @@ def second_proof(user: User, code: str, attempt: Attempt) -> bool:
         return False
     if not code:
         attempt.succeeded()
-        raise AuthenticationFailed("Send the code of your second factor as well.", "second_factor_needed")
+        raise AuthenticationFailed(_("Send the code of your second factor as well."), "second_factor_needed")
     try:
         with transaction.atomic():
             second_factor.prove(user, code)

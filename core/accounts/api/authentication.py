@@ -3,12 +3,13 @@
 import re
 from typing import Any
 
+from django.utils.translation import gettext
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled
 from rest_framework.request import Request
 
 from core.access import scopes
-from core.accounts import keys, second_factor, session_sql
+from core.accounts import keys, languages, second_factor, session_sql
 from core.accounts.attempts import TooManyAttemptsError, count_refused_credential
 from core.accounts.models import ApiKey, Session, User
 from core.accounts.origin import origin_of
@@ -33,9 +34,11 @@ class _BearerAuthentication(BaseAuthentication):
             count_refused(request)
             raise
         if second_factor.is_missing(user, proof) and not SETTING_UP.match(request.path):
+            languages.activate(user)
             raise PermissionDenied(
-                "Your role needs a second factor: set it up first.", "second_factor_required"
+                gettext("Your role needs a second factor: set it up first."), "second_factor_required"
             )
+        languages.activate(user)
         return user, proof
 
     def authenticate_header(self, request: Request) -> str:
@@ -58,7 +61,7 @@ class SessionJWTAuthentication(_BearerAuthentication):
             raise AuthenticationFailed(error.message, error.code) from error
         session = session_sql.live(token.session_id, token.user_id)
         if session is None:
-            raise AuthenticationFailed("This session has ended; sign in again.", "session_ended")
+            raise AuthenticationFailed(gettext("This session has ended; sign in again."), "session_ended")
         return session.user, session
 
 
@@ -70,7 +73,9 @@ class ApiKeyAuthentication(_BearerAuthentication):
     def signed_in(self, text: str) -> tuple[User, ApiKey]:
         key = keys.find(text)
         if key is None:
-            raise AuthenticationFailed("This API key is not valid, expired or revoked.", "api_key_not_valid")
+            raise AuthenticationFailed(
+                gettext("This API key is not valid, expired or revoked."), "api_key_not_valid"
+            )
         keys.note_use(key)
         scopes.limit_to(key.user, key.scopes)
         return key.user, key
@@ -92,7 +97,10 @@ class PageAuthentication(SessionAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         wants_page = "text/html" in request.META.get("HTTP_ACCEPT", "")
-        return super().authenticate(request) if wants_page else None
+        found = super().authenticate(request) if wants_page else None
+        if found:
+            languages.activate(found[0])
+        return found
 
 
 def bearer(request: Request) -> str | None:

@@ -16,7 +16,8 @@ from core.entities.field_types import Reference
 BRIEF = ["id", "username", "first_name", "last_name", "full_name", "team", "is_active"]
 # E-mail and what administration is about: for administrators, managers of the person, and oneself.
 DETAILS = [
-    "email", "role", "phone", "phone_region", "time_zone", "is_superuser", "last_login", "date_joined",
+    "email", "role", "phone", "phone_region", "time_zone", "language", "is_superuser", "last_login",
+    "date_joined",
 ]  # fmt: skip
 
 NAMES = ("username", "email", "first_name", "last_name")

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError as ModelError
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -51,7 +52,7 @@ class UserViewSet(ResourceViewSet):
     def filter_queryset(self, rows: QuerySet) -> QuerySet:
         params = self.request.query_params
         if role_of(self.request.user) != Role.ADMIN and SECRET_FILTERS & set(params):
-            raise ForbiddenError("Only administrators find users by role or e-mail.")
+            raise ForbiddenError(_("Only administrators find users by role or e-mail."))
         rows = _active(super().filter_queryset(rows), params.get("is_active", "true"))
         return _searched(rows, params.get("search", ""))
 
@@ -101,7 +102,7 @@ class UserViewSet(ResourceViewSet):
     def invite(self, request: Request, pk: str) -> Response:
         """Send the user a link by which they choose a password; it works once, within seven days."""
         user = self.get_object()
-        self.refuse_if(not user.is_active or not user.email, "Only an active user with an e-mail address.")
+        self.refuse_if(not user.is_active or not user.email, _("Only an active user with an e-mail address."))
         password_mails.ask(user.email, PasswordMail.Kind.INVITATION)
         return Response(status=202)
 
@@ -139,20 +140,20 @@ class TeamViewSet(ResourceViewSet):
 
     def perform_destroy(self, instance: Team) -> None:
         members = instance.members.filter(is_active=True)
-        self.refuse_if(members.exists(), "Move the members of the team first.")
+        self.refuse_if(members.exists(), _("Move the members of the team first."))
         super().perform_destroy(instance)
 
 
 def _receivers(body: dict[str, Any], user: User) -> list[User]:
     """The active users that a hand-over names. Raises InvalidError."""
     if ("to" in body) == ("team" in body):
-        raise InvalidError.of("to", "Give one of to and team.", "required")
+        raise InvalidError.of("to", _("Give one of to and team."), "required")
     rows = User.objects.filter(is_active=True).exclude(pk=user.pk).order_by("pk")
     members = rows.filter(can_change_records(), team=body.get("team"))
     found = list(rows.filter(pk=body["to"]) if "to" in body else members)
     if not found:
         name = "to" if "to" in body else "team"
-        raise InvalidError.of(name, "There is no other active user there.", "does_not_exist")
+        raise InvalidError.of(name, _("There is no other active user there."), "does_not_exist")
     return found
 
 
@@ -162,13 +163,17 @@ def _active(rows: QuerySet, text: str) -> QuerySet:
     try:
         return rows.filter(is_active=Boolean().to_internal_value(text))
     except ValueRefusedError as error:
-        raise InvalidError.of("is_active", "Expected true, false or any.") from error
+        raise InvalidError.of("is_active", _("Expected true, false or any.")) from error
 
 
 def _searched(rows: QuerySet, text: str) -> QuerySet:
     """Users of whom each word of `text` is in a name."""
     if len(text) > SEARCH_LENGTH or "\x00" in text:
-        raise InvalidError.of("search", f"Expected at most {SEARCH_LENGTH} characters, none of them null.")
+        raise InvalidError.of(
+            "search",
+            _("Expected at most %(search_length)s characters, none of them null.")
+            % {"search_length": SEARCH_LENGTH},
+        )
     for word in text.split():
         rows = rows.filter(
             Q(username__folded__contains=word)

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q, Value
 from django.db.models.functions import Lower, Now
+from django.utils.translation import gettext as _
 
 from core.accounts.models import ExternalIdentity, Team, User
 from core.changes import audit_context
@@ -44,7 +45,7 @@ def user_of(claims: Mapping[str, Any]) -> User:
         except IntegrityError:
             user = _user(claims)
     if not user.is_active:
-        raise NotAdmittedError("This account is deactivated.", code="deactivated")
+        raise NotAdmittedError(_("This account is deactivated."), code="deactivated")
     return user
 
 
@@ -79,14 +80,18 @@ def _by_email(claims: Mapping[str, Any]) -> User | None:
         return None
     if not _is_vouched_for(claims):
         raise NotAdmittedError(
-            "Someone has this e-mail address here, and the identity provider does not vouch for it."
-            " An administrator can connect the two.",
+            _(
+                "Someone has this e-mail address here, and the identity provider does not vouch for it."
+                " An administrator can connect the two."
+            ),
             code="email_not_verified",
         )
     if user.is_superuser or user.external_identities.filter(issuer=settings.OIDC_ISSUER).exists():
         raise NotAdmittedError(
-            "The account with this e-mail address is not connected by the address alone."
-            " An administrator can connect the two.",
+            _(
+                "The account with this e-mail address is not connected by the address alone."
+                " An administrator can connect the two."
+            ),
             code="connected_by_hand",
         )
     _connect(user, claims)
@@ -95,7 +100,9 @@ def _by_email(claims: Mapping[str, Any]) -> User | None:
 
 def _new(claims: Mapping[str, Any], role: str | None) -> User:
     if not settings.OIDC_CREATES_USERS:
-        raise NotAdmittedError("You have no account here. Ask an administrator for one.", code="no_account")
+        raise NotAdmittedError(
+            _("You have no account here. Ask an administrator for one."), code="no_account"
+        )
     # An address that nobody vouches for would wait here for its owner, and connect them to a stranger.
     email = _text(claims, "email", 254) if _is_vouched_for(claims) else ""
     user = User(username=_free_name(claims), email=email, is_staff=True)
@@ -108,8 +115,11 @@ def _new(claims: Mapping[str, Any], role: str | None) -> User:
     except ValidationError as error:
         reasons = " ".join(f"{name}: {' '.join(said)}" for name, said in sorted(error.message_dict.items()))
         raise NotAdmittedError(
-            f"No account can be made of what the identity provider says ({reasons})."
-            " Ask an administrator for one.",
+            _(
+                "No account can be made of what the identity provider says (%(reasons)s). Ask an "
+                "administrator for one."
+            )
+            % {"reasons": reasons},
             code="claims_unusable",
         ) from error
     user.save()
@@ -148,7 +158,7 @@ def _role(claims: Mapping[str, Any]) -> str | None:
         return None
     found = _first(settings.OIDC_ROLES, claims)
     if found is None:
-        raise NotAdmittedError("None of your groups gives you a role here.", code="no_role")
+        raise NotAdmittedError(_("None of your groups gives you a role here."), code="no_role")
     return found
 
 

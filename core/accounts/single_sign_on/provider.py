@@ -8,6 +8,7 @@ from typing import Any
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.django_client import OAuth
 from django.conf import settings
+from django.utils.translation import gettext as _
 from joserfc.errors import JoseError
 from requests import RequestException
 
@@ -43,7 +44,7 @@ def begin(redirect_uri: str) -> tuple[str, AuthenticationRequest]:
     try:
         made = _client().create_authorization_url(redirect_uri)
     except (AuthlibBaseError, RequestException, RuntimeError, ValueError) as error:
-        raise ProviderError("The identity provider does not answer.") from error
+        raise ProviderError(_("The identity provider does not answer.")) from error
     return made["url"], AuthenticationRequest(made["state"], made["nonce"], made["code_verifier"])
 
 
@@ -57,9 +58,9 @@ def claims(request: AuthenticationRequest, redirect_uri: str, code: str) -> Mapp
         proven = client.parse_id_token(token, request.nonce, _expected(), leeway=LEEWAY_S)
         more = client.userinfo(token=token) if client.server_metadata.get("userinfo_endpoint") else {}
     except (AuthlibBaseError, JoseError, RequestException, RuntimeError, ValueError, KeyError) as error:
-        raise ProviderError("The identity provider did not confirm the sign-in.") from error
+        raise ProviderError(_("The identity provider did not confirm the sign-in.")) from error
     if not proven or not proven.get("sub"):
-        raise ProviderError("The identity provider did not say who signed in.")
+        raise ProviderError(_("The identity provider did not say who signed in."))
     # An answer about another user is not to be used (OpenID Connect Core 5.3.2).
     same = more.get("sub") == proven["sub"]
     return {**(more if same else {}), **proven}

@@ -21,6 +21,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -72,7 +73,7 @@ def _limit(request: HttpRequest) -> None:
     key = f"single-sign-on:{origin_of(request).network}"
     result = limits.consume(key, rate_of(settings.ANONYMOUS_RATE_LIMIT), local=True)
     if result and not result.allowed:
-        raise DomainError("Too many attempts; wait a minute.", code="throttled")
+        raise DomainError(_("Too many attempts; wait a minute."), code="throttled")
 
 
 @_page
@@ -80,7 +81,7 @@ def begin(request: HttpRequest) -> HttpResponse:
     """To the provider: `?next=` a page of this site, or `?code_challenge=` for the app at OIDC_APP_URL."""
     challenge = request.GET.get("code_challenge", "")
     if challenge and not (settings.OIDC_APP_URL and _CHALLENGE.match(challenge)):
-        raise RequestLostError("The challenge is not one of S256, or no app is configured.")
+        raise RequestLostError(_("The challenge is not one of S256, or no app is configured."))
     address, asked = provider.begin(_callback())
     kept = json.dumps(asdict(asked) | {"next": request.GET.get("next", "")[:2000], "challenge": challenge})
     answer = HttpResponseRedirect(address)
@@ -101,7 +102,7 @@ def callback(request: HttpRequest) -> HttpResponse:
     """Back from the provider."""
     kept = _kept(request)
     if "error" in request.GET:
-        raise identities.NotAdmittedError("The identity provider refused the sign-in.")
+        raise identities.NotAdmittedError(_("The identity provider refused the sign-in."))
     asked = provider.AuthenticationRequest(kept["state"], kept["nonce"], kept["code_verifier"])
     claims = provider.claims(asked, _callback(), request.GET.get("code", ""))
     user = identities.user_of(claims)
@@ -122,13 +123,17 @@ def _kept(request: HttpRequest) -> Mapping[str, Any]:
     except (BadSignature, ValueError):
         kept = {"state": ""}
     if not kept["state"] or not constant_time_compare(kept["state"], request.GET.get("state", "")):
-        raise RequestLostError("This sign-in was not begun in this browser, or took too long. Begin again.")
+        raise RequestLostError(
+            _("This sign-in was not begun in this browser, or took too long. Begin again.")
+        )
     return kept
 
 
 def _to_site(request: HttpRequest, user: User, proven: bool, kept: Mapping[str, Any]) -> HttpResponse:
     if not user.is_staff:
-        raise identities.NotAdmittedError("This account may use the API and not this site.", code="no_access")
+        raise identities.NotAdmittedError(
+            _("This account may use the API and not this site."), code="no_access"
+        )
     login(request, user)
     request.second_factor_proven = proven  # type: ignore[attr-defined]  # for the session (core.accounts.cookies)
     here = {request.get_host()}

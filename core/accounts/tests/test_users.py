@@ -14,7 +14,8 @@ from core.changes.models import Change
 pytestmark = pytest.mark.django_db
 BRIEF = {"id", "username", "first_name", "last_name", "full_name", "team", "is_active"}
 FULL = BRIEF | {
-    "email", "role", "phone", "phone_region", "time_zone", "is_superuser", "last_login", "date_joined",
+    "email", "role", "phone", "phone_region", "time_zone", "language", "is_superuser", "last_login",
+    "date_joined",
 }  # fmt: skip
 GOOD = "tarnished-plural-octopus"
 ADA = {

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -57,7 +58,7 @@ class AttachedSerializer(StrictSerializer):
         if self.instance is None:
             attrs["entity"], attrs["object_id"] = _checked(subject, self.context["request"].user)
         elif subject and subject != (self.instance.entity, self.instance.object_id):
-            raise ValidationError({subject[0]: "It stays with its record."}, code="read_only")
+            raise ValidationError({subject[0]: _("It stays with its record.")}, code="read_only")
         return super().validate(attrs)
 
 
@@ -70,17 +71,19 @@ def _subject(attrs: dict[str, Any]) -> tuple[str, int] | None:
     if any(pair):
         named.add(pair)
     if len(named) > 1 or any(None in found for found in named):
-        raise ValidationError({"entity": "Name one record."}, code="invalid")
+        raise ValidationError({"entity": _("Name one record.")}, code="invalid")
     return next(iter(named), None)
 
 
 def _checked(subject: tuple[str, int] | None, user: Any) -> tuple[str, int]:
     if subject is None:
         known = ", ".join(entities.keys())
-        raise ValidationError({"entity": f"Name the record by one of: {known}."}, code="required")
+        raise ValidationError(
+            {"entity": _("Name the record by one of: %(known)s.") % {"known": known}}, code="required"
+        )
     entity = entities.get(subject[0])
     if entity is None or not entity.visible_to(user).filter(pk=subject[1], archived_at=None).exists():
-        raise ValidationError({subject[0]: "There is no such record."}, code="does_not_exist")
+        raise ValidationError({subject[0]: _("There is no such record.")}, code="does_not_exist")
     return subject
 
 

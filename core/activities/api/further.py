@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -42,9 +43,13 @@ class FurtherRecordsField(serializers.Field):
 
     def to_internal_value(self, data: Any) -> list[Ref]:
         if not isinstance(data, list):
-            raise InvalidError.of("records", "Expected a list.", "not_a_list")
+            raise InvalidError.of("records", _("Expected a list."), "not_a_list")
         if len(data) > further_records.AT_MOST:
-            raise InvalidError.of("records", f"At most {further_records.AT_MOST} records.", "max_length")
+            raise InvalidError.of(
+                "records",
+                _("At most %(at_most)s records.") % {"at_most": further_records.AT_MOST},
+                "max_length",
+            )
         refs, issues = [], []
         for index, one in enumerate(data):
             given = FurtherRecordSerializer(data=_without_name(one))

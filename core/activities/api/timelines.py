@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core import signing
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from core.api import pagination
@@ -33,7 +34,7 @@ def _timeline_query(request: Request) -> TimelineQuery:
     kinds = _words(params, "kind")
     known = timeline.sources.keys()
     if kinds - set(known):
-        raise InvalidError.of("kind", f"Known: {', '.join(known)}.", "invalid_choice")
+        raise InvalidError.of("kind", _("Known: %(known)s.") % {"known": ", ".join(known)}, "invalid_choice")
     return TimelineQuery(
         kinds,
         _words(params, "type"),
@@ -61,7 +62,7 @@ def _positions(request: Request) -> dict[str, Any]:
     try:
         fingerprint, positions = signing.loads(text, salt=SALT)
     except (signing.BadSignature, ValueError, TypeError):
-        raise InvalidError.of("cursor", "Not a cursor given out here.") from None
+        raise InvalidError.of("cursor", _("Not a cursor given out here.")) from None
     if fingerprint != pagination.fingerprint(request):
-        raise InvalidError.of("cursor", "This cursor belongs to other filters.")
+        raise InvalidError.of("cursor", _("This cursor belongs to other filters."))
     return positions

@@ -4,6 +4,7 @@ it."""
 from collections.abc import Iterable
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -90,9 +91,9 @@ class RecordViewSet(ShareableViewSet):
         user: Any = request.user
         asked = int_param(request, "user") or user.pk
         if asked != user.pk and role_of(request.user) not in ASKING:
-            raise ForbiddenError("Administrators and managers ask what somebody else sees.")
+            raise ForbiddenError(_("Administrators and managers ask what somebody else sees."))
         if not User.objects.filter(pk=asked).exists():
-            raise InvalidError.of("user", "There is no such user.", "does_not_exist")
+            raise InvalidError.of("user", _("There is no such user."), "does_not_exist")
         return asked
 
     @extend_schema(responses=DependentsSerializer)

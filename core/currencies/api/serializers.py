@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.api.resources import StrictSerializer
@@ -37,7 +38,7 @@ class ExchangeRateSerializer(StrictSerializer):
 
     def validate_currency(self, currency: str) -> str:
         if not currency:
-            raise refuse("required", "This field is required.")
+            raise refuse("required", _("This field is required."))
         return currency
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

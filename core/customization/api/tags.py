@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -32,7 +33,7 @@ class EntityField(serializers.CharField):
 def _entity(name: Any) -> Entity:
     found = entities.get(name) if isinstance(name, str) else None
     if found is None:
-        raise refuse("invalid_choice", f"Not one of: {', '.join(entities.keys())}.")
+        raise refuse("invalid_choice", _("Not one of: %(names)s.") % {"names": ", ".join(entities.keys())})
     return found
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.api.strict import StrictFieldsMixin
@@ -108,7 +109,7 @@ class DismissSerializer(StrictFieldsMixin, serializers.Serializer):
 
     def validate_ids(self, ids: list[int]) -> list[int]:
         if len(set(ids)) < 2:
-            raise serializers.ValidationError("Name at least two records.")
+            raise serializers.ValidationError(_("Name at least two records."))
         return ids
 
 
@@ -127,9 +128,12 @@ class GroupMergeSerializer(StrictFieldsMixin, serializers.Serializer):
     def validate_groups(self, groups: list[list[int]]) -> list[list[int]]:
         ids = [pk for group in groups for pk in group]
         if len(set(ids)) < len(ids):
-            raise serializers.ValidationError("Name each record once.", code="given_twice")
+            raise serializers.ValidationError(_("Name each record once."), code="given_twice")
         if len(ids) > AT_MOST_RECORDS:
-            raise serializers.ValidationError(f"At most {AT_MOST_RECORDS} records in all.", code="max_length")
+            raise serializers.ValidationError(
+                _("At most %(at_most_records)s records in all.") % {"at_most_records": AT_MOST_RECORDS},
+                code="max_length",
+            )
         return groups
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
@@ -28,8 +29,8 @@ class RefusedByTypeError(ValueRefusedError, serializers.ValidationError):
     """A value that a field type refuses: a domain error for our own code, a validation error for DRF's."""
 
     def __init__(self, message: str, *, code: str) -> None:
-        self.message, self.code = message, code
-        self.detail = [ErrorDetail(message, code)]
+        self.message, self.code = str(message), code
+        self.detail = [ErrorDetail(self.message, code)]
 
     def __str__(self) -> str:
         return self.message
@@ -64,7 +65,7 @@ class FieldType(serializers.Field):
 
     def to_internal_value(self, data: Any) -> Any:
         """The value to store. Raises ValueRefusedError."""
-        raise refuse("invalid", "This type takes no value.")
+        raise refuse("invalid", _("This type takes no value."))
 
     def to_representation(self, value: Any) -> Any:
         """The value as conditions, custom fields and change rows keep it."""

@@ -3,8 +3,10 @@
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
+from core import labels
 from core.entities.field_types.base import FieldType, refuse, trimmed
 from core.entities.field_types.text import Text, checked_text
 from core.models.folding import nfc
@@ -26,11 +28,14 @@ class Choice(FieldType, serializers.ChoiceField):
         text = trimmed(checked_text(data)) if isinstance(data, str) else None
         found = self.folded.get(text.casefold()) if text is not None else None
         if found is None and text != "":
-            raise refuse("invalid_choice", f"Not one of: {', '.join(c for c in self.choices if c)}.")
+            raise refuse(
+                "invalid_choice",
+                _("Not one of: %(names)s.") % {"names": ", ".join(c for c in self.choices if c)},
+            )
         return found or ""
 
     def options(self) -> list[tuple[str, str]]:
-        return [(value, value.replace("_", " ").capitalize()) for value in self.choices if value]
+        return [(value, labels.titled(value)) for value in self.choices if value]
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": "string", "enum": list(self.choices)}
@@ -60,7 +65,7 @@ class MultiChoice(FieldType, serializers.MultipleChoiceField):
 def _items(data: Any) -> list[Any]:
     if isinstance(data, list | tuple):
         return list(data)
-    raise refuse("not_a_list", "Expected a list of items.")
+    raise refuse("not_a_list", _("Expected a list of items."))
 
 
 class TextList(FieldType, serializers.ListField):
@@ -78,10 +83,12 @@ class TextList(FieldType, serializers.ListField):
     def to_internal_value(self, data: Any) -> list[str]:
         values = [self.child.to_internal_value(item) for item in _items(data)]
         if len(values) > self.limit:
-            raise refuse("max_length", f"Ensure there are no more than {self.limit} items.")
+            raise refuse(
+                "max_length", _("Ensure there are no more than %(limit)s items.") % {"limit": self.limit}
+            )
         found = list(dict.fromkeys(value for value in values if value))
         if not found and not self.allow_empty:
-            raise refuse("empty", "This list may not be empty.")
+            raise refuse("empty", _("This list may not be empty."))
         return found
 
     def in_region(self, region: str) -> FieldType:

@@ -4,6 +4,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.entities.field_types.base import ORDERED, FieldType, refuse, trimmed
@@ -22,7 +23,7 @@ class Boolean(FieldType, serializers.BooleanField):
             return data
         word = str(data).strip().lower() if isinstance(data, str | int) else ""
         if word not in self.WORDS:
-            raise refuse("invalid", "Must be true or false.")
+            raise refuse("invalid", _("Must be true or false."))
         return self.WORDS[word]
 
     def json_schema(self) -> dict[str, Any]:
@@ -34,15 +35,15 @@ _NUMBER = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?\Z", re.ASCII
 
 def _decimal(data: Any) -> Decimal:
     if isinstance(data, bool) or not isinstance(data, str | int | float | Decimal):
-        raise refuse("invalid", "A valid number is required.")
+        raise refuse("invalid", _("A valid number is required."))
     text = trimmed(str(data))
     # Decimal itself takes NaN, Infinity and 1_000.
     if len(text) > 100 or not _NUMBER.match(text):
-        raise refuse("invalid", "A valid number is required.")
+        raise refuse("invalid", _("A valid number is required."))
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise refuse("invalid", "A valid number is required.") from None
+        raise refuse("invalid", _("A valid number is required.")) from None
 
 
 class _Bounded(FieldType):
@@ -52,9 +53,17 @@ class _Bounded(FieldType):
 
     def check_bounds(self, value: Any) -> Any:
         if self.min_value is not None and value < self.min_value:
-            raise refuse("min_value", f"Ensure this value is greater than or equal to {self.min_value}.")
+            raise refuse(
+                "min_value",
+                _("Ensure this value is greater than or equal to %(min_value)s.")
+                % {"min_value": self.min_value},
+            )
         if self.max_value is not None and value > self.max_value:
-            raise refuse("max_value", f"Ensure this value is less than or equal to {self.max_value}.")
+            raise refuse(
+                "max_value",
+                _("Ensure this value is less than or equal to %(max_value)s.")
+                % {"max_value": self.max_value},
+            )
         return value
 
     def bounds(self) -> dict[str, Any]:
@@ -78,7 +87,7 @@ class Integer(_Bounded, serializers.IntegerField):
         value = _decimal(data)
         self.check_bounds(value)
         if value != value.to_integral_value():
-            raise refuse("invalid", "A valid integer is required.")
+            raise refuse("invalid", _("A valid integer is required."))
         return int(value)
 
     def json_schema(self) -> dict[str, Any]:
@@ -110,9 +119,13 @@ class Money(_Bounded, serializers.DecimalField):
         value = _decimal(data)
         self.check_bounds(value)
         if abs(value) >= self._limit:
-            raise refuse("max_digits", f"Ensure this value is below {self._limit:f}.")
+            raise refuse(
+                "max_digits", _("Ensure this value is below %(limit)s.") % {"limit": f"{self._limit:f}"}
+            )
         if value != value.quantize(self._quantum):
-            message = f"Ensure there are no more than {self.decimal_places} decimal places."
+            message = _("Ensure there are no more than %(decimal_places)s decimal places.") % {
+                "decimal_places": self.decimal_places
+            }
             raise refuse("max_decimal_places", message)
         return value.quantize(self._quantum)
 
@@ -140,7 +153,11 @@ class Number(Money):
         value = super().to_internal_value(data)
         count = len(value.normalize().as_tuple().digits)
         if count > self.DIGITS:
-            raise refuse("max_digits", f"A number keeps {self.DIGITS} digits; this one has {count}.")
+            raise refuse(
+                "max_digits",
+                _("A number keeps %(digits)s digits; this one has %(count)s.")
+                % {"digits": self.DIGITS, "count": count},
+            )
         return value
 
     def to_representation(self, value: Any) -> Any:

@@ -3,6 +3,7 @@
 import re
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.entities.field_types.base import FieldType, refuse
@@ -25,7 +26,7 @@ class Reference(FieldType, serializers.IntegerField):
     def to_internal_value(self, data: Any) -> int:
         is_id = not isinstance(data, bool) and re.match(r"^\d{1,19}\Z", str(data), re.ASCII)
         if not is_id or int(data) > BIGINT_MAX:
-            raise refuse("incorrect_type", "Expected an id.")
+            raise refuse("incorrect_type", _("Expected an id."))
         return int(data)
 
     def json_schema(self) -> dict[str, Any]:

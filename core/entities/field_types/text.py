@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import phonenumbers
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.translation import gettext
 from rest_framework import serializers
 
 from core.conf import conf
@@ -25,13 +26,13 @@ _POSSIBLE = phonenumbers.ValidationResult.IS_POSSIBLE
 def checked_text(raw: Any) -> str:
     """A text that PostgreSQL takes, its letters composed (NFC). Raises ValueRefusedError."""
     if not isinstance(raw, str):
-        raise refuse("invalid", "Not a valid string.")
+        raise refuse("invalid", gettext("Not a valid string."))
     if "\x00" in raw:
-        raise refuse("null_characters_not_allowed", "Null characters are not allowed.")
+        raise refuse("null_characters_not_allowed", gettext("Null characters are not allowed."))
     if raw.isascii():
         return raw
     if _SURROGATE.search(raw):
-        raise refuse("invalid", "Lone surrogates are not text.")
+        raise refuse("invalid", gettext("Lone surrogates are not text."))
     return nfc(raw)
 
 
@@ -53,7 +54,11 @@ class Text(FieldType, serializers.CharField):
         text = checked_text(data)
         text = trimmed(text) if self.trim_whitespace else text
         if self.max_length is not None and len(text) > self.max_length:
-            raise refuse("max_length", f"Ensure this field has no more than {self.max_length} characters.")
+            raise refuse(
+                "max_length",
+                gettext("Ensure this field has no more than %(max_length)s characters.")
+                % {"max_length": self.max_length},
+            )
         return text
 
     def json_schema(self) -> dict[str, Any]:
@@ -79,7 +84,7 @@ class Email(Text, serializers.EmailField):
             try:
                 validate_email(text)
             except ValidationError:
-                raise refuse("invalid", "Enter a valid e-mail address.") from None
+                raise refuse("invalid", gettext("Enter a valid e-mail address.")) from None
         return text
 
     def json_schema(self) -> dict[str, Any]:
@@ -106,7 +111,9 @@ class Phone(Text):
         if not text or is_plain_e164(text):
             return text
         if not any(character.isdigit() for character in text):
-            raise refuse("invalid", "Enter a phone number, best with its country code: +14155550123.")
+            raise refuse(
+                "invalid", gettext("Enter a phone number, best with its country code: +14155550123.")
+            )
         return self._in_e164(text) or text
 
     def in_region(self, region: str) -> FieldType:
@@ -115,7 +122,9 @@ class Phone(Text):
     def warning(self, value: Any) -> str | None:
         if not value or is_plain_e164(value) or (_E164.match(value) and self._in_e164(value) == value):
             return None
-        return f"Kept as it is written, for its country is not known or has no such number: {value}"
+        return gettext(
+            "Kept as it is written, for its country is not known or has no such number: %(value)s"
+        ) % {"value": value}
 
     def _in_e164(self, text: str) -> str | None:
         """The number in E.164; None where it is not clear which one it is."""
@@ -156,7 +165,7 @@ class Url(Text):
             return ""
         address = text if "://" in text else f"https://{text}"
         if not self._is_web_address(address):
-            raise refuse("invalid", "Enter a web address such as https://example.com.")
+            raise refuse("invalid", gettext("Enter a web address such as https://example.com."))
         return super().to_internal_value(address)
 
     @staticmethod

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar
 
 from dateutil.parser import isoparse
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.entities.field_types.base import DATED, FieldType, refuse, trimmed
@@ -26,7 +27,7 @@ class Date(FieldType, serializers.DateField):
                 raise ValueError
             return date.fromisoformat(trimmed(data))
         except ValueError:
-            raise refuse("invalid", "Enter a date as YYYY-MM-DD.") from None
+            raise refuse("invalid", _("Enter a date as YYYY-MM-DD.")) from None
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": "string", "format": "date"}
@@ -59,7 +60,7 @@ class DateTime(FieldType, serializers.DateTimeField):
             moment = isoparse(trimmed(raw).replace(" ", "T", 1))
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
-            raise refuse("invalid", "Enter a date and time as ISO 8601: 2030-01-31T09:00:00Z.") from None
+            raise refuse("invalid", _("Enter a date and time as ISO 8601: 2030-01-31T09:00:00Z.")) from None
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": "string", "format": "date-time"}

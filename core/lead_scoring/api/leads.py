@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Avg, Count, Q
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -60,7 +61,7 @@ class ScoringViewSet(CrmViewSet):
         lead = record_id(pk)
         scopes.require(request.user, target_of().definition.plural)
         if not target_of().definition.visible_to(request.user).filter(pk=lead).exists():
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(_("Not found."))
         shown = shown_to(request.user, stored_reasons(lead), target_of())
         return Response({"success": True, "lead_id": lead} | shown)
 
@@ -88,7 +89,7 @@ class ScoringViewSet(CrmViewSet):
             self._require_scopes(request, asked)
             return jobs.start(ScoringJob.Kind.BULK, request.user, asked["selection"], entity=asked["entity"])
         if not role_allows(request.user, Permission.CONFIGURE):
-            raise ForbiddenError("Only administrators retrain the model.")
+            raise ForbiddenError(_("Only administrators retrain the model."))
         return jobs.start(ScoringJob.Kind.RETRAIN, request.user, entity=asked["entity"])
 
     @staticmethod

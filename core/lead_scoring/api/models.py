@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -150,7 +151,7 @@ class BarredFeatureSerializer(StrictSerializer):
     def check(self, wanted: BarredFeature) -> None:
         """Raises InvalidError for a feature that the entity does not have."""
         if wanted.feature not in target_of(wanted.entity).all_features():
-            raise InvalidError.of("feature", "Unknown feature.", "unknown_feature")
+            raise InvalidError.of("feature", _("Unknown feature."), "unknown_feature")
 
 
 class BarredFeatureViewSet(ResourceViewSet):
@@ -195,7 +196,7 @@ class ScoringJobViewSet(ReadOnlyResourceViewSet):
     def get_object(self) -> Any:
         found = self.get_queryset().filter(task_id=self.kwargs["pk"]).first()
         if found is None:
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(_("Not found."))
         return found
 
 

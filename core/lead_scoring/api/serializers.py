@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -32,7 +33,7 @@ class ScoredEntityField(serializers.CharField):
         name = super().to_internal_value(data)
         if name not in scoring_targets:
             known = ", ".join(scoring_targets.keys())
-            raise ValidationError(f"Expected one of: {known}.", code="invalid_choice")
+            raise ValidationError(_("Expected one of: %(known)s.") % {"known": known}, code="invalid_choice")
         return name
 
 
@@ -51,9 +52,9 @@ class ScoringRequestSerializer(StrictFieldsMixin, serializers.Serializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """An action comes with what it needs."""
         if attrs["action"] == "score" and attrs["entity"] != DEFAULT_ENTITY:
-            raise ValidationError({"entity": "One record is scored by this action for leads only."})
+            raise ValidationError({"entity": _("One record is scored by this action for leads only.")})
         if attrs["action"] == "score" and attrs.get("lead_id") is None:
-            raise ValidationError({"lead_id": "This field is required."}, code="required")
+            raise ValidationError({"lead_id": _("This field is required.")}, code="required")
         if attrs["action"] == "bulk_score":
             attrs["selection"] = self._selection(attrs)
         return attrs
@@ -62,15 +63,17 @@ class ScoringRequestSerializer(StrictFieldsMixin, serializers.Serializer):
         """Which leads a bulk request names: exactly one of ids, filter, all."""
         given = [name for name in SELECTIONS if name in attrs]
         if len(given) != 1:
-            raise ValidationError({"lead_ids": 'Give one of "lead_ids", "filter", "all".'}, code="required")
+            raise ValidationError(
+                {"lead_ids": _('Give one of "lead_ids", "filter", "all".')}, code="required"
+            )
         if given[0] in ("lead_ids", "ids"):
             return {"ids": attrs[given[0]]}
         if given == ["all"]:
             if not attrs["all"]:
-                raise ValidationError({"all": "Expected true."}, code="invalid")
+                raise ValidationError({"all": _("Expected true.")}, code="invalid")
             return {}
         if not attrs["filter"]:
-            message = 'An empty filter would name every record: give "all".'
+            message = _('An empty filter would name every record: give "all".')
             raise ValidationError({"filter": message}, code="blank")
         user = self.context["request"].user
         about = target_of(attrs["entity"]).definition.for_user(user)

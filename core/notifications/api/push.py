@@ -6,6 +6,7 @@ import hmac
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
@@ -54,12 +55,12 @@ class KeysSerializer(serializers.Serializer):
     def validate_p256dh(self, text: str) -> str:
         point = _bytes_of(text)
         if len(point) != POINT_BYTES or point[0] != 4 or not _on_curve(point):
-            raise serializers.ValidationError("Not a public key of P-256.", code="invalid")
+            raise serializers.ValidationError(gettext("Not a public key of P-256."), code="invalid")
         return text
 
     def validate_auth(self, text: str) -> str:
         if len(_bytes_of(text)) != SECRET_BYTES:
-            raise serializers.ValidationError("Not 16 bytes in base64url.", code="invalid")
+            raise serializers.ValidationError(gettext("Not 16 bytes in base64url."), code="invalid")
         return text
 
 
@@ -90,7 +91,7 @@ class PushSubscriptionSerializer(serializers.ModelSerializer):
         others = PushSubscription.objects.select_for_update().exclude(user=values["user"])
         present = others.filter(endpoint=validated_data["endpoint"]).first()
         if present is not None and not _same_secret(present.auth, values["auth"]):
-            raise ConflictError("Another user's browser has this endpoint.", code="endpoint_taken")
+            raise ConflictError(gettext("Another user's browser has this endpoint."), code="endpoint_taken")
         found, _ = PushSubscription.objects.update_or_create(
             endpoint=validated_data["endpoint"], defaults=values
         )

@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from datetime import time
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from core.accounts.models import User, check_time_zone
+from core.accounts.models import User, check_language, check_time_zone
 from core.api.schema.parts import TEXT
 from core.api.strict import StrictFieldsMixin
 from core.entities.field_types import DateTime, Text, TextList
-from core.notifications import preferences
+from core.notifications import preferences, wording
 from core.notifications.models import DAYS, Notification, SuppressedAddress
 from core.notifications.preferences import Preferences
 from core.notifications.types import CHANNELS, types
@@ -22,6 +23,8 @@ _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\Z", re.ASCII)
 
 
 class NotificationSerializer(serializers.ModelSerializer):
+    title = serializers.SerializerMethodField()
+    body = serializers.SerializerMethodField()
     is_read = serializers.SerializerMethodField()
     actor = serializers.SerializerMethodField()
 
@@ -31,6 +34,12 @@ class NotificationSerializer(serializers.ModelSerializer):
             "id", "type", "title", "body", "entity", "object_id", "count", "actor", "data", "is_read",
             "created_at", "read_at", "archived_at",
         ]  # fmt: skip
+
+    def get_title(self, row: Notification) -> str:
+        return wording.title_of(row)
+
+    def get_body(self, row: Notification) -> str:
+        return wording.body_of(row)
 
     def get_is_read(self, row: Notification) -> bool:
         return row.read_at is not None
@@ -84,7 +93,7 @@ class FlagField(serializers.BooleanField):
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
-            raise ValidationError("Expected true or false.", code="invalid")
+            raise ValidationError(_("Expected true or false."), code="invalid")
         return data
 
 
@@ -98,7 +107,7 @@ class ClockField(serializers.TimeField):
     def to_internal_value(self, data: Any) -> time:
         found = _CLOCK.match(data) if isinstance(data, str) else None
         if found is None:
-            raise ValidationError("Expected a time of day as HH:MM.", code="invalid")
+            raise ValidationError(_("Expected a time of day as HH:MM."), code="invalid")
         return time(int(found[1]), int(found[2]))
 
 
@@ -109,7 +118,9 @@ class WeekdaysField(serializers.ListField):
 
     def to_internal_value(self, data: Any) -> list[str]:
         if not isinstance(data, list) or not all(day in DAYS for day in data):
-            raise ValidationError(f"Expected a list of: {', '.join(DAYS)}.", code="invalid")
+            raise ValidationError(
+                _("Expected a list of: %(names)s.") % {"names": ", ".join(DAYS)}, code="invalid"
+            )
         return [day for day in DAYS if day in data]
 
     def to_representation(self, data: Any) -> list[str]:
@@ -166,12 +177,19 @@ class PreferencesSerializer(StrictFieldsMixin, serializers.Serializer):
         source="user.time_zone", validators=[check_time_zone], help_text="Such as Europe/Berlin."
     )
 
+    language = serializers.CharField(
+        source="user.language",
+        allow_blank=True,
+        validators=[check_language],
+        help_text="Of the site, errors and mails: `en`, `de`, `fr`; empty: as `Accept-Language` asks.",
+    )
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         given = attrs.get("own", {})
         names = ("quiet", "quiet_days", "quiet_from", "quiet_until")
         quiet, days, start, end = (given.get(name, getattr(self.instance.own, name)) for name in names)
         if quiet and days and start == end:
-            message = "The hours end when they begin."
+            message = _("The hours end when they begin.")
             raise ValidationError({"do_not_disturb": {"end": [message]}}, code="invalid")
         return attrs
 
@@ -187,5 +205,5 @@ class PreferencesSerializer(StrictFieldsMixin, serializers.Serializer):
             setattr(own, name, value)
         own.save()
         if "user" in validated_data:
-            User.objects.filter(pk=user.pk).update(time_zone=validated_data["user"]["time_zone"])
+            User.objects.filter(pk=user.pk).update(**validated_data["user"])
         return preferences.of(user)

@@ -2,10 +2,12 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from core.accounts.models import User
+from core.labels import label
 from core.notifications import preferences
 from core.notifications.channels.email import read_token
 from core.notifications.types import types
@@ -20,7 +22,7 @@ def unsubscribe(request: HttpRequest) -> HttpResponse:
     if user is None or found is None:
         return render(request, "notifications/unsubscribe.html", {"state": "wrong"}, status=400)
     kind = types.get(found[1])
-    context = {"state": "ask", "label": kind.label if kind else "The digest"}
+    context = {"state": "ask", "label": label(kind.label) if kind else _("The digest")}
     if request.method == "POST":
         preferences.without_email(user, found[1])
         context["state"] = "done"

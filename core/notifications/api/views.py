@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -113,7 +114,7 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
         """A ticket that opens the WebSocket once, within the next 30 seconds."""
         principal = tickets.principal_of(request.auth)
         if principal is None:
-            raise ForbiddenError("Only a session or an API key gets a ticket.")
+            raise ForbiddenError(_("Only a session or an API key gets a ticket."))
         url = f"/ws/notifications/?ticket={(text := tickets.issue(principal))}"
         return Response({"ticket": text, "expires_in": tickets.LIFE_S, "url": url}, 201)
 

@@ -10,6 +10,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from core.notifications.channels import Message, PermanentError, TransientError, channels
+from core.notifications.wording import body_of, sections_of, title_of
 from core.outbound import breaker
 
 SALT = "crm.unsubscribe"
@@ -48,7 +49,9 @@ def composed(message: Message) -> EmailMultiAlternatives:
     row, link = message.notification, unsubscribe_url(message.user.pk, message.notification.type)
     template = "digest" if row.type == "digest" else "message"
     context = {
-        "notification": row,
+        "title": title_of(row),
+        "body": body_of(row),
+        "sections": sections_of(row),
         "user": message.user,
         "url": message.url,
         "unsubscribe_url": link,
@@ -56,7 +59,7 @@ def composed(message: Message) -> EmailMultiAlternatives:
         "base": settings.PUBLIC_URL.rstrip("/"),
     }
     mail = EmailMultiAlternatives(
-        subject=" ".join(row.title.split()),
+        subject=" ".join(str(context["title"]).split()),
         body=render_to_string(f"notifications/{template}.txt", context),
         to=[message.user.email],
         headers={

@@ -19,6 +19,7 @@ from core.notifications.channels import (
 )
 from core.notifications.models import PushKey, PushSubscription
 from core.notifications.types import types
+from core.notifications.wording import body_of, title_of
 from core.outbound import client
 from core.outbound.addresses import AddressRefusedError
 from core.outbound.sealing import seal, unseal
@@ -88,8 +89,8 @@ def payload(message: Message) -> bytes:
     shown = {
         "id": row.pk,
         "type": row.type,
-        "title": row.title,
-        "body": row.body[:MAX_BODY],
+        "title": title_of(row),
+        "body": body_of(row)[:MAX_BODY],
         "url": message.url,
     }
     return orjson.dumps(shown)

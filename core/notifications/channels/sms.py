@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 from core.entities.field_types import Phone
 from core.errors import ValueRefusedError
 from core.notifications.channels import Message, PermanentError, TransientError, channels
+from core.notifications.wording import title_of
 from core.outbound import client
 from core.outbound.addresses import AddressRefusedError
 from core.retry import is_transient, retry_after_of
@@ -42,7 +43,7 @@ def send(message: Message) -> None:
 def text_of(message: Message) -> str:
     """Title and address, at most MAX_LENGTH characters."""
     room = MAX_LENGTH - len(message.url) - 1
-    title = " ".join(message.notification.title.split())
+    title = " ".join(title_of(message.notification).split())
     return f"{title if len(title) <= room else title[: room - 1] + '…'} {message.url}".strip()
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -24,7 +25,9 @@ class PersonalRecordSerializer(StrictFieldsMixin, serializers.Serializer):
     def validate_entity(self, value: str) -> str:
         known = entities_of_persons()
         if value not in known:
-            raise serializers.ValidationError(f"Expected one of: {', '.join(known)}.", code="invalid_choice")
+            raise serializers.ValidationError(
+                _("Expected one of: %(known)s.") % {"known": ", ".join(known)}, code="invalid_choice"
+            )
         return value
 
 
@@ -49,20 +52,20 @@ class SubjectSerializer(StrictFieldsMixin, serializers.Serializer):
     def validate_phones(self, values: list[str]) -> list[str]:
         numbers = [e164(value) for value in values]
         if None in numbers:
-            message = "Enter each phone number with its country code: +14155550123."
+            message = _("Enter each phone number with its country code: +14155550123.")
             raise serializers.ValidationError(message, code="invalid")
         return [number for number in numbers if number]
 
     def validate_terms(self, values: list[str]) -> list[str]:
         terms = [nfc(value).strip() for value in values]
         if not all(map(is_long_enough, terms)):
-            message = "A term has at least four characters, or two in Chinese, Japanese or Korean."
+            message = _("A term has at least four characters, or two in Chinese, Japanese or Korean.")
             raise serializers.ValidationError(message, code="min_length")
         return terms
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not any(attrs.get(name) for name in ("emails", "phones", "records")):
-            message = "Name the person by an e-mail address, a phone number or a record."
+            message = _("Name the person by an e-mail address, a phone number or a record.")
             raise serializers.ValidationError({"emails": message}, code="required")
         return attrs
 
@@ -77,7 +80,9 @@ class PrivacyRequestBodySerializer(SubjectSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["dry_run"] and attrs["kind"] != PrivacyRequest.Kind.ERASE:
-            raise serializers.ValidationError({"dry_run": "Only an erasure has a dry run."}, code="invalid")
+            raise serializers.ValidationError(
+                {"dry_run": _("Only an erasure has a dry run.")}, code="invalid"
+            )
         return super().validate(attrs)
 
 

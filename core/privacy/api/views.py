@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import FileResponse
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
@@ -70,5 +71,5 @@ class PrivacyRequestViewSet(ReadOnlyResourceViewSet):
         found = self.get_object()
         is_done = found.status == PrivacyRequest.Status.FINISHED and not found.dry_run
         if found.kind != PrivacyRequest.Kind.ERASE or not is_done:
-            raise NotVisibleError("Only an erasure that is finished has a certificate.")
+            raise NotVisibleError(_("Only an erasure that is finished has a certificate."))
         return Response(ErasureCertificateSerializer(certificate_of(found)).data)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.api.resources import ResourceViewSet, StrictSerializer
 from core.entities.field_types import Money
 from core.errors import InvalidError
@@ -29,7 +31,7 @@ def check_reach(user: Any, goal: Goal) -> None:
     """Raises InvalidError where the user may not set this goal."""
     if not Goal.policy.reaches(user, goal):
         field = "user" if goal.user_id is not None else "team"
-        raise InvalidError.of(field, "Not of your team or one below it.", "out_of_reach")
+        raise InvalidError.of(field, _("Not of your team or one below it."), "out_of_reach")
 
 
 class GoalViewSet(ResourceViewSet):

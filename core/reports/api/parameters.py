@@ -6,6 +6,7 @@ from typing import Any
 
 from dateutil.relativedelta import relativedelta
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -28,7 +29,7 @@ class ReportedEntityField(serializers.CharField):
     def to_internal_value(self, data: Any) -> ReportedEntity:  # type: ignore[override]  # the stub's own type
         found = reported_entities.get(data)
         if found is None or data not in self.known():
-            message = f"Expected one of: {', '.join(self.known())}."
+            message = _("Expected one of: %(known)s.") % {"known": ", ".join(self.known())}
             raise ValidationError(message, code="invalid_choice")
         return found
 
@@ -84,7 +85,7 @@ class RangeParameters(serializers.Serializer):
         end = attrs.get("end") or timezone.localdate(timezone=user.zone)
         start = attrs.get("start") or end.replace(day=1) - relativedelta(months=MONTHS - 1)
         if start > end:
-            raise ValidationError({"start": ["It is after the end."]}, code="invalid")
+            raise ValidationError({"start": [_("It is after the end.")]}, code="invalid")
         return attrs | {"range": DateRange(start, end)}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -50,7 +51,9 @@ class SearchViewSet(CrmViewSet):
         asked = _entities(params.get("type", ""), request.user)
         size, start = place_of(request)
         if start + size > MOST:
-            raise InvalidError.of("page", f"A search gives its first {MOST} hits.", "max_value")
+            raise InvalidError.of(
+                "page", _("A search gives its first %(most)s hits.") % {"most": MOST}, "max_value"
+            )
         found = find(asked, request.user, params.get("q", ""), start + size + 1)
         page = make_page(
             request, found[start:], start, size, Count(len(found)), lambda hits: _shown(request, hits)
@@ -65,7 +68,9 @@ def _entities(names: str, user: Any) -> list[Entity]:
     known = entities.keys()
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        raise InvalidError.of("type", f"Not one of: {', '.join(known)}.", "invalid_choice")
+        raise InvalidError.of(
+            "type", _("Not one of: %(known)s.") % {"known": ", ".join(known)}, "invalid_choice"
+        )
     for name in wanted:
         scopes.require(user, entities[name].plural)
     return [

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -68,7 +69,7 @@ class GranteeSerializer(StrictFieldsMixin, serializers.Serializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("user" in attrs) == ("team" in attrs):
-            raise ValidationError({"user": 'Give either "user" or "team".'}, code="required")
+            raise ValidationError({"user": _('Give either "user" or "team".')}, code="required")
         return super().validate(attrs)
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -70,7 +71,7 @@ class SharesMixin:
         rows = Share.objects.filter(entity=thing.entity_name, object_id=thing.pk)
         found = rows.filter(pk=record_id(share_id)).first()
         if found is None:
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(_("Not found."))
         found.delete()
         return Response(status=204)
 

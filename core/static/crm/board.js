@@ -22,7 +22,7 @@
 
     async function ask(column) {
         document.getElementById("board-ask-title").textContent = column.dataset.title;
-        dialog.querySelector("label").textContent = column.dataset.asks.replaceAll("_", " ");
+        dialog.querySelector("label").textContent = column.dataset.asksTitle;
         const choices = column.dataset.choices.split("\n").filter(Boolean);
         document.getElementById("board-choices").replaceChildren(
             ...choices.map((value) => Object.assign(document.createElement("option"), { value })),

@@ -6,6 +6,7 @@ from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 from django.http import FileResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -105,12 +106,12 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
         job = self.get_object()
         scopes.require(request.user, entities[job.entity].plural)
         if not job.stored_as or job.expires_at is None or job.expires_at < timezone.now():
-            raise NotVisibleError("There is no file (any more).")
+            raise NotVisibleError(_("There is no file (any more)."))
         check_file(job, request.user)
         try:
             file = default_storage.open(job.stored_as)
         except FileNotFoundError as error:
-            raise NotVisibleError("There is no file (any more).") from error
+            raise NotVisibleError(_("There is no file (any more).")) from error
         return FileResponse(
             file, as_attachment=True, filename=job.file_name, content_type=FORMATS[job.format]
         )

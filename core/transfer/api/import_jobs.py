@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -106,7 +107,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
         in the file, with `_row` and `_error`: correct them and send them again."""
         job = self.get_covered()
         if job.kind != ImportJob.Kind.IMPORT:
-            raise NotVisibleError("An undo has no file.")
+            raise NotVisibleError(_("An undo has no file."))
         rows = self._issues(job)
         return streamed(
             request,
@@ -122,7 +123,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
         """End an import that waits or runs; nothing of it is kept."""
         job = self.get_covered(writing=True)
         if not job.is_open:
-            raise ConflictError("This import has ended already; undo it instead.", code="ended")
+            raise ConflictError(_("This import has ended already; undo it instead."), code="ended")
         job.cancel_requested = True
         job.save(update_fields=["cancel_requested"])
         return Response(import_detail(job, request.user))
@@ -151,7 +152,7 @@ def error_lines(job: ImportJob, rows: QuerySet[ImportIssue], user: Any) -> Itera
     for issue in rows.filter(kind__in=IN_FILE).iterator(1_000):
         # What the file had escaped is not escaped twice: sent again it means the same.
         cells = [escape(unescape(cell)) for cell in [*report.cells(issue), *[""] * width][:width]]
-        came_in = ["Imported"] if issue.kind == ImportIssue.Kind.WARNING else []
+        came_in = [_("Imported")] if issue.kind == ImportIssue.Kind.WARNING else []
         writer.writerow(
             [*cells, issue.row, escape("; ".join([*came_in, *messages_of(report.errors(issue))]))]
         )

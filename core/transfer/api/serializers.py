@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.api.resources import StrictSerializer
@@ -27,7 +28,7 @@ class ResourceField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         found = by_plural(super().to_internal_value(data))
         if found is None:
-            raise serializers.ValidationError("There is no such resource.", code="unknown")
+            raise serializers.ValidationError(_("There is no such resource."), code="unknown")
         return found.name
 
 
@@ -38,7 +39,7 @@ class QueryField(Json):
         data = super().to_internal_value(data)
         values = data.values() if isinstance(data, Mapping) else [None]
         if not all(isinstance(v, str | int | float) for value in values for v in _each(value)):
-            raise refuse("invalid", "Expected an object of query parameters.")
+            raise refuse("invalid", _("Expected an object of query parameters."))
         return {
             str(name): [_text(v) for v in value] if isinstance(value, list) else _text(value)
             for name, value in data.items()
@@ -129,7 +130,9 @@ class ImportFormSerializer(ImportOptionsSerializer):
 
     def validate_file(self, file: UploadedFile) -> UploadedFile:
         if (file.size or 0) > conf.IMPORT_MAX_MB << 20:
-            raise refuse("max_length", f"At most {conf.IMPORT_MAX_MB} MB.")
+            raise refuse(
+                "max_length", _("At most %(import_max_mb)s MB.") % {"import_max_mb": conf.IMPORT_MAX_MB}
+            )
         return file
 
     def validate_saved_mapping(self, text: str) -> SavedMapping:
@@ -141,7 +144,7 @@ class ImportFormSerializer(ImportOptionsSerializer):
         )
         found = by_id.first() or rows.filter(name=nfc(text)).first()
         if found is None:
-            raise refuse("does_not_exist", "There is no such saved mapping.")
+            raise refuse("does_not_exist", _("There is no such saved mapping."))
         return found
 
     def options(self, base: Options | None = None) -> Options:

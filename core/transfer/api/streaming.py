@@ -13,6 +13,7 @@ from typing import Any
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import StreamingHttpResponse
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import Throttled
 
 # Downloads of a process at one time, and of a user among them: each has a connection, and some are slow.
@@ -74,7 +75,7 @@ def streamed(
     """
     user = request.user.pk
     if not _slots.take(user):
-        raise Throttled(RETRY_AFTER_S, "Too many downloads at once; try again shortly.")
+        raise Throttled(RETRY_AFTER_S, _("Too many downloads at once; try again shortly."))
     if begun:
         try:
             blocks = _resumed(next(blocks), blocks)

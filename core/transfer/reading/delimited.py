@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
+from django.utils.translation import gettext
+
 from core.errors import InvalidError
 from core.transfer.reading import dialect, encoding, layout
 from core.transfer.reading.counting import count_rows
@@ -31,7 +33,7 @@ def settle(file: BinaryIO, asked: ReadingOptions) -> Shape:
     found = dialect.detect(rest if sep else sample, asked_for)
     rows = _sample_rows(file, codec, found, asked.skip_rows, decoding)
     if not rows:
-        raise InvalidError.of("file", "The file holds nothing but blanks.", "empty_file")
+        raise InvalidError.of("file", gettext("The file holds nothing but blanks."), "empty_file")
     skipped = 1 if sep else 0
     index = _header(rows, asked, skipped)
     shape = _shape(rows, index, codec, found, max(asked.skip_rows, skipped))
@@ -79,13 +81,18 @@ def _header(rows: list[Numbered], asked: ReadingOptions, skipped: int) -> int | 
         for index, row in enumerate(rows):
             if row[0] == asked.header_row:
                 return index
-        raise InvalidError.of("header_row", f"Row {asked.header_row} is blank or beyond the file.")
+        raise InvalidError.of(
+            "header_row",
+            gettext("Row %(header_row)s is blank or beyond the file.") % {"header_row": asked.header_row},
+        )
     found = layout.header_index([row[2] for row in rows_below])
     if found is None:
         raise InvalidError.of(
             "header_row",
-            "No line of column headers was found: the first line holds values. Send header_row=0 and a"
-            ' mapping such as {"Column 1": "email"}.',
+            gettext(
+                "No line of column headers was found: the first line holds values. Send header_row=0 and a"
+                ' mapping such as {"Column 1": "email"}.'
+            ),
             "no_header",
         )
     return found + skipped
@@ -98,12 +105,14 @@ def _sample(file: BinaryIO, codec: str) -> str:
         text = reader.read(SAMPLE_CHARS)
     except UnicodeError as error:
         raise InvalidError.of(
-            "encoding", f"Not {codec} ({error}); name the encoding.", "wrong_encoding"
+            "encoding",
+            gettext("Not %(codec)s (%(error)s); name the encoding.") % {"codec": codec, "error": error},
+            "wrong_encoding",
         ) from error
     finally:
         reader.detach()
     if text.count("\x00") * 20 > len(text):
-        raise not_a_table("binary data")
+        raise not_a_table(gettext("binary data"))
     return text
 
 
@@ -138,10 +147,14 @@ def records(file: BinaryIO, codec: str, found: Dialect, errors: str = "strict") 
             line = reader.line_num + 1
     except UnicodeError as error:
         reason = getattr(error, "reason", error)
-        message = f"Not {codec} somewhere from line {line} on ({reason}); name the encoding."
+        message = gettext(
+            "Not %(codec)s somewhere from line %(line)s on (%(reason)s); name the encoding."
+        ) % {"codec": codec, "line": line, "reason": reason}
         raise InvalidError.of("encoding", message, "wrong_encoding") from error
     except csv.Error:
-        message = f'A cell beginning on line {line} is larger than 1 MiB: is a quote (") left open there?'
+        message = gettext(
+            'A cell beginning on line %(line)s is larger than 1 MiB: is a quote (") left open there?'
+        ) % {"line": line}
         raise InvalidError.of("file", message, "cell_too_large") from None
     finally:
         if not file.closed:

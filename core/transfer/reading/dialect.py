@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.errors import InvalidError
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -31,7 +33,9 @@ def check(text: str) -> str:
     """The delimiter a user named. Raises InvalidError."""
     delimiter = _NAMES.get(text.lower(), text)
     if len(delimiter) != 1 or delimiter in "\r\n\"'" or delimiter.isalnum():
-        raise InvalidError.of("delimiter", "Expected one character, or tab, comma, semicolon, pipe, space.")
+        raise InvalidError.of(
+            "delimiter", _("Expected one character, or tab, comma, semicolon, pipe, space.")
+        )
     return delimiter
 
 

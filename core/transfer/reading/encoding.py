@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from charset_normalizer import from_bytes
+from django.utils.translation import gettext as _
 
 from core.errors import InvalidError
 from core.transfer.reading.alphabets import plausibility
@@ -114,7 +115,10 @@ def check(name: str) -> str:
     except (LookupError, ValueError):
         found = None
     if found is None or not found._is_text_encoding:
-        raise InvalidError.of("encoding", f"Unknown encoding {name[:40]!r}; try utf-8, utf-16 or cp1252.")
+        raise InvalidError.of(
+            "encoding",
+            _("Unknown encoding %(name)s; try utf-8, utf-16 or cp1252.") % {"name": repr(name[:40])},
+        )
     return "utf-8-sig" if found.name == "utf-8" else found.name
 
 

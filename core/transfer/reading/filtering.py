@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from itertools import dropwhile
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.transfer.reading import layout
 from core.transfer.reading.layout import Numbered
 from core.transfer.reading.shape import Shape, left_out
@@ -40,7 +42,7 @@ class RecordFilter:
                 self.blanks += 1
                 continue
             if maybe is not None and layout.begins_table(maybe[2], record[2], self.last_cells, self.width):
-                self._leave_out("another table begins there", maybe[1])
+                self._leave_out(_("another table begins there"), maybe[1])
                 maybe = None
                 break
             if maybe is not None:
@@ -81,7 +83,7 @@ class RecordFilter:
         """What was held back and is followed by rows of the table: rows too, but for subtotals."""
         for record in held:
             if layout.is_subtotal(record[2]):
-                self._leave_out("a row of sums", record[1])
+                self._leave_out(_("a row of sums"), record[1])
                 continue
             if self._is_remark(record[2]):
                 self.doubts[record[1]] = f"Line {record[1]} looks like a row of sums or a remark."
@@ -91,7 +93,7 @@ class RecordFilter:
         """What nothing follows: lines of their own below a blank one are a remark where one of them is."""
         if any(self._is_remark(record[2]) for record in held):
             for record in held:
-                self._leave_out("a remark below the table", record[1])
+                self._leave_out(_("a remark below the table"), record[1])
             return
         for record in held:
             self.doubts[record[1]] = f"Line {record[1]} stands alone below a blank line: is it a remark?"
@@ -106,7 +108,7 @@ class RecordFilter:
     def _is_header_again(self, record: Numbered) -> bool:
         cells, known = record[2], self.headers
         if self.width > 1 and known and cells[0] == known[0] and layout.trimmed(cells) == known:
-            self._leave_out("the headers again", record[1])
+            self._leave_out(_("the headers again"), record[1])
             return True
         self.last_line = record[1]
         return False
@@ -119,6 +121,8 @@ class RecordFilter:
         found = [left_out(reason, lines) for reason, lines in self.left_out.items()]
         if self.shape.unbalanced_quotes:
             where = f"the cell that begins on line {self.last_line}"
-            message = f"A quote is left open in {where}: it may have swallowed the rows after it."
+            message = _("A quote is left open in %(where)s: it may have swallowed the rows after it.") % {
+                "where": where
+            }
             found.append({"code": "unbalanced_quotes", "message": message, "lines": [self.last_line]})
         return found

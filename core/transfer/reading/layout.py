@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from django.utils.translation import gettext
+
 from core.errors import InvalidError
 from core.transfer.reading.shape import ReadingOptions
 
@@ -104,7 +106,11 @@ def names_of(cells: Row, width: int) -> list[str]:
     Raises InvalidError for more columns than a table may have.
     """
     if max(width, len(cells)) > MAX_COLUMNS:
-        raise InvalidError.of("file", f"A table may have {MAX_COLUMNS} columns.", "too_many_columns")
+        raise InvalidError.of(
+            "file",
+            gettext("A table may have %(max_columns)s columns.") % {"max_columns": MAX_COLUMNS},
+            "too_many_columns",
+        )
     names: list[str] = []
     taken: Counter[str] = Counter()
     used = set()

@@ -4,6 +4,8 @@ import re
 import zipfile
 from typing import BinaryIO
 
+from django.utils.translation import gettext as _
+
 from core.errors import InvalidError
 
 HEAD = 4096
@@ -40,7 +42,11 @@ MAX_UNPACKED = 2_000_000_000
 
 def not_a_table(what: str, advice: str = "Send a CSV or XLSX file.") -> InvalidError:
     """The refusal that names what was sent."""
-    return InvalidError.of("file", f"This is {what}, not a table. {advice}", "not_a_table")
+    return InvalidError.of(
+        "file",
+        _("This is %(what)s, not a table. %(advice)s") % {"what": what, "advice": advice},
+        "not_a_table",
+    )
 
 
 def kind_of_file(file: BinaryIO) -> str:
@@ -49,11 +55,13 @@ def kind_of_file(file: BinaryIO) -> str:
     head = file.read(HEAD)
     file.seek(0)
     if not head:
-        raise InvalidError.of("file", "The file is empty.", "empty_file")
+        raise InvalidError.of("file", _("The file is empty."), "empty_file")
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _kind_of_zip(file)
     if head.startswith(_OLE):
-        raise not_a_table("an old Office document (.xls, .doc)", "Save it as .xlsx or CSV and send that.")
+        raise not_a_table(
+            _("an old Office document (.xls, .doc)"), _("Save it as .xlsx or CSV and send that.")
+        )
     for magic, name in _MAGIC:
         if head.startswith(magic):
             raise not_a_table(name)
@@ -64,14 +72,14 @@ def kind_of_file(file: BinaryIO) -> str:
 def _refuse_markup_and_binary(head: bytes) -> None:
     text = head.removeprefix(b"\xef\xbb\xbf")
     if _HTML.match(text):
-        raise not_a_table("an HTML or XML page", "Was a sign-in page downloaded instead of the export?")
+        raise not_a_table(_("an HTML or XML page"), _("Was a sign-in page downloaded instead of the export?"))
     if text.lstrip()[:1] in (b"{", b"[") and re.match(rb"\s*[\[{]\s*[\"{\[\]}]", text):
         raise not_a_table("JSON")
     if head.startswith(_UTF16) and len(head) > 4:
         return
     controls = len(head) - len(head.translate(None, _CONTROL))
     if controls > 3 and controls * 50 > len(head):
-        raise not_a_table("binary data")
+        raise not_a_table(_("binary data"))
 
 
 def _kind_of_zip(file: BinaryIO) -> str:
@@ -80,16 +88,16 @@ def _kind_of_zip(file: BinaryIO) -> str:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        raise not_a_table("a damaged zip archive") from None
+        raise not_a_table(_("a damaged zip archive")) from None
     finally:
         file.seek(0)
     names = {member.filename for member in members}
     if "word/document.xml" in names:
-        raise not_a_table("a Word document")
+        raise not_a_table(_("a Word document"))
     if "ppt/presentation.xml" in names:
         raise not_a_table("a presentation")
     if not names & {"xl/workbook.xml", "xl/workbook.bin", "content.xml"}:
-        raise not_a_table("a zip archive", "Unpack it and send the CSV or XLSX file inside.")
+        raise not_a_table(_("a zip archive"), _("Unpack it and send the CSV or XLSX file inside."))
     _refuse_bomb(members)
     return "xlsx"
 
@@ -98,4 +106,4 @@ def _refuse_bomb(members: list[zipfile.ZipInfo]) -> None:
     unpacked = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members) or 1
     if unpacked > MAX_UNPACKED or (unpacked > 50_000_000 and unpacked / packed > MAX_RATIO):
-        raise not_a_table("a spreadsheet that unpacks to an unreasonable size")
+        raise not_a_table(_("a spreadsheet that unpacks to an unreasonable size"))

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 UNKNOWN = -1
 # Lines and sheets named in a warning.
 NAMED = 10
@@ -59,7 +61,10 @@ class Shape:
             found.append(left_out("what stands above the headers", self.lines_above))
         if self.other_sheets:
             others = ", ".join(map(repr, self.other_sheets[:NAMED]))
-            message = f"Read is the sheet {self.sheet!r}; not read: {others}. Send sheet for another one."
+            message = _("Read is the sheet %(sheet)s; not read: %(others)s. Send sheet for another one.") % {
+                "sheet": repr(self.sheet),
+                "others": others,
+            }
             found.append({"code": "other_sheets", "message": message})
         return found
 
@@ -71,5 +76,5 @@ class Shape:
 def left_out(reason: str, lines: Sequence[int]) -> dict[str, Any]:
     """A warning about lines that are none of the table."""
     named = ", ".join(map(str, lines[:NAMED])) + (" …" if len(lines) > NAMED else "")
-    message = f"Left out: {reason} (line {named})."
+    message = _("Left out: %(reason)s (line %(named)s).") % {"reason": reason, "named": named}
     return {"code": "left_out", "message": message, "lines": list(lines[:NAMED]), "rows": len(lines)}

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from django.utils.translation import gettext
 from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
 from core.errors import InvalidError
@@ -41,7 +42,7 @@ def settle(file: BinaryIO, asked: ReadingOptions) -> Shape:
         if len(rows) >= layout.LOOKED_AT:
             break
     if not rows:
-        raise InvalidError.of("file", "The sheet is empty.", "empty_file")
+        raise InvalidError.of("file", gettext("The sheet is empty."), "empty_file")
     index = _header(rows, asked)
     cells = [row[2] for row in rows]
     width = layout.width_of(cells[0 if index is None else index :])
@@ -77,8 +78,8 @@ def _must_be_bearable(file: BinaryIO, name: str | None) -> None:
             ended = None
     if ended is None or ended.returncode:
         raise not_a_table(
-            "a spreadsheet whose cells lie too far apart or are too many",
-            "Delete stray cells, or send it as CSV.",
+            gettext("a spreadsheet whose cells lie too far apart or are too many"),
+            gettext("Delete stray cells, or send it as CSV."),
         )
 
 
@@ -99,12 +100,15 @@ def _header(rows: list[Numbered], asked: ReadingOptions) -> int | None:
     if asked.header_row is None:
         found = layout.header_index([row[2] for row in rows])
         if found is None:
-            raise InvalidError.of("header_row", "No row of column headers was found.", "no_header")
+            raise InvalidError.of("header_row", gettext("No row of column headers was found."), "no_header")
         return found
     for index, row in enumerate(rows):
         if row[0] == asked.header_row:
             return index
-    raise InvalidError.of("header_row", f"Row {asked.header_row} is blank or beyond the sheet.")
+    raise InvalidError.of(
+        "header_row",
+        gettext("Row %(header_row)s is blank or beyond the sheet.") % {"header_row": asked.header_row},
+    )
 
 
 def _sheet(file: BinaryIO, name: str | None) -> Any:
@@ -114,10 +118,14 @@ def _sheet(file: BinaryIO, name: str | None) -> Any:
         book = CalamineWorkbook.from_filelike(file)
         if name and name not in book.sheet_names:
             known = ", ".join(book.sheet_names)
-            raise InvalidError.of("sheet", f"There is no sheet {name[:60]!r}. Known: {known[:300]}.")
+            raise InvalidError.of(
+                "sheet",
+                gettext("There is no sheet %(name)s. Known: %(known)s.")
+                % {"name": repr(name[:60]), "known": known[:300]},
+            )
         return book.get_sheet_by_name(chosen(book, name))
     except (CalamineError, IndexError):
-        raise not_a_table("a damaged spreadsheet") from None
+        raise not_a_table(gettext("a damaged spreadsheet")) from None
 
 
 def _others(file: BinaryIO, name: str) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
+from django.utils.translation import gettext
+
 from core.errors import InvalidError
 from core.transfer.reading import delimited, layout, sheets
 from core.transfer.reading.encoding import STRAYS, without_strays
@@ -84,7 +86,10 @@ class Table:
             cells = cells[: self.width]
         if self.is_doubtful and any(map(STRAYS.search, cells)):
             cells = [without_strays(cell) for cell in cells]
-            message = f"Line {line} holds bytes that are no {self.shape.encoding}; read as Windows-1252."
+            message = gettext("Line %(line)s holds bytes that are no %(encoding)s; read as Windows-1252.") % {
+                "line": line,
+                "encoding": self.shape.encoding,
+            }
             chunk.doubts[len(chunk)] = message
         if self.delimiter and "\n" in "".join(cells) and self._has_swallowed(cells):
             chunk.doubts[len(chunk)] = (
@@ -115,7 +120,9 @@ def open_table(file: BinaryIO, asked: ReadingOptions | None = None) -> Table:
     settle = sheets.settle if kind_of_file(file) == "xlsx" else delimited.settle
     table = Table(file, settle(file, asked))
     if not len(table.head(1)):
-        raise InvalidError.of("file", "There are column headers but no rows below them.", "header_only")
+        raise InvalidError.of(
+            "file", gettext("There are column headers but no rows below them."), "header_only"
+        )
     if table.shape.rows == UNKNOWN:
         table.shape = replace(table.shape, rows=sum(1 for _ in table.records()))
     return table

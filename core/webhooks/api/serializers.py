@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.access import Role, role_of, scopes
@@ -48,14 +49,14 @@ class WebhookSerializer(StrictSerializer):
         scopes.require(user, *(entity.plural for entity in about.values()))
         conditions = attrs.get("conditions", getattr(self.instance, "conditions", {}))
         if conditions and len(about) > 1:
-            raise InvalidError.of("conditions", "Conditions need events of one model only.")
+            raise InvalidError.of("conditions", _("Conditions need events of one model only."))
         if conditions:
             condition = parse(next(iter(about.values())), conditions, changes=True)
             scopes.require(user, *sorted(resources_behind(condition)))
         if role_of(user) == Role.ADMIN:
             return attrs if self.instance else {"owner": user, **attrs}
         if attrs.get("owner", user) != user:
-            raise ForbiddenError("Only administrators let a webhook hear for somebody else.")
+            raise ForbiddenError(_("Only administrators let a webhook hear for somebody else."))
         return attrs | {"owner": user}
 
     def _owner(self, attrs: dict[str, Any], user: Any) -> Any:

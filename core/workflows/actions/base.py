@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
+
 from core.accounts.models import User
 from core.entities import Entity
 from core.errors import DomainError, FieldIssue, NotVisibleError
@@ -69,7 +71,7 @@ class Step:
     def record(self) -> Any:
         """The run's record, locked for a change. Raises NotVisibleError, ForbiddenError."""
         if self.subject.entity is None or self.subject.pk is None:
-            raise NotVisibleError("This run is about no record.")
+            raise NotVisibleError(_("This run is about no record."))
         return self.subject.batch.locked(self.subject.pk)
 
 
@@ -91,10 +93,20 @@ class Action:
         """Everything wrong with the parameters, when the workflow is saved."""
         issues = params.check(self.params, given, scope, path)
         if self.needs_record and scope.entity is None:
-            issues.append(FieldIssue(path, "no_record", f"{self.name} needs a workflow about a model."))
+            issues.append(
+                FieldIssue(
+                    path, "no_record", _("%(name)s needs a workflow about a model.") % {"name": self.name}
+                )
+            )
         elif self.entities and (scope.entity is None or scope.entity.name not in self.entities):
             known = ", ".join(self.entities)
-            issues.append(FieldIssue(path, "wrong_model", f"{self.name} works on {known}."))
+            issues.append(
+                FieldIssue(
+                    path,
+                    "wrong_model",
+                    _("%(name)s works on %(known)s.") % {"name": self.name, "known": known},
+                )
+            )
         return issues or self.check_more(given, scope, path)
 
     def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
@@ -122,7 +134,7 @@ class Action:
 
     def run(self, step: Step) -> StepResult:
         """Do it, inside the step's transaction and without the network."""
-        raise StepRefusedError(f"{self.name} cannot be run.")
+        raise StepRefusedError(_("%(name)s cannot be run.") % {"name": self.name})
 
     def shown(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters of a step as its history shows them: as written, secrets left out."""

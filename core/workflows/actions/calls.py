@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from django.utils.translation import gettext
 
 from core.entities import Entity
 from core.entities.field_types import Choice, Text
@@ -80,7 +81,7 @@ class Webhook(Action):
     def run(self, step: Step) -> StepResult:
         values = self.values(step)
         if len(values["body"]) > MAX_BODY:
-            raise ValueRefusedError("The body is too large.", code="max_length")
+            raise ValueRefusedError(gettext("The body is too large."), code="max_length")
         target = addresses.parse_url(values["url"])
         secret = step.given.get("secret") or ""
         row, _ = WebhookDelivery.objects.get_or_create(
@@ -145,7 +146,7 @@ def _without_templates(url: Any) -> str:
         return text
     fixed = text[: min(starts)]
     if fixed.count("/") < 3:
-        raise addresses.refused("Templates may stand only behind the host of an address.")
+        raise addresses.refused(gettext("Templates may stand only behind the host of an address."))
     return fixed
 
 
@@ -153,12 +154,21 @@ def _check_headers(headers: Any, path: str) -> list[FieldIssue]:
     if headers is None:
         return []
     if not isinstance(headers, Mapping) or len(headers) > MAX_HEADERS:
-        return [FieldIssue(path, "not_an_object", f"Expected an object of at most {MAX_HEADERS} headers.")]
+        return [
+            FieldIssue(
+                path,
+                "not_an_object",
+                gettext("Expected an object of at most %(max_headers)s headers.")
+                % {"max_headers": MAX_HEADERS},
+            )
+        ]
     issues = []
     for name, value in headers.items():
         token = str(name).replace("-", "").replace("_", "")
         if not token.isascii() or not token.isalnum() or str(name).lower() in RESERVED_HEADERS:
-            issues.append(FieldIssue(f"{path}.{str(name)[:60]}", "invalid", "Not a header that can be set."))
+            issues.append(
+                FieldIssue(f"{path}.{str(name)[:60]}", "invalid", gettext("Not a header that can be set."))
+            )
         elif not isinstance(value, str | int):
-            issues.append(FieldIssue(f"{path}.{name}", "invalid", "Expected a text."))
+            issues.append(FieldIssue(f"{path}.{name}", "invalid", gettext("Expected a text.")))
     return issues

@@ -6,6 +6,7 @@ from typing import Any
 
 from dateutil.parser import isoparse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.conditions import parse
 from core.entities import Entity
@@ -41,13 +42,15 @@ class Wait(Action):
 
     def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
         if not any(given.get(p.name) for p in self.params):
-            return [FieldIssue(path, "required", "Say how long: seconds … weeks, until, until_field.")]
+            return [FieldIssue(path, "required", _("Say how long: seconds … weeks, until, until_field."))]
         spans = {u: given[u] for u in UNITS if isinstance(given.get(u), int)}
         if timedelta(**spans) > LONGEST:
-            return [FieldIssue(path, "max_value", f"At most {LONGEST.days} days.")]
+            return [FieldIssue(path, "max_value", _("At most %(days)s days.") % {"days": LONGEST.days})]
         name, dates = given.get("until_field"), _date_fields(scope.entity)
         if name and name not in dates:
-            message = f"Not a date field of the record. Known: {', '.join(dates) or 'none'}."
+            message = _("Not a date field of the record. Known: %(names)s.") % {
+                "names": ", ".join(dates) or "none"
+            }
             return [FieldIssue(f"{path}.until_field", "unknown_field", message)]
         return []
 
@@ -67,13 +70,15 @@ class Wait(Action):
         values = self.values(step)
         unknown = [name for name, value in values.items() if value in (None, "") and step.given[name]]
         if unknown:
-            raise StepRefusedError(f"There is no {unknown[0]} to wait for.", code="no_date")
+            raise StepRefusedError(
+                _("There is no %(unknown)s to wait for.") % {"unknown": unknown[0]}, code="no_date"
+            )
         now = timezone.now()
         start = values.get("until") or self._field(step, values.get("until_field")) or now
         try:
             found = start + min(timedelta(**{u: values[u] for u in UNITS if values.get(u)}), LONGEST)
         except OverflowError:
-            raise StepRefusedError("That is beyond the end of the calendar.", code="no_date") from None
+            raise StepRefusedError(_("That is beyond the end of the calendar."), code="no_date") from None
         hours = values.get("business_hours")
         return hours.next_open(max(found, now)) if hours else max(found, now)
 
@@ -82,7 +87,9 @@ class Wait(Action):
             return None
         value = step.subject.context["record"].get(name)
         if not value:
-            raise StepRefusedError(f"The record has no {name} to wait for.", code="no_date")
+            raise StepRefusedError(
+                _("The record has no %(name)s to wait for.") % {"name": name}, code="no_date"
+            )
         moment = isoparse(value)
         if len(value) > 10:
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.translation import gettext
 
 from core.access import Role
 from core.accounts.models import User
@@ -60,11 +61,17 @@ class SendEmail(Action):
         if given.get("template_id"):
             return self._check_template(given["template_id"], scope, f"{path}.template_id")
         if given.get("body") and given.get("text"):
-            return [FieldIssue(f"{path}.text", "given_twice", "Given under two names: body and text.")]
+            return [
+                FieldIssue(f"{path}.text", "given_twice", gettext("Given under two names: body and text."))
+            ]
         if not given.get("subject") or not any(given.get(name) for name in ("body", "text", "html")):
-            return [FieldIssue(path, "required", "Give template_id, or subject and body or html.")]
+            return [FieldIssue(path, "required", gettext("Give template_id, or subject and body or html."))]
         return [
-            FieldIssue(f"{path}.{name}", "invalid", f"Not an e-mail address: {address[:100]}.")
+            FieldIssue(
+                f"{path}.{name}",
+                "invalid",
+                gettext("Not an e-mail address: %(address)s.") % {"address": address[:100]},
+            )
             for name in ("to", "cc", "bcc")
             for address in TextOrList().to_internal_value(given.get(name) or [])
             if not templating.is_template(address) and not is_address(address)
@@ -77,12 +84,18 @@ class SendEmail(Action):
     def _check_template(self, key: Any, scope: Scope, path: str) -> list[FieldIssue]:
         found = template_of(key)
         if found is None:
-            return [FieldIssue(path, "does_not_exist", "There is no such e-mail template.")]
+            return [FieldIssue(path, "does_not_exist", gettext("There is no such e-mail template."))]
         try:
             for part, escaping in PARTS:
                 templating.check(getattr(found, part), scope.names, escaping)
         except templating.TemplateRefusedError as error:
-            return [FieldIssue(path, error.code, f"The template does not fit here: {error.message}")]
+            return [
+                FieldIssue(
+                    path,
+                    error.code,
+                    gettext("The template does not fit here: %(message)s") % {"message": error.message},
+                )
+            ]
         return []
 
     def values(self, step: Step) -> dict[str, Any]:
@@ -95,13 +108,15 @@ class SendEmail(Action):
         }
         template = template_of(found["template_id"]) if found.get("template_id") else None
         if found.get("template_id") and template is None:
-            raise InvalidError.of("template_id", "There is no such e-mail template.", "does_not_exist")
+            raise InvalidError.of(
+                "template_id", gettext("There is no such e-mail template."), "does_not_exist"
+            )
         if template is not None:
             context = step.subject.context
             mail = {part: templating.render(getattr(template, part), context, how) for part, how in PARTS}
         people = {name: _addresses(found.get(name) or [], name) for name in ("to", "cc", "bcc")}
         if not people["to"]:
-            raise StepRefusedError("There is nobody to send it to.", code="no_recipient")
+            raise StepRefusedError(gettext("There is nobody to send it to."), code="no_recipient")
         mail |= {"reply_to": found.get("reply_to", ""), "template": template}
         return mail | self._with_consent(people, template is not None and template.transactional)
 
@@ -148,7 +163,9 @@ def _addresses(given: list[str], name: str) -> list[str]:
     found = list(dict.fromkeys(given))
     for address in found:
         if not is_address(address):
-            raise InvalidError.of(name, f"Not an e-mail address: {address[:100]!r}.")
+            raise InvalidError.of(
+                name, gettext("Not an e-mail address: %(address)s.") % {"address": repr(address[:100])}
+            )
     return found
 
 

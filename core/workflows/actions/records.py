@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.activities import mentions
 from core.entities import Entity, entities, writing
 from core.entities.assignment import METHODS, open_work, working_members
@@ -42,7 +44,10 @@ def check_value(entity: Entity, name: Any, raw: Any, scope: Scope, path: str) ->
     column = writable(entity, name)
     if column is None:
         known = ", ".join(c.name for c in entity.columns if c.writable)
-        message = f"Unknown or read-only field {str(name)[:60]!r}. Known: {known}."
+        message = _("Unknown or read-only field %(name)s. Known: %(known)s.") % {
+            "name": repr(str(name)[:60]),
+            "known": known,
+        }
         return [FieldIssue(path, "unknown_field", message)]
     try:
         if templating.names_are_read(raw):
@@ -118,7 +123,7 @@ class AssignRecord(RecordAction):
     def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
         whom = [name for name in ("user_id", "users", "team_id") if given.get(name) not in (None, "", [])]
         if len(whom) != 1:
-            return [FieldIssue(path, "required", "Give one of user_id, users and team_id.")]
+            return [FieldIssue(path, "required", _("Give one of user_id, users and team_id."))]
         ids = given.get("users", given.get("user_id"))
         if whom == ["team_id"] or templating.names_are_read(ids):
             return []
@@ -127,7 +132,11 @@ class AssignRecord(RecordAction):
         )
         if missing:
             shown = ", ".join(map(str, sorted(missing)))
-            return [FieldIssue(f"{path}.{whom[0]}", "does_not_exist", f"No active user: {shown}.")]
+            return [
+                FieldIssue(
+                    f"{path}.{whom[0]}", "does_not_exist", _("No active user: %(shown)s.") % {"shown": shown}
+                )
+            ]
         return []
 
     def run(self, step: Step) -> StepResult:
@@ -142,7 +151,7 @@ class AssignRecord(RecordAction):
             return values["user_id"]
         users = self._candidates(step, values)
         if not users:
-            raise StepRefusedError("There is no active user to assign to.", code="nobody")
+            raise StepRefusedError(_("There is no active user to assign to."), code="nobody")
         if values.get("method") == "least_busy":
             work = open_work(step.subject.entity, users)
             return min(users, key=lambda user: work[user])
@@ -191,13 +200,13 @@ class CreateRecord(Action):
     def check_more(self, given: Mapping[str, Any], scope: Scope, path: str) -> list[FieldIssue]:
         entity, fields = entities.get(given["model"]), given["fields"]
         if entity is None:
-            message = f"Unknown model. Known: {', '.join(entities.keys())}."
+            message = _("Unknown model. Known: %(names)s.") % {"names": ", ".join(entities.keys())}
             return [FieldIssue(f"{path}.model", "unknown_model", message)]
         if not isinstance(fields, Mapping):
-            return [FieldIssue(f"{path}.fields", "not_an_object", "Expected an object.")]
+            return [FieldIssue(f"{path}.fields", "not_an_object", _("Expected an object."))]
         entity = entity.for_user(scope.principal)
         missing = _missing(entity, fields)
-        issues = [FieldIssue(f"{path}.fields.{n}", "required", "This field is required.") for n in missing]
+        issues = [FieldIssue(f"{path}.fields.{n}", "required", _("This field is required.")) for n in missing]
         for name, raw in fields.items():
             issues += check_value(entity, name, raw, scope, f"{path}.fields.{name}"[:120])
         return issues
@@ -237,7 +246,7 @@ class AddComment(Action):
 
     def run(self, step: Step) -> StepResult:
         if step.subject.batch.row(step.subject.pk) is None:
-            raise NotVisibleError("The record is not there.")
+            raise NotVisibleError(_("The record is not there."))
         body = self.values(step)["body"]
         comment = mentions.create_comment(
             entity=step.run.entity, object_id=step.run.object_id, body=body, author=step.user
@@ -263,7 +272,7 @@ class _Tags(RecordAction):
             "tag": [given["tag"]] if isinstance(given.get("tag"), str) else given.get("tag"),
         }
         if not listed["tag"]:
-            return [FieldIssue(f"{path}.tag", "required", "This parameter is required.")]
+            return [FieldIssue(f"{path}.tag", "required", _("This parameter is required."))]
         return super().check(listed, scope, path)
 
     def run(self, step: Step) -> StepResult:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.access import Permission, Role, role_of, scopes
@@ -68,7 +69,7 @@ class WorkflowSerializer(StrictSerializer):
         if role_of(user) == Role.ADMIN:
             return attrs if self.instance else {"run_as": user, **attrs}
         if attrs.get("run_as", user) != user:
-            raise ForbiddenError("Only administrators let a workflow act as somebody else.")
+            raise ForbiddenError(_("Only administrators let a workflow act as somebody else."))
         return attrs | {"run_as": user}
 
     def to_representation(self, row: Workflow) -> dict[str, Any]:
@@ -168,7 +169,7 @@ class EmailTemplateSerializer(StrictSerializer):
         if isinstance(data, dict) and "body" in data:
             if "text" in data:
                 raise serializers.ValidationError(
-                    {"body": [serializers.ErrorDetail("Given under two names.", "given_twice")]}
+                    {"body": [serializers.ErrorDetail(_("Given under two names."), "given_twice")]}
                 )
             data = {("text" if name == "body" else name): value for name, value in data.items()}
         return super().to_internal_value(data)
@@ -180,7 +181,7 @@ class EmailTemplateSerializer(StrictSerializer):
             for name in ("entity", "subject", "text", "html")
         }
         if not present["text"] and not present["html"]:
-            raise serializers.ValidationError({"text": ["Give text or html."]})
+            raise serializers.ValidationError({"text": [_("Give text or html.")]})
         names = template_names(present["entity"], self.context["request"].user)
         for part, escaping in PARTS:
             try:
@@ -195,7 +196,9 @@ def template_names(entity_name: str, user: Any) -> Any:
     none."""
     if entity_name:
         if entity_name not in entities:
-            raise serializers.ValidationError({"entity": [f"Known: {', '.join(entities.keys())}."]})
+            raise serializers.ValidationError(
+                {"entity": [_("Known: %(names)s.") % {"names": ", ".join(entities.keys())}]}
+            )
         return names_for(entities[entity_name].for_user(user))
     found: dict[str, Any] = {}
     for entity in entities:
@@ -243,7 +246,7 @@ class RecordDataSerializer(serializers.Serializer):
         if object_id is not None:
             scopes.require(self.user, entities[name].plural)
             if not entities[name].visible_to(self.user).filter(pk=object_id).exists():
-                raise NotVisibleError(f"There is no such {name}.")
+                raise NotVisibleError(_("There is no such %(name)s.") % {"name": name})
         return {"entity": name, "object_id": object_id, "data": data}
 
 
@@ -254,7 +257,7 @@ class PreviewSerializer(RecordDataSerializer):
         name, object_id = engine.record_named(data, self.model)
         if object_id is None:
             missing = name or entities.keys()[0]
-            raise InvalidError.of(f"{missing}_id", "Name a record to render the mail for.", "required")
+            raise InvalidError.of(f"{missing}_id", _("Name a record to render the mail for."), "required")
         return super().named(data)
 
 
@@ -275,7 +278,7 @@ class ExecuteSerializer(RecordDataSerializer):
             return super().to_internal_value(data)
         one = [name for name in (*(f"{e.name}_id" for e in entities), "record_id") if name in data]
         if len(several) + len(one) > 1:
-            raise InvalidError.of([*several, *one][1], "Name the records once.", "given_twice")
+            raise InvalidError.of([*several, *one][1], _("Name the records once."), "given_twice")
         entity = self._entity_of(several[0])
         payload = {name: value for name, value in data.items() if name != several[0]}
         values = serializers.Serializer.to_internal_value(self, data)
@@ -285,9 +288,11 @@ class ExecuteSerializer(RecordDataSerializer):
         """The entity of the records that the field names. Raises InvalidError."""
         entity = entities.get(self.model if name == "filter" else name.removesuffix("_ids"))
         if entity is None:
-            raise InvalidError.of(name, "This workflow is about no model: name records by their ids.")
+            raise InvalidError.of(name, _("This workflow is about no model: name records by their ids."))
         if self.model and entity.name != self.model:
-            raise InvalidError.of(name, f"This workflow is about a {self.model}.", "wrong_model")
+            raise InvalidError.of(
+                name, _("This workflow is about a %(model)s.") % {"model": self.model}, "wrong_model"
+            )
         scopes.require(self.user, entity.plural)
         return entity.for_user(self.user)
 
@@ -297,7 +302,7 @@ class ExecuteSerializer(RecordDataSerializer):
             return matching_ids(entity, self.user, values[name], Permission.VIEW)
         ids = list(dict.fromkeys(values[name]))
         seen = set(entity.visible_to(self.user).filter(pk__in=ids).values_list("pk", flat=True))
-        message = f"There is no such {entity.name}."
+        message = _("There is no such %(name)s.") % {"name": entity.name}
         issues = [
             FieldIssue(f"{name}[{i}]", "does_not_exist", message)
             for i, pk in enumerate(ids)
@@ -399,7 +404,7 @@ class BulkRetrySerializer(StrictFieldsMixin, serializers.Serializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if all(value is None for value in attrs.values()):
-            raise InvalidError.of("", "Name the runs to retry; nothing would name all.", "required")
+            raise InvalidError.of("", _("Name the runs to retry; nothing would name all."), "required")
         return attrs
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -127,7 +128,7 @@ class WorkflowViewSet(ResourceViewSet):
         """A new secret for an inbound webhook, shown this once."""
         workflow = self.get_object()
         if workflow.trigger_type != inbound.TRIGGER:
-            raise ConflictError("Only a workflow with an inbound webhook has a secret.")
+            raise ConflictError(_("Only a workflow with an inbound webhook has a secret."))
         secret = inbound.new_secret(workflow)
         return Response({"url": inbound.hook_url(workflow), "secret": secret})
 
@@ -157,7 +158,7 @@ class WorkflowViewSet(ResourceViewSet):
         )
         found = rows.first()
         if found is None:
-            raise NotVisibleError("Not found.")
+            raise NotVisibleError(_("Not found."))
         return found
 
     def _definition(self, workflow: Workflow) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.text import capfirst
 
+from core import labels
 from core.conditions.grammar import CHANGE_OPERATORS
 from core.conditions.related import FarColumns, RelatedColumn, known_related, references, related_column
 from core.entities import Column, Entity, entities, field_types
@@ -114,7 +115,7 @@ def title(column: Column | None, name: str = "") -> str:
     if column is None:
         return name
     label = column.far.label if isinstance(column, RelatedColumn) else column.label
-    return str(capfirst((label or column.name).replace("_", " ")))
+    return labels.titled(label or column.name)
 
 
 def _is_stored(column: Column) -> bool:

@@ -8,9 +8,9 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.forms.renderers import get_default_renderer
 from django.utils.safestring import mark_safe
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from core import labels
 from core.access import Role, role_of
 from core.conditions import parse
 from core.conditions.words import OF_DATES, OPERATORS, ConditionWords
@@ -157,7 +157,7 @@ class DrawnDraft:
             _titled(param),
             shape,
             given.get(param.name),
-            help=param.help_text,
+            help=labels.label(param.help_text),
             required=param.required,
             redraws=param.refers_to in ("field", "writable_field", "model"),
         )
@@ -193,7 +193,7 @@ class DrawnDraft:
 
     def _trigger(self) -> dict[str, Any]:
         trigger, model = self.drafting.trigger, _word(self.draft, "model")
-        kinds = [(one.name, one.help_text.rstrip(".")) for one in triggers]
+        kinds = [(one.name, labels.label(one.help_text).rstrip(".")) for one in triggers]
         given = self.draft.get("settings")
         given = given if isinstance(given, dict) else {}
         params = trigger.settings if trigger else ()
@@ -297,7 +297,7 @@ class DrawnDraft:
         """The actions that fit the model; a branch as deep as branches may nest."""
         model = self.fields.entity.name if self.fields.entity else ""
         fit = [
-            (one.name, one.help_text.rstrip("."))
+            (one.name, labels.label(one.help_text).rstrip("."))
             for one in actions
             if one.name == chosen
             or (
@@ -319,7 +319,7 @@ class DrawnDraft:
         )
         skipped = {"record", "change"}
         return [
-            (titles.get(root, root.replace("_", " ")), _dotted(root, below))
+            (titles.get(root, labels.titled(root)), _dotted(root, below))
             for root, below in names.items()
             if root not in skipped
         ]
@@ -335,7 +335,7 @@ _DRAWN = {
 
 def _titled(param: Param) -> str:
     name = param.name.removesuffix("_id") if param.refers_to else param.name
-    return str(capfirst(name.replace("_", " ")))
+    return labels.titled(name)
 
 
 def _options(names: Iterable[tuple[str, str]], chosen: Any) -> list[tuple[str, str, bool]]:

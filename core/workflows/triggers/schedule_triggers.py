@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from core.entities import Entity
 from core.entities.columns import Column
@@ -59,7 +60,13 @@ class DateTrigger(Trigger):
             for c in entity.columns
             if isinstance(c.field_type, Date | DateTime) and c.expression is None
         ]
-        return [FieldIssue("field", "unknown_field", f"Not a date field. Known: {', '.join(dates)}.")]
+        return [
+            FieldIssue(
+                "field",
+                "unknown_field",
+                _("Not a date field. Known: %(names)s.") % {"names": ", ".join(dates)},
+            )
+        ]
 
 
 def _span(given: Mapping[str, Any]) -> timedelta:
@@ -92,9 +99,9 @@ class InboundTrigger(Trigger):
         if match is None:
             return []
         if entity is None:
-            return [FieldIssue("match", "no_record", "There is no record to find: name a model.")]
+            return [FieldIssue("match", "no_record", _("There is no record to find: name a model."))]
         if not isinstance(match, Mapping) or not match:
-            return [FieldIssue("match", "not_an_object", "Expected fields and values.")]
+            return [FieldIssue("match", "not_an_object", _("Expected fields and values."))]
         known = {name for name, column in entity.by_name.items() if column.filterable}
         known |= set(entity.by_input_name)
         return [
