@@ -32,6 +32,9 @@ NOT_RUN = {
         "core/transfer/tests/test_commands.py runs the commands in the tests' database"
     ),
     ("docs/notifications.md", "announce("): "an excerpt of opportunities/registration.py",
+    ("docs/development/translations.md", "python -m backend.development.messages update"): (
+        "it writes the catalogs; `make lint` runs the check"
+    ),
     ("docs/webhooks.md", "from standardwebhooks import Webhook"): (
         "a part of the receiver in docs/integrations/webhooks.md, which is run"
     ),

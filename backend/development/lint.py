@@ -84,6 +84,7 @@ def checks(data: str) -> list[Check]:
         Check("format (ruff format --check)", [*python, "ruff", "format", "--check", "."]),
         Check("layers (import-linter)", [*python, "backend.development.layers"]),
         Check("names (retired words)", [*python, "backend.development.names"]),
+        Check("translations", [*python, "backend.development.messages"]),
         Check(
             "migrations (makemigrations --check)",
             [*manage, "makemigrations", "--check", "--dry-run"],
