@@ -16,7 +16,7 @@ from core.entities.reading import title
 from core.models.capture import captured_part, raises_version_of
 from core.models.fields import choice, prose, text
 from core.models.record import Record, record_constraints, record_indexes, record_triggers, search_text
-from tasks.querysets import TaskQuerySet
+from tasks.querysets import COUNTED_BY, TaskQuerySet
 
 # What a task may be about; at most one of them.
 RELATED_RECORDS = ("lead", "contact", "company", "opportunity")
@@ -147,7 +147,7 @@ class Task(Record):
             ),
         ]
         triggers = [
-            *record_triggers("task", derived=SERIES, untracked=SERIES),
+            *record_triggers("task", derived=SERIES, untracked=SERIES, counted_by=COUNTED_BY),
             pgtrigger.Trigger(
                 name="place_in_series",
                 level=pgtrigger.Row,

@@ -12,6 +12,8 @@ from core.access import Permission
 from core.activities.api.viewsets import RecordViewSet
 from core.api import preconditions
 from core.api.bodies import body_of
+from core.conf import reading_database
+from core.entities import record_counts
 from tasks.api.filters import TaskFilterSet
 from tasks.api.serializers import (
     CompletedTaskSerializer,
@@ -21,6 +23,7 @@ from tasks.api.serializers import (
 )
 from tasks.models import Task
 from tasks.operations import complete, update_following, update_occurrence
+from tasks.querysets import COUNTED_BY, figures_of
 
 # What is given of a task, as in a PATCH.
 PATCH = TaskSerializer(partial=True)
@@ -70,4 +73,9 @@ class TaskViewSet(RecordViewSet):
         return self.shown(request, task.pk)
 
     def get_statistics(self) -> dict[str, Any]:
-        return self.filtered_rows().statistics(self.request.user)
+        """Of all tasks that one sees by the counts that are kept; of those that filters name by counting."""
+        rows, user = self.filtered_rows(), self.request.user
+        if not self.is_whole:
+            return rows.statistics(user)
+        found = record_counts.counts(self.entity, user, COUNTED_BY.columns, reading_database())
+        return figures_of(found, rows.due(user))

@@ -13,4 +13,4 @@ class TestTaskAPI(EntityAPITests):
     ordered = ("due_date", "2030-01-30T09:00:00Z", "2030-01-31T09:00:00Z")
     filtered = ("priority", "urgent", "low")
     beside = frozenset(("records",))
-    statements = EntityAPITests.statements | {"create": 12}
+    statements = EntityAPITests.statements | {"create": 12, "statistics": 3}

@@ -1,5 +1,6 @@
 """Counts that are kept as records change: right after every way of writing, for every role, and folded."""
 
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -22,10 +23,11 @@ from lead_management.api.views import LeadViewSet
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 from opportunities.tests.factories import OpportunityFactory
+from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 
 pytestmark = pytest.mark.django_db
-LEADS, TAGS = "/api/v1/leads/", "/api/v1/tags/"
+LEADS, TASKS, TAGS = "/api/v1/leads/", "/api/v1/tasks/", "/api/v1/tags/"
 # Filters that every lead passes: what they leave is counted on the spot.
 ALL_LEADS = {"lead_score__gte": 0}
 
@@ -130,6 +132,27 @@ def test_kept_and_counted_figures_are_the_same(api, admin_user, people, leads, r
     assert sorted(row["tag"] for row in found for _ in range(row["count"])) == tags
     expected = {"admin": 7, "manager": 6, "viewer": 6, "rep": 6, "colleague": 3, "stranger": 3}
     assert kept["total"] == expected[role]
+
+
+@pytest.mark.parametrize("is_folded", [False, True])
+@pytest.mark.parametrize("role", ["admin", "manager", "rep", "stranger"])
+def test_kept_and_counted_figures_of_tasks_are_the_same(api, admin_user, people, role, is_folded):
+    rep, stranger, now = people["rep"], people["stranger"], timezone.now()
+    TaskFactory(owner=rep, status="pending", due_date=now - timedelta(days=2), task_type="call")
+    TaskFactory(owner=rep, status="in_progress", due_date=now, priority="high")
+    TaskFactory(owner=rep, status="completed", due_date=now - timedelta(days=2), assigned_to=stranger)
+    TaskFactory(owner=stranger, status="cancelled", due_date=now)
+    shared = TaskFactory(owner=stranger, status="pending", due_date=now + timedelta(days=9))
+    ShareFactory(record=shared, user=rep)
+    Task.objects.filter(pk=shared.pk).update(priority="urgent")
+    if is_folded:
+        folded()
+    client = api(admin_user if role == "admin" else people[role])
+    kept = client.get(f"{TASKS}statistics/").json()
+    assert kept == client.get(f"{TASKS}statistics/", {"id__gte": 1}).json()
+    expected = {"admin": (5, 3, 2), "manager": (3, 2, 2), "rep": (4, 3, 2), "stranger": (3, 1, 0)}
+    assert (kept["total"], kept["open"], kept["overdue"]) == expected[role]
+    assert kept["by_priority"]["urgent"] == (role != "manager")
 
 
 def test_statistics_and_tags_read_no_record(admin, leads):
