@@ -81,9 +81,12 @@ def manage(environ: dict[str, str], *arguments: str) -> float:
 
 
 @contextmanager
-def web(environ: dict[str, str]) -> Iterator[tuple[str, psutil.Process]]:
+def web(
+    environ: dict[str, str], application: str = "backend.asgi:application", *, processes: int = 1
+) -> Iterator[tuple[str, psutil.Process]]:
+    """A running web server: its address and process."""
     port = ports.any_free()
-    command = [sys.executable, "-m", "uvicorn", "backend.asgi:application", f"--port={port}"]
+    command = [sys.executable, "-m", "uvicorn", application, f"--port={port}", f"--workers={processes}"]
     process = subprocess.Popen([*command, "--no-access-log", "--log-level=warning"], cwd=ROOT, env=environ)  # noqa: S603
     try:
         url = f"http://127.0.0.1:{port}"
