@@ -8,16 +8,22 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
+from core.access import Permission
+from core.admin import columns, plots
 from core.admin import home as home_page
-from core.admin import plots
 from core.admin.navigation import AUTOMATE, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.lead_scoring import home, jobs, model_lifecycle
 from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel, ScoringRules
+from core.lead_scoring.rule_form import RuleForm
+from core.lead_scoring.rules import rules_from_json
+from core.lead_scoring.scoring_target import target_of
 
 IMPORTANT = 15
 
@@ -163,8 +169,37 @@ def _shown(row: ScoringModel) -> dict[str, Any]:
 @admin.register(ScoringRules)
 class ScoringRulesAdmin(ReadOnlyAdmin):
     menu = Menu(AUTOMATE, "rule", 61)
-    list_display = ("id", "created_by", "created_at")
+    list_display = ("__str__", "shown_created_by", "rules", "shown_created_at")
+    list_select_related = ("created_by",)
+    shown_created_by = columns.person("created_by", _("saved by"))
+    shown_created_at = columns.moment("created_at", _("saved"))
     ordering = ("-id",)
+    list_before_template = "admin/core/scoring_rules_list.html"
+    fields = ("in_words", "shown_created_by", "created_at")
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.model.policy.allows(request.user, Permission.CONFIGURE)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """The present rules as a form: what is saved is the next version."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return RuleForm(self, request).answer()
+
+    @admin.display(description=_("rules"))
+    def rules(self, row: ScoringRules) -> int:
+        return len(row.content.get("rules", []))
+
+    @admin.display(description=_("rules"))
+    def in_words(self, row: ScoringRules) -> Any:
+        """The base and each rule, a line each."""
+        features = target_of().all_features()
+        lines = [(_("Base"), row.content.get("base"))]
+        for rule in rules_from_json(row.content).rules:
+            label = features[rule.feature].spec.label if rule.feature in features else rule.feature
+            lines.append((f"{label}: {rule.words()}", f"{rule.points:+d}"))
+        return format_html_join(mark_safe("<br>"), "{}: {}", lines)
 
 
 @admin.register(BarredFeature)

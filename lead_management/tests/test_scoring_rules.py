@@ -13,6 +13,7 @@ from core.lead_scoring.rule_store import mean_points
 from core.lead_scoring.rules import Rule, RuleSet
 from lead_management.models import Lead
 from lead_management.scoring import LEADS
+from lead_management.tests.factories import LeadFactory
 from lead_management.tests.making import closed_leads
 
 pytestmark = pytest.mark.django_db
@@ -157,3 +158,52 @@ def test_answers_of_scoring_are_described_by_type():
         found = schema["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"]
         named = schema["components"]["schemas"][found["$ref"].rsplit("/", 1)[-1]]
         assert named["properties"], (path, method)
+
+
+def test_what_rules_would_do_is_shown_before_they_are_saved(admin, admin_user):
+    plain = {"email": "", "company_name": ""}
+    ada = LeadFactory(first_name="Ada", last_name="", lead_source="referral", **plain)
+    bob = LeadFactory(first_name="Bob", last_name="", lead_source="website", **plain)
+    LeadFactory(first_name="Cyd", lead_source="referral", status="lost", **plain)
+    wanted = {
+        "base": 50,
+        "rules": [{"feature": "lead_source", "test": "in", "value": ["referral"], "points": 40}],
+    }
+    found = admin.post("/api/v1/scoring/rules/preview/", wanted).json()
+    histogram = {
+        (bar["lowest"], bar["highest"]): (bar["before"], bar["after"]) for bar in found.pop("histogram")
+    }
+    assert {bar: moved for bar, moved in histogram.items() if moved != (0, 0)} == {
+        (50, 59): (0, 1),
+        (60, 69): (1, 0),
+        (70, 79): (1, 0),
+        (90, 100): (0, 1),
+    }
+    assert found == {
+        "leads": 2,
+        "is_sample": False,
+        "up": 1,
+        "down": 1,
+        "becoming_hot": 1,
+        "no_longer_hot": 0,
+        "average_before": 67.5,
+        "average_after": 70.0,
+        "bands": [
+            {"name": "high", "before": 0, "after": 1},
+            {"name": "medium", "before": 2, "after": 1},
+            {"name": "low", "before": 0, "after": 0},
+        ],
+        "examples": [
+            {"id": ada.pk, "name": "Ada", "before": 70, "after": 90},
+            {"id": bob.pk, "name": "Bob", "before": 65, "after": 50},
+        ],
+    }
+    assert (ScoringRules.objects.count(), ScoringJob.objects.count()) == (0, 0)
+    refused = admin.post("/api/v1/scoring/rules/preview/", {"base": 50, "rules": [{"feature": "luck"}]})
+    assert refused.status_code == 400
+
+
+def test_what_unchanged_rules_would_do_is_nothing(admin, learned):
+    LeadFactory(lead_source="referral")
+    found = admin.post("/api/v1/scoring/rules/preview/", admin.get("/api/v1/scoring/rules/").json()).json()
+    assert (found["leads"], found["up"], found["down"], found["examples"]) == (1, 0, 0, [])

@@ -23,10 +23,9 @@ from core.lead_scoring.api.serializers import (
     StartedJobSerializer,
 )
 from core.lead_scoring.models import ScoringJob
+from core.lead_scoring.rule_effect import HIGH, LOW
 from core.lead_scoring.scoring_target import target_of
 
-# From here on a score is high, from LOW on medium.
-HIGH, LOW = 71, 31
 EXAMPLES = [
     OpenApiExample("One lead", {"action": "score", "lead_id": 123}, request_only=True),
     OpenApiExample("Many", {"action": "bulk_score", "lead_ids": [123, 124, 125]}, request_only=True),

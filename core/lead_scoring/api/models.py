@@ -1,8 +1,7 @@
 """Models, jobs and rules of lead scoring over HTTP."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -10,12 +9,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import Permission
+from core.access import Permission, scopes
 from core.api import preconditions
 from core.api.bodies import takes_no_body
 from core.api.resources import ReadOnlyResourceViewSet, ResourceViewSet, StrictSerializer
 from core.api.viewsets import CrmViewSet
-from core.entities.locks import MATCHING, lock
 from core.errors import InvalidError, NotVisibleError
 from core.lead_scoring import drift_check, jobs, model_lifecycle
 from core.lead_scoring.api.serializers import (
@@ -26,6 +24,7 @@ from core.lead_scoring.api.serializers import (
     LiftSerializer,
     ReliabilitySerializer,
     RolledBackSerializer,
+    RuleEffectSerializer,
     RuleSetSerializer,
     ScoredEntityField,
     ScoringMetricsSerializer,
@@ -35,7 +34,9 @@ from core.lead_scoring.api.serializers import (
 )
 from core.lead_scoring.default_entity import DEFAULT_ENTITY
 from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel, ScoringRules
-from core.lead_scoring.rule_store import keep_rules, newest_rules, rules_of
+from core.lead_scoring.rule_editing import replace_rules
+from core.lead_scoring.rule_effect import effect_of
+from core.lead_scoring.rule_store import newest_rules, rules_of
 from core.lead_scoring.scoring_target import ScoringTarget, target_of
 
 ENTITY = OpenApiParameter("entity", str, description="`lead` (the default) or `opportunity`.")
@@ -204,6 +205,7 @@ class ScoringRulesViewSet(CrmViewSet):
     """The rule set: GET the present version, PUT a new one (administrators)."""
 
     policy = ScoringRules.policy
+    action_permissions: ClassVar = {"preview": Permission.CONFIGURE}
 
     @extend_schema(operation_id="scoring_rules", tags=["scoring"], responses={200: RuleSetSerializer})
     @action(methods=["get"], detail=False)
@@ -230,12 +232,27 @@ class ScoringRulesViewSet(CrmViewSet):
         """Replace the rules. They score at once, alone or beside a model; all leads are scored anew."""
         body = RuleSetSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        with transaction.atomic():
-            lock(MATCHING, "scoring rules")
-            preconditions.check_tag(request, lambda: rules_tag(newest_rules(target_of())))
-            keep_rules(body.validated_data, request.user)
-            jobs.start(ScoringJob.Kind.BULK)
+        replace_rules(
+            body.validated_data,
+            request.user,
+            lambda version: preconditions.check_tag(request, lambda: rules_tag(version)),
+        )
         return self._shown()
+
+    @extend_schema(
+        operation_id="scoring_rules_preview",
+        tags=["scoring"],
+        request=RuleSetSerializer,
+        responses={200: RuleEffectSerializer},
+    )
+    @action(methods=["post"], detail=False, url_path="rules/preview")
+    def preview(self, request: Request) -> Response:
+        """What these rules would do to the scores of the open leads you see, the newest 5,000 of them.
+        Nothing is stored."""
+        scopes.require(request.user, target_of().definition.plural)
+        body = RuleSetSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return Response(RuleEffectSerializer(effect_of(body.validated_data, request.user)).data)
 
     def _shown(self) -> Response:
         """The newest rule set with its version and what rules can be made of."""

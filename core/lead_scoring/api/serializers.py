@@ -267,3 +267,39 @@ class RuleSetSerializer(serializers.Serializer):
 
     def run_validation(self, data: Any = None) -> RuleSet:
         return self.to_internal_value(data)
+
+
+class ScoreBandSerializer(serializers.Serializer):
+    name = serializers.ChoiceField(("high", "medium", "low"))
+    before = serializers.IntegerField()
+    after = serializers.IntegerField()
+
+
+class ScoreBarSerializer(serializers.Serializer):
+    lowest = serializers.IntegerField()
+    highest = serializers.IntegerField()
+    before = serializers.IntegerField()
+    after = serializers.IntegerField()
+
+
+class MovedLeadSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    before = serializers.IntegerField()
+    after = serializers.IntegerField()
+
+
+class RuleEffectSerializer(serializers.Serializer):
+    """How scores would move, of the open leads that were looked at."""
+
+    leads = serializers.IntegerField(help_text="How many were looked at.")
+    is_sample = serializers.BooleanField(help_text="There are more: these are the newest ones.")
+    up = serializers.IntegerField()
+    down = serializers.IntegerField()
+    becoming_hot = serializers.IntegerField(help_text="From below 71 to 71 or more.")
+    no_longer_hot = serializers.IntegerField()
+    average_before = serializers.FloatField()
+    average_after = serializers.FloatField()
+    bands = ScoreBandSerializer(many=True)
+    histogram = ScoreBarSerializer(many=True)
+    examples = MovedLeadSerializer(many=True, help_text="Those that move most.")

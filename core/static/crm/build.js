@@ -5,7 +5,7 @@ document.addEventListener("change", (event) => {
     const select = event.target.closest("select[data-redraw]");
     if (!select) return;
     const form = select.form;
-    const place = select.closest("[id^='actions.'], [id^='conditions'], #when, #actions");
+    const place = select.closest("[id^='actions.'], [id^='conditions'], [id^='rules.'], #when, #actions");
     form.action = place ? `#${place.id}` : "";
     form.requestSubmit(form.querySelector("button[value='draw']"));
 });
