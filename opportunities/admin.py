@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
@@ -14,16 +14,20 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from contacts.models import Contact
+from core.access import Permission
 from core.admin import columns, formats, record_page
 from core.admin import home as home_page
 from core.admin.captured import CapturedAdmin, CapturedInline
 from core.admin.filters import ConditionFilter, RecordSelectFilter
 from core.admin.forms import RecordForm
+from core.admin.home import list_url, page_url
 from core.admin.inline_edit import edited
 from core.admin.navigation import DATA, SELL, Menu
+from core.admin.ordering import Ordered, order_page
 from core.admin.record_page import Fact
 from core.admin.records import RecordAdmin
 from core.entities.blanking import any_shown_to, with_related_shown
@@ -240,13 +244,13 @@ class OpportunityAdmin(OpportunityBoard):
 
 class StageInline(CapturedInline):
     model = Stage
-    fields = ("position", "key", "name", "probability", "is_won", "is_lost", "rotting_days")
+    fields = ("key", "name", "probability", "is_won", "is_lost", "rotting_days")
     ordering = ("position", "id")
 
 
 class LostReasonInline(CapturedInline):
     model = LostReason
-    fields = ("position", "key", "name", "is_active")
+    fields = ("key", "name", "is_active")
     ordering = ("position", "id")
 
 
@@ -261,6 +265,18 @@ class LostReasonAdmin(CapturedAdmin):
     search_fields = ("key", "name")
     ordering = ("pipeline", "position", "id")
     fields = ("pipeline", "key", "name", "position", "is_active")
+    actions_list = ("order",)
+
+    @action(description=_("Order"), permissions=["change"], url_path="order", icon="swap_vert")
+    def order(self, request: HttpRequest) -> HttpResponse:
+        """The reasons of every pipeline are put into their order."""
+        rows = LostReason.objects.order_by("position", "id")
+        lists = [Ordered("all", _("Of all pipelines"), rows.filter(pipeline=None))]
+        lists += [
+            Ordered(f"of{one.pk}", one.name, rows.filter(pipeline=one)) for one in Pipeline.objects.all()
+        ]
+        shown = [one for one in lists if one.rows.exists()]
+        return order_page(self, request, _("Order of lost reasons"), shown, list_url(LostReason))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
         for reason in queryset:
@@ -278,6 +294,30 @@ class PipelineAdmin(CapturedAdmin):
     readonly_fields = ("is_default", "created_at")
     inlines = (StageInline, LostReasonInline)
     actions = ("make_default",)
+    actions_detail = ("order",)
+
+    def has_order_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may(request, Permission.CHANGE, object_id)
+
+    @action(description=_("Order of stages"), permissions=["order"], url_path="order", icon="swap_vert")
+    def order(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Stages and lost reasons are put into their order."""
+        pipeline = self.get_object(request, object_id)
+        if pipeline is None:
+            raise Http404
+        lists = [Ordered("stages", _("Stages"), pipeline.stages.order_by("position", "id"), _percent)]
+        reasons = pipeline.lost_reasons.order_by("position", "id")
+        lists += [Ordered("reasons", _("Lost reasons"), reasons)] if reasons.exists() else []
+        back = page_url(Pipeline, pipeline.pk)
+        return order_page(self, request, _("Order of %(pipeline)s") % {"pipeline": pipeline}, lists, back)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """What is added stands behind the others."""
+        behind = formset.queryset.aggregate(Max("position"))["position__max"]
+        new = [row for row in (one.instance for one in formset.extra_forms) if row.pk is None]
+        for i, row in enumerate(new):
+            row.position = (-1 if behind is None else behind) + 1 + i
+        super().save_formset(request, form, formset, change)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
         for pipeline in queryset:
@@ -294,6 +334,10 @@ class PipelineAdmin(CapturedAdmin):
         if queryset.count() != 1:
             raise ConflictError(gettext("Select one pipeline."))
         set_default(queryset.get())
+
+
+def _percent(stage: Stage) -> str:
+    return f"{stage.probability} %"
 
 
 @admin.register(Stage)

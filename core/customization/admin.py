@@ -5,15 +5,20 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from core import labels
 from core.access import Role
 from core.admin.captured import CapturedAdmin, CapturedForm
 from core.admin.forms import OVERRIDES
+from core.admin.home import list_url
 from core.admin.navigation import DATA, PEOPLE, Menu
+from core.admin.ordering import Ordered, order_page
 from core.conditions.models import SavedView
 from core.conditions.views import check_view
 from core.entities import custom_field_definitions, entities, limiting
@@ -51,6 +56,20 @@ class CustomFieldAdmin(CapturedAdmin):
         "position",
         ("required", "unique", "searchable", "scorable"),
     )
+    actions_list = ("order",)
+
+    @action(description=_("Order"), permissions=["change"], url_path="order", icon="swap_vert")
+    def order(self, request: HttpRequest) -> HttpResponse:
+        """The fields of each entity are put into the order in which forms show them."""
+        rows = CustomField.objects.order_by("position", "id")
+        lists = [
+            Ordered(
+                one.name, capfirst(str(one.model._meta.verbose_name_plural)), rows.filter(entity=one.name)
+            )
+            for one in entities
+        ]
+        shown = [one for one in lists if one.rows.exists()]
+        return order_page(self, request, _("Order of custom fields"), shown, list_url(CustomField))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What values are stored under stays as it is."""
