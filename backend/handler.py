@@ -1,7 +1,7 @@
 """Requests of an application whose middleware and views are all synchronous, one thread for each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.signals import request_started
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
@@ -68,6 +68,7 @@ class ThreadedHandler(ASGIHandler):
         with body:
             response = await self._in_thread(self._respond, scope, body)
             if response.streaming:
+                self._read_in_threads(response)
                 await self._stream(response, receive, send)
             else:
                 await self.send_response(response, send)
@@ -136,6 +137,16 @@ class ThreadedHandler(ASGIHandler):
         if not response.streaming:
             response.close()
         return response
+
+    def _read_in_threads(self, response: Any) -> None:
+        """Files are read block by block in the threads of requests: Django reads them whole, with a warning.
+        What else streams here is asynchronous by itself (core.transfer.api.streaming)."""
+        if isinstance(response, FileResponse) and not response.is_async:
+            response.streaming_content = self._blocks(response.streaming_content)
+
+    async def _blocks(self, source: Any) -> AsyncIterator[bytes]:
+        while (block := await self._in_thread(next, source, None)) is not None:
+            yield block
 
     async def _stream(self, response: HttpResponseBase, receive: Receive, send: Send) -> None:
         """Send it until its end or until the client goes away; what it has for `aclose` ends its source."""

@@ -93,8 +93,14 @@ def _lead(demo: Demo) -> Lead:
         "owner": demo.seller(),
         "created_at": created,
     }
-    values["assigned_to"] = values["owner"] if demo.random.random() < 0.7 else None
+    values["assigned_to"] = _assignee(demo, values["owner"])
     return Lead(**values, **demo.address(), **_progress(demo, values, created))
+
+
+def _assignee(demo: Demo, owner: Any) -> Any:
+    """Mostly the owner, now and then the manager of the team, else nobody."""
+    drawn = demo.random.random()
+    return owner if drawn < 0.65 else demo.manager_of(owner) if drawn < 0.75 else None
 
 
 def _enter_again(lead: Lead, known: Lead) -> None:

@@ -136,7 +136,7 @@ class OpportunityAdmin(OpportunityBoard):
         "company",
         "shown_stage",
         "shown_amount",
-        "win_probability",
+        "shown_chance",
         "weighted",
         "shown_close",
         "shown_next_step",
@@ -164,7 +164,7 @@ class OpportunityAdmin(OpportunityBoard):
         "status",
         "stage_changed_at",
         "win_score",
-        "win_probability",
+        "shown_chance",
         "why_this_probability",
         "scored_at",
     )
@@ -220,10 +220,17 @@ class OpportunityAdmin(OpportunityBoard):
 
     def facts(self, deal: Any) -> list[Fact]:
         found = [Fact(_("Amount"), formats.money(deal.amount, deal.currency) or "-")]
-        found.append(Fact(_("Expected close"), self.shown_close(deal) or "-"))
+        if deal.status == "open":
+            found.append(Fact(_("Expected close"), self.shown_close(deal) or "-"))
+        else:
+            found.append(Fact(_("Closed"), formats.when(deal.actual_close_date) or "-"))
         found += [Fact(_("Next step"), deal.next_step)] if deal.next_step else []
         found += [record_page.link(_("Company"), deal.company)] if deal.company else []
         return [*found, *([record_page.link(_("Contact"), deal.contact)] if deal.contact else [])]
+
+    @admin.display(description=_("win probability"), ordering="win_probability")
+    def shown_chance(self, deal: Any) -> str:
+        return formats.percent(deal.win_probability)
 
     @admin.display(description=_("Why this probability"))
     def why_this_probability(self, deal: Any) -> str:

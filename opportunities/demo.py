@@ -31,6 +31,8 @@ PASSED = {
     "closed_lost": ["qualification", "closed_lost"],
 }
 CLOSED_SHARE = 0.7
+# The share of the deals that the manager of the team sees to.
+MANAGERS = 0.1
 # What speaks for or against winning a deal, in log-odds.
 BY_SOURCE = {"referral": 1.8, "partner": 0.8, "website": 0.0, "event": -0.4, "cold_call": -1.8}
 BY_PLAN = {"starter": -1.0, "team": 0.2, "enterprise": 1.0}
@@ -146,6 +148,7 @@ def _deal(demo: Demo, pipeline: Pipeline) -> Opportunity:
         forecast_category=demo.pick(ESTIMATES, (5, 3, 2)),
         expected_close_date=(created + timedelta(days=demo.random.randint(60, 240))).date(),
         owner=contact.owner,
+        assigned_to=demo.manager_of(contact.owner) if demo.random.random() < MANAGERS else None,
         created_at=created,
         stage_changed_at=created,
         tags=["renewal"] if demo.random.random() < 0.2 else [],

@@ -5,9 +5,12 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 from unfold.decorators import action
 
 from core.access import Permission
@@ -22,7 +25,9 @@ from core.admin.navigation import SELL, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.admin.record_page import Fact, Summary
 from core.admin.records import RecordAdmin
-from core.entities import entities
+from core.entities import entities, writing
+from core.entities.blanking import seen_by
+from core.errors import DomainError
 from tasks import home, related
 from tasks.board import TaskBoard
 from tasks.models import RELATED_RECORDS, CalendarFeed, Task, TaskRecord
@@ -133,6 +138,41 @@ class TaskAdmin(TaskBoard):
             for one in further_records.shown(TaskRecord, [task.pk], request.user).get(task.pk, [])
         ]
         return replace(plain, facts=[*plain.facts, *further])
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(require_POST(self.tick))
+        return [path("<int:object_id>/tick/", view, name="tasks_task_tick"), *super().get_urls()]
+
+    def tick(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Complete a task from the page of the record that it is about (`of`: entity:id): htmx gets the
+        panel of tasks anew, a form without JavaScript the page."""
+        entity, _colon, pk = request.POST.get("of", "").partition(":")
+        about = entities.get(entity) if entity in RELATED_RECORDS else None
+        record = (
+            about
+            and pk.isdecimal()
+            and seen_by(request.user, about.model.objects.all()).filter(pk=pk).first()
+        )
+        if not record:
+            raise Http404
+
+        def work() -> HttpResponse:
+            task = writing.locked(self.entity, object_id, request.user)
+            complete(self.entity, task, request.user)
+            return HttpResponse()
+
+        back = page_url(type(record), record.pk)
+        if "HX-Request" not in request.headers:
+            self.excused(request, work, back)
+            return HttpResponseRedirect(back)
+        try:
+            self.acting(request, work)
+            said = _("Ticked off.")
+        except DomainError as error:
+            said = str(error)
+        panel = related.build(record, request.user)
+        context = {"panel": panel and replace(panel, said=str(said))}
+        return TemplateResponse(request, "admin/core/panel.html", context)
 
     def has_records_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.may(request, Permission.CHANGE)

@@ -15,6 +15,8 @@ TITLES = {
     TaskType.DEMO: "Show {} the product",
 }
 DAYS = (-20, 20)
+# The share of the tasks that fall to the manager of the team.
+MANAGERS = 0.12
 
 
 def add_tasks(demo: Demo) -> str:
@@ -49,6 +51,6 @@ def _task(demo: Demo) -> Task:
         due_date=due,
         reminder_at=due - timedelta(hours=1),
         owner=record.owner,
-        assigned_to=record.owner,
+        assigned_to=demo.manager_of(record.owner) if demo.random.random() < MANAGERS else record.owner,
         created_at=min(noted, demo.past(7)),
     )

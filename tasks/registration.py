@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from core.activities.demo import add_activities
 from core.api import routes
 from core.changes import timeline
 from core.demo import demo_parts
@@ -36,6 +37,7 @@ timeline.register(TASKS)
 remind("task", "reminder_at", "Reminder: ", condition=STILL_OPEN)
 remind("task", "due_date", "Overdue: ", type="overdue", condition=STILL_OPEN, many="tasks are overdue")
 watch("task", "status")
+demo_parts.register("activities", add_activities)
 demo_parts.register("tasks", add_tasks)
 demo_parts.register("workflows", add_workflows)
 demo_parts.register("shares", add_shares)

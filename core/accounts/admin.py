@@ -1,16 +1,18 @@
 """Users, teams, sessions and API keys in the admin site."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ORDER_VAR
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -21,7 +23,8 @@ from core.accounts.admin_login import LoginForm
 from core.accounts.hand_over import hand_over, release_user
 from core.accounts.models import ApiKey, ExternalIdentity, Session, Team, User
 from core.admin import verbs
-from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm
+from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm, NamesInOrder
+from core.admin.home import list_url
 from core.admin.navigation import PEOPLE, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.entities.locks import TEAM_TREE, lock
@@ -31,6 +34,8 @@ admin.site.login_form = LoginForm
 # Rights come from roles: a group would give its members nothing.
 admin.site.unregister(Group)
 
+# So far in is a team drawn at most (core/static/crm/admin.css).
+DEEPEST = 6
 RIGHTS = ("is_active", "is_staff", "is_superuser")
 # What everyone knows of their colleagues, as over the API.
 BRIEF = ("username", "first_name", "last_name", "team", "is_active")
@@ -96,7 +101,7 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
     change_password_form = AdminPasswordChangeForm
     list_display = (
         "username",
-        "get_full_name",
+        "shown_name",
         "email",
         "role",
         "team",
@@ -147,11 +152,15 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
         return LOOKED_AT if knows(request, obj) else ((None, {"fields": BRIEF}),)
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        brief = ("username", "get_full_name", "team", "is_active")
+        brief = ("username", "shown_name", "team", "is_active")
         return super().get_list_display(request) if knows(request) else brief
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         return super().get_list_filter(request) if knows(request) else ("team", "is_active")
+
+    @admin.display(description=gettext_lazy("name"), ordering="first_name")
+    def shown_name(self, user: User) -> str:
+        return user.get_full_name()
 
     def get_search_fields(self, request: HttpRequest) -> Any:
         return self.search_fields if knows(request) else self.search_fields[:3]
@@ -201,15 +210,54 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
         return known and not secret and super().lookup_allowed(lookup, value, request)
 
 
+class TeamTree(NamesInOrder):
+    """Teams in the order of their tree: each behind the one that it is below, with how deep it stands."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        below: dict[Any, list[Team]] = {}
+        there = {team.pk for team in self.result_list}
+        for team in self.result_list:
+            below.setdefault(team.parent_id if team.parent_id in there else None, []).append(team)
+        if ORDER_VAR not in self.params:
+            self.result_list = list(_walked(below, None, 0))
+
+
+def _walked(below: dict[Any, list[Team]], parent: Any, depth: int) -> Iterator[Team]:
+    for team in below.get(parent, ()):
+        team.depth = depth  # type: ignore[attr-defined]
+        yield team
+        yield from _walked(below, team.pk, depth + 1)
+
+
 @admin.register(Team)
 class TeamAdmin(CapturedAdmin):
     menu = Menu(PEOPLE, "groups", 20)
-    list_display = ("name", "parent", "created_at")
+    list_display = ("in_tree", "parent", "members", "created_at")
     list_select_related = ("parent",)
+    list_per_page = 500
     search_fields = ("name__folded__contains",)
     autocomplete_fields = ("parent",)
     fields = ("name", "parent", "created_at")
     readonly_fields = ("created_at",)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
+        return TeamTree
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """With how many people each team has."""
+        active = Count("members", filter=Q(members__is_active=True))
+        return super().get_queryset(request).annotate(people=active)
+
+    @admin.display(description=gettext_lazy("name"), ordering="name")
+    def in_tree(self, team: Team) -> Any:
+        depth = min(getattr(team, "depth", 0), DEEPEST)
+        return format_html('<span class="crm-tree crm-tree-{}">{}</span>', depth, team.name)
+
+    @admin.display(description=gettext_lazy("people"), ordering="people")
+    def members(self, team: Team) -> Any:
+        url = f"{list_url(User)}?team__id__exact={team.pk}"
+        return format_html('<a href="{}">{}</a>', url, team.people)  # type: ignore[attr-defined]
 
     def acting(self, request: HttpRequest, work: Callable[[], HttpResponse]) -> HttpResponse:
         def alone() -> HttpResponse:

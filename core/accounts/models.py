@@ -207,6 +207,9 @@ class User(AbstractUser):
             ),
         ]
 
+    def __str__(self) -> str:
+        return self.get_full_name()
+
     def get_full_name(self) -> str:
         """First and last name; the username of whoever gave neither, so that nobody is shown without name."""
         return super().get_full_name() or self.username

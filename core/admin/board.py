@@ -172,8 +172,14 @@ class BoardAdmin(RecordAdmin):
             "chips": chips(request.board_list, request.user),  # type: ignore[attr-defined]
             "columns": self._drawn(request, rows),
             "may_move": self.has_change_permission(request),
+            **self.board_views(request),
         }
         return TemplateResponse(request, "admin/core/board.html", context)
+
+    def board_views(self, request: HttpRequest) -> dict[str, Any]:
+        """The tabs of saved views; they are saved and deleted beside the list."""
+        shown = self.view_context(request, request.board_list)  # type: ignore[attr-defined]
+        return {name: shown[name] for name in ("view_tabs", "view_words")}
 
     def _list_url(self) -> str:
         name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_changelist"

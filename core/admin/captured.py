@@ -15,6 +15,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
 from core.access import Permission
+from core.admin.about import AboutMixin, name_rows
 from core.changes import audit_context
 from core.entities.columns import column
 from core.entities.usage import REMEDY, REMEDY_WITHOUT_FORCE, check_renaming, release_row
@@ -55,6 +56,11 @@ class NamesInOrder(ChangeList):
 
     def get_ordering(self, request: HttpRequest, queryset: models.QuerySet) -> list[Any]:
         return [self._folded(part) for part in super().get_ordering(request, queryset)]
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        name_rows(self.result_list, self.model, request.user)
 
     def _folded(self, part: Any) -> Any:
         name = part.removeprefix("-") if isinstance(part, str) else ""
@@ -100,7 +106,7 @@ class PolicyMixin:
         return str(pk).isdigit() and rows.filter(pk=pk).exists()
 
 
-class CapturedAdmin(PolicyMixin, ModelAdmin):
+class CapturedAdmin(AboutMixin, PolicyMixin, ModelAdmin):
     """Base of every model's page. The model has a `policy`; its triggers see who saved, with source "admin".
 
     Domain errors raised while saving undo the whole request and are shown in the form or as a message.

@@ -119,6 +119,8 @@ def _in_words(column: Column | None, value: Any) -> str:
         return _("yes") if value else _("no")
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if isinstance(value, float):
+        return formats.number_format(round(value, 2))
     if isinstance(field_type, DateTime) and (moment := parse_datetime(str(value))):
         return formats.date_format(timezone.localtime(moment), "DATETIME_FORMAT")
     if isinstance(field_type, Date) and (day := parse_date(str(value))):

@@ -64,13 +64,18 @@ def deadline(name: str, title: Any = None, *, still: Callable[[Any], bool]) -> C
     @admin.display(description=title or lazy_label(name.replace("_", " ")), ordering=name)
     def shown(page: Any, record: Any) -> Any:
         found = getattr(record, name)
-        if found is None:
-            return ""
-        now = timezone.now() if isinstance(found, datetime) else timezone.localdate()
-        words = formats.when(found)
-        return formats.badge(words, "bad", title=_("Overdue")) if found < now and still(record) else words
+        return due(found) if still(record) else formats.when(found)
 
     return shown
+
+
+def due(found: Any) -> Any:
+    """When something open is due, marked where that is past."""
+    if found is None:
+        return ""
+    now = timezone.now() if isinstance(found, datetime) else timezone.localdate()
+    words = formats.when(found)
+    return formats.badge(words, "bad", title=_("Overdue")) if found < now else words
 
 
 def person(name: str, title: Any = None) -> Column:

@@ -7,7 +7,7 @@ from typing import Any
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_timedelta
-from babel.numbers import format_compact_currency, format_currency
+from babel.numbers import format_compact_currency, format_currency, format_percent
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -56,6 +56,11 @@ def by_size(amounts: Mapping[str, Decimal]) -> list[str]:
     """Each amount that is not nothing, the largest first."""
     ordered = sorted(amounts.items(), key=lambda item: (-item[1], item[0]))
     return [short_money(amount, currency) for currency, amount in ordered if amount]
+
+
+def percent(share: float | None) -> str:
+    """`60%`; "" without a share."""
+    return "" if share is None else format_percent(round(share, 2), locale=locale())
 
 
 def relative(moment: datetime | None) -> str:

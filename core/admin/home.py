@@ -42,6 +42,9 @@ class PanelLine:
     detail: Any = ""
     badge: Any = ""
     share: int | None = None
+    # Where it is ticked off, and of which record's page that is said.
+    tick_url: str = ""
+    tick_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Panel:
     empty: str
     count: int | None = None
     add_url: str = ""
+    # What was just done in it, or why not.
+    said: str = ""
 
 
 @dataclass(frozen=True)

@@ -64,13 +64,13 @@ def _field_of(one: Any) -> str:
     return one if isinstance(one, str) else str(one[0]) if isinstance(one, tuple) else ""
 
 
-def _without(section: Any, hidden: frozenset[str]) -> Any:
+def _without(section: Any, hidden: frozenset[str], column_of: Callable[[Any], str]) -> Any:
     """A fieldset without the hidden fields."""
     title, options = section
     lines = []
     for line in options["fields"]:
         names = [line] if isinstance(line, str) else list(line)
-        shown = tuple(name for name in names if name not in hidden)
+        shown = tuple(name for name in names if column_of(name) not in hidden)
         lines += [shown] if shown else []
     return title, {**options, "fields": tuple(lines)}
 
@@ -175,7 +175,7 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
         custom = self._custom_section(request, obj)
         found = [*self.sections, *custom, OWNERSHIP, *([known] if obj else [])]
         hidden = self.entity_for(request).hidden
-        return [_without(section, hidden) for section in found] if hidden else found
+        return [_without(section, hidden, self._column_of) for section in found] if hidden else found
 
     def _custom_section(self, request: HttpRequest, obj: Any) -> list[Any]:
         """An input for each custom field, two to a line; their values alone for who may not change them."""

@@ -1,17 +1,25 @@
 """What happened: read-only pages for administrators."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import home as home_page
+from core.admin.about import name_rows
+from core.admin.change_words import ChangeWords
 from core.admin.navigation import DATA, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.audit import home
+from core.changes.history import presented
 from core.changes.models import Change, FailedDispatch
+from core.entities import entities
 
 home_page.parts.register("audit", home_page.Builder(60, home.build))
 
@@ -20,10 +28,47 @@ home_page.parts.register("audit", home_page.Builder(60, home.build))
 class ChangeAdmin(ReadOnlyAdmin):
     menu = Menu(DATA, "history", 70)
     menu_title = _("Audit trail")
-    list_display = ("at", "entity", "object_id", "kind", "source", "actor_id", "agent", "request_id")
+    list_display = ("at", "entity", "object_id", "kind", "actor_id", "source", "agent")
     list_filter = ("kind", "source")
     search_fields = ("=object_id",)
     ordering = ("-id",)
+    fields = (
+        ("at", "kind"),
+        ("shown_entity", "record"),
+        ("actor", "source"),
+        "differences",
+        ("agent", "request_id"),
+        ("import_id", "execution_id"),
+    )
+    readonly_fields = ("shown_entity", "record", "actor", "differences")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """With what its record and its actor are called, as its reader may see them."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            name_rows([found], Change, request.user)
+            found.reader = request.user
+        return found
+
+    @admin.display(description=_("about"))
+    def record(self, change: Change) -> Any:
+        return self.shown_record(change)
+
+    @admin.display(description=_("who"))
+    def actor(self, change: Change) -> str:
+        return self.shown_actor(change) or "-"
+
+    @admin.display(description=_("changes"))
+    def differences(self, change: Change) -> Any:
+        """Old and new values, a line each; raw where no entity says what they mean."""
+        if change.entity not in entities:
+            lines = [(name, old, new) for name, (old, new) in sorted(change.changes.items())]
+        else:
+            entity = entities[change.entity].for_user(change.reader)  # type: ignore[attr-defined]
+            (shown,) = presented([change], {entity.name: entity})
+            words = ChangeWords(entity, change.reader, [shown["changes"]])  # type: ignore[attr-defined]
+            lines = [(one.label, one.old, one.new) for one in words.of(shown["changes"])]
+        return format_html_join(mark_safe("<br>"), "{}: {} → {}", lines) or "-"
 
 
 @admin.register(FailedDispatch)

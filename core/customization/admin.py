@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
@@ -58,7 +58,7 @@ class CustomFieldAdmin(CapturedAdmin):
     )
     actions_list = ("order",)
 
-    @action(description=_("Order"), permissions=["change"], url_path="order", icon="swap_vert")
+    @action(description=gettext_lazy("Order"), permissions=["change"], url_path="order", icon="swap_vert")
     def order(self, request: HttpRequest) -> HttpResponse:
         """The fields of each entity are put into the order in which forms show them."""
         rows = CustomField.objects.order_by("position", "id")

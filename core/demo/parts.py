@@ -47,6 +47,10 @@ class Demo:
         digits = f"{self.random.randint(100, 9999):04d}"
         return place | {"phone": phone.rstrip("#") + digits[-phone.count("#") :]}
 
+    def manager_of(self, person: Any) -> Any:
+        """Who leads the team of one of the sales reps; the rep where nobody does."""
+        return next((one for one in self.users["manager"] if one.team_id == person.team_id), person)
+
     def seller(self) -> Any:
         """One of the sales reps."""
         return self.pick(self.users["rep"])

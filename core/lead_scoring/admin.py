@@ -17,6 +17,7 @@ from unfold.decorators import action
 from core.access import Permission
 from core.admin import columns, plots
 from core.admin import home as home_page
+from core.admin.about import entity_word
 from core.admin.navigation import AUTOMATE, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.lead_scoring import home, jobs, model_lifecycle
@@ -35,10 +36,10 @@ home_page.parts.register("lead_scoring", home_page.Builder(80, home.build))
 class ScoringModelAdmin(ReadOnlyAdmin):
     menu = Menu(AUTOMATE, "network_intelligence", 60)
     list_display = (
-        "id",
+        "__str__",
         "entity",
         "status",
-        "leads",
+        "closed_records",
         "wins",
         "log_loss",
         "auc",
@@ -48,9 +49,9 @@ class ScoringModelAdmin(ReadOnlyAdmin):
     list_filter = ("entity", "status")
     ordering = ("-id",)
     fields = (
-        "entity",
+        "shown_entity",
         "status",
-        "leads",
+        "closed_records",
         "wins",
         "window_start",
         "window_end",
@@ -61,6 +62,10 @@ class ScoringModelAdmin(ReadOnlyAdmin):
         "activated_at",
     )
     actions_detail = ("card", "activate_model")
+
+    @admin.display(description=_("learned from"), ordering="leads")
+    def closed_records(self, row: ScoringModel) -> int:
+        return row.leads
 
     @admin.display(description=_("Log loss"))
     def log_loss(self, row: ScoringModel) -> str:
@@ -154,6 +159,7 @@ def _shown(row: ScoringModel) -> dict[str, Any]:
     card = row.card
     return {
         "row": row,
+        "entity": entity_word(row.entity).lower(),
         "card": card,
         "metrics": [
             (METRICS.get(name, name), value, card.get("incumbent_metrics", {}).get(name))

@@ -41,11 +41,21 @@ links.register("reports", Link(Menu(SELL, "monitoring", 70), _("Reports"), "admi
 class GoalAdmin(CapturedAdmin):
     menu = Menu(SELL, "flag", 71)
     formfield_overrides = OVERRIDES
-    list_display = ("user", "team", "period", "start", "metric", "target", "currency")
+    list_display = ("of", "period", "start", "metric", "shown_target")
     list_filter = ("period", "metric")
     list_select_related = ("user", "team")
     ordering = ("-start", "id")
     fields = (("user", "team"), ("period", "start"), ("metric", "target", "currency"))
+
+    @admin.display(description=_("whose"))
+    def of(self, goal: Goal) -> str:
+        return str(goal.user or goal.team)
+
+    @admin.display(description=_("target"), ordering="target")
+    def shown_target(self, goal: Goal) -> str:
+        if goal.metric == Goal.Metric.COUNT:
+            return f"{goal.target:.0f}"
+        return formats.money(goal.target, goal.currency)
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.reports)

@@ -16,7 +16,7 @@ def add_goals(demo: Demo) -> str:
     currency = conf.DEFAULT_CURRENCY
     goals = [
         Goal(user=rep, period=Unit.MONTH, start=month, target=REP, currency=currency)
-        for rep in demo.users["rep"]
+        for rep in [*demo.users["rep"], *demo.users["manager"]]
     ]
     for team in Team.objects.filter(members__in=demo.users["rep"]).distinct().order_by("id"):
         goals += [

@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSplitDateTimeWidg
 
 from core.accounts.models import Team, User
 from core.admin import home, record_page
+from core.admin.about import entity_word
 from core.admin.captured import CapturedAdmin
 from core.admin.forms import OVERRIDES
 from core.admin.home import Panel, PanelLine
@@ -45,7 +46,13 @@ class ShareAdmin(CapturedAdmin):
 
     @admin.display(description=gettext_lazy("what"), ordering="object_id")
     def what(self, share: Share) -> str:
-        return f"{share.entity.replace('_', ' ')} {share.object_id}"
+        """The shared thing, by its name where it is a record that one sees."""
+        name = getattr(share, "named_record", "")
+        return (
+            f"{entity_word(share.entity)}: {name}"
+            if name
+            else f"{entity_word(share.entity)} {share.object_id}"
+        )
 
 
 class ShareForm(forms.Form):

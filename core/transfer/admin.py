@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.loader import render_to_string
@@ -38,6 +39,7 @@ from core.entities.locks import IMPORTING, try_lock
 from core.errors import ConflictError, DomainError
 from core.transfer import home, undoing, wizard
 from core.transfer.api.import_jobs import error_lines
+from core.transfer.api.streaming import in_own_thread
 from core.transfer.exporting import FORMATS
 from core.transfer.models import ExportJob, ImportIssue, ImportJob, SavedMapping
 from core.transfer.report import messages_of
@@ -139,10 +141,9 @@ class ImportJobAdmin(OwnJobsAdmin):
         if job.kind != ImportJob.Kind.IMPORT:
             raise Http404
         headers = {"Content-Disposition": f'attachment; filename="import_{job.pk}_errors.csv"'}
-        rows = job.issues.order_by("id")
-        return StreamingHttpResponse(
-            error_lines(job, rows, request.user), content_type="text/csv; charset=utf-8", headers=headers
-        )
+        lines: Any = error_lines(job, job.issues.order_by("id"), request.user)
+        source = in_own_thread(lines) if isinstance(request, ASGIRequest) else lines
+        return StreamingHttpResponse(source, content_type="text/csv; charset=utf-8", headers=headers)
 
     def _job(self, request: HttpRequest, pk: Any) -> ImportJob:
         found = self.get_queryset(request).filter(pk=pk).first()

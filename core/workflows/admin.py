@@ -68,7 +68,7 @@ class WorkflowAdmin(OperatedAdmin):
     list_display = (
         "name",
         "shown_status",
-        "trigger_type",
+        "shown_trigger",
         "entity",
         "shown_run_as",
         "version",
@@ -78,6 +78,11 @@ class WorkflowAdmin(OperatedAdmin):
     shown_run_as = columns.person("run_as", gettext_lazy("acts as"))
     shown_updated = columns.moment("updated_at")
     list_filter = ("status", "trigger_type")
+
+    @admin.display(description=gettext_lazy("when"), ordering="trigger_type")
+    def shown_trigger(self, workflow: Workflow) -> str:
+        return workflow.trigger_type.replace("_", " ").capitalize()
+
     list_select_related = ("run_as",)
     search_fields = ("name",)
     ordering = ("name", "id")
@@ -272,10 +277,16 @@ class WorkflowExecutionAdmin(OperatedAdmin):
     search_fields = ("=object_id",)
     ordering = ("-id",)
     actions = ("retry_selected",)
-    fields = (
-        ("event_key", "change_id"), ("attempt", "lost_leases"), ("retry_of_id", "depth"),
-        ("created_at", "started_at"), ("finished_at", "due_at"),
-    )  # fmt: skip
+    fieldsets = (
+        (None, {"fields": (("created_at", "started_at"), ("finished_at", "due_at"))}),
+        (
+            gettext_lazy("For those who look for a fault"),
+            {
+                "fields": (("event_key", "change_id"), ("attempt", "lost_leases"), ("retry_of_id", "depth")),
+                "classes": ["collapse"],
+            },
+        ),
+    )
     change_form_before_template = "admin/core/workflow_run.html"
     actions_detail = ("retry", "rerun", "cancel")
 
@@ -311,10 +322,10 @@ class WorkflowExecutionAdmin(OperatedAdmin):
             "record": record_shown(run.entity, run.object_id, user),
             "error": found["error"],
             "withheld": found["withheld"],
-            "steps": [_shown_step(*pair) for pair in zip(rows, found["steps"], strict=True)],
+            "steps": [_shown_step(*pair, user) for pair in zip(rows, found["steps"], strict=True)],
             "after": _shown_runs(after.order_by("id")[:RUNS], reader),
             "cause_url": page_url(WorkflowExecution, run.cause_id) if run.cause_id else "",
-            "payload": in_order(found["trigger_data"]),
+            "payload": in_order(_beside(run, found["trigger_data"]), user),
         }
 
     def has_retry_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
@@ -357,14 +368,20 @@ class WorkflowExecutionAdmin(OperatedAdmin):
         self.message_user(request, ngettext("%(n)s run goes on.", "%(n)s runs go on.", count) % {"n": count})
 
 
-def _shown_step(step: Any, shown: dict[str, Any]) -> dict[str, Any]:
+def _beside(run: WorkflowExecution, payload: Any) -> Any:
+    """What started a run, without the id of the record that it is about: its name stands there already."""
+    own = f"{run.entity}_id"
+    return {k: v for k, v in payload.items() if k != own} if isinstance(payload, dict) else payload
+
+
+def _shown_step(step: Any, shown: dict[str, Any], user: Any) -> dict[str, Any]:
     """A step as the API shows it, with what a page adds."""
     return {
         **shown,
         "label": labels.titled(step.type),
         "badge": formats.badge(step.get_status_display(), RUN_TONES.get(step.status, "neutral")),
-        "given": in_order(shown["input"]),
-        "made": in_order(shown["output"]),
+        "given": in_order(shown["input"], user),
+        "made": in_order(shown["output"], user),
         "when": formats.when(step.finished_at or step.started_at),
         "next": formats.when(step.next_at) if step.next_at else "",
     }

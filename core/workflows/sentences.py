@@ -14,6 +14,7 @@ from core.conditions import Condition, parse
 from core.conditions.words import ConditionWords, length, value_in_words
 from core.entities import Entity, entities
 from core.entities.custom import schema
+from core.entities.reading import nested_refs
 from core.errors import DomainError, InvalidError, ValueRefusedError
 from core.workflows import definition
 from core.workflows.actions import actions
@@ -99,7 +100,7 @@ class _Definition:
         for param in known:
             value = self.settings.get(param.name)
             if value not in (None, "", {}):
-                name = labels.titled(param.name)
+                name = name_in_words(param.name)
                 yield f"{name}: {self._setting(param.name, value)}"
 
     def _setting(self, name: str, value: Any) -> str:
@@ -136,7 +137,8 @@ class _Definition:
                 continue
             action = actions.get(item["type"])
             text = labels.label(action.help_text).rstrip(".") if action else item["type"]
-            yield Sentence(word, depth, text[:1].lower() + text[1:], tuple(_details(given, self.entity)))
+            details = tuple(_details(given, self.entity, self.user))
+            yield Sentence(word, depth, text[:1].lower() + text[1:], details)
 
     def _branch(self, given: Mapping[str, Any], word: str, depth: int) -> Iterator[Sentence]:
         asked = _(" and ").join(self._parts(given.get("conditions")))
@@ -145,14 +147,49 @@ class _Definition:
         yield from self._of_steps(given.get("else") or [], ELSE, depth + 1)
 
 
-def _details(given: Mapping[str, Any], entity: Entity | None) -> Iterator[str]:
+def _details(given: Mapping[str, Any], entity: Entity | None, user: Any) -> Iterator[str]:
     """The parameters of an action, a field by its label."""
-    for name, value in given.items():
+    for name, value in named(given, user).items():
         if value in (None, "", [], {}):
             continue
         column = entity.by_name.get(str(value)) if entity and name == "field" else None
         text = _label(column, str(value)) if column else _short(value)
-        yield f"{labels.titled(name)}: {text}"
+        yield f"{name_in_words(name)}: {text}"
+
+
+def name_in_words(name: str) -> str:
+    """What a parameter or a value of a run is called: "user_id" is the user."""
+    return labels.titled(name.removesuffix("_id"))
+
+
+def named(given: Mapping[str, Any], user: Any) -> dict[str, Any]:
+    """The values with the names of records, people and teams that `user` sees in place of their ids."""
+    wanted: dict[str, set[int]] = {}
+    for name, value in given.items():
+        if target := _target(name):
+            wanted.setdefault(target, set()).update(_ids(value))
+    names = {target: nested_refs(target, ids, user) for target, ids in wanted.items()}
+    return {name: _with_names(value, names.get(_target(name), {})) for name, value in given.items()}
+
+
+PEOPLE = ("user", "users", "owner", "assignee", "assigned_to", "assigned_by", "actor")
+
+
+def _target(name: str) -> str:
+    """What the ids of a value are those of; "" where it holds none that are known."""
+    base = name.removesuffix("_id").removesuffix("_ids")
+    return "user" if base in PEOPLE else base if base == "team" or base in entities else ""
+
+
+def _ids(value: Any) -> list[int]:
+    return [one for one in (value if isinstance(value, list) else [value]) if type(one) is int]
+
+
+def _with_names(value: Any, names: Mapping[int, Mapping[str, Any]]) -> Any:
+    if isinstance(value, list):
+        return [_with_names(one, names) for one in value]
+    found = names.get(value) if type(value) is int else None
+    return found.get("full_name") or found.get("name") or value if found else value
 
 
 def _label(column: Any, name: str) -> str:

@@ -27,7 +27,7 @@ from core.workflows import backtest, preview
 from core.workflows.definition import check, definition_of, unsealed
 from core.workflows.models import Workflow
 from core.workflows.readers import RunReader
-from core.workflows.sentences import plain_words
+from core.workflows.sentences import name_in_words, named, plain_words
 
 # Days that are looked back, where nothing else is asked for, and those that are offered.
 DAYS = 30
@@ -72,7 +72,7 @@ def tried(
     for one in found["conditions"]:
         one["words"] = _in_words(model or name, one["condition"], user)
     for one in found["actions"]:
-        one |= {"place": _place(one["path"]), "shown": in_order(one.get("would"))}
+        one |= {"place": _place(one["path"]), "shown": in_order(one.get("would"), user)}
         one["label"] = labels.titled(one["type"])
     return found | {"record": record_shown(name, pk, user)}
 
@@ -95,13 +95,12 @@ def record_shown(entity: str, pk: int | None, user: Any) -> dict[str, str] | Non
     return {"title": found["name"], "url": page_url(entities[entity].model, pk)}
 
 
-def in_order(given: Any) -> list[tuple[str, str]]:
-    """Names and values of an object as people read them."""
-    return (
-        [(name, plain_words(value)) for name, value in sorted(given.items())]
-        if isinstance(given, dict)
-        else []
-    )
+def in_order(given: Any, user: Any) -> list[tuple[str, str]]:
+    """Names and values of an object as `user` reads them."""
+    if not isinstance(given, dict):
+        return []
+    shown = sorted(named(given, user).items())
+    return [(name_in_words(name), plain_words(value)) for name, value in shown]
 
 
 def _place(path: str) -> str:
@@ -138,13 +137,13 @@ def looked_back(workflow: Workflow, opened: Mapping[str, Any], days: int, user: 
     for one in found["examples"]:
         one["record"] = named.get(one["object_id"], {}).get("name") or f"{name} {one['object_id']}"
         one["url"] = page_url(entities[name].model, one["object_id"])
-        one["steps"] = [_example_step(step) for step in one["actions"]]
+        one["steps"] = [_example_step(step, user) for step in one["actions"]]
     return found | {"bars": _bars(found["by_day"], found["days"])}
 
 
-def _example_step(step: Mapping[str, Any]) -> tuple[str, str]:
+def _example_step(step: Mapping[str, Any], user: Any) -> tuple[str, str]:
     """What a step is, and what it would have done."""
-    rendered = "; ".join(f"{name}: {value}" for name, value in in_order(step.get("would")))
+    rendered = "; ".join(f"{name}: {value}" for name, value in in_order(step.get("would"), user))
     text = _("withheld") if step.get("withheld") else step.get("error") or rendered
     return labels.titled(step["type"]), text
 

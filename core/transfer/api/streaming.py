@@ -87,7 +87,7 @@ def streamed(
         "Cache-Control": "private, no-store",
         "X-Accel-Buffering": "no",
     }
-    source: Any = _in_own_thread(blocks) if isinstance(request._request, ASGIRequest) else blocks
+    source: Any = in_own_thread(blocks) if isinstance(request._request, ASGIRequest) else blocks
     return Download(source, partial(_slots.release, user), content_type=content_type, headers=headers)
 
 
@@ -96,7 +96,7 @@ def _resumed(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield from blocks
 
 
-async def _in_own_thread(blocks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
+async def in_own_thread(blocks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
     """The blocks, made one at a time in a thread of their own with a connection of its own."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, thread_name_prefix="export") as thread:
