@@ -8,11 +8,12 @@ DEV_STAMP := .venv/installed-dev-$(shell cat requirements.txt requirements-dev.t
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz lint mutants bench schema clients docs seed clean
+.PHONY: help run test axe fuzz lint mutants bench schema clients docs seed clean
 
 help:  ## Say what there is
 	@echo "make run    start the CRM: PostgreSQL, Valkey, web, worker, beat (Ctrl-C stops all)"
 	@echo "make test   run the whole test suite (WORKERS=3 processes)"
+	@echo "make axe    look at every page of the admin site of a running CRM (make run) in a browser (an hour)"
 	@echo "make fuzz   send every operation its boundary cases and FUZZ_EXAMPLES=20 others (an hour)"
 	@echo "make mutants break each listed guard in turn and see its test fail (an hour; ARGS='--only webhook')"
 	@echo "make bench  measure every kind of request at 10,000 to a million leads (half an hour; ARGS='--rows 10000')"
@@ -35,6 +36,9 @@ lint: $(DEV_STAMP)
 		timeout 300 npm ci --prefix clients || { rm -rf clients/node_modules; \
 			echo "The document's linters cannot be installed here: they are skipped."; }; fi
 	$(PY) -m backend.development.lint
+
+axe: $(DEV_STAMP)
+	$(PY) -m backend.development.page_check $(ARGS)
 
 fuzz: $(DEV_STAMP)
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),20) $(PY) -m pytest tests/test_schema_fuzzing.py $(ARGS)

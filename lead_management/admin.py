@@ -12,18 +12,21 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeNumericFilter
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanWidget
+from unfold.widgets import UnfoldBooleanWidget
 
 from contacts.suggestions_admin import CompanySuggestionsAdmin
 from core.access import Permission
 from core.admin import calendar, columns, formats, record_page, verbs
 from core.admin import home as home_page
+from core.admin.about import entity_word
+from core.admin.custom_inputs import entered, inputs
 from core.admin.filters import ConditionFilter
 from core.admin.inline_edit import edited
 from core.admin.navigation import SELL, Menu
 from core.admin.record_page import Fact, Reason, Summary
 from core.admin.records import ADDRESS
-from core.entities import writing
+from core.entities import entities, writing
+from core.entities.custom import definitions
 from core.errors import DomainError
 from core.lead_scoring.answers import shown_to, stored_reasons
 from core.lead_scoring.scoring_target import target_of
@@ -40,6 +43,10 @@ calendar.sources.register(
 home_page.parts.register("leads", home_page.Builder(20, home.build))
 
 
+# What a conversion may make.
+MADE = ("company", "contact", "opportunity")
+
+
 class ConvertForm(verbs.VerbForm):
     """What should become of the lead."""
 
@@ -47,19 +54,28 @@ class ConvertForm(verbs.VerbForm):
         label=_("Create an opportunity"), required=False, initial=True, widget=UnfoldBooleanWidget
     )
 
-    custom_fields = forms.JSONField(
-        label=_("Custom fields"),
-        required=False,
-        initial=dict,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-        help_text=_('What new records need beyond what the lead has: {"contact": {"region": "EMEA"}}.'),
-    )
+    def __init__(self, request: HttpRequest, **options: Any) -> None:
+        """With an input for each custom field that new records must have: the lead may not have it."""
+        super().__init__(request, **options)
+        for name in MADE:
+            entity = entities[name].for_user(request.user)
+            required = [one for one in definitions(entity) if one.required]
+            for key, field in inputs(required, {}, entity.model).items():
+                field.label = f"{entity_word(name)}: {field.label}"
+                self.fields[f"{name}.{key}"] = field
 
     def options(self) -> ConversionOptions:
-        given = self.cleaned_data
+        given = {name: self._entered(name) for name in MADE}
         return ConversionOptions(
-            create_opportunity=given["create_opportunity"], custom_fields=given["custom_fields"] or {}
+            create_opportunity=self.cleaned_data["create_opportunity"],
+            custom_fields={name: values for name, values in given.items() if values},
         )
+
+    def _entered(self, name: str) -> dict[str, Any]:
+        """What was entered for one of the records."""
+        start = f"{name}."
+        own = {k.removeprefix(start): v for k, v in self.cleaned_data.items() if k.startswith(start)}
+        return {key: value for key, value in entered(own).items() if value is not None}
 
 
 # What saved views hold for these filters.

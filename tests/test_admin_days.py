@@ -15,8 +15,10 @@ from backend.testing.web import serving
 from core.accounts.tests.factories import TeamFactory
 from core.activities.models import Activity, Comment
 from core.changes.dispatch import dispatch
+from core.changes.models import Change
 from core.conditions.models import SavedView
 from core.entities.models import CustomField
+from core.lead_scoring.models import ScoringRules
 from core.notifications.models import Notification
 from core.notifications.tests.browsing import chromium
 from core.transfer.models import ImportJob
@@ -24,7 +26,7 @@ from core.workflows.models import Workflow
 from core.workflows.tests.factories import WorkflowFactory
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
-from opportunities.models import Opportunity
+from opportunities.models import Opportunity, Pipeline
 from opportunities.tests.factories import OpportunityFactory
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
@@ -154,10 +156,14 @@ def adds_and_ticks_off_a_task(page, lead):
     page.wait_for_url("**/tasks/task/")
     task = Task.objects.get()
     assert (task.title, task.lead_id, task.status) == ("Send the quote", lead.pk, "pending")
-    run_action(page, "complete", ["Send the quote"])
-    page.get_by_text("1 completed.").wait_for()
+    page.goto(f"/admin/lead_management/lead/{lead.pk}/change/")
+    page.locator("[name=job_title]").fill("Countess")
+    page.get_by_role("button", name="Tick off Send the quote").click()
+    page.get_by_text("Ticked off.").wait_for()
     task.refresh_from_db()
     assert task.status == "completed"
+    # What was being written on the page is still there.
+    assert page.locator("[name=job_title]").input_value() == "Countess"
 
 
 def moves_a_deal(page, deal):
@@ -260,6 +266,8 @@ def test_an_administrators_day_in_the_dark(opened, people):
     assert "dark" in page.locator("html").get_attribute("class")
     imports_and_takes_it_back(page)
     stops_a_workflow_for_a_while(page)
+    puts_stages_in_order(page)
+    changes_the_scoring_rules(page, people["robin"])
     lets_somebody_go(page, people["robin"], people["nora"])
     adds_a_custom_field(page)
 
@@ -295,6 +303,74 @@ def stops_a_workflow_for_a_while(page):
         page.wait_for_url("**/change/**")
         workflow.refresh_from_db()
         assert workflow.status == status
+
+
+def puts_stages_in_order(page):
+    pipeline = Pipeline.objects.get(is_default=True)
+    page.goto(f"/admin/opportunities/pipeline/{pipeline.pk}/change/")
+    page.get_by_role("link", name="Order of stages").click()
+    lines = page.locator(".crm-order li")
+    lines.filter(has_text="Prospecting").drag_to(lines.filter(has_text="Proposal"))
+    page.get_by_text("Prospecting moved to place").wait_for()
+    lines.filter(has_text="Negotiation").focus()
+    for _ in range(3):
+        page.keyboard.press("Alt+ArrowUp")
+    wanted = lines.locator(".crm-order-name").all_inner_texts()
+    assert (wanted[0], wanted.index("Prospecting") > 0) == ("Negotiation", True)
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/change/")
+    assert list(pipeline.stages.order_by("position").values_list("name", flat=True)) == wanted
+    moved = Change.objects.filter(entity="stage", source="admin").values_list("changes", flat=True)
+    assert all(set(change) == {"position"} for change in moved)
+    assert moved.count() > 1
+    # Somebody else moves one after the page was opened: nothing is overwritten.
+    page.get_by_role("link", name="Order of stages").click()
+    pipeline.stages.filter(name="Negotiation").update(position=9)
+    page.get_by_role("button", name="Move Prospecting up").click()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Somebody else changed this order").wait_for()
+    assert pipeline.stages.get(name="Negotiation").position == 9
+
+
+def changes_the_scoring_rules(page, robin):
+    lead = LeadFactory(first_name="Eve", last_name="", lead_source="referral", email="", owner=robin)
+    page.goto("/admin/core/scoringrules/")
+    page.get_by_role("link", name="Edit the rules").click()
+    first = page.locator(".crm-rule").first
+    first.get_by_label("Points").fill("45")
+    first.get_by_label("Add a value").select_option("website")
+    page.wait_for_function("document.querySelector('.crm-rule textarea').value.includes('website')")
+    page.get_by_role("button", name="Add a rule").click()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Choose what the rule looks at").wait_for()
+    page.locator(".crm-rule").last.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Show the effect").click()
+    page.get_by_text("1 becomes hot").wait_for()
+    assert (
+        page.locator("#effect")
+        .get_by_role("link", name="Eve")
+        .get_attribute("href")
+        .endswith(f"/lead/{lead.pk}/change/")
+    )
+    assert ScoringRules.objects.count() == 0
+    ScoringRules.objects.create(content={"base": 50, "rules": []}, means=[])
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Somebody else saved rules").wait_for()
+    page.get_by_role("link", name="Open them again").click()
+    page.get_by_text("No rules: every lead has the same score").wait_for()
+    page.get_by_role("button", name="Add a rule").click()
+    page.get_by_label("Field").select_option(label="Source")
+    page.locator("[name='r0.value']").fill("referral")
+    page.get_by_label("Points").fill("30")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("The rules are saved").wait_for()
+    (rule,) = ScoringRules.objects.latest("id").content["rules"]
+    assert (rule["feature"], rule["test"], rule["value"], rule["points"]) == (
+        "lead_source",
+        "in",
+        ["referral"],
+        30,
+    )
 
 
 def lets_somebody_go(page, leaver, successor):

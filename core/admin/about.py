@@ -75,7 +75,7 @@ class AboutMixin:
     def _is_shown(self: Any, name: Any) -> bool:
         return isinstance(name, str) and name in SHOWN and has_field(self.model, name)
 
-    @admin.display(description=_("type"), ordering="entity")
+    @admin.display(description=_("record type"), ordering="entity")
     def shown_entity(self, row: Any) -> str:
         return entity_word(row.entity)
 

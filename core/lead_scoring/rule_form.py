@@ -231,9 +231,7 @@ class RuleForm:
             "back": reverse("admin:core_scoringrules_changelist"),
             "wrong": len(self.faults) + sum(bool(line.faults) for line in self.lines),
         }
-        return TemplateResponse(
-            self.request, "admin/core/scoring_rules.html", context, status=412 if self.is_stale else 200
-        )
+        return TemplateResponse(self.request, "admin/core/scoring_rules.html", context)
 
     def _offered(self, wanted: set[str]) -> dict[str, list[tuple[str, str]]]:
         """By feature, the values that its drop-down offers, with their words."""

@@ -393,6 +393,14 @@ def _rendered(widget: Any, name: str, chosen: list[str], at: str) -> tuple[str, 
     return mark_safe(html), {str(option["value"]) for option in options} >= set(chosen)  # noqa: S308  of a template
 
 
+class SeveralByTyping(AutocompleteSelectMultiple):
+    """Each choice has its own cross. The one of Select2 that clears them all stands where only list items
+    belong."""
+
+    def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
+        return super().build_attrs(base_attrs, extra_attrs) | {"data-allow-clear": "false"}
+
+
 def _autocomplete(target: str, multiple: bool, user: Any) -> Any:
     """A select that is filled by typing; None for what the site has no such list of."""
     model = target_model(target)
@@ -401,7 +409,7 @@ def _autocomplete(target: str, multiple: bool, user: Any) -> Any:
     if page is None or not page.search_fields or not links:
         return None
     kind, widget = (
-        (forms.ModelMultipleChoiceField, AutocompleteSelectMultiple)
+        (forms.ModelMultipleChoiceField, SeveralByTyping)
         if multiple
         else (forms.ModelChoiceField, AutocompleteSelect)
     )
