@@ -26,7 +26,7 @@ from core.workflows.models import Workflow
 from core.workflows.tests.factories import WorkflowFactory
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
-from opportunities.models import Opportunity, Pipeline
+from opportunities.models import Opportunity
 from opportunities.tests.factories import OpportunityFactory
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
@@ -306,7 +306,7 @@ def stops_a_workflow_for_a_while(page):
 
 
 def puts_stages_in_order(page):
-    pipeline = Pipeline.objects.get(is_default=True)
+    pipeline = OpportunityFactory().pipeline
     page.goto(f"/admin/opportunities/pipeline/{pipeline.pk}/change/")
     page.get_by_role("link", name="Order of stages").click()
     lines = page.locator(".crm-order li")

@@ -14,7 +14,6 @@ from backend.testing.web import serving
 from core.notifications.tests.browsing import accessibility_faults, chromium
 from core.workflows.models import Workflow
 from lead_management.tests.factories import LeadFactory
-from opportunities.models import Pipeline
 from opportunities.tests.factories import OpportunityFactory
 from tasks.tests.factories import TaskFactory
 from tests.admin_site import sign_in, watched_page
@@ -35,7 +34,7 @@ def places(make_user, admin):
     made = admin.post("/api/v1/workflows/", {**body, "actions": steps})
     assert made.status_code == 201, made.json()
     workflow = Workflow.objects.get()
-    pipeline = Pipeline.objects.get(is_default=True)
+    pipeline = deal.pipeline
     return (
         "",
         "lead_management/lead/",
@@ -60,7 +59,7 @@ def places(make_user, admin):
         "core/team/",
         "core/user/",
         f"core/user/{boss.pk}/change/",
-        "export/?entity=lead",
+        "export/?of=lead",
     )
 
 
