@@ -167,11 +167,11 @@ class TaskAdmin(TaskBoard):
             return HttpResponseRedirect(back)
         try:
             self.acting(request, work)
-            said = _("Ticked off.")
+            said = gettext("Ticked off.")
         except DomainError as error:
             said = str(error)
         panel = related.build(record, request.user)
-        context = {"panel": panel and replace(panel, said=str(said))}
+        context = {"panel": panel and replace(panel, said=said)}
         return TemplateResponse(request, "admin/core/panel.html", context)
 
     def has_records_permission(self, request: HttpRequest, object_id: Any = None) -> bool:

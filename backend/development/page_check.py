@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Error, Page, ViewportSize
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Response, ViewportSize
 
 from core.notifications.tests.browsing import accessibility_faults, chromium
 
@@ -98,12 +98,18 @@ def signed_in(browser: Browser, crawl: Crawl) -> Page:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/admin/")
+
+    def logged(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            crawl.wrong(page.url, message.text)
+
+    def answered(answer: Response) -> None:
+        if answer.status >= 400:
+            crawl.wrong(page.url, f"{answer.status} {answer.url}")
+
     page.on("pageerror", lambda error: crawl.wrong(page.url, str(error)))
-    page.on("console", lambda said: said.type == "error" and crawl.wrong(page.url, said.text))
-    page.on(
-        "response",
-        lambda answer: answer.status >= 400 and crawl.wrong(page.url, f"{answer.status} {answer.url}"),
-    )
+    page.on("console", logged)
+    page.on("response", answered)
     return page
 
 

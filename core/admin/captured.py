@@ -59,8 +59,9 @@ class NamesInOrder(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)
-        name_rows(self.result_list, self.model, request.user)
+        rows = list(self.result_list)  # type: ignore[has-type]  # set by what was just called
+        self.result_list = rows
+        name_rows(rows, self.model, request.user)
 
     def _folded(self, part: Any) -> Any:
         name = part.removeprefix("-") if isinstance(part, str) else ""

@@ -201,7 +201,7 @@ class ScoringRulesAdmin(ReadOnlyAdmin):
     def in_words(self, row: ScoringRules) -> Any:
         """The base and each rule, a line each."""
         features = target_of().all_features()
-        lines = [(_("Base"), row.content.get("base"))]
+        lines: list[tuple[Any, Any]] = [(_("Base"), row.content.get("base"))]
         for rule in rules_from_json(row.content).rules:
             label = features[rule.feature].spec.label if rule.feature in features else rule.feature
             lines.append((f"{label}: {rule.words()}", f"{rule.points:+d}"))

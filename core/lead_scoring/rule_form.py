@@ -101,6 +101,8 @@ class RuleForm:
         self.page, self.request, self.target = page, request, target_of()
         self.features: dict[str, Feature] = self.target.all_features()
         self.faults: list[str] = []
+        self.lines: list[Line] = []
+        self.seen = self.base = ""
         self.effect: RuleEffect | None = None
         self.is_stale = False
 
@@ -148,7 +150,7 @@ class RuleForm:
 
     def _line(self, name: str) -> Line:
         parts = ("feature", "question", "value", "points", "label", "key")
-        line = Line(*(self.request.POST.get(f"{name}.{part}", "").strip() for part in parts))
+        line = Line(**{part: self.request.POST.get(f"{name}.{part}", "").strip() for part in parts})  # type: ignore[arg-type]
         # Another feature may take other questions than the one before.
         possible = self._questions(line.feature)
         if line.question not in possible:

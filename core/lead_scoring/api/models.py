@@ -1,6 +1,6 @@
 """Models, jobs and rules of lead scoring over HTTP."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
@@ -205,7 +205,7 @@ class ScoringRulesViewSet(CrmViewSet):
     """The rule set: GET the present version, PUT a new one (administrators)."""
 
     policy = ScoringRules.policy
-    action_permissions: ClassVar = {"preview": Permission.CONFIGURE}
+    action_permissions = {"preview": Permission.CONFIGURE}  # noqa: RUF012
 
     @extend_schema(operation_id="scoring_rules", tags=["scoring"], responses={200: RuleSetSerializer})
     @action(methods=["get"], detail=False)
