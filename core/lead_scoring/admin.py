@@ -22,7 +22,7 @@ from core.admin.navigation import AUTOMATE, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.lead_scoring import home, jobs, model_lifecycle
 from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel, ScoringRules
-from core.lead_scoring.rule_form import RuleForm
+from core.lead_scoring.rule_form import ScoringRulesForm
 from core.lead_scoring.rules import rules_from_json
 from core.lead_scoring.scoring_target import target_of
 
@@ -191,7 +191,7 @@ class ScoringRulesAdmin(ReadOnlyAdmin):
         """The present rules as a form: what is saved is the next version."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        return RuleForm(self, request).answer()
+        return ScoringRulesForm(self, request).answer()
 
     @admin.display(description=_("rules"))
     def rules(self, row: ScoringRules) -> int:

@@ -34,7 +34,7 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Bar:
+class ScoreBar:
     """How many leads have a score from `lowest` to `highest`, and how many would have."""
 
     lowest: int
@@ -65,7 +65,7 @@ class RuleEffect:
     average_before: float
     average_after: float
     bands: Sequence[Band]
-    histogram: Sequence[Bar]
+    histogram: Sequence[ScoreBar]
     examples: Sequence[Moved]
 
 
@@ -129,11 +129,11 @@ def _bands(before: np.ndarray, after: np.ndarray) -> list[Band]:
     ]
 
 
-def _histogram(before: np.ndarray, after: np.ndarray) -> list[Bar]:
+def _histogram(before: np.ndarray, after: np.ndarray) -> list[ScoreBar]:
     """Ten bars; the last one holds 100 as well."""
     counted = [np.bincount(np.minimum(scores // BAR, 9), minlength=10) for scores in (before, after)]
     return [
-        Bar(i * BAR, 100 if i == 9 else i * BAR + BAR - 1, int(counted[0][i]), int(counted[1][i]))
+        ScoreBar(i * BAR, 100 if i == 9 else i * BAR + BAR - 1, int(counted[0][i]), int(counted[1][i]))
         for i in range(10)
     ]
 

@@ -48,7 +48,7 @@ ISSUE = re.compile(r"rules\[(\d+)\]\.?(\w*)")
 
 
 @dataclass
-class Line:
+class RuleLine:
     """One rule as it was entered."""
 
     feature: str = ""
@@ -94,14 +94,14 @@ def _whole(text: str) -> Any:
         return text
 
 
-class RuleForm:
+class ScoringRulesForm:
     """The form as an answer to GET (the present rules) and to POST (drawn again, tried, or saved)."""
 
     def __init__(self, page: Any, request: HttpRequest) -> None:
         self.page, self.request, self.target = page, request, target_of()
         self.features: dict[str, Feature] = self.target.all_features()
         self.faults: list[str] = []
-        self.lines: list[Line] = []
+        self.lines: list[RuleLine] = []
         self.seen = self.base = ""
         self.effect: RuleEffect | None = None
         self.is_stale = False
@@ -114,7 +114,7 @@ class RuleForm:
         self._read_sent()
         do = self.request.POST.get("do", "")
         if do == "add" and len(self.lines) < MAX_RULES:
-            self.lines.append(Line())
+            self.lines.append(RuleLine())
         elif do.startswith("remove.") and do.removeprefix("remove.").isdecimal():
             place = int(do.removeprefix("remove."))
             self.lines = [line for i, line in enumerate(self.lines) if i != place]
@@ -128,7 +128,7 @@ class RuleForm:
     def _read_stored(self, rules: RuleSet, version: int | None) -> None:
         self.seen, self.base = str(version or ""), str(rules.base)
         self.lines = [
-            Line(
+            RuleLine(
                 rule.feature,
                 _question(rule.test, rule.value),
                 "\n".join(rule.value)
@@ -148,9 +148,9 @@ class RuleForm:
         self.seen, self.base = sent.get("seen", ""), sent.get("base", "")
         self.lines = [self._line(name) for name in sent.getlist("line")[:MAX_RULES]]
 
-    def _line(self, name: str) -> Line:
+    def _line(self, name: str) -> RuleLine:
         parts = ("feature", "question", "value", "points", "label", "key")
-        line = Line(**{part: self.request.POST.get(f"{name}.{part}", "").strip() for part in parts})  # type: ignore[arg-type]
+        line = RuleLine(**{part: self.request.POST.get(f"{name}.{part}", "").strip() for part in parts})  # type: ignore[arg-type]
         # Another feature may take other questions than the one before.
         possible = self._questions(line.feature)
         if line.question not in possible:
@@ -185,7 +185,7 @@ class RuleForm:
             return None
         return rules if len(lines) == len(self.lines) else None
 
-    def _place(self, error: InvalidError, lines: list[Line]) -> None:
+    def _place(self, error: InvalidError, lines: list[RuleLine]) -> None:
         for issue in error.issues:
             if place := ISSUE.match(issue.field):
                 lines[int(place[1])].faults.append(_in_words(place[2], issue.message))

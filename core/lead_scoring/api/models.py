@@ -205,7 +205,7 @@ class ScoringRulesViewSet(CrmViewSet):
     """The rule set: GET the present version, PUT a new one (administrators)."""
 
     policy = ScoringRules.policy
-    action_permissions = {"preview": Permission.CONFIGURE}  # noqa: RUF012
+    action_permissions = {"preview": Permission.CONFIGURE}
 
     @extend_schema(operation_id="scoring_rules", tags=["scoring"], responses={200: RuleSetSerializer})
     @action(methods=["get"], detail=False)

@@ -86,7 +86,7 @@ def test_a_workflow_is_tried_on_a_record_and_writes_nothing(client, boss, make_w
     assert shown["would_run"] is False
     assert [(one["words"], one["met"]) for one in shown["conditions"]] == [("City is Oslo", False)]
     assert [(one["type"], one["place"], one["shown"]) for one in shown["actions"]] == [
-        ("add_tag", "1", [("tag", "x")])
+        ("add_tag", "1", [("Tag", "x")])
     ]
     lead.refresh_from_db()
     assert lead.tags == []
@@ -131,4 +131,4 @@ def test_a_run_shows_values_as_people_read_them(client, boss, make_workflow):
         trigger_data={"urgent": True, "note": None, "lines": [{"name": "A", "paid": False}]},
     )
     shown = client.get(page(run))
-    assert shown.context["payload"] == [("lines", "name: A, paid: no"), ("note", "–"), ("urgent", "yes")]  # noqa: RUF001
+    assert shown.context["payload"] == [("Lines", "name: A, paid: no"), ("Note", "–"), ("Urgent", "yes")]  # noqa: RUF001

@@ -318,7 +318,7 @@ def test_a_workflow_is_tried_and_looked_back_before_it_is_saved(client, boss, ma
     page = client.get(edit(workflow))
     changed = {"actions.0.params.tag": ["{{ lead.city }}"]}
     tried = pressed(client, edit(workflow), page, "try", entity=["lead"], record=[str(lead.pk)], **changed)
-    assert [one["shown"] for one in tried.context["result"]["actions"]] == [[("tag", "Oslo")]]
+    assert [one["shown"] for one in tried.context["result"]["actions"]] == [[("Tag", "Oslo")]]
     past = pressed(client, edit(workflow), page, "backtest", days=["7"], **changed).context["past"]
     assert (past["runs"], past["days"], len(past["bars"])) == (1, 7, 8)
     assert past["bars"][-1].title.endswith(": 1 run")
