@@ -74,7 +74,10 @@ def report(admin: Any, request: HttpRequest, done: str, result: BulkResult) -> N
     if result.done:
         admin.message_user(request, f"{len(result.done)} {done}.", messages.SUCCESS)
     if result.failed:
-        reasons = "; ".join(f"{pk}: {message}" for pk, (_, message) in list(result.failed.items())[:NAMED])
+        shown = list(result.failed.items())[:NAMED]
+        rows = admin.get_queryset(request).filter(pk__in=[pk for pk, _ in shown])
+        names = {row.pk: str(row) for row in rows}
+        reasons = "; ".join(f"{names.get(pk, pk)}: {message}" for pk, (_, message) in shown)
         more = " …" if len(result.failed) > NAMED else ""
         admin.message_user(
             request,

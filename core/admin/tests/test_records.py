@@ -233,7 +233,7 @@ def test_converting_many_shows_which_could_not_be(browser, robin, lead):
     sent = filled_in(asked)
     sent.pop("create_opportunity")
     response = client.post(LEADS, sent, follow=True)
-    assert said(response) == ["1 converted.", f"1 not converted: {done.pk}: The lead is converted already."]
+    assert said(response) == ["1 converted.", f"1 not converted: {done}: The lead is converted already."]
     assert not Opportunity.objects.exists()
 
 
