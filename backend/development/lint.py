@@ -68,6 +68,7 @@ def production(data: str) -> dict[str, str]:
     """The environment of a careful production server."""
     return offline(data) | {
         "CRM_ENV": "production",
+        "DATABASE_MIGRATION_URL": f"postgresql://owner@{NOBODY_LISTENS}/none",
         "SECRET_KEY": secrets.token_urlsafe(64),
         "ALLOWED_HOSTS": "crm.example.com",
         "PUBLIC_URL": "https://crm.example.com",
@@ -90,6 +91,7 @@ def checks(data: str) -> list[Check]:
             [*manage, "makemigrations", "--check", "--dry-run"],
             offline(data),
         ),
+        Check("migrations that lock", [*python, "backend.development.migrations"], offline(data)),
         Check(
             "deployment (check --deploy)",
             [*manage, "check", "--deploy", "--fail-level=WARNING"],
