@@ -27,7 +27,7 @@ FOUNDATION = (
     "access",
     "outbound",
     "standalone_runner | retention",
-    "jobs | conf | errors | labels | personal_data | prepared | retry | second_connection",
+    "clock | jobs | conf | errors | labels | personal_data | prepared | retry | second_connection",
     "registry | features",
 )
 PRODUCTION = (

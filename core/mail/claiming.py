@@ -2,7 +2,7 @@
 
 from django.db import connection
 from django.db.models import F
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from core.mail.models import EmailMessage
 from core.outbound import breaker
@@ -34,4 +34,4 @@ def release(messages: list[EmailMessage]) -> None:
     """Let another worker claim these at once; they were not attempted."""
     for message in messages:
         untouched = EmailMessage.objects.filter(pk=message.pk, fence=message.fence)
-        untouched.update(due_at=timezone.now(), attempts=F("attempts") - 1)
+        untouched.update(due_at=Now(), attempts=F("attempts") - 1)

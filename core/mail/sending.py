@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.html import strip_tags
 
+from core.clock import database_now
 from core.mail import opt_out
 from core.mail.claiming import claim, release
 from core.mail.models import EmailMessage
@@ -208,5 +209,5 @@ def _record(
             delay = None if failure.permanent else DELIVERY.delay(row.attempts)
             row.error = failure.message
             row.status = Status.QUEUED if delay else Status.FAILED
-            row.due_at = timezone.now() + delay if delay else row.due_at
+            row.due_at = database_now() + delay if delay else row.due_at
         row.save(update_fields=["status", "sent_at", "error", "due_at", "done"])

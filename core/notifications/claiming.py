@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import F
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from core.notifications.models import Delivery
 
@@ -32,4 +32,4 @@ def release(rows: list[Delivery]) -> None:
     """Let another worker claim these at once; they were not attempted."""
     for row in rows:
         untouched = Delivery.objects.filter(pk=row.pk, fence=row.fence)
-        untouched.update(due_at=timezone.now(), attempts=F("attempts") - 1)
+        untouched.update(due_at=Now(), attempts=F("attempts") - 1)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
 
+from core.clock import database_now
 from core.notifications.models import Notification
 from core.outbound import client
 from core.outbound.addresses import AddressRefusedError
@@ -124,7 +125,7 @@ def _write(
         row.status = _status(ok, cancel, delay)
         row.response_status = reply.status if reply else None
         row.error = "" if ok else error or f"The receiver answered {reply.status if reply else ''}."
-        row.due_at = timezone.now() + delay if delay else row.due_at
+        row.due_at = database_now() + delay if delay else row.due_at
         row.finished_at = None if delay else timezone.now()
         row.save(update_fields=["status", "response_status", "error", "due_at", "finished_at"])
         if request is not None:

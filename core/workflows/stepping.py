@@ -17,6 +17,7 @@ from django.utils import timezone
 from core import jobs
 from core.changes import audit_context
 from core.changes.context import nested_audit_context
+from core.clock import database_now
 from core.entities.duplicate_rules import lock_refusing
 from core.errors import DomainError, ForbiddenError, InvalidError
 from core.retry import STEP
@@ -271,7 +272,7 @@ class Transaction:
         run.attempt += 1
         self.active.remove(run)
         if delay:
-            run.status, run.due_at = Status.WAITING, timezone.now() + delay
+            run.status, run.due_at = Status.WAITING, database_now() + delay
             self._add_failed_step(run, StepStatus.RETRYING, started, run.due_at)
             return
         denied = isinstance(error, ForbiddenError)

@@ -14,6 +14,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext
 
 from core import jobs
+from core.clock import database_now
 from core.conditions import parse, record_q
 from core.entities import Entity, entities, field_types
 from core.entities.zones import record_zone
@@ -75,7 +76,7 @@ def _sweep_one(workflow_id: int) -> int:
     if workflow is None:
         return 0
     version = WorkflowVersion.objects.get(workflow_id=workflow_id, number=F("workflow__version"))
-    now = _database_now()
+    now = database_now()
     try:
         compiled = definition.compiled(version.pk)
         started = _start(workflow, version, compiled, workflow.swept_until, now)
@@ -84,12 +85,6 @@ def _sweep_one(workflow_id: int) -> int:
         started = 0
     Workflow.objects.filter(pk=workflow_id).update(swept_until=now)
     return started
-
-
-def _database_now() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        return cursor.fetchone()[0]
 
 
 def _start(

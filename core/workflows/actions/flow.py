@@ -5,9 +5,9 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from dateutil.parser import isoparse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from core.clock import database_now
 from core.conditions import parse
 from core.entities import Entity
 from core.entities.field_types import Date, DateTime, Integer, Text
@@ -73,7 +73,7 @@ class Wait(Action):
             raise StepRefusedError(
                 _("There is no %(unknown)s to wait for.") % {"unknown": unknown[0]}, code="no_date"
             )
-        now = timezone.now()
+        now = database_now()
         start = values.get("until") or self._field(step, values.get("until_field")) or now
         try:
             found = start + min(timedelta(**{u: values[u] for u in UNITS if values.get(u)}), LONGEST)

@@ -22,7 +22,7 @@ def looked_at(monkeypatch):
 
     def look(workflow, since, now):
         Workflow.objects.filter(pk=workflow.pk).update(swept_until=since)
-        monkeypatch.setattr(sweeps, "_database_now", lambda: now)
+        monkeypatch.setattr(sweeps, "database_now", lambda: now)
         return sweeps.sweep()
 
     return look

@@ -208,7 +208,7 @@ def test_two_schedulers_at_once_run_each_tick_once(make_workflow, at_once, monke
         # Behind what was swept already, too: the key of a tick is what makes it come once.
         Workflow.objects.filter(pk=workflow.pk).update(swept_until=since)
         monkeypatch.setattr(
-            sweeps, "_database_now", lambda minutes=minutes: since + timedelta(minutes=minutes)
+            sweeps, "database_now", lambda minutes=minutes: since + timedelta(minutes=minutes)
         )
         at_once(*[sweeps.sweep] * 4)
     keys = list(WorkflowExecution.objects.order_by("event_key").values_list("event_key", flat=True))

@@ -108,7 +108,7 @@ def test_conditions_of_a_schedule(make_workflow, make_deal, monkeypatch, settle,
         trigger_conditions=workflow.trigger_conditions | {"cron": "0 * * * *", "time_zone": EAST},
     )
     Workflow.objects.filter(pk=workflow.pk).update(swept_until=datetime(2026, 11, 30, 11, 30, tzinfo=UTC))
-    monkeypatch.setattr(sweeps, "_database_now", lambda: NOON)
+    monkeypatch.setattr(sweeps, "database_now", lambda: NOON)
     december, november = make_deal(owner, assignee), make_deal(owner, assignee, NOVEMBER)
     assert sweeps.sweep() == 1
     met = december if is_today else november
