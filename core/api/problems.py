@@ -1,5 +1,6 @@
 """Every error as an RFC 9457 problem document, whatever raised it."""
 
+import errno
 import logging
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
@@ -85,7 +86,12 @@ _CODES = {status: HTTPStatus(status).name.lower() for _, status in _STATUS}
 def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. None (and so Django's 500) for what nobody expected."""
     request = context.get("request")
-    made = _of_domain(exception, request) or _of_drf(exception, request) or _of_database(exception, request)
+    made = (
+        _of_domain(exception, request)
+        or _of_drf(exception, request)
+        or _of_database(exception, request)
+        or _of_disk(exception, request)
+    )
     if made is None:
         return None
     set_rollback()
@@ -174,6 +180,16 @@ def _of_database(exception: Exception, request: Any) -> Response | None:
     return _response(document, {"Retry-After": "5"})
 
 
+def _of_disk(exception: Exception, request: Any) -> Response | None:
+    """Files cannot be kept: nothing of the request was, and somebody has to make space."""
+    if not isinstance(exception, OSError) or exception.errno not in FULL:
+        return None
+    log.error("the disk for files is full: %s", exception)
+    return _response(problem(507, "disk_full", DISK_FULL, request))
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = gettext_noop("There is no space left for files.")
 TOOK_TOO_LONG = gettext_noop(
     "This took longer than a request may. Narrow what is asked for, or try again later."
 )
