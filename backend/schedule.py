@@ -28,6 +28,7 @@ DAY = timedelta(days=1)
 SCHEDULE = {
     "sweep-transfers": every("sweep_transfers", 5 * SECONDS, expires_s=10),
     "dispatch-changes": every("dispatch_changes", 5 * SECONDS, expires_s=10),
+    "seal-changes": every("seal_changes", 60 * SECONDS, expires_s=60),
     "sweep-notifications": every("sweep_notifications", 15 * SECONDS, expires_s=30),
     "check-overdue": every("check_overdue", crontab(minute="*/30")),
     # Every five minutes it is eight o'clock in some zone; each user's local day is marked.

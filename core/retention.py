@@ -21,7 +21,8 @@ class RetainedTable:
     """Rows of a table that go once `condition` (with one %s, the moment before which they are old) holds.
 
     `setting` names the setting with the number of days, 0 for ever; `children` are tables, with their column,
-    whose rows go before. `ignored_triggers` protect the table from everybody else.
+    whose rows go before. `ignored_triggers` protect the table from everybody else. `function` is one of the
+    database that deletes them, where nobody else may: it takes the moment, how many at most, and why.
     """
 
     condition: str
@@ -29,6 +30,7 @@ class RetainedTable:
     key: str = "id"
     children: tuple[tuple[str, str], ...] = ()
     ignored_triggers: tuple[str, ...] = ()
+    function: str = ""
 
 
 def ignoring(triggers: tuple[str, ...]) -> AbstractContextManager[None]:
@@ -60,6 +62,11 @@ def _batches(name: str, table: RetainedTable, turn: Turn | None) -> Iterator[int
 
 def _delete(name: str, table: RetainedTable, before: datetime) -> int:
     """One batch in a transaction of its own, children first. Names and conditions are the code's own."""
+    if table.function:
+        with transaction.atomic(), connection.cursor() as cursor:
+            reason = f"{table.setting}={conf_days(table)}"
+            cursor.execute(f"SELECT {table.function}(%s, %s, %s)", [before, BATCH, reason])
+            return int(cursor.fetchone()[0])
     children = "".join(
         f", child_{n} AS (DELETE FROM {child} WHERE {column} IN (SELECT id FROM old))"  # noqa: S608
         for n, (child, column) in enumerate(table.children)

@@ -22,6 +22,7 @@ API_TAGS = {
     "exchange_rates": "Exchange rates by day, and storing a file of them.",
     "search": "One question to the records of every entity.",
     "changes": "The feed of every change of every record one sees: incremental load for other systems.",
+    "audit": "The seals of the change table: a hash chain that shows what was done to it afterwards.",
     "import": "Uploading a file of records; looking at it first; templates.",
     "imports": "Imports that ran or are running: progress, faults, undoing.",
     "import_mappings": "Which column of a file is which field, kept under a name.",

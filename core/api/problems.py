@@ -185,7 +185,7 @@ def _of_disk(exception: Exception, request: Any) -> Response | None:
     if not isinstance(exception, OSError) or exception.errno not in FULL:
         return None
     log.error("the disk for files is full: %s", exception)
-    return _response(problem(507, "disk_full", DISK_FULL, request))
+    return _response(problem(507, "disk_full", gettext(DISK_FULL), request))
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)

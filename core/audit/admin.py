@@ -17,8 +17,9 @@ from core.admin.change_words import ChangeWords
 from core.admin.navigation import DATA, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.audit import home
+from core.changes import seals
 from core.changes.history import presented
-from core.changes.models import Change, FailedDispatch
+from core.changes.models import AuditSeal, AuditVerification, Change, FailedDispatch
 from core.entities import entities
 
 home_page.parts.register("audit", home_page.Builder(60, home.build))
@@ -83,3 +84,36 @@ class FailedDispatchAdmin(ReadOnlyAdmin):
     def try_again(self, request: HttpRequest, queryset: QuerySet) -> None:
         due = FailedDispatch.objects.filter(pk__in=queryset.values("pk")).update(due_at=timezone.now())
         self.message_user(request, gettext("%(due)s will be tried again within seconds.") % {"due": due})
+
+
+@admin.register(AuditSeal)
+class AuditSealAdmin(ReadOnlyAdmin):
+    menu = Menu(DATA, "verified", 71)
+    menu_title = _("Seals")
+    list_display = ("id", "at", "kind", "first_id", "last_id", "rows", "affected", "reason", "actor_id")
+    list_filter = ("kind",)
+    fields = (
+        ("id", "kind", "at"), ("first_id", "last_id"), ("rows", "affected"), "touched",
+        ("reason", "actor_id"), "hash_as_text", "previous_as_text",
+    )  # fmt: skip
+    readonly_fields = ("hash_as_text", "previous_as_text")
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return seals.links().order_by(*self.get_ordering(request))
+
+    @admin.display(description=_("Hash"))
+    def hash_as_text(self, seal: AuditSeal) -> str:
+        return bytes(seal.hash).hex()
+
+    @admin.display(description=_("Hash of the seal before"))
+    def previous_as_text(self, seal: AuditSeal) -> str:
+        return bytes(seal.previous).hex()
+
+
+@admin.register(AuditVerification)
+class AuditVerificationAdmin(ReadOnlyAdmin):
+    menu = Menu(DATA, "fact_check", 72)
+    menu_title = _("Verifications")
+    list_display = ("id", "at", "first_seal", "last_seal", "rows", "anchors", "problems", "first_problem")
+    ordering = ("-id",)

@@ -9,6 +9,22 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy
 
+from core.access import AdminPolicy, VisibleManager
+
+
+def append_only(table: str) -> pgtrigger.Trigger:
+    """A trigger that lets rows of a table be added and never changed or removed, save for maintenance."""
+    return pgtrigger.Trigger(
+        name="append_only",
+        operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
+        level=pgtrigger.Statement,
+        when=pgtrigger.Before,
+        func=(
+            "IF current_setting('crm.maintenance', true) = 'on' THEN RETURN NULL; END IF;"
+            f" RAISE EXCEPTION '{table} is append-only' USING ERRCODE = 'insufficient_privilege';"
+        ),
+    )
+
 
 class Xid8Field(models.Field):
     """PostgreSQL's 64-bit transaction id, which never wraps around."""
@@ -78,18 +94,7 @@ class Change(models.Model):
                 condition=models.Q(agent_session_id__isnull=False),
             ),
         ]
-        triggers = [
-            pgtrigger.Trigger(
-                name="append_only",
-                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
-                level=pgtrigger.Statement,
-                when=pgtrigger.Before,
-                func=(
-                    "IF current_setting('crm.maintenance', true) = 'on' THEN RETURN NULL; END IF;"
-                    " RAISE EXCEPTION 'core_change is append-only' USING ERRCODE = 'insufficient_privilege';"
-                ),
-            )
-        ]
+        triggers = [append_only("core_change")]
 
     def __str__(self) -> str:
         return f"{self.entity} {self.object_id} {self.kind}"
@@ -138,3 +143,88 @@ class FailedDispatch(models.Model):
 
     def __str__(self) -> str:
         return f"{len(self.change_ids)} changes of {self.entity} for {self.consumer}"
+
+
+class AuditSeal(models.Model):
+    """A link of the hash chain over the change table (core.changes.seals), written once.
+
+    It holds the SHA-256 of each change with ids from `first_id` to `last_id`, in `hashes` beside `ids`, each
+    made with `salt`. `digest` is made of these and `hash` of it, of the other columns and of `previous`, the
+    hash of the seal before. Where an erasure or the retention changes sealed rows, a seal of its own takes
+    the place of theirs, whose salt, ids and hashes go: without the salt nobody can try out what an erased row
+    held. `affected` rows were changed or removed then; `touched` are those that were not as they had been
+    sealed already before.
+    """
+
+    policy = AdminPolicy()
+
+    class Kind(models.TextChoices):
+        SEALED = "sealed"
+        ERASED = "erased"
+        PRUNED = "pruned"
+
+    # Counted without gaps, by whoever writes the seal.
+    id = models.BigIntegerField(primary_key=True)
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    first_id = models.BigIntegerField()
+    last_id = models.BigIntegerField()
+    rows = models.IntegerField()
+    affected = models.IntegerField()
+    touched = ArrayField(models.BigIntegerField())
+    reason = models.CharField(max_length=100, blank=True)
+    actor_id = models.BigIntegerField(null=True)
+    at = models.DateTimeField()
+    salt = models.BinaryField(null=True)
+    ids = ArrayField(models.BigIntegerField(), null=True)
+    hashes = ArrayField(models.BinaryField(), null=True)
+    digest = models.BinaryField()
+    previous = models.BinaryField()
+    hash = models.BinaryField()
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(fields=["first_id"], name="seal_in_force", condition=models.Q(ids__isnull=False)),
+            models.Index(fields=["-last_id"], name="seal_last"),
+        ]
+        triggers = [append_only("core_auditseal")]
+
+    def __str__(self) -> str:
+        return f"seal {self.pk}"
+
+
+class SealBound(models.Model):
+    """One row: all changes up to `last_id` are there or will never be, once transaction `xid` and all before
+    it have ended."""
+
+    last_id = models.BigIntegerField()
+    xid = Xid8Field()
+
+    def __str__(self) -> str:
+        return f"changes up to {self.last_id}"
+
+
+class AuditVerification(models.Model):
+    """One comparison of the change table with its seals, and what it found."""
+
+    policy = AdminPolicy()
+
+    at = models.DateTimeField(db_default=Now())
+    # The first seal whose rows were compared, and the last seal there was.
+    first_seal = models.BigIntegerField(null=True)
+    last_seal = models.BigIntegerField(null=True)
+    rows = models.BigIntegerField()
+    anchors = models.IntegerField()
+    problems = models.IntegerField()
+    first_problem = models.TextField(blank=True)
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["-id"]
+        triggers = [append_only("core_auditverification")]
+
+    def __str__(self) -> str:
+        return f"verification {self.pk}"

@@ -3,7 +3,11 @@
 from core.personal_data import NUMBERS, Erasure, PersonalTable, holds_none, personal_tables
 from core.retention import RetainedTable, retained_tables
 
-holds_none(NUMBERS, "core_outbox")
+holds_none(NUMBERS, "core_outbox", "core_sealbound", "core_auditverification")
+holds_none(
+    "Hashes of changes; those of rows that were erased go with the salt they were made with.",
+    "core_auditseal",
+)
 personal_tables.register(
     "core_change",
     PersonalTable(
@@ -13,12 +17,11 @@ personal_tables.register(
         " WHERE p.entity = t.changes #>> '{{entity,0}}' AND p.id::text = t.changes #>> '{{object_id,0}}'))",
         on_link=Erasure.EMPTY,
         emptied={"changes": "'{}'"},
-        ignored_triggers=("core.Change:append_only",),
     ),
 )
 personal_tables.register("core_faileddispatch", PersonalTable("changes that a consumer refused"))
 
 retained_tables.register(
     "core_change",
-    RetainedTable("t.at < %s", "CHANGE_DAYS", ignored_triggers=("core.Change:append_only",)),
+    RetainedTable("t.at < %s", "CHANGE_DAYS", function="core_change_prune"),
 )

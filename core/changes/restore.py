@@ -33,6 +33,8 @@ def renumber_transactions() -> int:
         oldest_running, following = cursor.fetchone()
         if newest < following:
             return 0
+        # Until this server has counted as far, nothing would be sealed.
+        cursor.execute("DELETE FROM core_sealbound")
         cursor.execute("SET LOCAL crm.maintenance = 'on'")
         cursor.execute(_RENUMBER, [oldest_running])
         return cursor.rowcount

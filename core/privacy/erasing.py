@@ -7,7 +7,6 @@ finds nothing.
 from datetime import timedelta
 from typing import Any
 
-import pgtrigger
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -28,6 +27,7 @@ from core.privacy.tables import (
     erased_as,
     hand_on,
     lock_rows,
+    rewrite_changes,
     rewrite_rows,
     rows_found,
     searched_tables,
@@ -109,7 +109,7 @@ def _measured(table: SearchedTable, after: Any, upto: Any, request: PrivacyReque
             is_theirs = bool(found["linked"] or found["shared"])
             if is_theirs and _is_shared_by_now(table, found, person):
                 found = rows_found(table, after, upto, person.params())
-            done = erase_rows(table, found, person.params())
+            done = erase_rows(table, found, person.params(), f"privacy request {request.pk}")
             if request.dry_run:
                 raise _NothingErasedError
             if is_theirs:
@@ -140,21 +140,26 @@ def _ensure_unchanged(person: DataSubject) -> None:
         )
 
 
-def erase_rows(table: SearchedTable, found: dict[str, list[Any]], params: dict[str, Any]) -> dict[str, int]:
+def erase_rows(
+    table: SearchedTable, found: dict[str, list[Any]], params: dict[str, Any], reason: str = ""
+) -> dict[str, int]:
     """Erase rows that were found; returns how many were deleted, emptied and redacted.
 
-    The one function that rewrites the change table, which its trigger `append_only` refuses to everybody
-    else: rows stay, with who changed what and when, and lose the person's values.
+    The one function that has the change table rewritten, which the database refuses to everybody else: rows
+    stay, with who changed what and when, and lose the person's values, and their seals say why.
     """
     done, behind = dict.fromkeys((e.value for e in Erasure), 0), _last_own_change()
     with ignoring(table.registered.ignored_triggers):
         hand_on(table, found["shared"], params)
         for how, pks in found.items():
             what = erased_as(table, how)
-            if what == Erasure.DELETE:
+            emptied = what == Erasure.EMPTY
+            if table.name == CHANGES:
+                done[what] += rewrite_changes(table, how, pks, params, emptied=emptied, reason=reason)
+            elif what == Erasure.DELETE:
                 done[what] += _deleted(table, pks)
             else:
-                done[what] += rewrite_rows(table, how, pks, params, emptied=what == Erasure.EMPTY)
+                done[what] += rewrite_rows(table, how, pks, params, emptied=emptied)
     if any(done.values()) and table.name != CHANGES:
         _empty_own_changes(behind)
     return done
@@ -177,12 +182,8 @@ def _last_own_change() -> int:
 
 def _empty_own_changes(behind: int) -> None:
     """What this transaction wrote behind a row of the change table is what was there before: take it out."""
-    with pgtrigger.ignore("core.Change:append_only"), connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE core_change SET changes = '{}'"
-            " WHERE xid = pg_current_xact_id() AND id > %s AND changes <> '{}'",
-            [behind],
-        )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT core_change_empty_own(%s)", [behind])
 
 
 def _count(request: PrivacyRequest, table: SearchedTable, done: dict[str, int]) -> None:

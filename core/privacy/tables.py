@@ -24,6 +24,8 @@ from core.personal_data import (
 MARK = "[erased]"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 CHANGES = "core_change"
+# Its columns that may hold something of a person, with their types, in the order of core_change_rewrite.
+REWRITTEN = {"changes": "jsonb", "request_id": "text", "agent": "text"}
 SHORT = 100
 # Letters and digits are Unicode's, whatever the database was made with.
 _UNICODE = 'COLLATE "pg_unicode_fast"'
@@ -297,6 +299,29 @@ def rewrite_rows(
     with connection.cursor() as cursor:
         cursor.execute(*_positional(sql, {**params, "pks": pks}))
         return cursor.rowcount
+
+
+def rewrite_changes(
+    table: SearchedTable, how: str, pks: list[Any], params: dict[str, Any], *, emptied: bool, reason: str
+) -> int:
+    """The same of the change table, by the function of the database that seals it anew and says why."""
+    values = {column.name: column.present for column in table.columns if column.name in REWRITTEN} | {
+        name: v for name, v in table.rewritten(how, emptied=emptied).items() if name in REWRITTEN
+    }
+    news = ", ".join(f"({values[name]})::{kind} AS new_{name}" for name, kind in REWRITTEN.items())
+    lists = ", ".join(f"array_agg(n.new_{name})" for name in REWRITTEN)
+    differ = " OR ".join(f"n.new_{name} IS DISTINCT FROM n.{name}" for name in REWRITTEN)
+    sql = (
+        f"SELECT core_change_rewrite(array_agg(n.id), {lists}, %(reason)s) FROM"  # noqa: S608
+        f" (SELECT t.*, {news} FROM {table.name} t WHERE t.id = ANY(%(pks)s)) AS n WHERE {differ}"
+        " HAVING count(*) > 0"
+    )
+    if not pks:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(*_positional(sql, {**params, "pks": pks, "reason": reason}))
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0
 
 
 def hand_on(table: SearchedTable, pks: list[Any], params: dict[str, Any]) -> None:
