@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 SECRET_KEY_LENGTH = 50
 WEAK_WORDS = ("django-insecure", "changeme", "change-me", "change me", "secret-key", "your-secret", "example")
@@ -25,6 +25,20 @@ def start_problems(configuration: Any = settings) -> list[str]:
 def check_start(**kwargs: object) -> list[CheckMessage]:
     """The problems as errors of Django's check framework."""
     return [Error(problem, id="backend.E001") for problem in start_problems()]
+
+
+@register(Tags.security, deploy=True)
+def check_roles(**kwargs: object) -> list[CheckMessage]:
+    """A word where the processes run as the role that owns the tables."""
+    if settings.DATABASE_MIGRATION is not None:
+        return []
+    return [
+        Warning(
+            "The processes may change and delete the audit trail: they run as the role that owns the tables.",
+            hint="Name the owner in DATABASE_MIGRATION_URL and a role of its own in DATABASE_URL.",
+            id="backend.W001",
+        )
+    ]
 
 
 def is_loopback(host: str) -> bool:

@@ -23,6 +23,7 @@ STOP_SECONDS = 30
 # What the test run set for its own processes must not lead the stack to the test servers.
 OURS = (
     "DATABASE_URL",
+    "DATABASE_MIGRATION_URL",
     "REDIS_URL",
     "SECRET_KEY",
     "DJANGO_SETTINGS_MODULE",

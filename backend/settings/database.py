@@ -19,6 +19,13 @@ DATABASES = {
         pgbouncer=_pgbouncer,
     )
 }
+# Who owns the tables and migrates (backend.database_roles); None where that is the running role itself.
+_migration_url = env.url(
+    "DATABASE_MIGRATION_URL", _postgres_schemes, "" if env.is_set("DATABASE_URL") else embedded.owner_url()
+)
+DATABASE_MIGRATION = (
+    database_settings(_migration_url, variable="DATABASE_MIGRATION_URL") if _migration_url else None
+)
 if env.is_set("DATABASE_REPLICA_URL"):
     DATABASES["replica"] = database_settings(
         env.url("DATABASE_REPLICA_URL", _postgres_schemes),

@@ -25,6 +25,7 @@ STOP_SECONDS = 30
 # What this process was given for its own tests, and a stack must find out by itself.
 OURS = (
     "DATABASE_URL",
+    "DATABASE_MIGRATION_URL",
     "REDIS_URL",
     "SECRET_KEY",
     "CRM_ENV",

@@ -23,6 +23,7 @@ SOURCES = (
     "backend/settings/*.py",
     "backend/development/embedded/postgres.py",
     "backend/testing/*.py",
+    "backend/database_roles.py",
 )
 KEPT = 3  # of earlier migrations: one changes branches
 
@@ -69,6 +70,7 @@ def _migrate(server: PostgresServer, folder: Path) -> None:
         "CRM_DATA_DIR": str(folder),
         "CRM_EMBEDDED": "0",
         "DATABASE_URL": server.url,
+        "DATABASE_MIGRATION_URL": server.owner_url,
     }
     command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
     subprocess.run(command, cwd=BASE_DIR, env=environ, check=True)  # noqa: S603

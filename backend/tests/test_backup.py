@@ -65,7 +65,9 @@ def state(url):
         connection.execute("UPDATE lead_management_lead SET city = city || '!' WHERE first_name = 'Ada'")
         [city] = connection.execute(CITY).fetchone()
         [after] = connection.execute(COUNT).fetchone()
-        with pytest.raises(psycopg.Error, match="core_change is append-only"):
+        with pytest.raises(
+            psycopg.Error, match=r"core_change is append-only|permission denied for table core_change"
+        ):
             connection.execute("DELETE FROM core_change")
     return [name for (name,) in names], city, before, after
 
@@ -77,8 +79,8 @@ def test_the_commands_for_any_server_save_and_restore_all(kept, tmp_path):
     given = {"PATH": f"{own['PATH']}:{os.environ['PATH']}"}
     run(kept, tmp_path, pg_dump, DATABASE_URL=own["DATABASE_URL"], **given)
     [dump] = tmp_path.glob("crm-*.dump")
-    empty = own["DATABASE_URL"].rsplit("/", 1)[0] + "/crm_empty"
-    with psycopg.connect(own["DATABASE_URL"], autocommit=True) as connection:
+    empty = own["DATABASE_MIGRATION_URL"].rsplit("/", 1)[0] + "/crm_empty"
+    with psycopg.connect(own["DATABASE_MIGRATION_URL"], autocommit=True) as connection:
         connection.execute("CREATE DATABASE crm_empty")
     restore = pg_restore.replace("crm-2026-01-31.dump", dump.name)
     run(kept, tmp_path, restore, EMPTY_DATABASE_URL=empty, **given)

@@ -176,7 +176,11 @@ def composed(environment, servers):
         name: re.sub(r"\$\{(\w+).*?\}", lambda m: secrets[m[1]], str(value))
         for name, value in environment.items()
     }
-    return filled | {"DATABASE_URL": servers.database_url(), "REDIS_URL": servers.redis_url()}
+    return filled | {
+        "DATABASE_URL": servers.database_url(),
+        "DATABASE_MIGRATION_URL": servers.owner_url(),
+        "REDIS_URL": servers.redis_url(),
+    }
 
 
 def get(port, path, **headers):

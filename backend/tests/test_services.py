@@ -59,8 +59,9 @@ def test_servers_start_once_are_reused_survive_kill_9_and_come_back_where_they_w
     assert (len(said), pids(found)) == (2, first)
 
     urls = found.database_url(), found.redis_url()
-    with psycopg.connect(urls[0], autocommit=True) as connection:
+    with psycopg.connect(found.owner_url(), autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+        connection.execute("GRANT SELECT ON kept TO crm")
     for pid in first.values():
         psutil.Process(pid).kill()
     psutil.wait_procs([psutil.Process(pid) for pid in first.values() if psutil.pid_exists(pid)], timeout=10)

