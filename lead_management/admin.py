@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from babel.numbers import format_percent
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
@@ -29,6 +30,7 @@ from core.entities import entities, writing
 from core.entities.custom import definitions
 from core.errors import DomainError
 from core.lead_scoring.answers import shown_to, stored_reasons
+from core.lead_scoring.reasons import reason_in_words
 from core.lead_scoring.scoring_target import target_of
 from lead_management import home, related
 from lead_management.board import LeadBoard
@@ -122,7 +124,7 @@ def _in_words(reason: Mapping[str, Any]) -> str:
     fields = {field.name: field for field in Lead._meta.concrete_fields}
     field = fields.get(reason["factor"])
     label = dict(field.flatchoices).get(reason["value"]) if field else None
-    return f"{reason['label']}: {label} {reason['points']:+d}" if label else str(reason["text"])
+    return reason_in_words({**reason, "value": str(label)} if label else reason)
 
 
 STATUS_TONES = {
@@ -213,7 +215,7 @@ class LeadAdmin(LeadBoard, CompanySuggestionsAdmin):
         ]
         detail = _("from %(base)s, %(chance)s likely to convert") % {
             "base": found["base"],
-            "chance": f"{found['probability']:.0%}",
+            "chance": format_percent(found["probability"], locale=formats.locale()),
         }
         return Summary(plain.badges, plain.facts, reasons, lead.lead_score, detail)
 

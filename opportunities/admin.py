@@ -32,6 +32,7 @@ from core.admin.record_page import Fact
 from core.admin.records import RecordAdmin
 from core.entities.blanking import any_shown_to, with_related_shown
 from core.errors import ConflictError
+from core.lead_scoring.reasons import reason_in_words
 from opportunities import home, related
 from opportunities.board import OpportunityBoard
 from opportunities.deal_contacts import AT_MOST, remove
@@ -240,11 +241,11 @@ class OpportunityAdmin(OpportunityBoard):
             return gettext("No model scores deals yet.")
         lines = [
             gettext("From %(found)s:") % {"found": found["base"]},
-            *(factor["text"] for factor in found["factors"]),
+            *(reason_in_words(factor) for factor in found["factors"]),
         ]
         return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines))
 
-    @admin.display(description="weighted", ordering="weighted_amount")
+    @admin.display(description=_("weighted"), ordering="weighted_amount")
     def weighted(self, deal: Any) -> Any:
         return formats.money(deal.weighted_amount, deal.currency)
 

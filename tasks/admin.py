@@ -194,7 +194,7 @@ class TaskAdmin(TaskBoard):
         self.message_user(request, _("Saved."), messages.SUCCESS)
         return HttpResponseRedirect(self.page_of(task.pk))
 
-    @admin.display(description="about")
+    @admin.display(description=_("about"))
     def subject(self, task: Task) -> str:
         return next((str(record) for name in RELATED_RECORDS if (record := getattr(task, name))), "")
 

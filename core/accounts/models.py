@@ -214,6 +214,8 @@ class User(AbstractUser):
         """First and last name; the username of whoever gave neither, so that nobody is shown without name."""
         return super().get_full_name() or self.username
 
+    get_full_name.short_description = gettext_lazy("Full name")  # type: ignore[attr-defined]
+
     def clean(self) -> None:
         """A superuser's role is administrator, and somebody active always has it."""
         super().clean()

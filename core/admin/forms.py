@@ -66,7 +66,7 @@ class RecordForm(CapturedForm):
         cleaned = super().clean()
         seen = cleaned.get(SEEN)
         if self.instance.pk and seen is not None and seen != self.instance.version:
-            self.add_error(None, CHANGED_MEANWHILE)
+            self.add_error(None, _(CHANGED_MEANWHILE))
         if not self.errors:
             self._check(cleaned)
         return cleaned

@@ -1,8 +1,9 @@
 """Points in words: "Source: referral +12"."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.labels import label
 from core.lead_scoring.inputs import MISSING, OTHER, Input
 from core.lead_scoring.model import Model
 from core.lead_scoring.scorer import CAP, Scorer
@@ -37,6 +38,12 @@ def _reason(name: str, points: int, value: str, label: str, total: int) -> dict[
         "value": value,
         "text": text,
     }
+
+
+def reason_in_words(reason: Mapping[str, Any]) -> str:
+    """A reason as its reader's language has it."""
+    value, said = label(reason["value"]), label(reason["label"])
+    return f"{said}: {value} {reason['points']:+d}" if value else f"{said} {reason['points']:+d}"
 
 
 def labels_of(model: Model) -> dict[str, str]:

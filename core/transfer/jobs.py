@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from core import jobs
 from core.changes import audit_context
@@ -22,6 +23,7 @@ from core.changes.models import Change
 from core.entities import entities
 from core.entities.locks import IMPORTING, lock
 from core.errors import DomainError
+from core.labels import MACHINE_LANGUAGE
 from core.second_connection import SecondConnection
 from core.transfer.importing import Import
 from core.transfer.models import ImportJob
@@ -112,6 +114,11 @@ def postpone(job: ImportJob, file: BinaryIO) -> None:
 
 def run_now(job: ImportJob, made: Plan, tick: Any = lambda report: None) -> None:
     """Run an import inside the caller's transaction and end its job. Raises DomainError if it cannot run."""
+    with override(MACHINE_LANGUAGE):  # its report is stored
+        _run_now(job, made, tick)
+
+
+def _run_now(job: ImportJob, made: Plan, tick: Any) -> None:
     options = made.options
     job.started_at = job.started_at or timezone.now()
     try:
