@@ -339,7 +339,7 @@ def changes_the_scoring_rules(page, robin):
     first = page.locator(".crm-rule").first
     first.get_by_label("Points").fill("45")
     first.get_by_label("Add a value").select_option("website")
-    page.wait_for_function("document.querySelector('.crm-rule textarea').value.includes('website')")
+    first.locator("textarea", has_text="website").wait_for()
     page.get_by_role("button", name="Add a rule").click()
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Choose what the rule looks at").wait_for()

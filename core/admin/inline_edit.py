@@ -118,10 +118,12 @@ class InlineEditMixin:
         return HttpResponse()
 
     def _value(self, request: HttpRequest, column: Column, text: str) -> Any:
-        """What was entered, as the API takes it; a user by their user name."""
+        """What was entered, as the API takes it; a user by their user name, which may stand in parentheses
+        behind the full one."""
         if not isinstance(column.field_type, Reference) or not text:
             return text or None
-        found = referable("user", request.user).filter(username=text).values_list("pk", flat=True).first()
+        name = text.rpartition(" (")[2].removesuffix(")")
+        found = referable("user", request.user).filter(username=name).values_list("pk", flat=True).first()
         if found is None:
             raise InvalidError.of(column.name, _("There is no such user."), "does_not_exist")
         return found
@@ -145,7 +147,7 @@ class InlineEditMixin:
     def _present(self, record: Any, column: Column) -> str:
         if isinstance(column.field_type, Reference):
             person = getattr(record, column.name)
-            return person.username if person else ""
+            return entered_as(person) if person else ""
         return str(getattr(record, column.path) or "")
 
     def _read(self: Any, request: HttpRequest, pk: int) -> Any:
@@ -176,7 +178,9 @@ class InlineEditMixin:
             Q(username__istartswith=text) | Q(first_name__istartswith=text) | Q(last_name__istartswith=text)
         )
         found = referable("user", request.user).filter(begins).order_by("username")[:OFFERED] if text else []
-        return HttpResponse(render_to_string("admin/core/cell_people.html", {"people": found}))
+        return HttpResponse(
+            render_to_string("admin/core/cell_people.html", {"people": map(entered_as, found)})
+        )
 
     def _cell_url(self: Any, pk: int, field: str) -> str:
         return self._inline_url("cell", pk, field)
@@ -191,6 +195,12 @@ class InlineEditMixin:
     def _title(self: Any, field: str) -> str:
         column = self.entity.by_name[field]
         return labels.titled(column.label or field)
+
+
+def entered_as(person: Any) -> str:
+    """How a user is entered: "Nora Novak (nora)"; the user name alone where there is no other."""
+    name = person.get_full_name()
+    return f"{name} ({person.username})" if name != person.username else name
 
 
 # Columns that the lists of all records may have.

@@ -75,13 +75,15 @@ def test_what_the_api_refuses_is_refused_in_the_cell(robin, browser):
 
 def test_an_owner_is_found_by_typing(boss, robin, nora, browser):
     lead, client = LeadFactory(owner=robin), browser(boss)
+    nora.first_name, nora.last_name = "Nora", "Novak"
+    nora.save()
     found = client.get(f"{LEADS}cell_people/", {"value": "no"}).content.decode()
-    assert '<option value="nora">' in found
+    assert '<option value="Nora Novak (nora)">' in found
     assert "robin" not in found
     assert client.get(f"{LEADS}cell_people/", {"value": ""}).content.decode().strip() == ""
     answer = client.post(cell(lead, "assigned_to"), {"value": "nobody", "version": lead.version})
     assert "There is no such user." in answer.content.decode()
-    client.post(cell(lead, "assigned_to"), {"value": "nora", "version": lead.version})
+    client.post(cell(lead, "assigned_to"), {"value": "Nora Novak (nora)", "version": lead.version})
     lead.refresh_from_db()
     assert lead.assigned_to == nora
     client.post(cell(lead, "assigned_to"), {"value": "", "version": lead.version})
