@@ -200,7 +200,7 @@ def test_the_retention_removes_rows_and_says_so(names, superuser, settings):
     assert retention.prune() == 0
 
 
-def test_administrators_read_the_chain_over_the_api_and_in_the_admin(names, admin, admin_user, client):
+def test_administrators_read_the_chain_over_the_api_and_in_the_admin(names, admin, make_user, client):
     sealed()
     state = admin.get("/api/v1/audit/seals/state/").json()
     last = AuditSeal.objects.get()
@@ -211,6 +211,6 @@ def test_administrators_read_the_chain_over_the_api_and_in_the_admin(names, admi
     [listed] = admin.get("/api/v1/audit/seals/?kind=sealed").json()["results"]
     assert (listed["id"], listed["is_in_force"], listed["rows"]) == (1, True, last.rows)
     assert listed["hash"] == state["anchor"]["hash"]
-    client.force_login(admin_user)
+    client.force_login(make_user("admin", is_staff=True))
     for page in ("auditseal/", "auditseal/1/change/", "auditverification/"):
         assert client.get(f"/admin/core/{page}").status_code == 200
