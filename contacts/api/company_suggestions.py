@@ -35,7 +35,8 @@ def _without_domain(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 class CompanySuggestionsSerializer(serializers.Serializer):
-    """The suggested companies that one sees; `hidden`: someone else has one with this domain."""
+    """The suggested companies that you see; `hidden`: there is another company with this domain that you do
+    not see."""
 
     results = SuggestedCompanySerializer(source="companies", many=True)
     hidden = serializers.BooleanField()
@@ -48,7 +49,7 @@ class AcceptedCompanySerializer(StrictFieldsMixin, serializers.Serializer):
 
 
 class DismissedCompanySerializer(AcceptedCompanySerializer):
-    """A suggested company that is not the person's; with `dismissed` false that is taken back."""
+    """A suggested company that is not the person's; `dismissed: false` takes that back."""
 
     dismissed = serializers.BooleanField(default=True)
 
@@ -60,7 +61,7 @@ class CompanySuggestionFilterSet(EntityFilterSet):
         Boolean(),
         method="filter_has_company_suggestion",
         reads=(company_suggestions.ADDRESS,),
-        help_text="Without a company, and one is suggested that one sees.",
+        help_text="Without a company, and with a suggested one that you see.",
     )
 
     def filter_has_company_suggestion(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
@@ -79,14 +80,14 @@ class CompanySuggestionsViewSet(MergeableViewSet):
     @extend_schema(responses=CompanySuggestionsSerializer)
     @action(methods=["get"], detail=True)
     def company_suggestions(self, request: Request, pk: str) -> Response:
-        """The companies that have the domain of the person's e-mail address."""
+        """List companies that have the domain of the person's e-mail address."""
         found = company_suggestions.suggestions_of(self.get_object(), request.user)
         return Response(CompanySuggestionsSerializer(found, context={"user": request.user}).data)
 
     @extend_schema(request=AcceptedCompanySerializer, responses=AcceptedCompanySerializer)
     @action(methods=["post"], detail=True, url_path="company_suggestions/accept")
     def accept_company(self, request: Request, pk: str) -> Response:
-        """Link the record to one of them."""
+        """Link the record to one of the suggested companies."""
         record, given = self._asked(request, AcceptedCompanySerializer)
         company_suggestions.accept(record, given["company"], request.user)
         return Response(given)
@@ -94,7 +95,7 @@ class CompanySuggestionsViewSet(MergeableViewSet):
     @extend_schema(request=DismissedCompanySerializer, responses=DismissedCompanySerializer)
     @action(methods=["post"], detail=True, url_path="company_suggestions/dismiss")
     def dismiss_company(self, request: Request, pk: str) -> Response:
-        """Remember that one of them is not the person's, or take that back."""
+        """Dismiss a suggested company, or take that back."""
         record, given = self._asked(request, DismissedCompanySerializer)
         act = company_suggestions.dismiss if given["dismissed"] else company_suggestions.take_back
         act(record, given["company"], request.user)

@@ -14,8 +14,8 @@ class CompanySerializer(EntitySerializer):
 
 
 class CompanyStatisticsSerializer(StatisticsSerializer):
-    """Totals of companies, their commonest industries and countries; without those of fields that are
-    hidden from one's role."""
+    """Totals of companies, with the most frequent industries and countries. Figures of fields that are
+    hidden from your role are left out."""
 
     with_domain = serializers.IntegerField(required=False)
     by_industry = CountsField(required=False)
@@ -30,8 +30,8 @@ class ContactSerializer(EntitySerializer):
 
 
 class ContactStatisticsSerializer(StatisticsSerializer):
-    """Totals of contacts, and the companies and countries most of them are from; without those of fields
-    that are hidden from one's role."""
+    """Totals of contacts, with the most frequent companies and countries. Figures of fields that are hidden
+    from your role are left out."""
 
     with_email = serializers.IntegerField(required=False)
     with_phone = serializers.IntegerField(required=False)

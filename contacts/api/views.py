@@ -13,7 +13,7 @@ from core.duplicates.api.viewsets import MergeableViewSet
 
 
 class CompanyViewSet(MergeableViewSet):
-    """Companies: whom one sells to."""
+    """Companies you sell to."""
 
     queryset = Company.objects.all()
     serializer_class = CompanySerializer
@@ -22,7 +22,7 @@ class CompanyViewSet(MergeableViewSet):
 
 
 class ContactViewSet(CompanySuggestionsViewSet):
-    """Contacts: the people one talks to."""
+    """Contacts: people at the companies you sell to."""
 
     queryset = Contact.objects.all()
     serializer_class = ContactSerializer

@@ -56,6 +56,7 @@ class Description:
     def __init__(self, made: Mapping[str, Any], operation: Operation) -> None:
         self._components = made["components"]
         self._operation = made["operations"][operation[0], _shape(operation[1])]
+        self._changes = operation[0] in ("PUT", "PATCH")
 
     def parameter(self, name: str) -> Schema | None:
         """The schema of a query parameter, with its description; None where it takes none of this name."""
@@ -67,8 +68,8 @@ class Description:
 
     @property
     def has_version(self) -> bool:
-        """Whether it takes the version that was read (`If-Match`)."""
-        return any(p["name"] == "If-Match" for p in self._operation.get("parameters", ()))
+        """Whether it changes a record of which the version was read (`If-Match`)."""
+        return self._changes and any(p["name"] == "If-Match" for p in self._operation.get("parameters", ()))
 
     def body(self) -> Schema | None:
         """The schema of the body, complete in itself; None without one."""

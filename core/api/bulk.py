@@ -119,14 +119,14 @@ def _assignees(name: str, value: Any, user: Any) -> list[int]:
 
 
 class AssignSerializer(AssigneesSerializer, RecordsSerializer):
-    """`{"ids": […], "assigned_to": 5}`, or `"users": […]` or `"team"` with a `method`."""
+    """`{"ids": […], "assigned_to": 5}`, or `users` or a `team` with a `method`."""
 
     def save(self, **kwargs: Any) -> dict[str, Any]:
         return assigned(self.bulk(Permission.CHANGE), self.validated_data)
 
 
 class BulkSerializer(RecordsSerializer):
-    """A change of many records at once: `data` are the fields to set, or of "assign" to whom."""
+    """A change of many records at once. `data` holds the fields to set; for `assign`, to whom."""
 
     action = serializers.ChoiceField(["update", "delete", "assign"])
     data = serializers.JSONField(default=dict)  # type: ignore[assignment]  # a field; DRF takes it off
@@ -179,7 +179,7 @@ class FieldIssueSerializer(serializers.Serializer):
 
 
 class BulkResultSerializer(serializers.Serializer):
-    """What became of each record, in the order of the request."""
+    """The result for each record, in the order of the request."""
 
     success = serializers.BooleanField()
     updated = serializers.IntegerField(required=False)

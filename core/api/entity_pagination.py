@@ -36,5 +36,5 @@ class EntityPagination(PageNumberPagination):
         return self.page.results
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        about = "Empty starts a stable walk of any size; then follow `next`."
+        about = "Empty begins a stable walk through any number of records; then follow `next`."
         return [*PAGE_PARAMETERS, parameter("cursor", TEXT, about)]

@@ -25,7 +25,7 @@ class IndexView(KnownParametersMixin, APIView):
 
     @extend_schema(operation_id="index", tags=["index"], responses={200: INDEX})
     def get(self, request: Request) -> Response:
-        """The lists there are, where one signs in, and where all of it is described."""
+        """List the resources, and where signing in and the documentation are."""
         listed = sorted(
             {
                 prefix

@@ -65,7 +65,7 @@ class CountsField(serializers.DictField):
 
 
 class FieldWarningSerializer(serializers.Serializer):
-    """What was taken and is doubtful."""
+    """A value that was stored although it is doubtful."""
 
     field = serializers.CharField()
     code = serializers.CharField()

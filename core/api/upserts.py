@@ -133,7 +133,7 @@ class BulkWriteSerializer(StrictFieldsMixin, serializers.Serializer):
 
 
 class WrittenItemSerializer(serializers.Serializer):
-    """What became of an item: the record's id, or what was wrong."""
+    """The result for an item: the record's id, or what was wrong."""
 
     index = serializers.IntegerField()
     status = serializers.ChoiceField(["created", "updated", "error"])
@@ -146,7 +146,7 @@ class WrittenItemSerializer(serializers.Serializer):
 
 
 class BulkWriteResultSerializer(serializers.Serializer):
-    """What became of each item, in the order of the request."""
+    """The result for each item, in the order of the request."""
 
     success = serializers.BooleanField()
     created = serializers.IntegerField()

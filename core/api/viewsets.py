@@ -205,7 +205,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
         return self.update(request, pk, partial=True)
 
     def destroy(self, request: Request, pk: str) -> Response:
-        """Archive; with `hard=true` an administrator deletes for good."""
+        """Archive the record; with `hard=true` an administrator deletes it for good."""
         hard = flag(request, "hard")
         if hard and not role_allows(request.user, Permission.HARD_DELETE):
             raise ForbiddenError(_("Only administrators delete for good."))
@@ -220,7 +220,7 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def restore(self, request: Request, pk: str) -> Response:
-        """Bring an archived record back; for whoever may archive it."""
+        """Restore an archived record; for users who may archive it."""
         record = writing.locked(self.entity, record_id(pk), request.user, Permission.DELETE, archived=True)
         preconditions.check(request, record)
         writing.restore(record)
@@ -229,32 +229,32 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     @extend_schema(request=BulkSerializer, responses={200: BulkResultSerializer, 207: BulkResultSerializer})
     @action(methods=["post"], detail=False)
     def bulk_update(self, request: Request) -> Response:
-        """Change, archive or assign many records; answered one by one."""
+        """Change, archive or assign many records; each has its own result."""
         return self._bulk(BulkSerializer)
 
     @extend_schema(request=AssignSerializer, responses={200: BulkResultSerializer, 207: BulkResultSerializer})
     @action(methods=["post"], detail=False)
     def assign(self, request: Request) -> Response:
-        """Give records to one user, or to several in turn or by their open work."""
+        """Assign records to one user, or to several in turn or by their number of open records."""
         return self._bulk(AssignSerializer)
 
     @extend_schema(responses={200: BulkWriteResultSerializer, 207: BulkWriteResultSerializer})
     @action(methods=["post"], detail=False)
     def bulk_create(self, request: Request) -> Response:
-        """Create up to 1,000 records; answered one by one."""
+        """Create up to 1,000 records; each has its own result."""
         given = self._items()
         return self._written(self._writer(given).create(given["items"]))
 
     @extend_schema(responses={200: BulkWriteResultSerializer, 207: BulkWriteResultSerializer})
     @action(methods=["post"], detail=False)
     def bulk_upsert(self, request: Request) -> Response:
-        """Create or change up to 1,000 records by their external ids; answered one by one."""
+        """Create or change up to 1,000 records by their external ids; each has its own result."""
         given = self._items()
         return self._written(self._writer(given).upsert(given["items"]))
 
     @action(methods=["get"], detail=False, url_path="by_external_id/(?P<external_id>.+?)")
     def by_external_id(self, request: Request, external_id: str) -> Response:
-        """The record that another system knows by this id."""
+        """Read the record with this external id."""
         rows = self.entity.visible_to(request.user).filter(archived_at=None)
         key = external_id_of(self.entity, external_id)
         try:
@@ -264,17 +264,17 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
 
     @by_external_id.mapping.put
     def upsert(self, request: Request, external_id: str) -> Response:
-        """Replace the record of this external id, or create it."""
+        """Replace the record with this external id, or create it."""
         return self._upserted(request, external_id, partial=False)
 
     @by_external_id.mapping.patch
     def partial_upsert(self, request: Request, external_id: str) -> Response:
-        """Change what is given of the record of this external id, or create it."""
+        """Change the given fields of the record with this external id, or create it."""
         return self._upserted(request, external_id, partial=True)
 
     @action(methods=["get"], detail=False)
     def statistics(self, request: Request) -> Response:
-        """Totals of the records that the list's filters name; with `group_by` or `metrics` also figures of
+        """Totals of the records that match the list's filters. With `group_by` or `metrics` also figures of
         each group."""
         return Response(self.get_totals() | self.get_groups())
 

@@ -34,13 +34,13 @@ ABOUT = {
     "entity": "Changes of these kinds of records, separated by commas.",
     "object_id": "Changes of records with these ids, separated by commas.",
     "kind": "What was done, separated by commas: created, updated, archived, restored, deleted.",
-    "source": "Through which door, separated by commas: api, admin, import, bulk, workflow, agent, …",
+    "source": "Sources of the changes, separated by commas: api, admin, import, bulk, workflow, agent, …",
     "actor": "What these users did, by their ids.",
     "since": "From this moment on.",
 }
 SIZE = ID | {"maximum": 500, "default": 50}
 PARAMETERS = [
-    OpenApiParameter("cursor", TEXT, description="Where the page before ended: its `cursor`."),
+    OpenApiParameter("cursor", TEXT, description="The `cursor` of the page before."),
     OpenApiParameter("page_size", SIZE, description="Results per page."),
     *(
         OpenApiParameter(name, kind.json_schema() if name == "since" else TEXT, description=ABOUT[name])
@@ -61,7 +61,7 @@ class ChangeViewSet(CrmViewSet):
         operation_id="changes_list", tags=["changes"], parameters=PARAMETERS, responses={200: PAGE}
     )
     def list(self, request: Request) -> Response:
-        """Walk the change feed."""
+        """Read the change feed."""
         params = single_valued(request)
         size, horizon = pagination.page_size(request), feed.horizon()
         rows = feed.visible(_filtered(feed.settled(horizon), params), request.user)

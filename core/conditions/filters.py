@@ -297,14 +297,12 @@ class EntityFilterSet(ParameterFilterSet):
     archived = ArchivedFilter()
     view = SavedViewFilter()
     conditions = ConditionsFilter()
-    assigned_to_me = TypedFilter(
-        Boolean(), method="filter_assigned_to_me", help_text="Assigned to whoever asks."
-    )
+    assigned_to_me = TypedFilter(Boolean(), method="filter_assigned_to_me", help_text="Assigned to you.")
     unassigned = TypedFilter(
         Boolean(), field_name="assigned_to", lookup_expr="isnull", help_text="Assigned to nobody."
     )
     shared_with_me = TypedFilter(
-        Boolean(), method="filter_shared_with_me", help_text="Shared with whoever asks, or their team."
+        Boolean(), method="filter_shared_with_me", help_text="Shared with you or your team."
     )
 
     # Of an instance, the entity as who asks knows it.

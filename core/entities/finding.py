@@ -63,15 +63,15 @@ def search(entity: Entity, rows: QuerySet, text: str, fields: Collection[str] = 
     return rows
 
 
-def check_search(text: str) -> list[str]:
-    """The words of a search. Raises InvalidError."""
+def check_search(text: str, parameter: str = "search") -> list[str]:
+    """The words of a search. Raises InvalidError, about the parameter that holds it."""
     terms = text.split()
     if len(text) > MAX_SEARCH or len(terms) > MAX_TERMS or "\x00" in text:
         limits = _("At most %(max_search)s characters and %(max_terms)s words, without null characters.") % {
             "max_search": MAX_SEARCH,
             "max_terms": MAX_TERMS,
         }
-        raise InvalidError.of("search", limits)
+        raise InvalidError.of(parameter, limits)
     return terms
 
 

@@ -96,7 +96,7 @@ def trend_report(asked: Asked) -> dict[str, Any]:
 
 
 def funnel_report(asked: Asked) -> dict[str, Any]:
-    """How many of the records made within a range came how far, and how long that took."""
+    """How far the records created within a range came, and how long that took."""
     rows, steps = asked.one_way()
     first, behind = asked.range.moments(asked.zone)
     made = rows.filter(created_at__gte=first, created_at__lt=behind)
@@ -158,7 +158,7 @@ def response_time_report(asked: Asked) -> dict[str, Any]:
 
 
 def cohort_report(asked: Asked) -> dict[str, Any]:
-    """How many of those made in each month were won within the months that followed."""
+    """How many of the records created in each month were won by the end of each later month."""
     return asked.within() | activity.cohorts(asked.reported, asked.made(), asked.range, asked.zone)
 
 

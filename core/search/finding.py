@@ -61,7 +61,7 @@ class Hit:
 
 def find(entities: Sequence[Entity], user: Any, text: str, most: int) -> list[Hit]:
     """Up to `most` live records that `user` sees, the likeliest first. Raises InvalidError."""
-    terms = check_search(text)
+    terms = check_search(text, "q")
     if not terms:
         return []
     exact = text.strip()

@@ -190,7 +190,7 @@ class ImportOptionsSerializer(StrictFieldsMixin, serializers.Serializer):
     match_on = NamesField(required=False, help_text="Fields that tell records apart.")
     dry_run = Boolean(required=False, help_text="The same figures and faults, and nothing written.")
     clear_blank = Boolean(required=False, help_text="A blank cell empties the stored field.")
-    create_missing = Boolean(required=False, help_text="Make companies that are named and not there.")
+    create_missing = Boolean(required=False, help_text="Create companies that are named and do not exist.")
     automation = Choice(choices=AUTOMATION, required=False, help_text="run by default.")
     encoding = OptionText(encoding.check, required=False)
     delimiter = OptionText(dialect.check, required=False)

@@ -41,7 +41,7 @@ class LeadViewSet(CompanySuggestionsViewSet):
     @extend_schema(request=ConversionSerializer, responses=ConversionResultSerializer)
     @action(methods=["post"], detail=True)
     def convert(self, request: Request, pk: str) -> Response:
-        """Make a contact, its company and an opportunity of the lead, once; 409 afterwards."""
+        """Convert the lead, once, into a contact, its company and an opportunity; 409 afterwards."""
         options = ConversionSerializer(data=request.data)
         options.is_valid(raise_exception=True)
         scopes.require(request.user, *CONVERSION_WRITES, writing=True)

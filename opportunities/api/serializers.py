@@ -74,7 +74,7 @@ class OpportunityContactSerializer(StrictSerializer):
 
 
 class OpportunityContactsSerializer(serializers.Serializer):
-    """The contacts of a deal that one sees, the primary one first; there are `hidden` others."""
+    """The contacts of a deal that you see, the primary one first; there are `hidden` others."""
 
     results = OpportunityContactSerializer(many=True)
     hidden = serializers.IntegerField()
@@ -115,7 +115,7 @@ class ConvertedAmountsSerializer(UsedRatesSerializer, ConvertedSerializer, Amoun
 
 
 class OpportunityStatisticsSerializer(AmountsSerializer, StatisticsSerializer):
-    """Totals of deals; `win_rate` is the share of won ones, 0 to 1, of those closed."""
+    """Totals of deals; `win_rate` is the share of won deals among closed ones, 0 to 1."""
 
     open = serializers.IntegerField()
     won = serializers.IntegerField()
@@ -130,7 +130,7 @@ class OpportunityStatisticsSerializer(AmountsSerializer, StatisticsSerializer):
 
 
 class InCurrencySerializer(serializers.Serializer):
-    """Which currency the figures beside are in; others have theirs in `by_currency` alone."""
+    """The currency of these figures; other currencies are only in `by_currency`."""
 
     currency = serializers.CharField()
     mixed_currencies = serializers.BooleanField()
@@ -220,7 +220,7 @@ class ForecastSerializer(InCurrencySerializer):
 
 
 class StayInStageSerializer(serializers.Serializer):
-    """A deal's time in one stage; the present one is not left yet."""
+    """A deal's time in one stage; the present stage has no end yet."""
 
     stage = serializers.CharField()
     entered_at = serializers.DateTimeField()
@@ -263,7 +263,10 @@ class LostReasonSerializer(StrictSerializer):
         fields = ["id", "pipeline", "key", "name", "position", "is_active"]
         extra_kwargs = {
             **KEY_DERIVED,
-            "pipeline": {"required": False, "help_text": "The only one it is of; of all without it."},
+            "pipeline": {
+                "required": False,
+                "help_text": "The pipeline that it belongs to; empty for all pipelines.",
+            },
         }
         # The database refuses a second one, as a conflict.
         validators: tuple[()] = ()
@@ -318,8 +321,8 @@ class PipelineSerializer(StrictSerializer):
 
 
 class WinProbabilitySerializer(serializers.Serializer):
-    """How likely a deal is won. Without a model, and of a closed deal that none scored, there is only the
-    stage's."""
+    """How likely a deal is won. Without a model, and for a closed deal that was never scored, there is only
+    the probability of its stage."""
 
     opportunity_id = serializers.IntegerField()
     stage_probability = serializers.IntegerField(allow_null=True, help_text="Percent.")

@@ -31,7 +31,7 @@ class CalendarViewSet(CrmViewSet):
 
     @extend_schema(responses=CalendarFeedSerializer)
     def list(self, request: Request) -> Response:
-        """Whether there is a feed, and when it was read last."""
+        """Whether you have a calendar feed, and when it was last read."""
         user: Any = request.user
         found = CalendarFeed.objects.filter(user=user).first()
         names = ("created_at", "last_used_at")
@@ -40,7 +40,7 @@ class CalendarViewSet(CrmViewSet):
     @extend_schema(request=None, responses={201: CalendarAddressSerializer})
     @takes_no_body
     def create(self, request: Request) -> Response:
-        """A new address, shown this once; the one before stops working."""
+        """Create a feed address, shown only once; an earlier one stops working."""
         user: Any = request.user
         scopes.require(user, "tasks")
         secret = calendar.open_feed(user)
@@ -51,7 +51,7 @@ class CalendarViewSet(CrmViewSet):
     @action(methods=["post"], detail=False)
     @takes_no_body
     def remove(self, request: Request) -> Response:
-        """Take the address back."""
+        """Remove the feed address."""
         user: Any = request.user
         CalendarFeed.objects.filter(user=user).delete()
         return Response(status=204)
@@ -65,7 +65,7 @@ class CalendarViewSet(CrmViewSet):
         authentication_classes=[],
     )
     def ics(self, request: Request, pk: str) -> Any:
-        """The calendar; the secret in the address is what lets its reader in."""
+        """Read the calendar; the secret in the address is the only credential."""
         feed = calendar.feed_of(pk)
         if feed is None:
             raise NotVisibleError(_("There is no such calendar."))

@@ -94,7 +94,7 @@ class TaskStatisticsSerializer(StatisticsSerializer):
 
 @extend_schema_serializer(many=False)
 class CalendarFeedSerializer(serializers.ModelSerializer):
-    """Whether there is a feed, and when it was read last."""
+    """Whether you have a calendar feed, and when it was last read."""
 
     enabled = serializers.BooleanField()
     created_at = serializers.DateTimeField(read_only=True, allow_null=True)
@@ -111,6 +111,6 @@ class CalendarAddressSerializer(serializers.Serializer):
 
 
 class CompletionSerializer(StrictFieldsMixin, serializers.Serializer):
-    """What came of it."""
+    """The outcome of the task."""
 
     outcome = Text(max_length=500, required=False, allow_null=True, allow_blank=True)

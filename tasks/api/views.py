@@ -46,7 +46,7 @@ class TaskViewSet(RecordViewSet):
     @extend_schema(request=CompletionSerializer, responses=CompletedTaskSerializer)
     @action(methods=["post"], detail=True)
     def complete(self, request: Request, pk: str) -> Response:
-        """Mark done; of a recurring task the next one is made and named in `next_task`."""
+        """Complete the task; the next task of a series is created and named in `next_task`."""
         completion = CompletionSerializer(data=request.data)
         completion.is_valid(raise_exception=True)
         task = self.get_object()
@@ -57,13 +57,13 @@ class TaskViewSet(RecordViewSet):
     @extend_schema(request=PATCH, responses=TaskSerializer)
     @action(methods=["post"], detail=True)
     def update_occurrence(self, request: Request, pk: str) -> Response:
-        """Change this one of a series only: those that follow are as the series is."""
+        """Change only this task of a series; those that follow stay as the series says."""
         return self._changed(request, update_occurrence)
 
     @extend_schema(request=PATCH, responses=TaskSerializer)
     @action(methods=["post"], detail=True)
     def update_following(self, request: Request, pk: str) -> Response:
-        """Change this one of a series and all that follow it, its date and rule too."""
+        """Change this task of a series and all that follow it, including date and rule."""
         return self._changed(request, update_following)
 
     def _changed(self, request: Request, change: Callable[..., None]) -> Response:

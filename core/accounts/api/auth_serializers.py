@@ -29,7 +29,7 @@ def check_password(password: str, user: User) -> str:
 
 
 class StrictBody(serializers.Serializer):
-    """A body in which nothing unknown may stand."""
+    """A body that refuses unknown fields."""
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
@@ -49,7 +49,7 @@ class LoginBody(StrictBody):
     username = serializers.CharField(max_length=254, help_text="The user name or the e-mail address.")
     password = _password()
     code = serializers.CharField(
-        max_length=40, required=False, help_text="Of the second factor, or a recovery code."
+        max_length=40, required=False, help_text="A code of the second factor, or a recovery code."
     )
 
 
@@ -104,22 +104,22 @@ class SecondFactorProofBody(PasswordProofBody, SecondFactorCodeBody):
 
 class SecondFactorAnswer(serializers.Serializer):
     enabled = serializers.BooleanField()
-    required_by_role = serializers.BooleanField(help_text="Whether one's role may do nothing without it.")
+    required_by_role = serializers.BooleanField(help_text="Whether your role requires it.")
     confirmed_at = serializers.DateTimeField(allow_null=True)
     recovery_codes_left = serializers.IntegerField()
 
 
 class NewSecondFactorAnswer(serializers.Serializer):
-    secret = serializers.CharField(help_text="For the app, in base32; shown this once.")
+    secret = serializers.CharField(help_text="For the app, in base32; shown only once.")
     address = serializers.CharField(help_text="The same as apps read it from a QR code.")
 
 
 class RecoveryCodesAnswer(serializers.Serializer):
-    recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Shown this once.")
+    recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Shown only once.")
 
 
 class MeSerializer(StrictSerializer):
-    """One's own account. Role, team, name for signing in and e-mail are an administrator's to change."""
+    """Your account. Administrators change role, team, user name and e-mail address."""
 
     role = serializers.SerializerMethodField()
     full_name = serializers.CharField(source="get_full_name", read_only=True)
@@ -198,7 +198,7 @@ class ApiKeySerializer(StrictSerializer):
 
 
 class NewApiKeyAnswer(ApiKeySerializer):
-    key = serializers.CharField(read_only=True, help_text="Shown this once.")
+    key = serializers.CharField(read_only=True, help_text="Shown only once.")
 
     class Meta(ApiKeySerializer.Meta):
         fields = [*ApiKeySerializer.Meta.fields, "key"]

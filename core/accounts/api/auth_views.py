@@ -118,7 +118,7 @@ class _OpenView(AuthView):
 class LoginView(_OpenView):
     @extend_schema(operation_id="auth_login", request=LoginBody, responses=LoginAnswer)
     def post(self, request: Request) -> Response:
-        """Sign in with name, or e-mail address, and password."""
+        """Sign in with a user name or e-mail address and a password."""
         body, origin = self.checked(LoginBody), origin_of(request._request)
         attempt = admitted(Attempt.by(body["username"], origin))
         user = sessions.proven(request._request, body["username"], body["password"])
@@ -133,14 +133,14 @@ class LoginView(_OpenView):
 class SingleSignOnView(_OpenView):
     @extend_schema(operation_id="auth_single_sign_on", responses=SingleSignOnAnswer)
     def get(self, request: Request) -> Response:
-        """Whether one can sign in at an identity provider, and where."""
+        """Whether single sign-on is set up, and where it begins."""
         there = single_sign_on.is_configured()
         name, url = (settings.OIDC_NAME, reverse("sso-login")) if there else ("", "")
         return Response({"enabled": there, "name": name, "login_url": url})
 
     @extend_schema(operation_id="auth_single_sign_on_tokens", request=SingleSignOnBody, responses=LoginAnswer)
     def post(self, request: Request) -> Response:
-        """Exchange the code that an app was sent back with for tokens, once."""
+        """Exchange the code of a single sign-on for tokens, once."""
         body = self.checked(SingleSignOnBody)
         found = codes.redeem(body["code"], body["code_verifier"])
         if found is None:
@@ -154,7 +154,7 @@ class SingleSignOnView(_OpenView):
 class RefreshView(_OpenView):
     @extend_schema(operation_id="auth_refresh", request=RefreshBody, responses=TokensAnswer)
     def post(self, request: Request) -> Response:
-        """Change a refresh token for new tokens, once."""
+        """Exchange a refresh token for new tokens, once."""
         try:
             return Response(tokens(sessions.renew(self.checked(RefreshBody)["refresh"])))
         except TokenRefusedError as error:
@@ -165,7 +165,7 @@ class RefreshView(_OpenView):
 class LogoutView(_OpenView):
     @extend_schema(operation_id="auth_logout", request=LogoutBody, responses={204: None})
     def post(self, request: Request) -> Response:
-        """Sign out: end the session of the access token, or else of the refresh token in the body."""
+        """Sign out: end the session of the access token, or of the refresh token in the body."""
         token = self._token(self.checked(LogoutBody).get("refresh"))
         Session.objects.filter(pk=token.session_id, user=token.user_id).end(Session.Ending.LOGGED_OUT)
         return Response(status=204)
@@ -189,12 +189,12 @@ class MeView(AuthView):
 
     @extend_schema(operation_id="auth_me", responses=MeSerializer)
     def get(self, request: Request) -> Response:
-        """One's own account."""
+        """Read your account."""
         return self._shown(self.user)
 
     @extend_schema(operation_id="auth_me_update", request=MeSerializer(partial=True), responses=MeSerializer)
     def patch(self, request: Request) -> Response:
-        """Change one's own name, phone or time zone."""
+        """Change your name, phone or time zone."""
         user = User.objects.select_for_update().get(pk=self.user.pk)
         preconditions.check_tag(request, lambda: self._shown(user)["ETag"])
         body = MeSerializer(user, data=request.data, partial=True)
@@ -209,7 +209,7 @@ class MeView(AuthView):
 class PasswordView(AuthView):
     @extend_schema(operation_id="auth_password", request=PasswordBody, responses={204: None})
     def post(self, request: Request) -> Response:
-        """Change one's own password; ends all other sessions."""
+        """Change your password; ends all your other sessions."""
         body, user = self.checked(PasswordBody), self.user
         prove_password(self, body["current_password"])
         check_new_password(body["new_password"], user)
@@ -220,7 +220,7 @@ class PasswordView(AuthView):
 class PasswordResetView(_OpenView):
     @extend_schema(operation_id="auth_password_reset", request=PasswordResetBody, responses={202: None})
     def post(self, request: Request) -> Response:
-        """Have a link for a new password sent; the answer is the same whoever has the address, if anybody."""
+        """Send a link for a new password. The answer is the same whether or not a user has the address."""
         email = self.checked(PasswordResetBody)["email"]
         limited(password_mails.count, email, origin_of(request._request))
         with transaction.atomic():
@@ -231,7 +231,7 @@ class PasswordResetView(_OpenView):
 class PasswordLinkView(_OpenView):
     @extend_schema(operation_id="auth_password_by_link", request=PasswordLinkBody, responses={204: None})
     def post(self, request: Request) -> Response:
-        """Set a password with the token of a link that was sent; it works once, and ends all sessions."""
+        """Set a password with the token of an e-mailed link. It works once, and all sessions end."""
         body = self.checked(PasswordLinkBody)
         try:
             with audit_context(None, source="api", request_id=request_id_of(request)):
@@ -247,7 +247,7 @@ class SecondFactorView(AuthView):
 
     @extend_schema(operation_id="auth_second_factor", responses=SecondFactorAnswer)
     def get(self, request: Request) -> Response:
-        """Whether there is one, and must be."""
+        """Whether your second factor is on, and whether your role requires one."""
         return Response(second_factor.state(self.user))
 
     @extend_schema(
@@ -256,7 +256,7 @@ class SecondFactorView(AuthView):
         responses={201: NewSecondFactorAnswer},
     )
     def post(self, request: Request) -> Response:
-        """A new secret for an app; it counts once a code of it was confirmed."""
+        """Create a second factor's secret for an app; it takes effect when a first code is confirmed."""
         prove_password(self, self.checked(PasswordProofBody)["current_password"])
         secret = second_factor.begin(self.user)
         return Response({"secret": secret, "address": second_factor.address(self.user, secret)}, 201)
@@ -269,7 +269,8 @@ class SecondFactorConfirmView(AuthView):
         responses=RecoveryCodesAnswer,
     )
     def post(self, request: Request) -> Response:
-        """Switch it on by a first code. Ends all other sessions; this answer alone shows recovery codes."""
+        """Switch the second factor on with a first code. Ends all other sessions; only this answer shows the
+        recovery codes."""
         with counted_code(self) as proof:
             codes = second_factor.confirm(self.user, self.checked(SecondFactorCodeBody)["code"])
             proof.succeeded()
@@ -284,7 +285,7 @@ class SecondFactorRenewView(AuthView):
         responses=RecoveryCodesAnswer,
     )
     def post(self, request: Request) -> Response:
-        """New recovery codes in the place of the old ones."""
+        """Replace the recovery codes with new ones."""
         prove_both(self)
         return Response({"recovery_codes": second_factor.new_recovery_codes(self.user)})
 
@@ -294,7 +295,7 @@ class SecondFactorEndView(AuthView):
         operation_id="auth_second_factor_end", request=SecondFactorProofBody, responses={204: None}
     )
     def post(self, request: Request) -> Response:
-        """Switch it off, unless one's role needs it."""
+        """Switch the second factor off, unless your role requires it."""
         if second_factor.is_required(self.user):
             raise ConflictError(_("Your role needs a second factor."), code="second_factor_required")
         prove_both(self)
@@ -318,19 +319,19 @@ class SessionViewSet(AuthView, mixins.ListModelMixin, GenericViewSet):
         return queryset.live()
 
     def list(self, request: Request) -> Response:
-        """One's own sessions that still live."""
+        """List your active sessions."""
         return super().list(request)
 
     @extend_schema(responses=EndedAnswer)
     def end_others(self, request: Request) -> Response:
-        """End all one's own sessions but this."""
+        """End all your other sessions."""
         others = self.get_queryset()
         if self.session is not None:
             others = others.exclude(pk=self.session.pk)
         return Response({"ended": others.end(Session.Ending.ENDED)})
 
     def destroy(self, request: Request, pk: str) -> Response:
-        """End one of one's own sessions."""
+        """End one of your sessions."""
         if not self.get_queryset().filter(pk=record_id(pk)).end(Session.Ending.ENDED):
             raise NotVisibleError(_("Not found."))
         return Response(status=204)
@@ -349,12 +350,12 @@ class ApiKeyViewSet(AuthView, mixins.ListModelMixin, GenericViewSet):
         return self.user.api_keys.all()
 
     def list(self, request: Request) -> Response:
-        """One's own API keys, the revoked ones too."""
+        """List your API keys, including revoked ones."""
         return super().list(request)
 
     @extend_schema(responses={201: NewApiKeyAnswer})
     def create(self, request: Request) -> Response:
-        """Make an API key; the answer is the only one that shows it."""
+        """Create an API key; only this answer shows it."""
         body = self.checked(ApiKeySerializer)
         key, text = keys.make(self.user, **body)
         return Response(ApiKeySerializer(key).data | {"key": text}, 201)

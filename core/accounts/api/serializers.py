@@ -28,7 +28,7 @@ TAKEN_ONCE = UniqueValidator(queryset=User.objects.all(), lookup="iexact", messa
 
 
 class UserSerializer(StrictSerializer):
-    """A user. Fields are named one by one: neither `is_superuser` nor `is_staff` is written over HTTP."""
+    """A user. `is_superuser` and `is_staff` cannot be written."""
 
     full_name = serializers.CharField(source="get_full_name", read_only=True)
     email = serializers.EmailField(max_length=254, required=False, allow_blank=True, validators=[TAKEN_ONCE])

@@ -76,12 +76,12 @@ class UserViewSet(ResourceViewSet):
     @extend_schema(request=HandOverSerializer, responses=HandedOverSerializer)
     @action(methods=["post"], detail=True)
     def hand_over(self, request: Request, pk: str) -> Response:
-        """Give all that a user has to another (`to`), or to the active members of a `team` in turn.
+        """Hand over all that a user has to another user (`to`), or to the active members of a `team` in
+        turn.
 
-        Records by owner and assignee, tasks, leads and deals while they are open, and custom fields that
-        name them on such records (`fields`); workflows and webhooks
-        that act in their name or name them; shared views. `kept` counts the closed records, `left` names what
-        could not go.
+        This covers records by owner and assignee (tasks, leads and deals while they are open), custom fields
+        that name the user on such records (`fields`), workflows and webhooks that act in their name or name
+        them, and shared views. `kept` counts the closed records, `left` names what could not be handed over.
         """
         written = [*(entity.plural for entity in entities), "workflows", "webhooks", "saved_views"]
         scopes.require(request.user, *written, writing=True)

@@ -43,7 +43,8 @@ class AuthorField(serializers.Field):
 
 
 class AttachedSerializer(StrictSerializer):
-    """Takes the record by its entity's name or by `entity` and `object_id`; it must be visible, and stays."""
+    """The record is given by its entity's name (`"lead": 7`) or by `entity` and `object_id`. You must see
+    it, and it cannot be changed later."""
 
     author = AuthorField(read_only=True)
 

@@ -8,7 +8,7 @@ from core.sharing.models import Share
 
 
 class UserBriefSerializer(serializers.Serializer):
-    """A user as others name them."""
+    """A user's name, as everyone may see it."""
 
     id = serializers.IntegerField()
     username = serializers.CharField()
@@ -16,7 +16,7 @@ class UserBriefSerializer(serializers.Serializer):
 
 
 class FollowerSerializer(serializers.Serializer):
-    """A follower, and whether by hand or because of what they are to the record."""
+    """A follower, and why: by hand, or as owner, assignee or commenter."""
 
     user = UserBriefSerializer()
     reason = serializers.ChoiceField(Follow.Reason.choices)
@@ -41,7 +41,7 @@ class AccessTeamSerializer(serializers.Serializer):
 
 
 class AccessShareSerializer(serializers.Serializer):
-    """The share that lets a user see the record: with the `team` named, or with themselves."""
+    """The share by which a user sees the record: with the `team` named, or with the user."""
 
     id = serializers.IntegerField()
     access = serializers.ChoiceField(Share.Access.choices)
@@ -60,7 +60,7 @@ class UserAccessSerializer(serializers.Serializer):
 
 
 class RecordAccessSerializer(serializers.Serializer):
-    """The access of the one asked for, and of those who see the record, `count` of them in all."""
+    """The access of the user in `asked`, and of those who see the record, `count` of them in all."""
 
     asked = UserAccessSerializer()
     count = serializers.IntegerField()
@@ -68,7 +68,8 @@ class RecordAccessSerializer(serializers.Serializer):
 
 
 class DependentSerializer(serializers.Serializer):
-    """How many live records of an entity name the record in a field; `hidden` of them one does not see."""
+    """How many records of an entity refer to the record in a field (archived ones not counted); `hidden` of
+    them you do not see."""
 
     type = serializers.CharField()
     field = serializers.CharField()

@@ -31,7 +31,9 @@ from core.sharing.api.viewsets import PAGE_NUMBER, ShareableViewSet
 
 # Who may ask what somebody else sees.
 ASKING = (Role.ADMIN, Role.MANAGER)
-OF_USER = OpenApiParameter("user", int, description="Somebody else; for administrators and managers.")
+OF_USER = OpenApiParameter(
+    "user", int, description="Explain the access of this user; for administrators and managers."
+)
 
 
 class RecordViewSet(ShareableViewSet):
@@ -51,6 +53,8 @@ class RecordViewSet(ShareableViewSet):
         subject = RecordRef(self.entity, self.seen(request, pk), request.user)
         return Response(timelines.page(request, subject).body())
 
+    @extend_schema(methods=["POST"], description="Follow the record.")
+    @extend_schema(methods=["DELETE"], description="Stop following the record.")
     @action(methods=["post", "delete"], detail=True)
     @takes_no_body
     def follow(self, request: Request, pk: str) -> Response:
@@ -69,7 +73,7 @@ class RecordViewSet(ShareableViewSet):
     @extend_schema(responses=FollowerPageSerializer, parameters=PAGE_NUMBER)
     @action(methods=["get"], detail=True)
     def followers(self, request: Request, pk: str) -> Response:
-        """Who follows the record, and since when and why, the first one first."""
+        """List who follows the record, since when and why, the earliest first."""
         rows = Follow.objects.filter(
             entity=self.entity.name, object_id=self.seen(request, pk), user__is_active=True
         )
@@ -78,8 +82,8 @@ class RecordViewSet(ShareableViewSet):
     @extend_schema(responses=RecordAccessSerializer, parameters=[OF_USER])
     @action(methods=["get"], detail=True)
     def access(self, request: Request, pk: str) -> Response:
-        """Who sees the record and why, the first 500 by name; `asked` is why oneself, or `user`, does or does
-        not."""
+        """Explain who sees the record and why: the first 500 users by name. `asked` explains it for you, or
+        for `user`."""
         record = self.seen(request, pk)
         asked = access_of(self.entity, record, self._asked_for(request))
         seeing, count = who_sees(self.entity, record)
@@ -99,8 +103,8 @@ class RecordViewSet(ShareableViewSet):
     @extend_schema(responses=DependentsSerializer)
     @action(methods=["get"], detail=True)
     def dependents(self, request: Request, pk: str) -> Response:
-        """How many live records refer to this one, by entity and field: what is left without it when it is
-        archived. `hidden` of them are records that one does not see."""
+        """Count the records that refer to this one, by entity and field. Archived records are not counted;
+        `hidden` of them you do not see."""
         found = dependents(self.entity, [self.seen(request, pk)], request.user)
         return Response(DependentsSerializer({"results": found}).data)
 

@@ -10,7 +10,7 @@ from core.agents.models import AgentGrant, AgentSession
 
 
 class AgentUsageSerializer(serializers.Serializer):
-    """What was read and written within an hour."""
+    """The rows that were read and written within an hour."""
 
     hour = serializers.DateTimeField()
     rows_read = serializers.IntegerField()
@@ -18,7 +18,7 @@ class AgentUsageSerializer(serializers.Serializer):
 
 
 class AgentGrantSerializer(serializers.ModelSerializer):
-    """What a user lets an AI client do: by a key of theirs (`api_key`), or by consent."""
+    """What a user allows an AI client to do, by an API key (`api_key`) or by consent."""
 
     user = AuthorField(read_only=True)
     scopes = serializers.ListField(source="held_scopes", child=serializers.CharField(), read_only=True)
@@ -35,7 +35,7 @@ class AgentGrantSerializer(serializers.ModelSerializer):
 
 
 class KeptRowSerializer(serializers.Serializer):
-    """What undoing left as it is, and why; `fields` where only some of its fields stayed."""
+    """A row that the undo left as it is, and why; `fields` if only some of its fields stayed."""
 
     entity = serializers.CharField()
     id = serializers.IntegerField()
@@ -45,7 +45,7 @@ class KeptRowSerializer(serializers.Serializer):
 
 
 class UndoneSerializer(serializers.Serializer):
-    """What undoing came to: rows it removed, rows it restored, and those of which something stayed."""
+    """The result of an undo: rows removed, rows restored, and rows of which something stayed."""
 
     removed = serializers.IntegerField()
     restored = serializers.IntegerField()
@@ -53,7 +53,7 @@ class UndoneSerializer(serializers.Serializer):
 
 
 class AgentSessionSerializer(serializers.ModelSerializer):
-    """One run of work of an AI client. `changes` counts the rows that it changed."""
+    """One session of an AI client. `changes` counts the rows that it changed."""
 
     grant = serializers.IntegerField(source="grant_id", read_only=True)
     name = serializers.CharField(source="grant.name", read_only=True)

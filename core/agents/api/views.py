@@ -28,7 +28,7 @@ _ROWS = (
 
 
 class AgentGrantViewSet(ReadOnlyResourceViewSet):
-    """What one lets AI clients do; administrators see everyone's."""
+    """What you allow AI clients to do; administrators see everyone's grants."""
 
     model = AgentGrant
     queryset = AgentGrant.objects.select_related("user", "api_key", "usage")
@@ -41,14 +41,14 @@ class AgentGrantViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def revoke(self, request: Request, pk: str) -> Response:
-        """The AI client is refused from its next call on."""
+        """Revoke the grant: the AI client is refused from its next call on."""
         grant = self.get_object()
         sessions.revoke(grant)
         return Response(self.get_serializer(self.get_queryset().get(pk=grant.pk)).data)
 
 
 class AgentSessionViewSet(ReadOnlyResourceViewSet):
-    """Runs of work of AI clients, the newest first; administrators see everyone's."""
+    """Sessions of AI clients, the newest first; administrators see everyone's."""
 
     model = AgentSession
     queryset = AgentSession.objects.select_related("grant__user").annotate(
@@ -63,7 +63,7 @@ class AgentSessionViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def undo(self, request: Request, pk: str) -> Response:
-        """Take back what the session changed, field by field; what others changed stays and is named."""
+        """Undo what the session changed, field by field; what others changed since stays and is listed."""
         session: Any = self.get_object()
         undo(session.pk, request.user)
         return Response(self.get_serializer(self.get_queryset().get(pk=session.pk)).data)

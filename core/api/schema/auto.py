@@ -1,5 +1,6 @@
 """The base of every operation: error answers, headers, ids in paths, pages."""
 
+import inspect
 import re
 from typing import Any
 
@@ -9,13 +10,21 @@ from rest_framework.serializers import ModelSerializer
 
 from core.api.schema.hooks import problem_response
 from core.api.schema.lists import resource_parameters
-from core.api.schema.parts import ID, TEXT, nullable, object_of, parameter
+from core.api.schema.parts import ID, TEXT, headers, nullable, object_of, parameter
 
 WRITING = ("400", "409", "413", "415", "422")
 IDEMPOTENCY_KEY = parameter(
-    "Idempotency-Key", TEXT | {"maxLength": 255}, "A repetition is answered, not carried out.", where="header"
+    "Idempotency-Key",
+    TEXT | {"maxLength": 255},
+    "Any unique text. A repetition gets the first answer again and changes nothing.",
+    where="header",
 )
-IF_MATCH = parameter("If-Match", TEXT, "The `ETag` of the version you read; else 412.", where="header")
+IF_MATCH = parameter(
+    "If-Match",
+    TEXT,
+    "The `ETag` of the version you read. If it was changed since, the answer is a 412.",
+    where="header",
+)
 
 
 # Parameters in paths that are no ids.
@@ -25,6 +34,16 @@ WORDS = {
     "token": "The secret of the feed.",
     "external_id": "What another system calls the record.",
 }
+# What the actions do that viewsets inherit.
+SUMMARIES = {
+    "list": "List {many}",
+    "create": "Create {one}",
+    "retrieve": "Read {one}",
+    "update": "Replace {one}",
+    "partial_update": "Change {one}",
+    "destroy": "Delete {one}",
+}
+LONGEST_SUMMARY = 90
 
 
 class CrmSchema(AutoSchema):
@@ -40,9 +59,15 @@ class CrmSchema(AutoSchema):
         operation.setdefault("summary", self._summary())
         for status in self._problems():
             operation["responses"].setdefault(status, problem_response(status))
-        headers = self._headers()
-        if headers:
-            operation["parameters"] = [*operation.get("parameters", []), *headers]
+        if any(one["name"] == "page" for one in operation.get("parameters", ())):
+            operation["responses"].setdefault("404", problem_response("404"))
+        asked = self._headers()
+        if asked:
+            operation["parameters"] = [*operation.get("parameters", []), *asked]
+        for status, response in operation["responses"].items():
+            named = self._headers_of_answer(status, asked)
+            if named:
+                response["headers"] = response.get("headers", {}) | headers(*named)
         return operation
 
     def _get_response_for_code(self, serializer: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -58,6 +83,9 @@ class CrmSchema(AutoSchema):
 
     def _map_serializer(self, serializer: Any, direction: str, bypass_extensions: bool = False) -> Any:
         schema = super()._map_serializer(serializer, direction, bypass_extensions)
+        if not type(serializer).__doc__:
+            # A base's documentation is for its subclasses' authors.
+            schema.pop("description", None)
         if direction == "request" and getattr(serializer, "refuses_unknown", False):
             schema = schema | {"additionalProperties": False}
         if direction == "response" and getattr(
@@ -81,9 +109,21 @@ class CrmSchema(AutoSchema):
         return f"{resource}_un{action}" if self.method == "DELETE" else f"{resource}_{action}_update"
 
     def _summary(self) -> str:
-        """The first sentence of the documentation, else the name of the operation."""
-        first = (self.get_description() or "").strip().partition("\n")[0].rstrip(".")
-        return first if 0 < len(first) <= 90 else self.get_operation_id().replace("_", " ")
+        """The first sentence of the action's documentation; where it has none, what is done with what."""
+        action = getattr(self.view, "action", "") or ""
+        if action in SUMMARIES and not inspect.getdoc(getattr(self.view, action)):
+            return SUMMARIES[action].format(**self._names())
+        sentence = " ".join((self.get_description() or "").split()).partition(". ")[0].rstrip(".")
+        return sentence if len(sentence) <= LONGEST_SUMMARY else re.split("[;:] ", sentence)[0]
+
+    def _names(self) -> dict[str, str]:
+        """How the resource is called: "a saved view", "saved views"."""
+        model = getattr(self.view, "model", None) or self.view.queryset.model
+        one = str(model._meta.verbose_name)
+        return {
+            "one": f"{'an' if one[0].lower() in 'aeio' else 'a'} {one}",
+            "many": str(model._meta.verbose_name_plural),
+        }
 
     def _problems(self) -> list[str]:
         """Statuses that this operation may answer with beside its own."""
@@ -104,17 +144,37 @@ class CrmSchema(AutoSchema):
         found = [IDEMPOTENCY_KEY] if kept and self.method in ("POST", "PATCH") else []
         return [*found, IF_MATCH] if self._has_version() else found
 
+    def _headers_of_answer(self, status: str, asked: list[dict[str, Any]]) -> list[str]:
+        """The headers of an answer with this status that are worth reading."""
+        if status not in ("200", "201", "202", "204"):
+            return []
+        names = ["Idempotency-Replayed"] if IDEMPOTENCY_KEY in asked else []
+        if status in ("200", "201") and self._shows_version():
+            names.append("ETag")
+        if status == "202":
+            names += getattr(self.view, "headers_of_jobs", ())
+        return names
+
+    def _shows_version(self) -> bool:
+        """Whether the answer is one row, with its entity tag."""
+        return hasattr(self.view, "etag") and self.view.action in ("retrieve", "update", "partial_update")
+
     def _has_version(self) -> bool:
-        """Whether the operation changes one record that has an entity tag."""
+        """Whether the operation changes one row that has an entity tag."""
+        action = getattr(self.view, "action", None) or ""
         return (
-            hasattr(self.view, "entity")
-            and ("{id}" in self.path or "{external_id}" in self.path)
-            and self.method in ("PUT", "PATCH", "DELETE")
+            hasattr(self.view, "etag")
+            and "{id}" in self.path
+            and self.method not in SAFE_METHODS
+            and "share" not in action
         )
 
     def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
         ids = [name for name in variables if name.endswith(("id", "pk")) and name not in WORDS]
-        made = [parameter(name, ID, "Whose address this is.", where="path", required=True) for name in ids]
+        made = [
+            parameter(name, ID, "The id of what the address names.", where="path", required=True)
+            for name in ids
+        ]
         others = super()._resolve_path_parameters([v for v in variables if v not in ids])
         return [*made, *(one | {"description": WORDS[one["name"]]} for one in others)]
 

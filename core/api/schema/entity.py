@@ -5,6 +5,7 @@ from typing import Any
 from django_filters import Filter
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import inline_serializer
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.serializers import ChoiceField, Field, Serializer
 
 from core.api.parameters import GROUPED
@@ -53,23 +54,25 @@ SHARED: dict[str, Schema] = {
     "Following": answer_of({"following": FLAG}),
 }
 SHAPE_PARAMETERS = [
-    parameter("fields", TEXT, "Names of the fields to show, with commas."),
-    parameter("expand", TEXT, "References to show as objects, with commas."),
+    parameter("fields", TEXT, "Fields to show, separated by commas."),
+    parameter("expand", TEXT, "References to show as objects, separated by commas."),
 ]
 LIST_PARAMETERS = [
     *PAGE_PARAMETERS,
-    parameter("cursor", TEXT, "Empty starts a stable walk of any size; then follow `next`."),
+    parameter(
+        "cursor", TEXT, "Empty begins a stable walk through any number of records; then follow `next`."
+    ),
     parameter("ordering", TEXT, "Fields with commas, `-` for descending."),
     *SHAPE_PARAMETERS,
 ]
 TIMELINE_PARAMETERS = [
-    parameter("kind", TEXT, "Kinds of entries, with commas."),
-    parameter("type", TEXT, "Types within the kinds (call, updated, …), with commas."),
+    parameter("kind", TEXT, "Kinds of entries, separated by commas."),
+    parameter("type", TEXT, "Types within the kinds (call, updated, …), separated by commas."),
     parameter("since", MOMENT, "From this moment on."),
     parameter("until", MOMENT, "Before this moment."),
     parameter("actor", ID, "What this user did."),
     PAGE_PARAMETERS[1],
-    parameter("cursor", TEXT, "As given in `next`."),
+    parameter("cursor", TEXT, "The cursor in `next` of the page before."),
 ]
 CREATE_PARAMETERS = [
     *SHAPE_PARAMETERS,
@@ -85,6 +88,25 @@ SHOWING = (
     "by_external_id",
     "upsert",
     "partial_upsert",
+)
+# Actions that compare `If-Match` with the record's version.
+VERSIONED = (
+    "update",
+    "partial_update",
+    "destroy",
+    "restore",
+    "upsert",
+    "partial_upsert",
+    "merge",
+    "convert",
+    "complete",
+    "update_occurrence",
+    "update_following",
+    "accept_company",
+    "dismiss_company",
+    "add_contact",
+    "change_contact",
+    "remove_contact",
 )
 GROUP_PARAMETERS = [
     parameter(
@@ -143,7 +165,7 @@ class EntitySchema(CrmSchema):
     def _get_filter_parameters(self) -> list[Schema]:
         own: dict[str, list[Schema]] = {
             "list": [*LIST_PARAMETERS, *self._filters()],
-            "history": [*PAGE_PARAMETERS, parameter("field", TEXT, "A field whose changes alone are meant.")],
+            "history": [*PAGE_PARAMETERS, parameter("field", TEXT, "Changes of this field only.")],
             "timeline": TIMELINE_PARAMETERS,
             "create": CREATE_PARAMETERS,
             "destroy": [HARD],
@@ -159,6 +181,16 @@ class EntitySchema(CrmSchema):
         may_be_merged = self.view.action == "retrieve" and self.entity.merging is not None
         return [*super()._problems(), *(["301"] if may_be_merged else [])]
 
+    def _shows_version(self) -> bool:
+        return self.view.action == "create" or self._shows_a_record()
+
+    def _headers_of_answer(self, status: str, asked: list[dict[str, Any]]) -> list[str]:
+        found = super()._headers_of_answer(status, asked)
+        return [*found, "Location"] if status == "201" and self._shows_version() else found
+
+    def _has_version(self) -> bool:
+        return self.method not in SAFE_METHODS and self.view.action in VERSIONED
+
     def _is_filtered(self) -> bool:
         """Whether the action reads the list's filters."""
         return self.view.allowed_query_params.get(self.view.action, ()) is None
@@ -171,7 +203,7 @@ class EntitySchema(CrmSchema):
         general = [
             parameter("search", TEXT | {"maxLength": 200}, "Words that must all occur."),
             parameter("archived", ARCHIVED, "Archived records instead of the others; any for both."),
-            parameter("view", ID, "A saved view."),
+            parameter("view", ID, "The id of a saved view, whose conditions, search and ordering apply."),
             parameter("conditions", TEXT, "A condition as JSON."),
         ]
         described = {one["name"] for one in general}

@@ -3,20 +3,33 @@
 import re
 from typing import Any
 
-from core.api.schema.parts import ID, TEXT, array_of, object_of, ref
+from core.api.schema.parts import ID, TEXT, array_of, headers, object_of, ref
 
 PROBLEMS = {
     "301": ("Merged", "It was merged into another record, which `Location` and `merged_into` name."),
     "400": ("BadRequest", "The input is wrong; `errors` names each field."),
     "401": ("Unauthorized", "No valid token or API key."),
-    "403": ("Forbidden", "Seen, but not yours to do this with."),
-    "404": ("NotFound", "There is nothing here that you may see."),
+    "403": ("Forbidden", "You see it, but may not do this."),
+    "404": ("NotFound", "There is nothing at this address that you may see."),
     "409": ("Conflict", "The state of the record does not allow this."),
     "412": ("StaleVersion", "`If-Match` names a version that is not the present one."),
     "413": ("TooLarge", "The body is larger than this address takes."),
     "415": ("UnsupportedMediaType", "This address takes another content type."),
-    "422": ("IdempotencyKeyReused", "The `Idempotency-Key` came before with another body."),
-    "429": ("TooManyRequests", "Wait for the seconds in `Retry-After`."),
+    "422": ("IdempotencyKeyReused", "The `Idempotency-Key` was used before with another body."),
+    "429": ("TooManyRequests", "Too many requests; wait for the seconds in `Retry-After`."),
+}
+HEADERS = {
+    "ETag": "The version of the record, for `If-Match`.",
+    "Idempotency-Replayed": "`true` where this answer is the one of an earlier request with the same key.",
+    "Location": "The address of the record, or of the job to follow.",
+    "Retry-After": "How many seconds to wait before the next request.",
+    "WWW-Authenticate": "How to sign in: `Bearer`.",
+}
+HEADERS_OF_PROBLEMS = {
+    "301": ("Location",),
+    "401": ("WWW-Authenticate",),
+    "412": ("ETag",),
+    "429": ("Retry-After",),
 }
 PROBLEM = object_of(
     {
@@ -53,13 +66,18 @@ def _shared(status: str, description: str) -> dict[str, Any]:
     media: dict[str, Any] = {"schema": ref("Problem")}
     if status == "400":
         media["example"] = EXAMPLE
-    return {"description": description, "content": {"application/problem+json": media}}
+    shared = {"description": description, "content": {"application/problem+json": media}}
+    named = HEADERS_OF_PROBLEMS.get(status)
+    return shared | {"headers": headers(*named)} if named else shared
 
 
 def add_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Postprocessing hook: the problem document and one response per status."""
+    """Postprocessing hook: the problem document, one response per status, and the headers of answers."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = PROBLEM
+    components["headers"] = {
+        name: {"description": about, "schema": {"type": "string"}} for name, about in HEADERS.items()
+    }
     components["responses"] = {name: _shared(status, text) for status, (name, text) in PROBLEMS.items()}
     return result
 

@@ -13,16 +13,22 @@ PAGE_PARAMETERS = [
     parameter("page_size", ID | {"maximum": 500, "default": 50}, "Results per page."),
 ]
 IF_MATCH = OpenApiParameter(
-    "If-Match", TEXT, OpenApiParameter.HEADER, description="The `ETag` of what you read; else 412."
+    "If-Match",
+    TEXT,
+    OpenApiParameter.HEADER,
+    description="The `ETag` of what you read. If it was changed since, the answer is a 412.",
 )
-EXACTLY = "Exactly this; given several times, any of them."
+EXACTLY = "Equal to this value; given several times, any of them."
 ABOUT = {
-    "archived": "true: what was archived, and nothing else.",
+    "archived": "true: only archived ones.",
     "created_after": "Created at this moment (ISO 8601) or later.",
     "created_before": "Created before this moment (ISO 8601).",
-    "is_active": "true (as without it), false, or any for both.",
+    "date_from": "On this day or later.",
+    "date_to": "On this day or before.",
+    "is_active": "true (the default), false, or any for both.",
     "search": "Words that must all occur in a name.",
-    "unread": "true: the unread; false: those that were read.",
+    "shared_with_me": "Shared with you or your team.",
+    "unread": "true: unread ones; false: read ones.",
 }
 
 

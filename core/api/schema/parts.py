@@ -18,6 +18,11 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def headers(*names: str) -> dict[str, Schema]:
+    """Headers of an answer, kept under `components` (core.api.schema.hooks)."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
 def object_of(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
     made: Schema = {"type": "object", "properties": properties}
     return made | ({"required": list(required)} if required else {})
@@ -43,7 +48,7 @@ def nullable(schema: Schema) -> Schema:
 def page_of(item: Schema) -> Schema:
     """A page of a list, as core.api.pagination gives it."""
     address = nullable({"type": "string", "format": "uri"})
-    count = nullable({"type": "integer", "description": "Null in a walk by cursor."})
+    count = nullable({"type": "integer", "description": "Null when reading by cursor."})
     estimated = FLAG | {"description": "True where `count` is an estimate."}
     return answer_of(
         {

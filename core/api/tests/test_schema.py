@@ -1,6 +1,7 @@
 """The OpenAPI document: complete, and true to the columns."""
 
 import re
+from collections import Counter
 
 import pytest
 from drf_spectacular.generators import SchemaGenerator
@@ -27,6 +28,38 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document):
         assert "429" in operation["responses"], (path, method)
         if operation["security"] != [{}] and {} not in operation["security"]:
             assert {"401", "403"} <= set(operation["responses"]), (path, method)
+
+
+# One file under two addresses.
+TWICE = {("import", "Download a CSV template with a header for every field that can be imported")}
+
+
+def test_operations_of_a_tag_have_different_summaries(document):
+    found = Counter((operation["tags"][0], operation["summary"]) for _, _, operation in operations(document))
+    assert {key for key, count in found.items() if count > 1} == TWICE
+
+
+def test_bases_do_not_describe_the_schemas_of_their_subclasses(document):
+    texts = {schema.get("description", "") for schema in document["components"]["schemas"].values()}
+    assert not {text for text in texts if "unknown fields" in text or "ModelSerializer" in text}
+
+
+def test_versions_jobs_and_pages_are_documented_where_they_are(document):
+    paths = document["paths"]
+    asked = {
+        operation["operationId"]: {one["name"] for one in operation.get("parameters", ())}
+        for _, _, operation in operations(document)
+    }
+    for name in ("leads_update", "leads_convert", "goals_update", "goals_destroy", "webhooks_disable"):
+        assert "If-Match" in asked[name], name
+    for name in ("leads_unfollow", "leads_remove_share", "goals_create", "saved_views_add_share"):
+        assert "If-Match" not in asked[name], name
+    assert "412" in paths["/api/v1/goals/{id}/"]["patch"]["responses"]
+    assert "404" in paths["/api/v1/goals/"]["get"]["responses"]
+    made = paths["/api/v1/leads/"]["post"]["responses"]["201"]
+    assert set(made["headers"]) == {"ETag", "Idempotency-Replayed", "Location"}
+    begun = paths["/api/v1/exports/"]["post"]["responses"]["202"]
+    assert {"Location", "Retry-After"} <= set(begun["headers"])
 
 
 def test_operation_ids_are_unique(document):
@@ -111,7 +144,7 @@ def test_what_is_no_list_is_documented_as_no_page(document):
 
 
 def test_what_is_pointed_at_is_there(document):
-    pointed_at = set(re.findall(r"'#/components/(\w+)/(\w+)'", str(document)))
+    pointed_at = set(re.findall(r"'#/components/(\w+)/([\w-]+)'", str(document)))
     assert len(pointed_at) > 50
     assert {(kind, name) for kind, name in pointed_at if name not in document["components"][kind]} == set()
 

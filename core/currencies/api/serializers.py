@@ -68,7 +68,7 @@ class RateFileSerializer(StrictFieldsMixin, serializers.Serializer):
 
 
 class StoredRatesSerializer(serializers.Serializer):
-    """How many rates were new or other than before; `open_only` of them count for open amounts alone."""
+    """How many rates are new or changed; `open_only` of them count only for open amounts."""
 
     written = serializers.IntegerField()
     open_only = serializers.IntegerField()

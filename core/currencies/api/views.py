@@ -37,7 +37,7 @@ class ExchangeRateFilterSet(ResourceFilterSet):
 
 
 class ExchangeRateViewSet(ResourceViewSet):
-    """Exchange rates: what a unit of a currency costs in the organisation's from a day on.
+    """Exchange rates: what one unit of a currency costs in the organisation's currency from a day on.
 
     Everyone reads them, administrators write them.
     """
@@ -52,7 +52,7 @@ class ExchangeRateViewSet(ResourceViewSet):
 
     @extend_schema(parameters=[RESTATES_CLOSED])
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Delete a rate; one that closed amounts may count by with `restates_closed=true` only."""
+        """Delete a rate. If closed amounts may count by it, this takes `restates_closed=true`."""
         return super().destroy(request, *args, **kwargs)
 
     def perform_destroy(self, instance: ExchangeRate) -> None:
@@ -63,7 +63,7 @@ class ExchangeRateViewSet(ResourceViewSet):
     @extend_schema(request={"multipart/form-data": RateFileSerializer}, responses=StoredRatesSerializer)
     @action(methods=["post"], detail=False, parser_classes=[MultiPartParser])
     def import_csv(self, request: Request) -> Response:
-        """Store the rates of a CSV file: all, or none where one is wrong."""
+        """Store the rates of a CSV file: all, or none if one is wrong."""
         serializer = RateFileSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         given = serializer.validated_data

@@ -8,7 +8,7 @@ from core.entities.models import CustomField
 
 
 class CustomFieldSerializer(StrictSerializer):
-    """`entity`, `key` and `type` are for good; `default` is of the field's own type."""
+    """`entity`, `key` and `type` cannot be changed later; `default` has the field's own type."""
 
     default = serializers.JSONField(allow_null=True, required=False)
 

@@ -29,8 +29,9 @@ class SavedViewSerializer(StrictSerializer):
 
 
 class SavedViewViewSet(SharesMixin, ResourceViewSet):
-    """Saved views: one's own and shared ones. One that is shared with everyone is changed by its owner, or an
-    administrator, alone; one that is shared with users or teams also by those whose share says so."""
+    """Saved views: your own and shared ones. A view that is shared with everyone can be changed only by its
+    owner or an administrator; one that is shared with users or teams also by those whose share has `write`
+    access."""
 
     model = SavedView
     queryset = SavedView.objects.all()

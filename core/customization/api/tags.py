@@ -45,7 +45,7 @@ class TagListSerializer(StrictFieldsMixin, serializers.Serializer):
 
 
 class TagDeletionSerializer(TagListSerializer):
-    """Tags to take away; those that workflows or views name with `force` only, by whom may write these."""
+    """Tags to remove. `force` removes tags that workflows or views name too, if you may write these."""
 
     force = Boolean(required=False, allow_null=True)
 
@@ -66,7 +66,7 @@ class TagRenameSerializer(StrictFieldsMixin, serializers.Serializer):
 
 
 class TagSerializer(serializers.Serializer):
-    """A tag in use, and how many live records have it."""
+    """A tag in use, and how many records have it (archived ones not counted)."""
 
     entity = serializers.CharField()
     tag = serializers.CharField()
@@ -96,7 +96,8 @@ class TagViewSet(CrmViewSet):
 
     @extend_schema(operation_id="tags_list", parameters=PARAMETERS, responses=TagSerializer)
     def list(self, request: Request) -> Response:
-        """Tags with how many live records have them, the commonest first."""
+        """List the tags with the number of records that have them (archived ones not counted), the most used
+        first."""
         params = single_valued(request)
         with refused_as("entity"):
             wanted = [_entity(params["entity"])] if "entity" in params else list(entities)
@@ -109,21 +110,22 @@ class TagViewSet(CrmViewSet):
     @extend_schema(request=TagRenameSerializer, responses=UpdatedSerializer)
     @action(methods=["post"], detail=False)
     def rename(self, request: Request) -> Response:
-        """Rename a tag on every record that has it; one that workflows or views name with `force` only."""
+        """Rename a tag on every record that has it; `force` is needed for a tag that workflows or views
+        name."""
         given = self._checked(TagRenameSerializer)
         return self._merged(given, [given["tag"]])
 
     @extend_schema(request=TagMergeSerializer, responses=UpdatedSerializer)
     @action(methods=["post"], detail=False)
     def merge(self, request: Request) -> Response:
-        """Put one tag in the place of several; those that workflows or views name with `force` only."""
+        """Replace several tags by one; `force` is needed for tags that workflows or views name."""
         given = self._checked(TagMergeSerializer)
         return self._merged(given, given["tags"])
 
     @extend_schema(request=TagDeletionSerializer, responses=UpdatedSerializer)
     @action(methods=["post"], detail=False, url_path="delete")
     def remove(self, request: Request) -> Response:
-        """Take tags from every record; those that workflows or views name with `force` only."""
+        """Remove tags from all records; `force` is needed for tags that workflows or views name."""
         given = self._checked(TagDeletionSerializer)
         self._release(given, given["tags"])
         return _updated(tags.remove(given["entity"], request.user, given["tags"]))

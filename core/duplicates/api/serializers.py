@@ -67,9 +67,9 @@ class DuplicateRecordSerializer(serializers.Serializer):
 
 
 class DuplicateGroupSerializer(serializers.Serializer):
-    """Records that may be the same: `score` says how sure it is of two of them, from 0 to 1, `reasons` what
-    they agree in, `exact` whether every two of them have something that is the same. It is worked out of
-    the records that one sees, as if there were no others."""
+    """Possible duplicates. `score` is how certain that is for two of them, from 0 to 1; `reasons` names what
+    they have in common; `exact` says whether every two of them have an equal value. Only records that you
+    see are considered."""
 
     score = serializers.FloatField()
     reasons = serializers.ListField(child=serializers.CharField())
@@ -102,7 +102,7 @@ def _ids() -> serializers.ListField:
 
 
 class DismissSerializer(StrictFieldsMixin, serializers.Serializer):
-    """Records of which no two are the same; with `dismissed` false that is taken back."""
+    """Records that are no duplicates of each other; `dismissed: false` takes that back."""
 
     ids = _ids()
     dismissed = serializers.BooleanField(default=True)
@@ -120,7 +120,8 @@ class DismissedSerializer(serializers.Serializer):
 
 
 class GroupMergeSerializer(StrictFieldsMixin, serializers.Serializer):
-    """Groups of records that are exactly the same; the first of each stays. `dry_run` shows what would be."""
+    """Groups of exact duplicates; the first record of each stays. `dry_run` shows the result without
+    merging."""
 
     groups = serializers.ListField(child=_ids(), min_length=1, max_length=AT_MOST_GROUPS)
     dry_run = serializers.BooleanField(default=False)
@@ -138,7 +139,7 @@ class GroupMergeSerializer(StrictFieldsMixin, serializers.Serializer):
 
 
 class MergedGroupSerializer(serializers.Serializer):
-    """What became of a group: the merge's `id` and what it changed in the survivor, by field as [old, new],
+    """The result for a group: the merge's `id` and what it changed in the survivor, by field as [old, new],
     or why it was refused."""
 
     index = serializers.IntegerField()
@@ -152,7 +153,7 @@ class MergedGroupSerializer(serializers.Serializer):
 
 
 class GroupMergeResultSerializer(serializers.Serializer):
-    """What became of each group, in the order of the request."""
+    """The result for each group, in the order of the request."""
 
     dry_run = serializers.BooleanField()
     merged = serializers.IntegerField()

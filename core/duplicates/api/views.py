@@ -15,7 +15,7 @@ from core.entities import entities
 
 
 class MergeViewSet(ReadOnlyResourceViewSet):
-    """Merges of records: who sees the survivor sees them."""
+    """Merges of records; you see those whose survivor you see."""
 
     model = Merge
     queryset = Merge.objects.prefetch_related("moves").order_by("-id")
@@ -29,6 +29,6 @@ class MergeViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def undo(self, request: Request, pk: str) -> Response:
-        """Take the records apart again: each as it was, with what was changed since."""
+        """Undo the merge: each record returns as it was, with what was changed since."""
         merge = self.get_object()
         return Response(self.get_serializer(undo(entities[merge.entity], merge.pk, request.user)).data)

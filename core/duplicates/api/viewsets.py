@@ -47,7 +47,7 @@ class MergeableViewSet(RecordViewSet):
     @extend_schema(request=MergeRequestSerializer, responses=MergeSerializer)
     @action(methods=["post"], detail=False)
     def merge(self, request: Request) -> Response:
-        """Make several records one: all that hangs on them moves to the survivor, their ids lead to it."""
+        """Merge records: what refers to them moves to the survivor, and their ids redirect to it."""
         given = MergeRequestSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         asked = MergeRequest(
@@ -67,7 +67,7 @@ class MergeableViewSet(RecordViewSet):
     )
     @action(methods=["get"], detail=False)
     def duplicates(self, request: Request) -> Response:
-        """Groups of records that may be the same and of which one sees two, the surest first."""
+        """List groups of possible duplicates of which you see two or more, the most certain first."""
         asked = DuplicateGroupParameters(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
         query = asked.query()
@@ -84,7 +84,7 @@ class MergeableViewSet(RecordViewSet):
     @extend_schema(request=DismissSerializer, responses=DismissedSerializer)
     @action(methods=["post"], detail=False, url_path="duplicates/dismiss")
     def dismiss_duplicates(self, request: Request) -> Response:
-        """Remember that no two of these records are the same, or take that back."""
+        """Mark records as no duplicates of each other, or take that back."""
         given = DismissSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         act = dismiss if given.validated_data["dismissed"] else take_back
@@ -96,7 +96,7 @@ class MergeableViewSet(RecordViewSet):
     )
     @action(methods=["post"], detail=False, url_path="duplicates/merge")
     def merge_duplicates(self, request: Request) -> Response:
-        """Merge groups of records that are exactly the same, each into its first one; answered one by one."""
+        """Merge groups of exact duplicates, each into its first record; each group has its own result."""
         given = GroupMergeSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         groups, dry_run = given.validated_data["groups"], given.validated_data["dry_run"]

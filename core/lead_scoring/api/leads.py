@@ -56,7 +56,7 @@ class ScoringViewSet(CrmViewSet):
 
     @extend_schema(operation_id="scoring_reasons", tags=["scoring"], responses={200: LeadScoreSerializer})
     def retrieve(self, request: Request, pk: str) -> Response:
-        """The score a lead has, and why."""
+        """Read a lead's score and its reasons."""
         lead = record_id(pk)
         scopes.require(request.user, target_of().definition.plural)
         if not target_of().definition.visible_to(request.user).filter(pk=lead).exists():
@@ -72,8 +72,8 @@ class ScoringViewSet(CrmViewSet):
         examples=EXAMPLES,
     )
     def create(self, request: Request) -> Response:
-        """Score one lead at once, many in the background, or retrain the model (administrators). `entity`
-        names deals instead of leads."""
+        """Score one lead at once, many in the background, or retrain the model (administrators). With
+        `entity: opportunity` the same is done for deals."""
         given = {} if request.data is None else request.data
         body = ScoringRequestSerializer(data=given, context={"request": request})
         body.is_valid(raise_exception=True)

@@ -68,7 +68,7 @@ class ScoringModelSerializer(serializers.ModelSerializer):
 
 
 class ModelCardSerializer(serializers.Serializer):
-    """How good a model is on leads it never saw, and what it goes by. An imported model has no more than
+    """How good a model is on leads that it was not trained on, and what it uses. An imported model has only
     `model`."""
 
     model = ScoringModelSerializer()
@@ -108,14 +108,14 @@ class ScoringModelViewSet(ReadOnlyResourceViewSet):
     @extend_schema(responses={200: DriftSerializer}, parameters=[ENTITY])
     @action(methods=["get"], detail=False)
     def drift(self, request: Request) -> Response:
-        """Whether leads and outcomes are still those the active model knows."""
+        """Drift: whether inputs and outcomes are still like those the active model was trained on."""
         return Response(drift_check.report(_target(request)))
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
     @takes_no_body
     def activate(self, request: Request, pk: str) -> Response:
-        """Make this model the active one, whatever the gate said, and score all leads with it."""
+        """Activate this model, even a rejected one, and score all records of its entity with it."""
         row = self.get_object()
         model_lifecycle.activate(row)
         jobs.start(ScoringJob.Kind.BULK, entity=row.entity)
@@ -125,7 +125,7 @@ class ScoringModelViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=False)
     @takes_no_body
     def rollback(self, request: Request) -> Response:
-        """Make the model before the active one active again; the rules, when there was none."""
+        """Activate the previous model again, or the rules if there was none."""
         target = _target(request)
         row = model_lifecycle.roll_back(target)
         jobs.start(ScoringJob.Kind.BULK, entity=target.entity)
@@ -156,7 +156,7 @@ class BarredFeatureSerializer(StrictSerializer):
 
 
 class BarredFeatureViewSet(ResourceViewSet):
-    """Features that scoring must not learn from. Barring one, or admitting it again, trains a new model."""
+    """Features that are excluded from training. Excluding one, or including it again, trains a new model."""
 
     model = BarredFeature
     queryset = BarredFeature.objects.all()
@@ -185,7 +185,7 @@ class ScoringJobSerializer(serializers.ModelSerializer):
 
 
 class ScoringJobViewSet(ReadOnlyResourceViewSet):
-    """Bulk scorings and retrainings, to be followed by their task_id."""
+    """Jobs of bulk scoring and retraining, by their `task_id`."""
 
     model = ScoringJob
     queryset = ScoringJob.objects.all()
@@ -210,7 +210,7 @@ class ScoringRulesViewSet(CrmViewSet):
     @extend_schema(operation_id="scoring_rules", tags=["scoring"], responses={200: RuleSetSerializer})
     @action(methods=["get"], detail=False)
     def rules(self, request: Request) -> Response:
-        """The present rules, their version, and the features rules may look at."""
+        """Read the present rules, their version, and the features that rules may use."""
         return self._shown()
 
     @extend_schema(
@@ -223,13 +223,13 @@ class ScoringRulesViewSet(CrmViewSet):
                 "If-Match",
                 str,
                 OpenApiParameter.HEADER,
-                description="The `ETag` of the rules you read; else 412.",
+                description="The `ETag` of the rules you read. If they changed since, the answer is a 412.",
             )
         ],
     )
     @rules.mapping.put
     def replace(self, request: Request) -> Response:
-        """Replace the rules. They score at once, alone or beside a model; all leads are scored anew."""
+        """Replace the rules. They apply at once, alone or beside a model; all leads are scored again."""
         body = RuleSetSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         replace_rules(

@@ -47,7 +47,7 @@ class ScoringRequestSerializer(StrictFieldsMixin, serializers.Serializer):
     lead_ids = IdsField(required=False, help_text="For `bulk_score`; of another entity, `ids`.")
     ids = IdsField(required=False)
     filter = serializers.JSONField(required=False, help_text="A condition in place of ids.")
-    all = serializers.BooleanField(required=False, help_text="True: every record you may change.")
+    all = serializers.BooleanField(required=False, help_text="true: every record that you may change.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """An action comes with what it needs."""
@@ -120,7 +120,7 @@ class StartedJobSerializer(serializers.Serializer):
 
 @extend_schema_serializer(many=False)
 class ScoringStatisticsSerializer(serializers.Serializer):
-    """How the leads one sees are scored: from 71 on high, from 31 on medium."""
+    """How the leads that you see are scored: from 71 on high, from 31 on medium."""
 
     total_leads = serializers.IntegerField()
     high_score = serializers.IntegerField()
@@ -182,7 +182,9 @@ class BandSerializer(serializers.Serializer):
 
 class ImportanceSerializer(serializers.Serializer):
     factor = serializers.CharField()
-    log_loss = serializers.FloatField(help_text="How much it rises when the feature's values are shuffled.")
+    log_loss = serializers.FloatField(
+        help_text="How much the log loss rises when the feature's values are shuffled."
+    )
     points = serializers.FloatField()
 
 
@@ -204,7 +206,9 @@ class SuspectSerializer(serializers.Serializer):
 class DriftOfInputSerializer(serializers.Serializer):
     feature = serializers.CharField()
     value = serializers.CharField(allow_null=True, help_text="Of a multiple choice.")
-    psi = serializers.FloatField(help_text="Population stability index; above 0.25 another population.")
+    psi = serializers.FloatField(
+        help_text="Population stability index; above 0.25 the population has changed."
+    )
 
 
 class CalibrationSerializer(serializers.Serializer):
@@ -216,7 +220,7 @@ class CalibrationSerializer(serializers.Serializer):
 
 
 class DriftSerializer(serializers.Serializer):
-    """Whether leads and outcomes are still those the active model knows."""
+    """Drift: whether inputs and outcomes are still like those the active model was trained on."""
 
     model_version = serializers.IntegerField(allow_null=True)
     leads = serializers.IntegerField()
@@ -249,7 +253,7 @@ class RuleSerializer(serializers.Serializer):
 
 
 class RuleSetSerializer(serializers.Serializer):
-    """A rule set; input is read by `parse_rules`, as stored rule sets are."""
+    """A set of scoring rules."""
 
     base = serializers.IntegerField(min_value=0, max_value=100, default=50)
     rules = RuleSerializer(many=True)

@@ -113,7 +113,7 @@ class SentTestSerializer(serializers.Serializer):
 
 
 class PushSubscriptionViewSet(mixins.CreateModelMixin, mixins.DestroyModelMixin, ReadOnlyResourceViewSet):
-    """Your browsers that take web push."""
+    """Your browsers that receive web push."""
 
     model = PushSubscription
     queryset = PushSubscription.objects.all()

@@ -57,7 +57,7 @@ class UnreadCountsSerializer(serializers.Serializer):
 
 
 class ReadAllSerializer(StrictFieldsMixin, serializers.Serializer):
-    """Which notifications: of these types, or those that came until a moment; all without either."""
+    """Which notifications: those of these types, or those that came until a moment; without either, all."""
 
     types = TextList(child=Text(max_length=40), required=False, allow_null=True)
     until = DateTime(required=False, allow_null=True)
@@ -68,7 +68,7 @@ class MarkedReadSerializer(serializers.Serializer):
 
 
 class LiveTicketSerializer(serializers.Serializer):
-    """What opens the WebSocket once, within `expires_in` seconds."""
+    """A ticket that opens the WebSocket once, within `expires_in` seconds."""
 
     ticket = serializers.CharField()
     expires_in = serializers.IntegerField()
@@ -154,7 +154,7 @@ class DigestPreferencesSerializer(StrictFieldsMixin, serializers.Serializer):
 
 
 class DoNotDisturbSerializer(StrictFieldsMixin, serializers.Serializer):
-    """Quiet hours, which begin on each of `days`, and days that are quiet as a whole."""
+    """Quiet hours, which begin on each of `days`, and whole days that are quiet."""
 
     enabled = FlagField(source="quiet", required=False)
     start = ClockField(source="quiet_from", required=False)
@@ -174,7 +174,7 @@ class PreferencesSerializer(StrictFieldsMixin, serializers.Serializer):
     digest = DigestPreferencesSerializer(source="*")
     do_not_disturb = DoNotDisturbSerializer(source="own")
     time_zone = serializers.CharField(
-        source="user.time_zone", validators=[check_time_zone], help_text="Such as Europe/Berlin."
+        source="user.time_zone", validators=[check_time_zone], help_text="A time zone such as Europe/Berlin."
     )
 
     language = serializers.CharField(

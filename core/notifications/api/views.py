@@ -65,19 +65,20 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
     @extend_schema(responses=UnreadCountsSerializer, filters=False)
     @action(methods=["get"], detail=False)
     def counts(self, request: Request) -> Response:
-        """How many are unread, in all and by type."""
+        """Count the unread notifications, in all and by type."""
         return Response(inbox.counts(request.user))
 
     @extend_schema(methods=["GET"], responses=PreferencesSerializer, filters=False)
     @extend_schema(
         methods=["PATCH"],
+        description="Change the preferences that the body names.",
         request=PreferencesSerializer(partial=True),
         responses=PreferencesSerializer,
         parameters=[IF_MATCH],
     )
     @action(methods=["get", "patch"], detail=False)
     def preferences(self, request: Request) -> Response:
-        """Channels by type, digests, quiet hours and time zone; PATCH changes what it names."""
+        """Read your preferences: channels by type, digests, quiet hours and time zone."""
         if request.method == "GET":
             return _preferences_response(preferences.of(request.user))
         present = preferences.locked(request.user)
@@ -92,12 +93,13 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
     @extend_schema(
         methods=["DELETE"],
         operation_id="notifications_enable_addresses",
+        description="Have your disabled addresses tried again.",
         responses={204: None},
         parameters=CHANNEL,
     )
     @action(methods=["get", "delete"], detail=False)
     def disabled_addresses(self, request: Request) -> Response:
-        """Your addresses that were refused for good; DELETE lets them be tried again."""
+        """List your addresses that are disabled because messages to them were refused for good."""
         found = SuppressedAddressFilterSet(
             request.query_params, sending.suppressed_addresses_of(request.user)
         )
@@ -111,7 +113,7 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=False)
     @takes_no_body
     def ticket(self, request: Request) -> Response:
-        """A ticket that opens the WebSocket once, within the next 30 seconds."""
+        """Create a ticket that opens the WebSocket once, within the next 30 seconds."""
         principal = tickets.principal_of(request.auth)
         if principal is None:
             raise ForbiddenError(_("Only a session or an API key gets a ticket."))
@@ -122,34 +124,34 @@ class NotificationViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def read(self, request: Request, pk: str) -> Response:
-        """Mark as read."""
+        """Mark the notification as read."""
         return self._marked(read_at=timezone.now())
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
     @takes_no_body
     def unread(self, request: Request, pk: str) -> Response:
-        """Mark as not read."""
+        """Mark the notification as unread."""
         return self._marked(read_at=None)
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
     @takes_no_body
     def archive(self, request: Request, pk: str) -> Response:
-        """Take out of the list; `archived=true` still shows it."""
+        """Archive the notification; `archived=true` still lists it."""
         return self._marked(archived_at=timezone.now())
 
     @extend_schema(request=None)
     @action(methods=["post"], detail=True)
     @takes_no_body
     def unarchive(self, request: Request, pk: str) -> Response:
-        """Bring back into the list."""
+        """Take the notification back into the list."""
         return self._marked(archived_at=None)
 
     @extend_schema(request=ReadAllSerializer, responses=MarkedReadSerializer)
     @action(methods=["post"], detail=False)
     def read_all(self, request: Request) -> Response:
-        """Mark everything as read, or some `types`, or what came `until` a moment."""
+        """Mark notifications as read: all, those of some `types`, or those that came `until` a moment."""
         body = validated_body(request, ReadAllSerializer)
         return Response({"read": inbox.read_all(request.user, body.get("types"), body.get("until"))})
 

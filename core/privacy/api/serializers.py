@@ -71,7 +71,7 @@ class SubjectSerializer(StrictFieldsMixin, serializers.Serializer):
 
 
 class PrivacyRequestBodySerializer(SubjectSerializer):
-    """What is asked for, of whom."""
+    """What is requested, and about whom."""
 
     kind = serializers.ChoiceField(PrivacyRequest.Kind.choices)
     dry_run = serializers.BooleanField(
@@ -98,7 +98,7 @@ class CountedTableSerializer(serializers.Serializer):
 
 
 class KeptDataSerializer(serializers.Serializer):
-    """What is kept all the same, and why."""
+    """Data that is kept, and why."""
 
     table = serializers.CharField()
     reason = serializers.CharField()
@@ -115,7 +115,7 @@ class KeptOfPersonSerializer(serializers.Serializer):
 
 
 class ErasureCertificateSerializer(serializers.Serializer):
-    """That somebody was erased, and nothing about who."""
+    """Confirms that a person was erased, without naming them."""
 
     request = serializers.IntegerField()
     requested_by = serializers.IntegerField(allow_null=True)

@@ -28,6 +28,7 @@ from core.privacy.subject import asked_from
 class PrivacyRequestViewSet(ReadOnlyResourceViewSet):
     """Requests of persons: what is kept of them, or to be forgotten."""
 
+    headers_of_jobs = ("Retry-After",)
     model = PrivacyRequest
     queryset = PrivacyRequest.objects.all()
     serializer_class = PrivacyRequestSerializer
@@ -48,7 +49,7 @@ class PrivacyRequestViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def cancel(self, request: Request, pk: str) -> Response:
-        """End it between two of its steps; what was erased until then stays erased."""
+        """Cancel the request between two of its steps; what was erased until then stays erased."""
         found = self.get_object()
         lifecycle.cancel(found)
         found.refresh_from_db()
@@ -57,7 +58,7 @@ class PrivacyRequestViewSet(ReadOnlyResourceViewSet):
     @extend_schema(responses={(200, "application/json"): OpenApiTypes.OBJECT})
     @action(methods=["get"], detail=True)
     def download(self, request: Request, pk: str) -> Any:
-        """The export, until it expires."""
+        """Download the export, until it expires."""
         found = self.get_object()
         file = lifecycle.open_file(found)
         return FileResponse(
@@ -67,7 +68,7 @@ class PrivacyRequestViewSet(ReadOnlyResourceViewSet):
     @extend_schema(responses=ErasureCertificateSerializer)
     @action(methods=["get"], detail=True)
     def certificate(self, request: Request, pk: str) -> Response:
-        """What an erasure came to, without the person."""
+        """The certificate of an erasure: what was erased, without naming the person."""
         found = self.get_object()
         is_done = found.status == PrivacyRequest.Status.FINISHED and not found.dry_run
         if found.kind != PrivacyRequest.Kind.ERASE or not is_done:

@@ -11,7 +11,8 @@ from core.reports.models import Goal
 
 
 class GoalSerializer(StrictSerializer):
-    """Of a user or a team, for a month or a quarter: an amount in a currency, or a count of won records."""
+    """A target of a user or a team for a month or a quarter: an amount in a currency, or a count of won
+    records."""
 
     target = Money(max_digits=17, decimal_places=4)
 

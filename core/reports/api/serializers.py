@@ -190,7 +190,7 @@ class DaysSerializer(serializers.Serializer):
 
 
 class ExpectedAmountsSerializer(serializers.Serializer):
-    """What is won is part of all of these, and what is committed of the last two."""
+    """Each figure includes the ones before it: `commit` includes `won`, `best_case` includes both."""
 
     won = amount()
     commit = amount()

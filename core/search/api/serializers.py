@@ -4,8 +4,8 @@ from rest_framework import serializers
 
 
 class SearchHitSerializer(serializers.Serializer):
-    """A record found: of which entity, how it is called, where it is, and whether by an exact value (an id,
-    an external id, an address, a number), by its words, or by words like them."""
+    """A record that was found: its entity, title and address, and whether it was found by an exact value (an
+    id, an external id, an address, a number), by its words, or by similar words."""
 
     type = serializers.CharField()
     id = serializers.IntegerField()

@@ -45,8 +45,9 @@ class SearchViewSet(CrmViewSet):
 
     @extend_schema(operation_id="search_list", parameters=PARAMETERS, responses=SearchHitSerializer)
     def list(self, request: Request) -> Response:
-        """Records of all entities that one sees, the likeliest first: exact values, then words; words with
-        typing errors where nothing else is found. At most 1,000; `count` is null where there may be more."""
+        """Search the records of all entities that you see. Exact values come first, then words; words with
+        typing errors only if nothing else is found. There are at most 1,000 hits; `count` is null if there
+        may be more."""
         params = single_valued(request)
         asked = _entities(params.get("type", ""), request.user)
         size, start = place_of(request)

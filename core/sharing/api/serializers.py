@@ -113,7 +113,7 @@ class BulkGranteeSerializer(GranteeSerializer, RecordsSerializer):
 
 
 class ShareUserSerializer(serializers.Serializer):
-    """A user as others name them."""
+    """A user's name, as everyone may see it."""
 
     id = serializers.IntegerField()
     username = serializers.CharField()

@@ -49,14 +49,14 @@ class SharesMixin:
     @extend_schema(responses=SharePageSerializer, parameters=PAGE_NUMBER, filters=False)
     @action(methods=["get"], detail=True)
     def shares(self, request: Request, pk: str) -> Response:
-        """With whom it is shared, to read or to change it, and until when; the first one first."""
+        """List with whom it is shared, to read or to change it, and until when; the earliest first."""
         rows = Share.objects.of(*self.shared_thing(request, pk)).select_related("user", "team", "created_by")
         return Response(numbered(request, rows, _shown).body())
 
     @extend_schema(request=GrantSerializer, responses={200: ShareSerializer, 201: ShareSerializer})
     @shares.mapping.post
     def add_share(self, request: Request, pk: str) -> Response:
-        """Share it with a user or a team. Who has it already gets the new access: 200."""
+        """Share it with a user or a team. If they have a share already, its access is changed (200)."""
         thing = self.thing_to_share(request, pk)
         given = GrantSerializer(data=request.data, context={"request": request})
         given.is_valid(raise_exception=True)
@@ -66,7 +66,7 @@ class SharesMixin:
     @extend_schema(responses={204: None}, parameters=[SHARE_ID])
     @action(methods=["delete"], detail=True, url_path="shares/(?P<share_id>[^/.]+)")
     def remove_share(self, request: Request, pk: str, share_id: str) -> Response:
-        """Share it no longer with that user or team."""
+        """Remove the share."""
         thing = self.thing_to_share(request, pk)
         rows = Share.objects.filter(entity=thing.entity_name, object_id=thing.pk)
         found = rows.filter(pk=record_id(share_id)).first()
@@ -94,7 +94,7 @@ class ShareableViewSet(SharesMixin, EntityViewSet):
     )
     @action(methods=["post"], detail=False)
     def share(self, request: Request) -> Response:
-        """Share many records with a user or a team; answered one by one."""
+        """Share many records with a user or a team; each has its own result."""
         return self._bulk(BulkGrantSerializer)
 
     @extend_schema(
@@ -102,7 +102,7 @@ class ShareableViewSet(SharesMixin, EntityViewSet):
     )
     @action(methods=["post"], detail=False)
     def unshare(self, request: Request) -> Response:
-        """Share many records with a user or a team no longer; answered one by one."""
+        """Remove the shares of many records with a user or a team; each has its own result."""
         return self._bulk(BulkGranteeSerializer)
 
 

@@ -56,7 +56,8 @@ class ExportViewSet(CrmViewSet):
 
     @extend_schema(operation_id="export_stream", responses=FILES)
     def stream(self, request: Request, resource_type: str) -> Any:
-        """CSV (`bom`, `delimiter`, `formulas=keep`), XLSX or JSON lines by `format`, filtered as the list."""
+        """Download a list as a file, with the list's filters. `format` is CSV (with the options `bom`,
+        `delimiter`, `formulas=keep`), XLSX or JSON lines."""
         export = export_of(entity_named(resource_type), request.query_params, request.user)
         name = f"{resource_type}_{timezone.now():%Y%m%d}.{export.format}"
         blocks = stream(export, reading_database())
@@ -67,6 +68,7 @@ class ExportViewSet(CrmViewSet):
 class ExportJobViewSet(ReadOnlyResourceViewSet):
     """Exports made in the background: yours alone, and only until they expire."""
 
+    headers_of_jobs = ("Location", "Retry-After")
     model = ExportJob
     queryset = ExportJob.objects.all()
     serializer_class = ExportJobSerializer
@@ -79,7 +81,7 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
 
     @extend_schema(request=ExportRequestSerializer, responses={202: ExportJobSerializer})
     def create(self, request: Request) -> Response:
-        """Begin an export; answered with 202 and where to ask for it."""
+        """Begin an export; the answer is a 202 with the job to follow."""
         given = validated_body(request, ExportRequestSerializer)
         entity = entities[given["resource"]]
         scopes.require(request.user, entity.plural)
@@ -92,7 +94,7 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def cancel(self, request: Request, pk: str) -> Response:
-        """End it, between two batches of rows if it runs; nothing of it is kept."""
+        """Cancel the export, between two batches of rows if it runs; nothing of it is kept."""
         job = self.get_object()
         export_jobs.cancel(job)
         job.refresh_from_db()
@@ -101,8 +103,8 @@ class ExportJobViewSet(ReadOnlyResourceViewSet):
     @extend_schema(responses=FILES)
     @action(methods=["get"], detail=True)
     def download(self, request: Request, pk: str) -> Any:
-        """The file, for whoever asked for it and until it expires; a 409 (`hidden-since`) where a field was
-        hidden from their role after it was made."""
+        """Download the file, until it expires; only the user who started the export may. The answer is a 409
+        (`hidden-since`) if a field was hidden from their role after the file was made."""
         job = self.get_object()
         scopes.require(request.user, entities[job.entity].plural)
         if not job.stored_as or job.expires_at is None or job.expires_at < timezone.now():

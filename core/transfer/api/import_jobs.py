@@ -52,8 +52,9 @@ class ImportIssueFilterSet(ResourceFilterSet):
 
 
 class ImportJobViewSet(ReadOnlyResourceViewSet):
-    """Your imports and their undoings, the newest first; their rows are those of the resource imported."""
+    """Your imports and their undoing, the newest first."""
 
+    headers_of_jobs = ("Location", "Retry-After")
     model = ImportJob
     queryset = ImportJob.objects.all()
     serializer_class = ImportJobSerializer
@@ -67,7 +68,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
 
     @extend_schema(responses=IMPORT_OR_UNDO)
     def retrieve(self, request: Request, pk: str) -> Response:
-        """Progress, figures and the first faulty rows."""
+        """Read an import: progress, figures and the first rows with errors."""
         return Response(import_detail(self.get_covered(), request.user))
 
     def etag(self, row: ImportJob) -> str:
@@ -83,7 +84,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
     @extend_schema(responses=ImportIssueSerializer(many=True), parameters=[KIND, *PAGING], filters=False)
     @action(methods=["get"], detail=True)
     def issues(self, request: Request, pk: str) -> Response:
-        """All rows that did not go in (`kind=error` or `skipped`), and what an undo `kept`."""
+        """List all rows that were not imported (`kind=error` or `skipped`), and what an undo `kept`."""
         job = self.get_covered()
         page = self.paginate_queryset(self._issues(job))
         is_undo = job.kind == ImportJob.Kind.UNDO
@@ -103,8 +104,9 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
     )
     @action(methods=["get"], detail=True, url_path=r"errors\.csv")
     def errors(self, request: Request, pk: str) -> Any:
-        """The rows that were refused (`kind=error`) or came in with warnings (`kind=warning`) as they stood
-        in the file, with `_row` and `_error`: correct them and send them again."""
+        """Download the rows with errors and warnings as they stood in the file, with `_row` and `_error`.
+        Correct the refused ones (`kind=error`) and import that file; those with `kind=warning` were
+        imported."""
         job = self.get_covered()
         if job.kind != ImportJob.Kind.IMPORT:
             raise NotVisibleError(_("An undo has no file."))
@@ -120,7 +122,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def cancel(self, request: Request, pk: str) -> Response:
-        """End an import that waits or runs; nothing of it is kept."""
+        """Cancel an import that waits or runs; nothing of it is kept."""
         job = self.get_covered(writing=True)
         if not job.is_open:
             raise ConflictError(_("This import has ended already; undo it instead."), code="ended")
@@ -132,7 +134,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def undo(self, request: Request, pk: str) -> Response:
-        """Take an import back; records changed since stay and are listed. Large ones are jobs."""
+        """Undo an import; records that were changed since stay and are listed. A large one is a job."""
         job = undoing.begin_undo(self.get_covered(writing=True), request.user, request_id_of(request))
         if job.rows <= conf.IMPORT_ROWS_AT_ONCE and try_lock(IMPORTING, job.entity):
             undoing.perform_undo(job)

@@ -108,7 +108,7 @@ class MappedColumnSerializer(serializers.Serializer):
 
 
 class WarningSerializer(serializers.Serializer):
-    """Something doubtful about the file as a whole, with whatever `code` has to add."""
+    """A warning about the file as a whole, with details that depend on `code`."""
 
     code = serializers.CharField()
     message = serializers.CharField()

@@ -28,6 +28,7 @@ from core.transfer.reading import open_table
 class ImportViewSet(CrmViewSet):
     """Import a CSV or XLSX file into leads, contacts, companies, opportunities or tasks."""
 
+    headers_of_jobs = ("Location", "Retry-After")
     parser_classes = [MultiPartParser]
     action_permissions = {"preview": Permission.ADD}
 
@@ -41,13 +42,13 @@ class ImportViewSet(CrmViewSet):
         responses=ImportPreviewSerializer,
     )
     def preview(self, request: Request, resource_type: str) -> Response:
-        """How the file would be read and where its columns would go; nothing is imported."""
+        """Preview how a file would be read and mapped; nothing is imported."""
         made, _file, _name = self._plan(request, resource_type)
         return Response(preview(made))
 
     @extend_schema(responses={(200, "text/csv"): {"type": "string"}})
     def template(self, request: Request, resource_type: str) -> HttpResponse:
-        """A CSV file with a header for every field that can be imported."""
+        """Download a CSV template with a header for every field that can be imported."""
         out = io.StringIO()
         csv.writer(out).writerow(header_of(entity_named(resource_type).for_user(request.user)))
         return csv_answer(out.getvalue().encode(), f"{resource_type}_template.csv")
@@ -58,7 +59,7 @@ class ImportViewSet(CrmViewSet):
         responses={200: IMPORT_OR_UNDO, 202: IMPORT_OR_UNDO},
     )
     def create(self, request: Request, resource_type: str) -> Response:
-        """Import a file: small ones are answered at once, large ones with 202 and a job to follow."""
+        """Import a file: a small one is answered when it is in, a large one with a 202 and a job."""
         made, file, name = self._plan(request, resource_type)
         check_importable(made)
         job = jobs.begin(made, file, name, request.user, request_id_of(request))

@@ -87,7 +87,7 @@ class DeliverySerializer(serializers.ModelSerializer):
 
 
 class SecretSerializer(serializers.Serializer):
-    """A secret, shown this once."""
+    """A secret, shown only once."""
 
     secret = serializers.CharField()
 

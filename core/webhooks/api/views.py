@@ -36,7 +36,7 @@ class DeliveryViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def redeliver(self, request: Request, pk: str) -> Response:
-        """Send it again, under the same webhook-id."""
+        """Send the message again, under the same `webhook-id`."""
         row = self.get_object()
         operations.redeliver(row)
         row.refresh_from_db()
@@ -44,7 +44,7 @@ class DeliveryViewSet(ReadOnlyResourceViewSet):
 
 
 class WebhookViewSet(ResourceViewSet):
-    """Subscriptions to events: signed as Standard Webhooks say, retried for three days."""
+    """Subscriptions to events: signed as Standard Webhooks specifies, retried for three days."""
 
     model = WebhookSubscription
     queryset = WebhookSubscription.objects.order_by("-id")
@@ -56,7 +56,7 @@ class WebhookViewSet(ResourceViewSet):
     action_permissions = {"deliveries": Permission.VIEW, "events": Permission.VIEW}
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The secret is in this answer and in no other."""
+        """Create a webhook; only this answer shows its secret."""
         response = super().create(request, *args, **kwargs)
         response.data |= {"secret": self._secret}
         return response
@@ -69,7 +69,8 @@ class WebhookViewSet(ResourceViewSet):
     @extend_schema(responses={200: array_of(TEXT)})
     @action(methods=["get"], detail=False)
     def events(self, request: Request) -> Response:
-        """The events there are; besides them every `<model>.<field>_changed`, and `<model>.*`."""
+        """List the events; besides them there are `<model>.<field>_changed` for every field, and
+        `<model>.*`."""
         return Response(events.known())
 
     @extend_schema(
@@ -80,21 +81,21 @@ class WebhookViewSet(ResourceViewSet):
     )
     @action(methods=["get"], detail=True)
     def deliveries(self, request: Request, pk: str) -> Response:
-        """What was sent, or is to be, with every attempt; newest first."""
+        """List the webhook's messages, sent or waiting, with every attempt; newest first."""
         return DeliveryViewSet.nested_list(request, subscription=self.get_object())
 
     @extend_schema(request=None, responses=SecretSerializer)
     @action(methods=["post"], detail=True)
     @takes_no_body
     def rotate_secret(self, request: Request, pk: str) -> Response:
-        """A new secret, shown this once; the old one signs beside it for 24 hours."""
+        """Create a new secret, shown only once; the old one signs as well for 24 hours."""
         return Response({"secret": operations.rotate(self.get_object())})
 
     @extend_schema(request=None, responses={200: WebhookSerializer})
     @action(methods=["post"], detail=True)
     @takes_no_body
     def enable(self, request: Request, pk: str) -> Response:
-        """Switch it on again."""
+        """Enable the webhook again."""
         row = self.get_object()
         operations.enable(row)
         return Response(self.get_serializer(row).data)
@@ -103,7 +104,7 @@ class WebhookViewSet(ResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def disable(self, request: Request, pk: str) -> Response:
-        """Switch it off; what waits is cancelled when its turn comes."""
+        """Disable the webhook; waiting messages are cancelled when they are due."""
         row = self.get_object()
         row.is_enabled, row.disabled_reason = False, "Disabled by hand."
         row.save(update_fields=["is_enabled", "disabled_reason", "updated_at"])
@@ -119,6 +120,6 @@ class WebhookViewSet(ResourceViewSet):
     @extend_schema(request=RedeliverySerializer, responses={202: RedeliveredSerializer})
     @action(methods=["post"], detail=True)
     def redeliver(self, request: Request, pk: str) -> Response:
-        """Send again everything that failed since a time."""
+        """Send all messages again that failed since a time."""
         since = validated_body(request, RedeliverySerializer)["since"]
         return Response({"redelivered": operations.redeliver_failed(self.get_object(), since)}, status=202)

@@ -42,7 +42,7 @@ class EmailTemplateViewSet(ResourceViewSet):
     @extend_schema(request=PreviewSerializer, responses=RenderedMailSerializer)
     @action(methods=["post"], detail=True)
     def preview(self, request: Request, pk: str) -> Response:
-        """The mail for one record you see: `{"lead_id": 123}`. Nothing is sent."""
+        """Preview the mail for one record that you see: `{"lead_id": 123}`. Nothing is sent."""
         template = self.get_object()
         given = validated_body(request, PreviewSerializer, model=template.entity)
         context = RunContext(preview_run(given), request.user).context
@@ -53,7 +53,7 @@ class EmailTemplateViewSet(ResourceViewSet):
     @extend_schema(responses=TemplateVariablesSerializer)
     @action(methods=["get"], detail=True)
     def variables(self, request: Request, pk: str) -> Response:
-        """The names the template reads, and all it could read."""
+        """List the variables that the template uses, and all that it could use."""
         template = self.get_object()
         texts = [getattr(template, part) for part, _ in PARTS]
         return Response(

@@ -42,7 +42,7 @@ class ExecutionViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def retry(self, request: Request, pk: str) -> Response:
-        """Go on from the step that failed."""
+        """Continue the run from the step that failed."""
         run = self._runnable()
         operations.retry(run)
         return self._shown_again(run)
@@ -51,7 +51,7 @@ class ExecutionViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def rerun(self, request: Request, pk: str) -> Response:
-        """A new run for the same event, with the workflow's present version."""
+        """Start a new run for the same event, with the workflow's present version."""
         run = self._runnable()
         definition.require_scopes(definition.definition_of(run.workflow), request.user)
         made = operations.rerun(run, request.user)
@@ -70,7 +70,7 @@ class ExecutionViewSet(ReadOnlyResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def cancel(self, request: Request, pk: str) -> Response:
-        """No further step starts."""
+        """Cancel the run: no further step starts."""
         run = self.get_object()
         operations.cancel(run)
         return self._shown_again(run)

@@ -24,7 +24,7 @@ class HookView(APIView):
         responses={202: HookAcceptedSerializer},
     )
     def post(self, request: Request, key: str) -> Response:
-        """Start the workflow; the same webhook-id again starts nothing new."""
+        """Start the workflow; a `webhook-id` that came before starts nothing new."""
         with audit_context(source="api"):
             run = inbound.receive(key, request.headers, request._request.body[: inbound.MAX_BODY + 1])
         return Response({"accepted": run is not None, "execution_id": run.pk if run else None}, status=202)

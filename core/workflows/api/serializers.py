@@ -90,7 +90,7 @@ class StepSerializer(serializers.ModelSerializer):
     withheld = serializers.BooleanField(
         default=False,
         read_only=True,
-        help_text="Whether output and error are left out: they tell what the reader may not see.",
+        help_text="Whether output and error are left out, because they tell what you may not see.",
     )
 
     class Meta:
@@ -102,8 +102,7 @@ class StepSerializer(serializers.ModelSerializer):
 
 
 class ExecutionSerializer(serializers.ModelSerializer):
-    """A run with its steps, without what its reader (`context["request"].user`) may not see of them. `due_at`
-    of one that waits is when it goes on."""
+    """A run with its steps, without what you may not see. `due_at` of a waiting run is when it continues."""
 
     steps = StepSerializer(many=True, read_only=True)
     version = serializers.IntegerField(source="version.number", read_only=True)
@@ -212,10 +211,8 @@ NAMED_SHOWN = 50
 
 
 class RecordDataSerializer(serializers.Serializer):
-    """The record that a run, a dry run or a preview is about (`{"lead_id": 5}`, or `record_id` where the
-    model is known), and beside it the payload, in which anything may stand.
-
-    `context["model"]` is the model of the workflow or template, "" where it has none.
+    """The record of a run, a dry run or a preview (`{"lead_id": 5}`, or `record_id` if the model is known),
+    and beside it the payload, which may hold anything.
     """
 
     record_id = Integer(min_value=1, max_value=BIGINT_MAX, required=False, help_text="Of the known model.")
@@ -330,11 +327,11 @@ class BacktestSerializer(StrictFieldsMixin, serializers.Serializer):
 
 
 class DryRunSerializer(serializers.Serializer):
-    """Which conditions hold, and what each action would do. What its reader may not see is `withheld` there:
-    of a condition whether it is met, of an action what it would do."""
+    """Which conditions hold, and what each action would do. What you may not see is `withheld`: whether a
+    condition is met, or what an action would do."""
 
     would_run = serializers.BooleanField(
-        allow_null=True, help_text="Null where that depends on what the reader may not see."
+        allow_null=True, help_text="Null if that depends on what you may not see."
     )
     conditions = serializers.ListField(child=serializers.DictField())
     actions = serializers.ListField(child=serializers.DictField())
@@ -367,12 +364,12 @@ class ParameterSerializer(serializers.Serializer):
         allow_blank=True,
         help_text=f"What the value is one of, or for which: {', '.join(REFERRED)}; else empty.",
     )
-    template = serializers.BooleanField(help_text="Whether it may hold a template.")
+    template = serializers.BooleanField(help_text="Whether the value may be a template.")
     help = serializers.CharField()
 
 
 class VocabularyItemSerializer(serializers.Serializer):
-    """A trigger or action; `models` are those it is for, all where empty."""
+    """A trigger or action; `models` are the models it is for (empty: all)."""
 
     name = serializers.CharField()
     models = serializers.ListField(child=serializers.CharField())
@@ -413,14 +410,14 @@ class RetriedSerializer(serializers.Serializer):
 
 
 class HookSecretSerializer(serializers.Serializer):
-    """The address of an inbound webhook and its secret, shown this once."""
+    """The address of an inbound webhook and its secret, shown only once."""
 
     url = serializers.CharField()
     secret = serializers.CharField()
 
 
 class HookAcceptedSerializer(serializers.Serializer):
-    """Whether a run was started: none is where no record meets the conditions."""
+    """Whether a run was started; none is if no record meets the conditions."""
 
     accepted = serializers.BooleanField()
     execution_id = serializers.IntegerField(allow_null=True)

@@ -42,7 +42,7 @@ from core.workflows.triggers import triggers
 
 
 class WorkflowViewSet(ResourceViewSet):
-    """Automation: what is to happen when. Written by administrators and managers."""
+    """Workflows: triggers, conditions and actions. Administrators and managers write them."""
 
     model = Workflow
     queryset = Workflow.objects.filter(archived_at=None).order_by("-id")
@@ -65,7 +65,7 @@ class WorkflowViewSet(ResourceViewSet):
         super().initial(request, *args, **kwargs)
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The secret of an inbound webhook is shown this once."""
+        """Create a workflow; the secret of an inbound webhook is shown only in this answer."""
         response = super().create(request, *args, **kwargs)
         response.data |= {"hook_secret": self._secret} if self._secret else {}
         return response
@@ -107,7 +107,7 @@ class WorkflowViewSet(ResourceViewSet):
     )
     @action(methods=["get"], detail=True)
     def executions(self, request: Request, pk: str) -> Response:
-        """The workflow's runs, newest first."""
+        """List the workflow's runs, newest first."""
         return ExecutionViewSet.nested_list(request, workflow=self.get_object())
 
     @extend_schema(
@@ -117,7 +117,7 @@ class WorkflowViewSet(ResourceViewSet):
     )
     @action(methods=["get"], detail=True)
     def versions(self, request: Request, pk: str) -> Response:
-        """Every state of the definition, newest first."""
+        """List the versions of the workflow, newest first."""
         page = self.paginate_queryset(self.get_object().versions.all())
         return self.get_paginated_response(VersionSerializer(page, many=True).data)
 
@@ -125,7 +125,7 @@ class WorkflowViewSet(ResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def rotate_secret(self, request: Request, pk: str) -> Response:
-        """A new secret for an inbound webhook, shown this once."""
+        """Create a new secret for the inbound webhook, shown only once."""
         workflow = self.get_object()
         if workflow.trigger_type != inbound.TRIGGER:
             raise ConflictError(_("Only a workflow with an inbound webhook has a secret."))
@@ -136,7 +136,7 @@ class WorkflowViewSet(ResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def pause(self, request: Request, pk: str) -> Response:
-        """Start no new runs; those under way are held before their next step."""
+        """Pause the workflow: no new runs start, and those under way are held before their next step."""
         workflow = self.get_object()
         operations.pause(workflow)
         return Response(self.get_serializer(workflow).data)
@@ -145,7 +145,7 @@ class WorkflowViewSet(ResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def resume(self, request: Request, pk: str) -> Response:
-        """Activate; held runs go on."""
+        """Activate the workflow; held runs continue."""
         workflow = self.get_object()
         definition.require_scopes(definition.definition_of(workflow), request.user)
         operations.resume(workflow)
@@ -172,7 +172,7 @@ class WorkflowViewSet(ResourceViewSet):
     @extend_schema(request=RecordDataSerializer, responses=DryRunSerializer)
     @action(methods=["post"], detail=True)
     def test(self, request: Request, pk: str) -> Response:
-        """Dry run on one record: which conditions hold, what each action would do. Changes nothing."""
+        """Dry run on one record: which conditions hold, and what each action would do. Changes nothing."""
         workflow = self._asked(pk)
         given = validated_body(request, RecordDataSerializer, model=workflow.entity)
         subject = given.get("object_id"), workflow.run_as, given["data"], given["entity"]
@@ -182,7 +182,8 @@ class WorkflowViewSet(ResourceViewSet):
     @extend_schema(request=BacktestSerializer, responses=BacktestResultSerializer)
     @action(methods=["post"], detail=True)
     def backtest(self, request: Request, pk: str) -> Response:
-        """How often it would have run over the last days of real changes, on which records, doing what."""
+        """Backtest: how often the workflow would have run in the last days, on which records, and doing
+        what."""
         workflow = self._asked(pk)
         days = validated_body(request, BacktestSerializer).get("days", 7)
         given, reader = self._definition(workflow), RunReader(request.user)
@@ -191,8 +192,8 @@ class WorkflowViewSet(ResourceViewSet):
     @extend_schema(responses=VocabularySerializer, filters=False)
     @action(methods=["get"], detail=False)
     def vocabulary(self, request: Request) -> Response:
-        """The triggers and actions there are, with their parameters, and what conditions can ask one
-        reference away."""
+        """List the triggers and actions with their parameters. `references` lists the fields that conditions
+        can compare one reference away."""
         described = [_described(t, t.settings) for t in triggers]
         return Response(
             {"triggers": described, "actions": _actions(), "references": _references(request.user)}
