@@ -194,6 +194,12 @@ def test_a_key_needs_the_scopes_of_what_is_reported(api, rep):
     )
 
 
+@pytest.mark.parametrize("name", ["page", "cursor", "ordering", "fields", "no_such_filter"])
+def test_what_has_no_meaning_for_a_report_is_refused_by_name(api, rep, name):
+    refused = api(rep).get(f"{URL}trend/", {name: "1"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, name)
+
+
 def test_the_list_names_each_report_with_its_parameters(api, rep):
     found = api(rep).get(URL).json()["results"]
     assert [one["name"] for one in found][:4] == ["trend", "funnel", "velocity", "win_loss"]

@@ -14,6 +14,8 @@ from core.access import ReadAllPolicy
 from core.api.pagination import Page
 from core.api.parameters import only_known, single_valued
 from core.api.viewsets import CrmViewSet
+from core.conditions import list_query
+from core.errors import InvalidError
 from core.reports import answers
 from core.reports.answers import Asked
 from core.reports.api import serializers
@@ -75,7 +77,7 @@ class ReportViewSet(CrmViewSet):
 
     @extend_schema(responses=forced_singular_serializer(serializers.ReportListSerializer))
     def list(self, request: Request) -> Response:
-        """The reports there are, with the entities they are about and their parameters."""
+        """List the reports, with the entities they are about and their parameters."""
         shown = [self._described(request, name, *REPORTS[name]) for name in REPORTS]
         return Response(Page(shown, None, None, len(shown)).body())
 
@@ -88,7 +90,7 @@ class ReportViewSet(CrmViewSet):
     @described(CohortParameters, serializers.FunnelSerializer)
     @action(methods=["get"], detail=False)
     def funnel(self, request: Request) -> Any:
-        """How many of the records made within a range came how far, and how long that took."""
+        """How far the records created within a range came, and how long that took."""
         return self._answer("funnel")
 
     @described(CohortParameters, serializers.VelocitySerializer)
@@ -136,7 +138,7 @@ class ReportViewSet(CrmViewSet):
     @described(CohortParameters, serializers.CohortSerializer)
     @action(methods=["get"], detail=False)
     def cohort(self, request: Request) -> Any:
-        """How many of those made in each month were won within the months that followed."""
+        """How many of the records created in each month were won by the end of each later month."""
         return self._answer("cohort")
 
     def _answer(self, name: str) -> Any:
@@ -147,6 +149,8 @@ class ReportViewSet(CrmViewSet):
         filters = {key: texts for key, texts in given if key not in parameters().fields}
         if "entity" not in parameters().fields:
             only_known(request, parameters().fields)
+        for meaningless in filters.keys() & OF_PAGES:
+            raise InvalidError.unknown(meaningless, parameters().fields, "unknown")
         answer = build(Asked(own, filters, request.user))
         return csv_answer(name, answer) if own["format"] == "csv" else Response(answer)
 
@@ -162,6 +166,8 @@ class ReportViewSet(CrmViewSet):
         }
 
 
+# A report is whole: what orders, divides and shapes a list has no meaning for it.
+OF_PAGES = list_query.PARAMETERS - {"search", "format"}
 Report = tuple[type[ReportParameters], Callable[[Asked], dict[str, Any]], Callable[[], list[str]]]
 REPORTS: dict[str, Report] = {
     "trend": (TrendParameters, answers.trend_report, reported_entities.keys),
