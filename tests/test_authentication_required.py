@@ -16,6 +16,7 @@ OPEN = {
     "/api/schema", "/api/docs", "/api/redoc", "/api/v1",  # documentation
     "/api/auth/login", "/api/auth/refresh", "/api/auth/single_sign_on",  # how one gets in
     "/api/auth/password_reset", "/api/auth/password_by_link",
+    "/api/auth/passkeys/sign_in", "/api/auth/passkeys/sign_in/options",
     "/api/v1/leads/health",  # asked by monitors
     "/api/",  # what says that there is nothing at an address
 }  # fmt: skip

@@ -19,8 +19,8 @@ CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 SCHEMATHESIS = str(Path(sys.executable).with_name("st"))
 # They would end the very session that the requests are made in.
 LEFT_OUT = (
-    r"^/api/auth/(login|refresh|logout|password|sessions|api_keys|second_factor)"
-    r"|^/api/v1/users/\{id\}/(end_sessions|hand_over|reset_second_factor|)/?$"
+    r"^/api/auth/(login|refresh|logout|password|sessions|api_keys|second_factor|passkeys)"
+    r"|^/api/v1/users/\{id\}/(end_sessions|hand_over|remove_passkey|reset_second_factor|)/?$"
 )
 PASSWORD = "a staple for the horse"
 WHOLE = "FUZZ_EXAMPLES" in os.environ

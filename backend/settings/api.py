@@ -42,7 +42,7 @@ API_TAGS = {
     "calendar": "The feed of your tasks for calendar programs.",
     "users": "Users, their roles, invitations, and handing over their records.",
     "teams": "Teams, in a tree; managers see what belongs to their team and the teams below it.",
-    "auth": "Signing in, sessions, API keys, passwords, the second factor.",
+    "auth": "Signing in, sessions, API keys, passwords, passkeys, the second factor.",
     "agents": "Grants of AI clients, what they did, and undoing it.",
     "privacy": "Exporting and erasing the data of a person.",
     "index": "The list of resources.",

@@ -3,10 +3,11 @@
 import hashlib
 import hmac
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from corsheaders.defaults import default_headers
 
-from backend.settings.environment import PRODUCTION, SECRET_KEY, env
+from backend.settings.environment import PRODUCTION, PUBLIC_URL, SECRET_KEY, env
 
 AUTH_USER_MODEL = "core.User"
 PASSWORD_HASHERS = [
@@ -21,6 +22,10 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # Roles that may do nothing without a second factor.
 SECOND_FACTOR_ROLES = env.words("SECOND_FACTOR_ROLES", [])
+# Passkeys hold for one domain, which is never an IP address; a development machine is called localhost.
+_public = urlsplit(PUBLIC_URL if PRODUCTION else PUBLIC_URL.replace("127.0.0.1", "localhost"))
+PASSKEY_DOMAIN = env.text("PASSKEY_DOMAIN", _public.hostname or "")
+PASSKEY_ORIGINS = env.words("PASSKEY_ORIGINS", [f"{_public.scheme}://{_public.netloc}"])
 _ROLES = ["admin", "manager", "rep", "viewer"]
 # Signing in at an identity provider (OpenID Connect); none without an issuer.
 OIDC_ISSUER = env.url("OIDC_ISSUER", ["https"] if PRODUCTION else ["https", "http"], "")

@@ -19,18 +19,22 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from core.access import Permission
+from core.accounts import admin_security, passkeys
 from core.accounts.admin_login import LoginForm
 from core.accounts.hand_over import hand_over, release_user
-from core.accounts.models import ApiKey, ExternalIdentity, Session, Team, User
+from core.accounts.models import ApiKey, ExternalIdentity, Passkey, Session, Team, User
 from core.admin import verbs
 from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm, NamesInOrder
 from core.admin.home import list_url
-from core.admin.navigation import PEOPLE, Menu
+from core.admin.navigation import PEOPLE, Link, Menu, links
+from core.admin.pages import pages
 from core.admin.read_only import ReadOnlyAdmin
 from core.entities.locks import TEAM_TREE, lock
 
 # Not by unfold's setting: it would import this page while the site it registers with is being made.
 admin.site.login_form = LoginForm
+pages.register("security", admin_security.page)
+links.register("security", Link(Menu(PEOPLE, "lock", 60), _("Security"), "admin-security"))
 # Rights come from roles: a group would give its members nothing.
 admin.site.unregister(Group)
 
@@ -318,6 +322,29 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         self.message_user(
             request, _("%(update)s revoked.") % {"update": live.update(revoked_at=timezone.now())}
         )
+
+
+@admin.register(Passkey)
+class PasskeyAdmin(ReadOnlyAdmin):
+    """The passkeys of people; one's own are on the page Security."""
+
+    menu = Menu(PEOPLE, "passkey", 45)
+    list_display = ("name", "user", "backed_up", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("=user__username", "name")
+    ordering = ("-id",)
+    fields = ("user", "name", "backed_up", "created_at", "last_used_at")
+    actions = ("remove",)
+
+    @admin.action(
+        description=_("Remove these passkeys; ends the sessions of their users"), permissions=["end"]
+    )
+    def remove(self, request: HttpRequest, queryset: QuerySet) -> None:
+        theirs = Passkey.objects.filter(pk__in=queryset.values("pk"), user__in=_in_reach(request))
+        rows = list(theirs.select_related("user"))
+        for row in rows:
+            passkeys.remove_lost(row.user, row.pk)
+        self.message_user(request, _("%(n)d removed.") % {"n": len(rows)})
 
 
 @admin.register(ExternalIdentity)

@@ -1,5 +1,6 @@
 """Signing in to the admin site: the same limits on guessing as at the API."""
 
+import json
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,10 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from core.accounts import second_factor
+from core.accounts import passkeys, second_factor
 from core.accounts.attempts import Attempt, TooManyAttemptsError
 from core.accounts.models import User
 from core.accounts.origin import origin_of
+from core.accounts.passkeys import PasskeyRefusedError
 from core.accounts.sessions import ALL, sessions_kept
 from core.accounts.single_sign_on import provider
 
@@ -37,6 +39,19 @@ class LoginForm(AuthenticationForm):
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "one-time-code", "form": "login-form"}),
     )
 
+    # What the browser made of a passkey (core/static/crm/passkeys.js), in place of the password or beside it.
+    passkey = forms.CharField(required=False, max_length=15_000, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.data.get("passkey") and not self.data.get("password"):
+            self.fields["username"].required = self.fields["password"].required = False
+
+    @property
+    def passkeys(self) -> bool:
+        """Whether one may sign in by one."""
+        return passkeys.is_configured()
+
     @property
     def single_sign_on(self) -> str:
         """Where to sign in at the identity provider, and come back from to where one was going."""
@@ -49,6 +64,8 @@ class LoginForm(AuthenticationForm):
         return settings.OIDC_NAME
 
     def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("passkey") and not self.cleaned_data.get("password"):
+            return self._by_passkey()
         attempt = Attempt.by(self.cleaned_data.get("username", ""), origin_of(self.request))
         try:
             attempt.admit()
@@ -66,9 +83,32 @@ class LoginForm(AuthenticationForm):
             raise ValidationError(self.error_messages["no_access"], code="no_access")
         super().confirm_login_allowed(user)
 
+    user_cache: User | None
+
+    def _by_passkey(self) -> dict[str, Any]:
+        """Raises ValidationError."""
+        try:
+            user = passkeys.sign_in(self._passkey(), origin_of(self.request))
+        except (TooManyAttemptsError, PasskeyRefusedError) as error:
+            raise ValidationError(error.message, code=error.code) from error
+        self.confirm_login_allowed(user)
+        self.user_cache = user
+        self.request.second_factor_proven = True
+        return self.cleaned_data
+
+    def _passkey(self) -> dict[str, Any]:
+        """Raises PasskeyRefusedError for what is no JSON object."""
+        try:
+            credential = json.loads(self.cleaned_data["passkey"])
+        except (ValueError, RecursionError) as error:
+            raise PasskeyRefusedError from error
+        if not isinstance(credential, dict):
+            raise PasskeyRefusedError
+        return credential
+
     def _prove_second_factor(self, user: User) -> None:
-        """Raises ValidationError where the user has a second factor and the code is not right, or must have
-        one and has none: setting one up is the API's."""
+        """Raises ValidationError where the user has a second factor and neither code nor passkey is right, or
+        must have one and has none: setting one up is the API's."""
         if not second_factor.is_on(user):
             if second_factor.is_required(user):
                 message = gettext(
@@ -78,8 +118,11 @@ class LoginForm(AuthenticationForm):
             return
         try:
             with transaction.atomic():
-                second_factor.prove(user, self.cleaned_data.get("code", ""))
-        except second_factor.CodeRefusedError as error:
+                if self.cleaned_data.get("passkey"):
+                    passkeys.prove(self._passkey(), passkeys.SECOND_FACTOR, user)
+                else:
+                    second_factor.prove(user, self.cleaned_data.get("code", ""))
+        except (second_factor.CodeRefusedError, PasskeyRefusedError) as error:
             self.user_cache = None
             raise ValidationError({"code": error.message}) from error
         self.request.second_factor_proven = True  # for the session (core.accounts.cookies)

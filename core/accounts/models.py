@@ -144,11 +144,13 @@ class CrmUserManager(UserManager.from_queryset(VisibleQuerySet)):  # type: ignor
 # What must hold however a password is changed or a user deactivated. The one session that goes on through
 # its own user's change of password is named in crm.kept_session (core.accounts.sessions). What they consented
 # to for AI clients ends as well, with codes that were not exchanged yet; keys do not end with a password.
+# Passkeys go with who is deactivated: none signs in again by one that they may have given away since.
 _END_SESSIONS = """
 UPDATE core_session SET ended_at = clock_timestamp(),
     ended_because = CASE WHEN NEW.is_active THEN 'password_changed' ELSE 'deactivated' END
 WHERE user_id = NEW.id AND ended_at IS NULL
   AND (NOT NEW.is_active OR coalesce(current_setting('crm.kept_session', true), '') NOT IN ('all', id::text));
+DELETE FROM core_passkey WHERE user_id = NEW.id AND NOT NEW.is_active;
 UPDATE core_agentgrant SET revoked_at = clock_timestamp()
 WHERE user_id = NEW.id AND revoked_at IS NULL AND api_key_id IS NULL
   AND (NOT NEW.is_active OR coalesce(current_setting('crm.kept_session', true), '') <> 'all');
@@ -439,6 +441,41 @@ class RecoveryCode(models.Model):
 
     def __str__(self) -> str:
         return f"recovery code of {self.user_id}"
+
+
+class Passkey(models.Model):
+    """A credential of WebAuthn, by which its user proves who they are: the public key alone is kept here."""
+
+    policy = AdminPolicy()
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="passkeys")
+    name = models.CharField(max_length=80)
+    # As browsers write them, in base64url; an id has 1,023 bytes at most.
+    credential_id = models.CharField(max_length=1400, unique=True, editable=False)
+    # AAGUID, id and public key, as the authenticator gave them (attested credential data), in base64url.
+    credential = models.TextField(editable=False)
+    # What authenticators call the user: it stands for nothing, and is the same on all of a user's passkeys.
+    user_handle = models.CharField(max_length=90, editable=False)
+    # How often it has signed, where its authenticator counts; a number that was seen before is a copy's.
+    sign_count = models.BigIntegerField(default=0, db_default=0, editable=False)
+    backed_up = models.BooleanField("synchronised", default=False, db_default=False, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["id"]
+        triggers = captured(
+            "passkey",
+            untracked=(
+                *("credential_id", "credential", "user_handle", "sign_count", "backed_up"),
+                *("created_at", "last_used_at"),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def _past(moment: datetime | None) -> bool:

@@ -12,6 +12,7 @@ holds_none(
     "core_secondfactor",
     "core_recoverycode",
     "core_externalidentity",
+    "core_passkey",
 )
 address_columns.register(
     "user", AddressColumns("core_user", ("email",), ("phone",), names=("first_name", "last_name"))

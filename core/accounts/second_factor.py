@@ -1,4 +1,5 @@
-"""A second factor: codes of an app (TOTP, RFC 6238), and recovery codes for who lost it.
+"""A second factor: codes of an app (TOTP, RFC 6238), passkeys (core.accounts.passkeys), and recovery codes
+for who lost both.
 
 The secret is sealed, recovery codes are kept as digests, and each code works once: the row is locked while it
 is looked at, so of simultaneous uses one wins.
@@ -17,7 +18,7 @@ from django.utils.translation import gettext
 from django_otp.oath import TOTP
 
 from core.access import role_of
-from core.accounts.models import RecoveryCode, SecondFactor, Session, User
+from core.accounts.models import Passkey, RecoveryCode, SecondFactor, Session, User
 from core.errors import ConflictError, DomainError
 from core.outbound import sealing
 
@@ -43,16 +44,29 @@ def is_required(user: User) -> bool:
 
 
 def is_on(user: User) -> bool:
-    """Whether signing in takes a code."""
+    """Whether signing in takes one."""
+    return has_app(user) or has_passkey(user)
+
+
+def has_app(user: User) -> bool:
+    """Whether it may be a code of an app."""
     return SecondFactor.objects.filter(user=user, confirmed_at__isnull=False).exists()
+
+
+def has_passkey(user: User) -> bool:
+    """Whether it may be a passkey."""
+    return Passkey.objects.filter(user=user).exists()
 
 
 def state(user: User) -> dict[str, Any]:
     """What its user is shown of it."""
     row = SecondFactor.objects.filter(user=user, confirmed_at__isnull=False).first()
-    left = RecoveryCode.objects.filter(user=user, used_at=None).count() if row else 0
+    passkeys = Passkey.objects.filter(user=user).count()
+    left = RecoveryCode.objects.filter(user=user, used_at=None).count() if row or passkeys else 0
     return {
-        "enabled": row is not None,
+        "enabled": row is not None or passkeys > 0,
+        "app": row is not None,
+        "passkeys": passkeys,
         "required_by_role": is_required(user),
         "confirmed_at": row.confirmed_at if row else None,
         "recovery_codes_left": left,
@@ -65,9 +79,9 @@ def is_missing(user: User, session: object) -> bool:
 
 
 def begin(user: User) -> str:
-    """A new secret, in base32, that counts once a code of it was confirmed. Raises ConflictError where one is
-    on already."""
-    if is_on(user):
+    """A new secret, in base32, that counts once a code of it was confirmed. Raises ConflictError where an app
+    gives codes already."""
+    if has_app(user):
         raise ConflictError(
             gettext("A second factor is on already; switch it off first."), code="second_factor_on"
         )
@@ -103,10 +117,8 @@ def new_recovery_codes(user: User) -> list[str]:
 def prove(user: User, code: str) -> None:
     """Use up a code of the app, or a recovery code, in the caller's transaction. Raises CodeRefusedError."""
     row = SecondFactor.objects.select_for_update().filter(user=user, confirmed_at__isnull=False).first()
-    if row is None:
-        raise CodeRefusedError
     given = "".join(code.split()).lower()
-    if _takes(row, given):
+    if row is not None and _takes(row, given):
         return
     recovery = RecoveryCode.objects.filter(user=user, digest=_digest(given), used_at=None)
     if not recovery.update(used_at=Now()):
@@ -114,8 +126,35 @@ def prove(user: User, code: str) -> None:
 
 
 def switch_off(user: User) -> None:
+    """From here on no app gives codes for the user. Raises ConflictError where nothing else is left to a role
+    that needs a second factor."""
+    keep_one(user, app=False)
+    SecondFactor.objects.filter(user=user).delete()
+    forget_recovery_codes(user)
+
+
+def keep_one(user: User, *, app: bool = True, passkey: int | None = None) -> None:
+    """Raises ConflictError where the user's role needs a second factor and this was the last one: the app, or
+    the passkey of this id. Of two that are removed at once the second waits here for the first."""
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    others = Passkey.objects.filter(user=user)
+    if passkey is not None:
+        others = others.exclude(pk=passkey)
+    left = (app and has_app(user)) or others.exists()
+    if is_required(user) and not left:
+        raise ConflictError("Your role needs a second factor.", code="second_factor_required")
+
+
+def forget_recovery_codes(user: User) -> None:
+    """Where there is nothing any more that they would stand for."""
+    if not is_on(user):
+        RecoveryCode.objects.filter(user=user).delete()
+
+
+def reset(user: User) -> None:
     """From here on the password alone signs in."""
     SecondFactor.objects.filter(user=user).delete()
+    Passkey.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
 
 

@@ -11,7 +11,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.fields import get_error_detail
 
 from core.access import role_of, scopes
-from core.accounts.models import ApiKey, Session, User
+from core.accounts import passkeys
+from core.accounts.models import ApiKey, Passkey, Session, User
 from core.api.resources import StrictSerializer
 from core.api.routes import router
 
@@ -45,12 +46,62 @@ def _password(**options: Any) -> serializers.CharField:
     )
 
 
+def _credential(**options: Any) -> serializers.DictField:
+    """What the browser made of the options; `fido2` reads it."""
+    return serializers.DictField(
+        help_text="The credential that the browser gave, as its `toJSON()` writes it.", **options
+    )
+
+
 class LoginBody(StrictBody):
     username = serializers.CharField(max_length=254, help_text="The user name or the e-mail address.")
     password = _password()
     code = serializers.CharField(
         max_length=40, required=False, help_text="A code of the second factor, or a recovery code."
     )
+    passkey = _credential(required=False)
+
+
+class PasskeyBody(StrictBody):
+    credential = _credential()
+
+
+class PasskeyOptionsBody(StrictBody):
+    username = serializers.CharField(
+        max_length=254,
+        required=False,
+        help_text="The user name or the e-mail address; without it any passkey will do.",
+    )
+    purpose = serializers.ChoiceField(
+        [passkeys.SIGN_IN, passkeys.SECOND_FACTOR],
+        default=passkeys.SIGN_IN,
+        help_text="By the passkey alone, or beside a password.",
+    )
+
+
+class PasskeyOptionsAnswer(serializers.Serializer):
+    """What `navigator.credentials` takes; binary values are base64url."""
+
+    publicKey = serializers.DictField()
+
+
+class NewPasskeyBody(PasskeyBody):
+    name = serializers.CharField(max_length=80)
+
+
+class PasskeySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Passkey
+        fields = ["id", "name", "backed_up", "created_at", "last_used_at"]
+        read_only_fields = ["backed_up", "created_at", "last_used_at"]
+
+
+class RemovePasskeyBody(StrictBody):
+    passkey = serializers.IntegerField(min_value=1, help_text="Its id.")
+
+
+class PasskeyNameBody(StrictBody):
+    name = serializers.CharField(max_length=80)
 
 
 class SingleSignOnBody(StrictBody):
@@ -94,6 +145,10 @@ class PasswordProofBody(StrictBody):
     current_password = _password()
 
 
+class PasswordlessProofBody(StrictBody):
+    current_password = _password(required=False, help_text="Where one has a password.")
+
+
 class SecondFactorCodeBody(StrictBody):
     code = serializers.CharField(max_length=40)
 
@@ -102,9 +157,16 @@ class SecondFactorProofBody(PasswordProofBody, SecondFactorCodeBody):
     pass
 
 
+class RecoveryCodesBody(PasswordProofBody):
+    code = serializers.CharField(max_length=40, required=False)
+    passkey = _credential(required=False)
+
+
 class SecondFactorAnswer(serializers.Serializer):
     enabled = serializers.BooleanField()
-    required_by_role = serializers.BooleanField(help_text="Whether your role requires it.")
+    app = serializers.BooleanField(help_text="Whether an app gives codes.")
+    passkeys = serializers.IntegerField(help_text="The number of your passkeys.")
+    required_by_role = serializers.BooleanField(help_text="Whether your role requires a second factor.")
     confirmed_at = serializers.DateTimeField(allow_null=True)
     recovery_codes_left = serializers.IntegerField()
 
@@ -116,6 +178,12 @@ class NewSecondFactorAnswer(serializers.Serializer):
 
 class RecoveryCodesAnswer(serializers.Serializer):
     recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Shown only once.")
+
+
+class NewPasskeyAnswer(RecoveryCodesAnswer):
+    """Recovery codes come with one's first second factor."""
+
+    passkey = PasskeySerializer()
 
 
 class MeSerializer(StrictSerializer):

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, re_path
 from rest_framework.routers import Route
 
 from core.accounts.api import auth_views as views
+from core.accounts.api.passkey_views import PasskeyOptionsView, PasskeySignInView, PasskeyViewSet
 from core.api.routes import Router
 
 LIST = "{basename}-list"
@@ -13,6 +14,8 @@ LIST = "{basename}-list"
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^login/?$", views.LoginView.as_view(), name="auth-login"),
     re_path(r"^single_sign_on/?$", views.SingleSignOnView.as_view(), name="auth-single-sign-on"),
+    re_path(r"^passkeys/sign_in/?$", PasskeySignInView.as_view(), name="auth-passkey-sign-in"),
+    re_path(r"^passkeys/sign_in/options/?$", PasskeyOptionsView.as_view(), name="auth-passkey-options"),
     re_path(r"^refresh/?$", views.RefreshView.as_view(), name="auth-refresh"),
     re_path(r"^logout/?$", views.LogoutView.as_view(), name="auth-logout"),
     re_path(r"^me/?$", views.MeView.as_view(), name="auth-me"),
@@ -46,6 +49,7 @@ class AuthRouter(Router):
 
 
 router = AuthRouter()
+router.register("passkeys", PasskeyViewSet, "auth_passkeys")
 router.register("sessions", views.SessionViewSet, "auth_sessions")
 router.register("api_keys", views.ApiKeyViewSet, "auth_api_keys")
 urlpatterns += router.urls

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from core.accounts import keys, password_mails, second_factor, sessions
+from core.accounts import keys, passkeys, password_mails, second_factor, sessions
 from core.accounts.api.auth_serializers import (
     ApiKeySerializer,
     EndedAnswer,
@@ -34,6 +34,7 @@ from core.accounts.api.auth_serializers import (
     PasswordProofBody,
     PasswordResetBody,
     RecoveryCodesAnswer,
+    RecoveryCodesBody,
     RefreshBody,
     SecondFactorAnswer,
     SecondFactorCodeBody,
@@ -53,7 +54,8 @@ from core.accounts.api.authentication import (
 )
 from core.accounts.attempts import Attempt, TooManyAttemptsError
 from core.accounts.models import ApiKey, Session, SessionQuerySet, User
-from core.accounts.origin import origin_of
+from core.accounts.origin import Origin, origin_of
+from core.accounts.passkeys import PasskeyRefusedError
 from core.accounts.password_mails import LinkRefusedError
 from core.accounts.second_factor import CodeRefusedError
 from core.accounts.sessions import Issued
@@ -67,7 +69,7 @@ from core.api.permissions import OwnAccount, SignedInByPassword
 from core.api.request_ids import request_id_of
 from core.api.transactions import TransactionMixin
 from core.changes import audit_context
-from core.errors import ConflictError, InvalidError, NotVisibleError
+from core.errors import InvalidError, NotVisibleError
 
 REFUSED = gettext_noop("No active user has this name and password.")
 
@@ -102,7 +104,7 @@ class AuthView(KnownParametersMixin, TransactionMixin, APIView):
         return body.validated_data
 
 
-class _OpenView(AuthView):
+class OpenView(AuthView):
     """Needs no token; a stale one in the header does not matter. Its writes commit as they happen: the end of
     a stolen session must survive the refusal."""
 
@@ -115,7 +117,7 @@ class _OpenView(AuthView):
         return CHALLENGE
 
 
-class LoginView(_OpenView):
+class LoginView(OpenView):
     @extend_schema(operation_id="auth_login", request=LoginBody, responses=LoginAnswer)
     def post(self, request: Request) -> Response:
         """Sign in with a user name or e-mail address and a password."""
@@ -124,13 +126,12 @@ class LoginView(_OpenView):
         user = sessions.proven(request._request, body["username"], body["password"])
         if user is None:
             raise AuthenticationFailed(_(REFUSED), "no_such_sign_in")
-        proven = second_proof(user, body.get("code", ""), attempt)
+        proven = second_proof(user, body.get("code", ""), body.get("passkey"), attempt)
         attempt.succeeded()
-        issued = sessions.begin(user, origin, second_factor=proven)
-        return Response(tokens(issued) | {"user": MeSerializer(user).data})
+        return signed_in(user, origin, second_factor=proven)
 
 
-class SingleSignOnView(_OpenView):
+class SingleSignOnView(OpenView):
     @extend_schema(operation_id="auth_single_sign_on", responses=SingleSignOnAnswer)
     def get(self, request: Request) -> Response:
         """Whether single sign-on is set up, and where it begins."""
@@ -147,11 +148,10 @@ class SingleSignOnView(_OpenView):
             count_refused(request)
             raise AuthenticationFailed(_("The code is not valid or has expired."), "code_refused")
         user, proven = found
-        issued = sessions.begin(user, origin_of(request._request), second_factor=proven)
-        return Response(tokens(issued) | {"user": MeSerializer(user).data})
+        return signed_in(user, origin_of(request._request), second_factor=proven)
 
 
-class RefreshView(_OpenView):
+class RefreshView(OpenView):
     @extend_schema(operation_id="auth_refresh", request=RefreshBody, responses=TokensAnswer)
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for new tokens, once."""
@@ -162,7 +162,7 @@ class RefreshView(_OpenView):
             raise AuthenticationFailed(error.message, error.code) from error
 
 
-class LogoutView(_OpenView):
+class LogoutView(OpenView):
     @extend_schema(operation_id="auth_logout", request=LogoutBody, responses={204: None})
     def post(self, request: Request) -> Response:
         """Sign out: end the session of the access token, or of the refresh token in the body."""
@@ -217,7 +217,7 @@ class PasswordView(AuthView):
         return Response(status=204)
 
 
-class PasswordResetView(_OpenView):
+class PasswordResetView(OpenView):
     @extend_schema(operation_id="auth_password_reset", request=PasswordResetBody, responses={202: None})
     def post(self, request: Request) -> Response:
         """Send a link for a new password. The answer is the same whether or not a user has the address."""
@@ -228,7 +228,7 @@ class PasswordResetView(_OpenView):
         return Response(status=202)
 
 
-class PasswordLinkView(_OpenView):
+class PasswordLinkView(OpenView):
     @extend_schema(operation_id="auth_password_by_link", request=PasswordLinkBody, responses={204: None})
     def post(self, request: Request) -> Response:
         """Set a password with the token of an e-mailed link. It works once, and all sessions end."""
@@ -281,12 +281,12 @@ class SecondFactorConfirmView(AuthView):
 class SecondFactorRenewView(AuthView):
     @extend_schema(
         operation_id="auth_second_factor_recovery_codes",
-        request=SecondFactorProofBody,
+        request=RecoveryCodesBody,
         responses=RecoveryCodesAnswer,
     )
     def post(self, request: Request) -> Response:
         """Replace the recovery codes with new ones."""
-        prove_both(self)
+        prove_both(self, RecoveryCodesBody)
         return Response({"recovery_codes": second_factor.new_recovery_codes(self.user)})
 
 
@@ -295,10 +295,9 @@ class SecondFactorEndView(AuthView):
         operation_id="auth_second_factor_end", request=SecondFactorProofBody, responses={204: None}
     )
     def post(self, request: Request) -> Response:
-        """Switch the second factor off, unless your role requires it."""
-        if second_factor.is_required(self.user):
-            raise ConflictError(_("Your role needs a second factor."), code="second_factor_required")
-        prove_both(self)
+        """Switch the app off, unless your role requires a second factor and you have no passkey."""
+        second_factor.keep_one(self.user, app=False)
+        prove_both(self, SecondFactorProofBody)
         second_factor.switch_off(self.user)
         return Response(status=204)
 
@@ -408,31 +407,47 @@ def counted_code(view: AuthView) -> Iterator[Attempt]:
         yield attempt
     except CodeRefusedError as error:
         raise InvalidError.of("code", error.message, error.code) from error
+    except PasskeyRefusedError as error:
+        raise InvalidError.of("passkey", error.message, error.code) from error
 
 
-def prove_both(view: AuthView) -> None:
-    """Password and code of who changes their second factor. Raises ValidationError, InvalidError."""
-    body = view.checked(SecondFactorProofBody)
+def prove_both(view: AuthView, body_class: type[PasswordProofBody]) -> None:
+    """Password and second factor of who changes theirs. Raises ValidationError, InvalidError."""
+    body = view.checked(body_class)
     prove_password(view, body["current_password"])
     with counted_code(view) as proof:
-        second_factor.prove(view.user, body["code"])
+        if "passkey" in body:
+            passkeys.prove(body["passkey"], passkeys.SECOND_FACTOR, view.user)
+        else:
+            second_factor.prove(view.user, body.get("code", ""))
         proof.succeeded()
 
 
-def second_proof(user: User, code: str, attempt: Attempt) -> bool:
-    """Whether a second factor was proven, where the user has one. A missing code is no failure, for the
+def second_proof(user: User, code: str, passkey: dict[str, Any] | None, attempt: Attempt) -> bool:
+    """Whether a second factor was proven, where the user has one. A missing one is no failure, for the
     password was right; a wrong one is. Raises AuthenticationFailed."""
     if not second_factor.is_on(user):
         return False
-    if not code:
+    if not code and not passkey:
         attempt.succeeded()
-        raise AuthenticationFailed(_("Send the code of your second factor as well."), "second_factor_needed")
+        raise AuthenticationFailed(
+            _("Send the code of your second factor, or your passkey, as well."), "second_factor_needed"
+        )
     try:
         with transaction.atomic():
-            second_factor.prove(user, code)
-    except CodeRefusedError as error:
+            if passkey:
+                passkeys.prove(passkey, passkeys.SECOND_FACTOR, user)
+            else:
+                second_factor.prove(user, code)
+    except (CodeRefusedError, PasskeyRefusedError) as error:
         raise AuthenticationFailed(error.message, error.code) from error
     return True
+
+
+def signed_in(user: User, origin: Origin, *, second_factor: bool) -> Response:
+    """The tokens of a new session."""
+    issued = sessions.begin(user, origin, second_factor=second_factor)
+    return Response(tokens(issued) | {"user": MeSerializer(user).data})
 
 
 def tokens(issued: Issued) -> dict[str, Any]:

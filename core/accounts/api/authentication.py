@@ -18,7 +18,9 @@ from core.accounts.tokens import TokenRefusedError, read_access
 SCHEME = "bearer"
 CHALLENGE = 'Bearer realm="api"'
 # What a session may do whose user must have a second factor and has none yet.
-SETTING_UP = re.compile(r"/api/auth/(?:me|second_factor(?:/confirm)?)/?\Z")
+SETTING_UP = re.compile(
+    r"/api/auth/(?:me|second_factor(?:/confirm)?|passkeys(?:/registration[_-]options)?)/?\Z"
+)
 
 
 class _BearerAuthentication(BaseAuthentication):

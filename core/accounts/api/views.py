@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import Permission, Role, can_change_records, role_of, scopes
-from core.accounts import password_mails, second_factor
-from core.accounts.api.auth_serializers import EndedAnswer
+from core.accounts import passkeys, password_mails, second_factor
+from core.accounts.api.auth_serializers import EndedAnswer, PasskeySerializer, RemovePasskeyBody
 from core.accounts.api.serializers import (
     HandedOverSerializer,
     HandOverSerializer,
@@ -46,7 +46,8 @@ class UserViewSet(ResourceViewSet):
     ordering_fields = ("username", "last_name", "first_name", "id")
     allowed_query_params = FORCE | dict.fromkeys(("update", "partial_update"), frozenset(("force",)))
     action_permissions = dict.fromkeys(
-        ("end_sessions", "hand_over", "invite", "reset_second_factor"), Permission.CONFIGURE
+        ("end_sessions", "hand_over", "invite", "passkeys", "remove_passkey", "reset_second_factor"),
+        Permission.CONFIGURE,
     )
 
     def filter_queryset(self, rows: QuerySet) -> QuerySet:
@@ -110,10 +111,25 @@ class UserViewSet(ResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def reset_second_factor(self, request: Request, pk: str) -> Response:
-        """Take away the second factor of a user who lost it; ends their sessions."""
+        """Take away the second factor of a user who lost it, passkeys and recovery codes too; ends their
+        sessions."""
         user = self.get_object()
-        second_factor.switch_off(user)
+        second_factor.reset(user)
         user.sessions.end(Session.Ending.SECOND_FACTOR)
+        return Response(status=204)
+
+    @extend_schema(responses=PasskeySerializer(many=True))
+    @action(methods=["get"], detail=True, pagination_class=None)
+    def passkeys(self, request: Request, pk: str) -> Response:
+        """The passkeys of a user."""
+        return Response(PasskeySerializer(self.get_object().passkeys.all(), many=True).data)
+
+    @extend_schema(request=RemovePasskeyBody, responses={204: None})
+    @action(methods=["post"], detail=True)
+    def remove_passkey(self, request: Request, pk: str) -> Response:
+        """Take away one passkey of a user who lost it; ends their sessions."""
+        user = self.get_object()
+        passkeys.remove_lost(user, validated_body(request, RemovePasskeyBody)["passkey"])
         return Response(status=204)
 
 

@@ -322,5 +322,7 @@ class SignIn(LoginView):
         if not settings.MCP_ENABLED:
             raise Http404
         response = super().dispatch(request, *args, **kwargs)
-        response["Content-Security-Policy"] = PAGE_POLICY.format(target="")
+        # Its one script asks for a passkey.
+        policy = PAGE_POLICY.format(target="") + "; script-src 'self'; connect-src 'self'"
+        response["Content-Security-Policy"] = policy
         return response
