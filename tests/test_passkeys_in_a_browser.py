@@ -40,6 +40,7 @@ def test_made_and_signed_in_by(make_user, settings, monkeypatch):
         site = f"http://localhost:{address.rpartition(':')[2]}"
         settings.PASSKEY_DOMAIN, settings.PASSKEY_ORIGINS = "localhost", [site]
         page = watched_page(browser, site, problems)
+        page.set_default_timeout(60_000)
         devtools = page.context.new_cdp_session(page)
         devtools.send("WebAuthn.enable")
         made = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -24,7 +25,8 @@ AUTH_PASSWORD_VALIDATORS = [
 SECOND_FACTOR_ROLES = env.words("SECOND_FACTOR_ROLES", [])
 # Passkeys hold for one domain, which is never an IP address; a development machine is called localhost.
 _public = urlsplit(PUBLIC_URL if PRODUCTION else PUBLIC_URL.replace("127.0.0.1", "localhost"))
-PASSKEY_DOMAIN = env.text("PASSKEY_DOMAIN", _public.hostname or "")
+_host = _public.hostname or ""
+PASSKEY_DOMAIN = env.text("PASSKEY_DOMAIN", "" if re.fullmatch(r"[\d.]+|.*:.*", _host) else _host)
 PASSKEY_ORIGINS = env.words("PASSKEY_ORIGINS", [f"{_public.scheme}://{_public.netloc}"])
 _ROLES = ["admin", "manager", "rep", "viewer"]
 # Signing in at an identity provider (OpenID Connect); none without an issuer.

@@ -78,15 +78,19 @@ class PasskeyViewSet(AuthView, mixins.ListModelMixin, GenericViewSet):
     @extend_schema(request=PasswordlessProofBody, responses=PasskeyOptionsAnswer)
     @action(methods=["post"], detail=False)
     def registration_options(self, request: Request) -> Response:
-        """What a browser makes a new passkey from, within five minutes; takes one's password, or where one
-        has none a session that began lately."""
+        """What a browser makes a new passkey from, within five minutes.
+
+        Takes one's password, or where one has none a session that began lately.
+        """
         self._prove()
         return Response({"publicKey": passkeys.registration_options(self.user)})
 
     @extend_schema(request=NewPasskeyBody, responses={201: NewPasskeyAnswer})
     def create(self, request: Request) -> Response:
-        """Keep a passkey that the browser made. With one's first second factor the answer has recovery codes,
-        this once, and all other sessions end."""
+        """Keep a passkey that the browser made.
+
+        With one's first second factor the answer has recovery codes, this once, and all other sessions end.
+        """
         body = self.checked(NewPasskeyBody)
         try:
             row, codes = passkeys.register(self.user, body["credential"], body["name"], self.session)
@@ -103,8 +107,10 @@ class PasskeyViewSet(AuthView, mixins.ListModelMixin, GenericViewSet):
     @extend_schema(request=PasswordlessProofBody, responses={204: None})
     @action(methods=["post"], detail=True)
     def remove(self, request: Request, pk: str) -> Response:
-        """Remove a passkey; takes the same proof as making one. The last second factor of who must have one
-        stays."""
+        """Remove a passkey.
+
+        Takes the same proof as making one. The last second factor of who must have one stays.
+        """
         self._prove()
         passkeys.remove(self.user, record_id(pk))
         return Response(status=204)

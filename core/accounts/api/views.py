@@ -111,8 +111,10 @@ class UserViewSet(ResourceViewSet):
     @action(methods=["post"], detail=True)
     @takes_no_body
     def reset_second_factor(self, request: Request, pk: str) -> Response:
-        """Take away the second factor of a user who lost it, passkeys and recovery codes too; ends their
-        sessions."""
+        """Take away the second factor of a user who lost it; ends their sessions.
+
+        Passkeys and recovery codes go with it.
+        """
         user = self.get_object()
         second_factor.reset(user)
         user.sessions.end(Session.Ending.SECOND_FACTOR)
