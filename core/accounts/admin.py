@@ -34,7 +34,7 @@ from core.entities.locks import TEAM_TREE, lock
 # Not by unfold's setting: it would import this page while the site it registers with is being made.
 admin.site.login_form = LoginForm
 pages.register("security", admin_security.page)
-links.register("security", Link(Menu(PEOPLE, "lock", 60), _("Security"), "admin-security"))
+links.register("security", Link(Menu(PEOPLE, "lock", 60), gettext_lazy("Security"), "admin-security"))
 # Rights come from roles: a group would give its members nothing.
 admin.site.unregister(Group)
 
@@ -337,7 +337,8 @@ class PasskeyAdmin(ReadOnlyAdmin):
     actions = ("remove",)
 
     @admin.action(
-        description=_("Remove these passkeys; ends the sessions of their users"), permissions=["end"]
+        description=gettext_lazy("Remove these passkeys; ends the sessions of their users"),
+        permissions=["end"],
     )
     def remove(self, request: HttpRequest, queryset: QuerySet) -> None:
         theirs = Passkey.objects.filter(pk__in=queryset.values("pk"), user__in=_in_reach(request))

@@ -51,7 +51,7 @@ UNION ALL SELECT 0, min(first_id) FROM core_auditseal WHERE ids IS NOT NULL HAVI
 
 
 @dataclass(frozen=True)
-class Link:
+class SealLink:
     """A seal without its hashes of rows."""
 
     id: int
@@ -100,7 +100,7 @@ def verify(
     """Compare the chain, and the rows of the seals made `since` (all by default), and note what was found."""
     report, rows_wrong, links_wrong = AuditReport(anchors=len(anchors)), [], []
     wanted = {given["seal"]: given for given in anchors}
-    before: Link | None = None
+    before: SealLink | None = None
     for page in _pages():
         for link in page:
             links_wrong += _broken(link, before)
@@ -132,19 +132,19 @@ def verify(
     return report
 
 
-def _pages() -> Iterator[list[Link]]:
+def _pages() -> Iterator[list[SealLink]]:
     last = 0
     while True:
         with connection.cursor() as cursor:
             cursor.execute(_LINKS, [last, LINKS])
-            rows = [Link(*row) for row in cursor.fetchall()]
+            rows = [SealLink(*row) for row in cursor.fetchall()]
         if not rows:
             return
         last = rows[-1].id
         yield rows
 
 
-def _broken(link: Link, before: Link | None) -> list[str]:
+def _broken(link: SealLink, before: SealLink | None) -> list[str]:
     """What is wrong with a link by itself and with the one before it."""
     expected = before.id + 1 if before else 1
     if link.id != expected:
@@ -159,9 +159,9 @@ def _broken(link: Link, before: Link | None) -> list[str]:
     return []
 
 
-def _parts(links: list[Link]) -> Iterator[list[Link]]:
+def _parts(links: list[SealLink]) -> Iterator[list[SealLink]]:
     """Seals in order, as many as have a bounded number of rows."""
-    part: list[Link] = []
+    part: list[SealLink] = []
     for link in links:
         if part and sum(one.rows for one in part) + link.rows > ROWS:
             yield part
@@ -171,7 +171,7 @@ def _parts(links: list[Link]) -> Iterator[list[Link]]:
         yield part
 
 
-def _touched(part: list[Link]) -> list[tuple[int, str]]:
+def _touched(part: list[SealLink]) -> list[tuple[int, str]]:
     """Rows that are not as they were sealed, each with a sentence."""
     links = {link.id: link for link in part}
     with connection.cursor() as cursor:
@@ -184,14 +184,14 @@ def _touched(part: list[Link]) -> list[tuple[int, str]]:
     ]
 
 
-def _sentence(link: Link, pk: int | None, what: str, change: Change | None) -> str:
+def _sentence(link: SealLink, pk: int | None, what: str, change: Change | None) -> str:
     if pk is None:
         return f"the hashes that {link} holds of its rows were changed"
     about = f" ({change.entity} {change.object_id}, {change.kind})" if change else ""
     return f"change {pk}{about} was {what} after {link} was made"
 
 
-def _ends(missing: dict[int, dict[str, Any]], last: Link | None) -> list[str]:
+def _ends(missing: dict[int, dict[str, Any]], last: SealLink | None) -> list[str]:
     """The newest seals may be gone without a trace in what is left: an anchor knows of them."""
     end = last.id if last else 0
     beyond = [pk for pk in missing if pk > end]

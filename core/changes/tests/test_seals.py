@@ -18,6 +18,7 @@ from core.changes.verifying import verify
 from core.jobs import Turn
 from core.privacy.tests.working import erased
 from lead_management.models import Lead
+from lead_management.tests.factories import LeadFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def names():
     """Six leads, each by a statement of its own: changes by id."""
     for name in ("Ada", "Bob", "Cleo", "Dan", "Eve", "Fay"):
-        Lead.objects.create(first_name=name, email=f"{name.lower()}@example.com")
+        LeadFactory(first_name=name, email=f"{name.lower()}@example.com")
     with connection.cursor() as cursor:  # an id that no row has, as of a transaction that was rolled back
         cursor.execute("SELECT nextval('core_change_id_seq')")
     return list(Change.objects.filter(entity="lead").order_by("id").values_list("pk", flat=True))
@@ -68,7 +69,7 @@ def test_what_commits_later_with_an_earlier_id_is_sealed_with_the_rest(names, su
     chosen = {name: given[name] for name in ("dbname", "user", "password", "host", "port") if name in given}
     with psycopg.connect(**chosen) as slow:
         slow.execute("INSERT INTO lead_management_lead (first_name) VALUES ('Gil')")
-        Lead.objects.create(first_name="Hal")
+        LeadFactory(first_name="Hal")
         sealed()
         assert AuditSeal.objects.count() == 0, "an older transaction still runs"
         slow.commit()
@@ -109,7 +110,7 @@ def test_what_commits_later_with_an_earlier_id_is_sealed_with_the_rest(names, su
 )
 def test_each_kind_of_touch_is_named(names, superuser, statement, said):
     sealed()
-    Lead.objects.create(first_name="Gil")
+    LeadFactory(first_name="Gil")
     sealed()
     assert AuditSeal.objects.count() == 2
     leads = list(Change.objects.filter(pk__in=names).order_by("pk").values_list("object_id", flat=True))
@@ -122,7 +123,7 @@ def test_each_kind_of_touch_is_named(names, superuser, statement, said):
 
 def test_a_rewritten_chain_is_known_by_an_anchor_and_so_are_seals_that_are_gone(names, superuser, tmp_path):
     sealed()
-    Lead.objects.create(first_name="Gil")
+    LeadFactory(first_name="Gil")
     sealed()
     out = StringIO()
     call_command("audit_anchor", stdout=out)
@@ -138,7 +139,7 @@ def test_a_rewritten_chain_is_known_by_an_anchor_and_so_are_seals_that_are_gone(
     call_command("audit_verify", stdout=StringIO())
     with pytest.raises(CommandError, match="seal 2 was removed: an anchor is of seal 2"):
         call_command("audit_verify", anchor=str(kept), stdout=StringIO())
-    Lead.objects.create(first_name="Hal")
+    LeadFactory(first_name="Hal")
     sealed()
     with pytest.raises(CommandError, match=r"seal 2 of .* is not the one that the anchor is of"):
         call_command("audit_verify", anchor=str(kept), stdout=StringIO())
