@@ -57,7 +57,8 @@ def translate_models(found: Iterable[type[models.Model]]) -> None:
     for model in found:
         options: Any = model._meta
         options.verbose_name = _lazily(options.verbose_name)
-        options.verbose_name_plural = _lazily(options.verbose_name_plural)
+        # Django's own plural is a lazy text as well, of the English name.
+        options.verbose_name_plural = gettext_lazy(english(options.verbose_name_plural))
         for field in (*options.local_fields, *options.local_many_to_many):
             field.verbose_name = _lazily(field.verbose_name)
             field.help_text = _lazily(field.help_text)

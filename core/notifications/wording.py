@@ -51,6 +51,7 @@ WORDINGS = (
     gettext_noop("Changed by %(doer)s"),
     gettext_noop("By %(doer)s"),
 )
+_SHAPES = {"n": "[0-9]+", "entity": r"\w+", "entities": r"\w+"}
 _NAMES = {"entity", "entities", "field", "value", "things"}
 # Those of reminders and announcements, which their apps add.
 added: Registry[str] = Registry("wording of a notification")
@@ -81,7 +82,7 @@ def _value(name: str, value: str) -> str:
 def _pattern(wording: str) -> re.Pattern[str]:
     parts = re.split(r"%\((\w+)\)s", wording)
     made = "".join(
-        re.escape(part) if i % 2 == 0 else f"(?P<{part}>{r'[0-9]+' if part == 'n' else '.+'})"
+        re.escape(part) if i % 2 == 0 else f"(?P<{part}>{_SHAPES.get(part, '.+')})"
         for i, part in enumerate(parts)
     )
     return re.compile(made, re.DOTALL)
