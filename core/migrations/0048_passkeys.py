@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('core', '0046_privacy'),
+        ('core', '0047_audit_seals'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ import core.accounts.models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0046_privacy")]
+    dependencies = [("core", "0048_passkeys")]
 
     operations = [
         migrations.AddField(
