@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.formats import get_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -18,7 +19,6 @@ from core.entities.field_types import Choice
 from core.errors import InvalidError, StaleVersionError
 from core.lead_scoring.feature_reader import FeatureReader
 from core.lead_scoring.features import FeatureSpec, Kind
-from core.lead_scoring.inputs import short
 from core.lead_scoring.rule_editing import replace_rules
 from core.lead_scoring.rule_effect import RuleEffect, effect_of
 from core.lead_scoring.rule_store import newest_rules, rules_of
@@ -82,9 +82,33 @@ def _entered(question: str, text: str) -> Any:
     if question in LISTS:
         return [line.strip() for line in text.splitlines() if line.strip()]
     try:
-        return float(text.replace(",", "."))
+        return float(_plain(text))
     except ValueError:
         return text
+
+
+def _plain(text: str) -> str:
+    """A number in the reader's writing as Python writes it. Raises ValueError where groups of three digits
+    could be meant."""
+    decimal, group = get_format("DECIMAL_SEPARATOR"), get_format("THOUSAND_SEPARATOR")
+    between = r"\s" if group.isspace() else re.escape(group)
+    if re.fullmatch(rf"[+-]?\d{{1,3}}({between}\d{{3}})+({re.escape(decimal)}\d+)?", text):
+        text = re.sub(between, "", text)
+    elif decimal != "." and re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+", text):
+        raise ValueError(text)
+    return text.replace(decimal, ".")
+
+
+def _written(number: float) -> str:
+    """A number in the reader's writing, exactly."""
+    return str(number_format(int(number) if float(number).is_integer() else number))
+
+
+def _shown(test: str, value: Any) -> str:
+    """The value of a stored rule as it is entered."""
+    if test == "in":
+        return "\n".join(value)
+    return _written(value) if test in NUMBERS else ""
 
 
 def _whole(text: str) -> Any:
@@ -131,11 +155,7 @@ class ScoringRulesForm:
             RuleLine(
                 rule.feature,
                 _question(rule.test, rule.value),
-                "\n".join(rule.value)
-                if rule.test == "in"
-                else short(rule.value)
-                if rule.test in NUMBERS
-                else "",
+                _shown(rule.test, rule.value),
                 str(rule.points),
                 rule.label,
                 rule.key,
@@ -155,6 +175,8 @@ class ScoringRulesForm:
         possible = self._questions(line.feature)
         if line.question not in possible:
             line.question = possible[0] if possible else ""
+            if possible and self.request.POST.get("do") in ("effect", "save"):
+                line.faults.append(_("Choose the condition."))
         more = self.request.POST.get(f"{name}.more", "")
         if more and line.question in LISTS and more not in line.value.splitlines():
             line.value = f"{line.value}\n{more}".strip()
@@ -166,6 +188,8 @@ class ScoringRulesForm:
 
     def _parsed(self) -> RuleSet | None:
         """The rules that were entered; None where something is wrong, which is said at its line."""
+        if any(line.faults for line in self.lines):
+            return None
         specs: dict[str, FeatureSpec] = {key: one.spec for key, one in self.features.items()}
         blank = [line for line in self.lines if not line.feature]
         for line in blank:

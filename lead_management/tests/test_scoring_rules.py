@@ -21,6 +21,7 @@ EXECUTIVES = {
     "base": 50,
     "rules": [{"feature": "seniority", "test": "in", "value": ["executive"], "points": 60}],
 }
+FORM = "/admin/core/scoringrules/add/"
 PEOPLE = {"ceo": Lead(first_name="A", job_title="CEO"), "other": Lead(first_name="B", job_title="Buyer")}
 
 
@@ -207,3 +208,65 @@ def test_what_unchanged_rules_would_do_is_nothing(admin, learned):
     LeadFactory(lead_source="referral")
     found = admin.post("/api/v1/scoring/rules/preview/", admin.get("/api/v1/scoring/rules/").json()).json()
     assert (found["leads"], found["up"], found["down"], found["examples"]) == (1, 0, 0, [])
+
+
+VALUES = (50_000, 1_000, 1_234_567.5, 0.125, 1.125, -3)
+
+
+def typed(client, **parts):
+    """One rule over the estimated value, sent as the form does; the page, or None once it is saved."""
+    version = ScoringRules.objects.order_by("-id").values_list("id", flat=True).first()
+    rule = {"feature": "estimated_value", "question": "at_least", "points": "5", **parts}
+    sent = {"line": "r0", "base": "50", "seen": version or "", "do": "save"}
+    answer = client.post(FORM, sent | {f"r0.{part}": value for part, value in rule.items()})
+    return answer if answer.status_code == 200 else None
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_rules_that_are_opened_and_saved_stay_as_they_are(client, make_user, language):
+    boss = make_user("admin", is_staff=True, is_superuser=True, language=language)
+    client.force_login(boss)
+    rules = [
+        {"feature": "estimated_value", "test": "at_least", "value": value, "points": 5, "label": str(value)}
+        for value in VALUES
+    ]
+    ScoringRules.objects.create(content={"base": 50, "rules": rules}, means=[0.0] * len(rules))
+    page = client.get(FORM)
+    sent = {"seen": page.context["form"].seen, "base": "50", "do": "save"}
+    for i, line in enumerate(page.context["form"].lines):
+        parts = ("feature", "question", "value", "points", "label", "key")
+        sent |= {f"r{i}.{part}": getattr(line, part) for part in parts}
+    assert client.post(FORM, sent | {"line": [f"r{i}" for i in range(len(VALUES))]}).status_code == 302
+    kept = ScoringRules.objects.latest("id").content["rules"]
+    assert [rule["value"] for rule in kept] == list(VALUES)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "number"),
+    [
+        ("en", "10,000", 10_000),
+        ("en", "1,5", None),
+        ("de", "10.000", 10_000),
+        ("de", "1.234,5", 1_234.5),
+        ("de", "2.5", 2.5),
+        ("fr", "10 000", 10_000),
+        ("fr", "10.000", None),
+        ("fr", "1 2", None),
+    ],
+)
+def test_a_number_is_read_as_the_reader_writes_it(client, make_user, language, text, number):
+    client.force_login(make_user("admin", is_staff=True, is_superuser=True, language=language))
+    page = typed(client, value=text)
+    if number is None:
+        assert page.context["form"].lines[0].faults
+        assert not ScoringRules.objects.exists()
+    else:
+        assert page is None
+        assert ScoringRules.objects.get().content["rules"][0]["value"] == number
+
+
+def test_a_condition_that_was_never_seen_is_not_saved(client, make_user):
+    client.force_login(make_user("admin", is_staff=True, is_superuser=True))
+    page = typed(client, feature="lead_source", value="")
+    assert page.context["form"].lines[0].faults == ["Choose the condition."]
+    assert not ScoringRules.objects.exists()
