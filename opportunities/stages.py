@@ -10,7 +10,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from core.changes import current_audit_context
-from opportunities.models import CERTAIN, Opportunity, Pipeline, Stage
+from opportunities.models import CERTAIN, Opportunity, OpportunityStatus, Pipeline, Stage
 
 STAGES_AT_MOST = 50
 DEFAULT_STAGES = (
@@ -36,7 +36,9 @@ class StageTable:
         return self.stages.get(pipeline_id, {}).get(key)
 
     def first(self, pipeline_id: int) -> str:
-        return next(iter(self.stages.get(pipeline_id, {})), "")
+        """The key of the stage in which deals begin: the first open one; "" where there is none."""
+        stages = self.stages.get(pipeline_id, {}).values()
+        return next((stage.key for stage in stages if stage.outcome == OpportunityStatus.OPEN), "")
 
 
 def stage_table() -> StageTable:

@@ -91,7 +91,9 @@ def _saved(
     """Each row gets its place as its position. Raises ConflictError where the order is not the one seen."""
     with transaction.atomic():
         for one, wanted in shown:
-            present = list(one.rows.select_for_update(of=("self",)))
+            # Sorted here: PostgreSQL sorts before it waits for a lock, by what was there then.
+            locked = one.rows.select_for_update(of=("self",))
+            present = sorted(locked, key=lambda row: (row.position, row.pk))
             if _ids(present) != seen[one.name]:
                 raise ConflictError(_("Somebody else changed this order meanwhile: here it is as it is now."))
             place = {row.pk: i for i, row in enumerate(wanted)}

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -442,3 +443,10 @@ def test_a_stage_with_deals_is_deleted_with_a_stage_to_move_them_to(admin):
     assert not Stage.objects.filter(pk=stage.pk).exists()
     change = Change.objects.filter(entity="opportunity", object_id=deal.pk).latest("id")
     assert change.changes["stage"] == ["proposal", "negotiation"]
+
+
+def test_deals_begin_in_the_first_open_stage_wherever_closed_ones_stand(admin):
+    Stage.objects.filter(key="closed_won").update(position=0)
+    Stage.objects.exclude(key="closed_won").update(position=F("position") + 1)
+    made = admin.post(URL, {"name": "Deal"}).json()
+    assert (made["stage"], made["status"]) == ("prospecting", "open")
