@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import unfold
 from babel.messages import Catalog, Message
 from babel.messages.extract import extract_python
 from babel.messages.mofile import write_mo
@@ -34,7 +35,10 @@ KEYWORDS: dict[str, Any] = {
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
 }
 # Not read by those who use the CRM.
-LEFT_OUT = re.compile(r"/(tests|migrations|testing|commands|development)/|drf_spectacular|evaluation_report")
+LEFT_OUT = re.compile(
+    r"/(tests|migrations|testing|commands|development)/|drf_spectacular|evaluation_report"
+    r"|unfold/contrib/(?!filters)|unfold/.*(password|two_factor|object_history)"
+)
 _PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w*)\}|%[sd]")
 # Context and msgid, or both numbers of a msgid.
 Key = tuple[str | None, str | tuple[str, ...]]
@@ -56,11 +60,17 @@ def found() -> dict[Key, None]:
 
 
 def _files() -> Iterator[Path]:
+    """Our own, and those of unfold, which draws the admin site and has no catalogs."""
     for app in LOCAL_APPS:
-        for path in sorted((BASE_DIR / app).rglob("*")):
-            is_template = path.suffix in (".html", ".txt", ".js") and "templates" in path.parts
-            if (path.suffix == ".py" or is_template) and not LEFT_OUT.search(str(path.relative_to(BASE_DIR))):
-                yield path
+        yield from _below(BASE_DIR / app)
+    yield from _below(Path(unfold.__file__).parent)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        is_template = path.suffix in (".html", ".txt", ".js") and "templates" in path.parts
+        if (path.suffix == ".py" or is_template) and not LEFT_OUT.search(str(path.relative_to(folder.parent))):
+            yield path
 
 
 def _of_file(path: Path) -> Iterator[Key]:

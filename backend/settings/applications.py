@@ -9,7 +9,7 @@ from core.features import FEATURES
 
 INSTALLED_APPS = [
     *("backend", *(app for app in reversed(LOCAL_APPS) if app != "backend")),
-    "unfold",  # before the admin, whose templates it replaces
+    "backend.apps.AdminSiteConfig",  # unfold, before the admin, whose templates it replaces
     "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",

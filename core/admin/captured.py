@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.db import IntegrityError, models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
@@ -16,6 +16,7 @@ from unfold.views import ChangeList
 
 from core.access import Permission
 from core.admin.about import AboutMixin, name_rows
+from core.admin.list_rows import row_checkbox
 from core.changes import audit_context
 from core.entities.columns import column
 from core.entities.usage import REMEDY, REMEDY_WITHOUT_FORCE, check_renaming, release_row
@@ -127,6 +128,10 @@ class CapturedAdmin(AboutMixin, PolicyMixin, ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NamesInOrder
+
+    @admin.display(description=ModelAdmin.action_checkbox.short_description)
+    def action_checkbox(self, obj: Any) -> str:
+        return row_checkbox(obj.pk)
 
     def acting(self, request: HttpRequest, work: Callable[[], HttpResponse]) -> HttpResponse:
         """`work` as the signed-in user's doing; raises DomainError after undoing it."""

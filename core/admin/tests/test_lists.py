@@ -1,11 +1,13 @@
 """Lists as people read them: badges, money, names, and what they are narrowed by in words."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from contacts.tests.factories import CompanyFactory, ContactFactory
+from core.accounts.models import User
 from core.admin.filters_shown import chips
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -148,3 +150,14 @@ def test_a_record_that_one_does_not_see_is_a_number_in_filters_and_forms(browser
     page = client.get(f"/admin/contacts/contact/{contact.pk}/change/").content.decode()
     assert "Secret Works" not in page
     assert f">company {hidden.pk}</option>" in page
+
+
+def test_each_row_has_a_box_that_selects_it_in_the_language_of_its_reader(browser, staff):
+    leads = [LeadFactory(first_name=name) for name in ("Ada", "Bob")]
+    for language, label in (("en", "Select record"), ("de", "Datensatz auswählen")):
+        reader = staff(f"reader-{language}", "admin")
+        User.objects.filter(pk=reader.pk).update(language=language)
+        text = browser(reader).get("/admin/lead_management/lead/").content.decode()
+        boxes = re.findall(r'<input type="checkbox" name="_selected_action"[^>]*>', text)
+        assert sorted(int(re.search(r'value="(\d+)"', box)[1]) for box in boxes) == [one.pk for one in leads]
+        assert all(f'aria-label="{label}"' in box for box in boxes), boxes
