@@ -139,8 +139,8 @@ def test_what_is_nowhere_is_not_found(admin, engines, text):
 @pytest.mark.parametrize(
     ("params", "field"),
     [
-        ({"q": "x" * 201}, "search"),
-        ({"q": "a\x00b"}, "search"),
+        ({"q": "x" * 201}, "q"),
+        ({"q": "a\x00b"}, "q"),
         ({"q": "a", "type": "pipeline"}, "type"),
         ({"q": "a", "nonsense": "1"}, "nonsense"),
         ({"q": "a", "page": "x"}, "page"),

@@ -322,7 +322,7 @@ def test_a_workflow_is_tried_and_looked_back_before_it_is_saved(client, boss, ma
     past = pressed(client, edit(workflow), page, "backtest", days=["7"], **changed).context["past"]
     assert (past["runs"], past["days"], len(past["bars"])) == (1, 7, 8)
     assert past["bars"][-1].title.endswith(": 1 run")
-    assert [one["steps"] for one in past["examples"]] == [[("add tag", "tag: Oslo")]]
+    assert [one["steps"] for one in past["examples"]] == [[("Add tag", "Tag: Oslo")]]
     page = client.get(f"/admin/core/workflow/{workflow.pk}/backtest/?days=7")
     assert page.context["past"]["runs"] == 1
     workflow.refresh_from_db()
