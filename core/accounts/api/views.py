@@ -120,7 +120,7 @@ class UserViewSet(ResourceViewSet):
         user.sessions.end(Session.Ending.SECOND_FACTOR)
         return Response(status=204)
 
-    @extend_schema(responses=PasskeySerializer(many=True))
+    @extend_schema(responses=PasskeySerializer(many=True), filters=False)
     @action(methods=["get"], detail=True, pagination_class=None)
     def passkeys(self, request: Request, pk: str) -> Response:
         """The passkeys of a user."""
