@@ -85,10 +85,11 @@ class RowsMixin(GenericViewSet):
         return self.get_serializer(rows, many=True).data
 
     def get_object(self) -> Any:
-        """The row in the address; for a change, under lock and within what the user may change."""
+        """The row in the address, within what the user may do; in a request that changes something, which is
+        one transaction, under lock."""
         action = action_of(self.request, self)
         rows = self.get_queryset()
-        if action != Permission.VIEW:
+        if self.request.method not in SAFE_METHODS:
             rows = rows.select_for_update(of=("self",))
         found = rows.filter(pk=record_id(self.kwargs["pk"])).first()
         if found is None:
