@@ -17,7 +17,10 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
 
+from backend.local_apps import LOCAL_APPS
+
 # The last migrations from before there was this check: what came until then was installed on small databases.
+# Of an app that is not named all are checked.
 CHECKED_SINCE = {
     "core": "0046_privacy",
     "contacts": "0019",
@@ -28,6 +31,8 @@ CHECKED_SINCE = {
 # (app, migration) → why it may do what it does.
 ACCEPTED: dict[tuple[str, str], str] = {}
 
+_ADDED = r"\bADD\s+(COLUMN\s+)?(?!CONSTRAINT\b)\w+\s"
+_VOLATILE = "random|gen_random_uuid|uuidv4|uuidv7|clock_timestamp|nextval"
 LOCKING_SQL = {
     r"\bCREATE\s+(UNIQUE\s+)?INDEX\b(?!\s+CONCURRENTLY)": "creates an index without CONCURRENTLY",
     r"\bDROP\s+INDEX\b(?!\s+CONCURRENTLY)": "drops an index without CONCURRENTLY",
@@ -38,6 +43,11 @@ LOCKING_SQL = {
     r"\b(VACUUM\s+FULL|CLUSTER)\b": "rewrites a table",
     r"\bTRUNCATE\b": "empties a table",
     r"\bDROP\s+(TABLE|COLUMN)\b": "takes away what the old code uses",
+    r"\bDROP\s+CONSTRAINT\b": "takes away what the old code relies on",
+    r"\bRENAME\b": "renames what the old code uses",
+    rf"{_ADDED}(?![^,]*\bDEFAULT\b)[^,]*\bNOT\s+NULL\b": "adds a column that the old code gives no value",
+    rf"{_ADDED}[^,]*\bDEFAULT\b[^,]*\b({_VOLATILE})\b": "rewrites a table",
+    rf"{_ADDED}[^,]*\b(small|big)?serial\b": "rewrites a table",
     r"\bADD\s+CONSTRAINT\b(?!.*\b(NOT\s+VALID|USING\s+INDEX)\b)": "adds a constraint at once",
 }
 _BODY = re.compile(r"\$(\w*)\$.*?\$\1\$", re.DOTALL)
@@ -69,6 +79,10 @@ REFUSED: dict[type[Any], str] = {
     operations.AddConstraint: "reads the whole table: AddConstraintNotValid, and ValidateConstraint later",
     operations.RemoveField: "the old code still uses it: take it out of the code a release before",
     operations.DeleteModel: "the old code still uses it: take it out of the code a release before",
+    operations.RemoveConstraint: "the old code relies on it: take it out a release later",
+    operations.AlterUniqueTogether: "reads the whole table: a unique index, made concurrently",
+    operations.AlterIndexTogether: "blocks writes: AddIndexConcurrently, in a migration with atomic = False",
+    operations.AlterModelTable: "the old code knows the old name: leave db_table as it is",
     operations.RenameField: "the old code knows the old name: add the new one beside it",
     operations.RenameModel: "the old code knows the old name: add the new one beside it",
 }
@@ -148,9 +162,9 @@ def found() -> dict[tuple[str, str], list[str]]:
     """The problems of the migrations since CHECKED_SINCE, but for those that are ACCEPTED."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
     new = [
-        key
-        for key in sorted(loader.graph.nodes)
-        if key[0] in CHECKED_SINCE and key[1][:4] > CHECKED_SINCE[key[0]][:4] and key not in ACCEPTED
+        (app, name)
+        for app, name in sorted(loader.graph.nodes)
+        if app in LOCAL_APPS and name[:4] > CHECKED_SINCE.get(app, "")[:4] and (app, name) not in ACCEPTED
     ]
     wrong = {
         key: [*problems(loader.graph.nodes[key], loader.project_state(key, at_end=False))] for key in new

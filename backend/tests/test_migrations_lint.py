@@ -14,7 +14,8 @@ ID = ("id", models.BigAutoField(primary_key=True))
 def said(*asked, atomic=True):
     state = ProjectState()
     fields = [ID, ("name", models.CharField(max_length=20)), ("note", models.TextField(null=True))]
-    state.add_model(ModelState("tasks", "Thing", fields))
+    options = {"constraints": [models.CheckConstraint(condition=models.Q(id__lt=9), name="thing_note")]}
+    state.add_model(ModelState("tasks", "Thing", fields, options))
     migration = Migration("0001", "tasks")
     migration.operations, migration.atomic = list(asked), atomic
     return [*problems(migration, state)]
@@ -58,6 +59,14 @@ CHECK = models.CheckConstraint(condition=models.Q(id__gt=0), name="thing_id")
             "changes the type of a column",
         ),
         (operations.RunSQL("LOCK TABLE a IN SHARE MODE"), "locks a table"),
+        (operations.AlterUniqueTogether("thing", {("name", "note")}), "reads the whole table"),
+        (operations.AlterModelTable("thing", "things"), "the old code knows the old name"),
+        (operations.RemoveConstraint("thing", "thing_note"), "the old code relies on it"),
+        (operations.RunSQL("ALTER TABLE a RENAME COLUMN b TO c"), "renames what the old code uses"),
+        (operations.RunSQL("ALTER TABLE a RENAME TO b"), "renames what the old code uses"),
+        (operations.RunSQL("ALTER TABLE a DROP CONSTRAINT b"), "takes away what the old code relies on"),
+        (operations.RunSQL("ALTER TABLE a ADD COLUMN b int NOT NULL"), "adds a column that the old code"),
+        (operations.RunSQL("ALTER TABLE a ADD b uuid DEFAULT gen_random_uuid()"), "rewrites a table"),
     ],
 )
 def test_what_locks_or_breaks_is_named(operation, part):
@@ -77,6 +86,8 @@ def test_what_neither_locks_nor_breaks_passes():
             ),
             AddIndexConcurrently("thing", INDEX),
             operations.RunSQL("CREATE INDEX CONCURRENTLY a ON b (c)"),
+            operations.RunSQL("ALTER TABLE a ADD COLUMN b int NOT NULL DEFAULT 0, ADD COLUMN c text"),
+            operations.RunSQL("ALTER TABLE a ADD CONSTRAINT b CHECK (c IS NOT NULL) NOT VALID"),
             atomic=False,
         )
         == []
