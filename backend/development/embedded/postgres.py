@@ -129,7 +129,7 @@ class PostgresServer:
         self._forget_dead_postmaster()
         process = processes.start(self._command(), self.log, self.identity, end_signal=end_signal)
         processes.await_ready(process, self.is_running, "PostgreSQL", self.log, START_SECONDS)
-        self._ensure_database()
+        self.ensure_database()
 
     def stop(self) -> None:
         """End at once but cleanly: open connections are closed, what was committed is kept."""
@@ -212,7 +212,7 @@ class PostgresServer:
         if self.pid() is None:
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
-    def _ensure_database(self) -> None:
+    def ensure_database(self) -> None:
         """Roles and database; what a cluster from before there was an owner has is given to that."""
         with self._connect() as connection:
             roles = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}

@@ -126,6 +126,7 @@ class Services:
         known = state.load_locked(self.folder)
         server = self._postgres(known)
         if server.is_running():
+            server.ensure_database()  # one that older code has started
             return
         server.stop()  # one that listens on the port of an earlier start
         port = self._start(server, "PostgreSQL", "CRM_PG_PORT", PREFERRED_POSTGRES_PORT, progress)
