@@ -1,6 +1,5 @@
 """Signing in to the admin site: the same limits on guessing as at the API."""
 
-import json
 from typing import Any
 from urllib.parse import urlencode
 
@@ -44,8 +43,10 @@ class LoginForm(AuthenticationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.data.get("passkey") and not self.data.get("password"):
-            self.fields["username"].required = self.fields["password"].required = False
+        # A passkey does without them: `clean` says what is missing, and browsers are not left to ask.
+        for name in ("username", "password"):
+            self.fields[name].required = False
+            self.fields[name].widget.attrs["required"] = True
 
     @property
     def passkeys(self) -> bool:
@@ -66,6 +67,11 @@ class LoginForm(AuthenticationForm):
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("passkey") and not self.cleaned_data.get("password"):
             return self._by_passkey()
+        missing = [name for name in ("username", "password") if not self.cleaned_data.get(name)]
+        if missing:
+            for name in missing:
+                self.add_error(name, self.fields[name].error_messages["required"])
+            return self.cleaned_data
         attempt = Attempt.by(self.cleaned_data.get("username", ""), origin_of(self.request))
         try:
             attempt.admit()
@@ -73,7 +79,9 @@ class LoginForm(AuthenticationForm):
             raise ValidationError(error.message, code=error.code) from error
         with sessions_kept(ALL):
             cleaned = super().clean()
-        self._prove_second_factor(self.get_user())
+        if (user := self.get_user()) is None:
+            raise self.get_invalid_login_error()
+        self._prove_second_factor(user)
         attempt.succeeded()
         return cleaned
 
@@ -88,23 +96,13 @@ class LoginForm(AuthenticationForm):
     def _by_passkey(self) -> dict[str, Any]:
         """Raises ValidationError."""
         try:
-            user = passkeys.sign_in(self._passkey(), origin_of(self.request))
+            user = passkeys.sign_in(passkeys.read(self.cleaned_data["passkey"]), origin_of(self.request))
         except (TooManyAttemptsError, PasskeyRefusedError) as error:
             raise ValidationError(error.message, code=error.code) from error
         self.confirm_login_allowed(user)
         self.user_cache = user
         self.request.second_factor_proven = True
         return self.cleaned_data
-
-    def _passkey(self) -> dict[str, Any]:
-        """Raises PasskeyRefusedError for what is no JSON object."""
-        try:
-            credential = json.loads(self.cleaned_data["passkey"])
-        except (ValueError, RecursionError) as error:
-            raise PasskeyRefusedError from error
-        if not isinstance(credential, dict):
-            raise PasskeyRefusedError
-        return credential
 
     def _prove_second_factor(self, user: User) -> None:
         """Raises ValidationError where the user has a second factor and neither code nor passkey is right, or
@@ -118,8 +116,8 @@ class LoginForm(AuthenticationForm):
             return
         try:
             with transaction.atomic():
-                if self.cleaned_data.get("passkey"):
-                    passkeys.prove(self._passkey(), passkeys.SECOND_FACTOR, user)
+                if answer := self.cleaned_data.get("passkey"):
+                    passkeys.prove(passkeys.read(answer), passkeys.SECOND_FACTOR, user)
                 else:
                     second_factor.prove(user, self.cleaned_data.get("code", ""))
         except (second_factor.CodeRefusedError, PasskeyRefusedError) as error:

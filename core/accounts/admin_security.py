@@ -1,6 +1,5 @@
 """The page Security of the admin site: one's own passkeys, and what else one signs in by."""
 
-import json
 from typing import Any
 
 from django.contrib import admin, messages
@@ -27,10 +26,14 @@ def page(request: HttpRequest) -> HttpResponse:
             return _VERBS.get(does, _unknown)(request)
     except DomainError as error:
         message = " ".join(issue.message for issue in getattr(error, "issues", [])) or error.message
-        if does == "options":
+        if does in ("options", "proof_options"):
             return JsonResponse({"detail": message}, status=400)
         messages.error(request, message)
     return HttpResponseRedirect(request.path)
+
+
+def _proof_options(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"publicKey": passkeys.sign_in_options(passkeys.SECOND_FACTOR, _user(request))})
 
 
 def _options(request: HttpRequest) -> HttpResponse:
@@ -39,12 +42,7 @@ def _options(request: HttpRequest) -> HttpResponse:
 
 
 def _add(request: HttpRequest) -> HttpResponse:
-    try:
-        credential = json.loads(request.POST.get("credential", ""))
-    except (ValueError, RecursionError) as error:
-        raise passkeys.PasskeyRefusedError from error
-    if not isinstance(credential, dict):
-        raise passkeys.PasskeyRefusedError
+    credential = passkeys.read(request.POST.get("credential", ""))
     row, codes = passkeys.register(_user(request), credential, _name(request), _session(request))
     messages.success(request, _("The passkey “%(name)s” was added.") % {"name": row.name})
     # Recovery codes are shown by this answer alone.
@@ -68,11 +66,22 @@ def _unknown(request: HttpRequest) -> HttpResponse:
     raise NotVisibleError("Not found.")
 
 
-_VERBS = {"options": _options, "add": _add, "rename": _rename, "remove": _remove}
+_VERBS = {
+    "options": _options,
+    "proof_options": _proof_options,
+    "add": _add,
+    "rename": _rename,
+    "remove": _remove,
+}
 
 
 def _prove(request: HttpRequest) -> None:
-    given = request.POST.get("current_password", "")
+    answer = request.POST.get("proof", "")
+    given = passkeys.GivenProof(
+        request.POST.get("current_password", ""),
+        request.POST.get("code", "")[:40].strip(),
+        passkeys.read(answer) if answer else None,
+    )
     passkeys.prove_owner(_user(request), given, _session(request), origin_of(request))
 
 

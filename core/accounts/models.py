@@ -393,11 +393,12 @@ class ExternalIdentity(models.Model):
 
 class PasswordMail(models.Model):
     """A link for setting a password that somebody asked for and that was not sent yet, whether or not anybody
-    has the address. It holds no secret: the link is made when it is sent."""
+    has the address; or word of a new passkey. It holds no secret: the link is made when it is sent."""
 
     class Kind(models.TextChoices):
         RESET = "reset", gettext_lazy("Reset")
         INVITATION = "invitation", gettext_lazy("Invitation")
+        PASSKEY = "passkey", gettext_lazy("Passkey")
 
     kind = models.CharField(max_length=10, choices=Kind.choices)
     email = models.CharField(max_length=254)

@@ -6,7 +6,9 @@ in Valkey alone: if it is wiped, one begins again.
 """
 
 import hashlib
+import json
 import logging
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +21,6 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from fido2.cose import ES256
 from fido2.server import Fido2Server
@@ -38,9 +39,9 @@ from fido2.webauthn import (
     UserVerificationRequirement,
 )
 
-from core.accounts import second_factor
+from core.accounts import password_mails, second_factor
 from core.accounts.attempts import Attempt
-from core.accounts.models import Passkey, Session, User
+from core.accounts.models import Passkey, PasswordMail, Session, User
 from core.accounts.origin import Origin
 from core.accounts.password_sign_in import SUPERUSERS
 from core.accounts.sessions import end_others, is_password
@@ -54,7 +55,7 @@ CHALLENGE_LIFE_S = 300
 FRESH = timedelta(minutes=15)
 MAX_PER_USER = 20
 _PREFIX = "passkey-challenge:"
-_NOBODY = 0
+_ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
 
 
 class PasskeyRefusedError(DomainError):
@@ -76,23 +77,66 @@ class _Asked:
     user_handle: str = ""
 
 
+def read(text: str) -> dict[str, Any]:
+    """What a form sends of the browser's answer. Raises PasskeyRefusedError for what is no JSON object."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PasskeyRefusedError from error
+    if not isinstance(answer, dict):
+        raise PasskeyRefusedError
+    return answer
+
+
 def is_configured() -> bool:
     """Whether this installation has a domain that passkeys can be for."""
     return bool(settings.PASSKEY_DOMAIN and settings.PASSKEY_ORIGINS)
 
 
-def prove_owner(user: User, password: str, session: Session | None, origin: Origin) -> None:
+@dataclass(frozen=True)
+class GivenProof:
+    """What somebody gave to show that they are the owner of an account."""
+
+    password: str = ""
+    code: str = ""
+    passkey: Mapping[str, Any] | None = None
+
+
+def prove_owner(user: User, given: GivenProof, session: Session | None, origin: Origin) -> None:
     """Whoever makes or removes a passkey gives their password; who has none, as who signs in at an identity
-    provider, signed in lately. Raises TooManyAttemptsError, InvalidError, ConflictError."""
-    if not user.has_usable_password():
-        if session is None or session.created_at < timezone.now() - FRESH:
-            raise ConflictError(_("Sign in again: your session began too long ago."), code="sign_in_again")
-        return
+    provider, signed in lately. Where a second factor is on, that is proven as well. Raises
+    TooManyAttemptsError, InvalidError, ConflictError."""
+    if user.has_usable_password():
+        attempt = Attempt(user.username, origin)
+        attempt.admit()
+        if not is_password(user, given.password):
+            raise InvalidError.of("current_password", _("This is not your password."), "incorrect")
+        attempt.succeeded()
+    elif session is None or session.created_at < timezone.now() - FRESH:
+        raise ConflictError(_("Sign in again: your session began too long ago."), code="sign_in_again")
+    if second_factor.is_on(user):
+        prove_factor(user, given, session, origin)
+
+
+def prove_factor(user: User, given: GivenProof, session: Session | None, origin: Origin) -> None:
+    """A code or a passkey of the user, for which the session counts from then on; a wrong one counts like a
+    wrong password. Raises TooManyAttemptsError, InvalidError."""
+    if not given.code and not given.passkey:
+        message = _("Send the code of your second factor, or your passkey, as well.")
+        raise InvalidError.of("code", message, "second_factor_needed")
     attempt = Attempt(user.username, origin)
     attempt.admit()
-    if not is_password(user, password):
-        raise InvalidError.of("current_password", _("This is not your password."), "incorrect")
+    try:
+        if given.passkey:
+            prove(given.passkey, SECOND_FACTOR, user)
+        else:
+            second_factor.prove(user, given.code)
+    except (PasskeyRefusedError, second_factor.CodeRefusedError) as error:
+        raise InvalidError.of("passkey" if given.passkey else "code", error.message, error.code) from error
     attempt.succeeded()
+    if session is not None:
+        Session.objects.filter(pk=session.pk).update(second_factor=True)
+        session.second_factor = True
 
 
 def registration_options(user: User) -> dict[str, Any]:
@@ -115,14 +159,17 @@ def register(
     user: User, answer: Mapping[str, Any], name: str, kept: Session | None = None
 ) -> tuple[Passkey, list[str]]:
     """A new passkey of the user, and recovery codes where it is their first second factor; all sessions end
-    that have proven none, but for the one that is `kept`. Raises PasskeyRefusedError, ConflictError."""
+    that have proven none, but for the one that is `kept`. Raises PasskeyRefusedError, and ConflictError where
+    that one has not proven the factor that there is."""
+    second_factor.ensure_proven(user, kept)
     read = _trusted(lambda: RegistrationResponse.from_dict(answer))
     client_data = read.response.client_data
     asked, state = _taken(client_data.challenge, REGISTRATION, UserVerificationRequirement.PREFERRED)
     _refuse_if(asked.user_id != user.pk or client_data.cross_origin)
     data = _trusted(lambda: _server().register_complete(state, read))
     _refuse_if(data.credential_data is None or data.credential_data.credential_id != read.raw_id)
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    _refuse_if(not User.objects.select_for_update(no_key=True).filter(pk=user.pk, is_active=True))
+    second_factor.ensure_proven(user, kept)
     if Passkey.objects.filter(user=user).count() >= MAX_PER_USER:
         raise ConflictError(
             _("At most %(n)d passkeys; remove those no longer used.") % {"n": MAX_PER_USER}, code="too_many"
@@ -131,6 +178,8 @@ def register(
     row = _new(user, asked, data, name)
     codes = [] if was_on else second_factor.new_recovery_codes(user)
     end_others(user, kept)
+    if user.email:
+        password_mails.ask(user.email, PasswordMail.Kind.PASSKEY)
     return row, codes
 
 
@@ -180,25 +229,21 @@ def _mine(user: User, pk: int) -> Passkey:
     return row
 
 
-def sign_in_options(name: str = "", *, purpose: str = SIGN_IN) -> dict[str, Any]:
-    """What `navigator.credentials.get` takes, as JSON; without a user name the browser asks which passkey.
-
-    A name that nobody has, or whose user has no passkey, is answered in the same form: with an id that no
-    authenticator knows, and that stays the same.
-    """
-    verification = _verification(purpose)
-    user_id, ids = (None, None) if not name else _named(name)
+def sign_in_options(purpose: str = SIGN_IN, user: User | None = None) -> dict[str, Any]:
+    """What `navigator.credentials.get` takes, as JSON. Ids of passkeys are in it for a `user` who has proven
+    to be one otherwise; else the browser asks which of those that the authenticator keeps by itself."""
+    ids = [] if user is None else Passkey.objects.filter(user=user).values_list("credential_id", flat=True)
     options, state = _server().authenticate_begin(
-        None if ids is None else [_descriptor(one) for one in ids], verification
+        [_descriptor(one) for one in ids] or None, _verification(purpose)
     )
-    _keep(state["challenge"], _Asked(purpose, user_id))
+    _keep(state["challenge"], _Asked(purpose, user.pk if user else None))
     return _plain(options.public_key)
 
 
 def sign_in(answer: Mapping[str, Any], origin: Origin) -> User:
     """The active user who proved to be one by a passkey alone; failures count like wrong passwords. Raises
     TooManyAttemptsError, PasskeyRefusedError."""
-    text = str(answer.get("id", ""))[:1400].replace("\x00", "")
+    text = _id(answer)
     name = User.objects.filter(passkeys__credential_id=text).values_list("username", flat=True).first()
     attempt = Attempt(name or f"passkey {text}", origin)
     attempt.admit()
@@ -210,12 +255,13 @@ def sign_in(answer: Mapping[str, Any], origin: Origin) -> User:
 def prove(answer: Mapping[str, Any], purpose: str, user: User | None = None) -> Passkey:
     """The passkey, of `user` where one is named, that answered a challenge for the purpose. Raises
     PasskeyRefusedError."""
+    _refuse_if(not _id(answer))
     read = _trusted(lambda: AuthenticationResponse.from_dict(answer))
     client_data = read.response.client_data
     asked, state = _taken(client_data.challenge, purpose, _verification(purpose))
     with transaction.atomic():
         rows = Passkey.objects.select_for_update(of=("self",)).select_related("user")
-        row = rows.filter(credential_id=read.id, user__is_active=True).first()
+        row = rows.filter(credential_id=_id(answer), user__is_active=True).first()
         # An id that nobody has takes as long as a wrong signature.
         credential = AttestedCredentialData(websafe_decode(row.credential)) if row else _decoy(read.raw_id)
         _trusted(lambda: _server().authenticate_complete(state, [credential], read))
@@ -257,15 +303,10 @@ def _verification(purpose: str) -> UserVerificationRequirement:
     )
 
 
-def _named(name: str) -> tuple[int, list[str]]:
-    """Whose passkey may answer, and the ids to ask for."""
-    name = User.objects.username_of(name).replace("\x00", "")
-    rows = Passkey.objects.filter(user__username__iexact=name, user__is_active=True)
-    found = list(rows.values_list("user_id", "credential_id"))
-    if found:
-        return found[0][0], [one for _user, one in found]
-    decoy = salted_hmac("crm.passkey", name.casefold(), algorithm="sha256").digest()
-    return _NOBODY, [websafe_encode(decoy)]
+def _id(answer: Mapping[str, Any]) -> str:
+    """The id of the credential that answered, "" for what can be none."""
+    text = answer.get("id")
+    return text if isinstance(text, str) and _ID.fullmatch(text) else ""
 
 
 def _server() -> Fido2Server:

@@ -72,7 +72,7 @@ def set_password(token: str, password: str, check: Any) -> User:
     `check(password, user)` raises for one that will not do. Raises LinkRefusedError. Of simultaneous uses one
     wins: the user's row is locked, and after the first the token fits no more.
     """
-    for kind in PasswordMail.Kind.values:
+    for kind in LIVES:
         pk, state = _read(token, kind)
         user = User.objects.select_for_update().filter(pk=pk, is_active=True).first() if pk else None
         if user is not None and constant_time_compare(state, _state(user, kind)):
@@ -123,6 +123,8 @@ def _send(row: PasswordMail) -> None:
 
 
 def _mail(user: User, kind: str) -> Mail:
+    if kind == PasswordMail.Kind.PASSKEY:
+        return _word_of_passkey(user)
     url = conf.PASSWORD_URL.format(base=settings.PUBLIC_URL.rstrip("/"), token=link_token(user, kind))
     site, until = settings.SITE_NAME, timezone.now() + LIVES[PasswordMail.Kind(kind)]
     good_until = f"{until:%Y-%m-%d %H:%M} UTC"
@@ -141,3 +143,15 @@ def _mail(user: User, kind: str) -> Mail:
         "this, do nothing.\n"
     ) % {"text": text, "url": url, "good_until": good_until}
     return Mail(subject, body, settings.DEFAULT_FROM_EMAIL, [user.email])
+
+
+def _word_of_passkey(user: User) -> Mail:
+    """A passkey signs in without the password, and goes on doing so after another one."""
+    named = {"site": settings.SITE_NAME, "username": user.username}
+    body = _(
+        "A passkey was added to the account %(username)s at %(site)s: it signs in without a password.\n\n"
+        "If you do not know of this, remove it on the page Security, change your password, and speak to an "
+        "administrator.\n"
+    )
+    subject = _("A new passkey at %(site)s")
+    return Mail(subject % named, body % named, settings.DEFAULT_FROM_EMAIL, [user.email])

@@ -78,13 +78,21 @@ def is_missing(user: User, session: object) -> bool:
     return is_required(user) and isinstance(session, Session) and not session.second_factor
 
 
-def begin(user: User) -> str:
+def ensure_proven(user: User, session: Session | None) -> None:
+    """Raises ConflictError where the user has a second factor that the session they add another in has not
+    proven: it would count as proven from then on."""
+    if is_on(user) and not (session is not None and session.second_factor):
+        raise ConflictError(gettext("Prove your second factor first."), code="second_factor_needed")
+
+
+def begin(user: User, session: Session | None) -> str:
     """A new secret, in base32, that counts once a code of it was confirmed. Raises ConflictError where an app
-    gives codes already."""
+    gives codes already, and where the session has not proven what there is."""
     if has_app(user):
         raise ConflictError(
             gettext("A second factor is on already; switch it off first."), code="second_factor_on"
         )
+    ensure_proven(user, session)
     key = secrets.token_bytes(SECRET_BYTES)
     sealed = sealing.seal(key.hex())
     SecondFactor.objects.update_or_create(user=user, defaults={"secret": sealed, "last_step": 0})
@@ -97,8 +105,10 @@ def address(user: User, secret: str) -> str:
     return f"otpauth://totp/{label}?{urlencode({'secret': secret, 'issuer': settings.SITE_NAME})}"
 
 
-def confirm(user: User, code: str) -> list[str]:
-    """Switch it on by a first code; recovery codes, which cannot be had again. Raises CodeRefusedError."""
+def confirm(user: User, code: str, session: Session | None) -> list[str]:
+    """Switch it on by a first code; recovery codes, which cannot be had again. Raises CodeRefusedError, and
+    ConflictError where the session has not proven what there is."""
+    ensure_proven(user, session)
     row = SecondFactor.objects.select_for_update().filter(user=user, confirmed_at=None).first()
     if row is None or not _takes(row, code):
         raise CodeRefusedError

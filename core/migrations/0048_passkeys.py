@@ -15,6 +15,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name='passwordmail',
+            name='kind',
+            field=models.CharField(choices=[('reset', 'Reset'), ('invitation', 'Invitation'), ('passkey', 'Passkey')], max_length=10),
+        ),
         migrations.CreateModel(
             name='Passkey',
             fields=[

@@ -53,12 +53,16 @@ def _credential(**options: Any) -> serializers.DictField:
     )
 
 
+def _code() -> serializers.CharField:
+    return serializers.CharField(
+        max_length=40, required=False, help_text="A code of the second factor, or a recovery code."
+    )
+
+
 class LoginBody(StrictBody):
     username = serializers.CharField(max_length=254, help_text="The user name or the e-mail address.")
     password = _password()
-    code = serializers.CharField(
-        max_length=40, required=False, help_text="A code of the second factor, or a recovery code."
-    )
+    code = _code()
     passkey = _credential(required=False)
 
 
@@ -70,8 +74,9 @@ class PasskeyOptionsBody(StrictBody):
     username = serializers.CharField(
         max_length=254,
         required=False,
-        help_text="The user name or the e-mail address; without it any passkey will do.",
+        help_text="The user name or the e-mail address, for the ids of passkeys beside a password.",
     )
+    password = _password(required=False)
     purpose = serializers.ChoiceField(
         [passkeys.SIGN_IN, passkeys.SECOND_FACTOR],
         default=passkeys.SIGN_IN,
@@ -147,6 +152,8 @@ class PasswordProofBody(StrictBody):
 
 class PasswordlessProofBody(StrictBody):
     current_password = _password(required=False, help_text="Where one has a password.")
+    code = _code()
+    passkey = _credential(required=False)
 
 
 class SecondFactorCodeBody(StrictBody):
@@ -157,8 +164,8 @@ class SecondFactorProofBody(PasswordProofBody, SecondFactorCodeBody):
     pass
 
 
-class RecoveryCodesBody(PasswordProofBody):
-    code = serializers.CharField(max_length=40, required=False)
+class ProofOfBothBody(PasswordProofBody):
+    code = _code()
     passkey = _credential(required=False)
 
 

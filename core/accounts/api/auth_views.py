@@ -33,8 +33,8 @@ from core.accounts.api.auth_serializers import (
     PasswordLinkBody,
     PasswordProofBody,
     PasswordResetBody,
+    ProofOfBothBody,
     RecoveryCodesAnswer,
-    RecoveryCodesBody,
     RefreshBody,
     SecondFactorAnswer,
     SecondFactorCodeBody,
@@ -55,7 +55,7 @@ from core.accounts.api.authentication import (
 from core.accounts.attempts import Attempt, TooManyAttemptsError
 from core.accounts.models import ApiKey, Session, SessionQuerySet, User
 from core.accounts.origin import Origin, origin_of
-from core.accounts.passkeys import PasskeyRefusedError
+from core.accounts.passkeys import GivenProof, PasskeyRefusedError
 from core.accounts.password_mails import LinkRefusedError
 from core.accounts.second_factor import CodeRefusedError
 from core.accounts.sessions import Issued
@@ -123,12 +123,10 @@ class LoginView(OpenView):
         """Sign in with a user name or e-mail address and a password."""
         body, origin = self.checked(LoginBody), origin_of(request._request)
         attempt = admitted(Attempt.by(body["username"], origin))
-        user = sessions.proven(request._request, body["username"], body["password"])
-        if user is None:
-            raise AuthenticationFailed(_(REFUSED), "no_such_sign_in")
-        proven = second_proof(user, body.get("code", ""), body.get("passkey"), attempt)
+        user = proven(self, body["username"], body["password"])
+        by_two = second_proof(user, body.get("code", ""), body.get("passkey"), attempt)
         attempt.succeeded()
-        return signed_in(user, origin, second_factor=proven)
+        return signed_in(user, origin, second_factor=by_two)
 
 
 class SingleSignOnView(OpenView):
@@ -147,8 +145,8 @@ class SingleSignOnView(OpenView):
         if found is None:
             count_refused(request)
             raise AuthenticationFailed(_("The code is not valid or has expired."), "code_refused")
-        user, proven = found
-        return signed_in(user, origin_of(request._request), second_factor=proven)
+        user, by_two = found
+        return signed_in(user, origin_of(request._request), second_factor=by_two)
 
 
 class RefreshView(OpenView):
@@ -252,13 +250,18 @@ class SecondFactorView(AuthView):
 
     @extend_schema(
         operation_id="auth_second_factor_begin",
-        request=PasswordProofBody,
+        request=ProofOfBothBody,
         responses={201: NewSecondFactorAnswer},
     )
     def post(self, request: Request) -> Response:
-        """Create a second factor's secret for an app; it takes effect when a first code is confirmed."""
-        prove_password(self, self.checked(PasswordProofBody)["current_password"])
-        secret = second_factor.begin(self.user)
+        """Create a second factor's secret for an app; it takes effect when a first code is confirmed.
+
+        Takes one's password, and one's passkey or a recovery code where there are passkeys already.
+        """
+        prove_password(self, self.checked(ProofOfBothBody)["current_password"])
+        if second_factor.has_passkey(self.user) and not second_factor.has_app(self.user):
+            prove_factor(self, self.checked(ProofOfBothBody))
+        secret = second_factor.begin(self.user, self.session)
         return Response({"secret": secret, "address": second_factor.address(self.user, secret)}, 201)
 
 
@@ -272,7 +275,8 @@ class SecondFactorConfirmView(AuthView):
         """Switch the second factor on with a first code. Ends all other sessions; only this answer shows the
         recovery codes."""
         with counted_code(self) as proof:
-            codes = second_factor.confirm(self.user, self.checked(SecondFactorCodeBody)["code"])
+            given = self.checked(SecondFactorCodeBody)["code"]
+            codes = second_factor.confirm(self.user, given, self.session)
             proof.succeeded()
         sessions.end_others(self.user, self.session)
         return Response({"recovery_codes": codes})
@@ -281,12 +285,12 @@ class SecondFactorConfirmView(AuthView):
 class SecondFactorRenewView(AuthView):
     @extend_schema(
         operation_id="auth_second_factor_recovery_codes",
-        request=RecoveryCodesBody,
+        request=ProofOfBothBody,
         responses=RecoveryCodesAnswer,
     )
     def post(self, request: Request) -> Response:
         """Replace the recovery codes with new ones."""
-        prove_both(self, RecoveryCodesBody)
+        prove_both(self, ProofOfBothBody)
         return Response({"recovery_codes": second_factor.new_recovery_codes(self.user)})
 
 
@@ -407,20 +411,39 @@ def counted_code(view: AuthView) -> Iterator[Attempt]:
         yield attempt
     except CodeRefusedError as error:
         raise InvalidError.of("code", error.message, error.code) from error
-    except PasskeyRefusedError as error:
-        raise InvalidError.of("passkey", error.message, error.code) from error
 
 
 def prove_both(view: AuthView, body_class: type[PasswordProofBody]) -> None:
     """Password and second factor of who changes theirs. Raises ValidationError, InvalidError."""
     body = view.checked(body_class)
     prove_password(view, body["current_password"])
-    with counted_code(view) as proof:
-        if "passkey" in body:
-            passkeys.prove(body["passkey"], passkeys.SECOND_FACTOR, view.user)
-        else:
-            second_factor.prove(view.user, body.get("code", ""))
-        proof.succeeded()
+    prove_factor(view, body)
+
+
+def prove_factor(view: AuthView, body: dict[str, Any]) -> None:
+    """Raises Throttled, InvalidError."""
+    origin = origin_of(view.request._request)
+    limited(passkeys.prove_factor, view.user, given_proof(body), view.session, origin)
+
+
+def given_proof(body: dict[str, Any]) -> GivenProof:
+    return GivenProof(body.get("current_password", ""), body.get("code", ""), body.get("passkey"))
+
+
+def proven(view: AuthView, name: str, password: str) -> User:
+    """Raises AuthenticationFailed."""
+    user = sessions.proven(view.request._request, name, password)
+    if user is None:
+        raise AuthenticationFailed(_(REFUSED), "no_such_sign_in")
+    return user
+
+
+def by_password(view: AuthView, name: str, password: str) -> User:
+    """The user of a name and a password; a wrong one counts. Raises Throttled, AuthenticationFailed."""
+    attempt = admitted(Attempt.by(name, origin_of(view.request._request)))
+    user = proven(view, name, password)
+    attempt.succeeded()
+    return user
 
 
 def second_proof(user: User, code: str, passkey: dict[str, Any] | None, attempt: Attempt) -> bool:

@@ -21,7 +21,7 @@ from core.accounts.api.auth_serializers import (
     PasskeySerializer,
     PasswordlessProofBody,
 )
-from core.accounts.api.auth_views import AuthView, OpenView, limited, signed_in
+from core.accounts.api.auth_views import AuthView, OpenView, by_password, given_proof, limited, signed_in
 from core.accounts.attempts import TooManyAttemptsError
 from core.accounts.models import Passkey
 from core.accounts.origin import origin_of
@@ -38,11 +38,13 @@ class PasskeyOptionsView(OpenView):
     def post(self, request: Request) -> Response:
         """What a browser asks a passkey for, within five minutes and once.
 
-        The answer has one form whoever has the name, if anybody.
+        To sign in by a passkey alone it names nobody's: the browser asks which one. Beside a password it
+        names those of the user whose name and password are given, which some security keys need.
         """
-        body = self.checked(PasskeyOptionsBody)
-        options = passkeys.sign_in_options(body.get("username", ""), purpose=body["purpose"])
-        return Response({"publicKey": options})
+        body, user = self.checked(PasskeyOptionsBody), None
+        if body["purpose"] == passkeys.SECOND_FACTOR and body.get("username"):
+            user = by_password(self, body["username"], body.get("password", ""))
+        return Response({"publicKey": passkeys.sign_in_options(body["purpose"], user)})
 
 
 class PasskeySignInView(OpenView):
@@ -80,7 +82,8 @@ class PasskeyViewSet(AuthView, mixins.ListModelMixin, GenericViewSet):
     def registration_options(self, request: Request) -> Response:
         """What a browser makes a new passkey from, within five minutes.
 
-        Takes one's password, or where one has none a session that began lately.
+        Takes one's password, or where one has none a session that began lately, and the second factor where
+        one is on.
         """
         self._prove()
         return Response({"publicKey": passkeys.registration_options(self.user)})
@@ -117,5 +120,5 @@ class PasskeyViewSet(AuthView, mixins.ListModelMixin, GenericViewSet):
 
     def _prove(self) -> None:
         """Raises Throttled, InvalidError, ConflictError."""
-        given = self.checked(PasswordlessProofBody).get("current_password", "")
+        given = given_proof(self.checked(PasswordlessProofBody))
         limited(passkeys.prove_owner, self.user, given, self.session, origin_of(self.request._request))

@@ -4,10 +4,14 @@ import json
 import re
 
 import pytest
+from django.core import mail
 from django.test import Client
 
 from core.accounts import keys, limits, passkeys
 from core.accounts.models import Passkey, RecoveryCode, Session, User
+from core.accounts.origin import Origin
+from core.accounts.password_mails import send_due
+from core.accounts.sessions import begin
 from core.accounts.tests.authenticator import Authenticator
 from core.accounts.tests.conftest import PASSWORD
 from core.accounts.tests.test_second_factor import code_of
@@ -25,12 +29,19 @@ def domain(settings):
 
 
 @pytest.fixture
+def many_failures(settings):
+    settings.CRM = settings.CRM | {
+        "SIGN_IN_FAILURES": dict.fromkeys(("account_and_address", "address", "account"), "1000/hour")
+    }
+
+
+@pytest.fixture
 def register(log_in, bearing):
     """register(user, client) → an authenticator with a passkey of the user's, the client, the answer."""
 
-    def run(user, client=None):
+    def run(user, client=None, **more):
         client, device = client or bearing(log_in(user)["access"]), Authenticator()
-        options = client.post(f"{URL}registration_options/", PROOF).json()["publicKey"]
+        options = client.post(f"{URL}registration_options/", PROOF | more).json()["publicKey"]
         made = client.post(URL, {"name": "My key", "credential": device.create(options)})
         assert made.status_code == 201, made.content
         return device, client, made.json()
@@ -53,6 +64,9 @@ def test_a_passkey_is_made_named_and_signs_in_alone(rep, register, anonymous):
     before = Session.objects.count()
     device, client, made = register(rep)
     assert len(made["recovery_codes"]) == 10
+    assert send_due() == 1
+    [word] = mail.outbox
+    assert (word.to, word.subject) == ([rep.email], "A new passkey at CRM")
     url = f"{URL}{made['passkey']['id']}/"
     assert client.patch(url, {"name": "Blue key"}).json()["name"] == "Blue key"
     state = client.get("/api/auth/second_factor/").json()
@@ -60,8 +74,9 @@ def test_a_passkey_is_made_named_and_signs_in_alone(rep, register, anonymous):
         *(True, False, 1),
         10,
     )
-    for options in (asked(anonymous), asked(anonymous, username=rep.email.upper())):
+    for options in (asked(anonymous), asked(anonymous, username=rep.email.upper(), password=PASSWORD)):
         assert options["userVerification"] == "required"
+        assert not options.get("allowCredentials")
         answer = anonymous.post(SIGN_IN, {"credential": device.get(options)})
         assert answer.status_code == 200, answer.content
         assert answer.json()["user"]["id"] == rep.pk
@@ -89,7 +104,8 @@ def test_beside_a_password_it_is_the_second_proof(rep, register, anonymous):
     device, client, made = register(rep)
     body = {"username": rep.username, "password": PASSWORD}
     refused(anonymous.post("/api/auth/login/", body), 401, "second-factor-needed")
-    options = asked(anonymous, username=rep.username, purpose="second_factor")
+    options = asked(anonymous, purpose="second_factor", username=rep.username, password=PASSWORD)
+    assert [one["id"] for one in options["allowCredentials"]] == [device.get(options)["id"]]
     proof = device.get(options, verified=False)  # a security key without a PIN
     answer = anonymous.post("/api/auth/login/", body | {"passkey": proof})
     assert answer.status_code == 200, answer.content
@@ -101,15 +117,14 @@ def test_beside_a_password_it_is_the_second_proof(rep, register, anonymous):
     code = made["recovery_codes"][0]
     assert anonymous.post("/api/auth/login/", body | {"code": code}).status_code == 200
     # And it stands in for a code where new ones are asked for.
-    options = asked(anonymous, username=rep.username, purpose="second_factor")
+    options = asked(anonymous, purpose="second_factor")
     renewed = client.post("/api/auth/second_factor/recovery_codes/", PROOF | {"passkey": device.get(options)})
     assert len(renewed.json()["recovery_codes"]) == 10
 
 
-def test_what_is_not_the_users_own_fresh_answer_is_refused(rep, make_user, register, anonymous, settings):
-    settings.CRM = settings.CRM | {
-        "SIGN_IN_FAILURES": dict.fromkeys(("account_and_address", "address", "account"), "1000/hour")
-    }
+def test_what_is_not_the_users_own_fresh_answer_is_refused(
+    rep, make_user, register, anonymous, many_failures
+):
     device, _, _ = register(rep)
     stranger = make_user("rep")
     of_stranger, _, _ = register(stranger)
@@ -124,19 +139,27 @@ def test_what_is_not_the_users_own_fresh_answer_is_refused(rep, make_user, regis
     says(device.get(asked(anonymous), cross_origin=True))
     says(device.get(asked(anonymous) | {"rpId": "evil.example"}))
     says(device.get(asked(anonymous) | {"challenge": "A" * 43}))  # never given out
-    says(device.get(asked(anonymous, username=rep.username, purpose="second_factor")))  # for something else
-    says(of_stranger.get(asked(anonymous, username=rep.username)))  # somebody else's
+    says(device.get(asked(anonymous, purpose="second_factor")))  # for something else
     says(Authenticator().get(asked(anonymous)))  # nobody's
     forged = device.get(asked(anonymous))
     forged["response"]["signature"] = of_stranger.get(asked(anonymous))["response"]["signature"]
     says(forged)
     renamed = of_stranger.get(asked(anonymous))
     says(renamed | {"id": forged["id"], "rawId": forged["id"]})
-    for nonsense in ({}, {"id": 7}, {"id": "x", "rawId": "x", "response": []}, {"rawId": "\x00"}):
+    for nonsense in (
+        {},
+        {"id": "A" * 1365},
+        {"id": 7},
+        {"id": "x", "rawId": "x", "response": []},
+        {"rawId": "\x00"},
+    ):
         says(nonsense)
     assert anonymous.post(SIGN_IN, {"credential": "text"}).status_code == 400
+    half = anonymous.post(SIGN_IN, '{"credential": {"id": "\\ud800"}}', content_type="application/json")
+    assert half.status_code in (400, 401)
     # Of a password's user another's passkey is no second proof.
-    proof = of_stranger.get(asked(anonymous, username=stranger.username, purpose="second_factor"))
+    options = asked(anonymous, purpose="second_factor", username=stranger.username, password=PASSWORD)
+    proof = of_stranger.get(options)
     body = {"username": rep.username, "password": PASSWORD, "passkey": proof}
     refused(anonymous.post("/api/auth/login/", body), 401, "passkey-refused")
 
@@ -160,20 +183,16 @@ def test_a_counter_that_went_back_is_refused_and_named(rep, register, anonymous,
 
 def test_nobody_learns_who_has_one(rep, make_user, register, anonymous):
     register(rep)
-    without = make_user("rep")
-    shapes = []
-    for name in (rep.username, without.username, "nobody", "nobody@example.com"):
-        first, second = (asked(anonymous, username=name) for _ in range(2))
-        assert first["challenge"] != second["challenge"]
-        assert first["allowCredentials"] == second["allowCredentials"]
-        [one] = first["allowCredentials"]
-        shapes.append((sorted(first), sorted(one), len(one["id"])))
-    assert len({str(shape) for shape in shapes}) == 1
-    unknown, named = (
-        anonymous.post(SIGN_IN, {"credential": Authenticator().get(options)}).json()
-        for options in (asked(anonymous), asked(anonymous, username=rep.username))
-    )
-    assert unknown | {"request_id": ""} == named | {"request_id": ""}
+    url, wrong = f"{SIGN_IN}options/", []
+    for name in (rep.username, make_user("rep").username, "nobody", "nobody@example.com"):
+        assert "allowCredentials" not in str(asked(anonymous, username=name)).replace("None", "")
+        body = {"purpose": "second_factor", "username": name, "password": "wrong"}
+        wrong.append(anonymous.post(url, body))
+        refused(wrong[-1], 401, "no-such-sign-in")
+    assert len({str(one.json() | {"request_id": ""}) for one in wrong}) == 1
+    body = {"purpose": "second_factor", "username": rep.username}
+    statuses = [anonymous.post(url, body).status_code for _ in range(5)]
+    assert statuses == [401] * 4 + [429], "they count like wrong passwords"
 
 
 def test_failures_count_like_wrong_passwords(rep, register, anonymous):
@@ -213,22 +232,56 @@ def test_the_last_one_stays_where_the_role_needs_it(make_user, register, log_in,
     _, _, first = register(boss, client)
     assert client.get("/api/v1/leads/").status_code == 200
     url = f"{URL}{first['passkey']['id']}/remove/"
-    refused(client.post(url, PROOF), 409, "second-factor-required")
-    # An app beside it may take its place, and leave it again.
-    secret = client.post("/api/auth/second_factor/", PROOF).json()["secret"]
-    confirmed = client.post("/api/auth/second_factor/confirm/", {"code": code_of(secret, drift=-1)})
-    code = confirmed.json()["recovery_codes"][0]
-    assert client.post(url, {"current_password": "wrong"}).status_code == 400
-    assert client.post(url, PROOF).status_code == 204
+    codes = iter(first["recovery_codes"])
+    refused(client.post(url, PROOF | {"code": next(codes)}), 409, "second-factor-required")
+    # An app beside it may take its place, and leave it again; each time the password alone is not enough.
+    assert (
+        client.post("/api/auth/second_factor/", PROOF).json()["errors"][0]["code"] == "second_factor_needed"
+    )
+    begun = client.post("/api/auth/second_factor/", PROOF | {"code": next(codes)})
+    confirm = {"code": code_of(begun.json()["secret"], drift=-1)}
+    codes = iter(client.post("/api/auth/second_factor/confirm/", confirm).json()["recovery_codes"])
+    assert client.post(url, {"current_password": "wrong", "code": next(codes)}).status_code == 400
+    assert client.post(url, PROOF).json()["errors"][0]["code"] == "second_factor_needed"
+    assert client.post(url, PROOF | {"code": "000000"}).json()["errors"][0]["field"] == "code"
+    assert client.post(url, PROOF | {"code": next(codes)}).status_code == 204
     ended = "/api/auth/second_factor/end/"
-    refused(client.post(ended, PROOF | {"code": code}), 409, "second-factor-required")
-    register(boss, client)
-    assert client.post(ended, PROOF | {"code": code}).status_code == 204
-    assert RecoveryCode.objects.filter(used_at=None).count() == 9
+    refused(client.post(ended, PROOF | {"code": next(codes)}), 409, "second-factor-required")
+    assert client.post(f"{URL}registration_options/", PROOF).status_code == 400
+    device, _, _ = register(boss, client, code=next(codes))
+    assert client.post(ended, PROOF | {"code": next(codes)}).status_code == 204
+    assert RecoveryCode.objects.filter(used_at=None).count() == 7
     settings.SECOND_FACTOR_ROLES = []
     last = client.get(URL).json()["results"][0]["id"]
-    assert client.post(f"{URL}{last}/remove/", PROOF).status_code == 204
+    proof = device.get(asked(client, purpose="second_factor"))
+    assert client.post(f"{URL}{last}/remove/", PROOF | {"passkey": proof}).status_code == 204
     assert not RecoveryCode.objects.exists()
+
+
+def test_a_session_that_proved_one_factor_adds_none(rep, register, log_in, bearing, anonymous):
+    device, client, made = register(rep)
+    # As single sign-on begins one: the provider did not say how one signed in there.
+    row = begin(rep, Origin("127.0.0.1", ""))
+    half = bearing(row.access)
+    options = client.post(f"{URL}registration_options/", PROOF | {"code": made["recovery_codes"][0]})
+    body = {"name": "Mine", "credential": Authenticator().create(options.json()["publicKey"])}
+    refused(half.post(URL, body), 409, "second-factor-needed")
+    assert half.post(f"{URL}registration_options/", PROOF).status_code == 400
+    assert half.post("/api/auth/second_factor/", PROOF).status_code == 400
+    refused(half.post("/api/auth/second_factor/confirm/", {"code": "000000"}), 409, "second-factor-needed")
+    assert Session.objects.get(pk=row.session.pk).second_factor is False
+    # What it has proven then, it has.
+    proof = device.get(asked(half, purpose="second_factor"))
+    options = half.post(f"{URL}registration_options/", PROOF | {"passkey": proof}).json()["publicKey"]
+    assert (
+        half.post(URL, {"name": "Second", "credential": Authenticator().create(options)}).status_code == 201
+    )
+    assert Session.objects.get(pk=row.session.pk).second_factor is True
+    assert sorted(Passkey.objects.values_list("name", flat=True)) == ["My key", "Second"]
+    late = Authenticator().create(passkeys.registration_options(rep))
+    User.objects.filter(pk=rep.pk).update(is_active=False)
+    with pytest.raises(passkeys.PasskeyRefusedError):
+        passkeys.register(rep, late, "Late", row.session)
 
 
 def test_nobody_touches_another_users_and_no_key_any(rep, make_user, register, bearing, log_in):
@@ -258,6 +311,14 @@ def test_an_answer_registers_once_for_who_asked(rep, make_user, register, bearin
     wrong = Authenticator().create(options, origin="http://localhost:9000")
     assert other.post(URL, {"name": "Taken", "credential": wrong}).status_code == 400
     assert Passkey.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_administrators_see_them_outside_of_a_transaction(make_user, api):
+    rep = make_user("rep")
+    Passkey.objects.create(user=rep, name="My key", credential_id="x", credential="x", user_handle="x")
+    listed = api(make_user("admin")).get(f"/api/v1/users/{rep.pk}/passkeys/")
+    assert (listed.status_code, [one["name"] for one in listed.json()]) == (200, ["My key"])
 
 
 def test_administrators_see_and_remove_them(rep, register, admin, api, anonymous):
@@ -316,7 +377,7 @@ def test_without_a_domain_there_are_none(anonymous, settings):
     limits._client().flushdb()
 
 
-def test_the_page_of_the_admin_site(make_user, register):
+def test_the_page_of_the_admin_site(make_user, register, many_failures):
     boss, browser, device = make_user("admin", is_staff=True), Client(), Authenticator()
     page = "/admin/security/"
     assert browser.get(page).status_code == 302
@@ -332,6 +393,15 @@ def test_the_page_of_the_admin_site(make_user, register):
         assert browser.post(page, body | {"credential": nonsense}).status_code == 302
         answer = browser.post("/admin/login/", {"passkey": nonsense, "username": "x"})
         assert answer.status_code in (200, 302)
+    for url in ("/admin/login/", "/oauth/login"):
+        for given in (" ", "{}", '{"id": "\\ud800"}'):
+            answer = Client().post(url, {"passkey": given, "username": "", "password": ""})
+            assert answer.status_code == 200
+            answer = Client().post(url, {"passkey": given, "username": boss.username, "password": PASSWORD})
+            assert answer.status_code == 200
+    refusal = browser.post(page, {"do": "options"} | PROOF)
+    assert "second factor" in refusal.json()["detail"]
+    browser.post(page, {"do": "remove", "passkey": Passkey.objects.get().pk} | PROOF)
     mine = Passkey.objects.get()
     other, _, _ = register(make_user("rep"))
     browser.post(page, {"do": "remove", "passkey": Passkey.objects.exclude(pk=mine.pk).get().pk} | PROOF)
@@ -344,6 +414,10 @@ def test_the_page_of_the_admin_site(make_user, register):
     theirs = Passkey.objects.exclude(pk=mine.pk).get()
     browser.post(everybodys, {"action": "remove", "_selected_action": [theirs.pk]})
     assert list(Passkey.objects.all()) == [mine]
+    proof = device.get(browser.post(page, {"do": "proof_options"}).json()["publicKey"])
+    body = {"do": "remove", "passkey": mine.pk, "proof": json.dumps(proof)} | PROOF
+    browser.post(page, body)
+    assert not Passkey.objects.exists()
     sources = Change.objects.filter(entity="passkey", actor_id=boss.pk).values_list("kind", "source")
     assert set(sources) == {("created", "admin"), ("deleted", "admin")}
     assert other.id != device.id

@@ -232,7 +232,7 @@ def test_neither_secret_nor_codes_are_kept_in_clear(rep, set_up):
 @pytest.mark.django_db(transaction=True)
 def test_of_many_uses_of_one_code_at_once_one_wins(make_user, at_once, anonymous):
     user = User.objects.get(pk=make_user().pk)
-    secret = second_factor.begin(user)
+    secret = second_factor.begin(user, None)
     SecondFactor.objects.update(confirmed_at="2026-01-01T00:00:00Z")
     while time.time() % 30 > 25:  # all of them within one step
         time.sleep(0.5)

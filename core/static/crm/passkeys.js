@@ -42,10 +42,11 @@ function signInByPasskey(box) {
     box.querySelector("button").addEventListener("click", async () => {
         status.textContent = "";
         const asks = {};
-        if (form.elements.username.value) asks.username = form.elements.username.value;
+        const { username, password } = form.elements;
         // Beside a password it is the second proof.
-        if (asks.username && form.elements.password.value) asks.purpose = "second_factor";
-        else form.elements.password.value = "";
+        if (username.value && password.value)
+            Object.assign(asks, { purpose: "second_factor", username: username.value, password: password.value });
+        else password.value = "";
         try {
             const headers = { "Content-Type": "application/json" };
             const publicKey = await passkeys.asked(box.dataset.passkeyLogin, { headers, body: JSON.stringify(asks) });
@@ -59,14 +60,41 @@ function signInByPasskey(box) {
     box.hidden = false;
 }
 
-function makePasskey(form) {
+// Where a second factor is on and no code was typed, a passkey of now proves it.
+async function prove(form) {
+    if (!form.elements.proof || form.elements.code.value) return;
+    const body = new FormData(form);
+    body.set("do", "proof_options");
+    const publicKey = await passkeys.asked(form.action, { body });
+    form.elements.proof.value = passkeys.written(await navigator.credentials.get({ publicKey }));
+}
+
+function removePasskey(form) {
+    form.elements.code.required = false;
     const status = form.querySelector("[role=status]");
     form.addEventListener("submit", async (event) => {
         event.preventDefault();
         status.textContent = "";
-        const body = new FormData(form);
-        body.set("do", "options");
         try {
+            await prove(form);
+        } catch (error) {
+            status.textContent = error instanceof DOMException ? status.dataset.failed : error.message;
+            return;
+        }
+        form.submit();
+    });
+}
+
+function makePasskey(form) {
+    const status = form.querySelector("[role=status]");
+    if (form.elements.code) form.elements.code.required = false;
+    form.addEventListener("submit", async (event) => {
+        event.preventDefault();
+        status.textContent = "";
+        try {
+            await prove(form);
+            const body = new FormData(form);
+            body.set("do", "options");
             const publicKey = await passkeys.asked(form.action, { body });
             form.elements.credential.value = passkeys.written(await navigator.credentials.create({ publicKey }));
         } catch (error) {
@@ -77,10 +105,12 @@ function makePasskey(form) {
         form.elements.current_password.value = "";
         form.submit();
     });
+    form.hidden = false;
 }
 
 document.addEventListener("DOMContentLoaded", () => {
     if (!window.PublicKeyCredential) return;
     document.querySelectorAll("[data-passkey-login]").forEach(signInByPasskey);
     document.querySelectorAll("[data-passkey-new]").forEach(makePasskey);
+    document.querySelectorAll("[data-passkey-remove]").forEach(removePasskey);
 });
