@@ -1,10 +1,14 @@
 """What must not be started: said by `manage.py check`, and refused at the start of every process."""
 
+from collections.abc import Collection
 from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections
+
+from backend.database_roles import owns_trail
 
 SECRET_KEY_LENGTH = 50
 WEAK_WORDS = ("django-insecure", "changeme", "change-me", "change me", "secret-key", "your-secret", "example")
@@ -27,11 +31,16 @@ def check_start(**kwargs: object) -> list[CheckMessage]:
     return [Error(problem, id="backend.E001") for problem in start_problems()]
 
 
-@register(Tags.security, deploy=True)
-def check_roles(**kwargs: object) -> list[CheckMessage]:
-    """A word where the processes run as the role that owns the tables."""
-    if settings.DATABASE_MIGRATION is not None:
+@register(Tags.security, Tags.database, deploy=True)
+def check_roles(databases: Collection[str] | None = None, **kwargs: object) -> list[CheckMessage]:
+    """A word where the processes run as a role that may do anything to the change table. Asks the database,
+    where `check` is given one (`--database default`)."""
+    if "default" not in (databases or ()):
         return []
+    connection = connections["default"]
+    with connection.cursor() as cursor:
+        if not owns_trail(cursor, connection.settings_dict["USER"]):
+            return []
     return [
         Warning(
             "The processes may change and delete the audit trail: they run as the role that owns the tables.",

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import pgtrigger
 from django.db import connection, transaction
-from django.utils import timezone
 
 from core.conf import conf
 from core.jobs import Turn
@@ -22,7 +20,7 @@ class RetainedTable:
 
     `setting` names the setting with the number of days, 0 for ever; `children` are tables, with their column,
     whose rows go before. `ignored_triggers` protect the table from everybody else. `function` is one of the
-    database that deletes them, where nobody else may: it takes the moment, how many at most, and why.
+    database that deletes them, where nobody else may: it takes the days, and how many at most.
     """
 
     condition: str
@@ -55,27 +53,27 @@ def conf_days(table: RetainedTable) -> int:
 
 
 def _batches(name: str, table: RetainedTable, turn: Turn | None) -> Iterator[int]:
-    before = timezone.now() - timedelta(days=conf_days(table))
-    while not (turn and turn.is_over) and (deleted := _delete(name, table, before)):
+    while not (turn and turn.is_over) and (deleted := _delete(name, table)):
         yield deleted
 
 
-def _delete(name: str, table: RetainedTable, before: datetime) -> int:
-    """One batch in a transaction of its own, children first. Names and conditions are the code's own."""
+def _delete(name: str, table: RetainedTable) -> int:
+    """One batch in a transaction of its own, children first. Names and conditions are the code's own; the
+    moment is by the database's clock, as those of the rows are."""
     if table.function:
         with transaction.atomic(), connection.cursor() as cursor:
-            reason = f"{table.setting}={conf_days(table)}"
-            cursor.execute(f"SELECT {table.function}(%s, %s, %s)", [before, BATCH, reason])
+            cursor.execute(f"SELECT {table.function}(%s, %s)", [conf_days(table), BATCH])
             return int(cursor.fetchone()[0])
+    condition = table.condition.replace("%s", "now() - make_interval(days => %s)")
     children = "".join(
         f", child_{n} AS (DELETE FROM {child} WHERE {column} IN (SELECT id FROM old))"  # noqa: S608
         for n, (child, column) in enumerate(table.children)
     )
     sql = (
-        f"WITH old AS (SELECT t.{table.key} AS id FROM {name} t WHERE {table.condition}"  # noqa: S608
+        f"WITH old AS (SELECT t.{table.key} AS id FROM {name} t WHERE {condition}"  # noqa: S608
         f" ORDER BY t.{table.key} LIMIT {BATCH}){children}"
         f" DELETE FROM {name} WHERE {table.key} IN (SELECT id FROM old)"
     )
     with ignoring(table.ignored_triggers), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(sql, [before])
+        cursor.execute(sql, [conf_days(table)])
         return cursor.rowcount

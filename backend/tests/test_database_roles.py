@@ -18,11 +18,19 @@ REFUSED = [
     "TRUNCATE core_change",
     "UPDATE core_auditseal SET rows = 0",
     "DELETE FROM core_auditseal",
+    "INSERT INTO core_auditseal (id, kind, first_id, last_id, rows, affected, touched, unsealed, reason, at,"
+    " digest, previous, hash)"
+    " VALUES (0, 'pruned', 1, 9223372036854775807, 0, 0, '{}', '{}', '', now(), '', '', '')",
+    "UPDATE core_sealbound SET last_id = 0",
+    "LOCK TABLE core_sealbound IN ROW SHARE MODE",
+    "INSERT INTO core_changeretention (days) VALUES (1)",
+    "SELECT core_auditseal_append('pruned', 1, 2, 0, '{}', '{}', '')",
+    "CREATE FUNCTION public.sha256(text) RETURNS bytea LANGUAGE sql AS 'SELECT NULL::bytea'",
     "DELETE FROM core_auditverification",
     "DROP TABLE core_change",
     "ALTER TABLE core_change DISABLE TRIGGER ALL",
     "ALTER TABLE lead_management_lead DISABLE TRIGGER ALL",
-    "CREATE OR REPLACE FUNCTION core_change_prune(until timestamptz, most bigint, reason text)"
+    "CREATE OR REPLACE FUNCTION core_change_prune(days integer, most bigint)"
     " RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'",
     "SET session_replication_role = replica",
     "SET ROLE crm_owner",
@@ -30,8 +38,10 @@ REFUSED = [
     "DELETE FROM django_migrations",
 ]
 SEAL = "SELECT core_auditseal_next(10000)"
-REWRITE = (
-    "SELECT core_change_rewrite(ARRAY[%s]::bigint[], ARRAY['{}'::jsonb], ARRAY[''], ARRAY[''], 'a test')"
+REWRITE = "SELECT core_change_rewrite(ARRAY[%s]::bigint[], ARRAY['{}'::jsonb], ARRAY[''], ARRAY[''], %s)"
+ERASURE = (
+    "INSERT INTO core_privacyrequest (kind, status, subject, found, progress, counts, kept)"
+    " VALUES ('erase', 'running', '{}', '{}', '{}', '{}', '[]') RETURNING id"
 )
 SEALS = "SELECT kind, rows, affected, reason FROM core_auditseal ORDER BY id"
 OWNER = "SELECT tableowner FROM pg_tables WHERE tablename = 'core_change'"
@@ -76,12 +86,16 @@ def test_the_running_role_adds_to_the_trail_and_never_changes_it(kept):
         assert [connection.execute(SEAL).fetchone()[0] for _ in range(3)] == [0, count, 0]
         [[newest]] = connection.execute("SELECT max(id) FROM core_change").fetchall()
         # What erasures and the retention may do is sealed by what does it.
-        assert connection.execute(REWRITE, [newest]).fetchone() == (1,)
-        with pytest.raises(psycopg.errors.RaiseException, match="kept for a day at least"):
-            connection.execute("SELECT core_change_prune(now(), 10, 'a test')")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="for an erasure that is running"):
+            connection.execute(REWRITE, [newest, 1])
+        [request] = connection.execute(ERASURE).fetchone()
+        assert connection.execute(REWRITE, [newest, request]).fetchone() == (1,)
+        # The owner has said that changes are kept for ever.
+        assert connection.execute("SELECT days FROM core_changeretention").fetchall() == [(0,)]
+        assert connection.execute("SELECT core_change_prune(1, 10)").fetchone() == (0,)
         assert connection.execute(SEALS).fetchall() == [
             ("sealed", count, 0, ""),
-            ("erased", count, 1, "a test"),
+            ("erased", count, 1, f"privacy request {request}"),
         ]
 
     # A cluster from before there was an owner: everything is given to that, once, and `prepare` grants anew.

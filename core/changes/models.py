@@ -152,8 +152,9 @@ class AuditSeal(models.Model):
     made with `salt`. `digest` is made of these and `hash` of it, of the other columns and of `previous`, the
     hash of the seal before. Where an erasure or the retention changes sealed rows, a seal of its own takes
     the place of theirs, whose salt, ids and hashes go: without the salt nobody can try out what an erased row
-    held. `affected` rows were changed or removed then; `touched` are those that were not as they had been
-    sealed already before.
+    held, and `replaced_by` names the seal that took its place. `affected` rows were changed or removed then;
+    `touched` are those that were not as they had been sealed already before. Where they were not sealed yet,
+    `unsealed` names them, and the seal only says what was done: it holds no hashes.
     """
 
     policy = AdminPolicy()
@@ -171,9 +172,11 @@ class AuditSeal(models.Model):
     rows = models.IntegerField()
     affected = models.IntegerField()
     touched = ArrayField(models.BigIntegerField())
+    unsealed = ArrayField(models.BigIntegerField())
     reason = models.CharField(max_length=100, blank=True)
     actor_id = models.BigIntegerField(null=True)
     at = models.DateTimeField()
+    replaced_by = models.BigIntegerField(null=True)
     salt = models.BinaryField(null=True)
     ids = ArrayField(models.BigIntegerField(), null=True)
     hashes = ArrayField(models.BinaryField(), null=True)
@@ -187,7 +190,12 @@ class AuditSeal(models.Model):
         ordering = ["id"]
         indexes = [
             models.Index(fields=["first_id"], name="seal_in_force", condition=models.Q(ids__isnull=False)),
-            models.Index(fields=["-last_id"], name="seal_last"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id__gte=1), name="seal_counted"),
+            models.CheckConstraint(
+                condition=models.Q(last_id__gte=models.F("first_id")), name="seal_of_a_range"
+            ),
         ]
         triggers = [append_only("core_auditseal")]
 
@@ -204,6 +212,17 @@ class SealBound(models.Model):
 
     def __str__(self) -> str:
         return f"changes up to {self.last_id}"
+
+
+class ChangeRetention(models.Model):
+    """What CHANGE_DAYS is from a moment on. Written by `manage.py prepare` and `migrate`, as the role that
+    owns the tables (backend.database_roles): no process of the CRM makes the changes be kept for less."""
+
+    days = models.PositiveIntegerField()
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.days} days from {self.at}"
 
 
 class AuditVerification(models.Model):

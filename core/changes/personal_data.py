@@ -3,7 +3,7 @@
 from core.personal_data import NUMBERS, Erasure, PersonalTable, holds_none, personal_tables
 from core.retention import RetainedTable, retained_tables
 
-holds_none(NUMBERS, "core_outbox", "core_sealbound", "core_auditverification")
+holds_none(NUMBERS, "core_outbox", "core_sealbound", "core_changeretention", "core_auditverification")
 holds_none(
     "Hashes of changes; those of rows that were erased go with the salt they were made with.",
     "core_auditseal",

@@ -16,6 +16,7 @@ from core.changes.models import AuditSeal, Change
 from core.jobs import Turn
 
 MOST = 10_000
+COUNTED = 100_000
 EACH_S = 60
 _due_at = 0.0
 
@@ -65,9 +66,10 @@ def last_seal() -> AuditSeal | None:
 
 
 def unsealed() -> int:
-    """How many changes are not sealed yet."""
-    last = AuditSeal.objects.order_by("-last_id").values_list("last_id", flat=True).first() or 0
-    return Change.objects.filter(pk__gt=last).count()
+    """How many changes are not sealed yet, counted up to COUNTED."""
+    in_force = AuditSeal.objects.filter(ids__isnull=False).order_by("-first_id")
+    last = in_force.values_list("last_id", flat=True).first() or 0
+    return Change.objects.filter(pk__gt=last).order_by("pk")[:COUNTED].count()
 
 
 def read_anchors(lines: Iterator[str]) -> list[dict[str, Any]]:

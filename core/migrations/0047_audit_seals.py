@@ -8,8 +8,11 @@ import pgtrigger.migrations
 from django.db import migrations, models
 
 
-# What the chain is made of. An added column of core_change needs functions of another form beside these.
-FUNCTIONS = """
+# What the chain is made of. An added column of core_change needs functions of another form beside these, and
+# core.changes.canonical, by which a verification computes the same without them.
+FUNCTIONS = r"""
+ALTER TABLE core_change ADD CONSTRAINT change_id_positive CHECK (id > 0) NOT VALID;
+
 CREATE FUNCTION core_change_hash(c core_change, salt bytea) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT sha256(salt || convert_to(jsonb_build_array(c.id, c.entity, c.object_id, c.kind, c.changes, c.actor_id,
@@ -26,7 +29,7 @@ $$;
 CREATE FUNCTION core_auditseal_hash(s core_auditseal) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT sha256(s.previous || s.digest || convert_to(jsonb_build_array(s.id, s.kind, s.first_id, s.last_id,
-        s.rows, s.affected, s.touched, s.reason, s.actor_id,
+        s.rows, s.affected, s.touched, s.unsealed, s.reason, s.actor_id,
         (extract(epoch FROM s.at) * 1000000)::bigint)::text, 'UTF8'))
 $$;
 
@@ -45,10 +48,30 @@ RETURNS TABLE (change_id bigint, what text) LANGUAGE sql STABLE AS $$
     WHERE sealed.hash IS DISTINCT FROM found.hash ORDER BY 1
 $$;
 
--- Write a seal over the changes of a range as they are now; how many these are. Under the lock of the chain.
+-- The last change that a seal in force is about; these follow each other without gaps.
+CREATE FUNCTION core_auditseal_end() RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT coalesce((SELECT s.last_id FROM core_auditseal s WHERE s.ids IS NOT NULL ORDER BY s.first_id DESC LIMIT 1), 0)
+$$;
+
+-- The seals in force that are about changes.
+CREATE FUNCTION core_auditseal_about(pks bigint[]) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    SELECT coalesce(array_agg(DISTINCT s.id), '{}') FROM unnest(pks) AS p(id) CROSS JOIN LATERAL (
+        SELECT l.id, l.last_id FROM core_auditseal l WHERE l.ids IS NOT NULL AND l.first_id <= p.id
+        ORDER BY l.first_id DESC LIMIT 1
+    ) AS s WHERE p.id <= s.last_id
+$$;
+
+-- Write seals alone until the transaction ends. The lock is that of a table that the running role only reads.
+CREATE FUNCTION core_auditseal_lock() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    LOCK TABLE core_sealbound IN SHARE ROW EXCLUSIVE MODE;
+END $$;
+
+-- Write a seal over the changes of a range as they are now; or, about changes that no seal was about, what was done
+-- to them. Under the lock.
 CREATE FUNCTION core_auditseal_append(
-    kind text, first_id bigint, last_id bigint, affected bigint, touched bigint[], reason text
-) RETURNS bigint LANGUAGE plpgsql AS $$
+    kind text, first_id bigint, last_id bigint, affected bigint, touched bigint[], unsealed bigint[], reason text
+) RETURNS core_auditseal LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     s core_auditseal;
@@ -61,50 +84,62 @@ BEGIN
     s.last_id := $3;
     s.affected := $4;
     s.touched := $5;
-    s.reason := $6;
+    s.unsealed := $6;
+    s.reason := $7;
     s.actor_id := nullif(current_setting('crm.context', true), '')::jsonb->>'actor_id';
     s.at := clock_timestamp();
-    s.salt := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
-    SELECT coalesce(array_agg(f.id ORDER BY f.id), '{}'), coalesce(array_agg(f.hash ORDER BY f.id), '{}')
-    INTO s.ids, s.hashes FROM (
-        SELECT c.id, core_change_hash(c, s.salt) AS hash FROM core_change c WHERE c.id BETWEEN $2 AND $3
-    ) AS f;
-    s.rows := cardinality(s.ids);
-    s.digest := core_auditseal_digest(s.salt, s.ids, s.hashes);
+    IF cardinality($6) > 0 THEN
+        s.rows := 0;
+        s.digest := sha256('');
+    ELSE
+        s.salt := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+        SELECT coalesce(array_agg(f.id ORDER BY f.id), '{}'), coalesce(array_agg(f.hash ORDER BY f.id), '{}')
+        INTO s.ids, s.hashes FROM (
+            SELECT c.id, core_change_hash(c, s.salt) AS hash FROM core_change c WHERE c.id BETWEEN $2 AND $3
+        ) AS f;
+        s.rows := cardinality(s.ids);
+        s.digest := core_auditseal_digest(s.salt, s.ids, s.hashes);
+    END IF;
     s.hash := core_auditseal_hash(s);
-    INSERT INTO core_auditseal (id, kind, first_id, last_id, rows, affected, touched, reason, actor_id, at, salt,
-                                ids, hashes, digest, previous, hash)
-    VALUES (s.id, s.kind, s.first_id, s.last_id, s.rows, s.affected, s.touched, s.reason, s.actor_id, s.at, s.salt,
-            s.ids, s.hashes, s.digest, s.previous, s.hash);
-    RETURN s.rows;
+    INSERT INTO core_auditseal (id, kind, first_id, last_id, rows, affected, touched, unsealed, reason, actor_id, at,
+                                salt, ids, hashes, digest, previous, hash)
+    VALUES (s.id, s.kind, s.first_id, s.last_id, s.rows, s.affected, s.touched, s.unsealed, s.reason, s.actor_id, s.at,
+            s.salt, s.ids, s.hashes, s.digest, s.previous, s.hash);
+    RETURN s;
 END $$;
 
 -- Seal the next changes, at most so many; how many these are. Ids are given out before a transaction commits:
 -- a bound is noted, and changes below it are sealed once every transaction has ended that was there by then.
 -- To be called as often as it says that something was sealed and once more, each time in a transaction that has
 -- written nothing: in others it does nothing.
-CREATE FUNCTION core_auditseal_next(most bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION core_auditseal_next(most bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     last bigint;
     upto bigint;
     given bigint;
     bound core_sealbound;
+    made core_auditseal;
 BEGIN
-    IF pg_current_xact_id_if_assigned() IS NOT NULL OR NOT pg_try_advisory_xact_lock(hashtext('core_auditseal')) THEN
+    IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
         RETURN 0;
     END IF;
-    SELECT s.last_id INTO last FROM core_auditseal s ORDER BY s.last_id DESC LIMIT 1;
-    last := coalesce(last, 0);
+    BEGIN
+        LOCK TABLE core_sealbound IN SHARE ROW EXCLUSIVE MODE NOWAIT;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN 0;
+    END;
+    last := core_auditseal_end();
     SELECT * INTO bound FROM core_sealbound b WHERE b.id = 1;
     IF bound.id IS NOT NULL THEN
         IF bound.xid >= pg_snapshot_xmin(pg_current_snapshot()) THEN
             RETURN 0;
         END IF;
         SELECT max(c.id) INTO upto FROM (
-            SELECT id FROM core_change WHERE id > last AND id <= bound.last_id ORDER BY id LIMIT most
+            SELECT id FROM core_change WHERE id > last AND id <= bound.last_id ORDER BY id LIMIT least(most, 10000)
         ) AS c;
         IF upto IS NOT NULL THEN
-            RETURN core_auditseal_append('sealed', last + 1, upto, 0, '{}', '');
+            made := core_auditseal_append('sealed', last + 1, upto, 0, '{}', '{}', '');
+            RETURN made.rows;
         END IF;
     END IF;
     SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO given FROM core_change_id_seq;
@@ -116,70 +151,149 @@ BEGIN
     RETURN 0;
 END $$;
 
--- Put a seal in the place of another, whose hashes would tell what stood in its rows.
-CREATE FUNCTION core_auditseal_replace(seal core_auditseal, kind text, affected bigint, touched bigint[], reason text)
-RETURNS void LANGUAGE plpgsql AS $$
+-- Put a seal in the place of others, whose hashes would tell what stood in their rows.
+CREATE FUNCTION core_auditseal_replace(
+    replaced bigint[], kind text, first_id bigint, last_id bigint, affected bigint, touched bigint[], reason text
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    made core_auditseal := core_auditseal_append($2, $3, $4, $5, $6, '{}', $7);
 BEGIN
-    PERFORM core_auditseal_append(kind, seal.first_id, seal.last_id, affected, touched, reason);
-    UPDATE core_auditseal s SET salt = NULL, ids = NULL, hashes = NULL WHERE s.id = seal.id;
+    UPDATE core_auditseal s SET salt = NULL, ids = NULL, hashes = NULL, replaced_by = made.id
+    WHERE s.id = ANY(replaced);
 END $$;
 
--- Give changes other values, as an erasure does; how many these were.
+-- Whether a text is another without parts, in whose place marks stand; one that was cut ends in the middle.
+CREATE FUNCTION core_text_is_redacted(old text, new text, most integer) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT new = old OR new = '' OR old LIKE replace(replace(replace(replace(
+        CASE WHEN length(new) = most THEN regexp_replace(new, '\[(?:e(?:r(?:a(?:s(?:ed?)?)?)?)?)?$', '') ELSE new END,
+        '\', '\\'), '%', '\%'), '_', '\_'), '[erased]', '%') || CASE WHEN length(new) = most THEN '%' ELSE '' END
+$$;
+
+CREATE FUNCTION core_json_is_redacted(old jsonb, new jsonb) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF new = old THEN
+        RETURN true;
+    ELSIF jsonb_typeof(new) IS DISTINCT FROM jsonb_typeof(old) THEN
+        RETURN false;
+    ELSIF jsonb_typeof(new) = 'string' THEN
+        RETURN core_text_is_redacted(old #>> '{}', new #>> '{}', NULL);
+    ELSIF jsonb_typeof(new) = 'array' THEN
+        RETURN jsonb_array_length(new) = jsonb_array_length(old) AND NOT EXISTS (
+            SELECT FROM jsonb_array_elements(new) WITH ORDINALITY AS n(value, place)
+            WHERE NOT core_json_is_redacted(old -> (n.place - 1)::integer, n.value)
+        );
+    ELSIF jsonb_typeof(new) = 'object' THEN
+        RETURN NOT EXISTS (
+            SELECT FROM jsonb_each(new) AS n WHERE NOT EXISTS (
+                SELECT FROM jsonb_each(old) AS o
+                WHERE core_text_is_redacted(o.key, n.key, NULL) AND core_json_is_redacted(o.value, n.value)
+            )
+        );
+    END IF;
+    RETURN false;
+END $$;
+
+-- Raise where no erasure of this number is being worked on; what seals say of it.
+CREATE FUNCTION core_change_erasure(request bigint) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM core_privacyrequest r WHERE r.id = request AND r.kind = 'erase' AND r.status = 'running'
+    ) THEN
+        RAISE EXCEPTION 'changes are rewritten for an erasure that is running'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN 'privacy request ' || request;
+END $$;
+
+-- Take values out of changes, as an erasure does; how many these were.
 CREATE FUNCTION core_change_rewrite(
-    pks bigint[], new_changes jsonb[], new_request_ids text[], new_agents text[], reason text
+    pks bigint[], new_changes jsonb[], new_request_ids text[], new_agents text[], request bigint
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     before text := coalesce(current_setting('crm.maintenance', true), '');
+    reason text := core_change_erasure(request);
     seal core_auditseal;
     touched bigint[];
-    sealed bigint := 0;
+    unsealed bigint[];
     done bigint;
     total bigint := 0;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('core_auditseal'));
+    PERFORM core_auditseal_lock();
+    IF EXISTS (
+        SELECT FROM unnest(pks, new_changes, new_request_ids, new_agents) AS n(id, changes, request_id, agent)
+        JOIN core_change c ON c.id = n.id
+        WHERE (n.changes = '{}' OR core_json_is_redacted(c.changes, n.changes)) IS NOT TRUE
+            OR core_text_is_redacted(c.request_id, n.request_id, 64) IS NOT TRUE
+            OR core_text_is_redacted(c.agent, n.agent, 120) IS NOT TRUE
+    ) THEN
+        RAISE EXCEPTION 'an erasure takes values out of changes and puts none in'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM set_config('crm.maintenance', 'on', true);
     FOR seal IN
-        SELECT s.* FROM core_auditseal s WHERE s.ids IS NOT NULL AND EXISTS (
-            SELECT FROM unnest(pks) AS p(id) WHERE p.id BETWEEN s.first_id AND s.last_id
-        ) ORDER BY s.first_id
+        SELECT s.* FROM core_auditseal s WHERE s.id = ANY(core_auditseal_about(pks)) ORDER BY s.first_id
     LOOP
         SELECT coalesce(array_agg(d.change_id), '{}') INTO touched FROM core_auditseal_differences(seal.id) AS d;
         UPDATE core_change c SET changes = n.changes, request_id = n.request_id, agent = n.agent
         FROM unnest(pks, new_changes, new_request_ids, new_agents) AS n(id, changes, request_id, agent)
         WHERE c.id = n.id AND c.id BETWEEN seal.first_id AND seal.last_id;
         GET DIAGNOSTICS done = ROW_COUNT;
-        PERFORM core_auditseal_replace(seal, 'erased', done, touched, reason);
+        PERFORM core_auditseal_replace(ARRAY[seal.id], 'erased', seal.first_id, seal.last_id, done, touched, reason);
         total := total + done;
     END LOOP;
-    SELECT coalesce(max(s.last_id), 0) INTO sealed FROM core_auditseal s;
-    UPDATE core_change c SET changes = n.changes, request_id = n.request_id, agent = n.agent
-    FROM unnest(pks, new_changes, new_request_ids, new_agents) AS n(id, changes, request_id, agent)
-    WHERE c.id = n.id AND c.id > sealed;
-    GET DIAGNOSTICS done = ROW_COUNT;
+    WITH done AS (
+        UPDATE core_change c SET changes = n.changes, request_id = n.request_id, agent = n.agent
+        FROM unnest(pks, new_changes, new_request_ids, new_agents) AS n(id, changes, request_id, agent)
+        WHERE c.id = n.id AND c.id > core_auditseal_end() RETURNING c.id
+    ) SELECT coalesce(array_agg(d.id ORDER BY d.id), '{}') INTO unsealed FROM done d;
+    total := total + core_auditseal_note('erased', unsealed, reason);
     PERFORM set_config('crm.maintenance', before, true);
-    RETURN total + done;
+    IF total <> cardinality(pks) THEN
+        RAISE EXCEPTION '% changes of % were found', total, cardinality(pks);
+    END IF;
+    RETURN total;
 END $$;
 
--- Empty what this transaction itself wrote behind a change.
-CREATE FUNCTION core_change_empty_own(behind bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Note in the chain what was done to changes that no seal is about yet; how many these are.
+CREATE FUNCTION core_auditseal_note(kind text, unsealed bigint[], reason text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    before text := coalesce(current_setting('crm.maintenance', true), '');
-    done bigint;
+    number bigint := cardinality(unsealed);
 BEGIN
-    PERFORM set_config('crm.maintenance', 'on', true);
-    UPDATE core_change c SET changes = '{}'
-    WHERE c.xid = pg_current_xact_id() AND c.id > behind AND c.changes <> '{}';
-    GET DIAGNOSTICS done = ROW_COUNT;
-    PERFORM set_config('crm.maintenance', before, true);
-    RETURN done;
+    IF number > 0 THEN
+        PERFORM core_auditseal_append(kind, unsealed[1], unsealed[number], number, '{}', unsealed, reason);
+    END IF;
+    RETURN number;
 END $$;
 
--- Delete changes from before a moment, the oldest first, at most so many; how many these were. Seals that have
--- no rows left are one.
-CREATE FUNCTION core_change_prune(until timestamptz, most bigint, reason text) RETURNS bigint
+-- Empty what this transaction itself wrote behind a change, as an erasure does.
+CREATE FUNCTION core_change_empty_own(behind bigint, request bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     before text := coalesce(current_setting('crm.maintenance', true), '');
+    reason text := core_change_erasure(request) || ', its own changes';
+    emptied bigint[];
+BEGIN
+    PERFORM core_auditseal_lock();
+    PERFORM set_config('crm.maintenance', 'on', true);
+    WITH done AS (
+        UPDATE core_change c SET changes = '{}'
+        WHERE c.xid = pg_current_xact_id() AND c.id > behind AND c.changes <> '{}' RETURNING c.id
+    ) SELECT coalesce(array_agg(d.id ORDER BY d.id), '{}') INTO emptied FROM done d;
+    PERFORM set_config('crm.maintenance', before, true);
+    RETURN core_auditseal_note('erased', emptied, reason);
+END $$;
+
+-- Delete sealed changes that are older than so many days and than the owner's setting has it, the oldest first, at
+-- most so many; how many these were. Seals that have no rows left are one.
+CREATE FUNCTION core_change_prune(days integer, most bigint) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    before text := coalesce(current_setting('crm.maintenance', true), '');
+    kept integer := (SELECT r.days FROM core_changeretention r ORDER BY r.id DESC LIMIT 1);
+    older integer := greatest($1, kept, 1);
+    reason text := 'CHANGE_DAYS=' || older;
     old bigint[];
     seal core_auditseal;
     touched bigint[];
@@ -190,28 +304,29 @@ DECLARE
     empty_touched bigint[] := '{}';
     replaced bigint[] := '{}';
 BEGIN
-    IF until > now() - interval '23 hours' THEN
-        RAISE EXCEPTION 'changes are kept for a day at least';
+    IF coalesce(kept, 0) = 0 THEN
+        RETURN 0;
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('core_auditseal'));
+    PERFORM core_auditseal_lock();
     SELECT array_agg(c.id) INTO old FROM (
-        SELECT id FROM core_change WHERE at < until ORDER BY id LIMIT most
+        SELECT id FROM core_change WHERE at < now() - make_interval(days => older) AND id <= core_auditseal_end()
+        ORDER BY id LIMIT most
     ) AS c;
     IF old IS NULL THEN
         RETURN 0;
     END IF;
     PERFORM set_config('crm.maintenance', 'on', true);
     FOR seal IN
-        SELECT s.* FROM core_auditseal s WHERE s.ids IS NOT NULL AND (
-            EXISTS (SELECT FROM unnest(old) AS p(id) WHERE p.id BETWEEN s.first_id AND s.last_id)
-            OR s.rows = 0 AND s.last_id < old[cardinality(old)]
-        ) ORDER BY s.first_id
+        SELECT s.* FROM core_auditseal s WHERE s.ids IS NOT NULL AND s.first_id <= old[cardinality(old)]
+            AND (s.rows = 0 OR s.id = ANY(core_auditseal_about(old))) ORDER BY s.first_id
     LOOP
         SELECT coalesce(array_agg(d.change_id), '{}') INTO touched FROM core_auditseal_differences(seal.id) AS d;
         DELETE FROM core_change c WHERE c.id = ANY(old) AND c.id BETWEEN seal.first_id AND seal.last_id;
         GET DIAGNOSTICS done = ROW_COUNT;
         IF EXISTS (SELECT FROM core_change c WHERE c.id BETWEEN seal.first_id AND seal.last_id) THEN
-            PERFORM core_auditseal_replace(seal, 'pruned', done, touched, reason);
+            PERFORM core_auditseal_replace(
+                ARRAY[seal.id], 'pruned', seal.first_id, seal.last_id, done, touched, reason
+            );
             CONTINUE;
         END IF;
         IF last IS DISTINCT FROM seal.first_id - 1 THEN
@@ -227,7 +342,6 @@ BEGIN
         replaced := replaced || seal.id;
     END LOOP;
     PERFORM core_auditseal_empty(first, last, emptied, empty_touched, reason, replaced);
-    DELETE FROM core_change c WHERE c.id = ANY(old);
     PERFORM set_config('crm.maintenance', before, true);
     RETURN cardinality(old);
 END $$;
@@ -238,28 +352,29 @@ CREATE FUNCTION core_auditseal_empty(
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF affected > 0 OR cardinality(touched) > 0 THEN
-        PERFORM core_auditseal_append('pruned', first, last, affected, touched, reason);
-        UPDATE core_auditseal s SET salt = NULL, ids = NULL, hashes = NULL WHERE s.id = ANY(replaced);
+        PERFORM core_auditseal_replace(replaced, 'pruned', first, last, affected, touched, reason);
     END IF;
 END $$;
 
--- Whoever calls these does so as the owner of the tables: names mean what stands in their schema.
+-- Whoever calls these does so as the owner of the tables: names mean what stands in PostgreSQL's and their schema.
 DO $$
 DECLARE
     f regprocedure;
 BEGIN
-    FOR f IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace
-        AND p.proname IN ('core_change_rewrite', 'core_change_empty_own', 'core_change_prune')
+    FOR f IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace AND p.prosecdef
+        AND (p.proname LIKE 'core_change%' OR p.proname LIKE 'core_auditseal%')
     LOOP
-        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', f, current_schema());
+        EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, %I, pg_temp', f, current_schema());
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
     END LOOP;
 END $$;
 """
 REMOVED = """
-DROP FUNCTION core_change_prune, core_change_empty_own, core_change_rewrite, core_auditseal_empty,
-    core_auditseal_replace, core_auditseal_next, core_auditseal_append, core_auditseal_differences,
-    core_auditseal_hash, core_auditseal_digest, core_change_hash;
+DROP FUNCTION core_change_prune, core_change_empty_own, core_change_rewrite, core_change_erasure,
+    core_json_is_redacted, core_text_is_redacted, core_auditseal_empty, core_auditseal_replace, core_auditseal_note,
+    core_auditseal_next, core_auditseal_append, core_auditseal_lock, core_auditseal_about, core_auditseal_end,
+    core_auditseal_differences, core_auditseal_hash, core_auditseal_digest, core_change_hash;
+ALTER TABLE core_change DROP CONSTRAINT change_id_positive;
 """
 
 
@@ -287,6 +402,14 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='ChangeRetention',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('days', models.PositiveIntegerField()),
+                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
+        ),
+        migrations.CreateModel(
             name='SealBound',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -304,9 +427,11 @@ class Migration(migrations.Migration):
                 ('rows', models.IntegerField()),
                 ('affected', models.IntegerField()),
                 ('touched', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None)),
+                ('unsealed', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None)),
                 ('reason', models.CharField(blank=True, max_length=100)),
                 ('actor_id', models.BigIntegerField(null=True)),
                 ('at', models.DateTimeField()),
+                ('replaced_by', models.BigIntegerField(null=True)),
                 ('salt', models.BinaryField(null=True)),
                 ('ids', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), null=True, size=None)),
                 ('hashes', django.contrib.postgres.fields.ArrayField(base_field=models.BinaryField(), null=True, size=None)),
@@ -316,7 +441,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['id'],
-                'indexes': [models.Index(condition=models.Q(('ids__isnull', False)), fields=['first_id'], name='seal_in_force'), models.Index(fields=['-last_id'], name='seal_last')],
+                'indexes': [models.Index(condition=models.Q(('ids__isnull', False)), fields=['first_id'], name='seal_in_force')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('id__gte', 1)), name='seal_counted'), models.CheckConstraint(condition=models.Q(('last_id__gte', models.F('first_id'))), name='seal_of_a_range')],
             },
         ),
         pgtrigger.migrations.AddTrigger(

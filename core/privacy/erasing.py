@@ -109,7 +109,7 @@ def _measured(table: SearchedTable, after: Any, upto: Any, request: PrivacyReque
             is_theirs = bool(found["linked"] or found["shared"])
             if is_theirs and _is_shared_by_now(table, found, person):
                 found = rows_found(table, after, upto, person.params())
-            done = erase_rows(table, found, person.params(), f"privacy request {request.pk}")
+            done = erase_rows(table, found, person.params(), request.pk)
             if request.dry_run:
                 raise _NothingErasedError
             if is_theirs:
@@ -141,7 +141,7 @@ def _ensure_unchanged(person: DataSubject) -> None:
 
 
 def erase_rows(
-    table: SearchedTable, found: dict[str, list[Any]], params: dict[str, Any], reason: str = ""
+    table: SearchedTable, found: dict[str, list[Any]], params: dict[str, Any], request: int
 ) -> dict[str, int]:
     """Erase rows that were found; returns how many were deleted, emptied and redacted.
 
@@ -155,13 +155,13 @@ def erase_rows(
             what = erased_as(table, how)
             emptied = what == Erasure.EMPTY
             if table.name == CHANGES:
-                done[what] += rewrite_changes(table, how, pks, params, emptied=emptied, reason=reason)
+                done[what] += rewrite_changes(table, how, pks, params, emptied=emptied, request=request)
             elif what == Erasure.DELETE:
                 done[what] += _deleted(table, pks)
             else:
                 done[what] += rewrite_rows(table, how, pks, params, emptied=emptied)
     if any(done.values()) and table.name != CHANGES:
-        _empty_own_changes(behind)
+        _empty_own_changes(behind, request)
     return done
 
 
@@ -180,10 +180,10 @@ def _last_own_change() -> int:
         return int(cursor.fetchone()[0])
 
 
-def _empty_own_changes(behind: int) -> None:
+def _empty_own_changes(behind: int, request: int) -> None:
     """What this transaction wrote behind a row of the change table is what was there before: take it out."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT core_change_empty_own(%s)", [behind])
+        cursor.execute("SELECT core_change_empty_own(%s, %s)", [behind, request])
 
 
 def _count(request: PrivacyRequest, table: SearchedTable, done: dict[str, int]) -> None:

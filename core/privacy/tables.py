@@ -302,7 +302,7 @@ def rewrite_rows(
 
 
 def rewrite_changes(
-    table: SearchedTable, how: str, pks: list[Any], params: dict[str, Any], *, emptied: bool, reason: str
+    table: SearchedTable, how: str, pks: list[Any], params: dict[str, Any], *, emptied: bool, request: int
 ) -> int:
     """The same of the change table, by the function of the database that seals it anew and says why."""
     values = {column.name: column.present for column in table.columns if column.name in REWRITTEN} | {
@@ -312,14 +312,16 @@ def rewrite_changes(
     lists = ", ".join(f"array_agg(n.new_{name})" for name in REWRITTEN)
     differ = " OR ".join(f"n.new_{name} IS DISTINCT FROM n.{name}" for name in REWRITTEN)
     sql = (
-        f"SELECT core_change_rewrite(array_agg(n.id), {lists}, %(reason)s) FROM"  # noqa: S608
+        f"SELECT core_change_rewrite(array_agg(n.id), {lists}, %(request)s) FROM"  # noqa: S608
         f" (SELECT t.*, {news} FROM {table.name} t WHERE t.id = ANY(%(pks)s)) AS n WHERE {differ}"
         " HAVING count(*) > 0"
     )
     if not pks:
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(*_positional(sql, {**params, "pks": pks, "reason": reason}))
+        # New values are computed from rows that no other erasure changes any more.
+        cursor.execute("SELECT core_auditseal_lock()")
+        cursor.execute(*_positional(sql, {**params, "pks": pks, "request": request}))
         row = cursor.fetchone()
         return int(row[0]) if row else 0
 

@@ -11,5 +11,6 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         with database_roles.as_owner():
             super().handle(*args, **options)
+            database_roles.note_retention()
         if warning := database_roles.grant():
             self.stderr.write(warning)

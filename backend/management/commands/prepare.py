@@ -27,6 +27,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, demo: bool, **options: Any) -> None:
         with database_roles.as_owner():
             self.migrate()
+            database_roles.note_retention()
             if renumbered := restore.renumber_transactions():
                 self.stdout.write(f"Restored from another server: {renumbered} changes are numbered anew.")
         if warning := database_roles.grant():

@@ -1,21 +1,25 @@
 """The change table is sealed in a chain, and whatever is done to it behind the seals is named."""
 
 import json
+import re
 from datetime import timedelta
+from importlib import import_module
 from io import StringIO
 from itertools import pairwise
 
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from backend.database_roles import note_retention
 from core import retention
 from core.changes import seals
 from core.changes.models import AuditSeal, AuditVerification, Change
 from core.changes.verifying import verify
 from core.jobs import Turn
+from core.privacy.models import PrivacyRequest
 from core.privacy.tests.working import erased
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
@@ -41,6 +45,12 @@ def superuser():
     with psycopg.connect(**chosen, autocommit=True) as own:
         own.execute("SET session_replication_role = replica")
         yield own.execute
+
+
+FUNCTIONS = import_module("core.migrations.0047_audit_seals").FUNCTIONS
+HASH_FUNCTION = re.search(r"CREATE FUNCTION core_change_hash.*?\$\$;", FUNCTIONS, re.DOTALL)[0].replace(
+    "CREATE", "CREATE OR REPLACE"
+)
 
 
 def sealed(most=seals.MOST):
@@ -153,15 +163,21 @@ def test_an_erasure_reseals_what_it_changes_and_says_so(names, superuser):
     sealed()
     found = verify()
     assert found.problems == []
+    said = f"privacy request {request.pk}"
     reasons = {(kind, reason) for _, kind, _, reason in found.reasons}
-    assert reasons == {("erased", f"privacy request {request.pk}")}
-    affected = sum(count for _, _, count, _ in found.reasons)
+    assert reasons == {("erased", said), ("erased", f"{said}, its own changes")}
+    affected = sum(count for *_, count, reason in found.reasons if reason == said)
     assert affected == sum(request.counts["core_change"].values()) > 0
+    # What it wrote and emptied itself was not sealed yet: the chain names it.
+    own = AuditSeal.objects.filter(reason__endswith="its own changes")
+    assert {pk for s in own for pk in s.unsealed} <= set(
+        Change.objects.filter(changes={}).values_list("pk", flat=True)
+    )
     # The old links are there, without what would tell the erased values.
     for pk, value in before.items():
         assert bytes(AuditSeal.objects.get(pk=pk).hash) == value
-    replaced = AuditSeal.objects.filter(ids__isnull=True)
-    assert replaced.count() == len(found.reasons)
+    replaced = AuditSeal.objects.filter(ids__isnull=True, unsealed=[])
+    assert replaced.count() == AuditSeal.objects.filter(kind="erased", unsealed=[]).count() > 0
     assert not replaced.exclude(salt=None).exists()
     superuser("UPDATE core_change SET kind = 'updated' WHERE id = %s", [names[3]])
     assert f"change {names[3]} (" in verify().problems[0]
@@ -179,7 +195,7 @@ def test_an_erasure_does_not_hide_what_was_touched_before(names, superuser):
 
 
 def _seal():
-    found = AuditSeal.objects.filter(kind="erased").first()
+    found = AuditSeal.objects.filter(kind="erased", unsealed=[]).first()
     return f"seal {found.pk} of {found.at:%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -189,6 +205,9 @@ def test_the_retention_removes_rows_and_says_so(names, superuser, settings):
     sealed(most=2)
     settings.CRM = settings.CRM | {"CHANGE_DAYS": 30}
     removed = Change.objects.filter(pk__lte=names[3]).count()
+    assert retention.prune() == 0, "the owner of the tables has not said so"
+    note_retention()
+    settings.CRM = settings.CRM | {"CHANGE_DAYS": 1}
     assert retention.prune() == removed
     found = verify()
     assert found.problems == []
@@ -197,8 +216,93 @@ def test_the_retention_removes_rows_and_says_so(names, superuser, settings):
     in_force = AuditSeal.objects.filter(ids__isnull=False)
     assert in_force.filter(rows=0).count() == 1, "what is empty is one seal"
     superuser("DELETE FROM core_change WHERE id = %s", [names[5]])
-    assert f"change {names[5]} was removed" in verify().problems[0]
+    superuser("UPDATE core_changeretention SET days = 60")
+    first, *_, last = verify().problems
+    assert f"change {names[5]} was removed" in first
+    assert "no erasure and no setting is about it (CHANGE_DAYS=30)" in last
     assert retention.prune() == 0
+
+
+def test_what_an_erasure_says_and_the_seals_say_is_the_same(names, superuser):
+    Lead.objects.filter(first_name="Bob").update(last_name="ada@example.com called")
+    sealed()
+    request = erased(emails=["ada@example.com"])
+    sealed()
+    counted = request.counts["core_change"]
+    superuser("UPDATE core_privacyrequest SET counts = '{}' WHERE id = %s", [request.pk])
+    [found] = verify().problems
+    assert found == (
+        f"seals say that privacy request {request.pk} rewrote {sum(counted.values())} changes, and it says 0"
+    )
+    superuser("DELETE FROM core_privacyrequest")
+    assert verify().problems[0].endswith("and it says nothing")
+
+
+def test_an_erasure_takes_values_out_and_puts_none_in(names):
+    def rewritten(*changes, request_id="r", pk=names[2]):
+        with transaction.atomic(), connection.cursor() as cursor:
+            values = [[pk], [json.dumps(changes[0])], [request_id], [""], request.pk]
+            cursor.execute("SELECT core_change_rewrite(%s, %s::jsonb[], %s, %s, %s)", values)
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL crm.maintenance = 'on'")
+        stood = {"city": ["Ada_s 100% town", None], "Ada": 1}
+        cursor.execute(
+            "UPDATE core_change SET changes = %s, request_id = 'r' WHERE id = %s",
+            [json.dumps(stood), names[2]],
+        )
+    request = PrivacyRequest.objects.create(kind="erase", status="finished")
+    with pytest.raises(DatabaseError, match="for an erasure that is running"):
+        rewritten({})
+    PrivacyRequest.objects.update(status="running")
+    for given in (
+        {"city": ["Turin", None]},
+        {"city": ["Ada_s 100% town", 2]},
+        {"town": [1]},
+        {"city": []},
+        [],
+        None,
+    ):
+        with pytest.raises(DatabaseError, match="puts none in"):
+            rewritten(given)
+    with pytest.raises(DatabaseError, match="puts none in"):
+        rewritten({}, request_id="another")
+    with pytest.raises(DatabaseError, match="0 changes of 1 were found"):
+        rewritten({}, pk=names[5] + 1)
+    rewritten({"city": ["[erased]_s 100% town", None], "[erased]": 1})
+    rewritten({}, request_id="")
+    notes = AuditSeal.objects.filter(kind="erased").values_list("unsealed", "affected", "ids")
+    assert list(notes) == [([names[2]], 1, None)] * 2, "they were not sealed yet"
+    PrivacyRequest.objects.update(counts={"core_change": {"emptied": 2}})
+    sealed()
+    assert verify().problems == []
+
+
+def test_every_anchor_counts_and_ids_that_were_never_given_out_are_named(names, superuser):
+    sealed()
+    right = {"seal": 1, "hash": bytes(AuditSeal.objects.get().hash).hex()}
+    wrong = right | {"hash": "00"}
+    assert verify(anchors=[right, right]).problems == []
+    for given in ([wrong, right], [right, wrong]):
+        assert "is not the one that the anchor is of" in verify(anchors=given).problems[0]
+    superuser(
+        "INSERT INTO core_change (id, entity, object_id, kind, changes, source)"
+        " VALUES (1000000, 'lead', 9, 'deleted', '{}', 'api')"
+    )
+    assert verify().problems == ["change 1000000 has an id that was never given out"]
+
+
+def test_a_function_that_was_replaced_hides_nothing(names, superuser):
+    sealed()
+    superuser("UPDATE core_change SET actor_id = 7 WHERE id = %s", [names[2]])
+    superuser(
+        "CREATE OR REPLACE FUNCTION core_change_hash(c core_change, salt bytea) RETURNS bytea LANGUAGE sql AS"
+        " 'SELECT h.hash FROM core_auditseal s, unnest(s.ids, s.hashes) AS h(id, hash) WHERE h.id = c.id'"
+    )
+    try:
+        assert f"change {names[2]} (" in verify().problems[0]
+    finally:
+        superuser(HASH_FUNCTION)
 
 
 def test_administrators_read_the_chain_over_the_api_and_in_the_admin(names, admin, make_user, client):
