@@ -93,8 +93,8 @@ class AuditSealAdmin(ReadOnlyAdmin):
     list_display = ("id", "at", "kind", "first_id", "last_id", "rows", "affected", "reason", "actor_id")
     list_filter = ("kind",)
     fields = (
-        ("id", "kind", "at"), ("first_id", "last_id"), ("rows", "affected"), "touched",
-        ("reason", "actor_id"), "hash_as_text", "previous_as_text",
+        ("id", "kind", "at"), ("first_id", "last_id"), ("rows", "affected"), "touched", "unsealed",
+        "replaced_by", ("reason", "actor_id"), "hash_as_text", "previous_as_text",
     )  # fmt: skip
     readonly_fields = ("hash_as_text", "previous_as_text")
     ordering = ("-id",)
