@@ -13,7 +13,6 @@ from django.utils.safestring import mark_safe
 from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
@@ -22,7 +21,7 @@ from core.access import Permission
 from core.admin import columns, formats, record_page
 from core.admin import home as home_page
 from core.admin.captured import CapturedAdmin, CapturedInline
-from core.admin.filters import ConditionFilter, RecordSelectFilter
+from core.admin.filters import ConditionFilter, DayRangeFilter, RecordSelectFilter
 from core.admin.forms import RecordForm
 from core.admin.home import list_url, page_url
 from core.admin.inline_edit import edited
@@ -156,7 +155,7 @@ class OpportunityAdmin(OpportunityBoard):
         "pipeline",
         ("company", RecordSelectFilter),
         "forecast_category",
-        ("expected_close_date", RangeDateFilter),
+        ("expected_close_date", DayRangeFilter),
     )
     list_select_related = (*RecordAdmin.list_select_related, "company", "pipeline")
     autocomplete_fields = (*RecordAdmin.autocomplete_fields, "company", "contact", "pipeline")

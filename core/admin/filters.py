@@ -1,18 +1,23 @@
 """Filters that lists of records have."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter, TextFilter
-from unfold.utils import parse_datetime_str
+from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
+    RangeDateFilter,
+    RangeDateTimeFilter,
+    TextFilter,
+)
 
 from core.admin.home import mine
+from core.admin.typed_dates import typed_day, typed_moment
 from core.entities.blanking import any_shown_to
 from core.entities.zones import day_start
 
@@ -55,26 +60,56 @@ class RecordSelectFilter(AutocompleteSelectFilter):
             yield choice
 
 
-class MomentRangeFilter(RangeDateTimeFilter):
-    """From one moment to another, both as the reader's clock shows them."""
+class RangeEnds:
+    """Of a filter from one end to another: both as the reader's language writes them. `ends` is the lookup
+    of each, and `_end` reads one: None where it was not given. It raises ValidationError."""
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet | None:
-        bounds = {"_from": "gte", "_to": "lte"}
-        given = {lookup: self._moment(end) for end, lookup in bounds.items()}
-        return queryset.filter(
-            **{f"{self.parameter_name}__{lookup}": moment for lookup, moment in given.items() if moment}
-        )
+    ends: ClassVar[Mapping[str, str]] = {"_from": "gte", "_to": "lte"}
+    parameter_name: str
+    used_parameters: dict[str, Any]
 
-    def _moment(self, end: str) -> datetime | None:
-        """Of both its inputs; None where one of them is empty, or no date or time."""
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        given, _unread = self._read()
+        return queryset.filter(**given)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something was typed that cannot be read, and the list is not narrowed by."""
+        _given, unread = self._read()
+        return bool(unread)
+
+    def _read(self) -> tuple[dict[str, Any], list[str]]:
+        """The lookups, and the ends that cannot be read."""
+        given, unread = {}, []
+        for end, lookup in self.ends.items():
+            try:
+                value = self._end(end)
+            except ValidationError:
+                unread.append(end)
+                continue
+            if value is not None:
+                given[f"{self.parameter_name}__{lookup}"] = value
+        return given, unread
+
+    def _end(self, end: str) -> Any:
+        raise NotImplementedError
+
+
+class DayRangeFilter(RangeEnds, RangeDateFilter):
+    """From one day to another."""
+
+    def _end(self, end: str) -> date | None:
+        text = self.used_parameters.get(f"{self.parameter_name}{end}")
+        return typed_day(str(text)) if text else None
+
+
+class MomentRangeFilter(RangeEnds, RangeDateTimeFilter):
+    """From one moment to another, both as the reader's clock shows them; of a moment both inputs are needed."""
+
+    def _end(self, end: str) -> datetime | None:
         texts = [self.used_parameters.get(f"{self.parameter_name}{end}_{part}") for part in (0, 1)]
-        if not all(texts):
-            return None
-        try:
-            moment = parse_datetime_str(" ".join(map(str, texts)))
-            return moment and (timezone.make_aware(moment) if timezone.is_naive(moment) else moment)
-        except (ValueError, OverflowError):
-            return None
+        day, clock = (str(text or "") for text in texts)
+        return typed_moment(day, clock) if day or clock else None
 
 
 class CreatedFilter(ConditionFilter):

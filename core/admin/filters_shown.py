@@ -50,6 +50,8 @@ def _filters(changelist: Any, user: Any) -> Iterator[Chip]:
 
 def _in_words(spec: Any, changelist: Any, names: list[str], user: Any) -> str:
     values = [str(changelist.params[name]) for name in names]
+    if getattr(spec, "has_unread", False):
+        return _("%(text)s (the list is not narrowed by what is no date)") % {"text": " ".join(values)}
     field = getattr(spec, "field", None)
     if isinstance(field, ForeignKey):
         return _related(field, values, user)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.admin.views.main import ORDER_VAR
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
+from django.core.exceptions import ValidationError
 from django.utils.text import capfirst
 
 from core import labels
 from core.admin.filters_shown import UNNAMED
+from core.admin.typed_dates import typed_day, typed_moment
 from core.conditions import Condition, parse
 from core.entities import Entity
 from core.entities.finding import ordering
@@ -118,7 +118,7 @@ def _of_field(entity: Entity, given: Mapping[str, str]) -> Iterator[Any]:
         if not (part in ("0", "1") and stem.endswith(tuple(ENDS))):
             yield _of_one(entity, name, text)
         elif part == "0" and f"{stem}_1" in given:
-            yield _of_moment(entity, stem, f"{text} {given[f'{stem}_1']}")
+            yield _of_moment(entity, stem, text, given[f"{stem}_1"])
 
 
 def _of_one(entity: Entity, name: str, text: str) -> Any:
@@ -139,23 +139,19 @@ def _of_one(entity: Entity, name: str, text: str) -> Any:
 def _day(text: str) -> str:
     """A day as it is written in the reader's language, as the API takes it; any other text as it is."""
     try:
-        found = parse_date(text)
-    except ValueError:
+        return typed_day(text).isoformat()
+    except ValidationError:
         return text
-    return found.isoformat() if found else text
 
 
-def _of_moment(entity: Entity, stem: str, text: str) -> Any:
+def _of_moment(entity: Entity, stem: str, day: str, clock: str) -> Any:
     end = "_from" if stem.endswith("_from") else "_to"
     known = _column(entity, stem.removesuffix(end))
     try:
-        moment = parse_datetime(text.strip())
-        if known is None or moment is None:
-            return None
-        aware = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
-    except (ValueError, OverflowError):
+        moment = typed_moment(day, clock)
+    except ValidationError:
         return None
-    return {"field": known, "op": ENDS[end], "value": aware.isoformat()}
+    return {"field": known, "op": ENDS[end], "value": moment.isoformat()} if known else None
 
 
 def _column(entity: Entity, name: str) -> str | None:

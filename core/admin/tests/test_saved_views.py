@@ -239,3 +239,35 @@ def test_a_name_that_another_request_took_meanwhile_is_refused_beside_it(browser
     answer = save(browser(robin), LEADS, {})
     assert answer.context["form"].errors == {"name": ["You have a view of this name already."]}
     assert SavedView.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "typed"), [("de", "05.02.2027"), ("fr", "05/02/2027"), ("en", "2027-02-05")]
+)
+def test_a_date_is_read_as_its_reader_writes_it(browser, robin, language, typed):
+    user = type(robin).objects.get(pk=robin.pk)
+    user.language = language
+    user.save(update_fields=["language"])
+    for name, day in {"early": "2027-02-04", "right": "2027-02-05", "late": "2027-05-02"}.items():
+        OpportunityFactory(name=name, owner=user, expected_close_date=day)
+    client = browser(user)
+    asked = {"expected_close_date_from": typed, "expected_close_date_to": typed}
+    assert names(client.get(DEALS, asked)) == ["right"]
+    save(client, DEALS, asked)
+    bounds = [("gte", "2027-02-05"), ("lte", "2027-02-05")]
+    assert [(c["op"], c["value"]) for c in SavedView.objects.get().conditions["all"]] == bounds
+    SavedView.objects.all().delete()
+    moment = {"created_at_to_0": typed, "created_at_to_1": "10:00:00"}
+    save(client, DEALS, moment)
+    assert SavedView.objects.get().conditions["all"][0]["value"].startswith("2027-02-05T10:00:00")
+    assert names(client.get(DEALS, moment)) == ["early", "late", "right"]
+    assert names(client.get(DEALS, {"created_at_from_0": typed, "created_at_from_1": "10:00:00"})) == []
+
+
+def test_what_is_no_date_is_said(browser, robin):
+    OpportunityFactory(name="one", owner=robin)
+    answer = browser(robin).get(DEALS, {"expected_close_date_from": "31.31.2027"})
+    assert names(answer) == ["one"]
+    assert "31.31.2027 (the list is not narrowed by what is no date)" in [
+        chip.text for chip in answer.context["chips"]
+    ]
