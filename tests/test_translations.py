@@ -19,7 +19,7 @@ from core.accounts.models import PasswordMail, User
 from core.accounts.tests.factories import PASSWORD
 from core.admin import formats
 from core.notifications.models import Notification
-from core.notifications.wording import said, title_of
+from core.notifications.wording import body_of, title_of
 from core.transfer.models import ImportIssue
 from core.transfer.tests.uploads import upload
 from lead_management.tests.factories import LeadFactory
@@ -184,9 +184,22 @@ def test_a_notification_is_stored_in_english_and_said_to_its_reader():
     with override("de"):
         assert title_of(row) == "Ada hat Ihnen zugewiesen (Lead): Grace Hopper"
         assert title_of(digest) == "Ihre tägliche Zusammenfassung, Montag, 2. März"
-        assert said("Reminder: Call Bob") == "Erinnerung: Call Bob"
-        assert said("Words of a workflow") == "Words of a workflow"
+        assert title_of(Notification(type="reminder", title="Reminder: Call Bob")) == "Erinnerung: Call Bob"
     assert title_of(row) == row.title
+
+
+def test_what_people_wrote_is_translated_by_nobody():
+    words = "Changed by the customer"
+    with override("de"):
+        assert body_of(Notification(type="update", body="Changed by Ada")) == "Geändert von Ada"
+        assert body_of(Notification(type="mention", body=words)) == words
+        assert body_of(Notification(type="comment", body="By Friday")) == "By Friday"
+        row = Notification(type="workflow", title="Reminder: Call Bob", body="Reminder: Call Bob")
+        assert (title_of(row), body_of(row)) == (row.title, row.body)
+        gone = Notification(type="in_use_deleted", title="The tag vip was deleted, which 'Team A' uses")
+        assert title_of(gone).startswith("Das Schlagwort vip ")
+        many = Notification(type="workflow", title="3 more from the workflow 'Web push works'")
+        assert title_of(many) == "3 weitere vom Workflow 'Web push works'"
 
 
 def test_machines_read_the_same_in_every_language(make_user, signed_in):

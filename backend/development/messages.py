@@ -170,7 +170,7 @@ def _of_registries() -> Iterator[Any]:
 
     yield from (one.label for one in types.types)
     yield from (one.title for one in digest.sections)
-    yield from wording.added
+    yield from (one.text for one in wording.added)
     for trigger in triggers:
         yield from (trigger.help_text, trigger.when)
         yield from (param.help_text for param in trigger.settings)

@@ -15,10 +15,12 @@ import redis
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
+from django.utils import translation
 
 from core.changes import ChangeBatch, consumers
 from core.entities import entities
 from core.notifications.models import Notification
+from core.notifications.wording import body_of, title_of
 from core.sharing.operations import records_of
 
 log = logging.getLogger(__name__)
@@ -44,8 +46,10 @@ def announce(rows: Iterable[Notification]) -> None:
 
 
 def _serialized(row: Notification) -> dict[str, Any]:
-    names = ("id", "type", "title", "body", "entity", "object_id", "count")
+    names = ("id", "type", "entity", "object_id", "count")
     shown = {name: getattr(row, name) for name in names}
+    with translation.override(row.recipient.reading_language):
+        shown |= {"title": title_of(row), "body": body_of(row)}
     return {"event": "notification", "notification": shown | {"created_at": row.created_at.isoformat()}}
 
 

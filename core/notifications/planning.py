@@ -31,7 +31,8 @@ def plan_once() -> int:
     """One batch: deliveries for whoever wants them, each (notification, channel) once. A fixed number of
     statements for any number of receivers."""
     waiting = Notification.objects.filter(channels_planned_at=None).order_by("id")
-    rows = list(waiting.select_for_update(skip_locked=True)[:BATCH])
+    waiting = waiting.select_related("recipient")
+    rows = list(waiting.select_for_update(skip_locked=True, of=("self",))[:BATCH])
     if not rows:
         return 0
     now = timezone.now()

@@ -42,9 +42,9 @@ def remind(entity: str, column: str, title: str, *, type: str = "reminder", **mo
     """Notify a record's assignee, else its owner, when the time in `column` has come."""
     ahead = type == "reminder"
     made = Reminder(entity, column, type, title, only_ahead=ahead, **more)
-    wording.add(f"{title}%(name)s")
+    wording.add(type, f"{title}%(name)s")
     if made.many:
-        wording.add(f"%(n)s {made.many}")
+        wording.add(type, f"%(n)s {made.many}")
     reminders.register(f"{type}:{entity}.{column}", made)
 
 

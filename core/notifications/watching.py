@@ -79,7 +79,7 @@ def announce(
     types.register(type, label, *channels, urgent=urgent)
     worded = title.replace("{name}", "%(name)s").replace("{doer}", "%(doer)s")
     for text in (f"{worded} (%(n)s times)", worded, f"%(n)s {many}"):
-        wording.add(text)
+        wording.add(type, text)
     made = Announcement(entity, type, condition, title, many, recipients, narrow)
     return announcements.register(f"{entity}:{type}", made)
 

@@ -5,7 +5,8 @@ are known here: one is recognised by its text, and put together anew in the read
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -19,55 +20,96 @@ from core.admin.formats import locale
 from core.notifications.models import Notification
 from core.registry import Registry
 
-# Wordings of titles, and of texts below them, the more particular first. What stands for a name of the code
-# (`entity`, `entities`, `field`, `value`, `things`) is translated too.
-WORDINGS = (
-    gettext_noop("%(doer)s assigned you the %(entity)s %(name)s"),
-    gettext_noop("%(n)s %(entities)s were assigned to you"),
-    gettext_noop("%(doer)s mentioned you on %(name)s"),
-    gettext_noop("%(n)s new comments on %(name)s"),
-    gettext_noop("%(doer)s commented on %(name)s"),
-    gettext_noop("%(doer)s shared the %(entity)s %(name)s with you"),
-    gettext_noop("%(n)s %(entities)s were shared with you"),
-    gettext_noop("%(name)s: %(field)s is now %(value)s (%(n)s changes)"),
-    gettext_noop("%(name)s: %(field)s is now %(value)s"),
-    gettext_noop("%(field)s of %(n)s %(entities)s changed"),
-    gettext_noop("%(label)s was deleted, which %(name)s uses"),
-    gettext_noop("Your import of %(entities)s has finished"),
-    gettext_noop("Your import of %(entities)s has failed"),
-    gettext_noop("Your undoing of an import of %(entities)s has finished"),
-    gettext_noop("Your undoing of an import of %(entities)s has failed"),
-    gettext_noop("Training the %(entity)s scores has failed"),
-    gettext_noop("The newest outcomes of %(entities)s look wrong"),
-    gettext_noop("Scores of %(entities)s may no longer hold"),
+# Wordings of titles by the type of the notification, the more particular first. What stands for a name of the
+# code (`entity`, `entities`, `field`, `value`) and the `label` of a thing is translated too.
+_FAILED = (
     gettext_noop("Workflow failed: %(name)s"),
     gettext_noop("Workflow held: %(name)s"),
     gettext_noop("Workflow broken: %(name)s"),
     gettext_noop("Workflow stopped: %(name)s"),
     gettext_noop("Webhook disabled: %(name)s"),
-    gettext_noop("%(n)s more from the workflow %(name)s"),
-    gettext_noop("Web push works"),
-    gettext_noop("This is what a notification looks like."),
-    gettext_noop("Changed by %(doer)s"),
-    gettext_noop("By %(doer)s"),
 )
+_CHANGED = (
+    gettext_noop("%(name)s: %(field)s is now %(value)s (%(n)s changes)"),
+    gettext_noop("%(name)s: %(field)s is now %(value)s"),
+    gettext_noop("%(field)s of %(n)s %(entities)s changed"),
+)
+TITLES: dict[str, tuple[str, ...]] = {
+    "assignment": (
+        gettext_noop("%(doer)s assigned you the %(entity)s %(name)s"),
+        gettext_noop("%(n)s %(entities)s were assigned to you"),
+    ),
+    "mention": (gettext_noop("%(doer)s mentioned you on %(name)s"),),
+    "comment": (
+        gettext_noop("%(n)s new comments on %(name)s"),
+        gettext_noop("%(doer)s commented on %(name)s"),
+    ),
+    "share": (
+        gettext_noop("%(doer)s shared the %(entity)s %(name)s with you"),
+        gettext_noop("%(n)s %(entities)s were shared with you"),
+    ),
+    "update": _CHANGED,
+    "score": _CHANGED,
+    "in_use_deleted": (gettext_noop("%(label)s was deleted, which %(name)s uses"),),
+    "import_finished": (
+        gettext_noop("Your import of %(entities)s has finished"),
+        gettext_noop("Your import of %(entities)s has failed"),
+        gettext_noop("Your undoing of an import of %(entities)s has finished"),
+        gettext_noop("Your undoing of an import of %(entities)s has failed"),
+    ),
+    "scoring_failed": (gettext_noop("Training the %(entity)s scores has failed"),),
+    "scoring_suspicion": (gettext_noop("The newest outcomes of %(entities)s look wrong"),),
+    "scoring_drift": (gettext_noop("Scores of %(entities)s may no longer hold"),),
+    "workflow_failed": _FAILED,
+    "workflow": (gettext_noop("%(n)s more from the workflow %(name)s"),),
+    "test": (gettext_noop("Web push works"),),
+}
+# Those of texts below the title. What people wrote (comments, messages of workflows) is nobody's to translate.
+BODIES: dict[str, tuple[str, ...]] = {
+    "update": (gettext_noop("Changed by %(doer)s"),),
+    "score": (gettext_noop("Changed by %(doer)s"),),
+    "test": (gettext_noop("This is what a notification looks like."),),
+}
+ANNOUNCED = (gettext_noop("By %(doer)s"),)
 _SHAPES = {"n": "[0-9]+", "entity": r"\w+", "entities": r"\w+"}
-_NAMES = {"entity", "entities", "field", "value", "things"}
+_NAMES = {"entity", "entities", "field", "value"}
+# What a deleted thing is called (the labels of usage targets); what follows is its own name.
+_TARGETS = (
+    gettext_noop("Pipeline {name}"),
+    gettext_noop("Stage {name}"),
+    gettext_noop("Lost reason {name}"),
+    gettext_noop("Team {name}"),
+    gettext_noop("User {name}"),
+    gettext_noop("The template {key}"),
+    gettext_noop("The choice {choice}"),
+    gettext_noop("The tag {tag}"),
+    gettext_noop("The custom field {key}"),
+)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """That of titles of a type, such as "Reminder: %(name)s"."""
+
+    type: str
+    text: str
+
+
 # Those of reminders and announcements, which their apps add.
-added: Registry[str] = Registry("wording of a notification")
+added: Registry[Wording] = Registry("wording of a notification")
 
 
-def add(wording: str) -> None:
-    """A wording with placeholders as WORDINGS has them, such as "Reminder: %(name)s"."""
-    if wording not in added:
-        added.register(wording, wording)
+def add(type: str, text: str) -> None:
+    """A wording of titles of this type, with placeholders as TITLES has them."""
+    if f"{type}: {text}" not in added:
+        added.register(f"{type}: {text}", Wording(type, text))
 
 
-def said(text: str) -> str:
-    """What a stored text says, in the language in force; as it is stored where no wording fits."""
+def _said(text: str, wordings: Iterable[str]) -> str:
+    """What a stored text says, in the language in force; as it is stored where none of the wordings fits."""
     if not text or (get_language() or "").startswith(labels.MACHINE_LANGUAGE):
         return text
-    for wording in (*added, *WORDINGS):
+    for wording in wordings:
         if found := _pattern(wording).fullmatch(text):
             values = {name: _value(name, value) for name, value in found.groupdict().items()}
             return gettext(wording) % values
@@ -75,7 +117,17 @@ def said(text: str) -> str:
 
 
 def _value(name: str, value: str) -> str:
+    if name == "label":
+        return _target_said(value)
     return labels.label(value) if name in _NAMES else value
+
+
+def _target_said(text: str) -> str:
+    for wording in _TARGETS:
+        before, placeholder = wording[:-1].split("{")
+        if text.startswith(before):
+            return gettext(wording).format(**{placeholder: text.removeprefix(before)})
+    return text
 
 
 @lru_cache(maxsize=200)
@@ -91,11 +143,17 @@ def _pattern(wording: str) -> re.Pattern[str]:
 def title_of(row: Notification) -> str:
     """The title in the language in force."""
     if row.type != "digest" or "kind" not in row.data:
-        return said(row.title)
+        return _said(row.title, _titles(row))
     day = parse_date(row.data["day"])
     words = gettext("Your weekly digest, %(day)s") if row.data["kind"] == "weekly" else _daily()
     # Translators: a pattern of Babel's, as in "Monday 3 March".
     return words % {"day": format_date(day, pgettext("pattern of a date", "EEEE d MMMM"), locale=locale())}
+
+
+def _titles(row: Notification) -> tuple[str, ...]:
+    if row.type == "workflow" and row.body:
+        return ()  # the workflow's own words; those that only count have no text
+    return (*(one.text for one in added if one.type == row.type), *TITLES.get(row.type, ()))
 
 
 def _daily() -> str:
@@ -104,7 +162,8 @@ def _daily() -> str:
 
 def body_of(row: Notification) -> str:
     """The text below the title, in the language in force where it is a wording of ours."""
-    return said(row.body)
+    is_announced = any(one.type == row.type for one in added)
+    return _said(row.body, BODIES.get(row.type, ANNOUNCED if is_announced else ()))
 
 
 def sections_of(row: Notification) -> list[dict[str, Any]]:
