@@ -38,7 +38,20 @@ def spellings(text: str) -> tuple[str, ...]:
 
 def titled(name: str) -> str:
     """A name of the code, or a derived label, as a title: `created_at` is "Created at"."""
-    return label(capfirst(str(name).replace("_", " ")))
+    return label(as_title(name))
+
+
+def as_title(name: str) -> str:
+    """A name as a title in the words it has: what people defined themselves is translated by nobody."""
+    return str(capfirst(str(name).replace("_", " ")))
+
+
+def field_title(column: Any) -> str:
+    """What a column is called: a custom field as whoever defined it says."""
+    if far := getattr(column, "far", None):  # a field of what a reference points at
+        return f"{field_title(column.reference)}: {field_title(far)}"
+    text = column.label or column.name
+    return as_title(text) if column.custom else titled(text)
 
 
 lazy_label = lazy(label, str)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from functools import partial
 
 from django.db import InterfaceError, OperationalError, connections
+from django.utils import translation
 
+from core.labels import MACHINE_LANGUAGE
 from core.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -25,10 +27,11 @@ background_jobs: Registry[Callable[[Stopped], int]] = Registry("background job")
 def run_once(stopped: Stopped = lambda: False) -> int:
     """One turn of each job; returns how much there was to do."""
     done = 0
-    for job in background_jobs:
-        if stopped():
-            break
-        done += job(stopped)
+    with translation.override(MACHINE_LANGUAGE):  # what is stored is in it
+        for job in background_jobs:
+            if stopped():
+                break
+            done += job(stopped)
     return done
 
 
@@ -62,6 +65,7 @@ def _repeat(
     job: Callable[[], int], stop: threading.Event, pause_s: float, errors: list[BaseException]
 ) -> None:
     """Call `job` again and again; when it had nothing to do, `pause_s` after the call before."""
+    translation.activate(MACHINE_LANGUAGE)  # of this thread, which ends with the loop
     try:
         while not stop.is_set():
             began = time.monotonic()

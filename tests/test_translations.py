@@ -4,6 +4,7 @@ import html
 import re
 from datetime import date, timedelta
 from decimal import Decimal
+from threading import Event
 
 import pytest
 from django.conf import settings
@@ -11,17 +12,24 @@ from django.core import mail
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import override
+from django.utils.translation import get_language, override
 
 from backend.development import messages
+from core import labels, standalone_runner
 from core.accounts import password_mails
 from core.accounts.models import PasswordMail, User
 from core.accounts.tests.factories import PASSWORD
 from core.admin import formats
+from core.agents.undoing import Effect
+from core.conditions.words import value_in_words
+from core.customization.tests.factories import CustomFieldFactory
+from core.entities import entities
+from core.entities.custom import custom_column
 from core.notifications.models import Notification
 from core.notifications.wording import body_of, title_of
-from core.transfer.models import ImportIssue
+from core.transfer.models import ImportIssue, ImportJob
 from core.transfer.tests.uploads import upload
+from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 from opportunities.tests.factories import OpportunityFactory
 from tasks.tests.factories import TaskFactory
@@ -229,3 +237,62 @@ def upload_of(client):
     """What is stored of an import whose only row is refused."""
     upload(client, "First Name,Email\nAda,no\n")
     return ImportIssue.objects.latest("id").errors
+
+
+def test_reports_of_imports_are_in_english(make_user, signed_in):
+    user = make_user("admin", username="machine", language="de")
+    client = signed_in(user)
+    refused = upload(client, "First Name,Email\nAda,no\n").json()
+    assert ImportJob.objects.get(pk=refused["id"]).message.startswith("Nothing was imported. Row 2: ")
+    lines = client.get(f"/api/v1/imports/{refused['id']}/errors.csv")
+    assert b"Enter a valid e-mail address." in b"".join(lines.streaming_content)
+    first, second = (upload(client, "first_name\nA\n").json() for _time in range(2))
+    [warning] = ImportJob.objects.get(pk=second["id"]).warnings
+    assert warning["message"].startswith("The same file was imported before, as import ")
+    kept = Lead.objects.earliest("id")
+    client.patch(f"{LEADS}{kept.pk}/", {"job_title": "Head"}, content_type="application/json")
+    client.post(f"/api/v1/imports/{first['id']}/undo/", content_type="application/json")
+    [issue] = ImportIssue.objects.filter(kind="kept")
+    assert issue.errors == [{"code": "changed_since", "message": "Changed since the import."}]
+    warned = upload(client, "first_name,estimated_value\nB,no\n", on_bad_value="warn").json()
+    lines = client.get(f"/api/v1/imports/{warned['id']}/errors.csv")
+    assert b"Imported; " in b"".join(lines.streaming_content)
+
+
+def test_what_people_defined_is_translated_by_nobody():
+    own = CustomFieldFactory(entity="lead", key="rate", label="Rate", type="choice", choices=["note", "new"])
+    column = custom_column(own)
+    with override("de"):
+        assert labels.field_title(column) == "Rate"
+        assert column.field_type.options() == [("note", "Note"), ("new", "New")]
+        assert value_in_words(column.field_type, "new") == "New"
+        assert labels.field_title(entities["lead"].by_name["job_title"]) == "Position"
+        assert entities["lead"].by_name["status"].field_type.title_of("new") == "Neu"
+
+
+def test_a_client_that_undoes_needs_the_same_scopes_in_every_language():
+    for language in ("en", "de", "fr"):
+        with override(language):
+            assert [Effect(name, 1).resource for name in ("comment", "activity", "lead")] == [
+                "comments",
+                "activities",
+                "leads",
+            ]
+
+
+def test_work_without_a_broker_is_done_in_english(monkeypatch):
+    seen = []
+    stop = Event()
+
+    def job(stopped):
+        seen.append(get_language())
+        stop.set()
+        return 1
+
+    monkeypatch.setattr(standalone_runner, "background_jobs", [job])
+    with override("de"):
+        standalone_runner.run_once()
+        stop.clear()
+        standalone_runner.run_forever(stop)
+        assert get_language() == "de"
+    assert seen == ["en", "en"]

@@ -71,8 +71,9 @@ class ChangeWords:
 
     def _label(self, name: str) -> str:
         column = self.columns.get(name)
-        label = column.label if column and column.label else name.removeprefix(PREFIX)
-        return labels.titled(label)
+        if column is None and name.startswith(PREFIX):  # a custom field that is no more
+            return labels.as_title(name.removeprefix(PREFIX))
+        return labels.field_title(column) if column else labels.titled(name)
 
     def _text(self, name: str, value: Any) -> str:
         if value is None or value in ("", [], {}):
@@ -125,4 +126,4 @@ def _in_words(column: Column | None, value: Any) -> str:
         return formats.date_format(timezone.localtime(moment), "DATETIME_FORMAT")
     if isinstance(field_type, Date) and (day := parse_date(str(value))):
         return formats.date_format(day, "DATE_FORMAT")
-    return labels.titled(str(value)) if isinstance(field_type, Choice) else str(value)
+    return field_type.title_of(str(value)) if isinstance(field_type, Choice) else str(value)

@@ -193,8 +193,7 @@ class InlineEditMixin:
         return reverse(route, args=args)
 
     def _title(self: Any, field: str) -> str:
-        column = self.entity.by_name[field]
-        return labels.titled(column.label or field)
+        return labels.field_title(self.entity.by_name[field])
 
 
 def entered_as(person: Any) -> str:

@@ -336,7 +336,7 @@ def _searches(view: SavedView | None, text: str) -> tuple[str, list[str]]:
 
 
 def _title(column: Column) -> str:
-    return labels.titled(column.label or column.name)
+    return labels.field_title(column)
 
 
 def _plain(column: Column) -> Callable[[Any], str] | None:

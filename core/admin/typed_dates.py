@@ -4,7 +4,6 @@ from datetime import date, datetime
 
 from django import forms
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 
 def typed_day(text: str) -> date:
@@ -18,4 +17,4 @@ def typed_moment(day: str, clock: str) -> datetime:
     try:
         return timezone.make_aware(naive)
     except OverflowError as error:
-        raise forms.ValidationError(_("Enter a valid date/time.")) from error
+        raise forms.ValidationError(forms.DateField.default_error_messages["invalid"]) from error

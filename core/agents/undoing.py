@@ -39,6 +39,8 @@ CUSTOM_KEY = f"{CUSTOM}."
 # Counters that triggers lower by themselves when what they count is deleted.
 COUNTED = frozenset(COLUMNS) - {"last_contacted_at"}
 ATTACHED = {"activity": Activity, "comment": Comment}
+# What scopes call these.
+ATTACHED_RESOURCES = {"activity": "activities", "comment": "comments"}
 # What these are about.
 ABOUT = frozenset(("entity", "object_id"))
 NOT_TAKEN_BACK = "This kind of change is not taken back."
@@ -75,8 +77,7 @@ class Effect:
     @property
     def resource(self) -> str:
         """What scopes call it."""
-        attached = ATTACHED.get(self.entity)
-        return str(attached._meta.verbose_name_plural) if attached else resource_named(self.entity)
+        return ATTACHED_RESOURCES.get(self.entity) or resource_named(self.entity)
 
     @property
     def action(self) -> Permission:

@@ -126,7 +126,7 @@ def value_in_words(field_type: Any, value: Any) -> str:
     if isinstance(value, str) and (name := field_type.named({value}).get(value)):
         return str(name)
     is_choice = isinstance(field_type, field_types.Choice)
-    return labels.titled(str(value)) if is_choice else str(value)
+    return field_type.title_of(str(value)) if is_choice else str(value)
 
 
 def _local(moment: datetime) -> datetime:
@@ -183,5 +183,6 @@ def _target(column: Column) -> str:
 
 
 def _label(column: Column) -> str:
-    name = column.label or column.name.partition(".")[2] or column.name
-    return labels.titled(name)
+    if column.label:
+        return labels.field_title(column)
+    return labels.titled(column.name.partition(".")[2] or column.name)

@@ -47,7 +47,7 @@ _FIELD_TYPES: dict[str, Callable[[tuple[str, ...]], FieldType]] = {
     Type.DATE: lambda _: field_types.Date(),
     Type.DATETIME: lambda _: field_types.DateTime(),
     Type.BOOLEAN: lambda _: field_types.Boolean(),
-    Type.CHOICE: field_types.Choice,
+    Type.CHOICE: lambda choices: field_types.Choice(choices, ours=False),
     Type.MULTI_CHOICE: field_types.MultiChoice,
     Type.USER: lambda _: field_types.Reference(target="user"),
     Type.URL: lambda _: field_types.Url(),

@@ -98,7 +98,10 @@ def comparison_of(entity: Entity, name: str) -> RecordComparison | None:
 def label_of(entity: Entity, name: str) -> str:
     """What people call a comparison."""
     comparison = comparison_of(entity, name)
-    return labels.titled(comparison.label) if comparison else name
+    if comparison is None:
+        return name
+    own = isinstance(comparison, SameCustomValue)
+    return labels.as_title(comparison.label) if own else labels.titled(comparison.label)
 
 
 def check(rule: DuplicateRule) -> None:

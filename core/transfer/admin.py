@@ -322,7 +322,7 @@ def export_page(request: HttpRequest) -> HttpResponse:
         "formats": list(FORMATS),
         "chosen": page.fields_shown(request),
         "fields": [
-            (name, labels.titled(column.label or name))
+            (name, labels.field_title(column) if column.label else labels.titled(name))
             for name, column in schema(known).items()
             if name != "custom_fields"
         ],

@@ -49,6 +49,11 @@ class _NothingKeptError(Exception):
 
 def begin(made: Plan, file: BinaryIO, name: str, user: Any, request_id: str = "") -> ImportJob:
     """A stored job for this plan, with a warning where the same file came before."""
+    with override(MACHINE_LANGUAGE):  # its warnings are stored
+        return _begun(made, file, name, user, request_id)
+
+
+def _begun(made: Plan, file: BinaryIO, name: str, user: Any, request_id: str) -> ImportJob:
     shape, options = made.table.shape, resolved(made)
     digest, size = _digest(file)
     return ImportJob.objects.create(
@@ -169,7 +174,10 @@ def end(job: ImportJob, report: Report, options: Options, notes: Iterable[dict[s
 def _first_reason(report: Report) -> str:
     """Why no row came in, in words: what was wrong with the first."""
     first = report.first_faulty_row()
-    return f"Nothing was imported. Row {first.row}: {'; '.join(messages_of(first.errors))}" if first else ""
+    if first is None:
+        return ""
+    reasons = "; ".join(messages_of(first.errors))
+    return _("Nothing was imported. Row %(row)s: %(reasons)s") % {"row": first.row, "reasons": reasons}
 
 
 def reopened(job: ImportJob, file: BinaryIO) -> Plan:

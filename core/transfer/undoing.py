@@ -11,7 +11,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, ForeignKey
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, override
 
 from core import jobs
 from core.access import Permission
@@ -23,6 +23,7 @@ from core.conf import conf
 from core.entities import Entity, entities
 from core.entities.locks import IMPORTING, lock
 from core.errors import ConflictError
+from core.labels import MACHINE_LANGUAGE
 from core.transfer import undo_queries
 from core.transfer.jobs import RUN_JOB, ProgressTicker
 from core.transfer.linked_columns import linked_columns_of
@@ -76,6 +77,11 @@ def postpone(undo: ImportJob) -> None:
 
 def perform_undo(undo: ImportJob, tick: ProgressTicker | None = None) -> None:
     """Undo inside the caller's transaction and end the job."""
+    with override(MACHINE_LANGUAGE):  # its report is stored
+        _perform(undo, tick)
+
+
+def _perform(undo: ImportJob, tick: ProgressTicker | None) -> None:
     undo.started_at = undo.started_at or timezone.now()
     report = Report()
     with audit_context(

@@ -7,7 +7,7 @@ what the columns held that went into such fields.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_noop
 from django.utils.translation import gettext as _
 
 from core.entities import entities
@@ -16,7 +16,8 @@ from core.errors import ConflictError
 from core.transfer.models import ExportJob, ImportIssue, ImportJob
 
 FILE = gettext_noop("A field has been hidden from your role since this file was made; export it again.")
-FAULT = gettext_noop("Something is wrong with a field that is hidden from you.")
+# Stands among what is stored, in the same language.
+FAULT = "Something is wrong with a field that is hidden from you."
 
 
 def hidden_words(user: Any) -> list[str]:
@@ -58,11 +59,11 @@ class ShownReport:
 
     def message(self, text: str) -> str:
         """Why it failed: it quotes the first faulty row."""
-        return gettext(FAULT) if text and self._places else text
+        return FAULT if text and self._places else text
 
     def _is_hidden(self, fault: Mapping[str, Any]) -> bool:
         return fault.get("field") in self._hidden or fault.get("column") in self._headers
 
     def _without(self, error: dict[str, Any]) -> dict[str, Any]:
         blank = {name: "" for name in ("column", "field", "value") if name in error}
-        return error | blank | {"message": gettext(FAULT)}
+        return error | blank | {"message": FAULT}

@@ -280,11 +280,10 @@ def _fields(request: HttpRequest, draft: Draft) -> list[tuple[str, str]]:
         if target.linked is not None:
             found.append((name, labels.label(target.linked.label)))
         elif target.column is None or name in (target.column.name, target.column.path):
-            label = target.column.label if target.column and target.column.label else name
-            found.append((name, labels.titled(label)))
+            is_named = target.column is not None and target.column.label
+            found.append((name, labels.field_title(target.column) if is_named else labels.titled(name)))
         elif target.part in ("name", "email", "domain", "id"):
-            label = target.column.label or target.column.name
-            found.append((name, f"{labels.titled(label)}: {labels.label(target.part)}"))
+            found.append((name, f"{labels.field_title(target.column)}: {labels.label(target.part)}"))
     return sorted(dict(found).items(), key=lambda item: item[1])
 
 

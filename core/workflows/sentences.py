@@ -193,7 +193,7 @@ def _with_names(value: Any, names: Mapping[int, Mapping[str, Any]]) -> Any:
 
 
 def _label(column: Any, name: str) -> str:
-    return labels.titled(column.label or name)
+    return labels.field_title(column) if column.label else labels.titled(name)
 
 
 def _short(value: Any) -> str:

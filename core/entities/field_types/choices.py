@@ -19,8 +19,10 @@ class Choice(FieldType, serializers.ChoiceField):
     empty_value: ClassVar[Any] = ""
     operators: ClassVar[tuple[str, ...]] = ("eq", "ne", "in", "not_in", "is_empty")
 
-    def __init__(self, choices: Any, **options: Any) -> None:
+    def __init__(self, choices: Any, *, ours: bool = True, **options: Any) -> None:
+        """Choices that are not `ours` were defined by users: their words are not translated."""
         super().__init__(choices=choices, **options)
+        self.ours = ours
         # Case-folded → as defined.
         self.folded: dict[str, str] = {nfc(choice).casefold(): choice for choice in self.choices}
 
@@ -35,7 +37,11 @@ class Choice(FieldType, serializers.ChoiceField):
         return found or ""
 
     def options(self) -> list[tuple[str, str]]:
-        return [(value, labels.titled(value)) for value in self.choices if value]
+        return [(value, self.title_of(value)) for value in self.choices if value]
+
+    def title_of(self, value: str) -> str:
+        """What people call a choice."""
+        return labels.titled(value) if self.ours else labels.as_title(value)
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": "string", "enum": list(self.choices)}

@@ -145,7 +145,7 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
 
 
 def error_lines(job: ImportJob, rows: QuerySet[ImportIssue], user: Any) -> Iterator[bytes]:
-    """The error file, in blocks, as `user` sees it. Of a row that came in `_error` begins with "Imported"."""
+    """The error file, in blocks, as `user` sees it, in English. Of a row that came in `_error` begins with "Imported"."""
     report = ShownReport(job, user)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -154,7 +154,7 @@ def error_lines(job: ImportJob, rows: QuerySet[ImportIssue], user: Any) -> Itera
     for issue in rows.filter(kind__in=IN_FILE).iterator(1_000):
         # What the file had escaped is not escaped twice: sent again it means the same.
         cells = [escape(unescape(cell)) for cell in [*report.cells(issue), *[""] * width][:width]]
-        came_in = [_("Imported")] if issue.kind == ImportIssue.Kind.WARNING else []
+        came_in = ["Imported"] if issue.kind == ImportIssue.Kind.WARNING else []
         writer.writerow(
             [*cells, issue.row, escape("; ".join([*came_in, *messages_of(report.errors(issue))]))]
         )

@@ -114,8 +114,7 @@ def models() -> Options:
 def title(column: Column | None, name: str = "") -> str:
     if column is None:
         return name
-    label = column.far.label if isinstance(column, RelatedColumn) else column.label
-    return labels.titled(label or column.name)
+    return labels.field_title(column.far if isinstance(column, RelatedColumn) else column)
 
 
 def _is_stored(column: Column) -> bool:
