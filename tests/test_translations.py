@@ -254,9 +254,6 @@ def test_reports_of_imports_are_in_english(make_user, signed_in):
     client.post(f"/api/v1/imports/{first['id']}/undo/", content_type="application/json")
     [issue] = ImportIssue.objects.filter(kind="kept")
     assert issue.errors == [{"code": "changed_since", "message": "Changed since the import."}]
-    warned = upload(client, "first_name,estimated_value\nB,no\n", on_bad_value="warn").json()
-    lines = client.get(f"/api/v1/imports/{warned['id']}/errors.csv")
-    assert b"Imported; " in b"".join(lines.streaming_content)
 
 
 def test_what_people_defined_is_translated_by_nobody():

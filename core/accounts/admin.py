@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminSelectWidget
 
@@ -28,6 +28,7 @@ from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm, Names
 from core.admin.home import list_url
 from core.admin.navigation import PEOPLE, Link, Menu, links
 from core.admin.pages import pages
+from core.admin.people import PeopleField
 from core.admin.read_only import ReadOnlyAdmin
 from core.entities.locks import TEAM_TREE, lock
 
@@ -90,8 +91,8 @@ class NewPersonForm(UserCreationForm, CapturedForm):
 class HandOverForm(verbs.VerbForm):
     """To whom; several take turns."""
 
-    to = forms.ModelMultipleChoiceField(
-        label=gettext_lazy("To"),
+    to = PeopleField(
+        label=pgettext_lazy("recipient", "To"),
         queryset=User.objects.filter(is_active=True).order_by("username"),
         widget=UnfoldAdminSelectMultipleWidget,
     )

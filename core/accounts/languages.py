@@ -6,7 +6,6 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import reverse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.translation.trans_real import get_supported_language_variant, parse_accept_lang_header
@@ -28,7 +27,8 @@ class LanguageMiddleware:
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
         # The API knows its user later, and activates their language then (core.accounts.api.authentication).
-        if request.path.startswith(reverse("admin:index")) and request.user.is_authenticated:
+        # Without a cookie there is nobody to ask for, and answers may not depend on one.
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
             activate(request.user)
 
 

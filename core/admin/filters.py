@@ -104,7 +104,7 @@ class DayRangeFilter(RangeEnds, RangeDateFilter):
 
 
 class MomentRangeFilter(RangeEnds, RangeDateTimeFilter):
-    """From one moment to another, both as the reader's clock shows them; of a moment both inputs are needed."""
+    """From one moment to another, both as the reader's clock shows them; each needs both inputs."""
 
     def _end(self, end: str) -> datetime | None:
         texts = [self.used_parameters.get(f"{self.parameter_name}{end}_{part}") for part in (0, 1)]

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from core import labels
 from core.admin.forms import CHANGED_MEANWHILE
+from core.admin.people import entered_as
 from core.entities import Column, writing
 from core.entities.field_types import Reference
 from core.entities.references import referable
@@ -194,12 +195,6 @@ class InlineEditMixin:
 
     def _title(self: Any, field: str) -> str:
         return labels.field_title(self.entity.by_name[field])
-
-
-def entered_as(person: Any) -> str:
-    """How a user is entered: "Nora Novak (nora)"; the user name alone where there is no other."""
-    name = person.get_full_name()
-    return f"{name} ({person.username})" if name != person.username else name
 
 
 # Columns that the lists of all records may have.

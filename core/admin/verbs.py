@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, gettext_lazy
 from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminSelectWidget
 
+from core.admin.people import PeopleField
 from core.entities.assignment import METHODS
 from core.entities.bulk import BulkResult
 from core.entities.references import referable
@@ -31,9 +32,7 @@ class VerbForm(forms.Form):
 class AssignForm(VerbForm):
     """To whom, and by which method where several are named."""
 
-    users: forms.ModelMultipleChoiceField = forms.ModelMultipleChoiceField(
-        queryset=None, label=gettext_lazy("Users"), widget=UnfoldAdminSelectMultipleWidget
-    )
+    users = PeopleField(queryset=None, label=gettext_lazy("Users"), widget=UnfoldAdminSelectMultipleWidget)
     method = forms.ChoiceField(
         label=gettext_lazy("Method"),
         choices=[(name, lazy_title(name)) for name in METHODS],
@@ -43,7 +42,7 @@ class AssignForm(VerbForm):
 
     def __init__(self, request: HttpRequest, **options: Any) -> None:
         super().__init__(request, **options)
-        users = cast(forms.ModelMultipleChoiceField, self.fields["users"])
+        users = cast(PeopleField, self.fields["users"])
         users.queryset = referable("user", request.user).order_by("username")
 
 

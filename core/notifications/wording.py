@@ -64,7 +64,7 @@ TITLES: dict[str, tuple[str, ...]] = {
     "workflow": (gettext_noop("%(n)s more from the workflow %(name)s"),),
     "test": (gettext_noop("Web push works"),),
 }
-# Those of texts below the title. What people wrote (comments, messages of workflows) is nobody's to translate.
+# Those of texts below the title. What people wrote (comments, messages of workflows) stays as it is.
 BODIES: dict[str, tuple[str, ...]] = {
     "update": (gettext_noop("Changed by %(doer)s"),),
     "score": (gettext_noop("Changed by %(doer)s"),),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils import translation
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -11,6 +12,7 @@ from core.accounts.api.authentication import bearer, count_refused
 from core.agents import sessions, tokens
 from core.agents.models import AgentGrant
 from core.agents.resource import PATH, public_url
+from core.labels import MACHINE_LANGUAGE
 
 # Where it is said whom to ask for a token (RFC 9728).
 METADATA = "/.well-known/oauth-protected-resource"
@@ -27,6 +29,8 @@ class GrantAuthentication(BaseAuthentication):
         if grant is None or not sessions.lets_in(grant):
             count_refused(request)
             raise AuthenticationFailed("This credential is not valid here, expired or revoked.", "not_valid")
+        # A model reads the answers, which are the same whatever its user speaks.
+        translation.activate(MACHINE_LANGUAGE)
         return grant.user, grant
 
     def authenticate_header(self, request: Request) -> str:

@@ -145,7 +145,8 @@ class ImportJobViewSet(ReadOnlyResourceViewSet):
 
 
 def error_lines(job: ImportJob, rows: QuerySet[ImportIssue], user: Any) -> Iterator[bytes]:
-    """The error file, in blocks, as `user` sees it, in English. Of a row that came in `_error` begins with "Imported"."""
+    """The error file, in blocks, as `user` sees it, in English. Of a row that came in `_error` begins with
+    "Imported"."""
     report = ShownReport(job, user)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
