@@ -17,10 +17,15 @@ from django.utils.translation import get_language, gettext, gettext_lazy, overri
 MACHINE_LANGUAGE = "en"
 
 
+def is_english() -> bool:
+    """Whether what people read now is in English."""
+    return (get_language() or MACHINE_LANGUAGE).startswith(MACHINE_LANGUAGE)
+
+
 def label(text: Any) -> str:
     """A derived label as its reader's language has it, as it is where nothing translates it."""
     text = str(text)
-    if not text or (get_language() or MACHINE_LANGUAGE).startswith(MACHINE_LANGUAGE):
+    if not text or is_english():
         return text
     for msgid in spellings(text):
         found = gettext(msgid)

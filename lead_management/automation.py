@@ -42,7 +42,11 @@ def _crossed(entity: Entity, settings: Mapping[str, Any]) -> Q:
 
 register_trigger(
     ChangeTrigger(
-        "lead_converted", entities=("lead",), narrow=_converted, help_text="A lead became a contact."
+        "lead_converted",
+        entities=("lead",),
+        narrow=_converted,
+        help_text="A lead became a contact.",
+        when="a lead became a contact",
     )
 )
 register_trigger(
@@ -55,6 +59,7 @@ register_trigger(
         ),
         narrow=_crossed,
         help_text=f"The score crossed a threshold ({DEFAULT_THRESHOLD}).",
+        when="the score crossed a threshold",
     )
 )
 

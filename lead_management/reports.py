@@ -8,6 +8,7 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, TruncDate
 
 from core.changes.models import Change
+from core.labels import english
 from core.reports.reported import LOST, OPEN, WON, ReportedEntity, ReportStep, reported_entities
 from lead_management.models import LeadStatus
 
@@ -17,7 +18,9 @@ OUTCOMES = {LeadStatus.CONVERTED: WON, **dict.fromkeys(LOST_STATUSES, LOST)}
 
 def statuses(scope: int | None) -> Sequence[ReportStep]:
     """All leads go one way."""
-    return [ReportStep(status.value, str(status.label), OUTCOMES.get(status, OPEN)) for status in LeadStatus]
+    return [
+        ReportStep(status.value, english(status.label), OUTCOMES.get(status, OPEN)) for status in LeadStatus
+    ]
 
 
 def closed_on(zone: ZoneInfo) -> Any:

@@ -11,6 +11,7 @@ register(
         settings=FROM_TO,
         narrow=changed("stage"),
         help_text="The stage changed.",
+        when="the stage changed",
     )
 )
 

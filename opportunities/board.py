@@ -8,6 +8,7 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from core.admin import formats
 from core.admin.board import BoardAdmin, BoardChoice, BoardColumn, ColumnFigures
@@ -80,8 +81,13 @@ class OpportunityBoard(BoardAdmin):
         moved = record.stage_changed_at
         days = (timezone.now() - moved).days if moved else 0
         if stage and stage.rotting_days is not None and days > stage.rotting_days:
-            title = _("Longer than the %(days)s days of this stage") % {"days": stage.rotting_days}
-            found.append(formats.badge(_("%(days)s days here") % {"days": days}, "warn", title=title))
+            title = ngettext(
+                "Longer than the %(n)s day of this stage",
+                "Longer than the %(n)s days of this stage",
+                stage.rotting_days,
+            ) % {"n": stage.rotting_days}
+            here = ngettext("%(n)s day here", "%(n)s days here", days) % {"n": days}
+            found.append(formats.badge(here, "warn", title=title))
         closes = record.expected_close_date
         if closes and closes < timezone.localdate():
             found.append(formats.badge(formats.when(closes), "bad", title=_("Expected close")))

@@ -32,7 +32,13 @@ def _completed(entity: Entity, settings: Mapping[str, Any]) -> Q:
 
 
 register_trigger(
-    ChangeTrigger("task_completed", entities=("task",), narrow=_completed, help_text="A task was completed.")
+    ChangeTrigger(
+        "task_completed",
+        entities=("task",),
+        narrow=_completed,
+        help_text="A task was completed.",
+        when="a task was completed",
+    )
 )
 register_trigger(
     DateTrigger(
@@ -41,6 +47,7 @@ register_trigger(
         field="due_date",
         rows=OPEN,
         help_text="A task is past its due time.",
+        when="a task is past its due time",
     )
 )
 

@@ -13,6 +13,7 @@ from core.entities.cleaning import clean, refuse_out_of_reach
 from core.entities.references import existing_ids
 from core.entities.relation_transfer import RelationMove
 from core.errors import ConflictError, FieldIssue, InvalidError, refused_as
+from core.labels import label
 from tasks.models import RELATED_RECORDS, Task, TaskRecord, TaskStatus
 from tasks.recurrence import next_due, rest_of
 
@@ -88,7 +89,9 @@ def _rest_of(task: Task, start: datetime, zone: str) -> str:
 
 def _check_open(task: Task) -> None:
     if task.status in (TaskStatus.COMPLETED, TaskStatus.CANCELLED):
-        raise ConflictError(_("The task is %(status)s already.") % {"status": task.status}, code="not_open")
+        raise ConflictError(
+            _("The task is %(status)s already.") % {"status": label(task.status)}, code="not_open"
+        )
 
 
 def _check_in_series(task: Task) -> None:

@@ -54,7 +54,8 @@ def found() -> dict[Key, None]:
         # A catalog has a msgid once; what others translate is theirs.
         if not (context or isinstance(msgid, tuple)) and (msgid in plural or _is_translated_elsewhere(msgid)):
             del keys[context, msgid]
-    known = {text for _context, msgid in keys for text in (msgid if isinstance(msgid, tuple) else (msgid,))}
+    plain = [msgid for context, msgid in keys if context is None]
+    known = {text for msgid in plain for text in (msgid if isinstance(msgid, tuple) else (msgid,))}
     keys |= {(None, text): None for text in _derived(known)}
     return keys
 

@@ -19,7 +19,7 @@ from core.admin.about import AboutMixin, name_rows
 from core.admin.list_rows import row_checkbox
 from core.changes import audit_context
 from core.entities.columns import column
-from core.entities.usage import REMEDY, REMEDY_WITHOUT_FORCE, check_renaming, release_row
+from core.entities.usage import InUseError, check_renaming, release_row
 from core.errors import ConflictError, DomainError, InvalidError
 from core.models.folding import Fold
 
@@ -209,9 +209,7 @@ class CapturedInline(PolicyMixin, TabularInline):
 def in_words(error: ConflictError) -> ConflictError:
     """A refusal whose message names the issues that the API lists one by one."""
     named = "; ".join(f"{issue.field}: {issue.message}" for issue in error.issues[:NAMED])
-    message = error.message
-    for remedy in (REMEDY, REMEDY_WITHOUT_FORCE):
-        message = message.removesuffix(f": {_(remedy)}")
+    message = error.brief if isinstance(error, InUseError) else error.message
     return ConflictError(f"{message}. {named}" if named else message, code=error.code, issues=error.issues)
 
 

@@ -7,7 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from core.access import AdminPolicy, VisibleManager
 
@@ -56,7 +56,7 @@ class Change(models.Model):
     class Source(models.TextChoices):
         API = "api", gettext_lazy("Api")
         ADMIN = "admin", gettext_lazy("Admin")
-        IMPORT = "import", gettext_lazy("Import")
+        IMPORT = "import", pgettext_lazy("noun", "Import")
         BULK = "bulk", gettext_lazy("Bulk")
         WORKFLOW = "workflow", gettext_lazy("Workflow")
         AGENT = "agent", gettext_lazy("Agent")

@@ -8,7 +8,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.conf import conf
@@ -36,7 +36,7 @@ class ExchangeRate(models.Model):
 
     class Source(models.TextChoices):
         MANUAL = "manual", gettext_lazy("Manual")
-        IMPORT = "import", gettext_lazy("Import")
+        IMPORT = "import", pgettext_lazy("noun", "Import")
         FEED = "feed", gettext_lazy("Feed")
 
     policy = ReadAllPolicy(write=Permission.CONFIGURE)

@@ -9,6 +9,7 @@ from core.entities import Column, Entity, entity_of, field_types
 from core.entities.custom import PREFIX
 from core.entities.merging import is_filled
 from core.entities.references import referable
+from core.labels import field_title
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def _of_columns(made: Combination, columns: Sequence[Column], user: Any) -> Iter
         if _differ(values):
             texts = _texts(column, values, user)
             yield MergeChoice(
-                column.name, column.label, _options(made, texts), made.ids[made.place(column.name)]
+                column.name, field_title(column), _options(made, texts), made.ids[made.place(column.name)]
             )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from core.access import Permission
 from core.conf import conf
@@ -56,8 +57,12 @@ def undo(entity: Entity, pk: int, user: Any) -> Merge:
         raise ConflictError(_("This merge is undone already."), code="undone")
     if undo_until(merges[0]) < timezone.now():
         raise ConflictError(
-            _("Merges can be undone for %(merge_undo_days)s days.")
-            % {"merge_undo_days": conf.MERGE_UNDO_DAYS},
+            ngettext(
+                "Merges can be undone for %(n)s day.",
+                "Merges can be undone for %(n)s days.",
+                conf.MERGE_UNDO_DAYS,
+            )
+            % {"n": conf.MERGE_UNDO_DAYS},
             code="too_late",
         )
     _Undoing(entity, merges, user, survivor, others).run()

@@ -19,6 +19,7 @@ from core.entities.money import CURRENCY_FIELD, contradiction, preferred, read_a
 from core.entities.regions import COUNTRY_FIELD, region_at
 from core.errors import FieldIssue, InvalidError, ValueRefusedError
 
+UNKNOWN_FIELD = gettext_noop("Unknown field.")
 MAY_NOT_CHANGE = gettext_noop("Your role may read this field and not change it.")
 # A PUT replaces a record's content and leaves who it belongs to.
 KEPT_BY_PUT = {"owner", "assigned_to"}
@@ -52,10 +53,8 @@ def refuse_out_of_reach(entity: Entity, names: Iterable[str]) -> None:
     for name in names:
         locked = name in entity.read_only
         if locked or name in entity.hidden:
-            code, message = (
-                ("read_only", MAY_NOT_CHANGE) if locked else ("unknown_field", gettext("Unknown field."))
-            )
-            issues.append(FieldIssue(name, code, message))
+            code, message = ("read_only", MAY_NOT_CHANGE) if locked else ("unknown_field", UNKNOWN_FIELD)
+            issues.append(FieldIssue(name, code, gettext(message)))
     if issues:
         raise InvalidError(issues)
 

@@ -16,6 +16,7 @@ from core.access import Permission, ReadAllPolicy, VisibleManager
 from core.entities.field_rights import FieldRight  # noqa: F401  (a model)
 from core.entities.record_counts import RecordCount  # noqa: F401  (a model)
 from core.entities.usage import UsageTarget
+from core.labels import label
 from core.models.capture import captured
 from core.models.fields import choice, text
 
@@ -81,13 +82,12 @@ class CustomField(models.Model):
         """Choices belong to choice types, and only to them."""
         takes_choices = self.type in (self.Type.CHOICE, self.Type.MULTI_CHOICE)
         if takes_choices != bool(self.choices):
-            word = "needs" if takes_choices else "takes no"
-            raise ValidationError(
-                {
-                    "choices": _("A field of type %(type)s %(word)s choices.")
-                    % {"type": self.type, "word": word}
-                }
+            message = (
+                _("A field of type %(type)s needs choices.")
+                if takes_choices
+                else _("A field of type %(type)s takes no choices.")
             )
+            raise ValidationError({"choices": message % {"type": label(self.type)}})
 
 
 class AssignmentTurn(models.Model):

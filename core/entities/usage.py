@@ -30,6 +30,17 @@ PRINCIPAL = "principal"
 CUSTOM = "custom_fields"
 
 
+class InUseError(ConflictError):
+    """What uses a target stands against its deletion. `brief` says so without what to do about it over the
+    API."""
+
+    code = "in_use"
+
+    def __init__(self, message: str, brief: str, issues: Iterable[FieldIssue]) -> None:
+        super().__init__(message, issues=issues)
+        self.brief = brief
+
+
 @dataclass(frozen=True)
 class UsageTarget:
     """What is about to go. It is meant where one of `fields` has one of `values`, or where a text holds
@@ -87,12 +98,9 @@ class Usage:
     @property
     def issue(self) -> FieldIssue:
         """For the answer that refuses."""
-        places = f" in {', '.join(self.where[:5])}" if self.where else ""
-        return FieldIssue(
-            f"{self.source} {self.pk}",
-            "in_use",
-            gettext("%(name)s uses it%(places)s.") % {"name": repr(self.name), "places": places},
-        )
+        text = gettext("%(name)s uses it in %(places)s.") if self.where else gettext("%(name)s uses it.")
+        said = text % {"name": repr(self.name), "places": ", ".join(self.where[:5])}
+        return FieldIssue(f"{self.source} {self.pk}", "in_use", said)
 
 
 @dataclass(frozen=True)
@@ -177,14 +185,15 @@ def check_renaming(before: Any, wanted: Any) -> None:
         check_unused(replace(known, values=gone, name=""))
 
 
-def in_use(target: UsageTarget, found: Sequence[Usage], remedy: str = REMEDY) -> ConflictError:
+def in_use(target: UsageTarget, found: Sequence[Usage], remedy: str = REMEDY) -> InUseError:
     """The refusal that names who uses the target."""
     message = gettext("%(label)s is in use by %(count)s: %(remedy)s") % {
         "label": target.label,
         "count": len(found),
         "remedy": gettext(remedy),
     }
-    return ConflictError(message, code="in_use", issues=[usage.issue for usage in found[:MAX_NAMED]])
+    brief = gettext("%(label)s is in use by %(count)s") % {"label": target.label, "count": len(found)}
+    return InUseError(message, brief, [usage.issue for usage in found[:MAX_NAMED]])
 
 
 def _of_source(source: UsageSource, target: UsageTarget) -> Iterator[Usage]:

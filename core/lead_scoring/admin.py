@@ -22,6 +22,7 @@ from core.admin.navigation import AUTOMATE, SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
 from core.lead_scoring import home, jobs, model_lifecycle
 from core.lead_scoring.models import BarredFeature, ScoringJob, ScoringModel, ScoringRules
+from core.lead_scoring.reasons import value_in_words
 from core.lead_scoring.rule_form import ScoringRulesForm
 from core.lead_scoring.rules import rules_from_json
 from core.lead_scoring.scoring_target import target_of
@@ -203,8 +204,8 @@ class ScoringRulesAdmin(ReadOnlyAdmin):
         features = target_of().all_features()
         lines: list[tuple[Any, Any]] = [(_("Base"), row.content.get("base"))]
         for rule in rules_from_json(row.content).rules:
-            label = features[rule.feature].spec.label if rule.feature in features else rule.feature
-            lines.append((f"{label}: {rule.words()}", f"{rule.points:+d}"))
+            label = features[rule.feature].spec.title if rule.feature in features else rule.feature
+            lines.append((f"{label}: {value_in_words(rule.words())}", f"{rule.points:+d}"))
         return format_html_join(mark_safe("<br>"), "{}: {}", lines)
 
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from core.entities.custom import PREFIX
+from core.labels import label
+
 # A text longer than this is a note and not a category.
 MAX_LEVEL_LENGTH = 80
 
@@ -28,6 +31,11 @@ class FeatureSpec:
     key: str
     label: str
     kind: Kind
+
+    @property
+    def title(self) -> str:
+        """What its reader calls it; a custom field as whoever defined it says."""
+        return self.label if self.key.startswith(PREFIX) else label(self.label)
 
 
 @dataclass(frozen=True)

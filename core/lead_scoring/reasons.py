@@ -3,12 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext, gettext_noop
+
 from core.labels import label
 from core.lead_scoring.inputs import MISSING, OTHER, Input
 from core.lead_scoring.model import Model
+from core.lead_scoring.rules import NOT_KNOWN
 from core.lead_scoring.scorer import CAP, Scorer
 
-CAP_LABEL = "Limit of the scale"
+CAP_LABEL = gettext_noop("Limit of the scale")
+
+NONE_KNOWN, ANOTHER = gettext_noop("none of the known"), gettext_noop("another")
+_BOUNDS = {
+    "at least ": gettext_noop("at least %(number)s"),
+    "at most ": gettext_noop("at most %(number)s"),
+}
 
 
 def reasons(
@@ -42,8 +51,20 @@ def _reason(name: str, points: int, value: str, label: str, total: int) -> dict[
 
 def reason_in_words(reason: Mapping[str, Any]) -> str:
     """A reason as its reader's language has it."""
-    value, said = label(reason["value"]), label(reason["label"])
+    value, said = value_in_words(reason["value"]), label(reason["label"])
     return f"{said}: {value} {reason['points']:+d}" if value else f"{said} {reason['points']:+d}"
+
+
+def value_in_words(text: str) -> str:
+    """What a lead is by its rules or bins, in English as they say it, as its reader's language has it."""
+    return ", ".join(gettext(" or ").join(map(_one_said, part.split(" or "))) for part in text.split(", "))
+
+
+def _one_said(text: str) -> str:
+    for begin, wording in _BOUNDS.items():
+        if text.startswith(begin):
+            return gettext(wording) % {"number": text.removeprefix(begin)}
+    return label(text)
 
 
 def labels_of(model: Model) -> dict[str, str]:
@@ -71,9 +92,9 @@ def _input_words(inputs: Sequence[Input], codes: Sequence[int]) -> dict[str, str
             several.setdefault(one.feature, []).extend([one.member] if code == 1 else [])
         else:
             made[one.feature] = _word(one, int(code))
-    return made | {name: ", ".join(values) or "none of the known" for name, values in several.items()}
+    return made | {name: ", ".join(values) or NONE_KNOWN for name, values in several.items()}
 
 
 def _word(one: Input, code: int) -> str:
     word = one.words(code)
-    return "not known" if word == MISSING else "another" if word == OTHER else word
+    return NOT_KNOWN if word == MISSING else ANOTHER if word == OTHER else word

@@ -250,7 +250,7 @@ class ScoringRulesForm:
             "title": _("Scoring rules"),
             "opts": self.page.opts,
             "form": self,
-            "features": sorted((one.spec.label, key) for key, one in self.features.items()),
+            "features": sorted((one.spec.title, key) for key, one in self.features.items()),
             "most": MAX_POINTS,
             "bars": _bars(self.effect) if self.effect else [],
             "lead_page": home.list_url(self.target.model),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from core.errors import FieldIssue, InvalidError
 from core.lead_scoring.features import FeatureSpec, Frame, Kind, level
@@ -19,7 +19,8 @@ TESTS = ("in", "filled", "is", "at_least", "at_most")
 MAX_RULES = 200
 MAX_POINTS = 100
 LISTED = 3  # values of a rule that are said one by one
-_SAID = {"filled": ("not known", "known"), "is": ("no", "yes")}
+NOT_KNOWN = gettext_noop("not known")
+_SAID = {"filled": (NOT_KNOWN, gettext_noop("known")), "is": ("no", "yes")}
 _BITS = 15  # of a smallint that is never negative
 
 

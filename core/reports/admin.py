@@ -93,6 +93,9 @@ def _shown(user: Any, params: Mapping[str, str]) -> dict[str, Any]:
 
     trend = report(TrendParameters, answers.trend_report)
     funnel = report(CohortParameters, answers.funnel_report)
+    if reported_entities[funnel["entity"]].scope is None:  # the steps are a closed set of ours
+        rows = [row | {"label": labels.label(row["label"])} for row in funnel["rows"]]
+        funnel = funnel | {"rows": rows}
     found = {
         "trend": trend,
         "trend_drawing": trend_drawing(trend),

@@ -125,7 +125,12 @@ class Goal(models.Model):
         if (self.user_id is None) == (self.team_id is None):
             yield "user", _("A goal is for a user or for a team.")
         if self.start is not None and self.start != first_day(self.start, self.period):
-            yield "start", _("Expected the first day of a %(period)s.") % {"period": self.period}
+            yield (
+                "start",
+                _("Expected the first day of a quarter.")
+                if self.period == self.Period.QUARTER
+                else _("Expected the first day of a month."),
+            )
         if self.metric == self.Metric.COUNT and self.currency:
             yield "currency", _("A count has no currency.")
         if self.metric == self.Metric.AMOUNT and not self.currency:

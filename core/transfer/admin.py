@@ -17,7 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 
@@ -186,7 +186,12 @@ class ImportJobAdmin(OwnJobsAdmin):
             undoing.postpone(made)
         return HttpResponseRedirect(page_url(ImportJob, made.pk))
 
-    @action(description=gettext_lazy("Cancel"), permissions=["cancel"], url_path="cancel", icon="cancel")
+    @action(
+        description=pgettext_lazy("work under way", "Cancel"),
+        permissions=["cancel"],
+        url_path="cancel",
+        icon="cancel",
+    )
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Asks first; nothing of the import is kept."""
         back = page_url(ImportJob, object_id)
@@ -241,7 +246,7 @@ def _figures(job: ImportJob, is_import: bool) -> list[tuple[str, int, str]]:
             (_("Kept as they are"), job.kept, "warn" if job.kept else ""),
         ]
     return [
-        (_("Read"), job.read, ""),
+        (pgettext("rows", "Read"), job.read, ""),
         (_("Created"), job.created, "good" if job.created else ""),
         (_("Updated"), job.updated, ""),
         (_("Unchanged"), job.unchanged, ""),

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from core.access import OwnPolicy, VisibleManager
 
@@ -57,7 +57,7 @@ class ImportJob(Job):
     """
 
     class Kind(models.TextChoices):
-        IMPORT = "import", gettext_lazy("Import")
+        IMPORT = "import", pgettext_lazy("noun", "Import")
         UNDO = "undo", gettext_lazy("Undo")
 
     kind = models.CharField(max_length=6, choices=Kind.choices, default=Kind.IMPORT)

@@ -97,7 +97,7 @@ def missing_required(made: Plan) -> list[str]:
     needed = [c for c in made.targets.writable if c.required and not (c.custom and c.default is not None)]
     missing = [c.name for c in needed if c.name not in given]
     several = [rule.names for rule in made.entity.rules if isinstance(rule, NeedsAny)]
-    return missing + [" or ".join(names) for names in several if not given & set(names)]
+    return missing + [_(" or ").join(names) for names in several if not given & set(names)]
 
 
 def read_only_warnings(made: Plan) -> list[dict[str, str]]:
@@ -125,16 +125,13 @@ def creation_warnings(made: Plan) -> list[dict[str, str]]:
             c.name for c in columns if c.required and c.default is None and c.name != entity.display_fields[0]
         ]
         if lacking:
-            message = _("A new %(name)s needs %(names)s too") % {
-                "name": entity.name,
-                "names": " and ".join(lacking),
-            }
-            outcome = "come in without it" if made.options.on_bad_value == "warn" else "fail"
-            message = _("%(message)s: rows that name none that is there %(outcome)s.") % {
-                "message": message,
-                "outcome": outcome,
-            }
-            found.append({"code": "create_missing", "message": message})
+            message = (
+                _("A new %(name)s needs %(names)s too: rows that name none that is there come in without it.")
+                if made.options.on_bad_value == "warn"
+                else _("A new %(name)s needs %(names)s too: rows that name none that is there fail.")
+            )
+            words = {"name": entity.name, "names": _(" and ").join(lacking)}
+            found.append({"code": "create_missing", "message": message % words})
     return found
 
 
@@ -147,7 +144,7 @@ def mapped_fields(mapped: Sequence[MappedColumn]) -> set[str]:
 
 
 def _missing_fields_error(made: Plan, missing: Sequence[str]) -> InvalidError:
-    names, columns = " and ".join(missing), ", ".join(made.table.shape.headers)[:300]
+    names, columns = _(" and ").join(missing), ", ".join(made.table.shape.headers)[:300]
     example = missing[0].split(" ")[0]
     return InvalidError.of(
         "mapping",

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, ForeignKey
 from django.utils import timezone
-from django.utils.translation import gettext, override
+from django.utils.translation import gettext, ngettext, override
 
 from core import jobs
 from core.access import Permission
@@ -52,8 +52,12 @@ def begin_undo(job: ImportJob, user: Any, request_id: str = "") -> ImportJob:
         raise ConflictError(gettext("This import is undone already."), code="undone")
     if job.created_at < timezone.now() - timedelta(days=conf.IMPORT_UNDO_DAYS):
         raise ConflictError(
-            gettext("Imports can be undone for %(import_undo_days)s days.")
-            % {"import_undo_days": conf.IMPORT_UNDO_DAYS},
+            ngettext(
+                "Imports can be undone for %(n)s day.",
+                "Imports can be undone for %(n)s days.",
+                conf.IMPORT_UNDO_DAYS,
+            )
+            % {"n": conf.IMPORT_UNDO_DAYS},
             code="too_late",
         )
     if job.settings["options"]["dry_run"]:

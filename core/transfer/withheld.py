@@ -7,8 +7,8 @@ what the columns held that went into such fields.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.utils.translation import gettext_noop
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from core.entities import entities
 from core.entities.field_rights import rights_of

@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 
@@ -353,7 +353,12 @@ class WorkflowExecutionAdmin(OperatedAdmin):
 
         return self.asked(request, object_id, _("Start %(name)s again from its first step"), work)
 
-    @action(description=gettext_lazy("Cancel"), permissions=["cancel"], url_path="cancel", icon="cancel")
+    @action(
+        description=pgettext_lazy("work under way", "Cancel"),
+        permissions=["cancel"],
+        url_path="cancel",
+        icon="cancel",
+    )
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         def work(run: WorkflowExecution) -> str:
             operations.cancel(run)

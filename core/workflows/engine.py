@@ -17,6 +17,7 @@ from core.changes.context import DISPATCH_JOB, current_audit_context
 from core.entities import Entity, entities
 from core.entities.field_types import Integer
 from core.errors import ConflictError, InvalidError, refused_as
+from core.labels import label
 from core.mail.models import EmailMessage
 from core.webhooks.models import WebhookDelivery
 from core.workflows import claiming, limits, storable
@@ -171,7 +172,7 @@ def _startable(workflow: Workflow, trigger_data: Mapping[str, Any] | None) -> di
     workflow.refresh_from_db(fields=["status", "archived_at", "version"])
     if not workflow.is_active:
         raise ConflictError(
-            gettext("The workflow is %(status)s; activate it first.") % {"status": workflow.status},
+            gettext("The workflow is %(status)s; activate it first.") % {"status": label(workflow.status)},
             code="not_active",
         )
     data = dict(trigger_data or {})

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 
 from core import jobs
 from core.errors import ConflictError
+from core.labels import label
 from core.workflows.matching import RUN_JOB
 from core.workflows.models import Workflow, WorkflowExecution, WorkflowStep
 from core.workflows.starting import start
@@ -65,7 +66,8 @@ def retry_many(runs: QuerySet[WorkflowExecution]) -> int:
 
 
 def _status(run: WorkflowExecution) -> str:
-    return WorkflowExecution.objects.values_list("status", flat=True).get(pk=run.pk)
+    stored = WorkflowExecution.objects.values_list("status", flat=True).get(pk=run.pk)
+    return label(stored)
 
 
 def rerun(run: WorkflowExecution, user: Any) -> WorkflowExecution:
@@ -73,7 +75,7 @@ def rerun(run: WorkflowExecution, user: Any) -> WorkflowExecution:
     workflow = run.workflow
     if not workflow.is_active:
         raise ConflictError(
-            gettext("The workflow is %(status)s; activate it first.") % {"status": workflow.status},
+            gettext("The workflow is %(status)s; activate it first.") % {"status": label(workflow.status)},
             code="not_active",
         )
     made, _ = start(
@@ -109,7 +111,7 @@ def pause(workflow: Workflow) -> None:
     if workflow.status != Workflow.Status.ACTIVE:
         raise ConflictError(
             gettext("Only an active workflow is paused; this one is %(status)s.")
-            % {"status": workflow.status}
+            % {"status": label(workflow.status)}
         )
     workflow.status = Workflow.Status.PAUSED
     workflow.save(update_fields=["status", "updated_at"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from core import labels
 from core.conditions import Condition, parse
@@ -20,6 +21,7 @@ from core.workflows import definition
 from core.workflows.actions import actions
 from core.workflows.definition import BRANCH
 from core.workflows.field_types import Duration
+from core.workflows.params import Param
 from core.workflows.triggers import triggers
 
 LONGEST = 140
@@ -38,7 +40,9 @@ class Sentence:
     @property
     def title(self) -> str:
         """The word as people read it; a further condition or step of the same goes on with "and"."""
-        return {WHEN: _("When"), IF: _("If"), THEN: _("Then"), ELSE: _("Else")}[self.word]
+        return {WHEN: pgettext("a workflow", "When"), IF: _("If"), THEN: _("Then"), ELSE: _("Else")}[
+            self.word
+        ]
 
     def __str__(self) -> str:
         return " ".join([f"{self.title} {self.text}", *self.details])
@@ -69,6 +73,13 @@ def compared(old: list[Sentence], new: list[Sentence]) -> list[ComparedSentence]
     return found
 
 
+def _in_english(clause: str, noun: str, nouns: str) -> str:
+    """A clause about a record, with its noun."""
+    article = "an" if noun[:1] in "aeiou" else "a"
+    text = clause.replace("a record was", f"{article} {noun} was").replace("the record", f"the {noun}")
+    return text if noun in text else f"{text} ({nouns})"
+
+
 class _Definition:
     def __init__(self, given: Mapping[str, Any], user: Any) -> None:
         self.settings = given.get("trigger_conditions") or {}
@@ -86,21 +97,24 @@ class _Definition:
         ]
 
     def _when(self) -> str:
-        text = labels.label(self.trigger.when or self.trigger.help_text) if self.trigger else self.name
-        text = text[:1].lower() + text[1:].rstrip(".")
+        clause = (self.trigger.when or self.trigger.help_text) if self.trigger else self.name
         if self.entity is None:
-            return text
-        noun = str(self.entity.model._meta.verbose_name)
-        article = _("an") if noun[:1] in "aeiou" else _("a")
-        text = text.replace("a record was", f"{article} {noun} was").replace("the record", f"the {noun}")
-        return text if noun in text else f"{text} ({self.entity.model._meta.verbose_name_plural})"
+            return labels.label(clause)
+        names = self.entity.model._meta
+        if labels.is_english():
+            return _in_english(clause, str(names.verbose_name), str(names.verbose_name_plural))
+        # Other languages bend the clause by the noun's gender: it stands beside it.
+        said = labels.label(clause)
+        if str(names.verbose_name) in said:
+            return said
+        return _("%(clause)s (%(entities)s)") % {"clause": said, "entities": names.verbose_name_plural}
 
     def _trigger_settings(self) -> Iterator[str]:
         known = self.trigger.settings if self.trigger else ()
         for param in known:
             value = self.settings.get(param.name)
             if value not in (None, "", {}):
-                name = name_in_words(param.name)
+                name = setting_in_words(param)
                 yield f"{name}: {self._setting(param.name, value)}"
 
     def _setting(self, name: str, value: Any) -> str:
@@ -138,7 +152,9 @@ class _Definition:
             action = actions.get(item["type"])
             text = labels.label(action.help_text).rstrip(".") if action else item["type"]
             details = tuple(_details(given, self.entity, self.user))
-            yield Sentence(word, depth, text[:1].lower() + text[1:], details)
+            if labels.is_english():
+                text = text[:1].lower() + text[1:]
+            yield Sentence(word, depth, text, details)
 
     def _branch(self, given: Mapping[str, Any], word: str, depth: int) -> Iterator[Sentence]:
         asked = _(" and ").join(self._parts(given.get("conditions")))
@@ -160,6 +176,16 @@ def _details(given: Mapping[str, Any], entity: Entity | None, user: Any) -> Iter
 def name_in_words(name: str) -> str:
     """What a parameter or a value of a run is called: "user_id" is the user."""
     return labels.titled(name.removesuffix("_id"))
+
+
+def setting_in_words(param: Param) -> str:
+    """What a setting or a parameter is called; `to` is a value, or whom something is sent to."""
+    if param.name == "to":
+        is_value = param.refers_to == "value_of_field"
+        return pgettext("value of a field", "To") if is_value else pgettext("recipient", "To")
+    if param.name == "model":
+        return pgettext("kind of record", "Model")
+    return name_in_words(param.name if not param.refers_to else param.name.removesuffix("_id"))
 
 
 def named(given: Mapping[str, Any], user: Any) -> dict[str, Any]:

@@ -131,10 +131,11 @@ class Stage(models.Model):
             raise ValidationError({"is_lost": _("A stage is won or lost, not both.")}, code="won_and_lost")
         certain = CERTAIN.get(self.outcome, self.probability)
         if self.probability != certain:
-            message = _("A %(outcome)s stage has a probability of %(certain)s.") % {
-                "outcome": self.outcome,
-                "certain": certain,
-            }
+            message = (
+                _("A won stage has a probability of %(certain)s.")
+                if self.is_won
+                else _("A lost stage has a probability of %(certain)s.")
+            ) % {"certain": certain}
             raise ValidationError({"probability": message}, code="certain")
         before = Stage.objects.filter(pk=self.pk).first() if self.pk else None
         if before is not None:
@@ -147,10 +148,7 @@ class Stage(models.Model):
             raise ValidationError(dict.fromkeys(changed, message), code="in_use")
         meaning = set(changed) - {"key"}
         if meaning and before.is_last_of_its_kind():
-            message = _("This is the last %(outcome)s stage of %(pipeline)s.") % {
-                "outcome": before.outcome,
-                "pipeline": before.pipeline,
-            }
+            message = before._is_last()
             raise ValidationError(dict.fromkeys(meaning, message), code="last_of_its_kind")
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
@@ -158,11 +156,18 @@ class Stage(models.Model):
         if self.is_in_use():
             raise ConflictError(_("Opportunities are in this stage; move them first (move_to=…)."))
         if self.is_last_of_its_kind():
-            raise ConflictError(
-                _("This is the last %(outcome)s stage of %(pipeline)s.")
-                % {"outcome": self.outcome, "pipeline": self.pipeline}
-            )
+            raise ConflictError(self._is_last())
         return super().delete(*args, **kwargs)
+
+    def _is_last(self) -> str:
+        """That it is the last one with its outcome."""
+        if self.is_won:
+            text = _("This is the last won stage of %(pipeline)s.")
+        elif self.is_lost:
+            text = _("This is the last lost stage of %(pipeline)s.")
+        else:
+            text = _("This is the last open stage of %(pipeline)s.")
+        return text % {"pipeline": self.pipeline}
 
     def is_in_use(self) -> bool:
         """Whether there are deals in this stage."""

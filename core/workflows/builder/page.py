@@ -33,7 +33,7 @@ from core.workflows.definition import BRANCH, MAX_DEPTH
 from core.workflows.models import Workflow
 from core.workflows.params import Param
 from core.workflows.run_context import names_for
-from core.workflows.sentences import plain_words
+from core.workflows.sentences import plain_words, setting_in_words
 from core.workflows.templating import Names
 from core.workflows.triggers import triggers
 
@@ -334,8 +334,7 @@ _DRAWN = {
 
 
 def _titled(param: Param) -> str:
-    name = param.name.removesuffix("_id") if param.refers_to else param.name
-    return labels.titled(name)
+    return setting_in_words(param)
 
 
 def _options(names: Iterable[tuple[str, str]], chosen: Any) -> list[tuple[str, str, bool]]:

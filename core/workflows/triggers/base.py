@@ -28,7 +28,7 @@ class Trigger:
     needs_entity: bool = True
     has_record: bool = True
     help_text: str = ""
-    # What follows "When" in a sentence; the help where that does.
+    # What follows "When" in a sentence.
     when: str = ""
 
     # Whether a change of a record starts it, so that conditions may look at the change.
@@ -116,23 +116,51 @@ FROM_TO = (
 )
 FIELD = Param("field", Text(max_length=120), required=True, template=False, refers_to="field")
 
-register(ChangeTrigger("record_created", kinds=("created",), help_text="A record was created."))
-register(
-    ChangeTrigger("record_updated", kinds=("updated",), narrow=_by_someone, help_text="A record was changed.")
-)
 register(
     ChangeTrigger(
-        "record_deleted", kinds=("archived", "deleted"), help_text="A record was archived or deleted."
-    )
-)
-register(ChangeTrigger("record_restored", kinds=("restored",), help_text="A record was restored."))
-register(
-    ChangeTrigger(
-        "field_changed", settings=(FIELD, *FROM_TO), narrow=_field_changed, help_text="One field changed."
+        "record_created", kinds=("created",), help_text="A record was created.", when="a record was created"
     )
 )
 register(
     ChangeTrigger(
-        "status_changed", settings=FROM_TO, narrow=changed("status"), help_text="The status changed."
+        "record_updated",
+        kinds=("updated",),
+        narrow=_by_someone,
+        help_text="A record was changed.",
+        when="a record was changed",
+    )
+)
+register(
+    ChangeTrigger(
+        "record_deleted",
+        kinds=("archived", "deleted"),
+        help_text="A record was archived or deleted.",
+        when="a record was archived or deleted",
+    )
+)
+register(
+    ChangeTrigger(
+        "record_restored",
+        kinds=("restored",),
+        help_text="A record was restored.",
+        when="a record was restored",
+    )
+)
+register(
+    ChangeTrigger(
+        "field_changed",
+        settings=(FIELD, *FROM_TO),
+        narrow=_field_changed,
+        help_text="One field changed.",
+        when="one field changed",
+    )
+)
+register(
+    ChangeTrigger(
+        "status_changed",
+        settings=FROM_TO,
+        narrow=changed("status"),
+        help_text="The status changed.",
+        when="the status changed",
     )
 )

@@ -130,7 +130,12 @@ def _fields_named(match: Any) -> Iterator[str]:
 WORDS = {"all", "any", "not", "field"}
 
 register(
-    DateTrigger("date_reached", settings=(DATE, OFFSET, AT), help_text="A date of the record is reached.")
+    DateTrigger(
+        "date_reached",
+        settings=(DATE, OFFSET, AT),
+        help_text="A date of the record is reached.",
+        when="a date of the record is reached",
+    )
 )
 register(
     ScheduleTrigger(
