@@ -70,7 +70,8 @@ def _files() -> Iterator[Path]:
 def _below(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         is_template = path.suffix in (".html", ".txt", ".js") and "templates" in path.parts
-        if (path.suffix == ".py" or is_template) and not LEFT_OUT.search(str(path.relative_to(folder.parent))):
+        name = str(path.relative_to(folder.parent))
+        if (path.suffix == ".py" or is_template) and not LEFT_OUT.search(name):
             yield path
 
 

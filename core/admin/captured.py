@@ -130,7 +130,7 @@ class CapturedAdmin(AboutMixin, PolicyMixin, ModelAdmin):
         return NamesInOrder
 
     @admin.display(description=ModelAdmin.action_checkbox.short_description)
-    def action_checkbox(self, obj: Any) -> str:
+    def action_checkbox(self, obj: models.Model) -> Any:
         return row_checkbox(obj.pk)
 
     def acting(self, request: HttpRequest, work: Callable[[], HttpResponse]) -> HttpResponse:
