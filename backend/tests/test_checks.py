@@ -5,8 +5,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 
-from backend.checks import is_loopback, start_problems
+from backend.checks import check_roles, is_loopback, start_problems
 from backend.testing.stacks import bare_environ
 
 GOOD = {
@@ -118,3 +119,12 @@ def start(folder, command, **environ):
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.django_db
+def test_a_role_that_may_change_the_trail_is_named_where_the_database_is_asked(monkeypatch):
+    assert check_roles(databases=None) == []
+    [said] = check_roles(databases=["default"])  # tests run as a superuser
+    assert said.id == "backend.W001"
+    monkeypatch.setitem(connection.settings_dict, "USER", "pg_read_all_data")
+    assert check_roles(databases=["default"]) == []
