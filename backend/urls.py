@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api/redoc/?$", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
     path("api/", include("core.api.urls")),
     path("", include("core.agents.api.urls")),
+    path("scim/", include("core.accounts.scim.urls")),
     path("sso/", include("core.accounts.single_sign_on.urls")),
     re_path(r"^password/?$", password_page.page, name="password"),
     re_path(r"^push/?$", push_page.page, name="push"),

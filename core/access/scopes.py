@@ -3,7 +3,7 @@
 `read` and `write` (which includes reading) hold for every resource, `<resource>:read` and `<resource>:write`
 for one. Users and teams are written only by a key that names them: a key that leaks makes no administrators,
 and one made for an integration lets no AI client write. What is kept of a person is not even read without
-that name.
+that name, nor is anything at /scim/.
 
 The address says which resource a request is sent to (core.api.permissions). What it shows or does besides (an
 expanded reference, the rows of an export, the records a workflow writes) is asked for here, by the user, who
@@ -21,9 +21,11 @@ from core.errors import ForbiddenError
 
 READ, WRITE = "read", "write"
 # An AI client writes only where its key says so by name.
-NAMED_ONLY = frozenset({"users", "teams", "agents", "privacy"})
-# Read, too, by such a key alone: a dossier of a person is made and fetched there.
-READ_BY_NAME = frozenset({"privacy"})
+NAMED_ONLY = frozenset({"users", "teams", "agents", "privacy", "scim"})
+# Read, too, by such a key alone: a dossier of a person is made and fetched there, or everybody is listed.
+READ_BY_NAME = frozenset({"privacy", "scim"})
+# What an identity provider manages users and groups by; for keys of administrators.
+SCIM = "scim"
 FORM = re.compile(r"(?:[a-z][a-z0-9_]{0,50}:)?(?:read|write)\Z")
 MESSAGE = gettext_lazy("The scopes of this API key do not cover this.")
 

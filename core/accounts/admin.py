@@ -19,10 +19,10 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from core.access import Permission
-from core.accounts import admin_security, passkeys
+from core.accounts import admin_security, groups, passkeys
 from core.accounts.admin_login import LoginForm
 from core.accounts.hand_over import hand_over, release_user
-from core.accounts.models import ApiKey, ExternalIdentity, Passkey, Session, Team, User
+from core.accounts.models import ApiKey, ExternalIdentity, Passkey, ProvisionedGroup, Session, Team, User
 from core.admin import verbs
 from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm, NamesInOrder
 from core.admin.home import list_url
@@ -39,6 +39,7 @@ links.register("security", Link(Menu(PEOPLE, "lock", 60), gettext_lazy("Security
 # Rights come from roles: a group would give its members nothing.
 admin.site.unregister(Group)
 
+SHOWN_MEMBERS = 200
 # So far in is a team drawn at most (core/static/crm/admin.css).
 DEEPEST = 6
 RIGHTS = ("is_active", "is_staff", "is_superuser")
@@ -375,3 +376,37 @@ class ExternalIdentityAdmin(CapturedAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"issuer": settings.OIDC_ISSUER} | super().get_changeform_initial_data(request)
+
+
+@admin.register(ProvisionedGroup)
+class ProvisionedGroupAdmin(ReadOnlyAdmin):
+    """Groups that the identity provider has pushed over SCIM, who is in them, and what they give here."""
+
+    menu = Menu(PEOPLE, "groups_2", 57)
+    menu_title = gettext_lazy("Groups of the identity provider")
+    list_display = ("display_name", "external_id", "role", "team", "size", "created_at")
+    search_fields = ("display_name", "=external_id")
+    ordering = ("display_name", "id")
+    fields = (("display_name", "external_id"), ("role", "team"), "created_at", "people")
+    readonly_fields = ("role", "team", "people")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).annotate(size=Count("provisionedmember"))
+
+    @admin.display(description=gettext_lazy("Role"))
+    def role(self, group: ProvisionedGroup) -> str:
+        given = groups.first_of(settings.OIDC_ROLES, {group.display_name, group.external_id})
+        return str(dict(User.Role.choices).get(given, "")) if given else ""
+
+    @admin.display(description=gettext_lazy("Team"))
+    def team(self, group: ProvisionedGroup) -> str:
+        return groups.first_of(settings.OIDC_TEAMS, {group.display_name, group.external_id}) or ""
+
+    @admin.display(description=gettext_lazy("Members"))
+    def size(self, group: Any) -> int:
+        return group.size
+
+    @admin.display(description=gettext_lazy("Members"))
+    def people(self, group: ProvisionedGroup) -> str:
+        names = [str(user) for user in group.members.order_by("username")[: SHOWN_MEMBERS + 1]]
+        return ", ".join(names[:SHOWN_MEMBERS]) + (" …" if len(names) > SHOWN_MEMBERS else "")

@@ -29,6 +29,11 @@ from core.access import (
     VisibleManager,
     VisibleQuerySet,
 )
+from core.accounts.provisioned import (  # noqa: F401  (they are models of this package)
+    ProvisionedGroup,
+    ProvisionedMember,
+    ProvisionedUser,
+)
 from core.accounts.team_sql import subtree_ids
 from core.entities.usage import PRINCIPAL, UsageTarget
 from core.models.capture import captured

@@ -13,6 +13,9 @@ holds_none(
     "core_recoverycode",
     "core_externalidentity",
     "core_passkey",
+    "core_provisioneduser",
+    "core_provisionedgroup",
+    "core_provisionedmember",
 )
 address_columns.register(
     "user", AddressColumns("core_user", ("email",), ("phone",), names=("first_name", "last_name"))

@@ -32,7 +32,7 @@ _SIGN_IN = re.compile(r"/(?:api/auth|admin/login|oauth)(?:/|\Z)")
 # Of the API, and of the wizard in the admin site.
 _UPLOAD = re.compile(r"/api/v\d+/import/|/admin/core/importjob/new/\Z")
 _BULK = re.compile(r"/api/v\d+/[^/]+/(?:bulk[_-][a-z_-]+|assign)/?\Z")
-_API = re.compile(r"/(?:api|mcp)(?:/|\Z)")
+_API = re.compile(r"/(?:api|mcp|scim)(?:/|\Z)")
 
 
 def body_limit(path: str) -> BodyLimit:

@@ -148,7 +148,7 @@ class _IsNotComposed(pgtrigger.Condition):
     def resolve(self, model: Any) -> str:
         texts = models.CharField | models.TextField | models.JSONField | ArrayField
         columns = [f.column for f in model._meta.local_fields if isinstance(f, texts) and not f.primary_key]
-        values = ", ".join(f'NEW."{column}"' for column in columns)
+        values = ", ".join(f'NEW."{column}"' for column in columns) or "''"
         return f"concat({values}) IS NOT NFC NORMALIZED"
 
 

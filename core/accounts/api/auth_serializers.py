@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.fields import get_error_detail
 
-from core.access import role_of, scopes
+from core.access import Permission, role_allows, role_of, scopes
 from core.accounts import passkeys
 from core.accounts.models import ApiKey, Passkey, Session, User
 from core.api.resources import StrictSerializer
@@ -242,7 +242,7 @@ class EndedAnswer(serializers.Serializer):
 
 def known_resources() -> set[str]:
     """The words before `:read` and `:write`."""
-    return {prefix.split("/")[0].replace("-", "_") for prefix, _, _ in router.registry}
+    return {prefix.split("/")[0].replace("-", "_") for prefix, _, _ in router.registry} | {scopes.SCIM}
 
 
 def check_scope(scope: str) -> None:
@@ -265,6 +265,13 @@ class ApiKeySerializer(StrictSerializer):
         model = ApiKey
         fields = ["id", "name", "prefix", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at"]
         read_only_fields = ["prefix", "created_at", "last_used_at", "revoked_at"]
+
+    def validate_scopes(self, wanted: list[str]) -> list[str]:
+        """Users and groups are managed by keys of administrators alone."""
+        named = any(scope.partition(":")[0] == scopes.SCIM for scope in wanted)
+        if named and not role_allows(self.context["request"].user, Permission.CONFIGURE):
+            raise ValidationError(gettext("Only administrators make keys with this scope."), "admins_only")
+        return wanted
 
     def validate_expires_at(self, moment: Any) -> Any:
         if moment and moment <= timezone.now():

@@ -99,7 +99,7 @@ class AuthView(KnownParametersMixin, TransactionMixin, APIView):
 
     def checked(self, serializer: Any) -> dict[str, Any]:
         """The body as the serializer understands it. Raises ValidationError."""
-        body = serializer(data=self.request.data)
+        body = serializer(data=self.request.data, context={"request": self.request})
         body.is_valid(raise_exception=True)
         return body.validated_data
 

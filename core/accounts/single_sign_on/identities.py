@@ -1,7 +1,7 @@
 """Whose sign-in it is: the user known by the identity, else the one with its address, else a new one."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +11,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext as _
 
+from core.accounts import groups
 from core.accounts.models import ExternalIdentity, Team, User
 from core.changes import audit_context
 from core.errors import DomainError
@@ -51,10 +52,12 @@ def user_of(claims: Mapping[str, Any]) -> User:
 
 def _user(claims: Mapping[str, Any]) -> User:
     with transaction.atomic():
-        role = _role(claims)
-        user = _known(claims) or _by_email(claims) or _new(claims, role)
+        user = _known(claims) or _by_email(claims)
+        mine = _groups(claims, user)
+        role = _role(mine)
+        user = user or _new(claims, role)
         if user.is_active:
-            _follow_groups(user, role, claims)
+            _follow_groups(user, role, mine)
         return user
 
 
@@ -149,25 +152,34 @@ def _connect(user: User, claims: Mapping[str, Any]) -> None:
     identity.save(force_insert=True)
 
 
-def _role(claims: Mapping[str, Any]) -> str | None:
+def _groups(claims: Mapping[str, Any], user: User | None) -> Collection[Any]:
+    """The groups that the provider says the user is in: with the sign-in or, where it says nothing then, over
+    SCIM."""
+    said = claims.get(settings.OIDC_GROUPS_CLAIM)
+    if said is None and user is not None:
+        return groups.names_of([user.pk])[user.pk]
+    return said if isinstance(said, list) else [said]
+
+
+def _role(mine: Collection[Any]) -> str | None:
     """The role by the first group of `OIDC_ROLES` that they are in; None where groups decide no roles.
 
     Raises NotAdmittedError for whoever is in none of them.
     """
     if not settings.OIDC_ROLES:
         return None
-    found = _first(settings.OIDC_ROLES, claims)
+    found = groups.first_of(settings.OIDC_ROLES, mine)
     if found is None:
         raise NotAdmittedError(_("None of your groups gives you a role here."), code="no_role")
     return found
 
 
-def _follow_groups(user: User, role: str | None, claims: Mapping[str, Any]) -> None:
+def _follow_groups(user: User, role: str | None, mine: Collection[Any]) -> None:
     """A superuser's role is their own, and somebody always is an administrator."""
     wanted: dict[str, Any] = {}
     if role and not user.is_superuser:
         wanted["role"] = role
-    team_name = _first(settings.OIDC_TEAMS, claims)
+    team_name = groups.first_of(settings.OIDC_TEAMS, mine)
     if team_name is not None:
         wanted["team"] = Team.objects.filter(name__iexact=team_name).first() or user.team
     changed = [name for name, value in wanted.items() if getattr(user, name) != value]
@@ -182,13 +194,6 @@ def _follow_groups(user: User, role: str | None, claims: Mapping[str, Any]) -> N
         log.warning("user %s stays %s: the last administrator", user.pk, before)
         user.role = before
     user.save(update_fields=changed)
-
-
-def _first(named: Mapping[str, str], claims: Mapping[str, Any]) -> str | None:
-    """What the first of these groups that they are in stands for."""
-    groups = claims.get(settings.OIDC_GROUPS_CLAIM)
-    mine: Iterable[Any] = groups if isinstance(groups, list) else [groups]
-    return next((value for group, value in named.items() if group in mine), None)
 
 
 def _text(claims: Mapping[str, Any], name: str, length: int) -> str:
