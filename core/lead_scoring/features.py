@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from core.entities.custom import PREFIX
 from core.labels import label
 
+# What the keys of custom fields begin with, as in core.entities.entity, which needs Django's models.
+CUSTOM_PREFIX = "custom_fields."
 # A text longer than this is a note and not a category.
 MAX_LEVEL_LENGTH = 80
 
@@ -35,7 +36,7 @@ class FeatureSpec:
     @property
     def title(self) -> str:
         """What its reader calls it; a custom field as whoever defined it says."""
-        return self.label if self.key.startswith(PREFIX) else label(self.label)
+        return self.label if self.key.startswith(CUSTOM_PREFIX) else label(self.label)
 
 
 @dataclass(frozen=True)

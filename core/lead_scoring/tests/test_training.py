@@ -1,5 +1,6 @@
 """Training: rules first, evidence after, tables that are the booster, leaks named, poison kept out."""
 
+import os
 import subprocess
 import sys
 
@@ -269,7 +270,9 @@ def test_scoring_imports_neither_scikit_learn_nor_pandas():
         " core.lead_scoring.evaluation, core.lead_scoring.retraining, core.lead_scoring.drift;"
         " print([m for m in ('sklearn', 'pandas', 'scipy') if m in sys.modules])"
     )
+    # Words that are translated where they are shown are marked by Django, which asks its settings for that.
+    environ = os.environ | {"DJANGO_SETTINGS_MODULE": "backend.settings"}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environ
     )
     assert done.stdout.strip() == "[]"
