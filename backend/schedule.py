@@ -47,6 +47,7 @@ SCHEDULE = {
     "match-companies": every("match_companies", 30 * SECONDS, expires_s=30),
     "match-all-companies": every("match_all_companies", crontab(day_of_week="sunday", hour=1, minute=45)),
     "sweep-privacy-requests": every("sweep_privacy_requests", 30 * SECONDS, expires_s=30),
+    "forget-stray-files": every("forget_stray_files", DAY / 24),
     "forget-import-rows": every("forget_import_rows", DAY),
     "send-password-mails": every("send_password_mails", 30 * SECONDS, expires_s=60),
     "forget-sessions": every("forget_sessions", DAY),

@@ -51,6 +51,7 @@ def test_every_scheduled_task_works_in_turns_or_says_why_not():
         (account_tasks, "forget_idempotency_keys"),
         (duplicate_tasks, "forget_merges"),
         (transfer_tasks, "forget_import_rows"),
+        (transfer_tasks, "forget_stray_files"),
     ],
 )
 def test_a_turn_that_is_over_asks_for_the_next(monkeypatch, module, name):

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import OperationalError
 
 from core.jobs import Turn
-from core.transfer import drafts, export_jobs
+from core.transfer import drafts, export_jobs, stray_files
 from core.transfer import running as importing
 
 # Hours, not the minutes of other tasks. The message is gone once it is taken: what restarts a job whose
@@ -42,6 +42,15 @@ def sweep_transfers() -> int:
     nobody came back to."""
     drafts.forget_old()
     return importing.sweep() + export_jobs.sweep()
+
+
+@shared_task(name="core.tasks.forget_stray_files")
+def forget_stray_files() -> int:
+    """Delete files of imports and exports whose job was never committed, or is done with them."""
+    turn = Turn()
+    deleted = stray_files.forget(lambda: turn.is_over)
+    turn.go_on("core.tasks.forget_stray_files")
+    return deleted
 
 
 @shared_task(name="core.tasks.forget_import_rows")
