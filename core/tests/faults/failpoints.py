@@ -1,0 +1,105 @@
+"""kill -9 right before or right after the Nth commit of a process, without a name in the product's code.
+
+Wherever a process may die and leave something behind, something was committed before: a sweep over every
+commit meets every gap of every state machine. `passes` are counted: 2n-1 is before the nth commit, 2n is
+after it, when it stands and nobody has been answered, rung for or sent to.
+
+In a forked process `die_at` says when. A whole process of the CRM is started as
+`CRM_DIE_AT=17 python -m core.tests.faults.failpoints -m celery ...`; what it forks counts on by itself.
+"""
+
+import itertools
+import os
+import runpy
+import signal
+import sys
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+VARIABLE = "CRM_DIE_AT"
+READS = ("SELECT", "SET", "RESET", "SHOW", "DECLARE", "FETCH", "CLOSE")
+
+
+class Passes:
+    """Counts; ends the process at the one it is to die at."""
+
+    def __init__(self, die_at):
+        self.die_at, self.numbers, self.last = die_at, itertools.count(1), 0
+
+    def pass_(self):
+        self.last = next(self.numbers)
+        if self.last == self.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, commit):
+        self.pass_()
+        result = commit()
+        self.pass_()
+        return result
+
+
+def die_at(number):
+    """From now on this process dies at this pass, 0 for never; returns what counts them."""
+    passes = Passes(number)
+    commit, execute, many = BaseDatabaseWrapper._commit, CursorWrapper._execute, CursorWrapper._executemany
+
+    def counted(run):
+        def statement(self, sql, *params):
+            if self.db.in_atomic_block or str(sql).lstrip().upper().startswith(READS):
+                return run(self, sql, *params)
+            return passes.around(lambda: run(self, sql, *params))
+
+        return statement
+
+    BaseDatabaseWrapper._commit = lambda self: passes.around(lambda: commit(self))
+    CursorWrapper._execute, CursorWrapper._executemany = counted(execute), counted(many)
+    return passes
+
+
+@dataclass(frozen=True)
+class End:
+    """How a process ended: killed at the pass, or having passed so many."""
+
+    killed: bool
+    passed: int
+
+
+def in_child(work, number=0):
+    """`work()` in a forked process that dies at this pass. What it raises is shown, and an error here."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            passes = die_at(number)
+            work()
+            os.write(write, str(passes.last).encode())
+            code = 0
+        except BaseException:  # noqa: BLE001 (the edge of a process)
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(code)
+    os.close(write)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with os.fdopen(read) as said:
+        passed = said.read()
+    assert status in (0, -signal.SIGKILL), f"the process ended with {status}"
+    return End(status != 0, int(passed or number))
+
+
+def main():
+    """Run a module or a script as `python` would."""
+    die_at(int(os.environ.get(VARIABLE, "0")))
+    module = sys.argv[1] == "-m"
+    sys.argv = sys.argv[2 if module else 1 :]
+    if module:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.path.insert(0, os.getcwd())
+        runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
