@@ -23,15 +23,15 @@ READS = ("SELECT", "SET", "RESET", "SHOW", "DECLARE", "FETCH", "CLOSE")
 
 
 class Passes:
-    """Counts; ends the process at the one it is to die at."""
+    """Counts; ends the process at the one it is to die at, or does to it what another signal does."""
 
-    def __init__(self, die_at):
-        self.die_at, self.numbers, self.last = die_at, itertools.count(1), 0
+    def __init__(self, die_at, number=signal.SIGKILL):
+        self.die_at, self.signal, self.numbers, self.last = die_at, number, itertools.count(1), 0
 
     def pass_(self):
         self.last = next(self.numbers)
         if self.last == self.die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.signal)
 
     def around(self, commit):
         self.pass_()
@@ -40,9 +40,9 @@ class Passes:
         return result
 
 
-def die_at(number):
+def die_at(number, by=signal.SIGKILL):
     """From now on this process dies at this pass, 0 for never; returns what counts them."""
-    passes = Passes(number)
+    passes = Passes(number, by)
     commit, execute, many = BaseDatabaseWrapper._commit, CursorWrapper._execute, CursorWrapper._executemany
 
     def counted(run):
@@ -64,6 +64,30 @@ class End:
 
     killed: bool
     passed: int
+
+
+class Sleeper:
+    """A forked process at `work()` that stops (SIGSTOP) at a pass, and does not know it once it goes on."""
+
+    def __init__(self, work, number):
+        self.child = os.fork()
+        if not self.child:
+            code = 1
+            try:
+                die_at(number, signal.SIGSTOP)
+                work()
+                code = 0
+            except BaseException:  # noqa: BLE001 (the edge of a process)
+                sys.excepthook(*sys.exc_info())
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(self.child, os.WUNTRACED)
+        self.is_asleep = os.WIFSTOPPED(status)
+
+    def wake(self):
+        """Let it go on to its end; its exit code."""
+        os.kill(self.child, signal.SIGCONT)
+        return os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1])
 
 
 def in_child(work, number=0):

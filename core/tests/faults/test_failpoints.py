@@ -29,7 +29,7 @@ from core.privacy import jobs as privacy
 from core.privacy import lifecycle
 from core.privacy.models import PrivacyRequest
 from core.privacy.subject import AskedSubject
-from core.tests.faults.failpoints import in_child
+from core.tests.faults.failpoints import Sleeper, in_child
 from core.transfer.models import ExportJob, ImportJob
 from core.transfer.tests.uploads import upload
 from core.webhooks import sending as webhooks
@@ -436,3 +436,31 @@ def test_one_process_for_all_that_dies_again_and_again(make_workflow, make_lead,
     sent = Counter(to[0] for to, _ in mailbox.messages)
     assert {lead.email for lead in leads} <= set(sent)
     assert len({request.headers["webhook-id"] for request in peer.requests}) == 3
+
+
+def test_a_worker_that_slept_longer_than_its_lease(make_workflow, make_lead, peer, mailbox):
+    """SIGSTOP once it has its lease, SIGCONT when another has done the work: it writes nothing any more."""
+    call = ("webhook", {"url": peer.url("/late"), "body": {"id": "{{ lead.id }}"}})
+    make_workflow([STEPS[0], STEPS[1], *STEPS[3:5], call])
+    lead = make_lead(email="late@x.example")
+    dispatch()
+    for role in (engine.run_due, mail.send_due, webhooks.deliver_due):
+        connections.close_all()
+        sleeper = Sleeper(role, 2)  # after the commit of its claim
+        assert sleeper.is_asleep, role
+        leases_run_out()
+        role()
+        assert sleeper.wake() == 0, role
+    [run] = WorkflowExecution.objects.all()
+    fences = (run.fence, EmailMessage.objects.get().fence, WebhookDelivery.objects.get().fence)
+    assert (run.status, fences) == ("completed", (2, 2, 2))  # both had it
+    assert list(run.steps.values_list("status", flat=True)) == ["completed"] * 5
+    lead.refresh_from_db()
+    assert lead.tags == ["one"]
+    assert Comment.objects.count() == Task.objects.count() == 1
+    assert EmailMessage.objects.get().status == "sent"
+    assert WebhookDelivery.objects.get().status == "delivered"
+    # The sleeper sends what it had claimed, under the same key; what came of it is not recorded.
+    assert len({request.headers["webhook-id"] for request in peer.requests}) == 1
+    assert len(peer.requests) <= 2
+    assert len(mailbox.messages) <= 2
