@@ -251,3 +251,14 @@ def test_the_feed_is_read_along_its_index(boss):
     assert "Index Scan using change_feed" in plan
     assert "ROW(xid, id) > ROW(" in plan.partition("Index Cond:")[2]
     assert "Sort" not in plan
+
+
+def test_a_page_looks_up_the_records_of_the_changes_it_reads_alone(make_user):
+    rep = make_user("rep")
+    Lead.objects.bulk_create([Lead(first_name=str(i), owner=rep) for i in range(3_000)])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE core_change; ANALYZE lead_management_lead")
+    plan = feed.visible(feed.settled(), rep)[:51].explain()
+    assert "Index Scan using change_feed" in plan
+    assert "Index Scan using lead_management_lead_pkey" in plan
+    assert "hashed SubPlan" not in plan
