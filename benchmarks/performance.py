@@ -8,6 +8,10 @@ CPU that is (`benchmarks.floor`, the same columns and count rule), and how it gr
 the largest size the plans of all statements are looked at, and a sequential scan over more than 10,000 rows
 is named. At last 16 clients at once, with as many web processes as there are cores. `--write` puts the tables
 into docs/performance.md and a drawing beside them.
+
+`--keep FOLDER` keeps the filled databases and what was measured there: the next run fills nothing that is
+there, each size can be measured at a time of its own (`--rows 10000`, then `--rows 1000000`), and `--report`
+shows or writes what was kept without measuring. `--only` measures the requests whose names match.
 """
 
 import argparse
@@ -21,7 +25,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -194,7 +198,8 @@ def _deep(site: Site, count: int) -> str:
     following = f"{LEADS}?cursor=&page_size=500"
     for _ in range(count * 9 // 10 // 500):
         following = site.clients["admin"].get(following).raise_for_status().json()["next"]
-    return following.replace("page_size=500", "page_size=50")
+    # Without the server's name: that of the plans has another port.
+    return following[following.index("/api/") :].replace("page_size=500", "page_size=50")
 
 
 def sequential_scans(log: Path, since: int) -> list[str]:
@@ -203,7 +208,8 @@ def sequential_scans(log: Path, since: int) -> list[str]:
     found = set()
     for plan in re.findall(r"plan:\n((?:\t.*\n)+)", text):
         for node in _nodes(json.loads(plan)["Plan"]):
-            if node["Node Type"] == "Seq Scan":
+            # Without actual rows where the product asked for the plan alone.
+            if node["Node Type"] == "Seq Scan" and "Actual Rows" in node:
                 rows = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
                 if rows > SCANNED:
                     found.add(f"{node['Relation Name']} ({round(rows):,} rows)")
@@ -234,16 +240,56 @@ def scans_of(
     return {name: tables for name, tables in found.items() if tables}
 
 
-def measured_at(servers: TestServers, rows: int, *, plans: bool) -> tuple[Size, dict[str, Any] | None]:
+@contextmanager
+def filled(servers: TestServers, rows: int, *, keep: bool) -> Iterator[tuple[dict[str, str], str]]:
+    """A database with so many leads, which may be written to: the environment of what works on it, its URL.
+
+    It is a copy of one that nothing has written to since it was filled and, with `keep`, stays.
+    """
     base, migrated = servers.postgres.superuser_url.rsplit("/", 1)
+    original, copy = f"filled_{rows}", f"rows_{rows}"
     with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE rows_{rows} TEMPLATE {migrated}")
-    database = f"{base}/rows_{rows}"
-    environ = environment(servers, database) | {"DJANGO_SETTINGS_MODULE": "backend.settings"}
-    manage(environ, "shell", "-v0", "-c", ADMINISTRATOR)
+        there = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+        if original in there:
+            manage(environment(servers, f"{base}/{original}"), "migrate", "--verbosity=0")
+        else:
+            connection.execute("DROP DATABASE IF EXISTS filling")
+            connection.execute(f"CREATE DATABASE filling TEMPLATE {migrated}")
+            _fill(environment(servers, f"{base}/filling"), f"{base}/filling", rows)
+            connection.execute(f"ALTER DATABASE filling RENAME TO {original}")
+        connection.execute(f"DROP DATABASE IF EXISTS {copy} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {copy} TEMPLATE {original} STRATEGY FILE_COPY")
+        if not keep:
+            connection.execute(f"DROP DATABASE {original}")
+        try:
+            database = f"{base}/{copy}"
+            yield environment(servers, database) | {"DJANGO_SETTINGS_MODULE": "backend.settings"}, database
+        finally:
+            connection.execute(f"DROP DATABASE {copy} WITH (FORCE)")
+
+
+def _fill(environ: dict[str, str], database: str, rows: int) -> None:
     started = time.monotonic()
+    manage(environ, "shell", "-v0", "-c", ADMINISTRATOR)
     fill(environ, database, rows)
     print(f"{rows:,} leads written in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def measured_at(
+    servers: TestServers, rows: int, only: re.Pattern[str], *, last: bool, keep: bool
+) -> tuple[Size, dict[str, Any] | None]:
+    """The requests whose names match; of the `last` size the plans and sixteen clients too."""
+    with filled(servers, rows, keep=keep) as (environ, database):
+        measured, every = _measured(servers, environ, database, only)
+        asked = [one for one in every if one.name in measured]
+        scans = scans_of(servers, environ, database, asked) if last else {}
+        whole = last and len(asked) == len(every)
+        return Size(rows, measured, scans), many_clients(environ, every) if whole else None
+
+
+def _measured(
+    servers: TestServers, environ: dict[str, str], database: str, only: re.Pattern[str]
+) -> tuple[dict[str, Measured], list[Asked]]:
     columns = _columns(environ)
     with web(environ) as (url, process), psycopg.connect(database, autocommit=True) as connection:
         site = Site(url, process, postmaster(servers))
@@ -266,13 +312,10 @@ def measured_at(servers: TestServers, rows: int, *, plans: bool) -> tuple[Size, 
             }
             measured = {}
             for asked in every:
-                measured[asked.name] = measure(site, asked, floor_turn)
-                print(performance_report.line(asked.name, measured[asked.name]), flush=True)
-    scans = scans_of(servers, environ, database, every) if plans else {}
-    mixed = many_clients(environ, every) if plans else None
-    with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE rows_{rows} WITH (FORCE)")
-    return Size(rows, measured, scans), mixed
+                if only.search(asked.name):
+                    measured[asked.name] = measure(site, asked, floor_turn)
+                    print(performance_report.line(asked.name, measured[asked.name]), flush=True)
+    return measured, every
 
 
 def _columns(environ: dict[str, str]) -> str:
@@ -338,19 +381,58 @@ def many_clients(environ: dict[str, str], every: Sequence[Asked]) -> dict[str, A
     }
 
 
+def kept_figures(folder: Path) -> tuple[list[Size], dict[str, Any] | None]:
+    """What was measured at each size, smallest first, and by sixteen clients at the largest."""
+    found = [json.loads(path.read_text()) for path in folder.glob("measured-*.json")]
+    found.sort(key=lambda one: one["rows"])
+    sizes = [
+        Size(
+            one["rows"],
+            {name: Measured(**figures) for name, figures in one["measured"].items()},
+            one["scans"],
+        )
+        for one in found
+    ]
+    return sizes, found[-1]["mixed"] if found else None
+
+
+def keep_figures(folder: Path, size: Size, mixed: dict[str, Any] | None) -> None:
+    """Beside those of requests that were measured there before."""
+    path = folder / f"measured-{size.rows}.json"
+    before = json.loads(path.read_text()) if path.exists() else {"measured": {}, "scans": {}, "mixed": None}
+    now = asdict(size)
+    scans = {name: scan for name, scan in before["scans"].items() if name not in size.measured}
+    together = {
+        "rows": size.rows,
+        "measured": before["measured"] | now["measured"],
+        "scans": scans | now["scans"],
+        "mixed": mixed or before["mixed"],
+    }
+    path.write_text(json.dumps(together, indent=1))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES, help="Leads, smallest first.")
     parser.add_argument("--write", action="store_true", help="Into docs/performance.md and its drawing.")
+    parser.add_argument("--only", type=re.compile, default=re.compile(""), help="Of the requests' names.")
+    parser.add_argument("--keep", type=Path, help="Where databases and figures stay for the next run.")
+    parser.add_argument("--report", action="store_true", help="Measure nothing: show what was kept.")
     options = parser.parse_args()
-    servers = start_servers()
-    try:
-        found, mixed = [], None
-        for rows in options.rows:
-            size, mixed = measured_at(servers, rows, plans=rows == options.rows[-1])
-            found.append(size)
-    finally:
-        servers.stop()
+    found, mixed = [], None
+    if not options.report:
+        servers = start_servers(options.keep)
+        try:
+            for rows in options.rows:
+                last, keep = rows == options.rows[-1], options.keep is not None
+                size, mixed = measured_at(servers, rows, options.only, last=last, keep=keep)
+                found.append(size)
+                if options.keep:
+                    keep_figures(options.keep, size, mixed)
+        finally:
+            servers.stop()
+    if options.keep:
+        found, mixed = kept_figures(options.keep)
     performance_report.show(found, mixed)
     if options.write:
         performance_report.write(found, mixed)

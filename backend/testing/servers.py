@@ -42,6 +42,16 @@ def run_folder() -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def kept_folder(folder: Path) -> Path:
+    """A folder for servers whose data stays, with the passwords of the migrated database."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / state.STATE_FILE).exists():
+        if not template.archive().exists():
+            _make_template(folder)
+        template.restore_passwords(folder)
+    return folder.resolve()
+
+
 # What was acknowledged outlives a server that is killed, though not a machine that is.
 DURABLE_OPTIONS = postgres.TEST_OPTIONS | {"synchronous_commit": "on", "full_page_writes": "on"}
 
@@ -52,7 +62,8 @@ def running_postgres(folder: Path, name: str, durable: bool = False) -> Iterator
     server = _postgres(folder, name)
     if durable:
         server = replace(server, options=DURABLE_OPTIONS)
-    template.restore_cluster(server.data)
+    if not server.data.exists():
+        template.restore_cluster(server.data)
     server.start(end_signal=signal.SIGQUIT)
     try:
         yield server
@@ -92,10 +103,13 @@ class TestServers:
     stop: Callable[[], None]
 
 
-def start_servers() -> TestServers:
-    """Start a PostgreSQL with the migrated database and an empty Valkey."""
+def start_servers(kept: Path | None = None) -> TestServers:
+    """Start a PostgreSQL with the migrated database and an empty Valkey.
+
+    What is in the folder `kept` is there again the next time.
+    """
     with ExitStack() as running:
-        folder = running.enter_context(run_folder())
+        folder = kept_folder(kept) if kept else running.enter_context(run_folder())
         database = running.enter_context(running_postgres(folder, "only"))
         broker = running.enter_context(running_valkey(folder))
         return TestServers(folder, database, broker, running.pop_all().close)
