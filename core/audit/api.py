@@ -73,7 +73,8 @@ class ChangeViewSet(CrmViewSet):
 def _filtered(rows: QuerySet[Change], params: dict[str, str]) -> QuerySet[Change]:
     """The rows the parameters name. Raises InvalidError for bad values."""
     for name in FILTERS.keys() & params.keys():
-        rows = rows.filter(**{FILTERS[name][1]: _value(name, params[name])})
+        value = _value(name, params[name])
+        rows = feed.since(rows, value) if name == "since" else rows.filter(**{FILTERS[name][1]: value})
     return rows
 
 

@@ -6,6 +6,7 @@ position after everything already given out, so a cursor passes over nothing.
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -14,7 +15,7 @@ from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 
 from core.access import Role, role_of, scopes
-from core.changes.models import Change
+from core.changes.models import AuditSeal, Change
 from core.entities import entities
 from core.entities.reading import resource_named
 from core.errors import InvalidError
@@ -77,6 +78,22 @@ def after(changes: QuerySet[Change], cursor: str, before: int | None = None) -> 
         raise InvalidError.of("cursor", _("This cursor is ahead of the feed: begin anew without one."))
     position = RawSQL("(xid, core_change.id) > (%s::text::xid8, %s)", [str(xid), pk])
     return changes.annotate(behind=position).filter(behind=True)
+
+
+def since(changes: QuerySet[Change], moment: datetime) -> QuerySet[Change]:
+    """The changes made from a moment on.
+
+    Times are not in the order of the feed: a change has that of the beginning of its transaction. But a seal
+    is made after all changes it is about had their place in the feed, and transactions that begin later get
+    places behind these. So the newest seal of before the moment says where to begin reading.
+    """
+    changes = changes.filter(at__gte=moment)
+    made = AuditSeal.objects.filter(kind=AuditSeal.Kind.SEALED, at__lte=moment).order_by("-at")
+    sealed = made.values_list("last_id", flat=True).first() or 0
+    before = Change.objects.filter(pk__lte=sealed).order_by("-pk").values_list("xid", flat=True).first()
+    if before is None:
+        return changes
+    return changes.annotate(later=RawSQL("xid > %s::text::xid8", [str(before)])).filter(later=True)
 
 
 def encode(change: Change | dict[str, Any] | Position) -> str:

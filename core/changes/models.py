@@ -4,6 +4,7 @@ from typing import Any
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
@@ -93,6 +94,7 @@ class Change(models.Model):
                 name="change_of_agent",
                 condition=models.Q(agent_session_id__isnull=False),
             ),
+            BrinIndex(fields=["at"], name="change_at", autosummarize=True),
         ]
         triggers = [append_only("core_change")]
 
@@ -190,6 +192,7 @@ class AuditSeal(models.Model):
         ordering = ["id"]
         indexes = [
             models.Index(fields=["first_id"], name="seal_in_force", condition=models.Q(ids__isnull=False)),
+            models.Index(fields=["-at"], name="seal_at", condition=models.Q(kind="sealed")),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(id__gte=1), name="seal_counted"),

@@ -8,8 +8,9 @@ from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from core.accounts.tests.factories import TeamFactory
-from core.changes import audit_context, feed
+from core.changes import audit_context, feed, seals
 from core.changes.models import Change
+from core.jobs import Turn
 from lead_management.models import Lead
 from lead_management.tests.factories import LeadFactory
 
@@ -190,6 +191,20 @@ def test_filters_name_what_is_wanted(api, boss, make_user):
     assert ids(since="2999-01-01") == []
     assert len(ids(since="2020-01-01T00:00:00Z")) == 4
     assert [c["entity"] for c in client.get(URL, {"entity": "user"}).json()["results"]] == ["user", "user"]
+
+
+def test_since_a_moment_begins_behind_the_last_seal_before_it(api, boss):
+    for name in ("Ada", "Bob", "Cleo"):
+        lead(first_name=name)
+        seals.seal(Turn())
+        lead(first_name=name)
+    moments = list(Change.objects.order_by("pk").values_list("at", flat=True))
+    for moment in moments:
+        asked = feed.since(feed.settled(), moment)
+        assert list(asked) == list(feed.settled().filter(at__gte=moment))
+    assert "xid >" in str(asked.query)
+    found = api(boss).get(URL, {"since": moments[-1].isoformat()}).json()["results"]
+    assert [change["id"] for change in found] == [Change.objects.latest("pk").pk]
 
 
 @pytest.mark.django_db
