@@ -18,7 +18,13 @@ from core.conf import conf
 
 # What is only added to, and what only the owner and its functions write.
 APPEND_ONLY = ("core_change", "core_auditverification")
-READ_ONLY = ("core_auditseal", "core_sealbound", "core_changeretention", "django_migrations")
+READ_ONLY = (
+    "core_auditseal",
+    "core_sealbound",
+    "core_changeretention",
+    "core_changearchive",
+    "django_migrations",
+)
 FUNCTIONS = (
     "core_auditseal_lock", "core_auditseal_next", "core_change_rewrite", "core_change_empty_own",
     "core_change_prune",

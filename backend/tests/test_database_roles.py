@@ -24,6 +24,7 @@ REFUSED = [
     "UPDATE core_sealbound SET last_id = 0",
     "LOCK TABLE core_sealbound IN ROW SHARE MODE",
     "INSERT INTO core_changeretention (days) VALUES (1)",
+    "DELETE FROM core_changearchive",
     "SELECT core_auditseal_append('pruned', 1, 2, 0, '{}', '{}', '')",
     "CREATE FUNCTION public.sha256(text) RETURNS bytea LANGUAGE sql AS 'SELECT NULL::bytea'",
     "DELETE FROM core_auditverification",

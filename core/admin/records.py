@@ -36,6 +36,7 @@ from core.admin.navigation import SELL, Menu
 from core.admin.paginator import CappedPaginator
 from core.admin.record_page import Fact, Summary, log_forms
 from core.admin.saved_views import SavedViewsMixin, ViewListFilter
+from core.changes import archived
 from core.changes.history import of_record, presented
 from core.conf import conf
 from core.entities import Entity, entity_of, writing
@@ -347,6 +348,7 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
             "object": record,
             "changes": self._in_words(request, changes),
             "shown": HISTORY_SHOWN,
+            **archived.of_record(self.entity, record.pk),
         }
         return TemplateResponse(request, "admin/core/history.html", context)
 

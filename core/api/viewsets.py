@@ -42,6 +42,7 @@ from core.api.upserts import (
     upsert,
     with_external_id,
 )
+from core.changes import archived
 from core.changes.history import of_record, presented
 from core.conditions.filters import EntityFilterSet
 from core.conditions.list_query import is_narrowed, names_in, sparse_fields
@@ -300,12 +301,14 @@ class EntityViewSet(KnownParametersMixin, TransactionMixin, GenericViewSet):
     def history(self, request: Request, pk: str) -> Response:
         """What was changed in the record, when and by whom, newest first; with `field` only what was changed
         in that one."""
-        changes = of_record(self.entity, self.seen(request, pk))
+        record = self.seen(request, pk)
+        changes = of_record(self.entity, record)
         field = request.query_params.get("field", "")
         if field:
             changes = changes.filter(changes__has_key=self._stored(field))
         by_name = {self.entity.name: self.entity}
-        return Response(numbered(request, changes, lambda rows: presented(rows, by_name)).body())
+        page = numbered(request, changes, lambda rows: presented(rows, by_name))
+        return Response(page.body() | ({} if page.next else archived.of_record(self.entity, record)))
 
     def _stored(self, field: str) -> str:
         """The column that a field is recorded under; custom fields are recorded together. Raises

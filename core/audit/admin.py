@@ -19,7 +19,7 @@ from core.admin.read_only import ReadOnlyAdmin
 from core.audit import home
 from core.changes import seals
 from core.changes.history import presented
-from core.changes.models import AuditSeal, AuditVerification, Change, FailedDispatch
+from core.changes.models import AuditSeal, AuditVerification, Change, ChangeArchive, FailedDispatch
 from core.entities import entities
 
 home_page.parts.register("audit", home_page.Builder(60, home.build))
@@ -117,3 +117,11 @@ class AuditVerificationAdmin(ReadOnlyAdmin):
     menu_title = _("Verifications")
     list_display = ("id", "at", "first_seal", "last_seal", "rows", "anchors", "problems", "first_problem")
     ordering = ("-id",)
+
+
+@admin.register(ChangeArchive)
+class ChangeArchiveAdmin(ReadOnlyAdmin):
+    menu = Menu(DATA, "archive", 73)
+    menu_title = _("Archived changes")
+    list_display = ("month", "file", "rows", "first_id", "last_id", "at", "sha256")
+    ordering = ("-last_id",)

@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from core.access import ReadAllPolicy
 from core.api import pagination
 from core.api.parameters import single_valued
-from core.api.schema.parts import ID, TEXT, page_of, ref
+from core.api.schema.parts import ARCHIVED_BEFORE, ID, TEXT, page_of, ref
 from core.api.viewsets import CrmViewSet
-from core.changes import feed
+from core.changes import archived, feed
 from core.changes.history import presented
 from core.changes.models import Change
 from core.entities import entities
@@ -48,6 +48,7 @@ PARAMETERS = [
     ),
 ]
 PAGE = page_of(ref("Change"))
+PAGE["properties"] |= ARCHIVED_BEFORE
 PAGE["properties"]["cursor"] = TEXT | {"description": "Ask with it again for what comes next, also later."}
 
 
@@ -67,7 +68,8 @@ class ChangeViewSet(CrmViewSet):
         rows = feed.visible(_filtered(feed.settled(horizon), params), request.user)
         if params.get("cursor"):
             rows = feed.after(rows, params["cursor"], horizon)
-        return Response(_page(request, list(rows[: size + 1]), size, horizon))
+        page = _page(request, list(rows[: size + 1]), size, horizon)
+        return Response(page if params.get("cursor") else page | _archived_before(params))
 
 
 def _filtered(rows: QuerySet[Change], params: dict[str, str]) -> QuerySet[Change]:
@@ -76,6 +78,14 @@ def _filtered(rows: QuerySet[Change], params: dict[str, str]) -> QuerySet[Change
         value = _value(name, params[name])
         rows = feed.since(rows, value) if name == "since" else rows.filter(**{FILTERS[name][1]: value})
     return rows
+
+
+def _archived_before(params: dict[str, str]) -> dict[str, Any]:
+    """What a reading that begins anew says where older changes were archived, which it would have given."""
+    kept = archived.kept_from()
+    if kept is None or ("since" in params and _value("since", params["since"]) >= kept):
+        return {}
+    return {"archived_before": kept}
 
 
 def _value(name: str, text: str) -> Any:

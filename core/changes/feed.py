@@ -15,6 +15,7 @@ from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 
 from core.access import Role, role_of, scopes
+from core.changes import archived
 from core.changes.models import AuditSeal, Change
 from core.entities import entities
 from core.entities.reading import resource_named
@@ -72,10 +73,18 @@ def _shown_by(name: str) -> tuple[str, ...]:
 
 def after(changes: QuerySet[Change], cursor: str, before: int | None = None) -> QuerySet[Change]:
     """The changes behind a cursor. Raises InvalidError for one that was not given out here, as by the server
-    that this database was restored from: none points beyond the horizon `before`."""
+    that this database was restored from (none points beyond the horizon `before`), and where what follows was
+    archived."""
     xid, pk = decode(cursor)
     if xid > (horizon() if before is None else before):
         raise InvalidError.of("cursor", _("This cursor is ahead of the feed: begin anew without one."))
+    found = archived.newest()
+    if found and xid < found.last_xid:
+        raise InvalidError.of(
+            "cursor",
+            _("Changes behind this cursor were archived: begin anew without one."),
+            "archived",
+        )
     position = RawSQL("(xid, core_change.id) > (%s::text::xid8, %s)", [str(xid), pk])
     return changes.annotate(behind=position).filter(behind=True)
 

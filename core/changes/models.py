@@ -36,6 +36,9 @@ class Xid8Field(models.Field):
     def get_internal_type(self) -> str:
         return "Xid8Field"
 
+    def get_prep_value(self, value: Any) -> Any:
+        return str(value) if isinstance(value, int) else value
+
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> int | None:
         return None if value is None else int(value)
 
@@ -152,9 +155,9 @@ class AuditSeal(models.Model):
 
     It holds the SHA-256 of each change with ids from `first_id` to `last_id`, in `hashes` beside `ids`, each
     made with `salt`. `digest` is made of these and `hash` of it, of the other columns and of `previous`, the
-    hash of the seal before. Where an erasure or the retention changes sealed rows, a seal of its own takes
-    the place of theirs, whose salt, ids and hashes go: without the salt nobody can try out what an erased row
-    held, and `replaced_by` names the seal that took its place. `affected` rows were changed or removed then;
+    hash of the seal before. Where an erasure, the retention or an archive changes sealed rows, a seal of its
+    own takes the place of theirs, whose salt, ids and hashes go: without the salt nobody can try out what an
+    erased row held, and `replaced_by` names the seal that took its place. `affected` rows were changed or removed then;
     `touched` are those that were not as they had been sealed already before. Where they were not sealed yet,
     `unsealed` names them, and the seal only says what was done: it holds no hashes.
     """
@@ -165,10 +168,11 @@ class AuditSeal(models.Model):
         SEALED = "sealed"
         ERASED = "erased"
         PRUNED = "pruned"
+        ARCHIVED = "archived"
 
     # Counted without gaps, by whoever writes the seal.
     id = models.BigIntegerField(primary_key=True)
-    kind = models.CharField(max_length=6, choices=Kind.choices)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
     first_id = models.BigIntegerField()
     last_id = models.BigIntegerField()
     rows = models.IntegerField()
@@ -226,6 +230,31 @@ class ChangeRetention(models.Model):
 
     def __str__(self) -> str:
         return f"{self.days} days from {self.at}"
+
+
+class ChangeArchive(models.Model):
+    """Changes of a month that are in a file and no more in the table (core.changes.archiving): those up to
+    `last_id`, whose transactions are not above `last_xid`. Written by the role that owns the tables."""
+
+    policy = AdminPolicy()
+
+    at = models.DateTimeField(db_default=Now())
+    # The first day of the month, in UTC.
+    month = models.DateField()
+    file = models.CharField(max_length=100)
+    sha256 = models.CharField(max_length=64)
+    rows = models.BigIntegerField()
+    first_id = models.BigIntegerField()
+    last_id = models.BigIntegerField()
+    last_xid = Xid8Field()
+
+    objects = VisibleManager()
+
+    class Meta:
+        ordering = ["-last_id"]
+
+    def __str__(self) -> str:
+        return self.file
 
 
 class AuditVerification(models.Model):

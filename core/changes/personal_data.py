@@ -4,6 +4,7 @@ from core.personal_data import NUMBERS, Erasure, PersonalTable, holds_none, pers
 from core.retention import RetainedTable, retained_tables
 
 holds_none(NUMBERS, "core_outbox", "core_sealbound", "core_changeretention", "core_auditverification")
+holds_none("Names and hashes of files; docs/privacy.md says what they hold.", "core_changearchive")
 holds_none(
     "Hashes of changes; those of rows that were erased go with the salt they were made with.",
     "core_auditseal",

@@ -35,6 +35,8 @@ def renumber_transactions() -> int:
             return 0
         # Until this server has counted as far, nothing would be sealed.
         cursor.execute("DELETE FROM core_sealbound")
+        # Nor does a cursor of the other server lead behind what was archived there.
+        cursor.execute("UPDATE core_changearchive SET last_xid = '0'")
         cursor.execute("SET LOCAL crm.maintenance = 'on'")
         cursor.execute(_RENUMBER, [oldest_running])
         return cursor.rowcount

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from django.db import connection
 
-from core.changes import seals
+from core.changes import archive_files, seals
+from core.changes.archive_files import ArchiveBrokenError
 from core.changes.models import AuditSeal, AuditVerification, Change
 
 # Seals whose links are compared by one statement, and changes whose hashes are.
@@ -25,7 +27,7 @@ SELECT s.id, s.kind, s.rows, s.affected, s.touched, s.unsealed, s.reason, s.at, 
     s.actor_id, s.previous, s.digest, s.hash,
     s.ids IS NOT NULL AS is_in_force, r.id IS NOT NULL AS is_replaced
 FROM core_auditseal s LEFT JOIN core_auditseal r ON r.id = s.replaced_by AND r.id > s.id
-    AND r.kind IN ('erased', 'pruned') AND r.first_id <= s.first_id AND r.last_id >= s.last_id
+    AND r.kind IN ('erased', 'pruned', 'archived') AND r.first_id <= s.first_id AND r.last_id >= s.last_id
     AND r.unsealed = '{}'
 WHERE s.id > %s ORDER BY s.id LIMIT %s
 """
@@ -56,6 +58,11 @@ SELECT id, counts->'core_change' FROM core_privacyrequest WHERE kind = 'erase' A
 """
 _RETENTIONS = "SELECT at, days FROM core_changeretention ORDER BY id"
 _OF_ERASURE = re.compile(r"privacy request (\d+)(, its own changes)?")
+_ARCHIVED = """
+SELECT r.reason, s.id, s.digest FROM core_auditseal r JOIN core_auditseal s ON s.replaced_by = r.id
+WHERE r.kind = 'archived' AND s.rows > 0
+"""
+_OF_ARCHIVE = re.compile(r"archive \d{4}-\d\d sha256 ([0-9a-f]{64})")
 _OF_RETENTION = re.compile(r"CHANGE_DAYS=(\d+)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -109,6 +116,8 @@ class AuditReport:
     last_seal: int | None = None
     unsealed: int = 0
     anchors: int = 0
+    # Archived changes that were compared in their files; None where these were not given.
+    archived: int | None = None
     problems: list[str] = field(default_factory=list)
     # (seal, what, number of rows, reason)
     reasons: list[tuple[int, str, int, str]] = field(default_factory=list)
@@ -121,8 +130,10 @@ class AuditReport:
 def verify(
     since: datetime | None = None,
     anchors: Sequence[dict[str, Any]] = (),
+    archives: Path | None = None,
 ) -> AuditReport:
-    """Compare the chain, and the rows of the seals made `since` (all by default), and note what was found."""
+    """Compare the chain, and the rows of the seals made `since` (all by default), and note what was found;
+    archived rows are compared in the files of the folder `archives`."""
     report, rows_wrong, links_wrong = AuditReport(anchors=len(anchors)), [], []
     wanted: dict[int, set[str]] = {}
     for given in anchors:
@@ -155,6 +166,8 @@ def verify(
     links_wrong += _ends(wanted, before)
     if not links_wrong:
         links_wrong += _gaps()
+    report.archived, archives_wrong = _compare_archives(archives)
+    links_wrong += archives_wrong
     links_wrong += _miscounted(erased, founded, _erasures())
     rows_wrong += [
         (pk, f"change {pk} has an id that was never given out") for (pk,) in _fetched(_STRAYS, NAMED)
@@ -189,7 +202,7 @@ def _broken(link: SealLink, before: SealLink | None) -> list[str]:
     if before and link.previous != before.hash:
         return [f"{before} itself was changed: {link} was made behind another"]
     if link.is_bare:
-        return [f"{link} lost the hashes of its rows, and no erasure or retention took its place"]
+        return [f"{link} lost the hashes of its rows, and no erasure, retention or archive took its place"]
     return []
 
 
@@ -213,7 +226,7 @@ def _touched(part: list[SealLink]) -> list[tuple[int, str]]:
     salts = {pk: salt for pk, salt, *_ in sealed}
     for pk, *row in _fetched(_ROWS, [*links]):
         if pk in salts:  # one that an erasure has replaced since is compared with what took its place
-            found[pk][row[0]] = sha256(salts[pk] + _change_as_json(*row).encode()).digest()
+            found[pk][row[0]] = sha256(salts[pk] + change_as_json(*row).encode()).digest()
     wrong: list[tuple[int, int | None, str]] = []
     for pk, salt, digest, ids, hashes in sealed:
         parts = (struct.pack(">q", one) + value for one, value in zip(ids, hashes, strict=False))
@@ -232,7 +245,7 @@ def _touched(part: list[SealLink]) -> list[tuple[int, str]]:
     ]
 
 
-def _change_as_json(pk: int, entity: str, object_id: int, kind: str, changes: str, *others: Any) -> str:
+def change_as_json(pk: int, entity: str, object_id: int, kind: str, changes: str, *others: Any) -> str:
     """A change as it is sealed: the text of a JSON array, as PostgreSQL writes it."""
     *plain, at = others
     return (
@@ -262,7 +275,9 @@ def _erasures() -> dict[int, int]:
 
 def _unfounded(link: SealLink, retentions: list[tuple[Any, ...]], erased: dict[int, int]) -> list[str]:
     """What a seal says that was done, and nobody asked for; what erasures did is added to `erased`."""
-    if link.kind == AuditSeal.Kind.PRUNED:
+    if link.kind == AuditSeal.Kind.ARCHIVED:
+        is_founded = _OF_ARCHIVE.fullmatch(link.reason) is not None
+    elif link.kind == AuditSeal.Kind.PRUNED:
         given = _OF_RETENTION.fullmatch(link.reason)
         days = [days for at, days in retentions if at <= link.at][-1:]
         is_founded = bool(given and days and 0 < days[0] <= int(given[1]))
@@ -273,7 +288,38 @@ def _unfounded(link: SealLink, retentions: list[tuple[Any, ...]], erased: dict[i
             erased[int(given[1])] = erased.get(int(given[1]), 0) + link.affected
         elif given:
             erased.setdefault(int(given[1]), 0)
-    return [] if is_founded else [f"{link}: no erasure and no setting is about it ({link.reason})"]
+    return (
+        [] if is_founded else [f"{link}: no erasure, no setting and no archive is about it ({link.reason})"]
+    )
+
+
+def _compare_archives(folder: Path | None) -> tuple[int | None, list[str]]:
+    """How many changes are in the folder's files as they were sealed, and what is wrong with the others."""
+    if folder is None:
+        return None, []
+    wanted: dict[str, dict[int, bytes]] = {}
+    for reason, pk, digest in _fetched(_ARCHIVED):
+        given = _OF_ARCHIVE.fullmatch(reason)
+        wanted.setdefault(given[1] if given else reason, {})[pk] = bytes(digest)
+    files = {archive_files.hash_of(path): path for path in sorted(folder.glob(archive_files.PATTERN))}
+    rows, wrong = 0, []
+    for hashed, digests in wanted.items():
+        if hashed not in files:
+            wrong.append(f"no file of {folder.name} is the archive of seal {min(digests)} (SHA-256 {hashed})")
+            continue
+        try:
+            for seal in archive_files.read(files[hashed]):
+                if digests.pop(seal.id, seal.digest) == seal.digest:
+                    rows += len(seal.lines)
+                else:
+                    wrong.append(
+                        f"the changes of seal {seal.id} in {files[hashed].name} are not the sealed ones"
+                    )
+        except ArchiveBrokenError as error:
+            wrong.append(str(error))
+            continue
+        wrong += [f"seal {pk} is not in {files[hashed].name}" for pk in sorted(digests)]
+    return rows, wrong
 
 
 def _miscounted(erased: dict[int, int], before: dict[int, int], after: dict[int, int]) -> list[str]:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from core.access import scopes
 from core.activities.models import Activity
+from core.changes.archived import require_kept
 from core.conditions.list_query import joined, list_query
 from core.conf import reading_database
 from core.entities.field_types import BIGINT_MAX, Integer
@@ -119,6 +120,7 @@ def as_of_report(asked: Asked) -> dict[str, Any]:
     """What was open at the end of a past day, by step."""
     day = asked.own["date"]
     moment = DateRange(day, day).moments(asked.zone)[1]
+    require_kept(moment, "date")
     steps = asked.reported.steps(asked.scope())
     head = {"entity": asked.reported.entity, "date": day, "time_zone": asked.zone.key}
     return head | pipeline.as_of(_pipeline(asked), moment, steps)
@@ -126,7 +128,9 @@ def as_of_report(asked: Asked) -> dict[str, Any]:
 
 def waterfall_report(asked: Asked) -> dict[str, Any]:
     """What became of open amounts between two dates, in parts that add up."""
-    return asked.within() | pipeline.waterfall(_pipeline(asked), *asked.range.moments(asked.zone))
+    first, behind = asked.range.moments(asked.zone)
+    require_kept(first, "start")
+    return asked.within() | pipeline.waterfall(_pipeline(asked), first, behind)
 
 
 def forecast_report(asked: Asked) -> dict[str, Any]:

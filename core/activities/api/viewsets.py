@@ -23,6 +23,7 @@ from core.activities.models import Follow
 from core.api.bodies import takes_no_body
 from core.api.pagination import numbered
 from core.api.parameters import PAGES, int_param
+from core.changes import archived
 from core.changes.timeline import RecordRef
 from core.entities.dependents import dependents
 from core.entities.reading import user_brief
@@ -51,7 +52,8 @@ class RecordViewSet(ShareableViewSet):
     def timeline(self, request: Request, pk: str) -> Response:
         """Everything that happened to the record, newest first: changes, activities, comments, tasks, …"""
         subject = RecordRef(self.entity, self.seen(request, pk), request.user)
-        return Response(timelines.page(request, subject).body())
+        page = timelines.page(request, subject)
+        return Response(page.body() | ({} if page.next else archived.of_record(self.entity, subject.pk)))
 
     @extend_schema(methods=["POST"], description="Follow the record.")
     @extend_schema(methods=["DELETE"], description="Stop following the record.")

@@ -18,8 +18,8 @@ from core.api.schema.parts import (
     TEXT,
     Schema,
     answer_of,
+    changes_page_of,
     nullable,
-    page_of,
     parameter,
     ref,
 )
@@ -156,8 +156,8 @@ class EntitySchema(CrmSchema):
             "partial_upsert": {"200": record, "201": record},
             "destroy": {"204": None},
             "statistics": {"200": self.view.statistics_serializer_class},
-            "history": {"200": page_of(ref("Change"))},
-            "timeline": {"200": page_of(ref("TimelineEntry"))},
+            "history": {"200": changes_page_of(ref("Change"))},
+            "timeline": {"200": changes_page_of(ref("TimelineEntry"))},
             "follow": {"200": ref("Following")},
         }
         return answers.get(self.view.action) or super().get_response_serializers()

@@ -45,6 +45,22 @@ def nullable(schema: Schema) -> Schema:
     return schema | {"type": [*kinds, "null"]} | choices
 
 
+# Where a part of the change table is no more (core.changes.archived).
+ARCHIVED_BEFORE: dict[str, Schema] = {
+    "archived_before": {
+        "type": "string",
+        "format": "date-time",
+        "description": "Changes from before this moment were archived and are not here.",
+    }
+}
+
+
+def changes_page_of(item: Schema) -> Schema:
+    """A page that also says where older changes are no more."""
+    page = page_of(item)
+    return page | {"properties": page["properties"] | ARCHIVED_BEFORE}
+
+
 def page_of(item: Schema) -> Schema:
     """A page of a list, as core.api.pagination gives it."""
     address = nullable({"type": "string", "format": "uri"})

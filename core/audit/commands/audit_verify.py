@@ -1,4 +1,4 @@
-"""`manage.py audit_verify [--since 2026-01-31] [--anchor FILE]`."""
+"""`manage.py audit_verify [--since 2026-01-31] [--anchor FILE] [--archive DIR]`."""
 
 from argparse import ArgumentParser
 from datetime import UTC, datetime
@@ -23,9 +23,19 @@ class Command(BaseCommand):
         parser.add_argument(
             "--anchor", metavar="FILE", help="Anchors that were kept elsewhere, one a line (audit_anchor)."
         )
+        parser.add_argument(
+            "--archive",
+            metavar="DIR",
+            type=Path,
+            help="Compare archived changes in their files (archive_changes).",
+        )
 
-    def handle(self, *args: Any, since: str | None, anchor: str | None, **options: Any) -> None:
-        report = verify(_moment(since) if since else None, _anchors(anchor) if anchor else ())
+    def handle(
+        self, *args: Any, since: str | None, anchor: str | None, archive: Path | None = None, **options: Any
+    ) -> None:
+        if archive and not archive.is_dir():
+            raise CommandError(f"{archive} is no folder.")
+        report = verify(_moment(since) if since else None, _anchors(anchor) if anchor else (), archive)
         for line in _lines(report):
             self.stdout.write(line)
         if report.problems:
@@ -50,11 +60,16 @@ def _anchors(path: str) -> list[dict[str, Any]]:
 
 def _lines(report: AuditReport) -> list[str]:
     """What was compared, and what was changed with a reason."""
-    done = {"erased": "changed by an erasure", "pruned": "removed by the retention"}
+    done = {"erased": "changed by an erasure", "pruned": "removed by the retention", "archived": "archived"}
     by_reason: dict[tuple[str, str], int] = {}
     for _, kind, rows, reason in report.reasons:
         by_reason[kind, reason] = by_reason.get((kind, reason), 0) + rows
+    if report.archived is None:
+        archived = ["Archived changes were not compared: --archive names the folder of their files."]
+    else:
+        archived = [f"{report.archived} archived changes compared."]
     return [
         f"{report.seals} seals, {report.rows} changes compared, {report.unsealed} not sealed yet.",
         *(f"{rows} changes were {done[kind]} ({reason})." for (kind, reason), rows in by_reason.items()),
+        *(archived if any(kind == "archived" for kind, _ in by_reason) else ()),
     ]

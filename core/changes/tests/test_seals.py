@@ -219,7 +219,7 @@ def test_the_retention_removes_rows_and_says_so(names, superuser, settings):
     superuser("UPDATE core_changeretention SET days = 60")
     first, *_, last = verify().problems
     assert f"change {names[5]} was removed" in first
-    assert "no erasure and no setting is about it (CHANGE_DAYS=30)" in last
+    assert "no erasure, no setting and no archive is about it (CHANGE_DAYS=30)" in last
     assert retention.prune() == 0
 
 
