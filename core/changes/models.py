@@ -157,9 +157,9 @@ class AuditSeal(models.Model):
     made with `salt`. `digest` is made of these and `hash` of it, of the other columns and of `previous`, the
     hash of the seal before. Where an erasure, the retention or an archive changes sealed rows, a seal of its
     own takes the place of theirs, whose salt, ids and hashes go: without the salt nobody can try out what an
-    erased row held, and `replaced_by` names the seal that took its place. `affected` rows were changed or removed then;
-    `touched` are those that were not as they had been sealed already before. Where they were not sealed yet,
-    `unsealed` names them, and the seal only says what was done: it holds no hashes.
+    erased row held, and `replaced_by` names the seal that took its place. `affected` rows were changed or
+    removed then; `touched` are those that were not as they had been sealed already before. Where they were
+    not sealed yet, `unsealed` names them, and the seal only says what was done: it holds no hashes.
     """
 
     policy = AdminPolicy()
