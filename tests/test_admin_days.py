@@ -19,8 +19,10 @@ from core.changes.models import Change
 from core.conditions.models import SavedView
 from core.entities.models import CustomField
 from core.lead_scoring.models import ScoringRules
+from core.notifications import live
 from core.notifications.models import Notification
 from core.notifications.tests.browsing import chromium
+from core.notifications.tests.factories import NotificationFactory
 from core.transfer.models import ImportJob
 from core.workflows.models import Workflow
 from core.workflows.tests.factories import WorkflowFactory
@@ -264,12 +266,42 @@ def test_a_managers_day_on_a_phone(opened, people):
 def test_an_administrators_day_in_the_dark(opened, people):
     page = opened(people["boss"], viewport=DESKTOP, color_scheme="dark")
     assert "dark" in page.locator("html").get_attribute("class")
+    hears_of_what_happens(page, people["boss"])
     imports_and_takes_it_back(page)
     stops_a_workflow_for_a_while(page)
     puts_stages_in_order(page)
     changes_the_scoring_rules(page, people["robin"])
     lets_somebody_go(page, people["robin"], people["nora"])
     adds_a_custom_field(page)
+
+
+def hears_of_what_happens(page, boss):
+    """The bell rings while the page is open, and leads to what it is about."""
+    lead = LeadFactory(first_name="Ida", last_name="Rhodes", owner=boss)
+    with page.expect_websocket() as opened:
+        page.goto("/admin/calendar/")
+    opened.value.wait_for_event("framereceived")
+
+    def notify():
+        row = NotificationFactory(
+            recipient=boss,
+            type="mention",
+            title="Robin mentioned you on Ida",
+            entity="lead",
+            object_id=lead.pk,
+        )
+        live.announce([row])
+
+    beside_the_loop(notify)
+    page.locator("#bell-said", has_text="Robin mentioned you on Ida").wait_for()
+    page.locator("#bell .crm-bell-count", has_text="1").wait_for()
+    page.get_by_role("link", name="Notifications, 1 unread").click()
+    page.get_by_text("Someone mentions you").wait_for()
+    page.get_by_role("button", name="Robin mentioned you on Ida", exact=True).click()
+    page.wait_for_url(f"**/lead/{lead.pk}/change/")
+    assert Notification.objects.get(recipient=boss).read_at is not None
+    Notification.objects.all().delete()
+    lead.delete()
 
 
 def imports_and_takes_it_back(page):

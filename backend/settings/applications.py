@@ -82,7 +82,11 @@ UNFOLD = {  # the admin site
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("crm/icon.svg")}
     ],
     "STYLES": [lambda request: static("crm/admin.css")],
-    "SCRIPTS": [lambda request: static("crm/palette.js"), lambda request: static("crm/labels.js")],
+    "SCRIPTS": [
+        lambda request: static("crm/palette.js"),
+        lambda request: static("crm/labels.js"),
+        lambda request: static("crm/bell.js"),
+    ],
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {"navigation": "core.admin.navigation.navigation", "show_search": True},
     "DASHBOARD_CALLBACK": "core.admin.home.context",

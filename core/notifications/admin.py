@@ -7,6 +7,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from core.admin.navigation import SYSTEM, Menu
 from core.admin.read_only import ReadOnlyAdmin
+from core.notifications import inbox_page
 from core.notifications.models import Delivery, Notification, PushSubscription, SuppressedAddress
 from core.notifications.wording import title_of
 
@@ -14,11 +15,15 @@ from core.notifications.wording import title_of
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
     menu = Menu(SYSTEM, "notifications", 20)
-    list_display = ("created_at", "recipient", "type", "shown_title", "count", "read_at", "archived_at")
+    list_display = ("created_at", "recipient", "shown_type", "shown_title", "count", "read_at", "archived_at")
     list_filter = ("type",)
     list_select_related = ("recipient",)
     search_fields = ("=recipient__username",)
     ordering = ("-id",)
+
+    @admin.display(description=gettext_lazy("Type"), ordering="type")
+    def shown_type(self, row: Notification) -> str:
+        return inbox_page.type_title(row.type)
 
     @admin.display(description=gettext_lazy("Title"))
     def shown_title(self, row: Notification) -> str:
