@@ -200,7 +200,7 @@ def _subscribe(request: HttpRequest) -> HttpResponse:
 
 def _unsubscribe(request: HttpRequest) -> HttpResponse:
     endpoint = request.POST.get("endpoint", "")[:1_000]
-    PushSubscription.objects.filter(user=request.user, endpoint=endpoint).delete()
+    PushSubscription.objects.filter(user=request.user.pk, endpoint=endpoint).delete()
     return JsonResponse({})
 
 
