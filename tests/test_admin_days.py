@@ -182,6 +182,7 @@ def moves_a_deal(page, deal):
     # The card keeps the focus: its way goes on.
     page.locator('[data-column="negotiation"] .crm-card:focus').wait_for()
     card.drag_to(page.locator('[data-column="closed_lost"] ol'))
+    page.get_by_role("dialog", name="Big deal → Closed lost").wait_for()
     page.locator("#board-answer").fill("No budget")
     page.get_by_role("button", name="Move", exact=True).click()
     page.get_by_text("Moved to Closed lost").wait_for()

@@ -23,7 +23,7 @@ from core import labels
 from core.admin.filters_shown import chips
 from core.admin.records import RecordAdmin
 from core.entities import writing
-from core.errors import ConflictError, DomainError, NotVisibleError
+from core.errors import ConflictError, DomainError, InvalidError, NotVisibleError
 
 # Cards of a column that are drawn at once.
 CARDS = 25
@@ -244,6 +244,9 @@ class BoardAdmin(RecordAdmin):
         try:
             self.acting(request, lambda: self._move(request))
             message, status = "", 200
+        except InvalidError as error:
+            # The reader sees which field is meant: no name of the code stands before what is wrong.
+            message, status = " ".join(issue.message for issue in error.issues), 409
         except DomainError as error:
             message, status = str(error), 409
         context = {"columns": self._drawn(request, rows), "may_move": self.has_change_permission(request)}

@@ -111,7 +111,7 @@ def test_a_deal_is_lost_for_a_reason(browser, robin):
     assert (lost.column.asks, lost.column.choices) == ("lost_reason", ["Price"])
     status, body = move(browser(robin), DEALS, deal, "closed_lost")
     assert status == 409
-    assert "lost_reason" in body["message"]
+    assert body["message"] == "A lost opportunity needs a reason."
     assert move(browser(robin), DEALS, deal, "closed_lost", answer="price")[0] == 200
     deal.refresh_from_db()
     assert (deal.status, deal.lost_reason) == ("lost", "Price")

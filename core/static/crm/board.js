@@ -20,8 +20,9 @@
         document.getElementById("board-message").textContent = text;
     }
 
-    async function ask(column) {
-        document.getElementById("board-ask-title").textContent = column.dataset.title;
+    async function ask(card, column) {
+        const name = card.querySelector("a").textContent.trim();
+        document.getElementById("board-ask-title").textContent = `${name} → ${column.dataset.title}`;
         dialog.querySelector("label").textContent = column.dataset.asksTitle;
         const choices = column.dataset.choices.split("\n").filter(Boolean);
         document.getElementById("board-choices").replaceChildren(
@@ -37,7 +38,7 @@
     async function move(card, column) {
         const sent = new FormData(form);
         if (column.dataset.asks) {
-            const given = await ask(column);
+            const given = await ask(card, column);
             if (given === null) return card.focus();
             sent.set("answer", given);
         }
