@@ -140,6 +140,7 @@ PRIORITY_TONES = {"high": "warn", "urgent": "bad"}
 @admin.register(Lead)
 class LeadAdmin(LeadBoard, CompanySuggestionsAdmin):
     menu = Menu(SELL, "person_search", 10)
+    by_verb: ClassVar = {"status": (LeadStatus.CONVERTED,)}
     list_display = (
         "__str__",
         "company_name",

@@ -4,8 +4,8 @@ itself.
 What is stored is checked as over the API, with the version that the input was opened on; a refusal stands in
 the cell."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q
@@ -48,7 +48,10 @@ def edited(column: Callable[..., Any], field: str) -> Callable[..., Any]:
 
 
 class InlineEditMixin:
-    """The addresses of cells, and which rows of a page have them."""
+    """The addresses of cells, and which rows of a page have them. `by_verb` names the values of fields that a
+    record gets by a verb of its own."""
+
+    by_verb: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     def get_urls(self: Any) -> list[Any]:
         name = f"{self.opts.app_label}_{self.opts.model_name}"
@@ -138,12 +141,16 @@ class InlineEditMixin:
             "label": _("%(field)s of %(name)s") % {"field": self._title(field), "name": record},
             "version": request.POST.get("version") or record.version,
             "value": self._present(record, known) if given is None else given,
-            "options": known.field_type.options(),
+            "options": [one for one in known.field_type.options() if self._is_offered(record, field, one[0])],
             "is_empty_allowed": known.nullable and known.blank,
             "people_url": self._people_url() if isinstance(known.field_type, Reference) else "",
             "error": error,
         }
         return HttpResponse(render_to_string("admin/core/cell_input.html", context, request))
+
+    def _is_offered(self: Any, record: Any, field: str, value: str) -> bool:
+        """Whether a cell offers the value: what comes by a verb alone is offered where it is so already."""
+        return value not in self.by_verb.get(field, ()) or value == getattr(record, field)
 
     def _present(self, record: Any, column: Column) -> str:
         if isinstance(column.field_type, Reference):

@@ -26,6 +26,7 @@ def test_a_status_is_changed_in_its_cell(robin, browser):
     assert 'id="crm-cell-forms"' in shown
     asked = client.get(cell(lead, "status"))
     assert '<option value="new" selected>New</option>' in asked.content.decode()
+    assert 'value="converted"' not in asked.content.decode(), "a lead is converted by its own page"
     answer = client.post(cell(lead, "status"), {"value": "contacted", "version": lead.version})
     assert "Contacted" in answer.content.decode()
     assert "<select" not in answer.content.decode()
