@@ -1,6 +1,8 @@
 """Installed apps, middleware, templates."""
 
 from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy
 
 from backend.env import BASE_DIR
 from backend.local_apps import LOCAL_APPS
@@ -88,6 +90,12 @@ UNFOLD = {  # the admin site
         lambda request: static("crm/bell.js"),
     ],
     "SHOW_VIEW_ON_SITE": False,
+    "ACCOUNT": {
+        "navigation": [
+            {"title": gettext_lazy("Settings"), "link": reverse_lazy("admin-settings")},
+            {"title": gettext_lazy("Security"), "link": reverse_lazy("admin-security")},
+        ]
+    },
     "SIDEBAR": {"navigation": "core.admin.navigation.navigation", "show_search": True},
     "DASHBOARD_CALLBACK": "core.admin.home.context",
 }

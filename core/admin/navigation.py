@@ -66,7 +66,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 def _mark_active(groups: list[dict[str, Any]], address: str) -> None:
     """The one item whose page this is, or is below: of Goals and the reports below it the nearer one."""
     items = [item for group in groups for item in group["items"]]
-    above = [item for item in items if address.startswith(item["link"])]
+    home = reverse("admin:index")
+    above = [
+        item
+        for item in items
+        if address == item["link"] or (item["link"] != home and address.startswith(item["link"]))
+    ]
     nearest = max(above, key=lambda item: len(item["link"]))["link"] if above else ""
     for item in items:
         item["active"] = item["link"] == nearest

@@ -1,4 +1,4 @@
-"""Notifications and their deliveries: read-only pages for administrators."""
+"""Notifications and their deliveries, read-only for administrators; and everybody's own settings."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -6,10 +6,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext, gettext_lazy
 
 from core.admin.navigation import SYSTEM, Menu
+from core.admin.pages import pages
 from core.admin.read_only import ReadOnlyAdmin
-from core.notifications import inbox_page
+from core.notifications import inbox_page, settings_page
 from core.notifications.models import Delivery, Notification, PushSubscription, SuppressedAddress
 from core.notifications.wording import title_of
+
+pages.register("settings", settings_page.page)
 
 
 @admin.register(Notification)
