@@ -60,6 +60,9 @@ def places(make_user, admin):
         "core/user/",
         f"core/user/{boss.pk}/change/",
         "export/?of=lead",
+        "settings/",
+        "core/user/add/",
+        f"core/user/{boss.pk}/hand-over/",
     )
 
 

@@ -3,32 +3,40 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django import forms
 from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.views.main import ORDER_VAR
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminSelectWidget
+from django.utils.translation import gettext_lazy
+from unfold.decorators import action
+from unfold.forms import AdminPasswordChangeForm
 
 from core.access import Permission
-from core.accounts import admin_security, groups, passkeys
+from core.accounts import admin_security, groups, hand_over_page, passkeys, password_mails
 from core.accounts.admin_login import LoginForm
-from core.accounts.hand_over import hand_over, release_user
-from core.accounts.models import ApiKey, ExternalIdentity, Passkey, ProvisionedGroup, Session, Team, User
+from core.accounts.hand_over import release_user
+from core.accounts.models import (
+    ApiKey,
+    ExternalIdentity,
+    Passkey,
+    PasswordMail,
+    ProvisionedGroup,
+    Session,
+    Team,
+    User,
+)
+from core.accounts.person_forms import INVITE, NewPersonForm, PersonForm
 from core.admin import verbs
-from core.admin.captured import SAFE_METHODS, CapturedAdmin, CapturedForm, NamesInOrder
-from core.admin.home import list_url
+from core.admin.captured import SAFE_METHODS, CapturedAdmin, NamesInOrder
+from core.admin.home import list_url, page_url
 from core.admin.navigation import PEOPLE, Link, Menu, links
 from core.admin.pages import pages
-from core.admin.people import PeopleField
 from core.admin.read_only import ReadOnlyAdmin
 from core.entities.locks import TEAM_TREE, lock
 
@@ -45,58 +53,19 @@ DEEPEST = 6
 RIGHTS = ("is_active", "is_staff", "is_superuser")
 # What everyone knows of their colleagues, as over the API.
 BRIEF = ("username", "first_name", "last_name", "team", "is_active")
-# Of people one may know and not change: all but the line about their password.
-LOOKED_AT = (
-    (
-        gettext_lazy("Person"),
-        {
-            "fields": (
-                "username",
-                "first_name",
-                "last_name",
-                "email",
-                "phone",
-                "phone_region",
-                "time_zone",
-                "language",
-            )
-        },
-    ),
+NAMED = ("first_name", "last_name", "email", "phone", "phone_region", "time_zone", "language")
+_RIGHTS_AND_TIMES: Any = (
     (gettext_lazy("Rights"), {"fields": ("role", "team", *RIGHTS)}),
     (gettext_lazy("Times"), {"fields": ("last_login", "date_joined")}),
 )
+# Of people one may know and not change: all but the line about their password.
+LOOKED_AT = ((gettext_lazy("Person"), {"fields": ("username", *NAMED)}), *_RIGHTS_AND_TIMES)
 
 
 def knows(request: HttpRequest, person: Any = None) -> bool:
     """Whether the signed-in user may know the e-mail, role and sign-ins of a person, without one of all."""
     known = User.policy.details_of(request.user)
     return known is None or (person is not None and person.pk in known)
-
-
-class PersonForm(UserChangeForm, CapturedForm):
-    """Of languages those are offered that the site is translated into."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "language" in self.fields:
-            choices = [("", _("As the browser asks")), *settings.LANGUAGES]
-            self.fields["language"] = forms.ChoiceField(
-                choices=choices, required=False, widget=UnfoldAdminSelectWidget, label=_("Language")
-            )
-
-
-class NewPersonForm(UserCreationForm, CapturedForm):
-    pass
-
-
-class HandOverForm(verbs.VerbForm):
-    """To whom; several take turns."""
-
-    to = PeopleField(
-        label=pgettext_lazy("recipient", "To"),
-        queryset=User.objects.filter(is_active=True).order_by("username"),
-        widget=UnfoldAdminSelectMultipleWidget,
-    )
 
 
 @admin.register(User)
@@ -130,27 +99,16 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
     readonly_fields = ("last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        (
-            gettext_lazy("Person"),
-            {
-                "fields": (
-                    "first_name",
-                    "last_name",
-                    "email",
-                    "phone",
-                    "phone_region",
-                    "time_zone",
-                    "language",
-                )
-            },
-        ),
-        (gettext_lazy("Rights"), {"fields": ("role", "team", *RIGHTS)}),
-        (gettext_lazy("Times"), {"fields": ("last_login", "date_joined")}),
+        (gettext_lazy("Person"), {"fields": NAMED}),
+        *_RIGHTS_AND_TIMES,
     )
+    add_form_template = None
     add_fieldsets = (
-        (None, {"fields": ("username", "email", "usable_password", "password1", "password2")}),
+        (gettext_lazy("Person"), {"fields": ("username", *NAMED)}),
         (gettext_lazy("Rights"), {"fields": ("role", "team", "is_staff")}),
+        (gettext_lazy("Signing in"), {"fields": ("way_in", "password1", "password2")}),
     )
+    actions_detail = ("invite_person", "hand_over_person")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):
@@ -176,31 +134,75 @@ class UserAdmin(CapturedAdmin, DjangoUserAdmin):
         more = () if request.user.is_superuser else ("is_superuser",)
         return (*self.readonly_fields, *more)
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """A new colleague works in this site, and most likely where whoever adds them does."""
+        mine: Any = request.user
+        given = {"is_staff": True, "time_zone": mine.time_zone, "language": mine.language}
+        return given | super().get_changeform_initial_data(request)
+
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Whoever has something hands it over before they are deactivated. Raises ConflictError."""
         if change and not obj.is_active and "is_active" in form.changed_data:
             release_user(obj)
         super().save_model(request, obj, form, change)
+        if not change and form.cleaned_data.get("way_in") == INVITE:
+            self._send_invitation(request, obj)
+
+    def _send_invitation(self, request: HttpRequest, user: User) -> None:
+        password_mails.ask(user.email, PasswordMail.Kind.INVITATION)
+        self.message_user(request, _("An invitation is on its way to %(email)s.") % {"email": user.email})
+
+    def has_invite_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whom one may change, while they are active and a mail reaches them."""
+        able = User.objects.filter(is_active=True).exclude(email="")
+        return self.has_change_permission(request, object_id) and (
+            object_id is None or (str(object_id).isdecimal() and able.filter(pk=object_id).exists())
+        )
+
+    @action(
+        description=gettext_lazy("Send an invitation"),
+        permissions=["invite"],
+        url_path="invite",
+        icon="forward_to_inbox",
+    )
+    def invite_person(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Asks first: the link that they got before is worth nothing once they used the new one."""
+        back = page_url(User, object_id)
+        return self.excused(request, lambda: self._invite(request, object_id, back), back)
+
+    def _invite(self, request: HttpRequest, object_id: str, back: str) -> HttpResponse:
+        user = self.get_queryset(request).get(pk=object_id)
+        form = verbs.VerbForm(request)
+        if not form.is_valid():
+            lines = [
+                user.email,
+                _("The link lets them choose a password; it works once, within seven days."),
+            ]
+            return verbs.page(self, request, _("Invite %(name)s") % {"name": user}, form, lines, {})
+        self._send_invitation(request, user)
+        return HttpResponseRedirect(back)
+
+    @action(
+        description=gettext_lazy("Hand over to …"),
+        permissions=["change"],
+        url_path="hand-over",
+        icon="swap_horiz",
+    )
+    def hand_over_person(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """All that this person has, to others."""
+        back = page_url(User, object_id)
+
+        def work() -> HttpResponse:
+            users = _in_reach(request).filter(pk=object_id)
+            return hand_over_page.asked(self, request, users, {}) or HttpResponseRedirect(back)
+
+        return self.excused(request, work, back)
 
     @admin.action(description=gettext_lazy("Hand over to …"), permissions=["change"])
     def hand_over(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         """All that the selected users have, to others."""
-        users = list(_in_reach(request).filter(pk__in=queryset.values("pk")).order_by("pk"))
-        form = HandOverForm(request)
-        if not form.is_valid():
-            hidden = verbs.selection(request, "hand_over")
-            title = ngettext("Hand over what %(n)s user has", "Hand over what %(n)s users have", len(users))
-            title %= {"n": len(users)}
-            return verbs.page(self, request, title, form, [], hidden)
-        for user in users:
-            receivers = [receiver for receiver in form.cleaned_data["to"] if receiver != user]
-            left = hand_over(user, receivers).left
-            named = "; ".join(f"{issue.field}: {issue.message}" for issue in left[: verbs.NAMED])
-            level = messages.WARNING if left else messages.SUCCESS
-            self.message_user(
-                request, _("%(user)s has handed over. %(named)s") % {"user": user, "named": named}, level
-            )
-        return None
+        users = _in_reach(request).filter(pk__in=queryset.values("pk")).order_by("pk")
+        return hand_over_page.asked(self, request, users, verbs.selection(request, "hand_over"))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Users are deactivated: what they did keeps its author."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from core.access import role_allows
@@ -23,6 +23,8 @@ from core.entities.usage import UsageSource, release, replaced, sources, usages
 from core.errors import ConflictError, FieldIssue, InvalidError
 
 MAX_NAMED = 50
+# What every row meets: a count takes no empty condition.
+ALL = Q(pk__isnull=False)
 
 
 @dataclass
@@ -56,6 +58,40 @@ def hand_over(user: User, receivers: Sequence[User]) -> HandOver:
         done.changed |= {source.name: ids} if ids else {}
     done.left = still_held(user)
     return done
+
+
+@dataclass(frozen=True)
+class PlannedHandOver:
+    """What `hand_over` would find: records to go and closed ones that stay, by the plural of their entity;
+    how many open records name the user in a custom field, and how many other things do."""
+
+    records: dict[str, int]
+    kept: dict[str, int]
+    fields: int
+    named: int
+
+
+def plan(user: User) -> PlannedHandOver:
+    """What there is to hand over, without doing it."""
+    counts = {entity.plural: _counted(entity, user) for entity in entities}
+    return PlannedHandOver(
+        {plural: open_ for plural, (open_, _closed) in counts.items()},
+        {plural: closed for plural, (_open, closed) in counts.items()},
+        sum(_naming(entity, key, user).count() for entity in entities for key in user_fields(entity)),
+        len(usages(user.usage_target())),
+    )
+
+
+def dealt(count: int, receivers: int) -> list[int]:
+    """How many of `count` records each receiver gets, who take turns."""
+    return [(count - place + receivers - 1) // receivers for place in range(receivers)]
+
+
+def _counted(entity: Entity, user: User) -> tuple[int, int]:
+    """Live records of the user: open ones, and closed ones."""
+    is_open = Count("pk", filter=entity.open_filter or ALL)
+    found = _live_records(entity, user).aggregate(all=Count("pk"), open=is_open)
+    return found["open"], found["all"] - found["open"]
 
 
 def still_held(user: User) -> list[FieldIssue]:

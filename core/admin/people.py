@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 
 def entered_as(person: Any) -> str:
@@ -12,7 +13,9 @@ def entered_as(person: Any) -> str:
 
 
 class PeopleField(forms.ModelMultipleChoiceField):
-    """Several users."""
+    """Several users, whom a list has ticked."""
+
+    widget = UnfoldAdminCheckboxSelectMultipleWidget
 
     def label_from_instance(self, obj: Any) -> str:
         return entered_as(obj)

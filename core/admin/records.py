@@ -1,5 +1,6 @@
 """Pages of records (leads, contacts, …): found by index, written by the rules of the API."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -40,7 +41,7 @@ from core.changes import archived
 from core.changes.history import of_record, presented
 from core.conf import conf
 from core.entities import Entity, entity_of, writing
-from core.entities.assignment import shares
+from core.entities.assignment import open_work, planned_shares, shares
 from core.entities.blanking import any_shown_to, blanked, show_related, shown_to
 from core.entities.bulk import Bulk
 from core.entities.custom import definitions
@@ -368,16 +369,40 @@ class RecordAdmin(InlineEditMixin, SavedViewsMixin, CapturedAdmin):
     def assign(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         bulk = self.bulk(request, queryset)
         form = verbs.AssignForm(request)
-        if not form.is_valid():
+        if not form.is_valid() or verbs.is_preview(request):
             hidden = verbs.selection(request, "assign")
             count = len(bulk.result.order)
             title = ngettext("Assign %(n)s record", "Assign %(n)s records", count) % {"n": count}
-            return verbs.page(self, request, title, form, self.named(request, bulk.result.order), hidden)
+            named = self.named(request, bulk.result.order)
+            shown = self._planned(request, form, bulk.result.order)
+            return verbs.page(self, request, title, form, named, hidden, preview=shown)
         users = [user.pk for user in form.cleaned_data["users"]]
         method = form.cleaned_data["method"]
         given = bulk.assign(lambda ids: shares(self.entity, ids, users, method))
         verbs.report(self, request, "assigned", given)
         return None
+
+    def _planned(
+        self, request: HttpRequest, form: verbs.AssignForm, pks: Sequence[int]
+    ) -> list[verbs.Preview]:
+        """Who would get how many of the records, beside the open ones that they have."""
+        if not (form.is_bound and form.is_valid()):
+            return []
+        users = {user.pk: user for user in form.cleaned_data["users"]}
+        reached = self.entity.visible_to(request.user, Permission.CHANGE).filter(archived_at=None, pk__in=pks)
+        given = set(reached.values_list("pk", flat=True))
+        ids = [pk for pk in pks if pk in given]
+        planned = planned_shares(self.entity, ids, list(users), form.cleaned_data["method"])
+        gets, has = Counter(planned.values()), open_work(self.entity, list(users))
+        rows = [(str(user), [gets[pk], has[pk]]) for pk, user in users.items()]
+        kept = len(pks) - len(ids)
+        note = ngettext(
+            "%(n)s of them is not yours to change, and stays as it is.",
+            "%(n)s of them are not yours to change, and stay as they are.",
+            kept,
+        )
+        notes = [note % {"n": kept}] if kept else []
+        return [verbs.Preview(gettext("Who gets what"), [gettext("Gets"), gettext("Open now")], rows, notes)]
 
     @admin.action(description=_("Archive"), permissions=["archive"])
     def archive(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:

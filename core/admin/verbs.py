@@ -1,5 +1,7 @@
 """Verbs on records that ask something first: a page with a form, which does it when it is sent."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from django import forms
@@ -8,8 +10,9 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext, gettext_lazy
-from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelectWidget
 
+from core.access import can_change_records
 from core.admin.people import PeopleField
 from core.entities.assignment import METHODS
 from core.entities.bulk import BulkResult
@@ -17,7 +20,24 @@ from core.entities.references import referable
 from core.labels import lazy_title
 
 SENT = "verb_sent"
+# The form as it is, sent to see what it would do.
+PREVIEW = "verb_preview"
 NAMED = 3
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would be done: numbers by row and column, with notes below; `empty` where there is no row."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[int]]]
+    notes: Sequence[str] = ()
+    empty: str = ""
+
+
+def is_preview(request: HttpRequest) -> bool:
+    return PREVIEW in request.POST
 
 
 class VerbForm(forms.Form):
@@ -32,7 +52,7 @@ class VerbForm(forms.Form):
 class AssignForm(VerbForm):
     """To whom, and by which method where several are named."""
 
-    users = PeopleField(queryset=None, label=gettext_lazy("Users"), widget=UnfoldAdminSelectMultipleWidget)
+    users = PeopleField(queryset=None, label=gettext_lazy("Users"))
     method = forms.ChoiceField(
         label=gettext_lazy("Method"),
         choices=[(name, lazy_title(name)) for name in METHODS],
@@ -43,13 +63,22 @@ class AssignForm(VerbForm):
     def __init__(self, request: HttpRequest, **options: Any) -> None:
         super().__init__(request, **options)
         users = cast(PeopleField, self.fields["users"])
-        users.queryset = referable("user", request.user).order_by("username")
+        users.queryset = referable("user", request.user).filter(can_change_records()).order_by("username")
 
 
 def page(
-    admin: Any, request: HttpRequest, title: str, form: forms.Form, records: list[Any], hidden: dict[str, Any]
+    admin: Any,
+    request: HttpRequest,
+    title: str,
+    form: forms.Form,
+    records: list[Any],
+    hidden: dict[str, Any],
+    *,
+    preview: Sequence[Preview] | None = None,
 ) -> TemplateResponse:
-    """The page that asks; `hidden` goes back with the answer."""
+    """The page that asks; `hidden` goes back with the answer. A `preview` follows what is chosen."""
+    if preview is not None and is_preview(request):
+        return TemplateResponse(request, "admin/core/verb_preview.html", {"previews": preview})
     context = {
         **admin.admin_site.each_context(request),
         "title": title,
@@ -58,6 +87,7 @@ def page(
         "records": records,
         "hidden": [*hidden.items(), (SENT, "1")],
         "media": admin.media + form.media,
+        "previews": preview,
     }
     return TemplateResponse(request, "admin/core/verb.html", context)
 

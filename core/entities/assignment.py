@@ -34,18 +34,31 @@ def shares(
     return dict(zip(ids, take_turns(entity, users, len(ids), team), strict=True))
 
 
+def planned_shares(entity: Entity, ids: Sequence[int], users: Sequence[int], method: str) -> dict[int, int]:
+    """As `shares` would give at this moment; nobody's turn is taken."""
+    if len(users) == 1 or method == "least_busy":
+        return shares(entity, ids, users, method)
+    turn = AssignmentTurn.objects.filter(entity=entity.name, people=_named(users)).first()
+    return dict(zip(ids, _in_turn(users, turn, len(ids)), strict=True))
+
+
 def take_turns(entity: Entity, users: Sequence[int], count: int, team: int | None = None) -> list[int]:
     """The next `count` users in turn; whose turn it was is kept, one transaction at a time."""
     key = {"entity": entity.name, "people": f"team:{team}" if team else _named(users)}
     AssignmentTurn.objects.bulk_create([AssignmentTurn(**key)], ignore_conflicts=True)
     turn = AssignmentTurn.objects.select_for_update().get(**key)
-    order = list(users)
-    first = order.index(turn.last_user_id) + 1 if turn.last_user_id in order else 0
-    taken = [order[(first + i) % len(order)] for i in range(count)]
+    taken = _in_turn(users, turn, count)
     if taken:
         turn.last_user_id = taken[-1]
         turn.save(update_fields=["last_user_id"])
     return taken
+
+
+def _in_turn(users: Sequence[int], turn: AssignmentTurn | None, count: int) -> list[int]:
+    """The next `count` users behind the last one, from the beginning again behind the last of all."""
+    order = list(users)
+    first = order.index(turn.last_user_id) + 1 if turn and turn.last_user_id in order else 0
+    return [order[(first + i) % len(order)] for i in range(count)]
 
 
 def _named(users: Sequence[int]) -> str:

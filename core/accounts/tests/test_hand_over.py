@@ -326,7 +326,7 @@ def test_the_admin_site_asks_for_a_hand_over_too(client, admin_user, leaver, mak
     leaver.refresh_from_db()
     assert leaver.is_active
     chosen = {"action": "hand_over", "_selected_action": [leaver.pk], "select_across": "0"}
-    assert b"Hand over what 1 user has" in client.post("/admin/core/user/", chosen).content
+    assert f"Hand over what {leaver} has" in client.post("/admin/core/user/", chosen).content.decode()
     client.post("/admin/core/user/", chosen | {"verb_sent": "1", "to": [receiver.pk]})
     assert Lead.objects.get(first_name="own").owner == receiver
     client.post(address, form)

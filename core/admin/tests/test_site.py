@@ -5,7 +5,7 @@ from django.apps import apps
 from django.contrib import admin
 
 from contacts.models import CompanyCheck, CompanySuggestion
-from core.accounts.models import Team, User
+from core.accounts.models import PasswordMail, Team, User
 from core.accounts.tests.factories import TeamFactory
 from core.admin.tests.forms import filled_in
 from core.changes.models import Change, FailedDispatch
@@ -96,18 +96,83 @@ def test_the_last_administrator_stays(browser, boss):
 
 def test_users_are_made_and_their_password_is_set(browser, boss):
     client = browser(boss)
-    sent = filled_in(
-        client.get("/admin/core/user/add/"),
-        username="new",
-        email="new@x.example",
-        password1="correct horse battery",
-        password2="correct horse battery",
-    )
-    response = client.post("/admin/core/user/add/", sent)
+    given = {"username": "new", "email": "new@x.example"}
+    passwords = dict.fromkeys(("password1", "password2"), "correct horse battery")
+    sent = filled_in(client.get("/admin/core/user/add/"), **given, **passwords)
+    refused = client.post("/admin/core/user/add/", sent)
+    assert set(refused.context["adminform"].form.errors) == {"way_in"}
+    response = client.post("/admin/core/user/add/", sent | {"way_in": "password"})
     assert response.status_code == 302, response.context["adminform"].form.errors
     made = User.objects.get(username="new")
     assert made.check_password("correct horse battery")
     assert Change.objects.get(entity="user", object_id=made.pk, kind="created").actor_id == boss.pk
+    assert PasswordMail.objects.count() == 0
+
+
+def test_a_new_colleague_is_invited_and_may_work_in_the_site(browser, boss):
+    User.objects.filter(pk=boss.pk).update(time_zone="Europe/Berlin")
+    client = browser(boss)
+    url = "/admin/core/user/add/"
+    named = {"username": "ada", "first_name": "Ada", "last_name": "Byron"}
+    refused = client.post(url, filled_in(client.get(url), **named))
+    assert set(refused.context["adminform"].form.errors) == {"email"}
+    assert not User.objects.filter(username="ada").exists()
+    sent = filled_in(client.get(url), **named, email="ada@x.example")
+    assert client.post(url, sent).status_code == 302
+    made = User.objects.get(username="ada")
+    assert (made.get_full_name(), made.is_staff, made.time_zone) == ("Ada Byron", True, "Europe/Berlin")
+    assert not made.has_usable_password()
+    assert list(PasswordMail.objects.values_list("email", "kind")) == [("ada@x.example", "invitation")]
+    invite = f"/admin/core/user/{made.pk}/invite/"
+    assert b"ada@x.example" in client.get(invite).content
+    assert client.post(invite, {"verb_sent": "1"}).status_code == 302
+    assert PasswordMail.objects.filter(kind="invitation").count() == 2
+
+
+def test_a_hand_over_is_shown_before_it_is_done(browser, boss, robin, nora, staff):
+    viewer, gone = staff("vera", "viewer"), staff("gone", is_active=False)
+    leads = LeadFactory.create_batch(3, owner=robin)
+    LeadFactory(owner=robin, status="lost", lost_reason="price")
+    client = browser(boss)
+    url = f"/admin/core/user/{robin.pk}/hand-over/"
+    page = client.get(url)
+    offered = set(page.context["form"].fields["to"].queryset)
+    assert offered == {boss, nora}
+    assert not offered & {robin, viewer, gone}
+    sent = {"verb_sent": "1", "to": [boss.pk, nora.pk]}
+    (shown,) = client.post(url, sent | {"verb_preview": "1"}).context["previews"]
+    assert shown.columns == ["To hand over", "Closed, stays", "boss", "nora"]
+    assert shown.rows == [("Leads", [3, 1, 2, 1])]
+    assert Lead.objects.filter(owner=robin).count() == 4
+    for receiver in (viewer, gone, robin):
+        refused = client.post(url, sent | {"to": [receiver.pk]})
+        assert set(refused.context["form"].errors) == {"to"}
+    assert Lead.objects.filter(owner=robin).count() == 4
+    assert client.post(url, sent).status_code == 302
+    owners = Lead.objects.filter(pk__in=[lead.pk for lead in leads]).order_by("pk")
+    assert list(owners.values_list("owner", flat=True)) == [boss.pk, nora.pk, boss.pk]
+    assert list(Lead.objects.filter(owner=robin).values_list("status", flat=True)) == ["lost"]
+
+
+def test_who_gets_which_records_is_shown_before_they_are_assigned(browser, boss, robin, nora, staff):
+    staff("vera", "viewer")
+    leads = LeadFactory.create_batch(3, owner=boss, assigned_to=None)
+    LeadFactory(owner=boss, assigned_to=nora)
+    client = browser(boss)
+    url = "/admin/lead_management/lead/"
+    sent = {"action": "assign", "_selected_action": [lead.pk for lead in leads]}
+    page = client.post(url, sent)
+    assert set(page.context["form"].fields["users"].queryset) == {boss, robin, nora}
+    sent |= {"verb_sent": "1", "users": [robin.pk, nora.pk], "method": "least_busy"}
+    (shown,) = client.post(url, sent | {"verb_preview": "1"}).context["previews"]
+    assert shown.rows == [("nora", [1, 1]), ("robin", [2, 0])]
+    assert Lead.objects.filter(pk__in=sent["_selected_action"]).exclude(assigned_to=None).count() == 0
+    turns = sent | {"method": "round_robin"}
+    (shown,) = client.post(url, turns | {"verb_preview": "1"}).context["previews"]
+    assert shown.rows == [("nora", [2, 1]), ("robin", [1, 0])]
+    client.post(url, turns)
+    found = Lead.objects.filter(pk__in=sent["_selected_action"]).order_by("pk")
+    assert list(found.values_list("assigned_to", flat=True)) == [nora.pk, robin.pk, nora.pk]
 
 
 def test_a_pipeline_gets_the_usual_stages_and_one_is_the_default(browser, boss):
