@@ -4,6 +4,7 @@ each did, taking one back, the dialog that exports a list, and the mappings user
 Everyone sees their own imports and exports; administrators look at all of them.
 """
 
+from pathlib import PurePath
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.formats import number_format
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 from unfold.decorators import action
@@ -37,7 +39,7 @@ from core.entities import Entity, entities, entity_of
 from core.entities.custom import schema
 from core.entities.locks import IMPORTING, try_lock
 from core.errors import ConflictError, DomainError
-from core.transfer import home, undoing, wizard
+from core.transfer import drafts, home, undoing, wizard
 from core.transfer.api.import_jobs import error_lines
 from core.transfer.api.streaming import in_own_thread
 from core.transfer.exporting import FORMATS
@@ -140,7 +142,8 @@ class ImportJobAdmin(OwnJobsAdmin):
         job = self._job(request, object_id)
         if job.kind != ImportJob.Kind.IMPORT:
             raise Http404
-        headers = {"Content-Disposition": f'attachment; filename="import_{job.pk}_errors.csv"'}
+        name = f"{PurePath(job.file_name or f'import_{job.pk}').stem}_errors.csv"
+        headers = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}
         lines: Any = error_lines(job, job.issues.order_by("id"), request.user)
         source = in_own_thread(lines) if isinstance(request, ASGIRequest) else lines
         return StreamingHttpResponse(source, content_type="text/csv; charset=utf-8", headers=headers)
@@ -230,6 +233,9 @@ def _shown_job(job: ImportJob, request: HttpRequest) -> dict[str, Any]:
         if is_import and (job.failed or job.warned)
         else "",
         "progress_url": reverse("admin:core_import_progress", args=[job.pk]),
+        "may_import_now": is_rehearsal
+        and job.status == ImportJob.Status.FINISHED
+        and drafts.is_rehearsed(request, job.pk),
         "map_url": reverse("admin:core_import_map") if is_rehearsal and job.user == request.user else "",
         "undone_url": page_url(ImportJob, undo.pk) if undo else "",
         "undoes_url": page_url(ImportJob, job.undoes_id) if job.undoes_id else "",

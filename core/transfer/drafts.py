@@ -22,6 +22,7 @@ from core.errors import ConflictError, NotVisibleError
 FOLDER = "import_drafts"
 KEPT_FOR = timedelta(days=1)
 _KEY = "import_draft"
+_REHEARSED = "import_rehearsed"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,18 @@ def draft_of(request: HttpRequest) -> Draft:
     return draft
 
 
+def note_rehearsal(request: HttpRequest, draft: Draft, job: int) -> None:
+    """Remember that this job rehearsed the file with its present settings."""
+    request.session[_REHEARSED] = {"job": job, "draft": asdict(draft)}
+
+
+def is_rehearsed(request: HttpRequest, job: int) -> bool:
+    """Whether the session's file and settings are those that this job rehearsed."""
+    found = request.session.get(_REHEARSED)
+    given = request.session.get(_KEY)
+    return given is not None and found == {"job": job, "draft": given} and _is_kept(given["stored_as"])
+
+
 def claim(draft: Draft) -> None:
     """Have the file alone until the transaction ends, so that of two imports of it at once one is made.
     Raises ConflictError where another has it, NotVisibleError where another is done with it."""
@@ -88,6 +101,7 @@ def _gone_error() -> NotVisibleError:
 def discard(request: HttpRequest) -> None:
     """Delete the session's file."""
     given = request.session.pop(_KEY, None)
+    request.session.pop(_REHEARSED, None)
     if given:
         default_storage.delete(given["stored_as"])
 

@@ -144,6 +144,9 @@ def map_view(admin: Any, request: HttpRequest) -> HttpResponse:
     refused = ""
     if request.method == "POST":
         try:
+            if request.POST.get("do") == "import_rehearsed":
+                _check_rehearsed(request)
+                return _begun(admin, request, draft, rehearse=False)
             _check_meant(request, draft)
             before, draft = draft, drafts.change(request, draft, _settings(request, draft))
             if request.POST.get("do") in ("rehearse", "import"):
@@ -162,6 +165,13 @@ def _check_meant(request: HttpRequest, draft: Draft) -> None:
         raise ConflictError(
             _("Another file was chosen meanwhile, in another tab. This is that file; nothing was imported.")
         )
+
+
+def _check_rehearsed(request: HttpRequest) -> None:
+    """Raises ConflictError where the session's file or its settings are others than a rehearsal had."""
+    pk = request.POST.get("job", "")
+    if not (pk.isdecimal() and drafts.is_rehearsed(request, int(pk))):
+        raise ConflictError(_("The file or its settings changed since that rehearsal; nothing was imported."))
 
 
 def _check_layout(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -236,7 +246,9 @@ def _begun(admin: Any, request: HttpRequest, draft: Draft, *, rehearse: bool) ->
                 jobs.postpone(job, file)
             else:
                 jobs.run_now(job, made)
-        if not rehearse:
+        if rehearse:
+            drafts.note_rehearsal(request, draft, job.pk)
+        else:
             # While it is claimed: who waits for it must not find it.
             drafts.discard(request)
         return HttpResponseRedirect(page_url(ImportJob, job.pk))

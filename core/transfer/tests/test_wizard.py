@@ -71,6 +71,25 @@ def test_a_rehearsal_gives_the_figures_and_writes_nothing(client, uploaded):
     assert client.get(MAP).status_code == 200, "the file waits for the import"
 
 
+def test_what_was_rehearsed_is_imported_from_its_page(client, uploaded):
+    job = job_of(client, client.post(MAP, sent(uploaded, do="rehearse")))
+    page = f"/admin/core/importjob/{job.pk}/change/"
+    assert client.get(page).context["may_import_now"]
+    now = {"do": "import_rehearsed", "job": job.pk}
+    # Other settings than the rehearsal had, and another rehearsal's page: nothing is imported.
+    client.post(MAP, sent(uploaded, do="look", skip_errors="false"))
+    assert not client.get(page).context["may_import_now"]
+    assert "changed since that rehearsal" in client.post(MAP, now).context["refused"]
+    again = job_of(client, client.post(MAP, sent(uploaded, do="rehearse")))
+    assert "changed since that rehearsal" in client.post(MAP, now).context["refused"]
+    assert Lead.objects.count() == 0
+    made = job_of(client, client.post(MAP, now | {"job": again.pk}))
+    assert (made.created, made.failed, Lead.objects.get().city) == (1, 1, "Turin")
+    assert not client.get(f"/admin/core/importjob/{again.pk}/change/").context["may_import_now"]
+    errors = client.get(f"/admin/core/importjob/{made.pk}/errors.csv")
+    assert errors.headers["Content-Disposition"] == 'attachment; filename="leads_errors.csv"'
+
+
 def test_a_file_of_more_columns_than_a_form_has_inputs_is_refused_in_words(client, rep, settings):
     settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 42
     file = SimpleUploadedFile("leads.csv", b"First;Mail;Town\nAda;ada@engine.example;Turin\n", "text/csv")
