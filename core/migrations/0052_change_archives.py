@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('core', '0057_times_of_changes'),
+        ('core', '0051_times_of_changes'),
     ]
 
     operations = [
