@@ -3,12 +3,13 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 PY := .venv/bin/python
-RUN_STAMP := .venv/installed-run-$(shell cat requirements.txt | cksum | cut -d' ' -f1)
-DEV_STAMP := .venv/installed-dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
+RUN_STAMP := .venv/installed-run-$(shell cat requirements.lock | cksum | cut -d' ' -f1)
+DEV_STAMP := .venv/installed-dev-$(shell cat requirements-dev.lock | cksum | cut -d' ' -f1)
+INSTALL := -m pip install --disable-pip-version-check --require-hashes
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test axe fuzz lint mutants bench schema clients docs seed clean
+.PHONY: help run test axe fuzz lint lock sbom audit pin-images mutants bench schema clients docs seed clean
 
 help:  ## Say what there is
 	@echo "make run    start the CRM: PostgreSQL, Valkey, web, worker, beat (Ctrl-C stops all)"
@@ -18,6 +19,10 @@ help:  ## Say what there is
 	@echo "make mutants break each listed guard in turn and see its test fail (an hour; ARGS='--only webhook')"
 	@echo "make bench  measure every kind of request at 10,000 to a million leads (half an hour; ARGS='--rows 10000')"
 	@echo "make lint   check style, types, layers, migrations, deployment settings, API schema, documentation"
+	@echo "make lock   write the locks from the requirements files (ARGS=--upgrade for newer dependencies)"
+	@echo "make sbom   write what the image installs as CycloneDX, in sbom.json"
+	@echo "make audit  look up what is locked in a database of known faults"
+	@echo "make pin-images  write the digests of the base images into deploy/ (needs Docker and its registry)"
 	@echo "make schema write docs/openapi.yaml and docs/postman.json from the code"
 	@echo "make clients make the Python and TypeScript clients from docs/openapi.yaml, in clients/"
 	@echo "make docs   build the documentation as a site, in site/"
@@ -36,6 +41,19 @@ lint: $(DEV_STAMP)
 		timeout 300 npm ci --prefix clients || { rm -rf clients/node_modules; \
 			echo "The document's linters cannot be installed here: they are skipped."; }; fi
 	$(PY) -m backend.development.lint
+
+lock: | $(PY)
+	@$(PY) -m pip install --disable-pip-version-check --quiet $$(grep -E '^uv==' requirements-dev.txt) packaging
+	$(PY) -m backend.development.locks write $(ARGS)
+
+sbom: $(DEV_STAMP)
+	$(PY) -m backend.development.supply_chain sbom $(ARGS)
+
+audit: $(DEV_STAMP)
+	$(PY) -m backend.development.supply_chain audit $(ARGS)
+
+pin-images: $(DEV_STAMP)
+	$(PY) -m backend.development.supply_chain pin-images
 
 axe: $(DEV_STAMP)
 	$(PY) -m backend.development.page_check $(ARGS)
@@ -76,12 +94,12 @@ $(PY):
 	@echo "Making .venv with $(PYTHON)"
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "$(PYTHON) has no venv module: on Debian install python3-venv"; exit 1; }
 
-$(RUN_STAMP): requirements.txt | $(PY)
+$(RUN_STAMP): requirements.lock | $(PY)
 	@echo "Installing what the CRM runs on (once, some minutes)"
-	@$(PY) -m pip install --disable-pip-version-check -r requirements.txt
+	@$(PY) $(INSTALL) -r requirements.lock
 	@rm -f .venv/installed-run-* && touch $@
 
-$(DEV_STAMP): requirements.txt requirements-dev.txt | $(PY)
+$(DEV_STAMP): requirements-dev.lock | $(PY)
 	@echo "Installing what tests and checks need (once, some minutes)"
-	@$(PY) -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@$(PY) $(INSTALL) -r requirements-dev.lock
 	@rm -f .venv/installed-dev-* && touch $@

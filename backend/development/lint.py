@@ -84,6 +84,7 @@ def checks(data: str) -> list[Check]:
         Check("style (ruff check)", [*python, "ruff", "check", "."]),
         Check("format (ruff format --check)", [*python, "ruff", "format", "--check", "."]),
         Check("layers (import-linter)", [*python, "backend.development.layers"]),
+        Check("locks of the requirements", [*python, "backend.development.locks"]),
         Check("names (retired words)", [*python, "backend.development.names"]),
         Check("translations", [*python, "backend.development.messages"]),
         Check(

@@ -18,7 +18,7 @@ from backend.env import BASE_DIR
 FOLDER = BASE_DIR / ".data" / "test-template"
 CLUSTER = "cluster"
 SOURCES = (
-    "requirements.txt",
+    "requirements.lock",
     "*/migrations/*.py",
     "backend/settings/*.py",
     "backend/development/embedded/postgres.py",
