@@ -20,7 +20,7 @@ MANAGERS = 0.12
 
 
 def add_tasks(demo: Demo) -> str:
-    rows = [_task(demo) for _ in range(max(20, demo.leads // 3))]
+    rows = [_task(demo, number) for number in range(max(20, demo.leads // 3))]
     Task.objects.bulk_create(rows, batch_size=BATCH)
     further = [record for task in rows if (record := _further(demo, task)) is not None]
     TaskRecord.objects.bulk_create(further, batch_size=BATCH)
@@ -35,11 +35,12 @@ def _further(demo: Demo, task: Task) -> TaskRecord | None:
     return TaskRecord(task=task, entity="contact", object_id=deal.contact_id, created_at=task.created_at)
 
 
-def _task(demo: Demo) -> Task:
+def _task(demo: Demo, number: int) -> Task:
     record = demo.pick(demo.made[demo.pick(("leads", "contacts", "opportunities"))] or demo.made["contacts"])
     kind = demo.pick(list(TITLES))
-    due = demo.now + timedelta(days=demo.random.uniform(*DAYS))
-    done = due < demo.now and demo.random.random() < 0.7
+    # The first is overdue: even a small demo shows one, whatever was drawn.
+    due = demo.now + timedelta(days=demo.random.uniform(*DAYS) if number else -1)
+    done = due < demo.now and number > 0 and demo.random.random() < 0.7
     noted = due - timedelta(days=demo.random.uniform(1, 10))
     return Task(
         **{record.entity_name: record},
