@@ -41,7 +41,7 @@ document.addEventListener("DOMContentLoaded", () => {
             return again();
         }
         if (!found || socket || document.hidden) return;
-        const opened = (socket = new WebSocket(found.url.replace(/^/, location.origin.replace(/^http/, "ws"))));
+        const opened = (socket = new WebSocket(location.origin.replace(/^http/, "ws") + found.url));
         opened.addEventListener("open", () => (pause = FIRST_PAUSE_MS));
         opened.addEventListener("message", (event) => {
             const { event: name, notification } = JSON.parse(event.data);
