@@ -4,13 +4,11 @@ Wherever a process may die and leave something behind, something was committed b
 commit meets every gap of every state machine. `passes` are counted: 2n-1 is before the nth commit, 2n is
 after it, when it stands and nobody has been answered, rung for or sent to.
 
-In a forked process `die_at` says when. A whole process of the CRM is started as
-`CRM_DIE_AT=17 python -m core.tests.faults.failpoints -m celery ...`; what it forks counts on by itself.
+`die_at` says when, in a forked process.
 """
 
 import itertools
 import os
-import runpy
 import signal
 import sys
 from dataclasses import dataclass
@@ -18,7 +16,6 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-VARIABLE = "CRM_DIE_AT"
 READS = ("SELECT", "SET", "RESET", "SHOW", "DECLARE", "FETCH", "CLOSE")
 
 
@@ -111,19 +108,3 @@ def in_child(work, number=0):
         passed = said.read()
     assert status in (0, -signal.SIGKILL), f"the process ended with {status}"
     return End(status != 0, int(passed or number))
-
-
-def main():
-    """Run a module or a script as `python` would."""
-    die_at(int(os.environ.get(VARIABLE, "0")))
-    module = sys.argv[1] == "-m"
-    sys.argv = sys.argv[2 if module else 1 :]
-    if module:
-        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-    else:
-        sys.path.insert(0, os.getcwd())
-        runpy.run_path(sys.argv[0], run_name="__main__")
-
-
-if __name__ == "__main__":
-    main()
