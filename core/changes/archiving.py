@@ -6,7 +6,6 @@ is in the table or in a file that the chain names. Only the role that owns the t
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date
 from pathlib import Path
@@ -21,7 +20,6 @@ from core.changes.verifying import change_as_json
 
 # Changes that are deleted by one transaction: while it runs, the feed waits.
 PORTION = 20_000
-LOCK = (7_315, 0)
 # What is not dispatched yet, and the first change of the next month, stay.
 _END = """
 SELECT max(s.last_id) FROM core_auditseal s WHERE s.ids IS NOT NULL AND s.last_id < least(
@@ -55,20 +53,6 @@ class SealInForce:
     rows: int
     salt: bytes
     digest: bytes
-
-
-@contextmanager
-def alone() -> Iterator[bool]:
-    """Whether nobody else archives; for the length of the block nobody else does."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", LOCK)
-        [got] = cursor.fetchone()
-    try:
-        yield bool(got)
-    finally:
-        if got:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", LOCK)
 
 
 def archive(before: date, folder: Path) -> Iterator[ChangeArchive]:

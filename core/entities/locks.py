@@ -1,5 +1,7 @@
-"""Locks held until the transaction ends (PostgreSQL advisory locks)."""
+"""PostgreSQL advisory locks, held until the transaction ends; `session_lock` as long as its block runs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from zlib import crc32
 
 from django.db import OperationalError, connection, transaction
@@ -19,6 +21,7 @@ MATCHING_COMPANIES = 7_311
 IMPORT_DRAFT = 7_312
 RECORD_COUNTS = 7_313
 PRIVACY_FILE = 7_314
+ARCHIVING = 7_315
 # PostgreSQL's code of a lock that was not had in time.
 _NOT_AVAILABLE = "55P03"
 
@@ -48,6 +51,20 @@ def lock_within(space: int, text: str, seconds: float) -> bool:
             return False
         raise
     return True
+
+
+@contextmanager
+def session_lock(space: int) -> Iterator[bool]:
+    """For work of several transactions, without waiting: whether this session has the lock for the block."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [space])
+        [got] = cursor.fetchone()
+    try:
+        yield got
+    finally:
+        if got:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [space])
 
 
 def _number(text: str) -> int:

@@ -11,6 +11,7 @@ from django.db import connection
 from backend import database_roles
 from core.changes import archiving
 from core.changes.archive_files import ArchiveBrokenError
+from core.entities.locks import ARCHIVING, session_lock
 
 
 class Command(BaseCommand):
@@ -32,7 +33,7 @@ class Command(BaseCommand):
             raise CommandError(f"{to} is no folder.")
         with database_roles.as_owner():
             self.require_owner()
-            with archiving.alone() as is_alone:
+            with session_lock(ARCHIVING) as is_alone:
                 if not is_alone:
                     raise CommandError("Another archive_changes is running.")
                 self.archive(until, to)
