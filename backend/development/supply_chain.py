@@ -48,7 +48,7 @@ def sbom(folder: Path) -> str:
     """What the image installs on this machine's kind of platform, as CycloneDX. Raises ValueError for a
     document that its schema refuses."""
     path = folder / IMAGE.name
-    entries = locks.here(list(locks.locked(path)))
+    entries = [(entry, hashes) for entry, hashes in locks.locked(path) if locks.applies(entry)]
     components: dict[str, Component] = {
         canonicalize_name(entry.name): _component(entry, [text.rpartition(":")[2] for text in hashes])
         for entry, hashes in entries
